@@ -1,0 +1,13 @@
+"""Composition root: registers the blueprints, nothing else."""
+
+from chalice.app import Chalice
+
+from chalicelib.api.routes import api
+from chalicelib.api.routing import register
+from chalicelib.members.routes import members
+from chalicelib.points.routes import points
+from chalicelib.programs.routes import programs
+from chalicelib.purchases.routes import purchases
+
+app = Chalice(app_name="regulars", configure_logs=False)
+register(app, api, programs, members, points, purchases)

@@ -1,0 +1,1 @@
+"""Regulars: a membership CRM on Lambda and DynamoDB."""

@@ -1,0 +1,1 @@
+"""The HTTP edge: typed routes, problems, sign-in, permissions."""

@@ -1,0 +1,231 @@
+"""The OpenAPI 3.1 document, from the typed routes."""
+
+import re
+import typing
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import models_json_schema
+
+from chalicelib.api import problems
+from chalicelib.api.errors import (
+    BodyMalformed,
+    BodyMissing,
+    BodyTooLarge,
+    ContentTypeUnsupported,
+    IdMalformed,
+    KeyMalformed,
+    KeyMissing,
+    PermissionMissing,
+    RequestInvalid,
+    TokenInvalid,
+    TokenMissing,
+    VersionUnclear,
+)
+from chalicelib.api.routing import OPEN, ROUTES, Route
+from chalicelib.kernel.errors import Refusal, StorageBusy, Trouble, WriteContended
+from chalicelib.kernel.outcomes import Outcome
+
+_REF = "#/components/schemas/{model}"
+_PROBLEM = {
+    "type": "object",
+    "title": "Problem",
+    "description": "Why a request was not carried out (RFC 9457). Switch on `code`, never on prose.",
+    "required": ["type", "title", "status", "detail", "instance", "code", "facts"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "One sentence about this request."},
+        "instance": {"type": "string", "format": "uri", "description": "Names the request in our logs."},
+        "code": {"type": "string"},
+        "facts": {"type": "object"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "JSON pointer to what does not fit."},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+_LANGUAGE = {
+    "name": "Accept-Language",
+    "in": "header",
+    "required": False,
+    "description": "`zh` or `en`, for names and explanations; the program's language by default.",
+    "schema": {"type": "string"},
+}
+
+
+def document() -> dict[str, Any]:
+    """The document of every route declared so far."""
+    models = _models()
+    _, definitions = models_json_schema(models, ref_template=_REF)
+    paths: dict[str, Any] = {}
+    for route in sorted(ROUTES, key=lambda each: (each.path, each.method)):
+        paths.setdefault("/v1" + route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Regulars",
+            "version": "1",
+            "summary": "Members, purchases, points and tiers.",
+            "description": (
+                "Commands are nouns you POST. A command that moves points carries an `Idempotency-Key`, or is keyed by "
+                "the order number; sent again it gets its first answer, with `Idempotency-Replayed: true`. Money is in "
+                "whole minor units. Errors are RFC 9457 problems."
+            ),
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in ROUTES)],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "schemas": {**dict(sorted(definitions.get("$defs", {}).items())), "Problem": _PROBLEM},
+        },
+    }
+
+
+def _models() -> list[tuple[type[BaseModel], Any]]:
+    found: dict[tuple[type[BaseModel], str], None] = {}
+    for route in ROUTES:
+        if route.body is not None:
+            found[(route.body, "validation")] = None
+        answer = _answered(route)
+        if isinstance(answer, type) and issubclass(answer, BaseModel):
+            found[(answer, "serialization")] = None
+    return list(found)
+
+
+def _answered(route: Route) -> Any:
+    if typing.get_origin(route.answer) is Outcome:
+        return typing.get_args(route.answer)[0]
+    return route.answer
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    summary, _, rest = (route.function.__doc__ or "").strip().partition("\n")
+    refusals = _refusals(route)
+    operation: dict[str, Any] = {
+        "operationId": route.function.__name__,
+        "tags": [route.tag],
+        "summary": summary.rstrip("."),
+        "description": (re.sub(r"\n +", "\n", rest).strip() + "\n\n" + _listed(route, refusals)).strip(),
+        "parameters": [*_parameters(route), _LANGUAGE],
+        "responses": _responses(route, refusals),
+    }
+    if route.allow == OPEN:
+        operation["security"] = []
+    if route.body is not None:
+        schema = {"$ref": _REF.format(model=_name(route.body))}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return operation
+
+
+def _listed(route: Route, refusals: tuple[type[Refusal] | type[Trouble], ...]) -> str:
+    permission = "Open to anyone." if route.allow == OPEN else f"Needs `{route.allow}`."
+    own = [kind for kind in refusals if kind in route.refuses]
+    lines = [f"- `{kind.code}` ({problems.STATUS[kind.code]}): {problems.title_of(kind)}." for kind in own]
+    return "\n\n".join([permission, *(["Refuses:\n" + "\n".join(lines)] if lines else [])])
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for name, kind in route.path_types.items():
+        found.append({"name": name, "in": "path", "required": True, "schema": TypeAdapter(kind).json_schema()})
+    if route.query is not None:
+        schema = route.query.model_json_schema()
+        required = schema.get("required", ())
+        for name, prop in schema["properties"].items():
+            parameter = {
+                "name": name,
+                "in": "query",
+                "required": name in required,
+                "schema": _plain_schema(prop),
+            }
+            if "description" in prop:
+                parameter["description"] = prop["description"]
+            found.append(parameter)
+    if route.keyed is not None:
+        found.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": route.keyed,
+                "description": "A new one for each command; the same again for a retry.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]{1,128}$"},
+            }
+        )
+    return found
+
+
+def _plain_schema(prop: dict[str, Any]) -> dict[str, Any]:
+    """A query parameter's schema: absent, not null, is how a query leaves it out."""
+    options = [each for each in prop.get("anyOf", ()) if each.get("type") != "null"]
+    schema = options[0] if len(options) == 1 else {k: v for k, v in prop.items() if k not in ("title", "description")}
+    return {key: value for key, value in schema.items() if not (key == "default" and value is None)}
+
+
+def _responses(route: Route, refusals: tuple[type[Refusal] | type[Trouble], ...]) -> dict[str, Any]:
+    answer = _answered(route)
+    schema = (
+        {"$ref": _REF.format(model=_name(answer))}
+        if isinstance(answer, type) and issubclass(answer, BaseModel)
+        else {"type": "object"}
+    )
+    responses: dict[str, Any] = {
+        str(route.status): {"description": "Done.", "content": {"application/json": {"schema": schema}}}
+    }
+    if route.body is not None and "dry_run" in route.body.model_fields and route.status != 200:
+        responses["200"] = {
+            **responses[str(route.status)],
+            "description": "What would be done; nothing was written.",
+        }
+    if route.method == "GET" and answer is not str:
+        responses["304"] = {"description": "Unchanged since the ETag in If-None-Match."}
+    by_status: dict[int, list[str]] = {}
+    for kind in refusals:
+        by_status.setdefault(problems.STATUS[kind.code], []).append(f"`{kind.code}`")
+    for status, codes in sorted(by_status.items()):
+        responses[str(status)] = {
+            "description": ", ".join(codes),
+            "content": {problems.CONTENT_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}},
+        }
+    return dict(sorted(responses.items()))
+
+
+def _refusals(route: Route) -> tuple[type[Refusal] | type[Trouble], ...]:
+    """All that a route may refuse: what its use case does, and what the edge does for its kind."""
+    edge: list[type[Refusal] | type[Trouble]] = []
+    if route.allow != OPEN:
+        edge += [TokenMissing, TokenInvalid, PermissionMissing, StorageBusy]
+    if route.path_types:
+        edge.append(IdMalformed)
+    if route.query is not None:
+        edge.append(RequestInvalid)
+    if route.body is not None:
+        edge += [
+            BodyMissing,
+            BodyMalformed,
+            BodyTooLarge,
+            ContentTypeUnsupported,
+            RequestInvalid,
+            WriteContended,
+        ]
+        if "version" in route.body.model_fields:
+            edge.append(VersionUnclear)
+    if route.keyed:
+        edge.append(KeyMissing)
+    if route.keyed is not None:
+        edge.append(KeyMalformed)
+    return tuple(dict.fromkeys([*route.refuses, *edge]))
+
+
+def _name(model: type[BaseModel]) -> str:
+    return re.sub(r"[^A-Za-z0-9.\-_]", "_", model.__name__)

@@ -1,0 +1,35 @@
+"""Who may do what: one table, role by role."""
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """What a route asks for."""
+
+    MEMBERS_READ = "members:read"
+    MEMBERS_WRITE = "members:write"
+    MEMBERS_STATUS = "members:status"
+    PURCHASES_READ = "purchases:read"
+    PURCHASES_RECORD = "purchases:record"
+    POINTS_READ = "points:read"
+    POINTS_SPEND = "points:spend"
+    POINTS_ADJUST = "points:adjust"
+    PROGRAM_READ = "program:read"
+    PROGRAM_PUBLISH = "program:publish"
+
+
+P = Permission
+_READS = frozenset({P.MEMBERS_READ, P.PURCHASES_READ, P.POINTS_READ, P.PROGRAM_READ})
+_TILL = frozenset({P.MEMBERS_READ, P.MEMBERS_WRITE, P.PURCHASES_READ, P.PURCHASES_RECORD, P.POINTS_READ, P.POINTS_SPEND, P.PROGRAM_READ})  # fmt: skip
+
+ROLES: dict[str, frozenset[Permission]] = {
+    "clerk": _TILL,
+    "shop_manager": _TILL | {P.MEMBERS_STATUS, P.POINTS_ADJUST},
+    "marketer": frozenset({P.MEMBERS_READ, P.PROGRAM_READ}),
+    "agent": _READS | {P.MEMBERS_WRITE, P.MEMBERS_STATUS, P.POINTS_ADJUST},
+    "analyst": frozenset({P.PURCHASES_READ, P.POINTS_READ, P.PROGRAM_READ}),
+    "admin": frozenset(P),
+    "auditor": _READS,
+    "integration": _TILL,
+}
+"""The permissions of each role; a caller has those of all their roles."""

@@ -1,0 +1,99 @@
+"""Refusals and trouble as RFC 9457 problems. The only file that knows status codes."""
+
+import json
+from typing import Any
+
+from chalicelib.api.errors import RequestInvalid
+from chalicelib.kernel.errors import Refusal, Trouble
+
+STATUS: dict[str, int] = {
+    # the request as such
+    "body_missing": 400,
+    "body_malformed": 400,
+    "key_missing": 400,
+    "key_malformed": 400,
+    "cursor_invalid": 400,
+    "version_unclear": 400,
+    "token_missing": 401,
+    "token_invalid": 401,
+    "permission_missing": 403,
+    "id_malformed": 404,
+    "route_unknown": 404,
+    "method_not_allowed": 405,
+    "body_too_large": 413,
+    "content_type_unsupported": 415,
+    "request_invalid": 422,
+    # what is named does not exist
+    "member_unknown": 404,
+    "purchaser_unknown": 404,
+    "purchase_unknown": 404,
+    "program_version_unknown": 404,
+    # what is said cannot be right, whatever the state
+    "adjustment_empty": 400,
+    "birthday_in_future": 400,
+    "currency_wrong": 400,
+    "custom_field_invalid": 400,
+    "custom_field_missing": 400,
+    "custom_field_unknown": 400,
+    "expiry_past": 400,
+    "identifier_needed": 400,
+    "member_number_wrong": 400,
+    "mobile_invalid": 400,
+    "occurred_in_future": 400,
+    "tender_too_large": 400,
+    "tender_too_small": 400,
+    # what is asked does not fit the state
+    "balance_remaining": 409,
+    "balance_too_large": 409,
+    "card_taken": 409,
+    "currency_fixed": 409,
+    "email_taken": 409,
+    "entry_differs": 409,
+    "external_id_taken": 409,
+    "identifier_taken": 409,
+    "member_closed": 409,
+    "member_moved": 409,
+    "member_suspended": 409,
+    "mobile_taken": 409,
+    "points_insufficient": 409,
+    "program_moved": 409,
+    "purchase_differs": 409,
+    # ours
+    "unexpected": 500,
+    "storage_busy": 503,
+    "write_contended": 503,
+}
+"""The status of each code; a test demands a row for every refusal and every kind of trouble."""
+
+CONTENT_TYPE = "application/problem+json"
+
+
+def problem(fault: Refusal | Trouble, *, instance: str) -> tuple[int, dict[str, str], str]:
+    """Status, headers and body that tell a caller of a fault.
+
+    Args:
+        instance: the request's id.
+    """
+    status = STATUS[fault.code]
+    body: dict[str, Any] = {
+        "type": f"urn:regulars:problem:{fault.code}",
+        "title": title_of(type(fault)),
+        "status": status,
+        "detail": fault.detail,
+        "instance": f"urn:regulars:request:{instance}",
+        "code": fault.code,
+        "facts": fault.facts if isinstance(fault, Refusal) else {},
+    }
+    if isinstance(fault, RequestInvalid):
+        body["errors"] = fault.errors
+    headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
+    if isinstance(fault, Trouble):
+        headers["Retry-After"] = str(fault.retry_after)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return status, headers, json.dumps(body, ensure_ascii=False)
+
+
+def title_of(kind: type[Refusal] | type[Trouble]) -> str:
+    """A fault's title: the first sentence of its class."""
+    return (kind.__doc__ or kind.__name__).strip().splitlines()[0].rstrip(".")

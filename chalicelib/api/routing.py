@@ -1,0 +1,369 @@
+"""Typed routes: a function's signature says what a route takes and gives; everything else follows from it.
+
+    points = Routes("points")
+
+    @points.post("/members/{member_id}/point-spends", allow=Permission.POINTS_SPEND, keyed=True, status=201,
+                 refuses=(PointsInsufficient,))
+    def spend_points(member_id: MemberId, body: SpendPoints, call: Call) -> Outcome[EntryView]:
+        ...
+
+The parameter named `body` is the JSON body's model, `query` the query string's; others are parts of the path, each of a
+type that knows its pattern. The same facts make the OpenAPI document (`openapi.py`).
+"""
+
+import hashlib
+import inspect
+import re
+import time
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from chalice.app import Blueprint, Chalice, CORSConfig, Request, Response
+from pydantic import BaseModel
+
+from chalicelib.api import bodies, problems
+from chalicelib.api.auth import Caller, caller_of
+from chalicelib.api.errors import (
+    ContentTypeUnsupported,
+    IdMalformed,
+    KeyMalformed,
+    KeyMissing,
+    PermissionMissing,
+    Unexpected,
+    VersionUnclear,
+)
+from chalicelib.api.permissions import Permission
+from chalicelib.kernel.errors import Refusal, Trouble
+from chalicelib.kernel.ids import Id
+from chalicelib.kernel.languages import Language
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.kernel.pages import Page, Slice, position_of, sign
+from chalicelib.runtime import wiring
+from chalicelib.runtime.observe import logger
+from chalicelib.runtime.wiring import House
+
+OPEN = "open"
+"""For the few routes that anyone may call; stands where a permission would."""
+
+_KEY = re.compile(r"[\x21-\x7e]{1,128}")
+_ETAG = re.compile(r'(?:W/)?"v(\d{1,9})(?:-[0-9a-f]+)?"')
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, as far as a route function cares.
+
+    Attributes:
+        key: the `Idempotency-Key`; empty on routes that take none.
+        language: the language asked for, or None.
+        if_match: the version named by `If-Match`, or None.
+    """
+
+    house: House
+    caller: Caller | None
+    now: datetime
+    request_id: str
+    key: str = ""
+    language: Language | None = None
+    if_match: int | None = None
+
+    def position(self, cursor: str | None, *scope: str) -> str | None:
+        """Where a list goes on.
+
+        Raises:
+            CursorInvalid: the cursor was not given out for this list.
+        """
+        return position_of(cursor, scope="/".join(scope), key=self.house.keyring.cursor_key)
+
+    def page(self, part: Slice[T], model: type[Page[T]], *scope: str) -> Page[T]:
+        """A slice as a page, its position as a signed cursor."""
+        key = self.house.keyring.cursor_key
+        cursor = sign(part.next_position, scope="/".join(scope), key=key) if part.next_position else None
+        return model(items=part.items, next_cursor=cursor)
+
+    def require_version(self, version: int) -> None:
+        """See that `If-Match`, when sent, names the body's version.
+
+        Raises:
+            VersionUnclear: they differ.
+        """
+        if self.if_match is not None and self.if_match != version:
+            raise VersionUnclear(if_match=f"v{self.if_match}", version=version)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route and all that is known of it."""
+
+    method: str
+    path: str
+    function: Callable[..., Any]
+    allow: Permission | str
+    status: int
+    keyed: bool | None
+    refuses: tuple[type[Refusal], ...]
+    tag: str
+    path_types: dict[str, type[Id]] = field(default_factory=dict)
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    takes_call: bool = False
+    answer: Any = None
+
+
+ROUTES: list[Route] = []
+"""Every typed route of the app, in the order in which they were declared."""
+
+
+class Routes:
+    """The routes of a domain: a Chalice blueprint whose routes are typed and guarded.
+
+    Args:
+        tag: the domain's name, which groups its routes in the documents.
+    """
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+        self.blueprint = Blueprint(f"chalicelib.{tag}.routes")
+        self._cors = CORSConfig(
+            allow_origin=wiring.cors_origin(),
+            allow_headers=["Idempotency-Key", "If-Match", "If-None-Match", "X-Request-Id", "Accept-Language"],
+            expose_headers=["ETag", "Idempotency-Replayed", "Retry-After", "X-Request-Id"],
+            max_age=600,
+        )
+
+    def get(self, path: str, **terms: Any) -> Callable[[F], F]:
+        """A route that reads."""
+        return self._route("GET", path, **terms)
+
+    def post(self, path: str, **terms: Any) -> Callable[[F], F]:
+        """A route that carries out a command."""
+        return self._route("POST", path, **terms)
+
+    def put(self, path: str, **terms: Any) -> Callable[[F], F]:
+        """A route that replaces."""
+        return self._route("PUT", path, **terms)
+
+    def patch(self, path: str, **terms: Any) -> Callable[[F], F]:
+        """A route that edits."""
+        return self._route("PATCH", path, **terms)
+
+    def _route(
+        self,
+        method: str,
+        path: str,
+        *,
+        allow: Permission | str,
+        status: int = 200,
+        keyed: bool | None = None,
+        refuses: tuple[type[Refusal], ...] = (),
+    ) -> Callable[[F], F]:
+        """Declare a route.
+
+        Args:
+            allow: the permission it needs, or `OPEN`. There is no default: a route without a policy cannot start.
+            keyed: True when it needs an `Idempotency-Key`, False when it takes one, None when it knows none.
+            refuses: what its use case refuses, for the documents.
+        """
+        if allow != OPEN and not isinstance(allow, Permission):
+            raise TypeError(f"{method} {path} needs a permission, or OPEN on purpose")
+
+        def declare(function: F) -> F:
+            route = _described(Route(method, path, function, allow, status, keyed, refuses, self.tag))
+            ROUTES.append(route)
+            view = self._view(route)
+            self.blueprint.route(
+                path, methods=[method], cors=self._cors, content_types=["*/*"], name=route.function.__name__
+            )(view)
+            return function
+
+        return declare
+
+    def _view(self, route: Route) -> Callable[..., Response]:
+        def view(**parts: str) -> Response:
+            return _answer(route, self.blueprint.current_request, parts)
+
+        view.__name__ = route.function.__name__
+        return view
+
+
+def register(app: Chalice, *domains: Routes) -> None:
+    """Put domains' routes into the app, under `/v1`."""
+    for domain in domains:
+        app.register_blueprint(domain.blueprint, url_prefix="/v1")
+
+
+# ---------------------------------------------------------------- declaring
+
+
+def _described(route: Route) -> Route:
+    hints = typing.get_type_hints(route.function)
+    names = list(inspect.signature(route.function).parameters)
+    in_path = re.findall(r"{(\w+)}", route.path)
+    path_types = {name: hints[name] for name in in_path}
+    unknown = set(names) - set(in_path) - {"body", "query", "call"}
+    if unknown or any(not (isinstance(kind, type) and issubclass(kind, Id)) for kind in path_types.values()):
+        raise TypeError(f"{route.function.__name__}: parameters are body, query, call, and typed parts of the path")
+    return Route(
+        route.method, route.path, route.function, route.allow, route.status, route.keyed, route.refuses, route.tag,
+        path_types=path_types, body=hints.get("body"), query=hints.get("query"),
+        takes_call="call" in names, answer=hints["return"],
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- answering
+
+
+def _answer(route: Route, request: Request, parts: dict[str, str]) -> Response:
+    """One request: who, what, may they, do it, say it. The only place that turns exceptions into answers."""
+    started = time.perf_counter()
+    request_id = _request_id(request)
+    subject, code = "-", "ok"
+    try:
+        house = wiring.house()
+        call = _call(route, request, house, request_id)
+        subject = call.caller.subject if call.caller else "-"
+        result = route.function(**_arguments(route, request, parts, call))
+        status, headers, body = _rendered(route, request, result)
+    except (Refusal, Trouble) as fault:
+        code = fault.code
+        status, headers, body = problems.problem(fault, instance=request_id)
+    except Exception:  # noqa: BLE001 - the edge: whatever else happens is a bug, told by its id only
+        code = "unexpected"
+        logger().exception("bug", route=f"{route.method} {route.path}", request_id=request_id)
+        status, headers, body = problems.problem(Unexpected(), instance=request_id)
+    headers["X-Request-Id"] = request_id
+    _log(route, parts, status, code, subject, request_id, started)
+    return Response(body=body, status_code=status, headers=dict(headers))
+
+
+def _log(
+    route: Route, parts: dict[str, str], status: int, code: str, subject: str, request_id: str, started: float
+) -> None:
+    log = logger().warning if status >= 500 else logger().info
+    log(
+        "request",
+        route=f"{route.method} {route.path}",
+        ids=parts,
+        status=status,
+        code=code,
+        caller=subject,
+        request_id=request_id,
+        ms=round((time.perf_counter() - started) * 1000, 1),
+    )
+
+
+def _call(route: Route, request: Request, house: House, request_id: str) -> Call:
+    now = house.clock()
+    headers = request.headers
+    caller: Caller | None = None
+    if isinstance(route.allow, Permission):
+        settings = house.settings
+        caller = caller_of(
+            headers.get("authorization"),
+            key=settings.token_key,
+            issuer=settings.issuer,
+            audience=settings.audience,
+            now=now,
+        )
+        if not caller.may(route.allow):
+            raise PermissionMissing(permission=route.allow.value)
+    return Call(
+        house=house,
+        caller=caller,
+        now=now,
+        request_id=request_id,
+        key=_key(route, headers.get("idempotency-key")),
+        language=_language(headers.get("accept-language")),
+        if_match=_version(headers.get("if-match")),
+    )
+
+
+def _arguments(route: Route, request: Request, parts: dict[str, str], call: Call) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
+    for name, kind in route.path_types.items():
+        if not re.fullmatch(kind.pattern, parts[name]):
+            raise IdMalformed(parameter=name)
+        arguments[name] = kind(parts[name])
+    if route.query is not None:
+        arguments["query"] = bodies.query_of(request.query_params or {}, route.query)
+    if route.body is not None:
+        kind_of_body = (request.headers.get("content-type") or "application/json").partition(";")[0].strip().lower()
+        if kind_of_body != "application/json":
+            raise ContentTypeUnsupported
+        arguments["body"] = bodies.body_of(_raw(request), route.body)
+    if route.takes_call:
+        arguments["call"] = call
+    return arguments
+
+
+def _raw(request: Request) -> bytes:
+    raw = request.raw_body
+    return raw if isinstance(raw, bytes) else raw.encode()
+
+
+def _rendered(route: Route, request: Request, result: Any) -> tuple[int, dict[str, str], str]:
+    status = route.status
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+    if isinstance(result, Outcome):
+        if result.replayed:
+            headers["Idempotency-Replayed"] = "true"
+        if not result.stored:
+            status = 200
+        result = result.value
+    if isinstance(result, str):
+        return status, headers | {"Cache-Control": "public, max-age=60"}, result
+    body = result.model_dump_json()
+    if route.method in ("GET", "PATCH", "PUT"):
+        headers["ETag"] = _etag(result, body)
+        if route.method == "GET" and request.headers.get("if-none-match") == headers["ETag"]:
+            return 304, headers, ""
+    return status, headers, body
+
+
+def _etag(result: BaseModel, body: str) -> str:
+    mark = hashlib.sha256(body.encode()).hexdigest()[:16]
+    version = getattr(result, "version", None)
+    return f'"v{version}-{mark}"' if isinstance(version, int) else f'"{mark}"'
+
+
+def _key(route: Route, header: str | None) -> str:
+    if route.keyed is None:
+        return ""
+    if not header:
+        if route.keyed:
+            raise KeyMissing
+        return ""
+    if not _KEY.fullmatch(header):
+        raise KeyMalformed
+    return header
+
+
+def _language(header: str | None) -> Language | None:
+    """The first language of an Accept-Language header that we speak (RFC 9110, by order, q ignored)."""
+    for part in (header or "").lower().split(","):
+        tag = part.strip()[:2]
+        if tag in ("zh", "en"):
+            return Language(tag)
+    return None
+
+
+def _version(if_match: str | None) -> int | None:
+    match = _ETAG.fullmatch(if_match.strip()) if if_match else None
+    return int(match[1]) if match else None
+
+
+def _request_id(request: Request) -> str:
+    """The caller's X-Request-Id where it is harmless, else API Gateway's, else a new one."""
+    given = request.headers.get("x-request-id")
+    if given and _REQUEST_ID.fullmatch(given):
+        return str(given)
+    return str((request.context or {}).get("requestId") or uuid4())

@@ -1,0 +1,66 @@
+"""Days and months in the program's time zone."""
+
+from calendar import monthrange
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import NewType
+from zoneinfo import ZoneInfo
+
+NEVER = date(9999, 12, 31)
+"""The day on which points that do not expire expire."""
+
+Month = NewType("Month", int)
+"""A calendar month as one number, year × 12 + (month - 1), so that months can be counted."""
+
+
+@lru_cache(maxsize=64)
+def zone(name: str) -> ZoneInfo:
+    """The time zone of that IANA name.
+
+    Raises:
+        KeyError: there is no such zone.
+    """
+    return ZoneInfo(name)
+
+
+def local_day(instant: datetime, time_zone: str) -> date:
+    """The calendar day on which an instant falls in a time zone."""
+    return instant.astimezone(zone(time_zone)).date()
+
+
+def month_of(day: date) -> Month:
+    """The month a day falls in."""
+    return Month(day.year * 12 + day.month - 1)
+
+
+def first_day(month: Month) -> date:
+    """The first day of a month."""
+    return date(month // 12, month % 12 + 1, 1)
+
+
+def last_day(month: Month) -> date:
+    """The last day of a month."""
+    year, index = divmod(month, 12)
+    return date(year, index + 1, monthrange(year, index + 1)[1])
+
+
+def months_later(day: date, months: int) -> date:
+    """The same day so many months later, or that month's last day where it has no such day."""
+    month = Month(month_of(day) + months)
+    end = last_day(month)
+    return end if day.day > end.day else end.replace(day=day.day)
+
+
+def day_after(day: date) -> date:
+    """The next day; the last day there is stays itself."""
+    return day if day == NEVER else day + timedelta(days=1)
+
+
+def milliseconds(instant: datetime) -> int:
+    """Whole milliseconds since 1970, the precision in which instants are kept."""
+    return int((instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1))
+
+
+def from_milliseconds(value: int) -> datetime:
+    """The instant so many milliseconds after 1970, in UTC."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value)

@@ -1,0 +1,70 @@
+"""The canonical form of content, and the hash chain over it.
+
+`docs/canonical-form.md` states the form for readers in any language; `tests/unit/test_canonical.py` freezes it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from enum import Enum
+from typing import Any
+
+from chalicelib.kernel.calendar import milliseconds
+
+CHAIN_VERSION = b"regulars entry 1\n"
+GENESIS = bytes(32)
+"""The hash before the first entry of every account."""
+
+
+def canonical(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
+    """Content as bytes of which there is only one spelling.
+
+    JSON in UTF-8 without white space, keys in code point order, no escapes but those that JSON demands, whole
+    numbers in plain digits. Fields that are not set are left out by the caller, so that a field added later does
+    not change the form of what was written before it existed.
+
+    Raises:
+        TypeError: the content holds something other than text, whole numbers, booleans, lists and objects.
+    """
+    _refuse_floats(value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def digest(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
+    """SHA-256 of the canonical form, 32 bytes."""
+    return hashlib.sha256(canonical(value)).digest()
+
+
+def chained(previous: bytes, content: Mapping[str, Any]) -> bytes:
+    """The hash of an entry: SHA-256 over the chain's version, the entry before it, and the entry's content."""
+    return hashlib.sha256(CHAIN_VERSION + previous + canonical(content)).digest()
+
+
+def plain(value: Any) -> Any:
+    """A record's values in the canonical form's terms: instants as milliseconds since 1970, days as `YYYY-MM-DD`.
+
+    The same instant written with another offset is the same content.
+    """
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return milliseconds(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return value
+
+
+def _refuse_floats(value: Any) -> None:
+    if isinstance(value, Mapping):
+        for each in value.values():
+            _refuse_floats(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            _refuse_floats(each)
+    elif not isinstance(value, str | int | bool):
+        raise TypeError(f"{type(value).__name__} has no canonical form")

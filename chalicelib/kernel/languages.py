@@ -1,0 +1,10 @@
+"""The languages the product speaks."""
+
+from enum import StrEnum
+
+
+class Language(StrEnum):
+    """A language the product speaks."""
+
+    ZH = "zh"
+    EN = "en"

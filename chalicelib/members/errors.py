@@ -1,0 +1,99 @@
+"""What is refused about members."""
+
+from chalicelib.kernel.errors import Refusal
+
+
+class IdentifierTaken(Refusal):
+    """Another member has this identifier."""
+
+    def __init__(self, *, field: str) -> None:
+        super().__init__(f"Another member has this {field.replace('_', ' ')}.", field=field)
+
+
+class MobileTaken(IdentifierTaken):
+    """Another member has this mobile number."""
+
+
+class EmailTaken(IdentifierTaken):
+    """Another member has this e-mail address."""
+
+
+class CardTaken(IdentifierTaken):
+    """Another member has this card."""
+
+
+class ExternalIdTaken(IdentifierTaken):
+    """Another member has this external id."""
+
+
+class MobileInvalid(Refusal):
+    """This is not a mobile number."""
+
+    def __init__(self, *, country: str) -> None:
+        super().__init__(
+            f"This is not a mobile number; numbers without a country code are read as {country}'s.",
+            country=country,
+        )
+
+
+class IdentifierNeeded(Refusal):
+    """A member needs a mobile number, an e-mail address, a card or an external id."""
+
+    def __init__(self) -> None:
+        super().__init__("A member needs at least one of mobile, email, card_no and external_ids.")
+
+
+class MemberNumberWrong(Refusal):
+    """The check digit does not fit: the number was mistyped."""
+
+    def __init__(self) -> None:
+        super().__init__("The check digit does not fit this member number: it was mistyped.")
+
+
+class MemberMoved(Refusal):
+    """The member was changed since you read it."""
+
+    def __init__(self, *, read: int, current: int) -> None:
+        super().__init__(
+            f"You read version {read} of this member, but it is at version {current}. Read it and try again.",
+            read=read,
+            current=current,
+        )
+
+
+class CustomFieldUnknown(Refusal):
+    """The program has no such custom field."""
+
+    def __init__(self, *, field: str) -> None:
+        super().__init__(f"The program has no custom field {field!r}.", field=field)
+
+
+class CustomFieldInvalid(Refusal):
+    """The value does not fit the custom field."""
+
+    def __init__(self, *, field: str, expected: str) -> None:
+        super().__init__(f"The custom field {field!r} takes {expected}.", field=field, expected=expected)
+
+
+class CustomFieldMissing(Refusal):
+    """A required custom field has no value."""
+
+    def __init__(self, *, field: str) -> None:
+        super().__init__(f"The program requires the custom field {field!r}.", field=field)
+
+
+class BirthdayInFuture(Refusal):
+    """The birthday is later than today."""
+
+    def __init__(self, *, today: str) -> None:
+        super().__init__(f"The birthday is later than today, {today}.", today=today)
+
+
+class BalanceRemaining(Refusal):
+    """The account still has points, or owes some."""
+
+    def __init__(self, *, balance: int) -> None:
+        super().__init__(
+            f"The balance is {balance} points. Send forfeit_points: true to close the membership all the same.",
+            balance=balance,
+        )

@@ -1,0 +1,266 @@
+"""Members: what is known of a person, and the commands that change it."""
+
+import re
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import AwareDatetime, Field, StringConstraints, field_validator, model_validator
+
+from chalicelib.kernel.ids import MemberId, MemberNumber, ShopId
+from chalicelib.kernel.records import Line, Note, Record, Reference, Slug
+from chalicelib.points.models import AccountStatus, PointsSummary, TierView
+
+MobileText = Annotated[str, StringConstraints(min_length=4, max_length=32, pattern=r"^\+?[0-9][0-9 ().-]*$")]
+"""A mobile number: E.164, or as it is written in the program's country."""
+
+EmailText = Annotated[
+    str,
+    StringConstraints(
+        min_length=3,
+        max_length=254,
+        pattern=r"^[^@\u0000-\u0020\u007f-\u00a0]{1,64}@[^@\u0000-\u0020\u007f-\u00a0.]+(\.[^@\u0000-\u0020\u007f-\u00a0.]+)+$",
+    ),
+]
+"""An e-mail address; upper and lower case are the same address."""
+
+Birthday = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}|-)-[0-9]{2}-[0-9]{2}$")]
+"""`YYYY-MM-DD`, or `--MM-DD` without the year."""
+
+CustomValue = bool | int | Annotated[str, StringConstraints(max_length=500)]
+
+
+class Gender(StrEnum):
+    """As the member gave it."""
+
+    FEMALE = "female"
+    MALE = "male"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+class ExternalId(Record):
+    """The member's id in another system."""
+
+    source: Slug
+    id: Reference
+
+
+class ConsentGiven(Record):
+    """A consent given or withdrawn."""
+
+    purpose: Slug
+    granted: bool
+    text_version: Reference
+    """Which text the member saw."""
+
+
+class Consent(ConsentGiven):
+    """A consent with the time at which it was recorded."""
+
+    at: AwareDatetime
+
+
+def _is_a_day(birthday: str | None) -> str | None:
+    if birthday is None:
+        return None
+    year, month, day = re.fullmatch(r"([0-9]{4}|-)-([0-9]{2})-([0-9]{2})", birthday).groups()  # type: ignore[union-attr]
+    date(2000 if year == "-" else int(year), int(month), int(day))  # raises ValueError, which pydantic reports
+    if year != "-" and int(year) < 1900:
+        raise ValueError("the year must be 1900 or later")
+    return birthday
+
+
+class _Details(Record):
+    name: Line | None = None
+    mobile: MobileText | None = None
+    email: EmailText | None = None
+    card_no: Reference | None = None
+    gender: Gender | None = None
+    birthday: Birthday | None = None
+    shop_id: ShopId | None = None
+    """The member's home shop."""
+
+    @field_validator("birthday")
+    @classmethod
+    def _birthday_is_a_day(cls, birthday: str | None) -> str | None:
+        return _is_a_day(birthday)
+
+
+class EnrolMember(_Details):
+    """Make a person a member. At least one of mobile, email, card_no and external_ids is needed."""
+
+    external_ids: Annotated[tuple[ExternalId, ...], Field(max_length=10)] = ()
+    source: Slug | None = None
+    """Where the member came from: `till`, `web`, `import` …"""
+    referral_code: Reference | None = None
+    tags: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
+    custom: Annotated[dict[Slug, CustomValue], Field(max_length=50)] = {}
+    """Values of the program's custom fields."""
+    consents: Annotated[tuple[ConsentGiven, ...], Field(max_length=20)] = ()
+    dry_run: bool = False
+
+
+class EditMember(_Details):
+    """Change what is known of a member. What is left out stays; null clears; `custom` and `consents` change by name."""
+
+    version: Annotated[int, Field(ge=1)]
+    """The version you have read; refused when it was changed since."""
+    tags: Annotated[tuple[Line, ...], Field(max_length=50)] | None = None
+    custom: Annotated[dict[Slug, CustomValue | None], Field(max_length=50)] | None = None
+    consents: Annotated[tuple[ConsentGiven, ...], Field(max_length=20)] | None = None
+    dry_run: bool = False
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_fields_set - {"version", "dry_run"}:
+            raise ValueError("name at least one field to change")
+        return self
+
+
+class SuspendMember(Record):
+    """Suspend a membership: nothing is earned or spent until it is reinstated."""
+
+    reason: Note
+
+
+class ReinstateMember(Record):
+    """End a suspension."""
+
+    reason: Note
+
+
+class CloseMember(Record):
+    """Close a membership for good. Its mobile number, e-mail, cards and external ids become free."""
+
+    reason: Note
+    forfeit_points: bool = False
+    """Needed when points are left: they are taken."""
+
+
+class Contact(Record):
+    """What identifies a person; stored sealed."""
+
+    name: str | None = None
+    mobile: str | None = None
+    """E.164."""
+    email: str | None = None
+    """Lower case."""
+    card_no: str | None = None
+    external_ids: tuple[ExternalId, ...] = ()
+    birth_year: int | None = None
+
+
+class Profile(Record):
+    """What is known of a member."""
+
+    member_id: MemberId
+    member_number: MemberNumber
+    contact: Contact
+    gender: Gender | None = None
+    month_day: str | None = None
+    """Birthday without its year, `MM-DD`."""
+    shop_id: ShopId | None = None
+    source: str | None = None
+    referral_code: str | None = None
+    tags: tuple[str, ...] = ()
+    custom: dict[str, CustomValue] = {}
+    consents: tuple[Consent, ...] = ()
+    joined_at: AwareDatetime
+    content: bytes
+    """Digest of the command that enrolled the member and its key: tells a retry from another person."""
+    version: int = 1
+
+    @property
+    def birthday(self) -> str | None:
+        """As it was given: with its year, or `--MM-DD`."""
+        if self.month_day is None:
+            return None
+        return f"{self.contact.birth_year:04d}-{self.month_day}" if self.contact.birth_year else f"--{self.month_day}"
+
+
+class MemberView(Record):
+    """A member: who they are, what they have, and what is missing to the next tier."""
+
+    member_id: MemberId
+    member_number: MemberNumber
+    status: AccountStatus
+    name: str | None
+    mobile: str | None
+    email: str | None
+    card_no: str | None
+    external_ids: tuple[ExternalId, ...]
+    gender: Gender | None
+    birthday: str | None
+    shop_id: ShopId | None
+    source: str | None
+    referral_code: str | None
+    tags: tuple[str, ...]
+    custom: dict[str, CustomValue]
+    consents: tuple[Consent, ...]
+    tier: TierView
+    points: PointsSummary
+    joined_at: AwareDatetime
+    version: int
+
+
+class MemberList(Record):
+    """The member found, or none."""
+
+    items: tuple[MemberView, ...]
+    next_cursor: None = None
+
+
+class LookUp(Record):
+    """Exactly one identifier to find a member by."""
+
+    mobile: MobileText | None = None
+    email: EmailText | None = None
+    member_number: MemberNumber | None = None
+    card_no: Reference | None = None
+    external_id: (
+        Annotated[
+            str,
+            StringConstraints(
+                max_length=100,
+                pattern=r"^[a-z][a-z0-9_]{0,31}:[^\u0000-\u0020\u007f-\u00a0\u2028\u2029]{1,64}$",
+            ),
+        ]
+        | None
+    ) = None
+    """`source:id`"""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if len(self.model_dump(exclude_none=True)) != 1:
+            raise ValueError("name exactly one of mobile, email, member_number, card_no, external_id")
+        return self
+
+
+class MemberRef(Record):
+    """Names a member by exactly one of their identifiers."""
+
+    member_id: MemberId | None = None
+    mobile: MobileText | None = None
+    email: EmailText | None = None
+    member_number: MemberNumber | None = None
+    card_no: Reference | None = None
+    external_id: ExternalId | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if len(self.model_dump(exclude_none=True)) != 1:
+            raise ValueError("name exactly one of member_id, mobile, email, member_number, card_no, external_id")
+        return self
+
+
+class Happening(Record):
+    """Something that happened to a member."""
+
+    type: str
+    """`enrolled`, `edited`, `suspended`, `reinstated`, `closed`, `tier_reviewed`, or a ledger entry's reason."""
+    at: AwareDatetime
+    points: int | None = None
+    balance_after: int | None = None
+    reference: str | None = None
+    facts: dict[str, Any] = {}

@@ -1,0 +1,146 @@
+"""HTTP of members."""
+
+from chalicelib.api.permissions import Permission
+from chalicelib.api.routing import Call, Routes
+from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.languages import Language
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.kernel.pages import CursorInvalid, Page, Paging
+from chalicelib.members import service
+from chalicelib.members.errors import (
+    BalanceRemaining,
+    BirthdayInFuture,
+    CardTaken,
+    CustomFieldInvalid,
+    CustomFieldMissing,
+    CustomFieldUnknown,
+    EmailTaken,
+    ExternalIdTaken,
+    IdentifierNeeded,
+    MemberMoved,
+    MemberNumberWrong,
+    MobileInvalid,
+    MobileTaken,
+)
+from chalicelib.members.models import (
+    CloseMember,
+    EditMember,
+    EnrolMember,
+    Happening,
+    LookUp,
+    MemberList,
+    MemberView,
+    ReinstateMember,
+    SuspendMember,
+)
+from chalicelib.points.errors import MemberClosed, MemberUnknown
+from chalicelib.programs.service import ProgramBook, book_of
+
+members = Routes("members")
+
+HappeningPage = Page[Happening]
+
+_IDENTIFIERS = (MobileTaken, EmailTaken, CardTaken, ExternalIdTaken, IdentifierNeeded, MobileInvalid)
+_DETAILS = (BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid, CustomFieldMissing)
+
+
+def _speaking(call: Call) -> tuple[ProgramBook, Language]:
+    book = book_of(call.house.table)
+    return book, book.language(call.language, call.now)
+
+
+@members.post("/members", allow=Permission.MEMBERS_WRITE, keyed=False, status=201, refuses=(*_IDENTIFIERS, *_DETAILS))
+def enrol_member(body: EnrolMember, call: Call) -> Outcome[MemberView]:
+    """Make a person a member.
+
+    With an Idempotency-Key, the same request again answers the member it made.
+    """
+    book, language = _speaking(call)
+    house = call.house
+    return service.enrol_member(
+        house.table, house.keyring, book, body, key=call.key, draw=house.draw, now=call.now, language=language
+    )
+
+
+@members.get("/members", allow=Permission.MEMBERS_READ, refuses=(MobileInvalid, MemberNumberWrong))
+def look_up_member(query: LookUp, call: Call) -> MemberList:
+    """Find a member by exactly one identifier: a list of one, or of none."""
+    book, language = _speaking(call)
+    found = service.look_up(call.house.table, call.house.keyring, book, query, now=call.now, language=language)
+    return MemberList(items=found)
+
+
+@members.get("/members/{member_id}", allow=Permission.MEMBERS_READ, refuses=(MemberUnknown,))
+def get_member(member_id: MemberId, call: Call) -> MemberView:
+    """A member, with points, tier, and what is missing to the next tier."""
+    book, language = _speaking(call)
+    return service.find_member(call.house.table, call.house.keyring, book, member_id, now=call.now, language=language)
+
+
+@members.patch(
+    "/members/{member_id}",
+    allow=Permission.MEMBERS_WRITE,
+    refuses=(MemberUnknown, MemberClosed, MemberMoved, *_IDENTIFIERS, *_DETAILS),
+)
+def edit_member(member_id: MemberId, body: EditMember, call: Call) -> MemberView:
+    """Change what is known of a member."""
+    call.require_version(body.version)
+    book, language = _speaking(call)
+    return service.edit_member(
+        call.house.table, call.house.keyring, book, member_id, body, now=call.now, language=language
+    )
+
+
+@members.post(
+    "/members/{member_id}/suspensions",
+    allow=Permission.MEMBERS_STATUS,
+    status=201,
+    refuses=(MemberUnknown, MemberClosed),
+)
+def suspend_member(member_id: MemberId, body: SuspendMember, call: Call) -> Outcome[MemberView]:
+    """Suspend a membership: nothing is earned or spent until it is reinstated."""
+    book, language = _speaking(call)
+    return service.suspend_member(
+        call.house.table, call.house.keyring, book, member_id, body, now=call.now, language=language
+    )
+
+
+@members.post(
+    "/members/{member_id}/reinstatements",
+    allow=Permission.MEMBERS_STATUS,
+    status=201,
+    refuses=(MemberUnknown, MemberClosed),
+)
+def reinstate_member(member_id: MemberId, body: ReinstateMember, call: Call) -> Outcome[MemberView]:
+    """End a suspension."""
+    book, language = _speaking(call)
+    return service.reinstate_member(
+        call.house.table, call.house.keyring, book, member_id, body, now=call.now, language=language
+    )
+
+
+@members.post(
+    "/members/{member_id}/closures",
+    allow=Permission.MEMBERS_STATUS,
+    status=201,
+    refuses=(MemberUnknown, BalanceRemaining),
+)
+def close_member(member_id: MemberId, body: CloseMember, call: Call) -> Outcome[MemberView]:
+    """Close a membership for good."""
+    book, language = _speaking(call)
+    return service.close_member(
+        call.house.table, call.house.keyring, book, member_id, body, now=call.now, language=language
+    )
+
+
+@members.get("/members/{member_id}/timeline", allow=Permission.MEMBERS_READ, refuses=(MemberUnknown, CursorInvalid))
+def list_timeline(member_id: MemberId, query: Paging, call: Call) -> HappeningPage:
+    """Everything that happened to a member, newest first."""
+    scope = ("timeline", member_id)
+    part = service.list_timeline(
+        call.house.table,
+        member_id,
+        after=call.position(query.cursor, *scope),
+        limit=query.limit,
+    )
+    return call.page(part, HappeningPage, *scope)

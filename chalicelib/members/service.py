@@ -1,0 +1,434 @@
+"""Use cases of members: enrol, find, edit, suspend, reinstate, close, timeline."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from chalicelib.kernel.calendar import from_milliseconds, milliseconds
+from chalicelib.kernel.canonical import digest, plain
+from chalicelib.kernel.errors import Refusal, WriteContended
+from chalicelib.kernel.ids import MemberId, MemberNumber
+from chalicelib.kernel.languages import Language
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.kernel.pages import Slice
+from chalicelib.members import rules, store
+from chalicelib.members.errors import BalanceRemaining, IdentifierTaken, MemberMoved, MemberNumberWrong
+from chalicelib.members.models import (
+    CloseMember,
+    EditMember,
+    EnrolMember,
+    Happening,
+    LookUp,
+    MemberRef,
+    MemberView,
+    Profile,
+    ReinstateMember,
+    SuspendMember,
+)
+from chalicelib.points import rules as points_rules
+from chalicelib.points import store as points_store
+from chalicelib.points.errors import AccountMoved, MemberClosed, MemberUnknown
+from chalicelib.points.models import Account, AccountStatus, EntryKey
+from chalicelib.programs.models import Program
+from chalicelib.programs.rules import today_of
+from chalicelib.programs.service import ProgramBook
+from chalicelib.storage import keys
+from chalicelib.storage.keyring import Keyring
+from chalicelib.storage.table import Table
+from chalicelib.storage.writes import Item, Write
+
+ATTEMPTS_MAX = 8
+
+
+def enrol_member(
+    table: Table,
+    keyring: Keyring,
+    book: ProgramBook,
+    command: EnrolMember,
+    *,
+    key: str | None,
+    draw: Callable[[], int],
+    now: datetime,
+    language: Language,
+) -> Outcome[MemberView]:
+    """Make a person a member.
+
+    Args:
+        key: the caller's `Idempotency-Key`; with it, the same command again answers the member it made.
+        draw: gives random whole numbers, for member numbers.
+
+    Raises:
+        MobileTaken, EmailTaken, CardTaken, ExternalIdTaken: another member has this identifier.
+        IdentifierNeeded, MobileInvalid, BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid,
+        CustomFieldMissing: as they say.
+    """
+    program = book.current(now)
+    stamp = from_milliseconds(milliseconds(now))
+    content = command.model_dump(exclude={"dry_run"}, exclude_defaults=True)
+    content_digest = digest(plain({"key": key or "", "command": content}))
+    for _ in range(ATTEMPTS_MAX):
+        number = MemberNumber.from_chance(draw())
+        profile = rules.enrolled(command, number, program, content=content_digest, now=stamp)
+        account = Account(
+            member_id=profile.member_id,
+            opened_on=today_of(program, now),
+            tier_id=program.ladder.tiers[0].tier_id,
+        )
+        try:
+            if command.dry_run:
+                _require_free(table, keyring, profile)
+                return Outcome(member_view(profile, account, program, now, language), stored=False)
+            table.commit(_enrolment(profile, account, keyring))
+        except IdentifierTaken as refusal:
+            known = _enrolled_before(table, keyring, profile) if key else None
+            if known is None:
+                raise refusal from None
+            return Outcome(find_member(table, keyring, book, known, now=now, language=language), replayed=True)
+        except store.NumberTaken:
+            continue
+        return Outcome(member_view(profile, account, program, now, language))
+    raise WriteContended
+
+
+def find_member(
+    table: Table,
+    keyring: Keyring,
+    book: ProgramBook,
+    member_id: MemberId,
+    *,
+    now: datetime,
+    language: Language,
+) -> MemberView:
+    """A member, in one read.
+
+    Raises:
+        MemberUnknown: there is no such member.
+    """
+    profile, account = _load(table, keyring, member_id)
+    return member_view(profile, account, book.current(now), now, language)
+
+
+def look_up(
+    table: Table, keyring: Keyring, book: ProgramBook, asked: LookUp, *, now: datetime, language: Language
+) -> tuple[MemberView, ...]:
+    """The member who has an identifier, or nobody.
+
+    Raises:
+        MobileInvalid, MemberNumberWrong: nobody can have this identifier.
+    """
+    values = asked.model_dump(exclude_none=True)
+    external = values.pop("external_id", None)
+    if external is not None:
+        source, _, external_id = external.partition(":")
+        values["external_id"] = {"source": source, "id": external_id}
+    member_id = find_member_id(table, keyring, MemberRef.model_validate(values), book.current(now))
+    if member_id is None:
+        return ()
+    try:
+        return (find_member(table, keyring, book, member_id, now=now, language=language),)
+    except MemberUnknown:
+        return ()
+
+
+def find_member_id(
+    table: Table, keyring: Keyring, reference: MemberRef, program: Program, *, consistent: bool = False
+) -> MemberId | None:
+    """The id of the member whom a reference names, or None. A member id or number needs no read.
+
+    Raises:
+        MobileInvalid, MemberNumberWrong: nobody can have this identifier.
+    """
+    if reference.member_id is not None:
+        return reference.member_id
+    if reference.member_number is not None:
+        if not reference.member_number.checks:
+            raise MemberNumberWrong
+        return MemberId.of(reference.member_number)
+    kind, value = _identifier(reference, program)
+    return store.find_holder(table, keyring, kind, value, consistent=consistent)
+
+
+def edit_member(
+    table: Table,
+    keyring: Keyring,
+    book: ProgramBook,
+    member_id: MemberId,
+    command: EditMember,
+    *,
+    now: datetime,
+    language: Language,
+) -> MemberView:
+    """Change what is known of a member; a changed mobile number, e-mail or card moves with it.
+
+    Raises:
+        MemberUnknown, MemberClosed: there is no such member any more.
+        MemberMoved: the member was changed since the version that the command names.
+        MobileTaken, EmailTaken, CardTaken: another member has this identifier.
+        IdentifierNeeded, MobileInvalid, BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid,
+        CustomFieldMissing: as they say.
+    """
+    program = book.current(now)
+    before, account = _load(table, keyring, member_id, consistent=True)
+    if account.status is AccountStatus.CLOSED:
+        raise MemberClosed(member_id=member_id)
+    if command.version != before.version:
+        raise MemberMoved(read=command.version, current=before.version)
+
+    after = rules.edited(before, command, program, now=now)
+
+    if not command.dry_run:
+        table.commit(_edit(before, after, command, keyring, now))
+    return member_view(after, account, program, now, language)
+
+
+def suspend_member(
+    table: Table,
+    keyring: Keyring,
+    book: ProgramBook,
+    member_id: MemberId,
+    command: SuspendMember,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[MemberView]:
+    """Suspend a membership; suspending it again changes nothing.
+
+    Raises:
+        MemberUnknown, MemberClosed: there is no such member any more.
+    """
+    return _set_status(
+        table,
+        keyring,
+        book,
+        member_id,
+        AccountStatus.SUSPENDED,
+        ("suspended", command.reason),
+        now=now,
+        language=language,
+    )
+
+
+def reinstate_member(
+    table: Table,
+    keyring: Keyring,
+    book: ProgramBook,
+    member_id: MemberId,
+    command: ReinstateMember,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[MemberView]:
+    """End a suspension; on an active membership it changes nothing.
+
+    Raises:
+        MemberUnknown, MemberClosed: there is no such member any more.
+    """
+    return _set_status(
+        table,
+        keyring,
+        book,
+        member_id,
+        AccountStatus.ACTIVE,
+        ("reinstated", command.reason),
+        now=now,
+        language=language,
+    )
+
+
+def close_member(
+    table: Table,
+    keyring: Keyring,
+    book: ProgramBook,
+    member_id: MemberId,
+    command: CloseMember,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[MemberView]:
+    """Close a membership for good, free its identifiers, and take the points that are left.
+
+    Raises:
+        MemberUnknown: there is no such member.
+        BalanceRemaining: points are left or owed, and the command does not forfeit them.
+    """
+    program = book.current(now)
+    for _ in range(ATTEMPTS_MAX):
+        profile, account = _load(table, keyring, member_id, consistent=True)
+        if account.status is AccountStatus.CLOSED:
+            return Outcome(member_view(profile, account, program, now, language), replayed=True)
+        posting = points_rules.forfeit(account, EntryKey(kind="close", parts=(member_id,)), program, now=now)
+        if posting is not None and not command.forfeit_points:
+            balance = points_rules.derive(account, today_of(program, now)).balance
+            raise BalanceRemaining(balance=balance)
+        closed = (posting.account if posting else account).model_copy(update={"status": AccountStatus.CLOSED})
+        entries = posting.entries if posting else ()
+        releases = [
+            store.release(member_id, kind, value, keyring, profile.version)
+            for kind, value in rules.identifiers(profile.contact)
+        ]
+        note = points_store.note(member_id, "closed", {"reason": command.reason}, at=now, version=account.version)
+        bumped = profile.model_copy(update={"version": profile.version + 1})
+        try:
+            table.commit(
+                [
+                    *points_store.post(account, closed, entries, None),
+                    store.replace_profile(bumped, keyring),
+                    *releases,
+                    note,
+                ]
+            )
+        except (AccountMoved, MemberMoved):
+            continue
+        return Outcome(member_view(bumped, closed, program, now, language))
+    raise WriteContended
+
+
+def list_timeline(table: Table, member_id: MemberId, *, after: str | None, limit: int) -> Slice[Happening]:
+    """Everything that happened to a member, newest first: ledger entries and what moved no points, in one order.
+
+    Raises:
+        MemberUnknown: there is no such member.
+    """
+    entries = table.query_timeline(keys.statement(member_id), after=after, limit=limit)
+    notes = store.list_happenings(table, member_id, after=after, limit=limit)
+    merged = sorted([*entries.items, *notes.items], key=lambda row: str(row["at"]), reverse=True)
+    shown = merged[:limit]
+    more = len(merged) > limit or entries.last is not None or notes.last is not None
+    happenings = tuple(_happening(row) for row in shown)
+    if more and shown:
+        return Slice(happenings, str(shown[-1]["at"]))
+    profile, _ = store.find_items(table, member_id)
+    if profile is None:
+        raise MemberUnknown(member_id=member_id)
+    facts = {"source": profile["source"]} if "source" in profile else {}
+    return Slice((*happenings, Happening(type="enrolled", at=store.joined_at(profile), facts=facts)), None)
+
+
+def member_view(profile: Profile, account: Account, program: Program, now: datetime, language: Language) -> MemberView:
+    """A member as callers see them, with points and tier as of now."""
+    today = today_of(program, now)
+    contact = profile.contact
+    return MemberView(
+        member_id=profile.member_id,
+        member_number=profile.member_number,
+        status=account.status,
+        name=contact.name,
+        mobile=contact.mobile,
+        email=contact.email,
+        card_no=contact.card_no,
+        external_ids=contact.external_ids,
+        gender=profile.gender,
+        birthday=profile.birthday,
+        shop_id=profile.shop_id,
+        source=profile.source,
+        referral_code=profile.referral_code,
+        tags=profile.tags,
+        custom=profile.custom,
+        consents=profile.consents,
+        tier=points_rules.tier_view(account, program, today, language),
+        points=points_rules.summary(account, today),
+        joined_at=profile.joined_at,
+        version=profile.version,
+    )
+
+
+def _load(table: Table, keyring: Keyring, member_id: MemberId, *, consistent: bool = False) -> tuple[Profile, Account]:
+    profile, account = store.find_items(table, member_id, consistent=consistent)
+    if profile is None or account is None:
+        if not consistent:
+            return _load(table, keyring, member_id, consistent=True)
+        raise MemberUnknown(member_id=member_id)
+    return store.profile_from(profile, keyring), points_store.account_from(account)
+
+
+def _identifier(reference: MemberRef, program: Program) -> rules.Identifier:
+    if reference.mobile is not None:
+        return ("mobile", rules.mobile_number(reference.mobile, program.country))
+    if reference.email is not None:
+        return ("email", rules.email_address(reference.email))
+    if reference.card_no is not None:
+        return ("card", reference.card_no)
+    assert reference.external_id is not None
+    return rules.external_identifier(reference.external_id)
+
+
+def _enrolment(profile: Profile, account: Account, keyring: Keyring) -> list[Write]:
+    claims = [_claim(profile, kind, value, keyring) for kind, value in rules.identifiers(profile.contact)]
+    opening = points_store.open_account(account, store.NumberTaken())
+    return [*claims, store.add_profile(profile, keyring), opening]
+
+
+def _claim(profile: Profile, kind: str, value: str, keyring: Keyring) -> Write:
+    refusal: Refusal = rules.taken(kind)
+    return store.claim(profile.member_id, kind, value, keyring, lambda _: refusal)
+
+
+def _edit(before: Profile, after: Profile, command: EditMember, keyring: Keyring, now: datetime) -> list[Write]:
+    old, new = set(rules.identifiers(before.contact)), set(rules.identifiers(after.contact))
+    claims = [_claim(after, kind, value, keyring) for kind, value in sorted(new - old)]
+    releases = [store.release(before.member_id, k, v, keyring, before.version) for k, v in sorted(old - new)]
+    fields = sorted(command.model_fields_set - {"version", "dry_run"})
+    note = points_store.note(after.member_id, "edited", {"fields": fields}, at=now, version=after.version)
+    return [store.replace_profile(after, keyring), *claims, *releases, note]
+
+
+def _require_free(table: Table, keyring: Keyring, profile: Profile) -> None:
+    for kind, value in rules.identifiers(profile.contact):
+        if store.find_holder(table, keyring, kind, value, consistent=True) is not None:
+            raise rules.taken(kind)
+
+
+def _enrolled_before(table: Table, keyring: Keyring, profile: Profile) -> MemberId | None:
+    """The member whom the very same command made before, or None."""
+    for kind, value in rules.identifiers(profile.contact):
+        holder = store.find_holder(table, keyring, kind, value, consistent=True)
+        item = store.find_items(table, holder, consistent=True)[0] if holder else None
+        if item is not None and item["content"] == profile.content:
+            return holder
+    return None
+
+
+def _set_status(
+    table: Table,
+    keyring: Keyring,
+    book: ProgramBook,
+    member_id: MemberId,
+    status: AccountStatus,
+    why: tuple[str, str],
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[MemberView]:
+    program = book.current(now)
+    for _ in range(ATTEMPTS_MAX):
+        profile, account = _load(table, keyring, member_id, consistent=True)
+        if account.status is AccountStatus.CLOSED:
+            raise MemberClosed(member_id=member_id)
+        if account.status is status:
+            return Outcome(member_view(profile, account, program, now, language), replayed=True)
+        changed = account.model_copy(update={"status": status})
+        due = points_rules.due_on(changed, program, today_of(program, now))
+        writes: Sequence[Write] = [
+            points_store.replace_account(account, changed, due),
+            points_store.note(member_id, why[0], {"reason": why[1]}, at=now, version=account.version),
+        ]
+        try:
+            table.commit(writes)
+        except AccountMoved:
+            continue
+        return Outcome(member_view(profile, changed, program, now, language))
+    raise WriteContended
+
+
+def _happening(row: Item) -> Happening:
+    recorded, _ = keys.moment_parts(row["at"])
+    if "r" not in row:
+        return Happening(type=row["kind"], at=from_milliseconds(recorded), facts=row.get("what", {}))
+    _, parts = keys.entry_parts(row["pk"])
+    return Happening(
+        type=row["r"],
+        at=from_milliseconds(recorded),
+        points=row["p"],
+        balance_after=row["b"],
+        reference="/".join(parts),
+        facts={"reason_code": row["rc"]} if "rc" in row else {},
+    )

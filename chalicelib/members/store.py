@@ -1,0 +1,127 @@
+"""How profiles and identifiers are stored."""
+
+from datetime import datetime
+
+from chalicelib.kernel.calendar import from_milliseconds, milliseconds
+from chalicelib.kernel.ids import MemberId, MemberNumber, ShopId
+from chalicelib.members.errors import MemberMoved
+from chalicelib.members.models import Consent, Contact, ExternalId, Gender, Profile
+from chalicelib.storage import keys
+from chalicelib.storage.keyring import Keyring
+from chalicelib.storage.table import Rows, Table
+from chalicelib.storage.writes import Absent, Delete, Held, Item, Otherwise, Put, Unchanged, Write
+
+
+class NumberTaken(Exception):
+    """Chance gave a member number that is in use: draw another. Never leaves the service."""
+
+
+# ---------------------------------------------------------------- reading
+
+
+def find_items(table: Table, member_id: str, *, consistent: bool = False) -> tuple[Item | None, Item | None]:
+    """A member's profile and account items, in one read."""
+    items = table.query_partition(
+        keys.member_partition(member_id), first="ACCOUNT", last="PROFILE", consistent=consistent
+    )
+    found = {item["sk"]: item for item in items}
+    return found.get("PROFILE"), found.get("ACCOUNT")
+
+
+def find_holder(table: Table, keyring: Keyring, kind: str, value: str, *, consistent: bool = False) -> MemberId | None:
+    """The member who has an identifier, or None."""
+    item = table.get(keys.unique(kind, keyring.blind(kind, value)), consistent=consistent)
+    return MemberId(item["member_id"]) if item else None
+
+
+def list_happenings(table: Table, member_id: str, *, after: str | None, limit: int) -> Rows:
+    """What happened to a member and moved no points, newest first."""
+    return table.query_timeline(keys.happenings(member_id), after=after, limit=limit)
+
+
+# ---------------------------------------------------------------- describing writes
+
+
+def add_profile(profile: Profile, keyring: Keyring) -> Write:
+    """The write of a new member's profile."""
+    return Put(keys.profile(profile.member_id), _item(profile, keyring), Absent(), lambda _: NumberTaken())
+
+
+def replace_profile(profile: Profile, keyring: Keyring) -> Write:
+    """The write of a profile that follows the version before it."""
+    read = profile.version - 1
+
+    def moved(found: Item) -> Exception:
+        return MemberMoved(read=read, current=found.get("version", 0))
+
+    return Put(keys.profile(profile.member_id), _item(profile, keyring), Unchanged(read), moved)
+
+
+def claim(member_id: MemberId, kind: str, value: str, keyring: Keyring, otherwise: Otherwise) -> Write:
+    """The write that makes an identifier a member's own."""
+    return Put(keys.unique(kind, keyring.blind(kind, value)), {"member_id": member_id}, Absent(), otherwise)
+
+
+def release(member_id: MemberId, kind: str, value: str, keyring: Keyring, version: int) -> Write:
+    """The write that frees an identifier."""
+    moved = MemberMoved(read=version, current=version + 1)
+    return Delete(keys.unique(kind, keyring.blind(kind, value)), Held(member_id), lambda _: moved)
+
+
+# ---------------------------------------------------------------- items
+
+
+def profile_from(item: Item, keyring: Keyring) -> Profile:
+    """The profile that an item holds."""
+    member_id = MemberId(item["member_id"])
+    contact = keyring.contacts.open(member_id, item["contact"])
+    return Profile(
+        member_id=member_id,
+        member_number=MemberNumber(item["number"]),
+        contact=Contact(
+            **{name: value for name, value in contact.items() if name != "external_ids"},
+            external_ids=tuple(ExternalId(source=s, id=i) for s, i in contact.get("external_ids", ())),
+        ),
+        gender=Gender(item["gender"]) if "gender" in item else None,
+        month_day=item.get("month_day"),
+        shop_id=ShopId(item["shop"]) if "shop" in item else None,
+        source=item.get("source"),
+        referral_code=item.get("referral"),
+        tags=tuple(item.get("tags", ())),
+        custom=item.get("custom", {}),
+        consents=tuple(
+            Consent(purpose=p, granted=g, text_version=t, at=from_milliseconds(at))
+            for p, g, t, at in item.get("consents", ())
+        ),
+        joined_at=from_milliseconds(item["joined"]),
+        content=item["content"],
+        version=item["version"],
+    )
+
+
+def joined_at(item: Item) -> datetime:
+    """When the member of a profile item was enrolled."""
+    return from_milliseconds(item["joined"])
+
+
+def _item(profile: Profile, keyring: Keyring) -> Item:
+    contact = profile.contact.model_dump(exclude_none=True, exclude={"external_ids"})
+    external = [[each.source, each.id] for each in profile.contact.external_ids]
+    sealed = keyring.contacts.seal(profile.member_id, {**contact, **({"external_ids": external} if external else {})})
+    return {
+        "member_id": profile.member_id,
+        "number": profile.member_number,
+        "contact": sealed,
+        "gender": profile.gender.value if profile.gender else None,
+        "month_day": profile.month_day,
+        "due": keys.birthday(profile.month_day, profile.member_id) if profile.month_day else None,
+        "shop": profile.shop_id,
+        "source": profile.source,
+        "referral": profile.referral_code,
+        "tags": list(profile.tags) or None,
+        "custom": profile.custom or None,
+        "consents": [[c.purpose, c.granted, c.text_version, milliseconds(c.at)] for c in profile.consents] or None,
+        "joined": milliseconds(profile.joined_at),
+        "content": profile.content,
+        "version": profile.version,
+    }

@@ -1,0 +1,94 @@
+"""What the ledger refuses."""
+
+from typing import Any
+
+from chalicelib.kernel.errors import Refusal
+
+
+class MemberUnknown(Refusal):
+    """There is no such member."""
+
+    def __init__(self, *, member_id: str) -> None:
+        super().__init__(f"There is no member {member_id}.", member_id=member_id)
+
+
+class PointsInsufficient(Refusal):
+    """The account holds fewer points than asked for."""
+
+    def __init__(self, *, asked: int, available: int) -> None:
+        super().__init__(
+            f"{asked} points were asked for, but {available} are available.", asked=asked, available=available
+        )
+
+
+class EntryDiffers(Refusal):
+    """This key was used before for something else."""
+
+    def __init__(self, *, key: str) -> None:
+        super().__init__(f"The key {key!r} was used before with other content. A new command needs a new key.", key=key)
+
+
+class MemberSuspended(Refusal):
+    """The member is suspended; points neither move in nor out."""
+
+    def __init__(self, *, member_id: str) -> None:
+        super().__init__(f"Member {member_id} is suspended.", member_id=member_id)
+
+
+class MemberClosed(Refusal):
+    """The membership was closed."""
+
+    def __init__(self, *, member_id: str) -> None:
+        super().__init__(f"The membership of {member_id} was closed.", member_id=member_id)
+
+
+class OccurredInFuture(Refusal):
+    """The command says that it happened later than now."""
+
+    def __init__(self, *, occurred_at: str, now: str) -> None:
+        super().__init__(
+            f"occurred_at is {occurred_at}, which is later than our clock, {now}.",
+            occurred_at=occurred_at,
+            now=now,
+        )
+
+
+class AdjustmentEmpty(Refusal):
+    """An adjustment must change the balance or the qualifying points."""
+
+    def __init__(self) -> None:
+        super().__init__("An adjustment must change the balance or the qualifying points by at least 1.")
+
+
+class ExpiryPast(Refusal):
+    """Points cannot be given with a last day that is over."""
+
+    def __init__(self, *, expires_on: str, today: str) -> None:
+        super().__init__(
+            f"The points would have expired on {expires_on}; today is {today}.",
+            expires_on=expires_on,
+            today=today,
+        )
+
+
+class BalanceTooLarge(Refusal):
+    """The account would hold more points than a balance may."""
+
+    def __init__(self, *, balance: int, limit: int) -> None:
+        super().__init__(f"The balance would be {balance} points; the limit is {limit}.", balance=balance, limit=limit)
+
+
+class AccountMoved(Exception):
+    """Another write changed the account first: read it again and decide again. Never leaves the service."""
+
+
+class EntryKnown(Exception):
+    """The key was written before. Never leaves the service.
+
+    Args:
+        item: what is stored under the key.
+    """
+
+    def __init__(self, item: dict[str, Any]) -> None:
+        super().__init__("the key is taken")
+        self.item = item

@@ -1,0 +1,290 @@
+"""Accounts, entries and lots."""
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+
+from chalicelib.kernel.calendar import Month
+from chalicelib.kernel.ids import EntryId, MemberId
+from chalicelib.kernel.money import Points, SomePoints
+from chalicelib.kernel.records import Note, Record, Reference, Slug
+from chalicelib.tiers.models import Anchor
+
+
+class AccountStatus(StrEnum):
+    """Whether an account takes commands."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+
+
+class Reason(StrEnum):
+    """Why an entry was made."""
+
+    EARN = "earn"
+    SPEND = "spend"
+    EXPIRE = "expire"
+    ADJUST = "adjust"
+
+
+class Lifetime(Record):
+    """Everything that ever happened to an account, in points."""
+
+    earned: int = 0
+    spent: int = 0
+    expired: int = 0
+
+    @property
+    def balance(self) -> int:
+        """The booked balance: what the entries add up to."""
+        return self.earned - self.spent - self.expired
+
+
+class Folded(Record):
+    """What periods that closed long ago come to, when their sums were dropped from the account.
+
+    Attributes:
+        through: the last day of the last folded period.
+        carried: points spent by then that no folded period paid for.
+        lapsed: points of the folded periods that expired unspent.
+    """
+
+    through: date
+    carried: int
+    lapsed: int
+
+
+class Account(Record):
+    """A member's account: sums that commute, and the head of its chain.
+
+    The balance, the lots and the expiries are not stored but derived (`rules.derive`): from what was earned per
+    expiry day and what was spent per period. Every command adds to one of the sums or takes from it, so the order in
+    which they arrive does not matter.
+    """
+
+    member_id: MemberId
+    status: AccountStatus = AccountStatus.ACTIVE
+    opened_on: date
+    tier_id: Slug
+    earned: dict[date, int] = {}
+    """Points earned, by their last day."""
+    spent: dict[date, int] = {}
+    """Points spent, by the day at whose end their period closes."""
+    folded: Folded | None = None
+    lifetime: Lifetime = Lifetime()
+    booked_through: date | None = None
+    """Expiries up to and including this day are in the entries."""
+    qualifying: dict[Month, int] = {}
+    """Qualifying points, by the month of the purchase."""
+    anchor: Anchor | None = None
+    seq: int = 0
+    head: bytes = bytes(32)
+    """Hash of the newest entry; 32 zero bytes before the first."""
+    last_recorded_at: AwareDatetime | None = None
+    version: int = 1
+
+
+class Lot(Record):
+    """Points that expire together."""
+
+    expires_on: date | None
+    """The last day on which they can be spent; null when they do not expire."""
+    points: int
+
+
+class Position(Record):
+    """What an account comes to on a day."""
+
+    balance: int
+    """Points that can be spent; below zero when the member owes some."""
+    lots: tuple[Lot, ...]
+    lapses: dict[date, int]
+    """Points that expired unspent, by their last day, of the periods not yet folded."""
+    lapsed: int
+    """Points that ever expired unspent."""
+
+    @property
+    def available(self) -> int:
+        """Points that can be spent, at least 0."""
+        return max(self.balance, 0)
+
+    @property
+    def owed(self) -> int:
+        """Points that the member owes, at least 0."""
+        return max(-self.balance, 0)
+
+
+class EntryKey(Record):
+    """The business key of an entry: a retry makes the same key."""
+
+    kind: Slug
+    parts: tuple[str, ...]
+
+
+class Why(Record):
+    """A rule that gave points, and the arithmetic: what recomputes the number years later."""
+
+    rule_id: str
+    points: int
+    args: tuple[int, ...]
+
+
+class Entry(Record):
+    """A line of the ledger. It is never changed; a correction is another entry that names this one."""
+
+    key: EntryKey
+    member_id: MemberId
+    seq: int
+    reason: Reason
+    points: int
+    """Change of the balance."""
+    balance_after: int
+    occurred_at: AwareDatetime
+    occurred_on: date
+    recorded_at: AwareDatetime
+    program_version: int
+    earned: int | None = None
+    expires_on: date | None = None
+    """Last day of the points earned; for an expiry, the day they lapsed with."""
+    consumed: int | None = None
+    """Points spent by this entry."""
+    period: date | None = None
+    """The period that what was spent counts in."""
+    qualifying: int | None = None
+    lapsed: int | None = None
+    """Of the points earned, those that had expired before they were recorded; the next entry takes them."""
+    tier_before: str | None = None
+    tier_after: str | None = None
+    why: tuple[Why, ...] = ()
+    reason_code: str | None = None
+    cause: EntryKey | None = None
+    """The entry that made this one necessary."""
+    content: bytes | None = None
+    """Digest of the command that this entry answers."""
+    hash: bytes = b""
+
+
+class Notes(Record):
+    """Words that go with an adjustment. The chain covers their digest, so that they can be erased."""
+
+    to_member: str | None = None
+    internal: str | None = None
+
+
+class SpendPoints(Record):
+    """Take points out of a member's account."""
+
+    points: SomePoints
+    occurred_at: AwareDatetime | None = None
+    """When it happened; now, when left out."""
+    reference: Reference | None = None
+    """Your own number for what the points were spent on."""
+    dry_run: bool = False
+
+
+class AdjustPoints(Record):
+    """Correct a member's balance, up or down, and say why."""
+
+    points: Points
+    reason_code: Slug
+    """A code of your own choosing: `goodwill`, `correction`, `gift` …"""
+    note_to_member: Note | None = None
+    """Shown on the member's statement."""
+    note_internal: Note | None = None
+    """For staff only."""
+    expires_on: date | None = None
+    """Last day of points given; by the program's policy, when left out."""
+    qualifying_points: Annotated[int, Field(ge=-(10**12), le=10**12)] = 0
+    """Also counts towards tiers, up or down."""
+    occurred_at: AwareDatetime | None = None
+    dry_run: bool = False
+
+
+class WhyLine(Record):
+    """Why points were given, for a person."""
+
+    rule_id: str
+    rule_version: int
+    text: str
+    points: int
+
+
+class EntryView(Record):
+    """A line of the statement."""
+
+    entry_id: EntryId
+    seq: int
+    reason: Reason
+    points: int
+    """Change of the balance."""
+    balance_after: int
+    occurred_at: AwareDatetime
+    recorded_at: AwareDatetime
+    reference: str
+    """What it belongs to: a purchase's channel and order number, or the caller's key."""
+    tendered: int = 0
+    """Points of it that paid for part of a purchase."""
+    why: tuple[WhyLine, ...] = ()
+    reason_code: str | None = None
+    note_to_member: str | None = None
+    hash: str
+    """SHA-256 over the entry before and this one's content, in hexadecimal."""
+
+
+class ExpiringNext(Record):
+    """The lot that expires first."""
+
+    points: int
+    on: date
+
+
+class PointsSummary(Record):
+    """What a member has, in one line."""
+
+    available: int
+    pending: int = 0
+    held: int = 0
+    owed: int = 0
+    expiring_next: ExpiringNext | None = None
+
+
+class PointsView(Record):
+    """A member's points in full."""
+
+    available: int
+    pending: int = 0
+    held: int = 0
+    owed: int = 0
+    lots: tuple[Lot, ...]
+    lifetime: Lifetime
+
+
+class TierNext(Record):
+    """The tier above and what it takes."""
+
+    tier_id: str
+    name: str
+    missing: int
+    """Qualifying points still missing."""
+
+
+class TierRetain(Record):
+    """What it takes to keep the tier at its review."""
+
+    missing: int
+    held_through: date
+
+
+class TierView(Record):
+    """The tier a member holds, and what is missing to the next."""
+
+    tier_id: str
+    name: str
+    multiplier_percent: int
+    qualifying_points: int
+    """Qualifying points that count today."""
+    next: TierNext | None = None
+    retain: TierRetain | None = None

@@ -1,0 +1,106 @@
+"""HTTP of points: what a member has, the statement, and commands."""
+
+from chalicelib.api.permissions import Permission
+from chalicelib.api.routing import Call, Routes
+from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.kernel.pages import CursorInvalid, Page, Paging
+from chalicelib.points import service
+from chalicelib.points.errors import (
+    AdjustmentEmpty,
+    BalanceTooLarge,
+    EntryDiffers,
+    ExpiryPast,
+    MemberClosed,
+    MemberSuspended,
+    MemberUnknown,
+    OccurredInFuture,
+    PointsInsufficient,
+)
+from chalicelib.points.models import AdjustPoints, EntryView, PointsView, SpendPoints
+from chalicelib.programs.service import book_of
+
+points = Routes("points")
+
+EntryPage = Page[EntryView]
+
+
+@points.get("/members/{member_id}/points", allow=Permission.POINTS_READ, refuses=(MemberUnknown,))
+def get_points(member_id: MemberId, call: Call) -> PointsView:
+    """A member's points: what can be spent, when it expires, what ever happened."""
+    return service.find_points(call.house.table, book_of(call.house.table), member_id, now=call.now)
+
+
+@points.get("/members/{member_id}/point-entries", allow=Permission.POINTS_READ, refuses=(MemberUnknown, CursorInvalid))
+def list_point_entries(member_id: MemberId, query: Paging, call: Call) -> EntryPage:
+    """A member's statement, newest first."""
+    scope = ("point-entries", member_id)
+    book = book_of(call.house.table)
+    part = service.list_statement(
+        call.house.table,
+        book,
+        member_id,
+        after=call.position(query.cursor, *scope),
+        limit=query.limit,
+        language=book.language(call.language, call.now),
+    )
+    return call.page(part, EntryPage, *scope)
+
+
+@points.post(
+    "/members/{member_id}/point-spends",
+    allow=Permission.POINTS_SPEND,
+    keyed=True,
+    status=201,
+    refuses=(
+        MemberUnknown,
+        MemberSuspended,
+        MemberClosed,
+        PointsInsufficient,
+        OccurredInFuture,
+        EntryDiffers,
+        BalanceTooLarge,
+    ),
+)
+def spend_points(member_id: MemberId, body: SpendPoints, call: Call) -> Outcome[EntryView]:
+    """Spend a member's points, soonest expiry first."""
+    book = book_of(call.house.table)
+    return service.spend_points(
+        call.house.table,
+        book,
+        member_id,
+        call.key,
+        body,
+        now=call.now,
+        language=book.language(call.language, call.now),
+    )
+
+
+@points.post(
+    "/members/{member_id}/point-adjustments",
+    allow=Permission.POINTS_ADJUST,
+    keyed=True,
+    status=201,
+    refuses=(
+        MemberUnknown,
+        MemberClosed,
+        AdjustmentEmpty,
+        ExpiryPast,
+        PointsInsufficient,
+        OccurredInFuture,
+        EntryDiffers,
+        BalanceTooLarge,
+    ),
+)
+def adjust_points(member_id: MemberId, body: AdjustPoints, call: Call) -> Outcome[EntryView]:
+    """Correct a member's balance, up or down, and say why."""
+    book = book_of(call.house.table)
+    return service.adjust_points(
+        call.house.table,
+        book,
+        member_id,
+        call.key,
+        body,
+        now=call.now,
+        language=book.language(call.language, call.now),
+    )

@@ -1,0 +1,676 @@
+"""The arithmetic of the ledger. Pure: an account and a command in, an account and entries out.
+
+An account holds sums that commute: points earned per expiry day, points spent per period. What is left, what lapsed
+and what is owed is derived by one walk over those sums (`derive`), first expiring first out. So a purchase that arrives
+late, a return and a spend may come in any order and leave the same state, and an expiry job that runs late, twice or
+never cannot change what a member has. Entries book what the walk implies; they never decide it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from chalicelib.kernel.calendar import (
+    NEVER,
+    Month,
+    day_after,
+    first_day,
+    from_milliseconds,
+    last_day,
+    local_day,
+    milliseconds,
+    month_of,
+    zone,
+)
+from chalicelib.kernel.canonical import chained
+from chalicelib.kernel.languages import Language
+from chalicelib.kernel.money import POINTS_MAX, shown
+from chalicelib.points.errors import (
+    AdjustmentEmpty,
+    BalanceTooLarge,
+    ExpiryPast,
+    MemberClosed,
+    MemberSuspended,
+    OccurredInFuture,
+    PointsInsufficient,
+)
+from chalicelib.points.models import (
+    Account,
+    AccountStatus,
+    AdjustPoints,
+    Entry,
+    EntryKey,
+    ExpiringNext,
+    Folded,
+    Lifetime,
+    Lot,
+    PointsSummary,
+    PointsView,
+    Position,
+    Reason,
+    SpendPoints,
+    TierNext,
+    TierRetain,
+    TierView,
+    Why,
+)
+from chalicelib.programs.models import NegativeBalance, Program
+from chalicelib.programs.rules import expires_on, period_of, today_of
+from chalicelib.tiers.models import Standing
+from chalicelib.tiers.rules import next_tier, pruned, standing
+
+CLOSED_PERIODS_KEPT = 12
+"""How many closed periods an account keeps as sums of their own; older ones are folded into one figure."""
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far a till's clock may be ahead of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a command wants to write: an entry before the ledger has numbered, dated and chained it."""
+
+    key: EntryKey
+    reason: Reason
+    occurred_at: datetime
+    earned: int = 0
+    expires_on: date | None = None
+    consumed: int = 0
+    qualifying: int = 0
+    why: tuple[Why, ...] = ()
+    reason_code: str | None = None
+    content: bytes | None = None
+    may_owe: bool = False
+    shows_tier: bool = False
+    """The entry names the tiers even when they are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """The account after a command, and the entries to write with it, in order of `seq`."""
+
+    account: Account
+    entries: tuple[Entry, ...]
+    tier_before: str
+    tier_after: str
+    main: Entry = field(repr=False)
+
+
+# ---------------------------------------------------------------- deriving
+
+
+def derive(account: Account, on: date) -> Position:
+    """What an account comes to on a day: balance, lots, and what lapsed.
+
+    A lot can still be spent on its last day, because shops close at midnight. Points spent in a period are covered
+    by the buckets that close first; what no bucket covered when it closed is carried to the next.
+    """
+    consumed, lapsed = (account.folded.carried, account.folded.lapsed) if account.folded else (0, 0)
+    periods = sorted(account.spent)
+    counted = 0
+    lapses: dict[date, int] = {}
+    lots: list[Lot] = []
+    for bucket in sorted(account.earned):
+        if bucket >= on:
+            break
+        while counted < len(periods) and periods[counted] <= bucket:
+            consumed += account.spent[periods[counted]]
+            counted += 1
+        covered = min(account.earned[bucket], consumed)
+        consumed -= covered
+        if account.earned[bucket] > covered:
+            lapses[bucket] = account.earned[bucket] - covered
+            lapsed += lapses[bucket]
+    consumed += sum(account.spent[period] for period in periods[counted:])
+    balance = -consumed
+    for bucket in sorted(account.earned):
+        if bucket < on:
+            continue
+        points = account.earned[bucket]
+        balance += points
+        covered = min(points, consumed)
+        consumed -= covered
+        if points > covered:
+            lots.append(Lot(expires_on=None if bucket == NEVER else bucket, points=points - covered))
+    return Position(balance=balance, lots=tuple(lots), lapses=lapses, lapsed=lapsed)
+
+
+def standing_of(account: Account, program: Program, on: date) -> Standing:
+    """The tier a member holds on a day."""
+    return standing(account.qualifying, program, on=month_of(on), anchor=account.anchor)
+
+
+def due_on(account: Account, program: Program, on: date) -> date | None:
+    """The first day on which time alone changes the account, or None when nothing is due."""
+    lots = derive(account, on).lots
+    days = [day_after(lots[0].expires_on)] if lots and lots[0].expires_on else []
+    review_after = standing_of(account, program, on).review_after
+    if review_after is not None:
+        days.append(first_day(Month(review_after + 1)))
+    return min(days, default=None)
+
+
+# ---------------------------------------------------------------- writing
+
+
+def post(account: Account, draft: Draft, program: Program, *, now: datetime) -> Posting:
+    """Settle what time has brought, then write a command's entry and what follows from it.
+
+    Raises:
+        PointsInsufficient: the account holds fewer points than the draft consumes.
+        BalanceTooLarge: the balance would pass `POINTS_MAX`.
+    """
+    today = today_of(program, now)
+    settled, entries = settle(account, program, now=now)
+    position = derive(settled, today)
+    if draft.consumed and not draft.may_owe and draft.consumed > position.available:
+        raise PointsInsufficient(asked=draft.consumed, available=position.available)
+    if position.balance + draft.earned > POINTS_MAX or position.balance - draft.consumed < -POINTS_MAX:
+        raise BalanceTooLarge(balance=position.balance + draft.earned - draft.consumed, limit=POINTS_MAX)
+
+    before = standing_of(settled, program, today)
+    entry = _entry(settled, draft, program, now=now)
+    sums = applied(settled, entry)
+    after = standing_of(sums, program, today)
+    lapsed = derive(sums, today).lapsed - sums.lifetime.expired
+    shows_tier = draft.shows_tier or after.tier_id != before.tier_id
+    entry = _sealed(
+        settled,
+        entry.model_copy(
+            update={
+                "lapsed": lapsed or None,
+                "tier_before": before.tier_id if shows_tier else None,
+                "tier_after": after.tier_id if shows_tier else None,
+            }
+        ),
+    )
+    posted = applied(settled, entry)
+    entries = (*entries, entry)
+    if lapsed:
+        correction = _expiry(
+            posted,
+            draft.expires_on or entry.occurred_on,
+            lapsed,
+            program,
+            now=now,
+            occurred_at=now,
+            cause=entry.key,
+        )
+        posted = applied(posted, correction)
+        entries = (*entries, correction)
+    posted = compacted(posted, program, today).model_copy(update={"tier_id": after.tier_id})
+    return Posting(posted, entries, before.tier_id, after.tier_id, entry)
+
+
+def settle(
+    account: Account, program: Program, *, now: datetime, at_most: int | None = None
+) -> tuple[Account, tuple[Entry, ...]]:
+    """Book the expiries that are due: one entry for each bucket that closed with points in it.
+
+    Args:
+        at_most: book only so many, oldest first.
+    """
+    today = today_of(program, now)
+    entries: list[Entry] = []
+    for bucket, points in list(unbooked(account, today).items())[:at_most]:
+        midnight = datetime.combine(day_after(bucket), time(), tzinfo=zone(program.time_zone))
+        entry = _expiry(account, bucket, points, program, now=now, occurred_at=midnight, cause=None)
+        account = applied(account, entry)
+        entries.append(entry)
+    return account, tuple(entries)
+
+
+def unbooked(account: Account, on: date) -> dict[date, int]:
+    """Expiries that have happened by a day and are not in the entries yet: points by their last day."""
+    lapses = derive(account, on).lapses
+    booked = account.booked_through or date.min
+    return {bucket: points for bucket, points in lapses.items() if bucket > booked}
+
+
+def spend(
+    account: Account, command: SpendPoints, key: EntryKey, program: Program, *, content: bytes, now: datetime
+) -> Posting:
+    """Take points out of an account, soonest expiry first.
+
+    Raises:
+        MemberSuspended, MemberClosed: the account takes no commands.
+        OccurredInFuture: `occurred_at` is later than now.
+        PointsInsufficient: the live lots hold fewer points than asked for.
+    """
+    require_open(account)
+    occurred_at = not_later(command.occurred_at or now, now)
+    draft = Draft(key, Reason.SPEND, occurred_at, consumed=command.points, content=content)
+    return post(account, draft, program, now=now)
+
+
+def adjust(
+    account: Account, command: AdjustPoints, key: EntryKey, program: Program, *, content: bytes, now: datetime
+) -> Posting:
+    """Correct an account's balance, up or down.
+
+    Points taken beyond the balance become a debt where the program's policy is `owe`; elsewhere they are refused.
+
+    Raises:
+        MemberClosed: the membership was closed.
+        AdjustmentEmpty: neither the balance nor the qualifying points would change.
+        ExpiryPast: the points given would have expired already.
+        PointsInsufficient: more would be taken than there is, and the policy is not `owe`.
+    """
+    if account.status is AccountStatus.CLOSED:
+        raise MemberClosed(member_id=account.member_id)
+    if command.points == 0 and command.qualifying_points == 0:
+        raise AdjustmentEmpty
+    occurred_at = not_later(command.occurred_at or now, now)
+    today = today_of(program, now)
+    last = command.expires_on or expires_on(local_day(occurred_at, program.time_zone), program.expiry)
+    if command.points > 0 and last < today:
+        raise ExpiryPast(expires_on=last.isoformat(), today=today.isoformat())
+    draft = Draft(
+        key,
+        Reason.ADJUST,
+        occurred_at,
+        earned=max(command.points, 0),
+        expires_on=last if command.points > 0 else None,
+        consumed=max(-command.points, 0),
+        qualifying=command.qualifying_points,
+        reason_code=command.reason_code,
+        content=content,
+        may_owe=program.negative_balance is NegativeBalance.OWE,
+    )
+    return post(account, draft, program, now=now)
+
+
+def forfeit(account: Account, key: EntryKey, program: Program, *, now: datetime) -> Posting | None:
+    """Bring a balance to nothing because the membership closes; None when it is nothing already."""
+    settled, _ = settle(account, program, now=now)
+    balance = derive(settled, today_of(program, now)).balance
+    if balance == 0:
+        return None
+    draft = Draft(
+        key,
+        Reason.ADJUST,
+        now,
+        earned=max(-balance, 0),
+        expires_on=NEVER if balance < 0 else None,
+        consumed=max(balance, 0),
+        reason_code="account_closed",
+    )
+    return post(account, draft, program, now=now)
+
+
+def require_open(account: Account) -> None:
+    """Refuse commands on an account that is suspended or closed.
+
+    Raises:
+        MemberSuspended, MemberClosed: it is.
+    """
+    if account.status is AccountStatus.SUSPENDED:
+        raise MemberSuspended(member_id=account.member_id)
+    if account.status is AccountStatus.CLOSED:
+        raise MemberClosed(member_id=account.member_id)
+
+
+def not_later(occurred_at: datetime, now: datetime) -> datetime:
+    """The instant, unless it lies in the future; a till's clock may be a little ahead.
+
+    Raises:
+        OccurredInFuture: it is later than now by more than `CLOCK_SKEW`.
+    """
+    if occurred_at > now + CLOCK_SKEW:
+        raise OccurredInFuture(occurred_at=occurred_at.isoformat(), now=now.isoformat())
+    return min(occurred_at, now)
+
+
+# ---------------------------------------------------------------- applying
+
+
+def applied(account: Account, entry: Entry) -> Account:
+    """The account after an entry. The only place where an entry changes sums; `verify` folds with it too."""
+    earned, spent, folded = account.earned, account.spent, account.folded
+    life = account.lifetime
+    booked = account.booked_through
+    if entry.reason is Reason.EXPIRE:
+        life = life.model_copy(update={"expired": life.expired - entry.points})
+        if entry.expires_on is not None:
+            booked = max(booked or entry.expires_on, entry.expires_on)
+    if entry.earned and entry.expires_on:
+        life = life.model_copy(update={"earned": life.earned + entry.earned})
+        if folded is not None and entry.expires_on <= folded.through:
+            folded = _earned_in_folded(folded, entry.earned)
+        else:
+            earned = {**earned, entry.expires_on: earned.get(entry.expires_on, 0) + entry.earned}
+    if entry.consumed and entry.period:
+        life = life.model_copy(update={"spent": life.spent + entry.consumed})
+        if folded is not None and entry.period <= folded.through:
+            folded = folded.model_copy(update={"carried": folded.carried + entry.consumed})
+        else:
+            spent = {**spent, entry.period: spent.get(entry.period, 0) + entry.consumed}
+    qualifying = account.qualifying
+    if entry.qualifying:
+        month = month_of(entry.occurred_on)
+        qualifying = {**qualifying, month: qualifying.get(month, 0) + entry.qualifying}
+    return account.model_copy(
+        update={
+            "earned": earned,
+            "spent": spent,
+            "folded": folded,
+            "lifetime": life,
+            "booked_through": booked,
+            "qualifying": qualifying,
+            "tier_id": entry.tier_after or account.tier_id,
+            "seq": entry.seq,
+            "head": entry.hash,
+            "last_recorded_at": entry.recorded_at,
+        }
+    )
+
+
+def compacted(account: Account, program: Program, on: date) -> Account:
+    """The account with its oldest closed periods folded and its oldest monthly sums dropped.
+
+    What it comes to stays the same. What arrives later for a folded period pays first what was left uncovered, in
+    the member's favour.
+    """
+    qualifying, anchor = pruned(account.qualifying, program, account.anchor, on=month_of(on))
+    earned, spent, folded = dict(account.earned), dict(account.spent), account.folded
+    closed = sorted({each for each in (*earned, *spent) if each < on})
+    for period in closed[: max(len(closed) - CLOSED_PERIODS_KEPT, 0)]:
+        carried = (folded.carried if folded else 0) + spent.pop(period, 0)
+        points = earned.pop(period, 0)
+        covered = min(points, carried)
+        lapsed = (folded.lapsed if folded else 0) + points - covered
+        folded = Folded(through=period, carried=carried - covered, lapsed=lapsed)
+    return account.model_copy(
+        update={
+            "earned": earned,
+            "spent": spent,
+            "folded": folded,
+            "qualifying": qualifying,
+            "anchor": anchor,
+        }
+    )
+
+
+def _earned_in_folded(folded: Folded, points: int) -> Folded:
+    covered = min(points, folded.carried)
+    return Folded(through=folded.through, carried=folded.carried - covered, lapsed=folded.lapsed + points - covered)
+
+
+def _entry(account: Account, draft: Draft, program: Program, *, now: datetime) -> Entry:
+    occurred_on = local_day(draft.occurred_at, program.time_zone)
+    points = draft.earned - draft.consumed
+    return Entry(
+        key=draft.key,
+        member_id=account.member_id,
+        seq=account.seq + 1,
+        reason=draft.reason,
+        points=points,
+        balance_after=account.lifetime.balance + points,
+        occurred_at=from_milliseconds(milliseconds(draft.occurred_at)),
+        occurred_on=occurred_on,
+        recorded_at=_recorded_at(account, now),
+        program_version=program.version,
+        earned=draft.earned or None,
+        expires_on=draft.expires_on,
+        consumed=draft.consumed or None,
+        period=period_of(occurred_on, program.expiry) if draft.consumed else None,
+        qualifying=draft.qualifying or None,
+        why=draft.why,
+        reason_code=draft.reason_code,
+        content=draft.content,
+    )
+
+
+def _expiry(
+    account: Account,
+    bucket: date,
+    points: int,
+    program: Program,
+    *,
+    now: datetime,
+    occurred_at: datetime,
+    cause: EntryKey | None,
+) -> Entry:
+    """The entry that books points lapsed with a bucket, or (with a cause) corrects what was booked."""
+    parts = (account.member_id, bucket.isoformat()) + ((str(account.seq + 1),) if cause else ())
+    entry = Entry(
+        key=EntryKey(kind="expire", parts=parts),
+        member_id=account.member_id,
+        seq=account.seq + 1,
+        reason=Reason.EXPIRE,
+        points=-points,
+        balance_after=account.lifetime.balance - points,
+        occurred_at=from_milliseconds(milliseconds(occurred_at)),
+        occurred_on=bucket,
+        recorded_at=_recorded_at(account, now),
+        program_version=program.version,
+        expires_on=bucket,
+        cause=cause,
+    )
+    return _sealed(account, entry)
+
+
+def _recorded_at(account: Account, now: datetime) -> datetime:
+    """Our clock in whole milliseconds, and always later than the entry before: clocks of two machines may disagree."""
+    recorded = milliseconds(now)
+    if account.last_recorded_at is not None:
+        recorded = max(recorded, milliseconds(account.last_recorded_at) + 1)
+    return from_milliseconds(recorded)
+
+
+def _sealed(account: Account, entry: Entry) -> Entry:
+    return entry.model_copy(update={"hash": chained(account.head, content_of(entry))})
+
+
+def content_of(entry: Entry) -> dict[str, Any]:
+    """An entry's content for the hash chain (docs/canonical-form.md). Fields that are not set are left out."""
+    content: dict[str, Any] = {
+        "key": [entry.key.kind, *entry.key.parts],
+        "member_id": str(entry.member_id),
+        "seq": entry.seq,
+        "reason": entry.reason.value,
+        "points": entry.points,
+        "balance_after": entry.balance_after,
+        "occurred_at": milliseconds(entry.occurred_at),
+        "occurred_on": entry.occurred_on.isoformat(),
+        "recorded_at": milliseconds(entry.recorded_at),
+        "program_version": entry.program_version,
+    }
+    optional: dict[str, Any] = {
+        "earned": entry.earned,
+        "expires_on": entry.expires_on.isoformat() if entry.expires_on else None,
+        "consumed": entry.consumed,
+        "period": entry.period.isoformat() if entry.period else None,
+        "qualifying": entry.qualifying,
+        "lapsed": entry.lapsed,
+        "tier_before": entry.tier_before,
+        "tier_after": entry.tier_after,
+        "why": [[why.rule_id, why.points, *why.args] for why in entry.why] or None,
+        "reason_code": entry.reason_code,
+        "cause": [entry.cause.kind, *entry.cause.parts] if entry.cause else None,
+        "content": entry.content.hex() if entry.content else None,
+    }
+    content.update((name, value) for name, value in optional.items() if value is not None)
+    return content
+
+
+# ---------------------------------------------------------------- proving
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The first thing that does not hold in an account, and where."""
+
+    seq: int
+    what: str
+
+
+def verify(account: Account, entries: Iterable[Entry], programs: Mapping[int, Program]) -> Fault | None:
+    """Fold an account's entries from nothing and compare; None when everything holds.
+
+    Checked: `seq` is dense from 1, each hash follows from the entry before, each balance follows from the points,
+    each expiry is what the sums imply on that day, and at the end sums, balance, lots, tier and head are the account's.
+
+    Args:
+        entries: all of the account's entries, oldest first.
+        programs: every program version that an entry names.
+    """
+    folded = Account(member_id=account.member_id, opened_on=account.opened_on, tier_id=account.tier_id)
+    for entry in entries:
+        fault = _fault_in(folded, entry, programs)
+        if fault is not None:
+            return fault
+        folded = applied(folded, entry)
+        if not _tier_follows(folded, entry, programs[entry.program_version]):
+            return Fault(entry.seq, "the tier does not follow from the qualifying points")
+        # What was posted was compacted once per command; an entry that an expiry correction follows is not its end.
+        if (entry.reason is not Reason.EXPIRE and not entry.lapsed) or entry.cause is not None:
+            program = programs[entry.program_version]
+            folded = compacted(folded, program, local_day(entry.recorded_at, program.time_zone))
+    return _fault_at_end(folded, account)
+
+
+def _fault_in(folded: Account, entry: Entry, programs: Mapping[int, Program]) -> Fault | None:
+    program = programs.get(entry.program_version)
+    today = local_day(entry.recorded_at, program.time_zone) if program else entry.occurred_on
+    checks: Sequence[tuple[bool, str]] = (
+        (entry.seq == folded.seq + 1, f"seq {folded.seq + 1} is missing"),
+        (entry.member_id == folded.member_id, "the entry is another member's"),
+        (program is not None, f"program version {entry.program_version} is missing"),
+        (entry.hash == chained(folded.head, content_of(entry)), "the hash does not follow from the content"),
+        (
+            entry.balance_after == folded.lifetime.balance + entry.points,
+            "the balance does not follow from the points",
+        ),
+        (
+            entry.reason is Reason.EXPIRE or entry.points == (entry.earned or 0) - (entry.consumed or 0),
+            "the points are not what was earned less what was spent",
+        ),
+        (
+            entry.reason is not Reason.EXPIRE or _expiry_follows(folded, entry, today),
+            "the expiry does not follow",
+        ),
+        (
+            entry.earned is None or sum(w.points for w in entry.why) in (0, entry.earned),
+            "the reasons do not add up",
+        ),
+    )
+    return next((Fault(entry.seq, what) for holds, what in checks if not holds), None)
+
+
+def _expiry_follows(folded: Account, entry: Entry, today: date) -> bool:
+    if entry.cause is None and entry.expires_on is not None:
+        return unbooked(folded, today).get(entry.expires_on) == -entry.points
+    return derive(folded, today).lapsed - folded.lifetime.expired == -entry.points
+
+
+def _tier_follows(folded: Account, entry: Entry, program: Program) -> bool:
+    if entry.tier_after is None:
+        return True
+    today = local_day(entry.recorded_at, program.time_zone)
+    return standing_of(folded, program, today).tier_id == entry.tier_after
+
+
+def _fault_at_end(folded: Account, account: Account) -> Fault | None:
+    checks = (
+        (folded.seq == account.seq, f"the account says seq {account.seq}, its entries end at {folded.seq}"),
+        (folded.head == account.head, "the account's head is not the newest entry's hash"),
+        (
+            folded.lifetime == account.lifetime,
+            "the account's lifetime sums are not what its entries add up to",
+        ),
+        (
+            (folded.earned, folded.spent, folded.folded) == (account.earned, account.spent, account.folded),
+            "the account's lots are not what its entries add up to",
+        ),
+        (
+            (folded.qualifying, folded.anchor) == (account.qualifying, account.anchor),
+            "the account's qualifying points are not what its entries add up to",
+        ),
+    )
+    return next((Fault(folded.seq, what) for holds, what in checks if not holds), None)
+
+
+# ---------------------------------------------------------------- showing
+
+
+def summary(account: Account, on: date) -> PointsSummary:
+    """A member's points in one line, on a day."""
+    position = derive(account, on)
+    first = next((lot for lot in position.lots if lot.expires_on), None)
+    return PointsSummary(
+        available=position.available,
+        owed=position.owed,
+        expiring_next=ExpiringNext(points=first.points, on=first.expires_on) if first and first.expires_on else None,
+    )
+
+
+def points_view(account: Account, on: date) -> PointsView:
+    """A member's points in full, on a day; expiries count from the day they happen, booked or not."""
+    position = derive(account, on)
+    life = account.lifetime
+    return PointsView(
+        available=position.available,
+        owed=position.owed,
+        lots=position.lots,
+        lifetime=Lifetime(earned=life.earned, spent=life.spent, expired=position.lapsed),
+    )
+
+
+def tier_view(account: Account, program: Program, on: date, language: Language) -> TierView:
+    """The tier held on a day, what is missing to the next, and what it takes to keep this one."""
+    held = standing_of(account, program, on)
+    tier = program.tier(held.tier_id)
+    above = next_tier(program, held.tier_id)
+    return TierView(
+        tier_id=tier.tier_id,
+        name=tier.name.in_(language),
+        multiplier_percent=tier.multiplier_percent,
+        qualifying_points=held.qualifying_points,
+        next=TierNext(
+            tier_id=above.tier_id,
+            name=above.name.in_(language),
+            missing=max(above.threshold - held.qualifying_points, 0),
+        )
+        if above
+        else None,
+        retain=TierRetain(missing=max(tier.threshold - held.judged_points, 0), held_through=last_day(held.review_after))
+        if held.review_after is not None
+        else None,
+    )
+
+
+def explained(why: Why, program: Program, language: Language) -> str:
+    """A rule's arithmetic in one plain sentence.
+
+    Args:
+        program: the version that the entry was decided by.
+    """
+    chinese = language is Language.ZH
+    if why.rule_id == "base":
+        rate, paid = program.earn_rate, shown(why.args[0], program.currency)
+        per = shown(rate.per_minor, program.currency)
+        if chinese:
+            return f"消费 {paid}，每 {per} 积 {rate.points} 分，得 {why.points} 分"
+        return f"{_count(rate.points)} for each {per} paid: {paid} gives {_count(why.points)}"
+    name = program.tier(why.rule_id.removeprefix("tier.")).name.in_(language)
+    times = _times(why.args[0])
+    if why.points < 0:
+        return f"{name}按 {times} 倍积分，少 {-why.points} 分" if chinese else f"{name} earns ×{times}: {why.points}"
+    return (
+        f"{name}享 {times} 倍积分，另得 {why.points} 分" if chinese else f"{name} earns ×{times}: +{_count(why.points)}"
+    )
+
+
+def shown_expiry(expires_on: date | None) -> date | None:
+    """An expiry day as callers see it: none for points that do not expire."""
+    return None if expires_on == NEVER else expires_on
+
+
+def _count(points: int) -> str:
+    return f"{points:,} point" + ("" if points == 1 else "s")
+
+
+def _times(percent: int) -> str:
+    return f"{percent // 100}.{percent % 100:02d}".rstrip("0").rstrip(".")

@@ -1,0 +1,305 @@
+"""Use cases of the ledger: load, decide, commit."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from chalicelib.kernel.canonical import digest, plain
+from chalicelib.kernel.errors import Refusal, WriteContended
+from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.languages import Language
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.kernel.pages import Slice
+from chalicelib.kernel.records import Record
+from chalicelib.points import rules, store
+from chalicelib.points.errors import AccountMoved, EntryDiffers, EntryKnown, MemberUnknown
+from chalicelib.points.models import (
+    Account,
+    AdjustPoints,
+    Entry,
+    EntryKey,
+    EntryView,
+    Notes,
+    PointsView,
+    Reason,
+    SpendPoints,
+    WhyLine,
+)
+from chalicelib.programs.models import Program
+from chalicelib.programs.rules import today_of
+from chalicelib.programs.service import ProgramBook
+from chalicelib.storage import keys
+from chalicelib.storage.table import Table
+from chalicelib.storage.writes import Item, Write
+
+ATTEMPTS_MAX = 12
+"""How often a command is decided again because another write got there first."""
+
+CLOSINGS_MAX = 50
+"""How many expiries go into one transaction with a command; more are booked before it."""
+
+T = TypeVar("T")
+
+
+def once(
+    table: Table,
+    book: ProgramBook,
+    member_id: MemberId,
+    key: EntryKey,
+    *,
+    decide: Callable[[Account], tuple[T, Sequence[Write]]],
+    recall: Callable[[Item], T],
+    now: datetime,
+    dry_run: bool = False,
+) -> Outcome[T]:
+    """Carry a command out on a member's account, exactly once for its key.
+
+    The first read may be a little old: what would be refused on it is decided again on a consistent one, and what is
+    refused on that is looked up by its key first, because a command that was carried out before must get its first
+    answer, also where a new one would be refused (a spend that emptied the account).
+
+    Args:
+        decide: gives the answer and the writes that go with it, or refuses.
+        recall: gives the first answer from what is stored under the key, or refuses because its content differs.
+
+    Raises:
+        MemberUnknown: there is no such member.
+        WriteContended: other writes kept getting there first.
+        Refusal: whatever `decide` or `recall` refuse.
+    """
+    consistent = False
+    for _ in range(ATTEMPTS_MAX):
+        account = store.find_account(table, member_id, consistent=consistent)
+        try:
+            if account is None:
+                raise MemberUnknown(member_id=member_id)
+            if not dry_run and len(rules.unbooked(account, today_of(book.current(now), now))) > CLOSINGS_MAX:
+                book_due(table, book, account, now=now)
+                consistent = True
+                continue
+            answer, writes = decide(account)
+        except Refusal:
+            if not consistent:
+                consistent = True
+                continue
+            known = store.find_entry(table, key)
+            if known is None:
+                raise
+            return Outcome(recall(known), replayed=True)
+        if dry_run:
+            known = store.find_entry(table, key)
+            return Outcome(recall(known), replayed=True) if known else Outcome(answer, stored=False)
+        try:
+            table.commit(writes)
+        except EntryKnown as known_entry:
+            return Outcome(recall(known_entry.item), replayed=True)
+        except AccountMoved:
+            consistent = True
+            continue
+        return Outcome(answer)
+    raise WriteContended
+
+
+def book_due(table: Table, book: ProgramBook, account: Account, *, now: datetime) -> int:
+    """Write the entries of expiries that are due, a transaction's worth; how many were written.
+
+    Raises:
+        AccountMoved: another write got there first.
+    """
+    program = book.current(now)
+    after, entries = rules.settle(account, program, now=now, at_most=CLOSINGS_MAX)
+    if entries:
+        due = rules.due_on(after, program, today_of(program, now))
+        table.commit(store.post(account, after, entries, due))
+    return len(entries)
+
+
+def expire_points(table: Table, book: ProgramBook, member_id: MemberId, *, now: datetime) -> int:
+    """Book a member's due expiries; how many entries were written. Safe to call at any time, any number of times.
+
+    Raises:
+        MemberUnknown: there is no such member.
+        WriteContended: other writes kept getting there first.
+    """
+    written = 0
+    for _ in range(ATTEMPTS_MAX):
+        account = store.find_account(table, member_id, consistent=True)
+        if account is None:
+            raise MemberUnknown(member_id=member_id)
+        try:
+            booked = book_due(table, book, account, now=now)
+        except AccountMoved:
+            continue
+        written += booked
+        if booked < CLOSINGS_MAX:
+            return written
+    raise WriteContended
+
+
+def spend_points(
+    table: Table,
+    book: ProgramBook,
+    member_id: MemberId,
+    key: str,
+    command: SpendPoints,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[EntryView]:
+    """Take points out of a member's account, soonest expiry first.
+
+    Raises:
+        MemberUnknown, MemberSuspended, MemberClosed: there is no account that takes commands.
+        PointsInsufficient: the live lots hold fewer points than asked for.
+        OccurredInFuture: `occurred_at` is later than now.
+        EntryDiffers: this key was used before for something else.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    entry_key = EntryKey(kind="spend", parts=(key,))
+    content = content_digest(member_id, command)
+    program = book.current(now)
+
+    def decide(account: Account) -> tuple[EntryView, Sequence[Write]]:
+        posting = rules.spend(account, command, entry_key, program, content=content, now=now)
+        due = rules.due_on(posting.account, program, today_of(program, now))
+        more = {"reference": command.reference}
+        writes = store.post(account, posting.account, posting.entries, due, first=entry_key, more=more)
+        return entry_view(posting.main, None, program, language), writes
+
+    return once(
+        table,
+        book,
+        member_id,
+        entry_key,
+        decide=decide,
+        recall=_recall(entry_key, content, book, language),
+        now=now,
+        dry_run=command.dry_run,
+    )
+
+
+def adjust_points(
+    table: Table,
+    book: ProgramBook,
+    member_id: MemberId,
+    key: str,
+    command: AdjustPoints,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[EntryView]:
+    """Correct a member's balance, up or down, with a reason.
+
+    Raises:
+        MemberUnknown, MemberClosed: there is no account that takes corrections.
+        AdjustmentEmpty, ExpiryPast, OccurredInFuture: the command contradicts itself or the calendar.
+        PointsInsufficient: more would be taken than there is, and the program's policy is not `owe`.
+        EntryDiffers: this key was used before for something else.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    entry_key = EntryKey(kind="adjust", parts=(key,))
+    content = content_digest(member_id, command)
+    program = book.current(now)
+    notes = Notes(to_member=command.note_to_member, internal=command.note_internal)
+
+    def decide(account: Account) -> tuple[EntryView, Sequence[Write]]:
+        posting = rules.adjust(account, command, entry_key, program, content=content, now=now)
+        due = rules.due_on(posting.account, program, today_of(program, now))
+        writes = store.post(account, posting.account, posting.entries, due, first=entry_key, notes=notes)
+        return entry_view(posting.main, notes.to_member, program, language), writes
+
+    return once(
+        table,
+        book,
+        member_id,
+        entry_key,
+        decide=decide,
+        recall=_recall(entry_key, content, book, language),
+        now=now,
+        dry_run=command.dry_run,
+    )
+
+
+def find_points(table: Table, book: ProgramBook, member_id: MemberId, *, now: datetime) -> PointsView:
+    """A member's points: what can be spent, when it expires, what ever happened.
+
+    Raises:
+        MemberUnknown: there is no such member.
+    """
+    account = store.find_account(table, member_id)
+    if account is None:
+        raise MemberUnknown(member_id=member_id)
+    return rules.points_view(account, today_of(book.current(now), now))
+
+
+def list_statement(
+    table: Table, book: ProgramBook, member_id: MemberId, *, after: str | None, limit: int, language: Language
+) -> Slice[EntryView]:
+    """A page of a member's statement, newest first.
+
+    Raises:
+        MemberUnknown: there is no such member.
+    """
+    rows, last = store.list_entry_rows(table, member_id, after=after, limit=limit)
+    if not rows and after is None and store.find_account(table, member_id) is None:
+        raise MemberUnknown(member_id=member_id)
+    return Slice(tuple(_row_view(row, book, language) for row in rows), last)
+
+
+def content_digest(member_id: str, command: Record, **more: str) -> bytes:
+    """The digest of what a command asks for; whether it is a dry run is no part of it."""
+    content = command.model_dump(exclude={"dry_run", "member"}, exclude_defaults=True)
+    return digest(plain({"member_id": str(member_id), **content, **more}))
+
+
+def entry_view(entry: Entry, note_to_member: str | None, program: Program, language: Language) -> EntryView:
+    """An entry as the statement shows it.
+
+    Args:
+        program: the version it was decided by.
+    """
+    return EntryView(
+        entry_id=keys.entry_id(store.key_of(entry.key).pk),
+        seq=entry.seq,
+        reason=entry.reason,
+        points=entry.points,
+        balance_after=entry.balance_after,
+        occurred_at=entry.occurred_at,
+        recorded_at=entry.recorded_at,
+        reference=entry.key.parts[1] if entry.reason is Reason.EXPIRE else "/".join(entry.key.parts),
+        tendered=(entry.consumed or 0) if entry.reason is Reason.EARN else 0,
+        why=why_lines(entry, program, language),
+        reason_code=entry.reason_code,
+        note_to_member=note_to_member,
+        hash=entry.hash.hex(),
+    )
+
+
+def why_lines(entry: Entry, program: Program, language: Language) -> tuple[WhyLine, ...]:
+    """Why points were given, in sentences."""
+    return tuple(
+        WhyLine(
+            rule_id=why.rule_id,
+            rule_version=entry.program_version,
+            text=rules.explained(why, program, language),
+            points=why.points,
+        )
+        for why in entry.why
+    )
+
+
+def _recall(key: EntryKey, content: bytes, book: ProgramBook, language: Language) -> Callable[[Item], EntryView]:
+    def recall(item: Item) -> EntryView:
+        entry = store.entry_from(item)
+        if entry.content != content:
+            raise EntryDiffers(key="/".join(key.parts))
+        return entry_view(entry, item.get("nm"), book.version(entry.program_version), language)
+
+    return recall
+
+
+def _row_view(row: Item, book: ProgramBook, language: Language) -> EntryView:
+    """A statement line from the index alone: no second read."""
+    full = {"member_id": "", "on": "1970-01-01", "content": b"", **row}
+    entry = store.entry_from({**full, "member_id": "mem_" + row["tl"].removeprefix("M#")})
+    return entry_view(entry, row.get("nm"), book.version(entry.program_version), language)

@@ -1,0 +1,276 @@
+"""How accounts and entries are stored.
+
+Attribute names of what the timeline index copies are single letters, because a page of 25 lines must fit one read
+unit: r reason, p points, b balance after, o occurred at (ms), v program version, w why, h hash, c points consumed,
+rc reason code, nm note to the member.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from chalicelib.kernel.calendar import Month, from_milliseconds, milliseconds
+from chalicelib.kernel.ids import MemberId
+from chalicelib.points.errors import AccountMoved, EntryKnown
+from chalicelib.points.models import (
+    Account,
+    AccountStatus,
+    Entry,
+    EntryKey,
+    Folded,
+    Lifetime,
+    Notes,
+    Reason,
+    Why,
+)
+from chalicelib.storage import keys
+from chalicelib.storage.keys import Key
+from chalicelib.storage.table import Table
+from chalicelib.storage.writes import Absent, Item, Put, Unchanged, Write
+from chalicelib.tiers.models import Anchor
+
+ENTRIES_IN_INDEX = ("r", "p", "b", "o", "v", "w", "h", "c", "rc", "nm", "kind", "what")
+"""What the timeline index copies; `infra/data.template.json` says the same, and a test compares."""
+
+_NOTES_FROM = 0x8000000
+"""Notes number themselves from here in the timeline, so that none shares a position with an entry."""
+
+
+# ---------------------------------------------------------------- reading
+
+
+def find_account(table: Table, member_id: str, *, consistent: bool = False) -> Account | None:
+    """A member's account, or None when there is no such member."""
+    item = table.get(keys.account(member_id), consistent=consistent)
+    return account_from(item) if item else None
+
+
+def find_entry(table: Table, key: EntryKey) -> Item | None:
+    """What is stored under an entry's key, or None."""
+    return table.get(key_of(key), consistent=True)
+
+
+def list_entry_rows(
+    table: Table, member_id: str, *, after: str | None, limit: int
+) -> tuple[tuple[Item, ...], str | None]:
+    """Rows of a member's statement, newest first, as the index holds them, and where the next ones start."""
+    rows = table.query_timeline(keys.statement(member_id), after=after, limit=limit)
+    return rows.items, rows.last
+
+
+def list_entries(table: Table, member_id: str) -> list[Entry]:
+    """All entries of a member in full, oldest first; for proofs, not for requests."""
+    after: str | None = None
+    found: list[Entry] = []
+    while True:
+        rows = table.query_timeline(keys.statement(member_id), after=after, limit=100, newest_first=False)
+        wanted = [Key(row["pk"], row["sk"]) for row in rows.items]
+        items = table.get_many(wanted)
+        found += (entry_from(items[key]) for key in wanted if key in items)
+        if rows.last is None:
+            return found
+        after = rows.last
+
+
+# ---------------------------------------------------------------- describing writes
+
+
+def open_account(account: Account, otherwise: Exception) -> Write:
+    """The write that opens an account."""
+    return Put(keys.account(account.member_id), _account_item(account, None), Absent(), lambda _: otherwise)
+
+
+def replace_account(before: Account, after: Account, due_on: date | None) -> Write:
+    """The write that replaces an account, unless another write changed it first."""
+    item = _account_item(after.model_copy(update={"version": before.version + 1}), due_on)
+    return Put(keys.account(after.member_id), item, Unchanged(before.version), lambda _: AccountMoved())
+
+
+def post(
+    before: Account,
+    after: Account,
+    entries: Sequence[Entry],
+    due_on: date | None,
+    *,
+    first: EntryKey | None = None,
+    more: Mapping[str, Any] | None = None,
+    notes: Notes | None = None,
+) -> list[Write]:
+    """Writes of a posting: its entries, each only once, and the account.
+
+    Args:
+        first: the command's own entry; it stands first, so that a repeated command is known as such before a changed
+            account is.
+        more: attributes that a domain adds to the command's own entry.
+        notes: words that go with the command's own entry.
+    """
+    own = [entry for entry in entries if entry.key == first]
+    others = [entry for entry in entries if entry.key != first]
+    extra = dict(more or {})
+    if notes is not None:
+        extra |= {"nm": notes.to_member, "note_internal": notes.internal}
+    writes: list[Write] = [
+        Put(key_of(entry.key), _entry_item(entry) | extra, Absent(), lambda item: EntryKnown(item)) for entry in own
+    ]
+    writes += [Put(key_of(entry.key), _entry_item(entry), Absent(), lambda _: AccountMoved()) for entry in others]
+    return [*writes, replace_account(before, after, due_on)]
+
+
+def note(member_id: MemberId, kind: str, facts: Mapping[str, Any], *, at: datetime, version: int) -> Write:
+    """The write that puts something that moved no points on the member's timeline. Facts hold no personal data."""
+    moment = keys.moment(at, _NOTES_FROM + version)
+    item = {"tl": keys.happenings(member_id), "at": moment, "kind": kind, "what": dict(facts)}
+    return Put(Key(keys.happenings(member_id), moment), item, Absent(), lambda _: AccountMoved())
+
+
+# ---------------------------------------------------------------- items
+
+
+def key_of(key: EntryKey) -> Key:
+    """Where an entry is stored."""
+    return keys.entry(key.kind, *key.parts)
+
+
+def account_from(item: Item) -> Account:
+    """The account that an item holds."""
+    return Account(
+        member_id=MemberId(item["member_id"]),
+        status=AccountStatus(item["status"]),
+        opened_on=date.fromisoformat(item["opened"]),
+        tier_id=item["tier"],
+        earned={_day(key): points for key, points in item["earned"].items()},
+        spent={_day(key): points for key, points in item["spent"].items()},
+        folded=_folded(item.get("folded")),
+        lifetime=Lifetime(earned=item["life"][0], spent=item["life"][1], expired=item["life"][2]),
+        booked_through=_day(item["booked"]) if "booked" in item else None,
+        qualifying={_month(key): points for key, points in item["qualifying"].items()},
+        anchor=_anchor(item.get("anchor")),
+        seq=item["seq"],
+        head=item["head"],
+        last_recorded_at=from_milliseconds(item["last"]) if "last" in item else None,
+        version=item["version"],
+    )
+
+
+def entry_from(item: Item) -> Entry:
+    """The entry that an item holds."""
+    kind, parts = keys.entry_parts(item["pk"])
+    recorded, seq = keys.moment_parts(item["at"])
+    cause = item.get("cause")
+    return Entry(
+        key=EntryKey(kind=kind, parts=parts),
+        member_id=MemberId(item["member_id"]),
+        seq=seq,
+        reason=Reason(item["r"]),
+        points=item["p"],
+        balance_after=item["b"],
+        occurred_at=from_milliseconds(item["o"]),
+        occurred_on=date.fromisoformat(item["on"]),
+        recorded_at=from_milliseconds(recorded),
+        program_version=item["v"],
+        earned=item.get("earned"),
+        expires_on=_day(item["expires"]) if "expires" in item else None,
+        consumed=item.get("c"),
+        period=_day(item["period"]) if "period" in item else None,
+        qualifying=item.get("qualifying"),
+        lapsed=item.get("lapsed"),
+        tier_before=item.get("tier_before"),
+        tier_after=item.get("tier_after"),
+        why=why_from(item.get("w")),
+        reason_code=item.get("rc"),
+        cause=EntryKey(kind=cause[0], parts=tuple(cause[1:])) if cause else None,
+        content=item.get("content"),
+        hash=item["h"],
+    )
+
+
+def why_from(text: str | None) -> tuple[Why, ...]:
+    """The reasons that a compact text holds: `base:38:3850;tier.gold:9:125`."""
+    if not text:
+        return ()
+    rules = (part.split(":") for part in text.split(";"))
+    return tuple(
+        Why(rule_id=rule_id, points=int(points), args=tuple(int(arg) for arg in args))
+        for rule_id, points, *args in rules
+    )
+
+
+def _why_text(why: Sequence[Why]) -> str | None:
+    return ";".join(":".join([each.rule_id, str(each.points), *map(str, each.args)]) for each in why) or None
+
+
+def _entry_item(entry: Entry) -> Item:
+    return {
+        "tl": keys.statement(entry.member_id),
+        "at": keys.moment(entry.recorded_at, entry.seq),
+        "member_id": entry.member_id,
+        "r": entry.reason.value,
+        "p": entry.points,
+        "b": entry.balance_after,
+        "o": milliseconds(entry.occurred_at),
+        "on": entry.occurred_on.isoformat(),
+        "v": entry.program_version,
+        "earned": entry.earned,
+        "expires": _text(entry.expires_on) if entry.expires_on else None,
+        "c": entry.consumed,
+        "period": _text(entry.period) if entry.period else None,
+        "qualifying": entry.qualifying,
+        "lapsed": entry.lapsed,
+        "tier_before": entry.tier_before,
+        "tier_after": entry.tier_after,
+        "w": _why_text(entry.why),
+        "rc": entry.reason_code,
+        "cause": [entry.cause.kind, *entry.cause.parts] if entry.cause else None,
+        "content": entry.content,
+        "h": entry.hash,
+    }
+
+
+def _account_item(account: Account, due_on: date | None) -> Item:
+    folded, anchor = account.folded, account.anchor
+    return {
+        "member_id": account.member_id,
+        "status": account.status.value,
+        "opened": account.opened_on.isoformat(),
+        "tier": account.tier_id,
+        "earned": {_text(day): points for day, points in account.earned.items()},
+        "spent": {_text(day): points for day, points in account.spent.items()},
+        "folded": [_text(folded.through), folded.carried, folded.lapsed] if folded else None,
+        "life": [account.lifetime.earned, account.lifetime.spent, account.lifetime.expired],
+        "booked": _text(account.booked_through) if account.booked_through else None,
+        "qualifying": {f"{m // 12:04d}{m % 12 + 1:02d}": points for m, points in account.qualifying.items()},
+        "anchor": [
+            anchor.month,
+            anchor.tier_id,
+            *([anchor.review_after] if anchor.review_after is not None else []),
+        ]
+        if anchor
+        else None,
+        "seq": account.seq,
+        "head": account.head,
+        "last": milliseconds(account.last_recorded_at) if account.last_recorded_at else None,
+        "due": keys.due(due_on, account.member_id) if due_on else None,
+        "version": account.version,
+    }
+
+
+def _text(day: date) -> str:
+    return day.strftime("%Y%m%d")
+
+
+def _day(text: str) -> date:
+    return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+
+
+def _month(text: str) -> Month:
+    return Month(int(text[:4]) * 12 + int(text[4:]) - 1)
+
+
+def _folded(parts: list[Any] | None) -> Folded | None:
+    return Folded(through=_day(parts[0]), carried=parts[1], lapsed=parts[2]) if parts else None
+
+
+def _anchor(parts: list[Any] | None) -> Anchor | None:
+    if not parts:
+        return None
+    return Anchor(month=Month(parts[0]), tier_id=parts[1], review_after=Month(parts[2]) if len(parts) > 2 else None)

@@ -1,0 +1,1 @@
+"""The scheme a merchant runs: currency, earn rate, tiers, expiry."""

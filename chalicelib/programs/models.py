@@ -1,0 +1,272 @@
+"""The program: what a merchant promises its members, one version after the other."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Self
+from zoneinfo import available_timezones
+
+from pydantic import AwareDatetime, Field, StringConstraints, field_validator, model_validator
+
+from chalicelib.kernel.calendar import Month
+from chalicelib.kernel.languages import Language
+from chalicelib.kernel.money import Currency
+from chalicelib.kernel.records import Line, Record, Slug
+
+
+class Text(Record):
+    """The same words in Chinese and English."""
+
+    zh: Line
+    en: Line
+
+    def in_(self, language: Language) -> str:
+        """The words in one of the languages."""
+        return self.zh if language is Language.ZH else self.en
+
+
+class Rounding(StrEnum):
+    """What becomes of a fraction of a point."""
+
+    DOWN = "down"
+    HALF_UP = "half_up"
+    UP = "up"
+
+
+class EarnRate(Record):
+    """How many points a purchase earns: `points` for each `per_minor` paid."""
+
+    points: Annotated[int, Field(ge=1, le=1_000_000)]
+    per_minor: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    """Minor units of the program's currency: 100 is one yuan."""
+    rounding: Rounding = Rounding.DOWN
+
+
+class PointValue(Record):
+    """What points pay at the till (积分抵现): `points` pay `minor`."""
+
+    points: Annotated[int, Field(ge=1, le=1_000_000)]
+    minor: Annotated[int, Field(ge=1, le=1_000_000_000)]
+
+
+class Tier(Record):
+    """A step of the program's ladder."""
+
+    tier_id: Slug
+    name: Text
+    threshold: Annotated[int, Field(ge=0, le=10**12)]
+    """Qualifying points that reach this tier; 0 for the first."""
+    multiplier_percent: Annotated[int, Field(ge=0, le=10_000)] = 100
+    """Points earned in this tier, as a percentage of the earn rate: 150 is half as many again."""
+
+
+class Window(StrEnum):
+    """Over which time qualifying points count."""
+
+    ROLLING = "rolling"
+    CALENDAR_YEAR = "calendar_year"
+
+
+class AtEnd(StrEnum):
+    """What becomes of a tier at its review when its threshold was not reached again."""
+
+    KEEP = "keep"
+    STEP_DOWN = "step_down"
+    EARNED_LEVEL = "earned_level"
+
+
+class Qualification(Record):
+    """How members qualify for tiers and how they keep them.
+
+    `rolling`: the current calendar month and the `months` before it count, and a tier once reached is held for
+    `months` whole months before its review. `calendar_year`: the calendar year counts, and reviews are at its end.
+    """
+
+    window: Window = Window.ROLLING
+    months: Annotated[int, Field(ge=1, le=24)] = 12
+    """Length of the rolling window; not used for calendar years."""
+    at_end: AtEnd = AtEnd.STEP_DOWN
+
+
+class Ladder(Record):
+    """Tiers from the lowest to the highest, and how to climb them."""
+
+    tiers: Annotated[tuple[Tier, ...], Field(min_length=1, max_length=12)]
+    qualification: Qualification = Qualification()
+
+    @model_validator(mode="after")
+    def _climbs(self) -> Self:
+        thresholds = [tier.threshold for tier in self.tiers]
+        if thresholds[0] != 0:
+            raise ValueError("the first tier's threshold must be 0, because every member holds a tier")
+        if thresholds != sorted(set(thresholds)):
+            raise ValueError("thresholds must rise from tier to tier")
+        if len({tier.tier_id for tier in self.tiers}) != len(self.tiers):
+            raise ValueError("tier ids must differ")
+        return self
+
+
+class FormerLadder(Record):
+    """A ladder that was in force up to and including a month."""
+
+    ladder: Ladder
+    through: Month
+
+
+class ExpiryMode(StrEnum):
+    """How long points live."""
+
+    ROLLING = "rolling"
+    END_OF_YEAR = "end_of_year"
+    NEVER = "never"
+
+
+class Bucket(StrEnum):
+    """Whether points of one month or of one day expire together."""
+
+    MONTH = "month"
+    DAY = "day"
+
+
+class Expiry(Record):
+    """When earned points expire.
+
+    `rolling`: `months` after the day they were earned, moved to that month's last day when the bucket is a month.
+    `end_of_year`: on 31 December, `years` after the year they were earned in. Points are good on their last day.
+    """
+
+    mode: ExpiryMode = ExpiryMode.ROLLING
+    months: Annotated[int, Field(ge=1, le=120)] = 12
+    years: Annotated[int, Field(ge=0, le=10)] = 1
+    bucket: Bucket = Bucket.MONTH
+
+
+class NegativeBalance(StrEnum):
+    """What happens when more points are taken back than the member has.
+
+    `owe`: the balance goes below zero and the next points pay it. `cap`: it stops at zero and the rest is written
+    off. `pending_only`: only points that are still pending are taken back.
+    """
+
+    OWE = "owe"
+    CAP = "cap"
+    PENDING_ONLY = "pending_only"
+
+
+class FieldType(StrEnum):
+    """What a custom field holds."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    CHOICE = "choice"
+
+
+class CustomField(Record):
+    """A field of the merchant's own on every member."""
+
+    type: FieldType
+    label: Text
+    required: bool = False
+    choices: Annotated[tuple[Line, ...], Field(max_length=100)] = ()
+    """The values a `choice` field takes."""
+
+    @model_validator(mode="after")
+    def _has_choices(self) -> Self:
+        if (self.type is FieldType.CHOICE) != bool(self.choices):
+            raise ValueError("choices belong to a choice field, and a choice field needs some")
+        return self
+
+
+class ProgramTerms(Record):
+    """Everything about a program that its merchant decides."""
+
+    name: Text
+    currency: Currency
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    """ISO 3166-1 code; mobile numbers without a country code are read as this country's."""
+    time_zone: Annotated[str, StringConstraints(max_length=64)]
+    """IANA name; days and months are counted here."""
+    language: Language
+    """For texts when the caller prefers none."""
+    earn_rate: EarnRate
+    point_value: PointValue
+    ladder: Ladder
+    expiry: Expiry = Expiry()
+    negative_balance: NegativeBalance = NegativeBalance.OWE
+    custom_fields: Annotated[dict[Slug, CustomField], Field(max_length=50)] = {}
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError("not an IANA time zone name")
+        return name
+
+    @field_validator("country")
+    @classmethod
+    def _has_a_dialling_plan(cls, country: str) -> str:
+        from phonenumbers import country_code_for_region  # noqa: PLC0415 - 25 ms, needed only when a program is written
+
+        if not country_code_for_region(country):
+            raise ValueError("not an ISO 3166-1 country code with a telephone numbering plan")
+        return country
+
+
+class Program(ProgramTerms):
+    """A version of the program. Versions are never changed, only followed by the next."""
+
+    version: Annotated[int, Field(ge=1)]
+    published_at: AwareDatetime
+    former_ladders: tuple[FormerLadder, ...] = ()
+    """Ladders of earlier versions, oldest first: a tier is judged by the ladder that was in force then."""
+
+    def tier(self, tier_id: str) -> Tier:
+        """The tier of that id, or the first where the ladder no longer has it."""
+        return next((tier for tier in self.ladder.tiers if tier.tier_id == tier_id), self.ladder.tiers[0])
+
+
+class PublishProgram(ProgramTerms):
+    """Publish the next version of the program."""
+
+    version: Annotated[int, Field(ge=1)]
+    """The version you have read and are following; refused when another was published since."""
+
+
+def default_program(published_at: datetime) -> Program:
+    """The program of a new stack: one point a yuan, four tiers, points good for twelve months."""
+    return Program.model_validate({**DEFAULT_TERMS, "version": 1, "published_at": published_at}, strict=False)
+
+
+DEFAULT_TERMS: dict[str, Any] = {
+    "name": {"zh": "常客会员", "en": "Regulars"},
+    "currency": "CNY",
+    "country": "CN",
+    "time_zone": "Asia/Shanghai",
+    "language": "zh",
+    "earn_rate": {"points": 1, "per_minor": 100},
+    "point_value": {"points": 100, "minor": 100},
+    "ladder": {
+        "tiers": [
+            {"tier_id": "basic", "name": {"zh": "普通会员", "en": "Basic"}, "threshold": 0},
+            {
+                "tier_id": "silver",
+                "name": {"zh": "银卡", "en": "Silver"},
+                "threshold": 1_000,
+                "multiplier_percent": 110,
+            },
+            {
+                "tier_id": "gold",
+                "name": {"zh": "金卡", "en": "Gold"},
+                "threshold": 5_000,
+                "multiplier_percent": 125,
+            },
+            {
+                "tier_id": "diamond",
+                "name": {"zh": "钻石", "en": "Diamond"},
+                "threshold": 20_000,
+                "multiplier_percent": 150,
+            },
+        ]
+    },
+}

@@ -1,0 +1,49 @@
+"""HTTP of the program and its tiers."""
+
+from pydantic import Field
+
+from chalicelib.api.permissions import Permission
+from chalicelib.api.routing import Call, Routes
+from chalicelib.kernel.records import Record
+from chalicelib.programs import service
+from chalicelib.programs.errors import CurrencyFixed, ProgramMoved, ProgramVersionUnknown
+from chalicelib.programs.models import Program, PublishProgram, Tier
+
+programs = Routes("programs")
+
+
+class ProgramQuery(Record):
+    """Which version of the program."""
+
+    version: int | None = Field(default=None, ge=1, le=10**6)
+    """An earlier version; the one in force by default."""
+
+
+class TierList(Record):
+    """The ladder, from the lowest tier to the highest."""
+
+    items: tuple[Tier, ...]
+    next_cursor: None = None
+
+
+@programs.get("/program", allow=Permission.PROGRAM_READ, refuses=(ProgramVersionUnknown,))
+def get_program(query: ProgramQuery, call: Call) -> Program:
+    """The program in force, or an earlier version."""
+    book = service.book_of(call.house.table)
+    return book.version(query.version) if query.version else book.current(call.now)
+
+
+@programs.put("/program", allow=Permission.PROGRAM_PUBLISH, refuses=(ProgramMoved, CurrencyFixed))
+def publish_program(body: PublishProgram, call: Call) -> Program:
+    """Put the next version of the program in force.
+
+    Purchases recorded before keep the version they were decided by. All processes follow within ten seconds.
+    """
+    call.require_version(body.version)
+    return service.publish_program(call.house.table, service.book_of(call.house.table), body, now=call.now)
+
+
+@programs.get("/tiers", allow=Permission.PROGRAM_READ)
+def list_tiers(call: Call) -> TierList:
+    """The tiers of the program in force."""
+    return TierList(items=service.book_of(call.house.table).current(call.now).ladder.tiers)

@@ -1,0 +1,81 @@
+"""Arithmetic of a program: earning, worth, expiry, and the next version."""
+
+from datetime import date, datetime
+
+from chalicelib.kernel.calendar import NEVER, last_day, local_day, month_of, months_later
+from chalicelib.programs.errors import CurrencyFixed
+from chalicelib.programs.models import (
+    Bucket,
+    EarnRate,
+    Expiry,
+    ExpiryMode,
+    FormerLadder,
+    PointValue,
+    Program,
+    PublishProgram,
+    Rounding,
+)
+
+# Reviews look back at most two years, and standings are re-derived over three: older ladders decide nothing.
+_FORMER_LADDERS_MONTHS = 72
+
+
+def earned_points(paid_minor: int, rate: EarnRate, *, percent: int = 100) -> int:
+    """Points for an amount paid, rounded once.
+
+    Args:
+        paid_minor: minor units of the program's currency.
+        percent: the tier's multiplier; 100 changes nothing.
+    """
+    product = paid_minor * rate.points * percent
+    per = rate.per_minor * 100
+    match rate.rounding:
+        case Rounding.DOWN:
+            return product // per
+        case Rounding.UP:
+            return -(-product // per)
+        case Rounding.HALF_UP:
+            return (2 * product + per) // (2 * per)
+
+
+def worth_minor(points: int, value: PointValue) -> int:
+    """What points pay, in minor units, rounded down."""
+    return points * value.minor // value.points
+
+
+def expires_on(earned_on: date, expiry: Expiry) -> date:
+    """The last day on which points earned on a day can be spent."""
+    match expiry.mode:
+        case ExpiryMode.NEVER:
+            return NEVER
+        case ExpiryMode.END_OF_YEAR:
+            return date(earned_on.year + expiry.years, 12, 31)
+        case ExpiryMode.ROLLING:
+            return period_of(months_later(earned_on, expiry.months), expiry)
+
+
+def period_of(day: date, expiry: Expiry) -> date:
+    """The day at whose end the period of a day closes: the month's last day, or the day itself."""
+    return last_day(month_of(day)) if expiry.bucket is Bucket.MONTH else day
+
+
+def today_of(program: Program, now: datetime) -> date:
+    """The calendar day in the program's time zone."""
+    return local_day(now, program.time_zone)
+
+
+def next_version(current: Program, command: PublishProgram, *, now: datetime) -> Program:
+    """The version that follows, with the ladder it replaces kept for judging past months.
+
+    Raises:
+        CurrencyFixed: the currency differs.
+    """
+    if command.currency != current.currency:
+        raise CurrencyFixed(current=current.currency, asked=command.currency)
+    month = month_of(today_of(current, now))
+    former = current.former_ladders
+    if command.ladder != current.ladder:
+        former = (*former, FormerLadder(ladder=current.ladder, through=month))
+    kept = tuple(each for each in former if each.through >= month - _FORMER_LADDERS_MONTHS)
+    terms = {name: getattr(command, name) for name in type(command).model_fields if name != "version"}
+    return Program(**terms, version=current.version + 1, published_at=now, former_ladders=kept)

@@ -1,0 +1,1 @@
+"""Purchases: a sale, decided and written as one ledger entry."""

@@ -1,0 +1,53 @@
+"""What is refused about purchases."""
+
+from chalicelib.kernel.errors import Refusal
+
+
+class CurrencyWrong(Refusal):
+    """The purchase is in another currency than the program."""
+
+    def __init__(self, *, asked: str, expected: str) -> None:
+        super().__init__(f"The program is kept in {expected}, not in {asked}.", asked=asked, expected=expected)
+
+
+class PurchaseDiffers(Refusal):
+    """This order was recorded before with other content."""
+
+    def __init__(self, *, channel: str, order_no: str) -> None:
+        super().__init__(
+            f"Order {order_no} of channel {channel} was recorded before with other content.",
+            channel=channel,
+            order_no=order_no,
+        )
+
+
+class PurchaseUnknown(Refusal):
+    """There is no such purchase."""
+
+    def __init__(self, *, purchase_id: str) -> None:
+        super().__init__(f"There is no purchase {purchase_id}.", purchase_id=purchase_id)
+
+
+class PurchaserUnknown(Refusal):
+    """Nobody is a member by this identifier."""
+
+    def __init__(self, *, field: str) -> None:
+        super().__init__(f"Nobody is a member by this {field.replace('_', ' ')}.", field=field)
+
+
+class TenderTooSmall(Refusal):
+    """So few points pay nothing."""
+
+    def __init__(self, *, points: int, worth: str) -> None:
+        super().__init__(f"{points} points pay nothing; {worth}.", points=points)
+
+
+class TenderTooLarge(Refusal):
+    """The points would pay more than the lines cost."""
+
+    def __init__(self, *, tender_minor: int, total_minor: int) -> None:
+        super().__init__(
+            f"The points would pay {tender_minor}, but the lines cost {total_minor} (minor units).",
+            tender_minor=tender_minor,
+            total_minor=total_minor,
+        )

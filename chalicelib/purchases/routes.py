@@ -1,0 +1,92 @@
+"""HTTP of purchases."""
+
+from chalicelib.api.permissions import Permission
+from chalicelib.api.routing import Call, Routes
+from chalicelib.kernel.ids import MemberId, PurchaseId
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.kernel.pages import CursorInvalid, Page, Paging
+from chalicelib.members.errors import MemberNumberWrong, MobileInvalid
+from chalicelib.points.errors import (
+    BalanceTooLarge,
+    MemberClosed,
+    MemberSuspended,
+    MemberUnknown,
+    OccurredInFuture,
+    PointsInsufficient,
+)
+from chalicelib.programs.service import book_of
+from chalicelib.purchases import service
+from chalicelib.purchases.errors import (
+    CurrencyWrong,
+    PurchaseDiffers,
+    PurchaserUnknown,
+    PurchaseUnknown,
+    TenderTooLarge,
+    TenderTooSmall,
+)
+from chalicelib.purchases.models import PurchaseView, RecordPurchase
+
+purchases = Routes("purchases")
+
+PurchasePage = Page[PurchaseView]
+
+
+@purchases.post(
+    "/purchases",
+    allow=Permission.PURCHASES_RECORD,
+    status=201,
+    refuses=(
+        PurchaserUnknown,
+        MemberUnknown,
+        MemberSuspended,
+        MemberClosed,
+        MobileInvalid,
+        MemberNumberWrong,
+        CurrencyWrong,
+        OccurredInFuture,
+        TenderTooSmall,
+        TenderTooLarge,
+        PointsInsufficient,
+        PurchaseDiffers,
+        BalanceTooLarge,
+    ),
+)
+def record_purchase(body: RecordPurchase, call: Call) -> Outcome[PurchaseView]:
+    """Record a purchase: what it earns and why, what its points pay, which tier it reaches.
+
+    The channel and order number are its idempotency key, for ever.
+    """
+    book = book_of(call.house.table)
+    return service.record_purchase(
+        call.house.table,
+        call.house.keyring,
+        book,
+        body,
+        now=call.now,
+        language=book.language(call.language, call.now),
+    )
+
+
+@purchases.get("/purchases/{purchase_id}", allow=Permission.PURCHASES_READ, refuses=(PurchaseUnknown,))
+def get_purchase(purchase_id: PurchaseId, call: Call) -> PurchaseView:
+    """A purchase with its lines and what followed from it."""
+    book = book_of(call.house.table)
+    return service.find_purchase(call.house.table, book, purchase_id, language=book.language(call.language, call.now))
+
+
+@purchases.get(
+    "/members/{member_id}/purchases", allow=Permission.PURCHASES_READ, refuses=(MemberUnknown, CursorInvalid)
+)
+def list_purchases(member_id: MemberId, query: Paging, call: Call) -> PurchasePage:
+    """A member's purchases, newest first."""
+    scope = ("purchases", member_id)
+    book = book_of(call.house.table)
+    part = service.list_purchases(
+        call.house.table,
+        book,
+        member_id,
+        after=call.position(query.cursor, *scope),
+        limit=query.limit,
+        language=book.language(call.language, call.now),
+    )
+    return call.page(part, PurchasePage, *scope)

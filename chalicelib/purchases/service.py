@@ -1,0 +1,177 @@
+"""Use cases of purchases: record one, read them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from chalicelib.kernel.ids import MemberId, PurchaseId
+from chalicelib.kernel.languages import Language
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.kernel.pages import Slice
+from chalicelib.members.models import MemberRef
+from chalicelib.members.service import find_member_id
+from chalicelib.points import rules as ledger
+from chalicelib.points import store as points_store
+from chalicelib.points.errors import MemberUnknown
+from chalicelib.points.models import Account, Entry, EntryKey
+from chalicelib.points.service import content_digest, once, why_lines
+from chalicelib.programs.models import Program
+from chalicelib.programs.rules import today_of
+from chalicelib.programs.service import ProgramBook
+from chalicelib.purchases import rules, store
+from chalicelib.purchases.errors import PurchaseDiffers, PurchaserUnknown, PurchaseUnknown
+from chalicelib.purchases.models import Discount, PurchaseView, RecordPurchase, Sale, TierName
+from chalicelib.storage import keys
+from chalicelib.storage.keyring import Keyring
+from chalicelib.storage.table import Table
+from chalicelib.storage.writes import Item, Write
+
+
+def record_purchase(
+    table: Table,
+    keyring: Keyring,
+    book: ProgramBook,
+    command: RecordPurchase,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[PurchaseView]:
+    """Record a purchase: entry, account and tier in one transaction.
+
+    Raises:
+        PurchaserUnknown, MemberUnknown, MemberSuspended, MemberClosed: nobody can earn or pay with points.
+        MobileInvalid, MemberNumberWrong: nobody can have this identifier.
+        CurrencyWrong, OccurredInFuture, TenderTooSmall, TenderTooLarge, PointsInsufficient: as they say.
+        PurchaseDiffers: this order was recorded before with other content.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    program = book.current(now)
+    key = rules.key_of(command)
+    member_id = find_member_id(table, keyring, command.member, program)
+    if member_id is None:
+        member_id = find_member_id(table, keyring, command.member, program, consistent=True)
+    if member_id is None:
+        return _recorded_before(table, book, key, command, language)
+    content = content_digest(member_id, command)
+
+    def decide(account: Account) -> tuple[PurchaseView, Sequence[Write]]:
+        sale = rules.sale_of(command, program)
+        posting = rules.assess(account, command, program, content=content, now=now)
+        due = ledger.due_on(posting.account, program, today_of(program, now))
+        more = store.sale_item(sale)
+        writes = points_store.post(account, posting.account, posting.entries, due, first=key, more=more)
+        return purchase_view(posting.main, sale, program, language), writes
+
+    def recall(item: Item) -> PurchaseView:
+        return _recalled(item, content, book, command, language)
+
+    return once(table, book, member_id, key, decide=decide, recall=recall, now=now, dry_run=command.dry_run)
+
+
+def find_purchase(table: Table, book: ProgramBook, purchase_id: PurchaseId, *, language: Language) -> PurchaseView:
+    """A purchase with its lines and what followed from it.
+
+    Raises:
+        PurchaseUnknown: there is no such purchase.
+    """
+    key = keys.purchase_of(purchase_id)
+    item = (store.find_purchase(table, key) or store.find_purchase(table, key, consistent=True)) if key else None
+    if item is None:
+        raise PurchaseUnknown(purchase_id=purchase_id)
+    return _view_of(item, book, language)
+
+
+def list_purchases(
+    table: Table, book: ProgramBook, member_id: MemberId, *, after: str | None, limit: int, language: Language
+) -> Slice[PurchaseView]:
+    """A page of a member's purchases, newest first.
+
+    Raises:
+        MemberUnknown: there is no such member.
+    """
+    wanted: list[Item] = []
+    position = after
+    while True:
+        rows = store.list_rows(table, member_id, after=position, limit=limit)
+        wanted += filter(store.is_purchase, rows.items)
+        position = rows.last
+        if position is None or len(wanted) >= limit:
+            break
+    if not wanted and after is None and points_store.find_account(table, member_id) is None:
+        raise MemberUnknown(member_id=member_id)
+    shown = wanted[:limit]
+    more = position is not None or len(wanted) > limit
+    views = tuple(_view_of(item, book, language) for item in store.find_purchases(table, shown))
+    return Slice(views, str(shown[-1]["at"]) if more and shown else None)
+
+
+def purchase_view(entry: Entry, sale: Sale, program: Program, language: Language) -> PurchaseView:
+    """A purchase as callers see it.
+
+    Args:
+        program: the version it was decided by.
+    """
+    channel, order_no = entry.key.parts
+    tendered = entry.consumed or 0
+    discounts = (Discount(kind="points_tender", points=tendered, amount_minor=sale.tender_minor),) if tendered else ()
+    return PurchaseView(
+        purchase_id=keys.purchase_id(channel, order_no),
+        member_id=entry.member_id,
+        channel=channel,
+        order_no=order_no,
+        shop_id=sale.shop_id,
+        occurred_at=entry.occurred_at,
+        recorded_at=entry.recorded_at,
+        currency=sale.currency,
+        lines=sale.lines,
+        paid_minor=sale.paid_minor,
+        points_earned=entry.earned or 0,
+        points_tendered=tendered,
+        points_expired=entry.lapsed or 0,
+        expires_on=ledger.shown_expiry(entry.expires_on),
+        why=why_lines(entry, program, language),
+        discounts=discounts,
+        tier_before=_tier_name(entry.tier_before, program, language),
+        tier_after=_tier_name(entry.tier_after, program, language),
+        balance_after=entry.balance_after - (entry.lapsed or 0),
+        seq=entry.seq,
+        program_version=entry.program_version,
+        hash=entry.hash.hex(),
+    )
+
+
+def _recorded_before(
+    table: Table, book: ProgramBook, key: EntryKey, command: RecordPurchase, language: Language
+) -> Outcome[PurchaseView]:
+    """The answer when nobody is found by the identifier now: the member may have had it when the order was recorded.
+
+    Raises:
+        PurchaserUnknown: the order was not recorded before either.
+        PurchaseDiffers: it was, with other content.
+    """
+    item = points_store.find_entry(table, key)
+    if item is None:
+        raise PurchaserUnknown(field=_field_of(command.member))
+    content = content_digest(item["member_id"], command)
+    return Outcome(_recalled(item, content, book, command, language), replayed=True)
+
+
+def _recalled(
+    item: Item, content: bytes, book: ProgramBook, command: RecordPurchase, language: Language
+) -> PurchaseView:
+    if item.get("content") != content:
+        raise PurchaseDiffers(channel=command.channel, order_no=command.order_no)
+    return _view_of(item, book, language)
+
+
+def _view_of(item: Item, book: ProgramBook, language: Language) -> PurchaseView:
+    entry = points_store.entry_from(item)
+    return purchase_view(entry, store.sale_from(item), book.version(entry.program_version), language)
+
+
+def _tier_name(tier_id: str | None, program: Program, language: Language) -> TierName:
+    tier = program.tier(tier_id or "")
+    return TierName(tier_id=tier.tier_id, name=tier.name.in_(language))
+
+
+def _field_of(reference: MemberRef) -> str:
+    return next(iter(reference.model_dump(exclude_none=True)))

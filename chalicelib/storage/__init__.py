@@ -1,0 +1,1 @@
+"""The key schema, writes as values, and the only talker to DynamoDB."""

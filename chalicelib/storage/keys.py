@@ -1,0 +1,156 @@
+"""THE key schema: every key of every item is made here, and nowhere else.
+
+Table `core`
+    pk, sk   the item
+    tl, at   index `timeline`: what belongs to a member, in order
+    due, pk  index `due`: what time alone will change (sharded; absent when nothing will)
+
+Parts are escaped before they are joined by `#`, so that no two lists of parts make the same key.
+"""
+
+import zlib
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from chalicelib.kernel.calendar import milliseconds
+from chalicelib.kernel.ids import EntryId, PurchaseId, packed, unpacked
+
+DUE_SHARDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The primary key of an item of table `core`."""
+
+    pk: str
+    sk: str
+
+
+def joined(*parts: str) -> str:
+    """Parts in one string, escaped so that no two lists of parts give the same one."""
+    return "#".join(part.replace("%", "%25").replace("#", "%23") for part in parts)
+
+
+def parted(key: str) -> tuple[str, ...]:
+    """The parts that `joined` was given."""
+    return tuple(part.replace("%23", "#").replace("%25", "%") for part in key.split("#"))
+
+
+# ---------------------------------------------------------------- members
+
+
+def member_partition(member_id: str) -> str:
+    """The partition of a member's own items: profile and account."""
+    return joined("M", member_id.removeprefix("mem_"))
+
+
+def profile(member_id: str) -> Key:
+    """Who a member is."""
+    return Key(member_partition(member_id), "PROFILE")
+
+
+def account(member_id: str) -> Key:
+    """What a member has."""
+    return Key(member_partition(member_id), "ACCOUNT")
+
+
+def unique(kind: str, blind: str) -> Key:
+    """Holds an identifier for one member: mobile, email, card or an external id, as a blind index."""
+    return Key(joined("U", kind, blind), "U")
+
+
+def member_note(member_id: str, version: int) -> Key:
+    """Something that happened to a member and moved no points."""
+    return Key(joined("N", member_id.removeprefix("mem_"), f"{version:06d}"), "N")
+
+
+# ---------------------------------------------------------------- the ledger
+
+
+def purchase(channel: str, order_no: str) -> Key:
+    """A purchase, which is its ledger entry and its idempotency key."""
+    return Key(joined("O", channel, order_no), "O")
+
+
+def entry(kind: str, *parts: str) -> Key:
+    """Any ledger entry, by its business key."""
+    return purchase(*parts) if kind == "purchase" else Key(joined("K", kind, *parts), "O")
+
+
+def entry_parts(pk: str) -> tuple[str, tuple[str, ...]]:
+    """The kind and business key of the ledger entry under a partition key."""
+    mark, *rest = parted(pk)
+    return ("purchase", tuple(rest)) if mark == "O" else (rest[0], tuple(rest[1:]))
+
+
+def entry_id(pk: str) -> EntryId:
+    """The id of the ledger entry under a partition key."""
+    return EntryId("ent_" + packed(pk))
+
+
+def purchase_id(channel: str, order_no: str) -> PurchaseId:
+    """The id of a purchase: its channel and order number, packed."""
+    return PurchaseId("pur_" + packed(joined(channel, order_no)))
+
+
+def purchase_of(purchase_id: str) -> Key | None:
+    """The key of the purchase of that id, or None when no purchase can have it."""
+    plain = unpacked(purchase_id.removeprefix("pur_"))
+    parts = parted(plain) if plain else ()
+    if len(parts) != 2 or joined(*parts) != plain:
+        return None
+    return purchase(*parts)
+
+
+# ---------------------------------------------------------------- the program
+
+PROGRAM_HEAD = Key("PROGRAM", "HEAD")
+
+
+def program_version(version: int) -> Key:
+    """A version of the program."""
+    return Key("PROGRAM", f"V#{version:06d}")
+
+
+# ---------------------------------------------------------------- indexes
+
+TIMELINE = "timeline"
+DUE = "due"
+
+
+def statement(member_id: str) -> str:
+    """Timeline partition of a member's ledger entries."""
+    return member_partition(member_id)
+
+
+def happenings(member_id: str) -> str:
+    """Timeline partition of what happened to a member and moved no points."""
+    return joined("H", member_id.removeprefix("mem_"))
+
+
+def moment(recorded_at: datetime, number: int) -> str:
+    """Sort key of the timeline: 11 hexadecimal digits of milliseconds, 7 of `seq` or version.
+
+    Compact, because 25 rows must fit one read unit; it sorts as the instants do until the year 2527.
+    """
+    return f"{milliseconds(recorded_at):011x}{number:07x}"
+
+
+def moment_parts(at: str) -> tuple[int, int]:
+    """Milliseconds and number of a timeline sort key."""
+    return int(at[:11], 16), int(at[11:], 16)
+
+
+def shard_of(member_id: str) -> int:
+    """The shard of the due index that a member belongs to."""
+    return zlib.crc32(member_id.encode()) % DUE_SHARDS
+
+
+def due(day: date, member_id: str) -> str:
+    """Due partition of what a day brings to an account."""
+    return joined("DUE", day.isoformat(), str(shard_of(member_id)))
+
+
+def birthday(month_day: str, member_id: str) -> str:
+    """Due partition of the members born on a day of the year, `MM-DD`."""
+    return joined("BDAY", month_day, str(shard_of(member_id)))

@@ -1,0 +1,61 @@
+"""Writes as values: a store describes them, `Table.commit` performs them, all or none."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.storage.keys import Key
+
+Item = dict[str, Any]
+"""An item's attributes in plain Python: str, int, bool, bytes, list, dict. None is never stored."""
+
+Otherwise = Callable[[Item], Exception]
+"""What a failed condition means: given the item that is there (empty if none), the exception to raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The condition that there is no item under the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The condition that the item is still the one that was read.
+
+    Attributes:
+        version: its attribute `version` when it was read.
+    """
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The condition that a unique item still names the member."""
+
+    member_id: str
+
+
+Condition = Absent | Unchanged | Held
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write an item, if a condition holds."""
+
+    key: Key
+    item: Item
+    condition: Condition
+    otherwise: Otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove an item, if a condition holds."""
+
+    key: Key
+    condition: Condition
+    otherwise: Otherwise
+
+
+Write = Put | Delete

@@ -1,0 +1,1 @@
+"""Tiers: which one a member holds, derived from what they qualified with."""

@@ -1,0 +1,179 @@
+"""Which tier a member holds: derived from monthly sums, so that the order in which purchases arrive does not matter.
+
+Nothing here is a state machine that can drift. `standing` walks the months in which something could change and asks,
+for each: is a review due, and is a higher tier reached? A late purchase or a return changes one monthly sum, and the
+walk gives what would have been, had it been there all along.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chalicelib.kernel.calendar import Month
+from chalicelib.programs.models import AtEnd, FormerLadder, Ladder, Program, Qualification, Tier, Window
+from chalicelib.tiers.models import Anchor, Standing
+
+_MONTHS_IN_A_YEAR = 12
+
+
+@dataclass(slots=True)
+class _Held:
+    tier: Tier
+    review_after: Month | None
+
+
+def standing(qualifying: Mapping[Month, int], program: Program, *, on: Month, anchor: Anchor | None = None) -> Standing:
+    """The tier held in a month, from the qualifying points of each month.
+
+    A tier is taken the moment its threshold is reached inside the window, held to its review, and at the review kept,
+    lowered one step or lowered to the earned level. In the month in which a program changes its ladder, the better
+    result of the two ladders counts.
+    """
+    held = _start(qualifying, program, anchor)
+    month = anchor.month if anchor else min([*qualifying, on])
+    if anchor is None:
+        _climb(held, qualifying, program, month)
+    while (step := _next_month(month, held, qualifying, program, on)) is not None:
+        month = step
+        _review(held, qualifying, program, month)
+        _climb(held, qualifying, program, month)
+    ladder = _ladders(program, on)[-1]
+    held.tier = _translated(held.tier, ladder)
+    return Standing(
+        tier_id=held.tier.tier_id,
+        review_after=held.review_after,
+        qualifying_points=_window_sum(qualifying, ladder.qualification, on),
+        judged_points=_judged_so_far(qualifying, ladder.qualification, held.review_after, on),
+    )
+
+
+def next_tier(program: Program, tier_id: str) -> Tier | None:
+    """The tier above, or None at the top."""
+    tiers = program.ladder.tiers
+    ids = [tier.tier_id for tier in tiers]
+    above = ids.index(tier_id) + 1 if tier_id in ids else 1
+    return tiers[above] if above < len(tiers) else None
+
+
+def months_to_keep(program: Program) -> int:
+    """How many months of sums an account keeps, so that reviews and late purchases are judged on them."""
+    windows = [program.ladder.qualification.months, _MONTHS_IN_A_YEAR]
+    return max(windows) + _MONTHS_IN_A_YEAR
+
+
+def pruned(
+    qualifying: Mapping[Month, int], program: Program, anchor: Anchor | None, *, on: Month
+) -> tuple[dict[Month, int], Anchor | None]:
+    """The sums without months too old to matter, and the settled standing that stands for them."""
+    limit = months_to_keep(program)
+    if len(qualifying) <= limit:
+        return dict(qualifying), anchor
+    kept = sorted(qualifying)[-limit:]
+    settled = Month(min(kept[0] + limit - _MONTHS_IN_A_YEAR, on))
+    before = standing(qualifying, program, on=settled, anchor=anchor)
+    moved = Anchor(month=settled, tier_id=before.tier_id, review_after=before.review_after)
+    return {month: qualifying[month] for month in kept}, moved
+
+
+def _start(qualifying: Mapping[Month, int], program: Program, anchor: Anchor | None) -> _Held:
+    if anchor is not None:
+        ladder = _ladders(program, anchor.month)[-1]
+        tier = next((each for each in ladder.tiers if each.tier_id == anchor.tier_id), ladder.tiers[0])
+        return _Held(tier, anchor.review_after)
+    first = min(qualifying, default=None)
+    ladder = program.ladder if first is None else _ladders(program, first)[0]
+    return _Held(ladder.tiers[0], None)
+
+
+def _ladders(program: Program, month: Month) -> Sequence[Ladder]:
+    """The ladders in force in a month, oldest first: more than one only in a month of change."""
+    former: Sequence[FormerLadder] = program.former_ladders
+    if not former:
+        return (program.ladder,)
+    since = [former[index - 1].through if index else None for index in range(len(former) + 1)]
+    until = [*(each.through for each in former), None]
+    ladders = [*(each.ladder for each in former), program.ladder]
+    return [
+        ladder
+        for ladder, start, end in zip(ladders, since, until, strict=True)
+        if (start is None or month >= start) and (end is None or month <= end)
+    ]
+
+
+def _next_month(
+    month: Month, held: _Held, qualifying: Mapping[Month, int], program: Program, on: Month
+) -> Month | None:
+    """The next month in which a tier could change: one with qualifying points, a review, or a new ladder."""
+    candidates = [each for each in qualifying if each > month]
+    candidates += [each.through for each in program.former_ladders if each.through > month]
+    if held.review_after is not None:
+        candidates.append(Month(max(held.review_after, month) + 1))
+    step = min(candidates, default=None)
+    return step if step is not None and step <= on else None
+
+
+def _review(held: _Held, qualifying: Mapping[Month, int], program: Program, month: Month) -> None:
+    if held.review_after is None or month <= held.review_after:
+        return
+    ladder = _ladders(program, month)[-1]
+    rules = ladder.qualification
+    current = _rank(ladder, _translated(held.tier, ladder))
+    earned = _reached(ladder, _judged_sum(qualifying, rules, held.review_after))
+    match rules.at_end:
+        case AtEnd.KEEP:
+            rank = current
+        case AtEnd.STEP_DOWN:
+            rank = max(earned, current - 1)
+        case AtEnd.EARNED_LEVEL:
+            rank = earned
+    held.tier = ladder.tiers[rank]
+    held.review_after = _review_month(rules, month, since_review=True) if rank else None
+
+
+def _climb(held: _Held, qualifying: Mapping[Month, int], program: Program, month: Month) -> None:
+    for ladder in _ladders(program, month):
+        held.tier = _translated(held.tier, ladder)
+        reached = _reached(ladder, _window_sum(qualifying, ladder.qualification, month))
+        if reached > _rank(ladder, held.tier):
+            held.tier = ladder.tiers[reached]
+            held.review_after = _review_month(ladder.qualification, month, since_review=False)
+
+
+def _review_month(rules: Qualification, month: Month, *, since_review: bool) -> Month | None:
+    """The month through which a tier taken (or kept at a review) in a month is held."""
+    if rules.at_end is AtEnd.KEEP:
+        return None
+    if rules.window is Window.CALENDAR_YEAR:
+        return Month(month // 12 * 12 + 11)
+    return Month(month + rules.months - (1 if since_review else 0))
+
+
+def _window_sum(qualifying: Mapping[Month, int], rules: Qualification, month: Month) -> int:
+    first = month // 12 * 12 if rules.window is Window.CALENDAR_YEAR else month - rules.months
+    return sum(points for each, points in qualifying.items() if first <= each <= month)
+
+
+def _judged_sum(qualifying: Mapping[Month, int], rules: Qualification, review_after: Month) -> int:
+    """What counts at the review after a month: the year that ends, or the last so many whole months."""
+    months = 12 if rules.window is Window.CALENDAR_YEAR else rules.months
+    end = review_after // 12 * 12 + 11 if rules.window is Window.CALENDAR_YEAR else review_after
+    return sum(points for each, points in qualifying.items() if end - months < each <= end)
+
+
+def _judged_so_far(qualifying: Mapping[Month, int], rules: Qualification, review_after: Month | None, on: Month) -> int:
+    if review_after is None:
+        return _window_sum(qualifying, rules, on)
+    return _judged_sum(qualifying, rules, review_after)
+
+
+def _reached(ladder: Ladder, points: int) -> int:
+    return max(rank for rank, tier in enumerate(ladder.tiers) if tier.threshold <= max(points, 0))
+
+
+def _rank(ladder: Ladder, tier: Tier) -> int:
+    return [each.tier_id for each in ladder.tiers].index(tier.tier_id)
+
+
+def _translated(tier: Tier, ladder: Ladder) -> Tier:
+    """The tier on another ladder: the same id, or the highest that asked for no more."""
+    same = next((each for each in ladder.tiers if each.tier_id == tier.tier_id), None)
+    return same or ladder.tiers[_reached(ladder, tier.threshold)]
