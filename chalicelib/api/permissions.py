@@ -20,7 +20,7 @@ class Permission(StrEnum):
 
 P = Permission
 _READS = frozenset({P.MEMBERS_READ, P.PURCHASES_READ, P.POINTS_READ, P.PROGRAM_READ})
-_TILL = frozenset({P.MEMBERS_READ, P.MEMBERS_WRITE, P.PURCHASES_READ, P.PURCHASES_RECORD, P.POINTS_READ, P.POINTS_SPEND, P.PROGRAM_READ})  # fmt: skip
+_TILL = _READS | {P.MEMBERS_WRITE, P.PURCHASES_RECORD, P.POINTS_SPEND}
 
 ROLES: dict[str, frozenset[Permission]] = {
     "clerk": _TILL,

@@ -110,7 +110,7 @@ def post(
     if notes is not None:
         extra |= {"nm": notes.to_member, "note_internal": notes.internal}
     writes: list[Write] = [
-        Put(key_of(entry.key), _entry_item(entry) | extra, Absent(), lambda item: EntryKnown(item)) for entry in own
+        Put(key_of(entry.key), _entry_item(entry) | extra, Absent(), EntryKnown) for entry in own
     ]
     writes += [Put(key_of(entry.key), _entry_item(entry), Absent(), lambda _: AccountMoved()) for entry in others]
     return [*writes, replace_account(before, after, due_on)]

@@ -98,6 +98,13 @@ class Dynamo:
         code = str(parsed.get("__type") or f"Http{status}").rpartition("#")[2]
         raise DynamoFault(code, status, parsed)
 
+    def close(self) -> None:
+        """Close this thread's connection; the next call opens another."""
+        connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None
+
     def signed(self, operation: str, body: bytes, credentials: Credentials, now: datetime) -> dict[str, str]:
         """The headers of a request, with its signature (AWS Signature Version 4)."""
         stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -144,8 +151,7 @@ class Dynamo:
             response = connection.getresponse()
             return response.status, response.read()
         except (OSError, http.client.HTTPException) as fault:
-            connection.close()
-            self._local.connection = None
+            self.close()
             raise Unreachable(f"{type(fault).__name__}: {fault}") from fault
 
     def _connection(self) -> http.client.HTTPConnection:

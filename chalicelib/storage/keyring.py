@@ -30,11 +30,11 @@ class ClearContacts:
 
     _FORM = b"\x00"
 
-    def seal(self, member_id: str, contact: dict[str, Any]) -> bytes:
+    def seal(self, member_id: str, contact: dict[str, Any]) -> bytes:  # noqa: ARG002 - the port's shape
         """See `ContactCodec.seal`."""
         return self._FORM + json.dumps(contact, separators=(",", ":"), ensure_ascii=False).encode()
 
-    def open(self, member_id: str, sealed: bytes) -> dict[str, Any]:
+    def open(self, member_id: str, sealed: bytes) -> dict[str, Any]:  # noqa: ARG002 - the port's shape
         """See `ContactCodec.open`."""
         if sealed[:1] != self._FORM:
             raise ValueError("contact data of an unknown form")

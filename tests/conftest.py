@@ -1,0 +1,106 @@
+"""What tests stand on: a DynamoDB per worker, a table per test, and the app over both."""
+
+import itertools
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Routes read the web origin when they are declared; the rest of the environment is never read in tests.
+os.environ.setdefault("REGULARS_CORS_ORIGIN", "*")  # noqa: TID251 - before the first import of the app
+
+from chalicelib.programs.service import ProgramBook, book_of
+from chalicelib.runtime import wiring
+from chalicelib.runtime.settings import Settings
+from chalicelib.runtime.wiring import House
+from chalicelib.storage.dynamo import Credentials, Dynamo
+from chalicelib.storage.keyring import ClearContacts, Keyring
+from chalicelib.storage.table import DynamoTable
+from local.dynamo import Dynoxide
+from local.tables import TEMPLATE, table_calls
+from tests.makers import Api, Clock
+
+ISSUER, AUDIENCE = "https://test.regulars.invalid", "regulars"
+TOKEN_KEY = bytes(range(32))
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def dynamo(worker_id: str) -> Iterator[Dynamo]:
+    """A client of a DynamoDB that lives as long as the test worker."""
+    path = Path(f"/dev/shm/regulars-test-{worker_id}-{os.getpid()}.db")
+    try:
+        with Dynoxide(path) as server:
+            client = Dynamo(
+                "us-east-1", server.endpoint, lambda: Credentials("test", "test"), lambda: datetime.now(UTC)
+            )
+            yield client
+            client.close()
+    finally:
+        for leftover in path.parent.glob(path.name + "*"):
+            leftover.unlink()
+
+
+@pytest.fixture
+def table(dynamo: Dynamo) -> Iterator[DynamoTable]:
+    """An empty table `core` of the test's own, as the template declares it."""
+    stack = f"t{next(_numbers)}"
+    for call in table_calls(json.loads(TEMPLATE.read_text()), stack):
+        dynamo.call("CreateTable", {key: value for key, value in call.items() if key != "TimeToLiveSpecification"})
+    yield DynamoTable(dynamo, f"{stack}-core")
+    dynamo.call("DeleteTable", {"TableName": f"{stack}-core"})
+
+
+@pytest.fixture
+def keyring() -> Keyring:
+    """Keys for tests."""
+    return Keyring(b"i" * 32, b"c" * 32, ClearContacts())
+
+
+@pytest.fixture
+def book(table: DynamoTable) -> ProgramBook:
+    """The program of the test's table: the default one."""
+    return book_of(table)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time, as the test says."""
+    return Clock(datetime(2026, 3, 15, 4, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+def house(table: DynamoTable, keyring: Keyring, clock: Clock) -> Iterator[House]:
+    """The app's surroundings, with the test's table and clock."""
+    settings = Settings(
+        stage="test", stack="test", region="us-east-1", dynamodb_endpoint=None,
+        index_key=keyring.index_key, cursor_key=keyring.cursor_key, token_key=TOKEN_KEY,
+        issuer=ISSUER, audience=AUDIENCE,
+    )  # fmt: skip
+    made = House(settings, table, keyring, clock)
+    wiring.use(made)
+    yield made
+    wiring.use(None)
+
+
+@pytest.fixture
+def api(house: House, clock: Clock) -> Api:
+    """The app over HTTP events, signed in as an admin."""
+    return Api(clock, TOKEN_KEY, ISSUER, AUDIENCE)
+
+
+def pytest_configure(config: Any) -> None:
+    """Without xdist there is one worker, named master."""
+    if not config.pluginmanager.hasplugin("xdist"):
+
+        class OneWorker:
+            @pytest.fixture(scope="session")
+            def worker_id(self) -> str:
+                return "master"
+
+        config.pluginmanager.register(OneWorker())

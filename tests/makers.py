@@ -1,0 +1,228 @@
+"""Builders of what tests need. Each has sensible values; a test names only what it is about."""
+
+import itertools
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import Any
+from urllib.parse import urlencode
+
+import jwt
+
+from chalicelib.kernel.ids import MemberId, MemberNumber
+from chalicelib.members.models import EnrolMember, MemberRef
+from chalicelib.points.models import Account
+from chalicelib.programs.models import DEFAULT_TERMS, Program
+from chalicelib.purchases.models import PurchaseLine, RecordPurchase
+from local.gateway import LambdaContext, proxy_event
+from local.matcher import Matcher
+
+NOON = datetime(2026, 3, 15, 4, 0, tzinfo=UTC)
+"""12:00 on 15 March 2026 in Shanghai."""
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Clock:
+    """A clock that stands still until it is told."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        """The time."""
+        return self.now
+
+    def forward(self, **amount: float) -> datetime:
+        """Let time pass: `days=1`, `hours=2` …"""
+        self.now += timedelta(**amount)
+        return self.now
+
+    def at(self, day: str) -> datetime:
+        """Noon in Shanghai on a day."""
+        self.now = datetime.combine(date.fromisoformat(day), NOON.time(), tzinfo=UTC)
+        return self.now
+
+
+def a_program(**terms: Any) -> Program:
+    """The default program with some terms changed, from plain values: `expiry={"mode": "never"}`."""
+    plain = {**DEFAULT_TERMS, "version": 1, "published_at": NOON, **terms}
+    return Program.model_validate(plain, strict=False)
+
+
+def a_ladder(*thresholds: int, **qualification: Any) -> dict[str, Any]:
+    """A ladder with tiers t0, t1 … at thresholds: plain values for `a_program(ladder=…)`."""
+    tiers = [
+        {"tier_id": f"t{i}", "name": {"zh": f"级{i}", "en": f"Tier {i}"}, "threshold": threshold}
+        for i, threshold in enumerate(thresholds)
+    ]
+    return {"tiers": tiers, "qualification": qualification}
+
+
+def a_member_id() -> MemberId:
+    """Some member's id, another each time."""
+    return MemberId.of(MemberNumber.from_chance(next(_numbers)))
+
+
+def an_account(**fields: Any) -> Account:
+    """A new account."""
+    values = {"member_id": a_member_id(), "opened_on": date(2026, 1, 1), "tier_id": "basic", **fields}
+    return Account(**values)
+
+
+def an_enrolment(**fields: Any) -> EnrolMember:
+    """A command to enrol somebody new."""
+    values = {"name": "张三", "card_no": f"card-{next(_numbers)}", **fields}
+    return EnrolMember.model_validate_json(json.dumps(values))
+
+
+def a_purchase(member_id: str, **fields: Any) -> RecordPurchase:
+    """A purchase of 38.50 yuan with an order number of its own; fields as a till would send them."""
+    return RecordPurchase.model_validate_json(json.dumps(a_purchase_body({"member_id": member_id}, **fields)))
+
+
+def a_purchase_body(member: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """The JSON body of a purchase of 38.50 yuan."""
+    return {
+        "channel": "pos",
+        "order_no": f"order-{next(_numbers)}",
+        "member": member,
+        "shop_id": "shp_main",
+        "occurred_at": "2026-03-15T12:00:00+08:00",
+        "currency": "CNY",
+        "lines": [{"sku": "L1", "name": "拿铁", "category": "咖啡", "quantity": 1, "unit_price_minor": 3850}],
+        "paid_minor": 3850,
+        **fields,
+    }
+
+
+def a_line(**fields: Any) -> PurchaseLine:
+    """A line of a basket."""
+    return PurchaseLine(
+        **{"sku": "L1", "name": "拿铁", "category": "咖啡", "quantity": 1, "unit_price_minor": 3850, **fields}
+    )
+
+
+def a_member_ref(**fields: Any) -> MemberRef:
+    """Names a member by one identifier."""
+    return MemberRef.model_validate_json(json.dumps(fields))
+
+
+def a_token(key: bytes, issuer: str, audience: str, now: datetime, role: str = "admin", **claims: Any) -> str:
+    """A bearer token."""
+    issued = int(now.timestamp())
+    payload = {
+        "iss": issuer, "aud": audience, "sub": f"stf_{role}", "roles": [role],
+        "iat": issued, "nbf": issued, "exp": issued + 3600, **claims,
+    }  # fmt: skip
+    return jwt.encode(payload, key, algorithm="HS256")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer over HTTP."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        """The body."""
+        return json.loads(self.text)
+
+    @property
+    def code(self) -> str:
+        """The problem's code."""
+        return str(self.json["code"])
+
+    @property
+    def replayed(self) -> bool:
+        """Whether it says that it changed nothing."""
+        return self.headers.get("Idempotency-Replayed") == "true"
+
+
+@dataclass
+class Api:
+    """Calls the Chalice app with the events that API Gateway would send."""
+
+    clock: Clock
+    token_key: bytes
+    issuer: str
+    audience: str
+    role: str = "admin"
+
+    def as_(self, role: str) -> "Api":
+        """The same API, signed in with another role."""
+        return Api(self.clock, self.token_key, self.issuer, self.audience, role)
+
+    def get(self, path: str, **query: Any) -> Reply:
+        """GET, with a query."""
+        return self.send("GET", path + ("?" + urlencode(query) if query else ""))
+
+    def post(self, path: str, body: Any, *, key: str | None = None, **headers: str) -> Reply:
+        """POST a JSON body, with an Idempotency-Key if given."""
+        return self.send("POST", path, body, **({"Idempotency-Key": key} if key else {}), **headers)
+
+    def patch(self, path: str, body: Any, **headers: str) -> Reply:
+        """PATCH a JSON body."""
+        return self.send("PATCH", path, body, **headers)
+
+    def put(self, path: str, body: Any, **headers: str) -> Reply:
+        """PUT a JSON body."""
+        return self.send("PUT", path, body, **headers)
+
+    def send(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
+        """Any request; a body that is bytes is sent as it is. Header names as keywords, `_` for `-`."""
+        path, _, query = path.partition("?")
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        sent = {"content-type": "application/json", "authorization": f"Bearer {self.token}"}
+        sent |= {name.lower().replace("_", "-"): value for name, value in headers.items()}
+        scope = {
+            "method": method,
+            "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent.items()],
+            "query_string": query.encode("latin-1"),
+            "client": ("127.0.0.1", 1),
+        }
+        found = _routes().find(path)
+        assert found is not None, f"no route for {path}"
+        resource, params = found
+        event = proxy_event(
+            scope, resource=resource.path, path=path, params=params, body=raw,
+            binary_types=frozenset(), request_id="req-test",
+        )  # fmt: skip
+        response = _app()(event, LambdaContext())
+        return Reply(response["statusCode"], response["headers"], response["body"])
+
+    @property
+    def token(self) -> str:
+        """A token for the role."""
+        return a_token(self.token_key, self.issuer, self.audience, self.clock(), self.role)
+
+    def enrol(self, **fields: Any) -> dict[str, Any]:
+        """Enrol somebody; the member."""
+        values = {"name": "张三", "card_no": f"card-{next(_numbers)}", **fields}
+        reply = self.post("/v1/members", values)
+        assert reply.status == 201, reply.text
+        member: dict[str, Any] = reply.json
+        return member
+
+    def buy(self, member_id: str, paid_minor: int = 3850, **fields: Any) -> dict[str, Any]:
+        """Record a purchase; what it came to."""
+        reply = self.post("/v1/purchases", a_purchase_body({"member_id": member_id}, paid_minor=paid_minor, **fields))
+        assert reply.status == 201, reply.text
+        bought: dict[str, Any] = reply.json
+        return bought
+
+
+@cache
+def _app() -> Any:
+    from app import app
+
+    return app
+
+
+@cache
+def _routes() -> Matcher:
+    return Matcher(_app().routes)
