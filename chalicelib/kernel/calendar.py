@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 NEVER = date(9999, 12, 31)
 """The day on which points that do not expire expire."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 Month = NewType("Month", int)
 """A calendar month as one number, year × 12 + (month - 1), so that months can be counted."""
 
@@ -58,9 +60,10 @@ def day_after(day: date) -> date:
 
 def milliseconds(instant: datetime) -> int:
     """Whole milliseconds since 1970, the precision in which instants are kept."""
-    return int((instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1))
+    since = instant - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
 
 
 def from_milliseconds(value: int) -> datetime:
     """The instant so many milliseconds after 1970, in UTC."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value)
+    return _EPOCH + timedelta(milliseconds=value)

@@ -17,6 +17,10 @@ GENESIS = bytes(32)
 """The hash before the first entry of every account."""
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_ATOMS = frozenset({str, int, bool})
+
+
 def canonical(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
     """Content as bytes of which there is only one spelling.
 
@@ -28,7 +32,7 @@ def canonical(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
         TypeError: the content holds something other than text, whole numbers, booleans, lists and objects.
     """
     _refuse_floats(value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def digest(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
@@ -60,6 +64,8 @@ def plain(value: Any) -> Any:
 
 
 def _refuse_floats(value: Any) -> None:
+    if type(value) in _ATOMS:
+        return
     if isinstance(value, Mapping):
         for each in value.values():
             _refuse_floats(each)

@@ -1,5 +1,6 @@
 """Accounts, entries and lots."""
 
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Annotated
@@ -95,16 +96,21 @@ class Lot(Record):
     points: int
 
 
-class Position(Record):
-    """What an account comes to on a day."""
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What an account comes to on a day.
+
+    Attributes:
+        balance: points that can be spent; below zero when the member owes some.
+        lots: what is left of each bucket, soonest expiry first.
+        lapses: points that expired unspent, by their last day, of the periods not yet folded.
+        lapsed: points that ever expired unspent.
+    """
 
     balance: int
-    """Points that can be spent; below zero when the member owes some."""
     lots: tuple[Lot, ...]
     lapses: dict[date, int]
-    """Points that expired unspent, by their last day, of the periods not yet folded."""
     lapsed: int
-    """Points that ever expired unspent."""
 
     @property
     def available(self) -> int:

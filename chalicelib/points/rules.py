@@ -7,7 +7,7 @@ never cannot change what a member has. Entries book what the walk implies; they 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -94,7 +94,10 @@ class Posting:
     entries: tuple[Entry, ...]
     tier_before: str
     tier_after: str
-    main: Entry = field(repr=False)
+    main: Entry
+    """The command's own entry."""
+    due_on: date | None
+    """The first day on which time alone changes the account."""
 
 
 # ---------------------------------------------------------------- deriving
@@ -143,11 +146,14 @@ def standing_of(account: Account, program: Program, on: date) -> Standing:
 
 def due_on(account: Account, program: Program, on: date) -> date | None:
     """The first day on which time alone changes the account, or None when nothing is due."""
-    lots = derive(account, on).lots
-    days = [day_after(lots[0].expires_on)] if lots and lots[0].expires_on else []
-    review_after = standing_of(account, program, on).review_after
-    if review_after is not None:
-        days.append(first_day(Month(review_after + 1)))
+    return _due_on(derive(account, on), standing_of(account, program, on))
+
+
+def _due_on(position: Position, held: Standing) -> date | None:
+    first = position.lots[0].expires_on if position.lots else None
+    days = [day_after(first)] if first else []
+    if held.review_after is not None:
+        days.append(first_day(Month(held.review_after + 1)))
     return min(days, default=None)
 
 
@@ -173,7 +179,8 @@ def post(account: Account, draft: Draft, program: Program, *, now: datetime) -> 
     entry = _entry(settled, draft, program, now=now)
     sums = applied(settled, entry)
     after = standing_of(sums, program, today)
-    lapsed = derive(sums, today).lapsed - sums.lifetime.expired
+    position = derive(sums, today)
+    lapsed = position.lapsed - sums.lifetime.expired
     shows_tier = draft.shows_tier or after.tier_id != before.tier_id
     entry = _sealed(
         settled,
@@ -200,7 +207,7 @@ def post(account: Account, draft: Draft, program: Program, *, now: datetime) -> 
         posted = applied(posted, correction)
         entries = (*entries, correction)
     posted = compacted(posted, program, today).model_copy(update={"tier_id": after.tier_id})
-    return Posting(posted, entries, before.tier_id, after.tier_id, entry)
+    return Posting(posted, entries, before.tier_id, after.tier_id, entry, _due_on(position, after))
 
 
 def settle(
@@ -223,8 +230,10 @@ def settle(
 
 def unbooked(account: Account, on: date) -> dict[date, int]:
     """Expiries that have happened by a day and are not in the entries yet: points by their last day."""
-    lapses = derive(account, on).lapses
     booked = account.booked_through or date.min
+    if not any(booked < bucket < on for bucket in account.earned):
+        return {}
+    lapses = derive(account, on).lapses
     return {bucket: points for bucket, points in lapses.items() if bucket > booked}
 
 

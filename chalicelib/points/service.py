@@ -161,9 +161,8 @@ def spend_points(
 
     def decide(account: Account) -> tuple[EntryView, Sequence[Write]]:
         posting = rules.spend(account, command, entry_key, program, content=content, now=now)
-        due = rules.due_on(posting.account, program, today_of(program, now))
         more = {"reference": command.reference}
-        writes = store.post(account, posting.account, posting.entries, due, first=entry_key, more=more)
+        writes = store.post(account, posting.account, posting.entries, posting.due_on, first=entry_key, more=more)
         return entry_view(posting.main, None, program, language), writes
 
     return once(
@@ -204,8 +203,7 @@ def adjust_points(
 
     def decide(account: Account) -> tuple[EntryView, Sequence[Write]]:
         posting = rules.adjust(account, command, entry_key, program, content=content, now=now)
-        due = rules.due_on(posting.account, program, today_of(program, now))
-        writes = store.post(account, posting.account, posting.entries, due, first=entry_key, notes=notes)
+        writes = store.post(account, posting.account, posting.entries, posting.due_on, first=entry_key, notes=notes)
         return entry_view(posting.main, notes.to_member, program, language), writes
 
     return once(

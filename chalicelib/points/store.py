@@ -109,9 +109,7 @@ def post(
     extra = dict(more or {})
     if notes is not None:
         extra |= {"nm": notes.to_member, "note_internal": notes.internal}
-    writes: list[Write] = [
-        Put(key_of(entry.key), _entry_item(entry) | extra, Absent(), EntryKnown) for entry in own
-    ]
+    writes: list[Write] = [Put(key_of(entry.key), _entry_item(entry) | extra, Absent(), EntryKnown) for entry in own]
     writes += [Put(key_of(entry.key), _entry_item(entry), Absent(), lambda _: AccountMoved()) for entry in others]
     return [*writes, replace_account(before, after, due_on)]
 
@@ -255,7 +253,7 @@ def _account_item(account: Account, due_on: date | None) -> Item:
 
 
 def _text(day: date) -> str:
-    return day.strftime("%Y%m%d")
+    return day.isoformat().replace("-", "")
 
 
 def _day(text: str) -> date:

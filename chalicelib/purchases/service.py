@@ -15,7 +15,6 @@ from chalicelib.points.errors import MemberUnknown
 from chalicelib.points.models import Account, Entry, EntryKey
 from chalicelib.points.service import content_digest, once, why_lines
 from chalicelib.programs.models import Program
-from chalicelib.programs.rules import today_of
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases import rules, store
 from chalicelib.purchases.errors import PurchaseDiffers, PurchaserUnknown, PurchaseUnknown
@@ -56,9 +55,8 @@ def record_purchase(
     def decide(account: Account) -> tuple[PurchaseView, Sequence[Write]]:
         sale = rules.sale_of(command, program)
         posting = rules.assess(account, command, program, content=content, now=now)
-        due = ledger.due_on(posting.account, program, today_of(program, now))
         more = store.sale_item(sale)
-        writes = points_store.post(account, posting.account, posting.entries, due, first=key, more=more)
+        writes = points_store.post(account, posting.account, posting.entries, posting.due_on, first=key, more=more)
         return purchase_view(posting.main, sale, program, language), writes
 
     def recall(item: Item) -> PurchaseView:

@@ -8,7 +8,6 @@ Nothing is retried here; what may be retried is decided in `table.py`, which kno
 import base64
 import hashlib
 import hmac
-import http.client
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -17,8 +16,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-CONNECT_SECONDS = 2
-READ_SECONDS = 5
+from chalicelib.storage.wire import ProtocolBroken, Wire
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Dynamo:
         target = urlsplit(endpoint or f"https://dynamodb.{region}.{suffix}")
         self._https = target.scheme == "https"
         self._host = target.hostname or ""
-        self._port = target.port
+        self._port = target.port or (443 if self._https else 80)
         self._netloc = target.netloc
         self._region = region
         self._credentials = credentials
@@ -86,28 +87,29 @@ class Dynamo:
             DynamoFault: DynamoDB answered with an error.
             Unreachable: no answer came.
         """
-        body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
+        body = _ENCODER.encode(payload).encode()
         headers = self.signed(operation, body, self._credentials(), self._clock())
         status, answer = self._exchange(body, headers)
         try:
             parsed: dict[str, Any] = json.loads(answer) if answer else {}
         except ValueError:
             parsed = {"message": answer[:200].decode(errors="replace")}
-        if status == http.client.OK:
+        if status == 200:
             return parsed
         code = str(parsed.get("__type") or f"Http{status}").rpartition("#")[2]
         raise DynamoFault(code, status, parsed)
 
     def close(self) -> None:
         """Close this thread's connection; the next call opens another."""
-        connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            self._local.connection = None
+        wire: Wire | None = getattr(self._local, "wire", None)
+        if wire is not None:
+            wire.close()
+            self._local.wire = None
 
     def signed(self, operation: str, body: bytes, credentials: Credentials, now: datetime) -> dict[str, str]:
         """The headers of a request, with its signature (AWS Signature Version 4)."""
-        stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+        utc = now.astimezone(UTC)
+        stamp = f"{utc.year:04d}{utc.month:02d}{utc.day:02d}T{utc.hour:02d}{utc.minute:02d}{utc.second:02d}Z"
         scope = f"{stamp[:8]}/{self._region}/dynamodb/aws4_request"
         headers = {
             "content-type": "application/x-amz-json-1.0",
@@ -141,23 +143,15 @@ class Dynamo:
         return key
 
     def _exchange(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connection()
+        wire: Wire | None = getattr(self._local, "wire", None)
         try:
-            connection.request("POST", "/", body, dict(headers))
-            if connection.sock is not None:
-                connection.sock.settimeout(READ_SECONDS)
-            response = connection.getresponse()
-            return response.status, response.read()
-        except (OSError, http.client.HTTPException) as fault:
+            if wire is None or not wire.kept:
+                self.close()
+                wire = self._local.wire = Wire(self._host, self._port, https=self._https)
+            return wire.exchange(body, headers)
+        except (OSError, ProtocolBroken) as fault:
             self.close()
             raise Unreachable(f"{type(fault).__name__}: {fault}") from fault
-
-    def _connection(self) -> http.client.HTTPConnection:
-        if self._https:
-            return http.client.HTTPSConnection(self._host, self._port, timeout=CONNECT_SECONDS)
-        return http.client.HTTPConnection(self._host, self._port, timeout=CONNECT_SECONDS)
 
 
 def marshalled(value: Any) -> dict[str, Any]:
