@@ -55,7 +55,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
-V = TypeVar("V")
+P = TypeVar("P", bound=Page[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ class Call:
         """
         return position_of(cursor, scope="/".join(scope), key=self.house.keyring.cursor_key)
 
-    def page(self, part: Slice[T], model: type[Page[T]], *scope: str) -> Page[T]:
-        """A slice as a page, its position as a signed cursor."""
+    def page(self, part: Slice[T], model: type[P], *scope: str) -> P:
+        """A slice as a page of that model, its position as a signed cursor."""
         key = self.house.keyring.cursor_key
         cursor = sign(part.next_position, scope="/".join(scope), key=key) if part.next_position else None
         return model(items=part.items, next_cursor=cursor)

@@ -38,7 +38,10 @@ from chalicelib.programs.service import ProgramBook, book_of
 
 members = Routes("members")
 
-HappeningPage = Page[Happening]
+
+class HappeningPage(Page[Happening]):
+    """A page of a timeline."""
+
 
 _IDENTIFIERS = (MobileTaken, EmailTaken, CardTaken, ExternalIdTaken, IdentifierNeeded, MobileInvalid)
 _DETAILS = (BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid, CustomFieldMissing)

@@ -22,7 +22,9 @@ from chalicelib.programs.service import book_of
 
 points = Routes("points")
 
-EntryPage = Page[EntryView]
+
+class EntryPage(Page[EntryView]):
+    """A page of a statement."""
 
 
 @points.get("/members/{member_id}/points", allow=Permission.POINTS_READ, refuses=(MemberUnknown,))

@@ -22,11 +22,11 @@ class ProgramVersionUnknown(Refusal):
 
 
 class CurrencyFixed(Refusal):
-    """The program's currency cannot change, because the ledger is written in it."""
+    """The program's currency cannot change any more, because purchases were recorded in it."""
 
     def __init__(self, *, current: str, asked: str) -> None:
         super().__init__(
-            f"The program is kept in {current}; entries are written in it, so it cannot become {asked}.",
+            f"The program is kept in {current}; purchases were recorded in it, so it cannot become {asked}.",
             current=current,
             asked=asked,
         )

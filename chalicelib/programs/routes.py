@@ -37,7 +37,8 @@ def get_program(query: ProgramQuery, call: Call) -> Program:
 def publish_program(body: PublishProgram, call: Call) -> Program:
     """Put the next version of the program in force.
 
-    Purchases recorded before keep the version they were decided by. All processes follow within ten seconds.
+    Purchases recorded before keep the version they were decided by. All processes follow within ten seconds. The
+    currency can be chosen until the first purchase is recorded.
     """
     call.require_version(body.version)
     return service.publish_program(call.house.table, service.book_of(call.house.table), body, now=call.now)

@@ -64,13 +64,16 @@ def today_of(program: Program, now: datetime) -> date:
     return local_day(now, program.time_zone)
 
 
-def next_version(current: Program, command: PublishProgram, *, now: datetime) -> Program:
+def next_version(current: Program, command: PublishProgram, *, in_use: bool, now: datetime) -> Program:
     """The version that follows, with the ladder it replaces kept for judging past months.
 
+    Args:
+        in_use: purchases were recorded; a program that waits for its first one may still take another currency.
+
     Raises:
-        CurrencyFixed: the currency differs.
+        CurrencyFixed: the currency differs, and the program is in use.
     """
-    if command.currency != current.currency:
+    if in_use and command.currency != current.currency:
         raise CurrencyFixed(current=current.currency, asked=command.currency)
     month = month_of(today_of(current, now))
     former = current.former_ladders

@@ -8,6 +8,7 @@ from chalicelib.programs import rules, store
 from chalicelib.programs.errors import ProgramMoved, ProgramVersionUnknown
 from chalicelib.programs.models import Program, PublishProgram, default_program
 from chalicelib.storage.table import Table
+from chalicelib.storage.writes import Write
 
 REMEMBERED_FOR = timedelta(seconds=10)
 """How long a process goes on with the version it read: a new version is in force everywhere after this time."""
@@ -23,16 +24,27 @@ class ProgramBook:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._versions: dict[int, Program] = {}
-        self._current: Program | None = None
+        self._head: store.Head | None = None
         self._read_at: datetime | None = None
 
     def current(self, now: datetime) -> Program:
         """The version in force; on a new stack the default program, which is put in force by asking."""
-        if self._current is None or self._read_at is None or not self._read_at <= now < self._read_at + REMEMBERED_FOR:
-            self._current = store.find_current(self._table) or self._open(now)
-            self._versions[self._current.version] = self._current
-            self._read_at = now
-        return self._current
+        return self.head(now).program
+
+    def putting_in_use(self, now: datetime) -> tuple[Write, ...]:
+        """The write that a purchase takes with it while the program is a draft; none from the first purchase on.
+
+        Until then a merchant may still choose the currency (`publish_program`). A process that has seen the program
+        in use never needs to ask again, because it stays so: what this costs, it costs once in the life of a stack.
+        """
+        head = self.head(now)
+        return () if head.in_use else (store.put_in_use(head.program),)
+
+    def reread(self, now: datetime) -> bool:
+        """Read the version in force from the database itself; whether it is another than was remembered."""
+        before = self._head
+        self._remember(store.find_head(self._table, consistent=True) or self._open(now), now)
+        return self._head != before
 
     def version(self, version: int) -> Program:
         """One version.
@@ -56,13 +68,25 @@ class ProgramBook:
         """Read the version in force anew on the next request."""
         self._read_at = None
 
-    def _open(self, now: datetime) -> Program:
-        program = default_program(now)
+    def head(self, now: datetime) -> store.Head:
+        """The version in force, and whether purchases were recorded yet."""
+        head = self._head
+        if head is None or self._read_at is None or not self._read_at <= now < self._read_at + REMEMBERED_FOR:
+            head = self._remember(store.find_head(self._table) or self._open(now), now)
+        return head
+
+    def _remember(self, head: store.Head, now: datetime) -> store.Head:
+        self._head, self._read_at = head, now
+        self._versions[head.program.version] = head.program
+        return head
+
+    def _open(self, now: datetime) -> store.Head:
+        head = store.Head(default_program(now), in_use=False)
         try:
-            self._table.commit(store.open_first(program))
+            self._table.commit(store.open_first(head.program))
         except ProgramMoved:
-            program = store.find_current(self._table, consistent=True) or program
-        return program
+            head = store.find_head(self._table, consistent=True) or head
+        return head
 
 
 _BOOKS: WeakKeyDictionary[Table, ProgramBook] = WeakKeyDictionary()
@@ -78,14 +102,15 @@ def publish_program(table: Table, book: ProgramBook, command: PublishProgram, *,
 
     Raises:
         ProgramMoved: another version was published since the one the command follows.
-        CurrencyFixed: the currency differs.
+        CurrencyFixed: the currency differs, and purchases were recorded.
     """
-    current = store.find_current(table, consistent=True) or book.current(now)
-    if command.version != current.version:
-        raise ProgramMoved(read=command.version, current=current.version)
+    book.reread(now)
+    head = book.head(now)
+    if command.version != head.program.version:
+        raise ProgramMoved(read=command.version, current=head.program.version)
 
-    program = rules.next_version(current, command, now=now)
+    program = rules.next_version(head.program, command, in_use=head.in_use, now=now)
 
-    table.commit(store.publish(program))
+    table.commit(store.publish(head, program))
     book.forget()
     return program

@@ -28,7 +28,9 @@ from chalicelib.purchases.models import PurchaseView, RecordPurchase
 
 purchases = Routes("purchases")
 
-PurchasePage = Page[PurchaseView]
+
+class PurchasePage(Page[PurchaseView]):
+    """A page of purchases."""
 
 
 @purchases.post(

@@ -14,10 +14,11 @@ from chalicelib.points import store as points_store
 from chalicelib.points.errors import MemberUnknown
 from chalicelib.points.models import Account, Entry, EntryKey
 from chalicelib.points.service import content_digest, once, why_lines
+from chalicelib.programs.errors import ProgramMoved
 from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases import rules, store
-from chalicelib.purchases.errors import PurchaseDiffers, PurchaserUnknown, PurchaseUnknown
+from chalicelib.purchases.errors import CurrencyWrong, PurchaseDiffers, PurchaserUnknown, PurchaseUnknown
 from chalicelib.purchases.models import Discount, PurchaseView, RecordPurchase, Sale, TierName
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
@@ -43,6 +44,29 @@ def record_purchase(
         PurchaseDiffers: this order was recorded before with other content.
         WriteContended: other writes kept getting there first; safe to try again.
     """
+    putting_in_use = book.putting_in_use(now)
+    try:
+        outcome = _record(table, keyring, book, command, putting_in_use, now=now, language=language)
+    except (ProgramMoved, CurrencyWrong):
+        # A program without purchases may have got its first one, or another currency, since this process read it.
+        if not putting_in_use or not book.reread(now):
+            raise
+        return record_purchase(table, keyring, book, command, now=now, language=language)
+    if putting_in_use:
+        book.reread(now)
+    return outcome
+
+
+def _record(
+    table: Table,
+    keyring: Keyring,
+    book: ProgramBook,
+    command: RecordPurchase,
+    putting_in_use: Sequence[Write],
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[PurchaseView]:
     program = book.current(now)
     key = rules.key_of(command)
     member_id = find_member_id(table, keyring, command.member, program)
@@ -57,7 +81,7 @@ def record_purchase(
         posting = rules.assess(account, command, program, content=content, now=now)
         more = store.sale_item(sale)
         writes = points_store.post(account, posting.account, posting.entries, posting.due_on, first=key, more=more)
-        return purchase_view(posting.main, sale, program, language), writes
+        return purchase_view(posting.main, sale, program, language), [*writes, *putting_in_use]
 
     def recall(item: Item) -> PurchaseView:
         return _recalled(item, content, book, command, language)

@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 
 from chalicelib.storage.wire import ProtocolBroken, Wire
 
-
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
