@@ -1,8 +1,9 @@
-"""The base of every record, command and answer."""
+"""The base of every record, command and answer, and the words that they share."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 
 class Record(BaseModel):
@@ -31,6 +32,9 @@ Reference = Annotated[
     StringConstraints(min_length=1, max_length=64, pattern=r"^[^\u0000-\u0020\u007f-\u00a0\u2028\u2029]+$"),
 ]
 """Somebody else's number for something: printable, no white space, 1 to 64 characters."""
+
+Instant = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9000, 1, 1, tzinfo=UTC))]
+"""When something happened: RFC 3339 with an offset, not before 1970."""
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 """A short name that machines use."""

@@ -1,6 +1,7 @@
 """Use cases of members: enrol, find, edit, suspend, reinstate, close, timeline."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
@@ -260,7 +261,11 @@ def close_member(
             balance = points_rules.derive(account, today_of(program, now)).balance
             raise BalanceRemaining(balance=balance)
         closed = (posting.account if posting else account).model_copy(update={"status": AccountStatus.CLOSED})
-        entries = posting.entries if posting else ()
+        ledger = (
+            points_store.post(account, replace(posting, account=closed, due_on=None))
+            if posting
+            else [points_store.replace_account(account, closed, None)]
+        )
         releases = [
             store.release(member_id, kind, value, keyring, profile.version)
             for kind, value in rules.identifiers(profile.contact)
@@ -270,7 +275,7 @@ def close_member(
         try:
             table.commit(
                 [
-                    *points_store.post(account, closed, entries, None),
+                    *ledger,
                     store.replace_profile(bumped, keyring),
                     *releases,
                     note,

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 from chalicelib.kernel.calendar import Month
 from chalicelib.kernel.ids import EntryId, MemberId
 from chalicelib.kernel.money import Points, SomePoints
-from chalicelib.kernel.records import Note, Record, Reference, Slug
+from chalicelib.kernel.records import Instant, Note, Record, Reference, Slug
 from chalicelib.tiers.models import Anchor
 
 
@@ -173,6 +173,24 @@ class Entry(Record):
     hash: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """The account after a command, and the entries to write with it, in order of `seq`.
+
+    Attributes:
+        tier_before: the tier held just before; another than the account last said when a review lies between.
+        main: the command's own entry.
+        due_on: the first day on which time alone changes the account.
+    """
+
+    account: Account
+    entries: tuple[Entry, ...]
+    tier_before: str
+    tier_after: str
+    main: Entry
+    due_on: date | None
+
+
 class Notes(Record):
     """Words that go with an adjustment. The chain covers their digest, so that they can be erased."""
 
@@ -184,7 +202,7 @@ class SpendPoints(Record):
     """Take points out of a member's account."""
 
     points: SomePoints
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Instant | None = None
     """When it happened; now, when left out."""
     reference: Reference | None = None
     """Your own number for what the points were spent on."""
@@ -205,7 +223,7 @@ class AdjustPoints(Record):
     """Last day of points given; by the program's policy, when left out."""
     qualifying_points: Annotated[int, Field(ge=-(10**12), le=10**12)] = 0
     """Also counts towards tiers, up or down."""
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Instant | None = None
     dry_run: bool = False
 
 

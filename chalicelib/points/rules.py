@@ -48,6 +48,7 @@ from chalicelib.points.models import (
     PointsSummary,
     PointsView,
     Position,
+    Posting,
     Reason,
     SpendPoints,
     TierNext,
@@ -84,20 +85,6 @@ class Draft:
     may_owe: bool = False
     shows_tier: bool = False
     """The entry names the tiers even when they are the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class Posting:
-    """The account after a command, and the entries to write with it, in order of `seq`."""
-
-    account: Account
-    entries: tuple[Entry, ...]
-    tier_before: str
-    tier_after: str
-    main: Entry
-    """The command's own entry."""
-    due_on: date | None
-    """The first day on which time alone changes the account."""
 
 
 # ---------------------------------------------------------------- deriving

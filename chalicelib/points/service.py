@@ -110,7 +110,7 @@ def book_due(table: Table, book: ProgramBook, account: Account, *, now: datetime
     after, entries = rules.settle(account, program, now=now, at_most=CLOSINGS_MAX)
     if entries:
         due = rules.due_on(after, program, today_of(program, now))
-        table.commit(store.post(account, after, entries, due))
+        table.commit(store.book(account, after, entries, due))
     return len(entries)
 
 
@@ -162,7 +162,7 @@ def spend_points(
     def decide(account: Account) -> tuple[EntryView, Sequence[Write]]:
         posting = rules.spend(account, command, entry_key, program, content=content, now=now)
         more = {"reference": command.reference}
-        writes = store.post(account, posting.account, posting.entries, posting.due_on, first=entry_key, more=more)
+        writes = store.post(account, posting, more=more)
         return entry_view(posting.main, None, program, language), writes
 
     return once(
@@ -203,7 +203,7 @@ def adjust_points(
 
     def decide(account: Account) -> tuple[EntryView, Sequence[Write]]:
         posting = rules.adjust(account, command, entry_key, program, content=content, now=now)
-        writes = store.post(account, posting.account, posting.entries, posting.due_on, first=entry_key, notes=notes)
+        writes = store.post(account, posting, notes=notes)
         return entry_view(posting.main, notes.to_member, program, language), writes
 
     return once(

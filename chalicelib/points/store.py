@@ -20,6 +20,7 @@ from chalicelib.points.models import (
     Folded,
     Lifetime,
     Notes,
+    Posting,
     Reason,
     Why,
 )
@@ -87,31 +88,32 @@ def replace_account(before: Account, after: Account, due_on: date | None) -> Wri
 
 
 def post(
-    before: Account,
-    after: Account,
-    entries: Sequence[Entry],
-    due_on: date | None,
-    *,
-    first: EntryKey | None = None,
-    more: Mapping[str, Any] | None = None,
-    notes: Notes | None = None,
+    before: Account, posting: Posting, *, more: Mapping[str, Any] | None = None, notes: Notes | None = None
 ) -> list[Write]:
-    """Writes of a posting: its entries, each only once, and the account.
+    """Writes of a posting: its entries, each only once, the account, and the review that lies between, if any.
+
+    The command's own entry stands first, so that a repeated command is known as such before a changed account is.
 
     Args:
-        first: the command's own entry; it stands first, so that a repeated command is known as such before a changed
-            account is.
         more: attributes that a domain adds to the command's own entry.
         notes: words that go with the command's own entry.
     """
-    own = [entry for entry in entries if entry.key == first]
-    others = [entry for entry in entries if entry.key != first]
     extra = dict(more or {})
     if notes is not None:
         extra |= {"nm": notes.to_member, "note_internal": notes.internal}
-    writes: list[Write] = [Put(key_of(entry.key), _entry_item(entry) | extra, Absent(), EntryKnown) for entry in own]
-    writes += [Put(key_of(entry.key), _entry_item(entry), Absent(), lambda _: AccountMoved()) for entry in others]
-    return [*writes, replace_account(before, after, due_on)]
+    main = posting.main
+    writes: list[Write] = [Put(key_of(main.key), _entry_item(main) | extra, Absent(), EntryKnown)]
+    writes += book(before, posting.account, [each for each in posting.entries if each is not main], posting.due_on)
+    if posting.tier_before != before.tier_id:
+        facts = {"tier_before": before.tier_id, "tier_after": posting.tier_before}
+        writes.append(note(before.member_id, "tier_reviewed", facts, at=main.recorded_at, version=before.version))
+    return writes
+
+
+def book(before: Account, after: Account, entries: Sequence[Entry], due_on: date | None) -> list[Write]:
+    """Writes of entries that no command asked for, and the account."""
+    puts = [Put(key_of(entry.key), _entry_item(entry), Absent(), lambda _: AccountMoved()) for entry in entries]
+    return [*puts, replace_account(before, after, due_on)]
 
 
 def note(member_id: MemberId, kind: str, facts: Mapping[str, Any], *, at: datetime, version: int) -> Write:

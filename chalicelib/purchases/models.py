@@ -7,8 +7,8 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from chalicelib.kernel.ids import MemberId, PurchaseId, ShopId
 from chalicelib.kernel.money import Currency, Minor, SomePoints
+from chalicelib.kernel.records import Instant, Record, Reference
 from chalicelib.kernel.records import Line as TextLine
-from chalicelib.kernel.records import Record, Reference
 from chalicelib.members.models import MemberRef
 from chalicelib.points.models import WhyLine
 
@@ -35,7 +35,7 @@ class RecordPurchase(Record):
     order_no: Reference
     member: MemberRef
     shop_id: ShopId | None = None
-    occurred_at: AwareDatetime
+    occurred_at: Instant
     """When it was bought: it may arrive late and still counts in its own month."""
     currency: Currency
     """Must be the program's."""

@@ -5,8 +5,8 @@ from datetime import datetime
 from chalicelib.kernel.calendar import local_day, month_of
 from chalicelib.kernel.money import shown
 from chalicelib.points import rules as ledger
-from chalicelib.points.models import Account, EntryKey, Reason, Why
-from chalicelib.points.rules import Draft, Posting
+from chalicelib.points.models import Account, EntryKey, Posting, Reason, Why
+from chalicelib.points.rules import Draft
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import earned_points, expires_on, worth_minor
 from chalicelib.purchases.errors import CurrencyWrong, TenderTooLarge, TenderTooSmall

@@ -80,7 +80,7 @@ def _record(
         sale = rules.sale_of(command, program)
         posting = rules.assess(account, command, program, content=content, now=now)
         more = store.sale_item(sale)
-        writes = points_store.post(account, posting.account, posting.entries, posting.due_on, first=key, more=more)
+        writes = points_store.post(account, posting, more=more)
         return purchase_view(posting.main, sale, program, language), [*writes, *putting_in_use]
 
     def recall(item: Item) -> PurchaseView:

@@ -1,0 +1,91 @@
+"""`python -m local VERB`: what the verbs of the Makefile call."""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from local.keys import ensure_keys
+from local.runs import end_run
+from local.settings import settings
+from local.tether import tether
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what one verb says, and give the exit code."""
+    if arguments[:1] == ["replay"]:
+        return _replay(arguments[1:])  # it reads its own arguments
+    asked = _parser().parse_args(arguments)
+    chosen = settings()
+    match asked.verb:
+        case "run":
+            from local.serve import run  # noqa: PLC0415  # boto3 takes a while to load; `token` and `stop` need none
+
+            if asked.end_with_parent:
+                tether(os.getppid(), by=signal.SIGTERM)
+            return run(chosen)
+        case "stop":
+            return end_run(chosen.data_dir)
+        case "token":
+            from local.tokens import make_token  # noqa: PLC0415  # as above: cryptography
+
+            try:
+                print(make_token(ensure_keys(chosen.keys_file), asked.role, sub=asked.sub, shop=asked.shop))
+            except ValueError as problem:
+                print(problem, file=sys.stderr)
+                return 2
+            return 0
+        case _:
+            return _seed()
+
+
+def _seed() -> int:
+    """Make the demo data, if this tree has any."""
+    demo = _optional("local.demo")
+    if demo is None:
+        print("There is no demo data yet (local/demo is not in this tree); starting empty.")
+        return 0
+    demo.seed()
+    return 0
+
+
+def _replay(rest: Sequence[str]) -> int:
+    """Hand over to `local.replay.main`, if this tree has it."""
+    replay = _optional("local.replay")
+    if replay is None:
+        print("make replay is not here yet (local/replay.py is not in this tree).", file=sys.stderr)
+        return 2
+    code: int = replay.main(list(rest))
+    return code
+
+
+def _optional(name: str) -> ModuleType | None:
+    """A module that comes later, or None; a mistake inside it is still a mistake."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as missing:
+        if missing.name != name:
+            raise
+        return None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    run = verbs.add_parser("run", help="serve until told to stop")
+    run.add_argument("--end-with-parent", action="store_true", help="also stop when the starter is killed")
+    verbs.add_parser("stop", help="end the run of this DATA_DIR")
+    token = verbs.add_parser("token", help="print a token")
+    token.add_argument("--role", default="admin")
+    token.add_argument("--sub", help="stf_…")
+    token.add_argument("--shop", help="shp_…")
+    verbs.add_parser("seed", help="make the demo data (the run does this)")
+    verbs.add_parser("replay", help="send recorded events")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

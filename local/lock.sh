@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Choose versions anew: requirements*.in -> requirements*.txt, local/ministack.in -> .txt, package.json -> lock.
+# The locks hold for Python 3.11 and later and name no registry.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+local/setup.sh
+tools=$(mktemp -d)
+trap 'rm -rf "$tools"' EXIT
+.venv/bin/python -m venv "$tools"
+"$tools/bin/pip" install --quiet uv
+
+compile() {
+  "$tools/bin/uv" pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" "$@"
+}
+compile requirements.in -o requirements.txt
+compile requirements-dev.in -c requirements.txt -o requirements-dev.txt
+compile local/ministack.in -o local/ministack.txt
+npm install --package-lock-only

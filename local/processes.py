@@ -1,0 +1,102 @@
+"""Programs that the local stack starts: tied to their starter, waited for, ended."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+TETHER = str(Path(__file__).with_name("tether.py"))
+
+
+class NotStarted(Exception):
+    """A program ended, or did not answer, before it was of use."""
+
+
+def start(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    pass_fds: Sequence[int] = (),
+    cwd: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, so that Ctrl-C reaches only us and we end it in order.
+
+    Args:
+        log: a file that its output is added to; by default it shares ours.
+    """
+    tethered = [sys.executable, "-I", "-S", TETHER, str(os.getpid()), *command]
+    output = log.open("ab") if log else None
+    try:
+        return subprocess.Popen(
+            tethered,
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=pass_fds,
+            start_new_session=True,
+        )
+    finally:
+        if output:
+            output.close()
+
+
+def stop(process: subprocess.Popen[bytes], *, patience: float = 5) -> None:
+    """End a program: ask, then after `patience` seconds insist."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()
+
+
+def wait_for_answer(process: subprocess.Popen[bytes], port: int, *, seconds: float) -> None:
+    """Wait until something of ours speaks HTTP on a port of 127.0.0.1.
+
+    Raises:
+        NotStarted: the program ended, or nothing answered in time.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise NotStarted(f"it ended at once ({how_it_ended(process)})")
+        if _answers(port):
+            return
+        time.sleep(0.005)
+    raise NotStarted(f"it did not answer on port {port} within {seconds:.0f} s")
+
+
+def _answers(port: int) -> bool:
+    """Whether a port answers HTTP; any status will do."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+    try:
+        connection.request("GET", "/")
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that is free at this moment; another program may still be quicker."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def how_it_ended(process: subprocess.Popen[bytes]) -> str:
+    """`exit 3` or `SIGKILL`, for people."""
+    code = process.returncode
+    return f"exit {code}" if code is None or code >= 0 else signal.Signals(-code).name

@@ -1,0 +1,364 @@
+"""The supervisor behind `make run`: DynamoDB, tables, worker processes; all end together."""
+
+import contextlib
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from types import FrameType
+from typing import Never
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.counts import COUNTS_SIZE
+from local.dynamo import Dynoxide, Ministack, database_for
+from local.keys import ensure_keys
+from local.processes import NotStarted, how_it_ended, start, stop
+from local.runs import AlreadyRunning, Run, RunLock, find_run
+from local.settings import ROOT, Settings, app_environment
+from local.tables import TEMPLATE, TableDiffers, create_tables
+
+_TICK = 0.1
+_UPKEEP_EVERY = 5 * 60.0
+_WORKER_PATIENCE = 60.0
+_STEADY = 30.0
+"""Seconds a process has to live for its next end to count as the first."""
+_LONGEST_PAUSE = 10.0
+_GIVE_UP = 5
+"""How often in a row a worker may end before it ever served."""
+
+
+class CannotRun(Exception):
+    """The run cannot start or go on; the message is for a person."""
+
+
+class Stops:
+    """Turns the first signal to stop into the exception that Python unwinds for, and swallows the others.
+
+    A second Ctrl-C, or the hang-up that follows the end of `make`, must not cut the stopping short.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def install(self) -> None:
+        """Listen to Ctrl-C, SIGTERM and, unless started by `nohup`, SIGHUP."""
+        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if name != signal.SIGHUP or signal.getsignal(name) != signal.SIG_IGN:
+                signal.signal(name, self._receive)
+
+    def _receive(self, _number: int, _frame: FrameType | None) -> None:
+        if not self.asked:
+            self.asked = True
+            raise KeyboardInterrupt
+
+
+class Pauses:
+    """Longer and longer pauses between restarts of what keeps ending."""
+
+    def __init__(self) -> None:
+        self._pause = 0.0
+        self._started = time.monotonic()
+        self.due: float | None = None
+
+    def ended(self) -> None:
+        """Plan the restart."""
+        now = time.monotonic()
+        steady = now - self._started > _STEADY
+        self._pause = 0.0 if steady else min(max(0.2, self._pause * 2), _LONGEST_PAUSE)
+        self.due = now + self._pause
+
+    def restarted(self) -> None:
+        """The restart has happened."""
+        self._started, self.due = time.monotonic(), None
+
+
+class Worker:
+    """One process that serves the shared socket."""
+
+    def __init__(self, number: int, listening: socket.socket, counts: int, env: dict[str, str]) -> None:
+        self.number = number
+        self._shared = (listening.fileno(), counts)
+        self._env = env
+        self._ready_fd = -1
+        self.pauses = Pauses()
+        self.false_starts = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, gate: int) -> None:
+        """Start it; it serves once the other end of `gate` is closed."""
+        self._close_ready()
+        self._ready_fd, ready = os.pipe()
+        os.set_blocking(self._ready_fd, False)
+        fds = (*self._shared, ready, gate)
+        numbers = (os.getpid(), self.number - 1, *fds)
+        command = [sys.executable, "-m", "local.worker", *map(str, numbers)]
+        self.process = start(command, env=self._env, pass_fds=fds, cwd=ROOT)
+        os.close(ready)
+        self.pauses.restarted()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        return self.process is not None and self.process.poll() is not None
+
+    @property
+    def serves(self) -> bool:
+        """Whether it has said that it listens."""
+        if self._ready_fd >= 0:
+            try:
+                if os.read(self._ready_fd, 1):
+                    self._close_ready()
+                    self.false_starts = 0
+            except BlockingIOError:
+                return False
+        return self._ready_fd < 0
+
+    def stop(self) -> None:
+        """End it after its current request."""
+        if self.process is not None:
+            stop(self.process)
+        self._close_ready()
+
+    def _close_ready(self) -> None:
+        if self._ready_fd >= 0:
+            os.close(self._ready_fd)
+            self._ready_fd = -1
+
+
+class Supervisor:
+    """Everything one run has started."""
+
+    def __init__(self, chosen: Settings, listening: socket.socket) -> None:
+        self._chosen = chosen
+        self._database = database_for(chosen)
+        self._database_pauses = Pauses()
+        self._seed_mark = chosen.data_dir / "seed.pending"
+        self._env: dict[str, str] = {}
+        self._workers: list[Worker] = []
+        self._listening = listening
+        self._counts = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the run; see worker.Counts
+        self._counts.truncate(COUNTS_SIZE)
+        self._upkeep_due = 0.0
+
+    @property
+    def endpoint(self) -> str:
+        """Where DynamoDB answers."""
+        return self._database.endpoint if self._database else self._chosen.dynamodb_endpoint or ""
+
+    def start(self) -> None:
+        """Bring everything up; the workers load the app while the tables are made.
+
+        Raises:
+            CannotRun: a part did not come up.
+        """
+        if self._database:
+            if self._chosen.seed and not self._database.has_data:
+                self._seed_mark.touch()
+            try:
+                self._database.start()
+            except NotStarted as problem:
+                where = self._chosen.data_dir
+                raise CannotRun(f"DynamoDB did not start: {problem}. Its log is in {where}.") from None
+        self._database_pauses.restarted()
+        self._env = app_environment(self._chosen, self.endpoint)
+        gate, opener = os.pipe()
+        try:
+            for number in range(1, self._chosen.workers + 1):
+                self._workers.append(Worker(number, self._listening, self._counts.fileno(), self._env))
+                self._workers[-1].start(gate)
+            self._make_tables()
+        finally:
+            os.close(opener)
+            os.close(gate)
+        self._await_workers()
+
+    def _make_tables(self) -> None:
+        if not TEMPLATE.exists():
+            print(f"There is no {TEMPLATE.relative_to(ROOT)} yet, so no tables were made.", file=sys.stderr)
+            return
+        try:
+            create_tables(self.endpoint, template=TEMPLATE, env=self._env)
+        except (TableDiffers, ValueError, ClientError, BotoCoreError) as problem:
+            raise CannotRun(f"The tables could not be made. {problem}") from None
+
+    def _await_workers(self) -> None:
+        deadline = time.monotonic() + _WORKER_PATIENCE
+        while not all(worker.serves for worker in self._workers):
+            for worker in self._workers:
+                if worker.ended and worker.process:
+                    how = how_it_ended(worker.process)
+                    raise CannotRun(f"The app did not start ({how}); the reason is above.")
+            if time.monotonic() > deadline:
+                raise CannotRun(f"The app did not start within {_WORKER_PATIENCE:.0f} s.")
+            time.sleep(0.01)
+
+    def tick(self) -> None:
+        """Restart what has ended, and do the upkeep that is due.
+
+        Raises:
+            CannotRun: a worker keeps ending before it serves.
+        """
+        if self._database:
+            self._watch_database(self._database)
+        for worker in self._workers:
+            self._watch_worker(worker)
+        if self._database and time.monotonic() >= self._upkeep_due:
+            self._tidy(self._database)
+
+    def _watch_database(self, database: Dynoxide | Ministack) -> None:
+        if database.alive:
+            return
+        if self._database_pauses.due is None:
+            assert database.process is not None
+            say(f"DynamoDB ended ({how_it_ended(database.process)}); starting it again with its data.")
+            self._database_pauses.ended()
+        if time.monotonic() >= (self._database_pauses.due or 0):
+            try:
+                database.start()
+                self._database_pauses.restarted()
+            except NotStarted as problem:
+                say(f"DynamoDB did not start: {problem}.")
+                self._database_pauses.ended()
+
+    def _watch_worker(self, worker: Worker) -> None:
+        if not worker.ended:
+            _ = worker.serves  # clears its false starts
+            return
+        if worker.pauses.due is None:
+            assert worker.process is not None
+            worker.false_starts += not worker.serves
+            if worker.false_starts >= _GIVE_UP:
+                raise CannotRun(f"Worker {worker.number} ended {_GIVE_UP} times before it served; giving up.")
+            say(f"Worker {worker.number} ended ({how_it_ended(worker.process)}); starting another.")
+            worker.pauses.ended()
+        if time.monotonic() >= (worker.pauses.due or 0):
+            open_gate, opener = os.pipe()
+            os.close(opener)
+            worker.start(open_gate)
+            os.close(open_gate)
+
+    def _tidy(self, database: Dynoxide | Ministack) -> None:
+        """Do one small piece of upkeep; while there is more to do, one piece a tick."""
+        try:
+            more = database.upkeep()
+        except sqlite3.Error as problem:
+            say(f"The stream table could not be trimmed ({problem}); trying again later.")
+            more = 0
+        self._upkeep_due = time.monotonic() + (0 if more else _UPKEEP_EVERY)
+
+    def seed(self) -> None:
+        """Fill a new data folder with demo data, in a process of its own.
+
+        The mark stays until the seed is through, so one that was interrupted is taken up by the next run. A
+        DynamoDB that the caller brought is never seeded.
+        """
+        if not self._seed_mark.exists() or not self._chosen.seed:
+            return
+        seeding = start([sys.executable, "-m", "local", "seed"], env=self._env, cwd=ROOT)
+        try:
+            while seeding.poll() is None:
+                self.tick()
+                time.sleep(_TICK)
+        finally:
+            stop(seeding)
+        if seeding.returncode != 0:
+            how = how_it_ended(seeding)
+            raise CannotRun(f"The demo data could not be made ({how}); SEED=none starts without.")
+        self._seed_mark.unlink()
+
+    def stop(self) -> None:
+        """End everything: first those who write, then the database."""
+        for worker in self._workers:
+            if worker.process and worker.process.poll() is None:
+                worker.process.terminate()
+        for worker in self._workers:
+            worker.stop()
+        if self._database:
+            self._database.stop()
+
+
+def run(chosen: Settings) -> int:
+    """Serve until told to stop (Ctrl-C, SIGTERM, SIGHUP), and give the exit code."""
+    stops = Stops()
+    stops.install()
+    lock = RunLock(chosen.data_dir)
+    try:
+        _run(chosen, lock, stops)
+    except KeyboardInterrupt:
+        return 0
+    except AlreadyRunning:
+        other = find_run(chosen.data_dir)
+        who = f" at {other.url} (pid {other.pid})" if other else ""
+        say(f"Already running from {chosen.data_dir}{who}.")
+        say("`make stop` ends it; another PORT= with another DATA_DIR= runs beside it.")
+    except CannotRun as problem:
+        say(str(problem))
+    return 1
+
+
+def _run(chosen: Settings, lock: RunLock, stops: Stops) -> Never:
+    """Take the folder, then the port, then start; nothing is started before both are ours."""
+    lock.take()
+    supervisor: Supervisor | None = None
+    try:
+        with _listen(chosen.port) as listening:
+            lock.describe(Run(os.getpid(), chosen.url, ""))
+            ensure_keys(chosen.keys_file)
+            supervisor = Supervisor(chosen, listening)
+            supervisor.start()
+            lock.describe(Run(os.getpid(), chosen.url, supervisor.endpoint))
+            supervisor.seed()
+            _greet(chosen, supervisor.endpoint)
+            while True:
+                supervisor.tick()
+                time.sleep(_TICK)
+    finally:
+        stops.asked = True
+        if supervisor is not None:
+            supervisor.stop()
+            say("Stopped.")
+        lock.release()
+
+
+def _listen(port: int) -> contextlib.closing[socket.socket]:
+    """A socket that listens on a port of 127.0.0.1; what comes in waits until the workers are ready.
+
+    Raises:
+        CannotRun: the port is taken.
+    """
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(("127.0.0.1", port))
+        bound.listen(1024)  # not later: two that are only bound do not see each other
+    except OSError as problem:
+        bound.close()
+        other = port + 1 if port < 65535 else 8000
+        why = f"Port {port} cannot be used ({problem.strerror}); choose another: make run PORT={other}"
+        raise CannotRun(why) from None
+    return contextlib.closing(bound)
+
+
+def _greet(chosen: Settings, endpoint: str) -> None:
+    """Say where everything is."""
+    folder = "" if chosen.data_dir == (ROOT / ".data") else f" DATA_DIR={chosen.data_dir}"
+    print(
+        f"Regulars runs at {chosen.url}\n"
+        f"  documentation  {chosen.url}/docs\n"
+        f"  DynamoDB       {endpoint}\n"
+        f"  data           {chosen.data_dir}\n"
+        f"  sign in        make token ROLE=admin{folder}\n"
+        "Ctrl-C stops it.",
+        flush=True,
+    )
+
+
+def say(what: str) -> None:
+    """One line for the person at the terminal."""
+    with contextlib.suppress(OSError):  # the terminal may be gone; what is being done must still be finished
+        print(what, file=sys.stderr, flush=True)
