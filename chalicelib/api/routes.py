@@ -3,7 +3,6 @@
 import json
 from functools import cache
 
-from chalicelib.api.openapi import document
 from chalicelib.api.routing import OPEN, Call, Routes
 from chalicelib.kernel.records import Record
 
@@ -31,4 +30,6 @@ def get_openapi() -> str:
 
 @cache
 def _document() -> str:
+    from chalicelib.api.openapi import document  # noqa: PLC0415 - 40 ms that only a reader of the document pays
+
     return json.dumps(document(), ensure_ascii=False)

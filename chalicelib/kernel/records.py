@@ -10,10 +10,11 @@ class Record(BaseModel):
     """A value that never changes and takes nothing it does not know.
 
     Strict: a string is never taken for a number, nor a number for a date. JSON gives dates and instants as
-    strings, which strict mode reads when it is handed JSON.
+    strings, which strict mode reads when it is handed JSON. Validators are built on first use: a cold start pays for
+    the records that its first request needs, not for all.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, defer_build=True)
 
 
 # Control characters have no place in a name or a reference: they hide in logs and break labels and CSV files.

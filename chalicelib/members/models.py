@@ -27,7 +27,7 @@ EmailText = Annotated[
 Birthday = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}|-)-[0-9]{2}-[0-9]{2}$")]
 """`YYYY-MM-DD`, or `--MM-DD` without the year."""
 
-CustomValue = bool | int | Annotated[str, StringConstraints(max_length=500)]
+CustomValue = bool | int | Line
 
 
 class Gender(StrEnum):

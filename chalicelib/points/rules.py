@@ -154,8 +154,8 @@ def post(account: Account, draft: Draft, program: Program, *, now: datetime) -> 
         PointsInsufficient: the account holds fewer points than the draft consumes.
         BalanceTooLarge: the balance would pass `POINTS_MAX`.
     """
-    today = today_of(program, now)
     settled, entries = settle(account, program, now=now)
+    today = today_of(program, _recorded_at(settled, now))
     position = derive(settled, today)
     if draft.consumed and not draft.may_owe and draft.consumed > position.available:
         raise PointsInsufficient(asked=draft.consumed, available=position.available)
@@ -205,7 +205,7 @@ def settle(
     Args:
         at_most: book only so many, oldest first.
     """
-    today = today_of(program, now)
+    today = today_of(program, _recorded_at(account, now))
     entries: list[Entry] = []
     for bucket, points in list(unbooked(account, today).items())[:at_most]:
         midnight = datetime.combine(day_after(bucket), time(), tzinfo=zone(program.time_zone))
@@ -267,7 +267,7 @@ def adjust(
         Reason.ADJUST,
         occurred_at,
         earned=max(command.points, 0),
-        expires_on=last if command.points > 0 else None,
+        expires_on=period_of(last, program.expiry) if command.points > 0 else None,
         consumed=max(-command.points, 0),
         qualifying=command.qualifying_points,
         reason_code=command.reason_code,
@@ -280,7 +280,7 @@ def adjust(
 def forfeit(account: Account, key: EntryKey, program: Program, *, now: datetime) -> Posting | None:
     """Bring a balance to nothing because the membership closes; None when it is nothing already."""
     settled, _ = settle(account, program, now=now)
-    balance = derive(settled, today_of(program, now)).balance
+    balance = derive(settled, today_of(program, _recorded_at(settled, now))).balance
     if balance == 0:
         return None
     draft = Draft(
@@ -328,7 +328,7 @@ def applied(account: Account, entry: Entry) -> Account:
     booked = account.booked_through
     if entry.reason is Reason.EXPIRE:
         life = life.model_copy(update={"expired": life.expired - entry.points})
-        if entry.expires_on is not None:
+        if entry.expires_on is not None and entry.cause is None:
             booked = max(booked or entry.expires_on, entry.expires_on)
     if entry.earned and entry.expires_on:
         life = life.model_copy(update={"earned": life.earned + entry.earned})
@@ -369,6 +369,7 @@ def compacted(account: Account, program: Program, on: date) -> Account:
     the member's favour.
     """
     qualifying, anchor = pruned(account.qualifying, program, account.anchor, on=month_of(on))
+    yesterday = on - timedelta(days=1)
     earned, spent, folded = dict(account.earned), dict(account.spent), account.folded
     closed = sorted({each for each in (*earned, *spent) if each < on})
     for period in closed[: max(len(closed) - CLOSED_PERIODS_KEPT, 0)]:
@@ -382,6 +383,7 @@ def compacted(account: Account, program: Program, on: date) -> Account:
             "earned": earned,
             "spent": spent,
             "folded": folded,
+            "booked_through": max(account.booked_through or yesterday, yesterday),
             "qualifying": qualifying,
             "anchor": anchor,
         }
@@ -410,12 +412,18 @@ def _entry(account: Account, draft: Draft, program: Program, *, now: datetime) -
         earned=draft.earned or None,
         expires_on=draft.expires_on,
         consumed=draft.consumed or None,
-        period=period_of(occurred_on, program.expiry) if draft.consumed else None,
+        period=_period_spent(account, occurred_on, program) if draft.consumed else None,
         qualifying=draft.qualifying or None,
         why=draft.why,
         reason_code=draft.reason_code,
         content=draft.content,
     )
+
+
+def _period_spent(account: Account, occurred_on: date, program: Program) -> date:
+    """The period that a spend counts in: the program's, or shorter where a bucket closes within it."""
+    closing = (bucket for bucket in account.earned if bucket >= occurred_on)
+    return min(period_of(occurred_on, program.expiry), min(closing, default=NEVER))
 
 
 def _expiry(

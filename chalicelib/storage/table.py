@@ -62,7 +62,6 @@ class Table(Protocol):
 _PASSING = {
     "InternalServerError",
     "InternalFailure",
-    "ItemCollectionSizeLimitExceeded",
     "LimitExceededException",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
@@ -83,6 +82,7 @@ class DynamoTable:
         name: the table's name.
         patience: seconds for which passing faults are retried, with full jitter, before `StorageBusy`.
         pause: waits so many seconds; for tests.
+        timer: counts seconds; for tests.
         meter: told of each call's operation and the capacity it consumed; for benches.
     """
 
@@ -93,12 +93,14 @@ class DynamoTable:
         *,
         patience: float = 5.0,
         pause: Callable[[float], None] = time.sleep,
+        timer: Callable[[], float] = time.monotonic,
         meter: Callable[[str, Any], None] | None = None,
     ) -> None:
         self._dynamo = dynamo
         self.name = name
         self._patience = patience
         self._pause = pause
+        self._timer = timer
         self._meter = meter
 
     def get(self, key: Key, *, consistent: bool = False) -> Item | None:
@@ -222,14 +224,14 @@ class DynamoTable:
     def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         if self._meter is not None:
             request["ReturnConsumedCapacity"] = "INDEXES"
-        waited, tries = 0.0, 0
+        started, waited, tries = self._timer(), 0.0, 0
         while True:
             try:
                 answer = self._dynamo.call(operation, request)
             except (DynamoFault, Unreachable) as fault:
                 if not _is_passing(fault):
                     raise
-                if waited >= self._patience:
+                if max(waited, self._timer() - started) >= self._patience:
                     raise StorageBusy from fault
                 waited += self._back_off(tries)
                 tries += 1

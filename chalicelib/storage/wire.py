@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import BinaryIO
 
 CONNECT_SECONDS = 2.0
-READ_SECONDS = 5.0
+READ_SECONDS = 3.0
 HEAD_LINES_MAX = 100
 LINE_MAX = 16_384
 ANSWER_MAX = 32 * 1024 * 1024
