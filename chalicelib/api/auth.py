@@ -19,6 +19,8 @@ from chalicelib.api.permissions import ROLES, Permission
 
 TOKEN_MAX = 4096
 _LEEWAY_SECONDS = 30
+_LATEST = 1e11
+"""Seconds since 1970, in the year 5138: neither infinity nor milliseconds pass for a time."""
 _HEADERS = {"alg", "typ", "kid"}
 
 
@@ -53,7 +55,7 @@ def caller_of(authorization: str | None, *, key: bytes, issuer: str, audience: s
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise TokenMissing
-    return _caller(_claims(token.strip(), key), issuer, audience, now.timestamp())
+    return _caller(_claims(token.strip(" "), key), issuer, audience, now.timestamp())
 
 
 def _claims(token: str, key: bytes) -> dict[str, Any]:
@@ -62,6 +64,8 @@ def _claims(token: str, key: bytes) -> dict[str, Any]:
         raise TokenInvalid("it is not a JWT")
     header = _object(parts[0])
     if header.get("alg") != "HS256" or set(header) - _HEADERS or header.get("typ", "JWT") != "JWT":
+        raise TokenInvalid("its header is not one of ours")
+    if not isinstance(header.get("kid", ""), str):
         raise TokenInvalid("its header is not one of ours")
     mac = hmac.digest(key, f"{parts[0]}.{parts[1]}".encode(), hashlib.sha256)
     if not key or not hmac.compare_digest(mac, _decoded(parts[2])):
@@ -93,19 +97,26 @@ def _caller(claims: dict[str, Any], issuer: str, audience: str, now: float) -> C
 
 def _number(claims: dict[str, Any], name: str) -> float:
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TokenInvalid(f"its {name} is not a number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LATEST:
+        raise TokenInvalid(f"its {name} is not a number of seconds")
     return value
 
 
 def _object(part: str) -> dict[str, Any]:
     try:
-        value = json.loads(_decoded(part))
+        value = json.loads(_decoded(part).decode(), object_pairs_hook=_unique)
     except (ValueError, RecursionError):
         raise TokenInvalid("it is not a JWT") from None
     if not isinstance(value, dict):
         raise TokenInvalid("it is not a JWT")
     return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
 
 
 def _decoded(part: str) -> bytes:

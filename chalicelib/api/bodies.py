@@ -1,8 +1,9 @@
 """Strict reading of what callers send: JSON that means one thing, and query strings, into models."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -12,6 +13,8 @@ BODY_MAX = 256 * 1024
 """Bytes: a purchase of 200 lines with long names takes less than half of it."""
 
 ERRORS_MAX = 20
+
+_DIGITS = re.compile(r"0|-?[1-9][0-9]{0,14}")
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -44,17 +47,30 @@ def body_of(raw: bytes, model: type[M]) -> M:
 
 
 def query_of(values: Mapping[str, str], model: type[M]) -> M:
-    """A model from a query string.
+    """A model from a query string. A parameter stands once, and a whole number in plain digits.
 
     Raises:
         RequestInvalid: it does not fit the schema; pointers start with `/query`.
     """
+    every = getattr(values, "getlist", lambda name: [values[name]])
+    twice = [name for name in values if len(every(name)) > 1]
+    if twice:
+        raise RequestInvalid([{"pointer": f"/query/{_escaped(each)}", "detail": "It stands twice"} for each in twice])
     try:
-        return model.model_validate(dict(values), strict=False)
+        return model.model_validate({name: _plain(text, model, name) for name, text in values.items()})
     except ValidationError as faults:
         raise RequestInvalid(
             [{"pointer": "/query" + each["pointer"], "detail": each["detail"]} for each in _errors(faults, values)]
         ) from None
+
+
+def _plain(text: str, model: type[BaseModel], name: str) -> str | int:
+    kind = model.model_fields[name].annotation if name in model.model_fields else str
+    return int(text) if int in (kind, *get_args(kind)) and _DIGITS.fullmatch(text) else text
+
+
+def _escaped(part: object) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")
 
 
 def _refusal(faults: ValidationError, parsed: Any) -> BodyMalformed | RequestInvalid:
@@ -83,7 +99,7 @@ def _pointer(location: tuple[int | str, ...], parsed: Any) -> str:
             here = here[part]
         elif not (isinstance(here, Mapping) and index == len(location) - 1):
             continue
-        parts.append(str(part).replace("~", "~0").replace("/", "~1"))
+        parts.append(_escaped(part))
     return "".join("/" + part for part in parts)
 
 

@@ -12,15 +12,16 @@ class Id(str):
     """A string of one shape, told from every other kind of id by its type and its prefix."""
 
     pattern: ClassVar[str]
+    longest: ClassVar[int] = 400
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
-        shape = core_schema.str_schema(pattern=cls.pattern, max_length=400)
+        shape = core_schema.str_schema(pattern=cls.pattern, max_length=cls.longest)
         return core_schema.no_info_after_validator_function(cls, shape)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "string", "pattern": cls.pattern, "maxLength": 400}
+        return {"type": "string", "pattern": cls.pattern, "maxLength": cls.longest}
 
 
 class MemberId(Id):
@@ -45,9 +46,10 @@ class PurchaseId(Id):
 
 
 class EntryId(Id):
-    """Names a ledger entry; carries its kind and key."""
+    """Names a ledger entry; carries its kind and key, of which every character may need an escape."""
 
-    pattern = r"^ent_[A-Za-z0-9_-]{4,396}$"
+    pattern = r"^ent_[A-Za-z0-9_-]{4,596}$"
+    longest = 600
 
 
 class ShopId(Id):

@@ -1,6 +1,7 @@
 """Use cases of members: enrol, find, edit, suspend, reinstate, close, timeline."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -27,8 +28,9 @@ from chalicelib.members.models import (
 )
 from chalicelib.points import rules as points_rules
 from chalicelib.points import store as points_store
-from chalicelib.points.errors import AccountMoved, MemberClosed, MemberUnknown
+from chalicelib.points.errors import AccountMoved, EntryKnown, MemberClosed, MemberUnknown
 from chalicelib.points.models import Account, AccountStatus, EntryKey
+from chalicelib.points.service import CLOSINGS_MAX, book_due
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import today_of
 from chalicelib.programs.service import ProgramBook
@@ -38,6 +40,9 @@ from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
 
 ATTEMPTS_MAX = 8
+
+_EDITS_FROM = 0x4000000
+"""Notes of a profile's versions number themselves from here, so that none shares a place with an account version's."""
 
 
 def enrol_member(
@@ -121,7 +126,10 @@ def look_up(
     if external is not None:
         source, _, external_id = external.partition(":")
         values["external_id"] = {"source": source, "id": external_id}
-    member_id = find_member_id(table, keyring, MemberRef.model_validate(values), book.current(now))
+    reference, program = MemberRef.model_validate(values), book.current(now)
+    member_id = find_member_id(table, keyring, reference, program)
+    if member_id is None:
+        member_id = find_member_id(table, keyring, reference, program, consistent=True)
     if member_id is None:
         return ()
     try:
@@ -176,7 +184,9 @@ def edit_member(
 
     after = rules.edited(before, command, program, now=now)
 
-    if not command.dry_run:
+    if command.dry_run:
+        _require_free(table, keyring, after)
+    else:
         table.commit(_edit(before, after, command, keyring, now))
     return member_view(after, account, program, now, language)
 
@@ -260,6 +270,10 @@ def close_member(
         if posting is not None and not command.forfeit_points:
             balance = points_rules.derive(account, today_of(program, now)).balance
             raise BalanceRemaining(balance=balance)
+        if posting is not None and len(posting.entries) > CLOSINGS_MAX:
+            with suppress(AccountMoved):
+                book_due(table, book, account, now=now)
+            continue
         closed = (posting.account if posting else account).model_copy(update={"status": AccountStatus.CLOSED})
         ledger = (
             points_store.post(account, replace(posting, account=closed, due_on=None))
@@ -270,8 +284,10 @@ def close_member(
             store.release(member_id, kind, value, keyring, profile.version)
             for kind, value in rules.identifiers(profile.contact)
         ]
-        note = points_store.note(member_id, "closed", {"reason": command.reason}, at=now, version=account.version)
         bumped = profile.model_copy(update={"version": profile.version + 1})
+        note = points_store.note(
+            member_id, "closed", {"reason": command.reason}, at=now, version=_EDITS_FROM + bumped.version
+        )
         try:
             table.commit(
                 [
@@ -281,7 +297,7 @@ def close_member(
                     note,
                 ]
             )
-        except (AccountMoved, MemberMoved):
+        except (AccountMoved, EntryKnown, MemberMoved):
             continue
         return Outcome(member_view(bumped, closed, program, now, language))
     raise WriteContended
@@ -297,11 +313,13 @@ def list_timeline(table: Table, member_id: MemberId, *, after: str | None, limit
     notes = store.list_happenings(table, member_id, after=after, limit=limit)
     merged = sorted([*entries.items, *notes.items], key=lambda row: str(row["at"]), reverse=True)
     shown = merged[:limit]
-    more = len(merged) > limit or entries.last is not None or notes.last is not None
+    more = len(merged) >= limit
     happenings = tuple(_happening(row) for row in shown)
-    if more and shown:
+    if more:
         return Slice(happenings, str(shown[-1]["at"]))
     profile, _ = store.find_items(table, member_id)
+    if profile is None:
+        profile, _ = store.find_items(table, member_id, consistent=True)
     if profile is None:
         raise MemberUnknown(member_id=member_id)
     facts = {"source": profile["source"]} if "source" in profile else {}
@@ -372,13 +390,14 @@ def _edit(before: Profile, after: Profile, command: EditMember, keyring: Keyring
     claims = [_claim(after, kind, value, keyring) for kind, value in sorted(new - old)]
     releases = [store.release(before.member_id, k, v, keyring, before.version) for k, v in sorted(old - new)]
     fields = sorted(command.model_fields_set - {"version", "dry_run"})
-    note = points_store.note(after.member_id, "edited", {"fields": fields}, at=now, version=after.version)
+    number = _EDITS_FROM + after.version
+    note = points_store.note(after.member_id, "edited", {"fields": fields}, at=now, version=number)
     return [store.replace_profile(after, keyring), *claims, *releases, note]
 
 
 def _require_free(table: Table, keyring: Keyring, profile: Profile) -> None:
     for kind, value in rules.identifiers(profile.contact):
-        if store.find_holder(table, keyring, kind, value, consistent=True) is not None:
+        if store.find_holder(table, keyring, kind, value, consistent=True) not in (None, profile.member_id):
             raise rules.taken(kind)
 
 

@@ -531,7 +531,9 @@ def verify(account: Account, entries: Iterable[Entry], programs: Mapping[int, Pr
         # What was posted was compacted once per command; an entry that an expiry correction follows is not its end.
         if (entry.reason is not Reason.EXPIRE and not entry.lapsed) or entry.cause is not None:
             program = programs[entry.program_version]
-            folded = compacted(folded, program, local_day(entry.recorded_at, program.time_zone))
+            today = local_day(entry.recorded_at, program.time_zone)
+            tier_id = standing_of(folded, program, today).tier_id
+            folded = compacted(folded, program, today).model_copy(update={"tier_id": tier_id})
     return _fault_at_end(folded, account)
 
 
@@ -591,6 +593,11 @@ def _fault_at_end(folded: Account, account: Account) -> Fault | None:
         (
             (folded.qualifying, folded.anchor) == (account.qualifying, account.anchor),
             "the account's qualifying points are not what its entries add up to",
+        ),
+        (folded.tier_id == account.tier_id, "the account's tier is not what its entries come to"),
+        (
+            (folded.booked_through, folded.last_recorded_at) == (account.booked_through, account.last_recorded_at),
+            "the account's dates are not those of its entries",
         ),
     )
     return next((Fault(folded.seq, what) for holds, what in checks if not holds), None)
@@ -661,7 +668,11 @@ def explained(why: Why, program: Program, language: Language) -> str:
     name = program.tier(why.rule_id.removeprefix("tier.")).name.in_(language)
     times = _times(why.args[0])
     if why.points < 0:
-        return f"{name}按 {times} 倍积分，少 {-why.points} 分" if chinese else f"{name} earns ×{times}: {why.points}"
+        return (
+            f"{name}按 {times} 倍积分，少 {-why.points} 分"
+            if chinese
+            else f"{name} earns ×{times}: {_count(why.points)}"
+        )
     return (
         f"{name}享 {times} 倍积分，另得 {why.points} 分" if chinese else f"{name} earns ×{times}: +{_count(why.points)}"
     )
@@ -673,7 +684,7 @@ def shown_expiry(expires_on: date | None) -> date | None:
 
 
 def _count(points: int) -> str:
-    return f"{points:,} point" + ("" if points == 1 else "s")
+    return f"{points:,} point" + ("" if abs(points) == 1 else "s")
 
 
 def _times(percent: int) -> str:

@@ -78,6 +78,9 @@ def once(
                 consistent = True
                 continue
             answer, writes = decide(account)
+        except AccountMoved:
+            consistent = True
+            continue
         except Refusal:
             if not consistent:
                 consistent = True
@@ -224,7 +227,7 @@ def find_points(table: Table, book: ProgramBook, member_id: MemberId, *, now: da
     Raises:
         MemberUnknown: there is no such member.
     """
-    account = store.find_account(table, member_id)
+    account = store.find_account(table, member_id) or store.find_account(table, member_id, consistent=True)
     if account is None:
         raise MemberUnknown(member_id=member_id)
     return rules.points_view(account, today_of(book.current(now), now))
@@ -239,7 +242,7 @@ def list_statement(
         MemberUnknown: there is no such member.
     """
     rows, last = store.list_entry_rows(table, member_id, after=after, limit=limit)
-    if not rows and after is None and store.find_account(table, member_id) is None:
+    if not rows and after is None and store.find_account(table, member_id, consistent=True) is None:
         raise MemberUnknown(member_id=member_id)
     return Slice(tuple(_row_view(row, book, language) for row in rows), last)
 

@@ -68,7 +68,8 @@ def next_version(current: Program, command: PublishProgram, *, in_use: bool, now
     """The version that follows, with the ladder it replaces kept for judging past months.
 
     Args:
-        in_use: purchases were recorded; a program that waits for its first one may still take another currency.
+        in_use: purchases were recorded; a program that waits for its first one may still take another currency, and
+            nobody was judged by the ladder that it gives up.
 
     Raises:
         CurrencyFixed: the currency differs, and the program is in use.
@@ -77,7 +78,7 @@ def next_version(current: Program, command: PublishProgram, *, in_use: bool, now
         raise CurrencyFixed(current=current.currency, asked=command.currency)
     month = month_of(today_of(current, now))
     former = current.former_ladders
-    if command.ladder != current.ladder:
+    if in_use and command.ladder != current.ladder:
         former = (*former, FormerLadder(ladder=current.ladder, through=month))
     kept = tuple(each for each in former if each.through >= month - _FORMER_LADDERS_MONTHS)
     terms = {name: getattr(command, name) for name in type(command).model_fields if name != "version"}

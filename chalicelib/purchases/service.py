@@ -44,12 +44,16 @@ def record_purchase(
         PurchaseDiffers: this order was recorded before with other content.
         WriteContended: other writes kept getting there first; safe to try again.
     """
+    head = book.head(now)
     putting_in_use = book.putting_in_use(now)
     try:
         outcome = _record(table, keyring, book, command, putting_in_use, now=now, language=language)
     except (ProgramMoved, CurrencyWrong):
         # A program without purchases may have got its first one, or another currency, since this process read it.
-        if not putting_in_use or not book.reread(now):
+        if not putting_in_use:
+            raise
+        book.reread(now)
+        if book.head(now) == head:
             raise
         return record_purchase(table, keyring, book, command, now=now, language=language)
     if putting_in_use:
@@ -69,9 +73,7 @@ def _record(
 ) -> Outcome[PurchaseView]:
     program = book.current(now)
     key = rules.key_of(command)
-    member_id = find_member_id(table, keyring, command.member, program)
-    if member_id is None:
-        member_id = find_member_id(table, keyring, command.member, program, consistent=True)
+    member_id = find_member_id(table, keyring, command.member, program, consistent=True)
     if member_id is None:
         return _recorded_before(table, book, key, command, language)
     content = content_digest(member_id, command)
@@ -118,7 +120,7 @@ def list_purchases(
         position = rows.last
         if position is None or len(wanted) >= limit:
             break
-    if not wanted and after is None and points_store.find_account(table, member_id) is None:
+    if not wanted and after is None and points_store.find_account(table, member_id, consistent=True) is None:
         raise MemberUnknown(member_id=member_id)
     shown = wanted[:limit]
     more = position is not None or len(wanted) > limit

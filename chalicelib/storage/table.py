@@ -118,15 +118,17 @@ class DynamoTable:
             asked: Mapping[str, Any] = {
                 self.name: {"Keys": [_typed(key) for key in dict.fromkeys(keys[start : start + BATCH_MAX])]}
             }
-            tries = 0
+            waited, tries = 0.0, 0
             while asked:
+                if waited >= self._patience:
+                    raise StorageBusy
                 answer = self._call("BatchGetItem", {"RequestItems": asked})
                 for typed in answer.get("Responses", {}).get(self.name, ()):
                     item = _plain(typed)
                     found[Key(item["pk"], item["sk"])] = item
                 asked = answer.get("UnprocessedKeys") or {}
                 if asked:
-                    self._back_off(tries)
+                    waited += self._back_off(tries)
                     tries += 1
         return found
 

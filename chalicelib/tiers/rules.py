@@ -56,8 +56,8 @@ def next_tier(program: Program, tier_id: str) -> Tier | None:
 
 def months_to_keep(program: Program) -> int:
     """How many months of sums an account keeps, so that reviews and late purchases are judged on them."""
-    windows = [program.ladder.qualification.months, _MONTHS_IN_A_YEAR]
-    return max(windows) + _MONTHS_IN_A_YEAR
+    ladders = [program.ladder, *(former.ladder for former in program.former_ladders)]
+    return max(_MONTHS_IN_A_YEAR, *(ladder.qualification.months for ladder in ladders)) + _MONTHS_IN_A_YEAR
 
 
 def pruned(
