@@ -1,0 +1,1 @@
+"""The measured figures, each a ratio against a peer or a limit run in the same session."""

@@ -1,0 +1,26 @@
+"""`python -m bench [name]`: measure one figure, or all in turn. The last line of each is JSON."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+NAMES = ("earn_cost", "read_paths", "history_flat", "cold_import", "memory", "earn_rate", "replay")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what was asked for; a missed goal is a figure, not a failure."""
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("name", nargs="?", choices=NAMES, help="all, when left out")
+    parser.add_argument(
+        "--quick", action="store_true", help="so small that the figures mean nothing: sees that it runs"
+    )
+    asked = parser.parse_args(arguments)
+    for name in [asked.name] if asked.name else NAMES:
+        print(f"# {name}")
+        importlib.import_module(f"bench.{name}").run(quick=asked.quick).tell()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
