@@ -99,7 +99,7 @@ def _visit(
     (seen.first if first else seen.returning if booked else seen.unbooked).append(units)
     item = stack.table.get(keys.purchase(body["channel"], body["order_no"]), consistent=True) or {}
     seen.entry.append(item_bytes(item))
-    seen.lines.append(len(item["lines"]))
+    seen.lines.append(len(item["ln"]))
     seen.over.append(max(item_bytes(item) - LIMIT, 0))
 
 

@@ -153,7 +153,7 @@ class Notebook:
             return self._behind.get(key, consistent=consistent)  # the program, and an account before its first change
         return {name: value for name, value in known.item.items() if value is not None}
 
-    def commit(self, writes: Sequence[Write]) -> None:
+    def commit(self, writes: Sequence[Write], *, keyed: bool = False) -> None:
         """Keep the writes; nobody else writes here, so that no condition can fail."""
         for write in writes:
             assert isinstance(write, Put)

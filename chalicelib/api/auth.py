@@ -12,6 +12,7 @@ import hmac
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from chalicelib.api.errors import TokenInvalid, TokenMissing
@@ -58,6 +59,7 @@ def caller_of(authorization: str | None, *, key: bytes, issuer: str, audience: s
     return _caller(_claims(token.strip(" "), key), issuer, audience, now.timestamp())
 
 
+@lru_cache(maxsize=512)  # a till sends one token all day; only what passed is remembered, and times are asked anew
 def _claims(token: str, key: bytes) -> dict[str, Any]:
     parts = token.split(".")
     if len(token) > TOKEN_MAX or len(parts) != 3 or not token.isascii():

@@ -50,6 +50,8 @@ def plain(value: Any) -> Any:
 
     The same instant written with another offset is the same content.
     """
+    if type(value) in _ATOMS:
+        return value
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):

@@ -449,7 +449,7 @@ def _happening(row: Item) -> Happening:
         return Happening(type=row["kind"], at=from_milliseconds(recorded), facts=row.get("what", {}))
     _, parts = keys.entry_parts(row["pk"])
     return Happening(
-        type=row["r"],
+        type=points_store.reason_of(row).value,
         at=from_milliseconds(recorded),
         points=row["p"],
         balance_after=row["b"],

@@ -220,7 +220,8 @@ class AdjustPoints(Record):
     note_internal: Note | None = None
     """For staff only."""
     expires_on: date | None = None
-    """Last day of points given; by the program's policy, when left out."""
+    """Last day of points given, moved to its month's last day when points of a month expire together; by the program's
+    policy, when left out."""
     qualifying_points: Annotated[int, Field(ge=-(10**12), le=10**12)] = 0
     """Also counts towards tiers, up or down."""
     occurred_at: Instant | None = None

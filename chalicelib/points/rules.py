@@ -179,7 +179,7 @@ def post(account: Account, draft: Draft, program: Program, *, now: datetime) -> 
             }
         ),
     )
-    posted = applied(settled, entry)
+    posted = sums.model_copy(update={"head": entry.hash})
     entries = (*entries, entry)
     if lapsed:
         correction = _expiry(

@@ -1,8 +1,13 @@
 """How accounts and entries are stored.
 
-Attribute names of what the timeline index copies are single letters, because a page of 25 lines must fit one read
-unit: r reason, p points, b balance after, o occurred at (ms), v program version, w why, h hash, c points consumed,
-rc reason code, nm note to the member.
+Names of an entry's attributes are short, because they count: an entry with a basket of 40 lines must fit the 1 KB of
+two write units, and 25 lines of a statement the 4 KB of half a read unit.
+
+In the timeline index: r reason, p points, b balance after, o occurred at (ms), v program version, w why, h hash,
+c points consumed, rc reason code, nm note to the member; kind and what of things that moved no points.
+Beside them: on the day it occurred, e points earned, x their last day, pd period of what was spent, q qualifying
+points, l lapsed, tb and ta tier before and after (ta only when it differs), cz cause, d digest of the command's
+content, reference, note_internal. Days are numbers, 20260315.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,6 +37,9 @@ from chalicelib.tiers.models import Anchor
 
 ENTRIES_IN_INDEX = ("r", "p", "b", "o", "v", "w", "h", "c", "rc", "nm", "kind", "what")
 """What the timeline index copies; `infra/data.template.json` says the same, and a test compares."""
+
+_LETTERS = {Reason.EARN: "e", Reason.SPEND: "s", Reason.EXPIRE: "x", Reason.ADJUST: "a"}
+_REASONS = {letter: reason for reason, letter in _LETTERS.items()}
 
 _NOTES_FROM = 0x8000000
 """Notes number themselves from here in the timeline, so that none shares a position with an entry."""
@@ -156,72 +164,92 @@ def entry_from(item: Item) -> Entry:
     """The entry that an item holds."""
     kind, parts = keys.entry_parts(item["pk"])
     recorded, seq = keys.moment_parts(item["at"])
-    cause = item.get("cause")
+    cause = item.get("cz")
     return Entry(
         key=EntryKey(kind=kind, parts=parts),
-        member_id=MemberId(item["member_id"]),
+        member_id=member_of(item),
         seq=seq,
-        reason=Reason(item["r"]),
+        reason=_REASONS[item["r"]],
         points=item["p"],
         balance_after=item["b"],
         occurred_at=from_milliseconds(item["o"]),
-        occurred_on=date.fromisoformat(item["on"]),
+        occurred_on=_day(item["on"]),
         recorded_at=from_milliseconds(recorded),
         program_version=item["v"],
-        earned=item.get("earned"),
-        expires_on=_day(item["expires"]) if "expires" in item else None,
+        earned=item.get("e"),
+        expires_on=_day(item["x"]) if "x" in item else None,
         consumed=item.get("c"),
-        period=_day(item["period"]) if "period" in item else None,
-        qualifying=item.get("qualifying"),
-        lapsed=item.get("lapsed"),
-        tier_before=item.get("tier_before"),
-        tier_after=item.get("tier_after"),
+        period=_day(item["pd"]) if "pd" in item else None,
+        qualifying=item.get("q"),
+        lapsed=item.get("l"),
+        tier_before=item.get("tb"),
+        tier_after=item.get("ta", item.get("tb")),
         why=why_from(item.get("w")),
         reason_code=item.get("rc"),
         cause=EntryKey(kind=cause[0], parts=tuple(cause[1:])) if cause else None,
-        content=item.get("content"),
+        content=item.get("d"),
         hash=item["h"],
     )
 
 
+def member_of(item: Item) -> MemberId:
+    """The member whose entry an item is."""
+    return MemberId("mem_" + keys.statement_owner(item["tl"]))
+
+
+def reason_of(item: Item) -> Reason:
+    """The reason of the entry that an item, or a row of the timeline index, holds."""
+    return _REASONS[item["r"]]
+
+
 def why_from(text: str | None) -> tuple[Why, ...]:
-    """The reasons that a compact text holds: `base:38:3850;tier.gold:9:125`."""
+    """The reasons that a compact text holds: `b:38:3850;t.gold:9:125` is `base` and `tier.gold`."""
     if not text:
         return ()
     rules = (part.split(":") for part in text.split(";"))
     return tuple(
-        Why(rule_id=rule_id, points=int(points), args=tuple(int(arg) for arg in args))
-        for rule_id, points, *args in rules
+        Why(rule_id=_rule_id(short), points=int(points), args=tuple(int(arg) for arg in args))
+        for short, points, *args in rules
     )
 
 
 def _why_text(why: Sequence[Why]) -> str | None:
-    return ";".join(":".join([each.rule_id, str(each.points), *map(str, each.args)]) for each in why) or None
+    parts = (":".join([_short_rule(each.rule_id), str(each.points), *map(str, each.args)]) for each in why)
+    return ";".join(parts) or None
+
+
+def _rule_id(short: str) -> str:
+    head, dot, rest = short.partition(".")
+    return {"b": "base", "t": "tier"}.get(head, head) + dot + rest
+
+
+def _short_rule(rule_id: str) -> str:
+    head, dot, rest = rule_id.partition(".")
+    return {"base": "b", "tier": "t"}.get(head, head) + dot + rest
 
 
 def _entry_item(entry: Entry) -> Item:
     return {
         "tl": keys.statement(entry.member_id),
         "at": keys.moment(entry.recorded_at, entry.seq),
-        "member_id": entry.member_id,
-        "r": entry.reason.value,
+        "r": _LETTERS[entry.reason],
         "p": entry.points,
         "b": entry.balance_after,
         "o": milliseconds(entry.occurred_at),
-        "on": entry.occurred_on.isoformat(),
+        "on": _number(entry.occurred_on),
         "v": entry.program_version,
-        "earned": entry.earned,
-        "expires": _text(entry.expires_on) if entry.expires_on else None,
+        "e": entry.earned,
+        "x": _number(entry.expires_on) if entry.expires_on else None,
         "c": entry.consumed,
-        "period": _text(entry.period) if entry.period else None,
-        "qualifying": entry.qualifying,
-        "lapsed": entry.lapsed,
-        "tier_before": entry.tier_before,
-        "tier_after": entry.tier_after,
+        "pd": _number(entry.period) if entry.period else None,
+        "q": entry.qualifying,
+        "l": entry.lapsed,
+        "tb": entry.tier_before,
+        "ta": entry.tier_after if entry.tier_after != entry.tier_before else None,
         "w": _why_text(entry.why),
         "rc": entry.reason_code,
-        "cause": [entry.cause.kind, *entry.cause.parts] if entry.cause else None,
-        "content": entry.content,
+        "cz": [entry.cause.kind, *entry.cause.parts] if entry.cause else None,
+        "d": entry.content,
         "h": entry.hash,
     }
 
@@ -258,8 +286,13 @@ def _text(day: date) -> str:
     return day.isoformat().replace("-", "")
 
 
-def _day(text: str) -> date:
-    return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+def _number(day: date) -> int:
+    return day.year * 10_000 + day.month * 100 + day.day
+
+
+def _day(written: str | int) -> date:
+    year, month_day = divmod(int(written), 10_000)
+    return date(year, month_day // 100, month_day % 100)
 
 
 def _month(text: str) -> Month:

@@ -3,11 +3,10 @@
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
-from zoneinfo import available_timezones
 
 from pydantic import AwareDatetime, Field, StringConstraints, field_validator, model_validator
 
-from chalicelib.kernel.calendar import Month
+from chalicelib.kernel.calendar import Month, zone
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.money import Currency
 from chalicelib.kernel.records import Line, Record, Slug
@@ -196,22 +195,6 @@ class ProgramTerms(Record):
     negative_balance: NegativeBalance = NegativeBalance.OWE
     custom_fields: Annotated[dict[Slug, CustomField], Field(max_length=50)] = {}
 
-    @field_validator("time_zone")
-    @classmethod
-    def _is_a_zone(cls, name: str) -> str:
-        if name not in available_timezones():
-            raise ValueError("not an IANA time zone name")
-        return name
-
-    @field_validator("country")
-    @classmethod
-    def _has_a_dialling_plan(cls, country: str) -> str:
-        from phonenumbers import country_code_for_region  # noqa: PLC0415 - 25 ms, needed only when a program is written
-
-        if not country_code_for_region(country):
-            raise ValueError("not an ISO 3166-1 country code with a telephone numbering plan")
-        return country
-
 
 class Program(ProgramTerms):
     """A version of the program. Versions are never changed, only followed by the next."""
@@ -231,6 +214,24 @@ class PublishProgram(ProgramTerms):
 
     version: Annotated[int, Field(ge=1)]
     """The version you have read and are following; refused when another was published since."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        try:
+            zone(name)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("not an IANA time zone name") from None
+        return name
+
+    @field_validator("country")
+    @classmethod
+    def _has_a_dialling_plan(cls, country: str) -> str:
+        from phonenumbers import country_code_for_region  # noqa: PLC0415 - 25 ms, needed only when a program is written
+
+        if not country_code_for_region(country):
+            raise ValueError("not an ISO 3166-1 country code with a telephone numbering plan")
+        return country
 
 
 def default_program(published_at: datetime) -> Program:

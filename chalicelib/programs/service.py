@@ -1,7 +1,6 @@
 """Use cases of the program: read it, publish its next version."""
 
 from datetime import datetime, timedelta
-from weakref import WeakKeyDictionary
 
 from chalicelib.kernel.languages import Language
 from chalicelib.programs import rules, store
@@ -22,7 +21,7 @@ class ProgramBook:
     """
 
     def __init__(self, table: Table) -> None:
-        self._table = table
+        self.table = table
         self._versions: dict[int, Program] = {}
         self._head: store.Head | None = None
         self._read_at: datetime | None = None
@@ -43,7 +42,7 @@ class ProgramBook:
     def reread(self, now: datetime) -> bool:
         """Read the version in force from the database itself; whether it is another than was remembered."""
         before = self._head
-        self._remember(store.find_head(self._table, consistent=True) or self._open(now), now)
+        self._remember(store.find_head(self.table, consistent=True) or self._open(now), now)
         return self._head != before
 
     def version(self, version: int) -> Program:
@@ -54,7 +53,7 @@ class ProgramBook:
         """
         known = self._versions.get(version)
         if known is None:
-            known = store.find_version(self._table, version)
+            known = store.find_version(self.table, version)
             if known is None:
                 raise ProgramVersionUnknown(version=version)
             self._versions[version] = known
@@ -72,7 +71,7 @@ class ProgramBook:
         """The version in force, and whether purchases were recorded yet."""
         head = self._head
         if head is None or self._read_at is None or not self._read_at <= now < self._read_at + REMEMBERED_FOR:
-            head = self._remember(store.find_head(self._table) or self._open(now), now)
+            head = self._remember(store.find_head(self.table) or self._open(now), now)
         return head
 
     def _remember(self, head: store.Head, now: datetime) -> store.Head:
@@ -83,18 +82,23 @@ class ProgramBook:
     def _open(self, now: datetime) -> store.Head:
         head = store.Head(default_program(now), in_use=False)
         try:
-            self._table.commit(store.open_first(head.program))
+            self.table.commit(store.open_first(head.program))
         except ProgramMoved:
-            head = store.find_head(self._table, consistent=True) or head
+            head = store.find_head(self.table, consistent=True) or head
         return head
 
 
-_BOOKS: WeakKeyDictionary[Table, ProgramBook] = WeakKeyDictionary()
+_BOOKS: list[ProgramBook] = []
+_BOOKS_MAX = 8
 
 
 def book_of(table: Table) -> ProgramBook:
-    """The table's program book: one for the life of the process."""
-    return _BOOKS.setdefault(table, ProgramBook(table))
+    """The table's program book: one for the life of the process, which as a rule knows one table."""
+    known = next((book for book in _BOOKS if book.table is table), None)
+    if known is None:
+        known = ProgramBook(table)
+        _BOOKS[:] = [known, *_BOOKS[: _BOOKS_MAX - 1]]
+    return known
 
 
 def publish_program(table: Table, book: ProgramBook, command: PublishProgram, *, now: datetime) -> Program:

@@ -175,14 +175,14 @@ def _recorded_before(
     item = points_store.find_entry(table, key)
     if item is None:
         raise PurchaserUnknown(field=_field_of(command.member))
-    content = content_digest(item["member_id"], command)
+    content = content_digest(points_store.member_of(item), command)
     return Outcome(_recalled(item, content, book, command, language), replayed=True)
 
 
 def _recalled(
     item: Item, content: bytes, book: ProgramBook, command: RecordPurchase, language: Language
 ) -> PurchaseView:
-    if item.get("content") != content:
+    if item.get("d") != content:
         raise PurchaseDiffers(channel=command.channel, order_no=command.order_no)
     return _view_of(item, book, language)
 

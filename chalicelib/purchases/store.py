@@ -1,6 +1,17 @@
-"""How purchases are stored: as their ledger entry, with the sale beside it."""
+"""How purchases are stored: as their ledger entry, with the sale beside it.
+
+Basket lines are packed, so that a basket of 40 fits one kilobyte with its entry (ADR 0008):
+
+    form (1 byte) · count · words (length, bytes) · SKUs · for each line price and quantity
+
+Words are names and categories, column after column, deflated in GB 18030, which spells a Chinese character in two bytes
+where UTF-8 takes three. Retail article numbers (13 digits with a right check digit) take five bytes each: their check
+digit follows from the others. Other SKUs are deflated text. Numbers are variable-length (LEB128); the lowest bit of a
+price says whether a quantity other than 1 follows.
+"""
 
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 from chalicelib.kernel.ids import ShopId
@@ -10,7 +21,8 @@ from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Rows, Table
 from chalicelib.storage.writes import Item
 
-_FORM = 1
+_FORM = 2
+_ARTICLES, _TEXT = 0, 1
 
 
 def find_purchase(table: Table, key: Key, *, consistent: bool = False) -> Item | None:
@@ -36,70 +48,135 @@ def find_purchases(table: Table, rows: list[Item]) -> list[Item]:
 
 
 def sale_item(sale: Sale) -> dict[str, Any]:
-    """The attributes that a sale adds to its entry."""
+    """The attributes that a sale adds to its entry: sh shop, cu currency, m paid, tn tender, ln lines."""
     return {
-        "shop": sale.shop_id,
-        "currency": sale.currency,
-        "paid": sale.paid_minor,
-        "tender": sale.tender_minor or None,
-        "lines": packed_lines(sale.lines) if sale.lines else None,
+        "sh": sale.shop_id,
+        "cu": sale.currency,
+        "m": sale.paid_minor,
+        "tn": sale.tender_minor or None,
+        "ln": packed_lines(sale.lines) if sale.lines else None,
     }
 
 
 def sale_from(item: Item) -> Sale:
     """The sale that an item holds."""
     return Sale(
-        shop_id=ShopId(item["shop"]) if "shop" in item else None,
-        currency=item["currency"],
-        paid_minor=item["paid"],
-        tender_minor=item.get("tender", 0),
-        lines=unpacked_lines(item["lines"]) if "lines" in item else (),
+        shop_id=ShopId(item["sh"]) if "sh" in item else None,
+        currency=item["cu"],
+        paid_minor=item["m"],
+        tender_minor=item.get("tn", 0),
+        lines=unpacked_lines(item["ln"]) if "ln" in item else (),
     )
 
 
-def packed_lines(lines: tuple[PurchaseLine, ...]) -> bytes:
-    """Lines as few bytes, so that a basket of 40 fits one write unit with its entry.
+# ---------------------------------------------------------------- lines
 
-    Column after column, words apart from figures (each compresses best among its like), in GB 18030, which spells a
-    Chinese character in two bytes where UTF-8 takes three. Byte 0 names the form; bytes 1 and 2 say how long the
-    words are.
-    """
-    words = _columns([[line.name or "" for line in lines], [line.category or "" for line in lines]])
-    figures = _columns(
-        [
-            [line.sku for line in lines],
-            [str(line.quantity) for line in lines],
-            [str(line.unit_price_minor) for line in lines],
-        ]
-    )
-    return bytes([_FORM]) + len(words).to_bytes(3, "big") + words + figures
+
+def packed_lines(lines: Sequence[PurchaseLine]) -> bytes:
+    """Lines as few bytes."""
+    words = _deflated([[line.name or "" for line in lines], [line.category or "" for line in lines]])
+    figures = b"".join(_price_and_quantity(line) for line in lines)
+    return bytes([_FORM]) + _number(len(lines)) + _number(len(words)) + words + _skus(lines) + figures
 
 
 def unpacked_lines(packed: bytes) -> tuple[PurchaseLine, ...]:
-    """The lines that `packed_lines` was given."""
+    """The lines that `packed_lines` was given.
+
+    Raises:
+        ValueError: the bytes are of a form that this version does not know.
+    """
     if packed[0] != _FORM:
         raise ValueError(f"lines of an unknown form, {packed[0]}")
-    end = 4 + int.from_bytes(packed[1:4], "big")
-    names, categories = _lists(packed[4:end])
-    skus, quantities, prices = _lists(packed[end:])
-    return tuple(
-        PurchaseLine(
-            sku=sku,
-            name=name or None,
-            category=category or None,
-            quantity=int(quantity),
-            unit_price_minor=int(price),
+    reader = _Reader(packed, 1)
+    count = reader.number()
+    names, categories = _inflated(reader.bytes(reader.number()))
+    skus = _read_skus(reader, count)
+    lines = []
+    for sku, name, category in zip(skus, names, categories, strict=True):
+        price, several = divmod(reader.number(), 2)
+        lines.append(
+            PurchaseLine(
+                sku=sku,
+                name=name or None,
+                category=category or None,
+                quantity=reader.number() if several else 1,
+                unit_price_minor=price,
+            )
         )
-        for sku, name, category, quantity, price in zip(skus, names, categories, quantities, prices, strict=True)
-    )
+    return tuple(lines)
 
 
-def _columns(columns: list[list[str]]) -> bytes:
+def article_check_digit(digits: str) -> str:
+    """The check digit of a retail article number (GTIN-13; GS1 General Specifications, 7.9)."""
+    total = sum(int(digit) * (3 if index % 2 else 1) for index, digit in enumerate(digits))
+    return str(-total % 10)
+
+
+def _skus(lines: Sequence[PurchaseLine]) -> bytes:
+    skus = [line.sku for line in lines]
+    if all(_is_article(sku) for sku in skus):
+        return bytes([_ARTICLES]) + b"".join(int(sku[:12]).to_bytes(5, "big") for sku in skus)
+    text = _deflated([skus])
+    return bytes([_TEXT]) + _number(len(text)) + text
+
+
+def _read_skus(reader: "_Reader", count: int) -> list[str]:
+    if reader.number() == _TEXT:
+        return _inflated(reader.bytes(reader.number()))[0]
+    numbers = (f"{int.from_bytes(reader.bytes(5), 'big'):012d}" for _ in range(count))
+    return [digits + article_check_digit(digits) for digits in numbers]
+
+
+def _is_article(sku: str) -> bool:
+    return len(sku) == 13 and sku.isascii() and sku.isdecimal() and article_check_digit(sku[:12]) == sku[12]
+
+
+def _price_and_quantity(line: PurchaseLine) -> bytes:
+    several = line.quantity != 1
+    return _number(line.unit_price_minor * 2 + several) + (_number(line.quantity) if several else b"")
+
+
+def _number(value: int) -> bytes:
+    """A whole number in seven bits a byte, lowest first; the eighth bit says that more follow (LEB128)."""
+    parts = bytearray()
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    parts.append(value)
+    return bytes(parts)
+
+
+def _deflated(columns: Sequence[Sequence[str]]) -> bytes:
     text = "\n".join("\t".join(column) for column in columns)
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 9)
     return deflate.compress(text.encode("gb18030")) + deflate.flush()
 
 
-def _lists(packed: bytes) -> list[list[str]]:
+def _inflated(packed: bytes) -> list[list[str]]:
     text = zlib.decompress(packed, -zlib.MAX_WBITS).decode("gb18030")
     return [column.split("\t") for column in text.split("\n")]
+
+
+class _Reader:
+    """Reads what was written, from left to right."""
+
+    def __init__(self, packed: bytes, at: int) -> None:
+        self._packed = packed
+        self._at = at
+
+    def bytes(self, length: int) -> bytes:
+        """So many bytes."""
+        part = self._packed[self._at : self._at + length]
+        self._at += length
+        return part
+
+    def number(self) -> int:
+        """A number that `_number` wrote."""
+        value, shift = 0, 0
+        while True:
+            byte = self._packed[self._at]
+            self._at += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+            shift += 7

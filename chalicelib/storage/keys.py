@@ -123,6 +123,11 @@ def statement(member_id: str) -> str:
     return member_partition(member_id)
 
 
+def statement_owner(partition: str) -> str:
+    """The member id, without its prefix, whose statement a timeline partition is."""
+    return parted(partition)[1]
+
+
 def happenings(member_id: str) -> str:
     """Timeline partition of what happened to a member and moved no points."""
     return joined("H", member_id.removeprefix("mem_"))

@@ -50,8 +50,12 @@ class Table(Protocol):
     def query_due(self, partition: str, *, after: str | None, limit: int) -> Rows:
         """Keys of the items that are due, in order of `pk`, from a position on."""
 
-    def commit(self, writes: Sequence[Write]) -> None:
+    def commit(self, writes: Sequence[Write], *, keyed: bool = False) -> None:
         """Perform all writes or none.
+
+        Args:
+            keyed: the first write's own condition tells a repeat, so that a retry after a lost answer may fail it:
+                the caller knows its own write when it sees it.
 
         Raises:
             Exception: `otherwise` of the first write, in the order given, whose condition failed.
@@ -192,14 +196,13 @@ class DynamoTable:
             request["ExclusiveStartKey"] = more
             request["Limit"] = limit - len(items)
 
-    def commit(self, writes: Sequence[Write]) -> None:
-        """See `Table.commit`. A retry carries the same token, so that a lost answer is not a second write."""
+    def commit(self, writes: Sequence[Write], *, keyed: bool = False) -> None:
+        """See `Table.commit`. Unless `keyed`, a retry carries the same token: a lost answer is not a second write."""
         if len(writes) > WRITES_MAX:
             raise ValueError(f"{len(writes)} writes do not fit one transaction of {WRITES_MAX}")
-        request = {
-            "TransactItems": [self._action(write) for write in writes],
-            "ClientRequestToken": secrets.token_hex(16),
-        }
+        request: dict[str, Any] = {"TransactItems": [self._action(write) for write in writes]}
+        if not keyed:
+            request["ClientRequestToken"] = secrets.token_hex(16)
         try:
             self._call("TransactWriteItems", request)
         except DynamoFault as fault:

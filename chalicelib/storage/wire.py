@@ -7,12 +7,10 @@ chunked, and the connection is kept unless the server says that it closes.
 
 import socket
 from collections.abc import Mapping
-from typing import BinaryIO
 
 CONNECT_SECONDS = 2.0
 READ_SECONDS = 3.0
-HEAD_LINES_MAX = 100
-LINE_MAX = 16_384
+HEAD_MAX = 65_536
 ANSWER_MAX = 32 * 1024 * 1024
 """Bytes: a BatchGetItem answers 16 MB at the most, and base64 makes it longer."""
 
@@ -35,7 +33,7 @@ class Wire:
             connection = _secured(connection, host)
         connection.settimeout(READ_SECONDS)
         self._socket = connection
-        self._answers: BinaryIO = connection.makefile("rb")
+        self._received = b""
         self.kept = True
         """False once the server has said that it closes; then another connection is needed."""
 
@@ -49,69 +47,75 @@ class Wire:
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"POST / HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n"
         self._socket.sendall(head.encode("latin-1") + body)
-        status = self._status()
-        length, chunked = self._head()
-        return status, self._chunks() if chunked else self._bytes(length)
+        status_line, *lines = self._until(b"\r\n\r\n").lower().split(b"\r\n")
+        fields = dict(_field(line) for line in lines)
+        self.kept = fields.get(b"connection") != b"close"
+        if fields.get(b"transfer-encoding") == b"chunked":
+            return _status(status_line), self._chunks()
+        length = fields.get(b"content-length", b"")
+        if not length.isdigit():
+            raise ProtocolBroken("an answer without a length")
+        return _status(status_line), self._bytes(int(length))
 
     def close(self) -> None:
         """Close the connection."""
-        self._answers.close()
         self._socket.close()
-
-    def _status(self) -> int:
-        parts = self._line().split(None, 2)
-        if len(parts) < 2 or not parts[0].startswith(b"HTTP/1.") or not parts[1].isdigit():
-            raise ProtocolBroken("no status line")
-        return int(parts[1])
-
-    def _head(self) -> tuple[int, bool]:
-        length, chunked = -1, False
-        for _ in range(HEAD_LINES_MAX):
-            line = self._line()
-            if not line:
-                break
-            name, _, value = line.partition(b":")
-            match name.lower():
-                case b"content-length" if value.strip().isdigit():
-                    length = int(value)
-                case b"transfer-encoding":
-                    chunked = value.strip().lower() == b"chunked"
-                case b"connection":
-                    self.kept = value.strip().lower() != b"close"
-        else:
-            raise ProtocolBroken("too many headers")
-        if length < 0 and not chunked:
-            raise ProtocolBroken("an answer without a length")
-        return length, chunked
 
     def _chunks(self) -> bytes:
         parts: list[bytes] = []
-        while size := self._chunk_size():
+        while size := _chunk_size(self._until(b"\r\n")):
             parts.append(self._bytes(size))
-            self._line()
-        while self._line():
+            self._until(b"\r\n")
+        while self._until(b"\r\n"):
             pass
         return b"".join(parts)
 
-    def _chunk_size(self) -> int:
-        try:
-            return int(self._line().partition(b";")[0], 16)
-        except ValueError:
-            raise ProtocolBroken("a chunk without a size") from None
+    def _until(self, mark: bytes) -> bytes:
+        """What comes before the next mark; the mark is passed over."""
+        while (end := self._received.find(mark)) < 0:
+            if len(self._received) > HEAD_MAX:
+                raise ProtocolBroken("a head without an end")
+            self._receive()
+        found, self._received = self._received[:end], self._received[end + len(mark) :]
+        return found
 
     def _bytes(self, length: int) -> bytes:
         if length > ANSWER_MAX:
             raise ProtocolBroken(f"an answer of {length} bytes")
-        data = self._answers.read(length)
-        if len(data) != length:
-            raise ProtocolBroken("the connection ended inside an answer")
-        return data
+        parts, missing = [self._received], length - len(self._received)
+        while missing > 0:
+            self._received = b""
+            self._receive()
+            parts.append(self._received)
+            missing -= len(self._received)
+        data = b"".join(parts)
+        self._received = data[length:]
+        return data[:length]
 
-    def _line(self) -> bytes:
-        line = self._answers.readline(LINE_MAX)
-        if not line.endswith(b"\n"):
+    def _receive(self) -> None:
+        data = self._socket.recv(65_536)
+        if not data:
             raise ProtocolBroken("the connection ended")
-        return line.rstrip(b"\r\n")
+        self._received += data
+
+
+def _status(line: bytes) -> int:
+    parts = line.split(None, 2)
+    if len(parts) < 2 or not parts[0].startswith(b"http/1.") or not parts[1].isdigit():
+        raise ProtocolBroken("no status line")
+    return int(parts[1])
+
+
+def _field(line: bytes) -> tuple[bytes, bytes]:
+    name, _, value = line.partition(b":")
+    return name, value.strip()
+
+
+def _chunk_size(line: bytes) -> int:
+    try:
+        return int(line.partition(b";")[0], 16)
+    except ValueError:
+        raise ProtocolBroken("a chunk without a size") from None
 
 
 def _secured(connection: socket.socket, host: str) -> socket.socket:

@@ -5,8 +5,10 @@ for each: is a review due, and is a higher tier reached? A late purchase or a re
 walk gives what would have been, had it been there all along.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from chalicelib.kernel.calendar import Month
 from chalicelib.programs.models import AtEnd, FormerLadder, Ladder, Program, Qualification, Tier, Window
@@ -21,6 +23,25 @@ class _Held:
     review_after: Month | None
 
 
+class _Sums:
+    """Monthly sums that answer for any span of months at once: accounts of years are asked hundreds of times."""
+
+    __slots__ = ("_months", "_totals")
+
+    def __init__(self, qualifying: Mapping[Month, int]) -> None:
+        self._months = sorted(qualifying)
+        self._totals = [0, *accumulate(qualifying[month] for month in self._months)]
+
+    def between(self, first: int, last: int) -> int:
+        """The sum of the months from the first to the last, both included."""
+        return self._totals[bisect_right(self._months, last)] - self._totals[bisect_left(self._months, first)]
+
+    def next_after(self, month: Month) -> Month | None:
+        """The next month that has a sum."""
+        index = bisect_right(self._months, month)
+        return self._months[index] if index < len(self._months) else None
+
+
 def standing(qualifying: Mapping[Month, int], program: Program, *, on: Month, anchor: Anchor | None = None) -> Standing:
     """The tier held in a month, from the qualifying points of each month.
 
@@ -28,21 +49,21 @@ def standing(qualifying: Mapping[Month, int], program: Program, *, on: Month, an
     lowered one step or lowered to the earned level. In the month in which a program changes its ladder, the better
     result of the two ladders counts.
     """
-    held = _start(qualifying, program, anchor)
+    sums, held = _Sums(qualifying), _start(qualifying, program, anchor)
     month = anchor.month if anchor else min([*qualifying, on])
     if anchor is None:
-        _climb(held, qualifying, program, month)
-    while (step := _next_month(month, held, qualifying, program, on)) is not None:
+        _climb(held, sums, program, month)
+    while (step := _next_month(month, held, sums, program, on)) is not None:
         month = step
-        _review(held, qualifying, program, month)
-        _climb(held, qualifying, program, month)
+        _review(held, sums, program, month)
+        _climb(held, sums, program, month)
     ladder = _ladders(program, on)[-1]
     held.tier = _translated(held.tier, ladder)
     return Standing(
         tier_id=held.tier.tier_id,
         review_after=held.review_after,
-        qualifying_points=_window_sum(qualifying, ladder.qualification, on),
-        judged_points=_judged_so_far(qualifying, ladder.qualification, held.review_after, on),
+        qualifying_points=_window_sum(sums, ladder.qualification, on),
+        judged_points=_judged_so_far(sums, ladder.qualification, held.review_after, on),
     )
 
 
@@ -99,25 +120,24 @@ def _ladders(program: Program, month: Month) -> Sequence[Ladder]:
     ]
 
 
-def _next_month(
-    month: Month, held: _Held, qualifying: Mapping[Month, int], program: Program, on: Month
-) -> Month | None:
+def _next_month(month: Month, held: _Held, sums: _Sums, program: Program, on: Month) -> Month | None:
     """The next month in which a tier could change: one with qualifying points, a review, or a new ladder."""
-    candidates = [each for each in qualifying if each > month]
-    candidates += [each.through for each in program.former_ladders if each.through > month]
+    candidates = [each.through for each in program.former_ladders if each.through > month]
+    if (active := sums.next_after(month)) is not None:
+        candidates.append(active)
     if held.review_after is not None:
         candidates.append(Month(max(held.review_after, month) + 1))
     step = min(candidates, default=None)
     return step if step is not None and step <= on else None
 
 
-def _review(held: _Held, qualifying: Mapping[Month, int], program: Program, month: Month) -> None:
+def _review(held: _Held, sums: _Sums, program: Program, month: Month) -> None:
     if held.review_after is None or month <= held.review_after:
         return
     ladder = _ladders(program, month)[-1]
     rules = ladder.qualification
     current = _rank(ladder, _translated(held.tier, ladder))
-    earned = _reached(ladder, _judged_sum(qualifying, rules, held.review_after))
+    earned = _reached(ladder, _judged_sum(sums, rules, held.review_after))
     match rules.at_end:
         case AtEnd.KEEP:
             rank = current
@@ -129,10 +149,10 @@ def _review(held: _Held, qualifying: Mapping[Month, int], program: Program, mont
     held.review_after = _review_month(rules, month, since_review=True) if rank else None
 
 
-def _climb(held: _Held, qualifying: Mapping[Month, int], program: Program, month: Month) -> None:
+def _climb(held: _Held, sums: _Sums, program: Program, month: Month) -> None:
     for ladder in _ladders(program, month):
         held.tier = _translated(held.tier, ladder)
-        reached = _reached(ladder, _window_sum(qualifying, ladder.qualification, month))
+        reached = _reached(ladder, _window_sum(sums, ladder.qualification, month))
         if reached > _rank(ladder, held.tier):
             held.tier = ladder.tiers[reached]
             held.review_after = _review_month(ladder.qualification, month, since_review=False)
@@ -147,22 +167,22 @@ def _review_month(rules: Qualification, month: Month, *, since_review: bool) -> 
     return Month(month + rules.months - (1 if since_review else 0))
 
 
-def _window_sum(qualifying: Mapping[Month, int], rules: Qualification, month: Month) -> int:
+def _window_sum(sums: _Sums, rules: Qualification, month: Month) -> int:
     first = month // 12 * 12 if rules.window is Window.CALENDAR_YEAR else month - rules.months
-    return sum(points for each, points in qualifying.items() if first <= each <= month)
+    return sums.between(first, month)
 
 
-def _judged_sum(qualifying: Mapping[Month, int], rules: Qualification, review_after: Month) -> int:
+def _judged_sum(sums: _Sums, rules: Qualification, review_after: Month) -> int:
     """What counts at the review after a month: the year that ends, or the last so many whole months."""
     months = 12 if rules.window is Window.CALENDAR_YEAR else rules.months
     end = review_after // 12 * 12 + 11 if rules.window is Window.CALENDAR_YEAR else review_after
-    return sum(points for each, points in qualifying.items() if end - months < each <= end)
+    return sums.between(end - months + 1, end)
 
 
-def _judged_so_far(qualifying: Mapping[Month, int], rules: Qualification, review_after: Month | None, on: Month) -> int:
+def _judged_so_far(sums: _Sums, rules: Qualification, review_after: Month | None, on: Month) -> int:
     if review_after is None:
-        return _window_sum(qualifying, rules, on)
-    return _judged_sum(qualifying, rules, review_after)
+        return _window_sum(sums, rules, on)
+    return _judged_sum(sums, rules, review_after)
 
 
 def _reached(ladder: Ladder, points: int) -> int:
