@@ -346,6 +346,8 @@ def applied(account: Account, entry: Entry) -> Account:
     if entry.qualifying:
         month = month_of(entry.occurred_on)
         qualifying = {**qualifying, month: qualifying.get(month, 0) + entry.qualifying}
+        if qualifying[month] == 0:
+            del qualifying[month]
     return account.model_copy(
         update={
             "earned": earned,

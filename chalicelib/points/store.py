@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from chalicelib.kernel.calendar import Month, from_milliseconds, milliseconds
+from chalicelib.kernel.calendar import Month, from_milliseconds, last_day, milliseconds, month_of
 from chalicelib.kernel.ids import MemberId
 from chalicelib.points.errors import AccountMoved, EntryKnown
 from chalicelib.points.models import (
@@ -142,12 +142,12 @@ def key_of(key: EntryKey) -> Key:
 def account_from(item: Item) -> Account:
     """The account that an item holds."""
     return Account(
-        member_id=MemberId(item["member_id"]),
+        member_id=MemberId("mem_" + keys.parted(item["pk"])[1]),
         status=AccountStatus(item["status"]),
         opened_on=date.fromisoformat(item["opened"]),
         tier_id=item["tier"],
-        earned={_day(key): points for key, points in item["earned"].items()},
-        spent={_day(key): points for key, points in item["spent"].items()},
+        earned={_closing(key): points for key, points in item["earned"].items()},
+        spent={_closing(key): points for key, points in item["spent"].items()},
         folded=_folded(item.get("folded")),
         lifetime=Lifetime(earned=item["life"][0], spent=item["life"][1], expired=item["life"][2]),
         booked_through=_day(item["booked"]) if "booked" in item else None,
@@ -257,12 +257,11 @@ def _entry_item(entry: Entry) -> Item:
 def _account_item(account: Account, due_on: date | None) -> Item:
     folded, anchor = account.folded, account.anchor
     return {
-        "member_id": account.member_id,
         "status": account.status.value,
         "opened": account.opened_on.isoformat(),
         "tier": account.tier_id,
-        "earned": {_text(day): points for day, points in account.earned.items()},
-        "spent": {_text(day): points for day, points in account.spent.items()},
+        "earned": {_closing_text(day): points for day, points in account.earned.items()},
+        "spent": {_closing_text(day): points for day, points in account.spent.items()},
         "folded": [_text(folded.through), folded.carried, folded.lapsed] if folded else None,
         "life": [account.lifetime.earned, account.lifetime.spent, account.lifetime.expired],
         "booked": _text(account.booked_through) if account.booked_through else None,
@@ -293,6 +292,15 @@ def _number(day: date) -> int:
 def _day(written: str | int) -> date:
     year, month_day = divmod(int(written), 10_000)
     return date(year, month_day // 100, month_day % 100)
+
+
+def _closing_text(day: date) -> str:
+    """A closing day, in six digits where it is its month's last: an account holds dozens of them."""
+    return f"{day.year:04d}{day.month:02d}" if day == last_day(month_of(day)) else _text(day)
+
+
+def _closing(text: str) -> date:
+    return last_day(_month(text)) if len(text) == 6 else _day(text)
 
 
 def _month(text: str) -> Month:

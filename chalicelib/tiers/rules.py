@@ -156,6 +156,8 @@ def _climb(held: _Held, sums: _Sums, program: Program, month: Month) -> None:
         if reached > _rank(ladder, held.tier):
             held.tier = ladder.tiers[reached]
             held.review_after = _review_month(ladder.qualification, month, since_review=False)
+        elif held.tier is not ladder.tiers[0]:
+            held.review_after = _fitting_review(ladder.qualification, held.review_after, month)
 
 
 def _review_month(rules: Qualification, month: Month, *, since_review: bool) -> Month | None:
@@ -165,6 +167,13 @@ def _review_month(rules: Qualification, month: Month, *, since_review: bool) -> 
     if rules.window is Window.CALENDAR_YEAR:
         return Month(month // 12 * 12 + 11)
     return Month(month + rules.months - (1 if since_review else 0))
+
+
+def _fitting_review(rules: Qualification, review_after: Month | None, month: Month) -> Month | None:
+    """The review of a tier that is held on, under a ladder that may be another than the one it was taken by."""
+    if rules.at_end is AtEnd.KEEP or review_after is None:
+        return _review_month(rules, month, since_review=False)
+    return Month(review_after // 12 * 12 + 11) if rules.window is Window.CALENDAR_YEAR else review_after
 
 
 def _window_sum(sums: _Sums, rules: Qualification, month: Month) -> int:

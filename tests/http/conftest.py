@@ -1,0 +1,41 @@
+"""What the HTTP tests share."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.runtime import wiring
+from chalicelib.runtime.wiring import House
+from chalicelib.storage.dynamo import Dynamo
+from chalicelib.storage.keys import Key
+from chalicelib.storage.table import DynamoTable
+from chalicelib.storage.writes import Item, Write
+from tests.table.stand import scan
+
+Look = Callable[[], Mapping[Key, Item]]
+
+
+@pytest.fixture
+def look(dynamo: Dynamo, table: DynamoTable) -> Look:
+    """Shows everything that the table holds."""
+    return lambda: scan(dynamo, table.name)
+
+
+class CountingTable(DynamoTable):
+    """A table that counts the transactions it carried out."""
+
+    commits = 0
+
+    def commit(self, writes: Sequence[Write], *, keyed: bool = False) -> None:
+        """See `Table.commit`."""
+        super().commit(writes, keyed=keyed)
+        self.commits += 1
+
+
+@pytest.fixture
+def counting(house: House, dynamo: Dynamo, table: DynamoTable) -> CountingTable:
+    """The app's table, which tells whether anything was written; far quicker than looking."""
+    made = CountingTable(dynamo, table.name)
+    wiring.use(replace(house, table=made))
+    return made

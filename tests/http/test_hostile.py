@@ -1,0 +1,464 @@
+"""Every field of every body, every query parameter and every id, given what nobody should send.
+
+The matrix is made from the routes and the OpenAPI document: a field that is added is tested, and a field without a
+sample here fails the first test. Nothing may answer 5xx, a refusal writes nothing, and a schema fault is pointed at.
+"""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import jsonschema  # type: ignore[import-untyped]  # stubs are one more thing to pin
+import pytest
+
+from chalicelib.api.routing import ROUTES, Route
+from tests.http.conftest import CountingTable, Look
+from tests.makers import Api, Reply, a_purchase_body
+
+_numbers = itertools.count(1)
+
+Path = tuple[str | int, ...]
+
+TERMS: dict[str, Any] = {
+    "name": {"zh": "常客", "en": "Regulars"}, "currency": "CNY", "country": "CN", "time_zone": "Asia/Shanghai",
+    "language": "zh", "earn_rate": {"points": 1, "per_minor": 100, "rounding": "down"},
+    "point_value": {"points": 100, "minor": 100},
+    "ladder": {
+        "tiers": [{"tier_id": "basic", "name": {"zh": "普通", "en": "Basic"}, "threshold": 0,
+                   "multiplier_percent": 100}],
+        "qualification": {"window": "rolling", "months": 12, "at_end": "step_down"},
+    },
+    "expiry": {"mode": "rolling", "months": 12, "years": 1, "bucket": "month"}, "negative_balance": "owe",
+    "custom_fields": {"size": {"type": "choice", "label": {"zh": "码", "en": "Size"}, "required": False,
+                               "choices": ["S", "M"]}},
+}  # fmt: skip
+
+
+def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Bodies that together fill every field of a route's body; each is accepted as it is."""
+    n = next(_numbers)
+    details = {
+        "name": "张三", "mobile": f"+86139{n:08d}", "email": f"a{n}@example.com", "card_no": f"h-{n}",
+        "gender": "female", "birthday": "1990-02-28", "shop_id": "shp_a", "tags": ["vip"], "custom": {"size": "M"},
+        "consents": [{"purpose": "sms", "granted": True, "text_version": "1"}], "dry_run": False,
+    }  # fmt: skip
+    match name:
+        case "enrol_member":
+            yield {**details, "external_ids": [{"source": "erp", "id": f"{n}"}], "source": "till", "referral_code": "R"}
+        case "edit_member":
+            yield {**details, "version": api.get(f"/v1/members/{member['member_id']}").json["version"]}
+        case "suspend_member" | "reinstate_member":
+            yield {"reason": "because"}
+        case "close_member":
+            yield {"reason": "because", "forfeit_points": True}
+        case "spend_points":
+            yield {"points": 1, "occurred_at": "2026-03-15T12:00:00+08:00", "reference": "r1", "dry_run": False}
+        case "adjust_points":
+            yield {
+                "points": 1, "reason_code": "gift", "note_to_member": "for you", "note_internal": "why\nnot",
+                "expires_on": "2026-12-31", "qualifying_points": 1, "occurred_at": "2026-03-15T12:00:00+08:00",
+                "dry_run": False,
+            }  # fmt: skip
+        case "record_purchase":
+            for ref in (
+                {"member_id": member["member_id"]}, {"card_no": "known"}, {"mobile": "13700137000"},
+                {"email": "known@example.com"}, {"member_number": member["member_number"]},
+                {"external_id": {"source": "erp", "id": "known"}},
+            ):  # fmt: skip
+                yield a_purchase_body(ref, points_tender=100, dry_run=False, order_no=f"h-{next(_numbers)}")
+        case "publish_program":
+            yield {**TERMS, "version": api.get("/v1/program").json["version"]}
+        case _:
+            raise NotImplementedError(f"{name} takes a body: give a sample of it here")
+
+
+def places(value: Any, path: Path = ()) -> Iterator[Path]:
+    """Every place in a body, the whole of it first."""
+    yield path
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, child in children:
+        yield from places(child, (*path, name))
+
+
+def put(value: Any, path: Path, new: Any) -> Any:
+    """A body with another value in one place."""
+    if not path:
+        return new
+    head, *rest = path
+    copy: Any = dict(value) if isinstance(value, dict) else list(value)
+    copy[head] = put(value[head], tuple(rest), new)
+    return copy
+
+
+RAW = {
+    name: f"@@{name}@@"
+    for name in (
+        "NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1e-400", "1E5", "01", "+1", "0x10", "1_0", "'x'", "nul",
+        '"\\ud800"', '"\\udc00\\ud800"', '"\\x"', '"\t"', "9" * 4000, "9" * 5000, "-" + "9" * 30, "[" * 20_000,
+        "[" * 5_000 + "]" * 5_000, "[" * 300 + "]" * 300, '{"a":1,"a":2}', '{"a":' * 5_000, "", "[1,]", "//",
+    )
+}  # fmt: skip
+PLAIN: list[Any] = [
+    0, -1, 1, True, False, None, 1.5, 1.0, -0.0, 2**53 + 1, -(2**53) - 1, 10**12 + 1, 10**30, "", " ", "1", "true",
+    "x" * 70, "x" * 10_000, "\x00", "a\x07b", "a\x1bb", "a\x7fb", "a\u0085b", "a\u2028b", "a\nb", "#", "%", "a#b%23c",
+    "🙂", "\uffff", "\u202eabc", "null", "2026-02-30", "0001-01-01", "9999-12-31", "0000-00-00", "--02-30",
+    "2026-03-15T12:00:00", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "1969-12-31T23:59:59Z",
+    "2026-03-15T12:00:00+99:99", "mem_" + "a" * 16, "mem_" + "a" * 16 + "\n", "shp_\n", "basic\n", "CNY\n", "XXX",
+    [], {}, [None], [[]], {"": None}, {"a": 1}, {"a": {}}, {"__proto__": {}}, ["x"] * 300, [{}] * 201,
+]  # fmt: skip
+
+
+def text_of(body: Any) -> bytes:
+    """A body as JSON, with raw pieces in their places."""
+    text = json.dumps(body)
+    for raw, mark in RAW.items():
+        text = text.replace(f'"{json.dumps(mark)[1:-1]}"', raw)
+    return text.encode()
+
+
+def with_body() -> list[Route]:
+    """The routes that take a body."""
+    import app
+
+    assert app.app.app_name == "regulars"
+    return sorted((route for route in ROUTES if route.body is not None), key=lambda route: route.function.__name__)
+
+
+def send(api: Api, route: Route, member: dict[str, Any], body: bytes) -> Reply:
+    """Send a body to a route, with a new key."""
+    path = "/v1" + route.path.replace("{member_id}", member["member_id"])
+    key = {"Idempotency_Key": f"h{next(_numbers)}"} if route.keyed is not None else {}
+    return api.send(route.method, path, body, **key)
+
+
+def a_full_member(api: Api) -> dict[str, Any]:
+    """Somebody with every identifier and points to spend."""
+    member = api.enrol(
+        card_no="known", mobile="+8613700137000", email="known@example.com",
+        external_ids=[{"source": "erp", "id": "known"}],
+    )  # fmt: skip
+    reply = api.post(
+        f"/v1/members/{member['member_id']}/point-adjustments", {"points": 10**9, "reason_code": "gift"}, key="gift"
+    )
+    assert reply.status == 201
+    return member
+
+
+def prepared(api: Api) -> dict[str, Any]:
+    """A program with a custom field, and a member."""
+    assert api.put("/v1/program", {**TERMS, "version": 1}).status == 200
+    return a_full_member(api)
+
+
+def schema_of(api: Api, route: Route) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The schema of a route's body, and the document that holds what it refers to."""
+    document = api.get("/v1/openapi.json").json
+    operation = document["paths"]["/v1" + route.path][route.method.lower()]
+    return operation["requestBody"]["content"]["application/json"]["schema"], document
+
+
+def fields_of(schema: dict[str, Any], document: dict[str, Any], path: Path = ()) -> set[Path]:
+    """Every field that a schema names, lists and maps as `*`."""
+    if "$ref" in schema:
+        return fields_of(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], document, path)
+    found: set[Path] = set()
+    for option in schema.get("anyOf", ()):
+        found |= fields_of(option, document, path)
+    for name, child in schema.get("properties", {}).items():
+        found |= {(*path, name)} | fields_of(child, document, (*path, name))
+    for child in (schema.get("items"), schema.get("additionalProperties")):
+        if isinstance(child, dict):
+            found |= fields_of(child, document, (*path, "*"))
+    return found
+
+
+@pytest.mark.parametrize("route", with_body(), ids=lambda route: route.function.__name__)
+def test_the_samples_fill_every_field_and_are_accepted(api: Api, route: Route) -> None:
+    member = prepared(api)
+    schema, document = schema_of(api, route)
+    filled: set[Path] = set()
+    for body in samples(route.function.__name__, api, member):
+        reply = send(api, route, member, json.dumps(body).encode())
+        assert reply.status in (200, 201), reply.text
+        filled |= {
+            tuple("*" if isinstance(p, int) or (i and path[i - 1] in ("custom", "custom_fields")) else p
+                  for i, p in enumerate(path))
+            for path in places(body)
+        }  # fmt: skip
+    assert fields_of(schema, document) - filled == set()
+
+
+def fault(reply: Reply, path: Path, *, valid: bool | None) -> str | None:
+    """What is wrong with an answer to a body that is odd in one place; None when nothing is."""
+    if reply.status >= 500:
+        return f"{reply.status} {reply.text[:120]}"
+    if reply.status < 400:
+        return "accepted though the schema forbids it" if valid is False else None
+    problem = reply.json
+    if reply.headers["Content-Type"] != "application/problem+json" or problem["status"] != reply.status:
+        return "not a problem"
+    if reply.status == 422:
+        place = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
+        pointers = [error["pointer"] for error in problem["errors"]]
+        related = [p for p in pointers if p.startswith(place) or place.startswith(p)]
+        if not related:
+            return f"points at {pointers}, not at {place}"
+    return None
+
+
+@pytest.mark.parametrize("route", with_body(), ids=lambda route: route.function.__name__)
+def test_no_value_in_any_field_makes_a_5xx_or_a_write_that_the_schema_forbids(
+    api: Api, counting: CountingTable, route: Route
+) -> None:
+    member = prepared(api)
+    schema, document = schema_of(api, route)
+    validator = jsonschema.Draft202012Validator({**schema, "components": document["components"]})
+    name = route.function.__name__
+    wrong: list[str] = []
+    seen: set[Path] = set()
+    accepted = 0
+    for number, first in enumerate(samples(name, api, member)):
+        for path in [path for path in places(first) if path not in seen]:
+            seen.add(path)
+            sample = first
+            here: Any = first
+            for part in path:
+                here = here[part]
+            for value in PLAIN if isinstance(here, str) else [v for v in PLAIN if not isinstance(v, str) or len(v) < 5]:
+                body = put(sample, path, value)
+                before = counting.commits
+                reply = send(api, route, member, json.dumps(body).encode())
+                told = fault(reply, path, valid=validator.is_valid(body))
+                if told is None and reply.status >= 400 and counting.commits != before:
+                    told = f"{reply.status} and yet something was written"
+                if told:
+                    wrong.append(f"{path} = {value!r:.40}: {told}")
+                if reply.status < 400:
+                    accepted += 1
+                    member = {**member, **api.enrol()} if name == "close_member" else member
+                    sample = next(itertools.islice(samples(name, api, member), number, None))
+    assert wrong == []
+    assert accepted >= 3, "a matrix that nothing passes tests only the first check"
+
+
+@pytest.mark.parametrize("route", with_body(), ids=lambda route: route.function.__name__)
+def test_what_is_not_json_that_means_one_thing_is_refused_in_every_field(
+    api: Api, counting: CountingTable, route: Route
+) -> None:
+    member = prepared(api)
+    name = route.function.__name__
+    body = next(samples(name, api, member))
+    before = counting.commits
+    wrong: list[str] = []
+    for path in places(body):
+        for raw, mark in RAW.items():
+            if raw == "" and path and isinstance(path[-1], int):
+                continue  # a list of one without its one is an empty list
+            reply = send(api, route, member, text_of(put(body, path, mark)))
+            told = fault(reply, path, valid=False)
+            if told is None and reply.status not in (400, 413, 422) and "9" not in raw:
+                told = f"{reply.status} {reply.code}"
+            if told:
+                wrong.append(f"{path} = {raw:.20}: {told}")
+    assert wrong == []
+    assert counting.commits == before
+
+
+@pytest.mark.parametrize("route", with_body(), ids=lambda route: route.function.__name__)
+def test_an_unknown_field_is_refused_wherever_there_is_an_object(api: Api, look: Look, route: Route) -> None:
+    member = prepared(api)
+    name = route.function.__name__
+    before = look()
+    for body in samples(name, api, member):
+        for path in places(body):
+            here: Any = body
+            for part in path:
+                here = here[part]
+            if not isinstance(here, dict) or (path and path[-1] in ("custom", "custom_fields")):
+                continue
+            for unknown in ("member_id" if not path else "x", "status", "Version", "__class__", "a/b~c"):
+                if unknown in here:
+                    continue
+                reply = send(api, route, member, json.dumps(put(body, path, {**here, unknown: 1})).encode())
+                place = "".join(f"/{part}" for part in (*path, unknown.replace("~", "~0").replace("/", "~1")))
+                assert (reply.status, reply.code) == (422, "request_invalid"), (path, unknown, reply.text)
+                assert place in [error["pointer"] for error in reply.json["errors"]], (place, reply.text)
+    assert look() == before
+
+
+@pytest.mark.parametrize("route", with_body(), ids=lambda route: route.function.__name__)
+def test_every_field_that_is_needed_is_missed(api: Api, look: Look, route: Route) -> None:
+    member = prepared(api)
+    schema, document = schema_of(api, route)
+    required = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]].get("required", [])
+    body = next(samples(route.function.__name__, api, member))
+    before = look()
+    for field in required:
+        reply = send(api, route, member, json.dumps({k: v for k, v in body.items() if k != field}).encode())
+        assert (reply.status, reply.code) == (422, "request_invalid")
+        assert reply.json["errors"] == [{"pointer": f"/{field}", "detail": "Field required"}]
+    assert look() == before
+
+
+WHOLE: dict[str, tuple[bytes, int, str]] = {
+    "nothing": (b"", 400, "body_missing"),
+    "white space": (b"  \n", 400, "body_malformed"),
+    "half": (b'{"a":', 400, "body_malformed"),
+    "two values": (b"{}{}", 400, "body_malformed"),
+    "a string": (b'"x"', 422, "request_invalid"),
+    "null": (b"null", 422, "request_invalid"),
+    "a list": (b"[]", 422, "request_invalid"),
+    "a number": (b"1", 422, "request_invalid"),
+    "deep lists": (b"[" * 100_000 + b"]" * 100_000, 400, "body_malformed"),
+    "deep and open": (b"[" * 100_000, 400, "body_malformed"),
+    "deep objects": (b'{"a":' * 40_000 + b"1" + b"}" * 40_000, 400, "body_malformed"),
+    "invalid UTF-8": (b'{"\xff":1}', 422, "request_invalid"),  # API Gateway hands on U+FFFD for what is not UTF-8
+    "a byte order mark": (b"\xef\xbb\xbf{}", 400, "body_malformed"),
+    "UTF-16": ("{}".encode("utf-16"), 400, "body_malformed"),
+    "a form": (b"a=1&b=2", 400, "body_malformed"),
+    "XML": (b'<?xml version="1.0"?><a/>', 400, "body_malformed"),
+    "too much": (b'{"a":"' + b"x" * 300_000 + b'"}', 413, "body_too_large"),
+    "just too much": (b" " * (256 * 1024 + 1), 413, "body_too_large"),
+    "a key twice": (b'{"reason":"a","reason":"b"}', 400, "body_malformed"),
+    "many keys": (json.dumps({f"k{n}": n for n in range(15_000)}).encode(), 422, "request_invalid"),
+}
+
+
+@pytest.mark.parametrize("route", with_body(), ids=lambda route: route.function.__name__)
+def test_a_body_that_is_none_is_refused_as_what_it_is(api: Api, look: Look, route: Route) -> None:
+    member = prepared(api)
+    before = look()
+    for name, (body, status, code) in WHOLE.items():
+        reply = send(api, route, member, body)
+        assert (reply.status, reply.code) == (status, code), name
+        assert reply.headers["Content-Type"] == "application/problem+json"
+        assert len(reply.text) < 20_000, name
+    for kind in ("text/plain", "application/xml", "application/x-www-form-urlencoded", "application/octet-stream",
+                 "application/json5", "", ";", "multipart/form-data; boundary=x"):  # fmt: skip
+        path = "/v1" + route.path.replace("{member_id}", member["member_id"])
+        reply = api.send(route.method, path, b"{}", Content_Type=kind, Idempotency_Key=f"h{next(_numbers)}")
+        if kind in ("", ";"):
+            assert reply.status in (400, 415, 422), kind
+        else:
+            assert (reply.status, reply.code) == (415, "content_type_unsupported"), kind
+    assert look() == before
+
+
+# ---------------------------------------------------------------- ids and queries
+
+
+def with_ids() -> list[Route]:
+    """The routes with an id in their path."""
+    return sorted((route for route in ROUTES if route.path_types), key=lambda route: (route.path, route.method))
+
+
+IDS = [
+    "x", "mem_", "mem_a", "mem_" + "a" * 15, "mem_" + "a" * 17, "MEM_" + "a" * 16, "mem_" + "A" * 16, "mem_" + "1" * 16,
+    "mem_" + "a" * 16 + "\n", "mem_" + "a" * 15 + "\x00", "mem_" + "a" * 15 + "/", "../../x", "mem_aaaa/../bbbb", "#",
+    "%", "%25", "a b", "🙂", "é", "null", "undefined", "-1", "0", "x" * 3000, "{member_id}", "mem_" + "а" * 16,
+    "pur_", "pur_a", "pur_" + "a" * 397, "pur_====", "pur_YQ==", "pur_aaaa\n", "pur_a/b#", "ent_aaaa", ";", "'", '"',
+    "mem_" + "a" * 16 + "%0A",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("route", with_ids(), ids=lambda route: f"{route.method} {route.path}")
+def test_an_id_that_none_can_have_is_not_found(api: Api, look: Look, route: Route) -> None:
+    ((name, _),) = route.path_types.items()
+    before = look()
+    for value in IDS:
+        path = "/v1" + route.path.replace("{" + name + "}", quote(value, safe=""))
+        reply = api.send(route.method, path, b"{}" if route.body else None, Idempotency_Key="k")
+        assert (reply.status, reply.code) == (404, "id_malformed"), value
+        assert reply.json["facts"] == {"parameter": name}
+    assert look() == before
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["pur_YSMx", "pur_YSMxIzI", "pur_YSUxIzI", "pur_Iw", "pur_I" + "w" * 395, "pur_____", "pur_----",
+     "pur_" + "a" * 396, "pur_YSNiIyM", "pur_cG9zIyUyMw"],
+)  # fmt: skip
+def test_a_purchase_id_of_the_right_form_that_names_nothing_is_unknown(api: Api, value: str) -> None:
+    reply = api.get(f"/v1/purchases/{value}")
+    assert (reply.status, reply.code) in {(404, "purchase_unknown"), (404, "id_malformed")}
+
+
+def with_query() -> list[Route]:
+    """The routes that take a query."""
+    return sorted((route for route in ROUTES if route.query is not None), key=lambda route: (route.path, route.method))
+
+
+TEXTS = [
+    "", " ", "0", "-1", "101", "1e3", "abc", "1_0", "1.0", "+1", " 1", "1 ", "1\n", "01", "0x1", "٣", "NaN", "Infinity",
+    "9" * 30, "9" * 5000, "null", "true", "[]", "{}", "\x00", "a\x07", "a\u2028b", "🙂", "#", "%", "a#b", "a%23b",
+    "x" * 501, "x:", ":x", "x:y:z", "X:y", "a@b", "a@b.c", "@", "+", "+86", "()", "13800138000", "+1-", "000000000000",
+    "1" * 12, "../..", "' OR 1=1", "\u202e", "\ud7ff", "\ufffd",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("route", with_query(), ids=lambda route: f"{route.method} {route.path}")
+def test_no_query_makes_a_5xx_and_faults_are_pointed_at(api: Api, look: Look, route: Route) -> None:
+    member = api.enrol()["member_id"]
+    assert route.query is not None
+    path = "/v1" + route.path.replace("{member_id}", member)
+    before = look()
+    for name in route.query.model_fields:
+        for text in TEXTS:
+            reply = api.send(route.method, f"{path}?{name}={quote(text, safe='')}")
+            assert reply.status in (200, 400, 404, 422), (name, text, reply.text)
+            if reply.status == 422:
+                pointers = {error["pointer"] for error in reply.json["errors"]}
+                assert pointers <= {f"/query/{name}", "/query"}, (name, text)
+    for query, pointer in (("unknown=1", "/query/unknown"), ("Limit=1", "/query/Limit"), ("%FF=1", "/query/\ufffd")):
+        reply = api.send(route.method, f"{path}?{query}")
+        assert (reply.status, reply.code) == (422, "request_invalid")
+        assert pointer in {error["pointer"] for error in reply.json["errors"]}
+    assert look() == before
+
+
+@pytest.mark.parametrize("text", ["0", "101", "-1", "1e3", "abc", "1_0", "1.0", "+1", " 1", "01", "", "9" * 30, "1\n"])
+def test_a_limit_that_is_not_1_to_100_in_plain_digits_is_refused(api: Api, text: str) -> None:
+    member = api.enrol()["member_id"]
+    for path in ("point-entries", "purchases", "timeline"):
+        reply = api.get(f"/v1/members/{member}/{path}", limit=text)
+        assert (reply.status, reply.code) == (422, "request_invalid"), path
+        assert [error["pointer"] for error in reply.json["errors"]] == ["/query/limit"]
+
+
+@pytest.mark.parametrize("query", ["limit=1&limit=2", "limit=1&limit=1", "cursor=a&cursor=b"])
+def test_a_parameter_twice_is_refused_because_it_means_two_things(api: Api, query: str) -> None:
+    member = api.enrol()["member_id"]
+    reply = api.send("GET", f"/v1/members/{member}/point-entries?{query}")
+    assert (reply.status, reply.code) == (422, "request_invalid")
+    assert [error["pointer"] for error in reply.json["errors"]] == ["/query/" + query.partition("=")[0]]
+
+
+@pytest.mark.parametrize("query", ["", "mobile=1&email=a@b.cn", "card_no=a&card_no=b"])
+def test_a_look_up_by_none_or_by_two_is_refused(api: Api, query: str) -> None:
+    reply = api.send("GET", f"/v1/members?{query}")
+    assert (reply.status, reply.code) == (422, "request_invalid")
+
+
+BAD_CURSORS: list[Callable[[str], str]] = [
+    lambda good: "x", lambda good: "", lambda good: good[:-1], lambda good: good + "A", lambda good: good + "=",
+    lambda good: good[::-1], lambda good: good.swapcase(), lambda good: "é", lambda good: "A" * 500,
+    lambda good: "B" + good[1:], lambda good: good + " ", lambda good: " " + good, lambda good: good + "\n",
+]  # fmt: skip
+
+
+def test_a_cursor_that_was_not_given_out_for_this_list_is_refused(api: Api) -> None:
+    member, other = (api.enrol()["member_id"] for _ in range(2))
+    for each in (member, other):
+        api.buy(each)
+        api.buy(each)
+    lists = [f"/v1/members/{member}/{name}" for name in ("point-entries", "purchases", "timeline")]
+    lists.append(f"/v1/members/{other}/point-entries")
+    cursors = [api.get(path, limit=1).json["next_cursor"] for path in lists]
+    assert None not in cursors
+    for path, good in zip(lists, cursors, strict=True):
+        for bad in [make(good) for make in BAD_CURSORS] + [cursor for cursor in cursors if cursor != good]:
+            reply = api.get(path, limit=1, cursor=bad)
+            assert (reply.status, reply.code) == (400, "cursor_invalid"), bad
+        assert api.get(path, limit=1, cursor=good).status == 200

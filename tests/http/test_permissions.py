@@ -1,0 +1,71 @@
+"""Every route for every role: the matrix is made from the routes and the roles, so that none is forgotten."""
+
+import pytest
+
+from chalicelib.api.permissions import ROLES, Permission
+from chalicelib.api.routing import OPEN, ROUTES, Route
+from tests.http.conftest import Look
+from tests.makers import Api
+
+
+def routes() -> list[Route]:
+    """All routes; the app declares them when it is imported."""
+    import app
+
+    assert app.app.app_name == "regulars"
+    return sorted(ROUTES, key=lambda route: (route.path, route.method))
+
+
+def path_of(route: Route, member_id: str) -> str:
+    """A path that leads to the route."""
+    return "/v1" + route.path.replace("{member_id}", member_id).replace("{purchase_id}", "pur_cG9zI29yZGVyLTE")
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_a_role_gets_where_its_permissions_allow_and_nowhere_else(api: Api, look: Look, role: str) -> None:
+    member = api.enrol()["member_id"]
+    before = look()
+    expected, found = {}, {}
+    for route in routes():
+        name = f"{route.method} {route.path}"
+        reply = api.as_(role).send(route.method, path_of(route, member))
+        allowed = route.allow == OPEN or route.allow in ROLES[role]
+        expected[name] = "let in" if allowed else "403 permission_missing"
+        let_in = reply.status not in (401, 403)
+        found[name] = "let in" if let_in else f"{reply.status} {reply.code}"
+        assert reply.status < 500, name
+    assert found == expected
+    assert look() == before, "no body was sent, so nothing can have been written"
+
+
+def test_nobody_gets_anywhere_without_a_token_except_where_it_is_open(api: Api) -> None:
+    member = api.enrol()["member_id"]
+    for route in routes():
+        reply = api.send(route.method, path_of(route, member), Authorization="")
+        if route.allow == OPEN:
+            assert reply.status == 200, route.path
+        else:
+            assert (reply.status, reply.code) == (401, "token_missing"), route.path
+
+
+def test_a_command_that_is_not_allowed_is_refused_before_it_is_read(api: Api, look: Look) -> None:
+    member = api.enrol()["member_id"]
+    before = look()
+    for body in ({"points": 5, "reason_code": "x"}, b"[" * 100_000, {"nonsense": 1}, None):
+        reply = api.as_("clerk").send("POST", f"/v1/members/{member}/point-adjustments", body, Idempotency_Key="k")
+        assert (reply.status, reply.code, reply.json["facts"]) == (
+            403, "permission_missing", {"permission": "points:adjust"},
+        )  # fmt: skip
+    assert look() == before
+
+
+def test_who_may_do_what_with_money_is_as_agreed() -> None:
+    """Not derived: the roles' rights that matter most, written down a second time on purpose."""
+    may = {permission: {role for role, rights in ROLES.items() if permission in rights} for permission in Permission}
+    assert may[Permission.PROGRAM_PUBLISH] == {"admin"}
+    assert may[Permission.POINTS_ADJUST] == {"admin", "agent", "shop_manager"}
+    assert may[Permission.POINTS_SPEND] == {"admin", "clerk", "integration", "shop_manager"}
+    assert may[Permission.PURCHASES_RECORD] == {"admin", "clerk", "integration", "shop_manager"}
+    assert may[Permission.MEMBERS_STATUS] == {"admin", "agent", "shop_manager"}
+    assert may[Permission.MEMBERS_WRITE] == {"admin", "agent", "clerk", "integration", "shop_manager"}
+    assert may[Permission.MEMBERS_READ] == set(ROLES) - {"analyst"}

@@ -1,0 +1,363 @@
+"""What the table tests stand on: a desk that serves members, and table ports that misbehave on demand."""
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.languages import Language
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.members import service as members
+from chalicelib.members.models import CloseMember, EditMember, EnrolMember, MemberView, ReinstateMember, SuspendMember
+from chalicelib.points import rules, store
+from chalicelib.points import service as points
+from chalicelib.points.models import Account, AdjustPoints, Entry, EntryView, PointsView, SpendPoints
+from chalicelib.programs import service as programs
+from chalicelib.programs import store as program_store
+from chalicelib.programs.models import DEFAULT_TERMS, Program, PublishProgram
+from chalicelib.programs.service import ProgramBook
+from chalicelib.purchases import service as purchases
+from chalicelib.purchases.models import PurchaseView, RecordPurchase
+from chalicelib.storage.dynamo import Dynamo, DynamoFault, unmarshalled
+from chalicelib.storage.keyring import Keyring
+from chalicelib.storage.keys import Key
+from chalicelib.storage.table import DynamoTable, Rows, Table
+from chalicelib.storage.writes import Item, Write
+from tests.makers import Clock, an_enrolment
+
+T = TypeVar("T")
+
+_draws = itertools.count(1)
+
+
+@dataclass
+class Desk:
+    """Serves members over a table port, as the routes do."""
+
+    table: Table
+    keyring: Keyring
+    book: ProgramBook
+    clock: Clock
+    draw: Callable[[], int] = field(default=lambda: next(_draws) * 7_919)
+
+    def over(self, table: Table) -> "Desk":
+        """The same desk over another table port, with a program book of its own."""
+        return Desk(table, self.keyring, ProgramBook(table), self.clock, self.draw)
+
+    def enrol(self, *, key: str | None = None, **fields: Any) -> MemberView:
+        """A new member."""
+        return self.enrolled(an_enrolment(**fields), key=key).value
+
+    def enrolled(self, command: EnrolMember, *, key: str | None = None) -> Outcome[MemberView]:
+        """Carry out an enrolment."""
+        return members.enrol_member(
+            self.table, self.keyring, self.book, command, key=key, draw=self.draw, now=self.clock(),
+            language=Language.EN,
+        )  # fmt: skip
+
+    def edit(self, member_id: str, version: int, **fields: Any) -> MemberView:
+        """Edit a member."""
+        command = EditMember.model_validate({"version": version, **fields}, strict=False)
+        return members.edit_member(
+            self.table, self.keyring, self.book, MemberId(member_id), command, now=self.clock(), language=Language.EN
+        )
+
+    def suspend(self, member_id: str, reason: str = "lost card") -> Outcome[MemberView]:
+        """Suspend a member."""
+        command = SuspendMember(reason=reason)
+        return members.suspend_member(
+            self.table, self.keyring, self.book, MemberId(member_id), command, now=self.clock(), language=Language.EN
+        )
+
+    def reinstate(self, member_id: str, reason: str = "card found") -> Outcome[MemberView]:
+        """Reinstate a member."""
+        command = ReinstateMember(reason=reason)
+        return members.reinstate_member(
+            self.table, self.keyring, self.book, MemberId(member_id), command, now=self.clock(), language=Language.EN
+        )
+
+    def close(self, member_id: str, *, forfeit: bool = False) -> Outcome[MemberView]:
+        """Close a membership."""
+        command = CloseMember(reason="moved away", forfeit_points=forfeit)
+        return members.close_member(
+            self.table, self.keyring, self.book, MemberId(member_id), command, now=self.clock(), language=Language.EN
+        )
+
+    def member(self, member_id: str) -> MemberView:
+        """A member."""
+        return members.find_member(
+            self.table, self.keyring, self.book, MemberId(member_id), now=self.clock(), language=Language.EN
+        )
+
+    def look_up(self, **identifier: str) -> tuple[MemberView, ...]:
+        """Whoever has an identifier."""
+        from chalicelib.members.models import LookUp
+
+        asked = LookUp.model_validate(identifier, strict=False)
+        return members.look_up(self.table, self.keyring, self.book, asked, now=self.clock(), language=Language.EN)
+
+    def buy(self, command: RecordPurchase) -> Outcome[PurchaseView]:
+        """Record a purchase."""
+        return purchases.record_purchase(
+            self.table, self.keyring, self.book, command, now=self.clock(), language=Language.EN
+        )
+
+    def spend(self, member_id: str, amount: int, *, key: str, **fields: Any) -> Outcome[EntryView]:
+        """Spend points."""
+        command = SpendPoints(points=amount, **fields)
+        return points.spend_points(
+            self.table, self.book, MemberId(member_id), key, command, now=self.clock(), language=Language.EN
+        )
+
+    def adjust(self, member_id: str, amount: int, *, key: str, **fields: Any) -> Outcome[EntryView]:
+        """Correct a balance."""
+        command = AdjustPoints(points=amount, **{"reason_code": "goodwill", **fields})
+        return points.adjust_points(
+            self.table, self.book, MemberId(member_id), key, command, now=self.clock(), language=Language.EN
+        )
+
+    def expire(self, member_id: str) -> int:
+        """Book what has expired."""
+        return points.expire_points(self.table, self.book, MemberId(member_id), now=self.clock())
+
+    def publish(self, version: int, **terms: Any) -> Program:
+        """Publish the program's next version."""
+        command = PublishProgram.model_validate({**DEFAULT_TERMS, "version": version, **terms}, strict=False)
+        return programs.publish_program(self.table, self.book, command, now=self.clock())
+
+    def points(self, member_id: str) -> PointsView:
+        """What a member has."""
+        return points.find_points(self.table, self.book, MemberId(member_id), now=self.clock())
+
+    def account(self, member_id: str) -> Account:
+        """A member's account as it is stored."""
+        account = store.find_account(self.table, MemberId(member_id), consistent=True)
+        assert account is not None
+        return account
+
+    def entries(self, member_id: str) -> list[Entry]:
+        """A member's entries."""
+        return store.list_entries(self.table, MemberId(member_id))
+
+    def sums(self, member_id: str) -> tuple[int, int, int]:
+        """How many entries, their sum, and the balance that the account comes to."""
+        entries = self.entries(member_id)
+        return len(entries), sum(entry.points for entry in entries), self.account(member_id).lifetime.balance
+
+
+# ---------------------------------------------------------------- looking at a whole table
+
+
+def scan(dynamo: Dynamo, name: str) -> dict[Key, Item]:
+    """Every item of a table. The product has no such function."""
+    found: dict[Key, Item] = {}
+    request: dict[str, Any] = {"TableName": name, "ConsistentRead": True}
+    while True:
+        answer = dynamo.call("Scan", request)
+        for typed in answer["Items"]:
+            item = {attribute: unmarshalled(value) for attribute, value in typed.items()}
+            found[Key(item["pk"], item["sk"])] = item
+        if "LastEvaluatedKey" not in answer:
+            return found
+        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def faults_in(table: DynamoTable, items: Mapping[Key, Item]) -> list[str]:
+    """What does not hold in the ledger: every account is proven from its entries."""
+    found: list[str] = []
+    for key, item in items.items():
+        if key.sk != "ACCOUNT":
+            continue
+        account = store.account_from(item)
+        entries = store.list_entries(table, account.member_id)
+        versions = {entry.program_version for entry in entries}
+        known = {version: program_store.find_version(table, version) for version in versions}
+        fault = rules.verify(account, entries, {v: p for v, p in known.items() if p is not None})
+        if fault is not None:
+            found.append(f"{account.member_id} entry {fault.seq}: {fault.what}")
+        if sum(entry.points for entry in entries) != account.lifetime.balance:
+            found.append(f"{account.member_id}: entries do not add up to the balance")
+    return found
+
+
+# ---------------------------------------------------------------- at once
+
+
+def at_once(dynamo: Dynamo, *calls: Callable[[], T]) -> list[T | Exception]:
+    """Make calls in threads that start together; each call's answer, or what it raised."""
+    barrier = threading.Barrier(len(calls))
+    answers: list[T | Exception] = [RuntimeError("never answered")] * len(calls)
+
+    def run(number: int, call: Callable[[], T]) -> None:
+        barrier.wait()
+        try:
+            answers[number] = call()
+        except Exception as raised:  # noqa: BLE001 - whatever it is, the test looks at it
+            answers[number] = raised
+        finally:
+            dynamo.close()
+
+    threads = [threading.Thread(target=run, args=each) for each in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+# ---------------------------------------------------------------- faults
+
+
+class Crashed(Exception):
+    """The process died here."""
+
+
+@dataclass
+class Fault:
+    """What befalls one call of an operation.
+
+    Attributes:
+        operation: whose next call it befalls; any when empty.
+        before: raised instead of the call.
+        after: raised after the call was carried out: its reply is lost.
+        change: turns the answer into another.
+    """
+
+    operation: str = ""
+    before: Exception | None = None
+    after: Exception | None = None
+    change: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+
+
+class FaultyDynamo(Dynamo):
+    """A client that does to calls what it was told, and remembers them."""
+
+    def __init__(self, real: Dynamo, *faults: Fault, always: Fault | None = None) -> None:
+        self.real = real
+        self.faults = deque(faults)
+        self.always = always
+        self.calls: list[tuple[str, Mapping[str, Any]]] = []
+
+    def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Dynamo.call`."""
+        self.calls.append((operation, payload))
+        fault = self._fault(operation)
+        if fault is None:
+            return self.real.call(operation, payload)
+        if fault.before is not None:
+            raise fault.before
+        answer = self.real.call(operation, payload)
+        if fault.after is not None:
+            raise fault.after
+        return fault.change(answer) if fault.change else answer
+
+    def _fault(self, operation: str) -> Fault | None:
+        if self.faults and self.faults[0].operation in ("", operation):
+            return self.faults.popleft()
+        if self.always and self.always.operation in ("", operation):
+            return self.always
+        return None
+
+
+def throttled() -> DynamoFault:
+    """DynamoDB is throttling."""
+    return DynamoFault("ThrottlingException", 400, {"message": "Rate exceeded"})
+
+
+def conflict(*codes: str) -> DynamoFault:
+    """A transaction was cancelled for reasons."""
+    reasons = [{"Code": code} for code in codes]
+    return DynamoFault("TransactionCanceledException", 400, {"CancellationReasons": reasons})
+
+
+def broken() -> DynamoFault:
+    """DynamoDB fails."""
+    return DynamoFault("InternalServerError", 500, {"message": "oh dear"})
+
+
+class CrashingTable:
+    """A table port whose nth call never returns: the process died before it, or just after it."""
+
+    def __init__(self, real: Table, at: int, *, after: bool) -> None:
+        self._real = real
+        self._at = at
+        self._after = after
+        self.count = 0
+
+    def _call(self, call: Callable[[], T]) -> T:
+        self.count += 1
+        if self.count == self._at and not self._after:
+            raise Crashed
+        answer = call()
+        if self.count == self._at:
+            raise Crashed
+        return answer
+
+    def get(self, key: Key, *, consistent: bool = False) -> Item | None:
+        """See `Table.get`."""
+        return self._call(lambda: self._real.get(key, consistent=consistent))
+
+    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        """See `Table.get_many`."""
+        return self._call(lambda: self._real.get_many(keys))
+
+    def query_partition(self, pk: str, *, first: str, last: str, consistent: bool = False) -> tuple[Item, ...]:
+        """See `Table.query_partition`."""
+        return self._call(lambda: self._real.query_partition(pk, first=first, last=last, consistent=consistent))
+
+    def query_timeline(self, partition: str, *, after: str | None, limit: int, newest_first: bool = True) -> Rows:
+        """See `Table.query_timeline`."""
+        return self._call(
+            lambda: self._real.query_timeline(partition, after=after, limit=limit, newest_first=newest_first)
+        )
+
+    def query_due(self, partition: str, *, after: str | None, limit: int) -> Rows:
+        """See `Table.query_due`."""
+        return self._call(lambda: self._real.query_due(partition, after=after, limit=limit))
+
+    def commit(self, writes: Sequence[Write], *, keyed: bool = False) -> None:
+        """See `Table.commit`."""
+        self._call(lambda: self._real.commit(writes, keyed=keyed))
+
+
+class StaleTable:
+    """A table port whose eventually consistent reads answer what was there when it was made."""
+
+    def __init__(self, real: Table, old: Mapping[Key, Item]) -> None:
+        self._real = real
+        self._old = dict(old)
+
+    def get(self, key: Key, *, consistent: bool = False) -> Item | None:
+        """See `Table.get`."""
+        return self._real.get(key, consistent=True) if consistent else self._old.get(key)
+
+    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        """See `Table.get_many`."""
+        return {key: self._old[key] for key in keys if key in self._old}
+
+    def query_partition(self, pk: str, *, first: str, last: str, consistent: bool = False) -> tuple[Item, ...]:
+        """See `Table.query_partition`."""
+        if consistent:
+            return self._real.query_partition(pk, first=first, last=last, consistent=True)
+        found = [item for key, item in self._old.items() if key.pk == pk and first <= key.sk <= last]
+        return tuple(sorted(found, key=lambda item: str(item["sk"])))
+
+    def query_timeline(self, partition: str, *, after: str | None, limit: int, newest_first: bool = True) -> Rows:
+        """See `Table.query_timeline`."""
+        found = [item for item in self._old.values() if item.get("tl") == partition]
+        found.sort(key=lambda item: str(item["at"]), reverse=newest_first)
+        if after is not None:
+            found = [item for item in found if (item["at"] < after if newest_first else item["at"] > after)]
+        shown = found[:limit]
+        return Rows(tuple(shown), shown[-1]["at"] if len(found) > limit else None)
+
+    def query_due(self, partition: str, *, after: str | None, limit: int) -> Rows:
+        """See `Table.query_due`."""
+        return self._real.query_due(partition, after=after, limit=limit)
+
+    def commit(self, writes: Sequence[Write], *, keyed: bool = False) -> None:
+        """See `Table.commit`."""
+        self._real.commit(writes, keyed=keyed)
