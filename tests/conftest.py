@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,9 +30,9 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def dynamo(worker_id: str) -> Iterator[Dynamo]:
+def dynamo() -> Iterator[Dynamo]:
     """A client of a DynamoDB that lives as long as the test worker."""
-    path = Path(f"/dev/shm/regulars-test-{worker_id}-{os.getpid()}.db")
+    path = Path(f"/dev/shm/regulars-test-{os.getpid()}.db")
     try:
         with Dynoxide(path) as server:
             client = Dynamo(
@@ -92,15 +91,3 @@ def house(table: DynamoTable, keyring: Keyring, clock: Clock) -> Iterator[House]
 def api(house: House, clock: Clock) -> Api:
     """The app over HTTP events, signed in as an admin."""
     return Api(clock, TOKEN_KEY, ISSUER, AUDIENCE)
-
-
-def pytest_configure(config: Any) -> None:
-    """Without xdist there is one worker, named master."""
-    if not config.pluginmanager.hasplugin("xdist"):
-
-        class OneWorker:
-            @pytest.fixture(scope="session")
-            def worker_id(self) -> str:
-                return "master"
-
-        config.pluginmanager.register(OneWorker())

@@ -42,6 +42,7 @@ STATUS: dict[str, int] = {
     "occurred_in_future": 400,
     "tender_too_large": 400,
     "tender_too_small": 400,
+    "tender_uneven": 400,
     # what is asked does not fit the state
     "balance_remaining": 409,
     "balance_too_large": 409,

@@ -51,6 +51,9 @@ OPEN = "open"
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _ETAG = re.compile(r'(?:W/)?"v(\d{1,9})(?:-[0-9a-f]+)?"')
+_NO_VERSION = -1
+"""What an If-Match that names no version of ours counts as: it matches nothing."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -324,7 +327,7 @@ def _rendered(route: Route, request: Request, result: Any) -> tuple[int, dict[st
     body = result.model_dump_json()
     if route.method in ("GET", "PATCH", "PUT"):
         headers["ETag"] = _etag(result, body)
-        if route.method == "GET" and request.headers.get("if-none-match") == headers["ETag"]:
+        if route.method == "GET" and headers["ETag"] in _tags(request.headers.get("if-none-match")):
             return 304, headers, ""
     return status, headers, body
 
@@ -357,8 +360,15 @@ def _language(header: str | None) -> Language | None:
 
 
 def _version(if_match: str | None) -> int | None:
-    match = _ETAG.fullmatch(if_match.strip()) if if_match else None
-    return int(match[1]) if match else None
+    if not if_match or if_match.strip() == "*":
+        return None
+    match = _ETAG.fullmatch(if_match.strip())
+    return int(match[1]) if match else _NO_VERSION
+
+
+def _tags(if_none_match: str | None) -> list[str]:
+    """The entity tags of an If-None-Match header; weak ones compare as strong ones there (RFC 9110, 13.1.2)."""
+    return [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
 
 
 def _request_id(request: Request) -> str:

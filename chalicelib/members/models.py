@@ -122,12 +122,14 @@ class SuspendMember(Record):
     """Suspend a membership: nothing is earned or spent until it is reinstated."""
 
     reason: Note
+    dry_run: bool = False
 
 
 class ReinstateMember(Record):
     """End a suspension."""
 
     reason: Note
+    dry_run: bool = False
 
 
 class CloseMember(Record):
@@ -136,6 +138,7 @@ class CloseMember(Record):
     reason: Note
     forfeit_points: bool = False
     """Needed when points are left: they are taken."""
+    dry_run: bool = False
 
 
 class Contact(Record):

@@ -57,7 +57,7 @@ def mobile_number(text: str, country: str) -> str:
 
 def email_address(text: str) -> str:
     """An e-mail address in one spelling: composed characters, lower case."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
 
 
 def external_identifier(external: ExternalId) -> Identifier:

@@ -213,6 +213,7 @@ def suspend_member(
         member_id,
         AccountStatus.SUSPENDED,
         ("suspended", command.reason),
+        dry_run=command.dry_run,
         now=now,
         language=language,
     )
@@ -240,6 +241,7 @@ def reinstate_member(
         member_id,
         AccountStatus.ACTIVE,
         ("reinstated", command.reason),
+        dry_run=command.dry_run,
         now=now,
         language=language,
     )
@@ -275,31 +277,20 @@ def close_member(
                 book_due(table, book, account, now=now)
             continue
         closed = (posting.account if posting else account).model_copy(update={"status": AccountStatus.CLOSED})
+        bumped = profile.model_copy(update={"version": profile.version + 1})
+        answer = member_view(bumped, closed, program, now, language)
+        if command.dry_run:
+            return Outcome(answer, stored=False)
         ledger = (
             points_store.post(account, replace(posting, account=closed, due_on=None))
             if posting
             else [points_store.replace_account(account, closed, None)]
         )
-        releases = [
-            store.release(member_id, kind, value, keyring, profile.version)
-            for kind, value in rules.identifiers(profile.contact)
-        ]
-        bumped = profile.model_copy(update={"version": profile.version + 1})
-        note = points_store.note(
-            member_id, "closed", {"reason": command.reason}, at=now, version=_EDITS_FROM + bumped.version
-        )
         try:
-            table.commit(
-                [
-                    *ledger,
-                    store.replace_profile(bumped, keyring),
-                    *releases,
-                    note,
-                ]
-            )
+            table.commit([*ledger, *_closure(bumped, command, keyring, now)])
         except (AccountMoved, EntryKnown, MemberMoved):
             continue
-        return Outcome(member_view(bumped, closed, program, now, language))
+        return Outcome(answer)
     raise WriteContended
 
 
@@ -395,6 +386,19 @@ def _edit(before: Profile, after: Profile, command: EditMember, keyring: Keyring
     return [store.replace_profile(after, keyring), *claims, *releases, note]
 
 
+def _closure(profile: Profile, command: CloseMember, keyring: Keyring, now: datetime) -> list[Write]:
+    """Writes of a closed profile: no birthday comes due any more, and its identifiers are free."""
+    facts, number = {"reason": command.reason}, _EDITS_FROM + profile.version
+    return [
+        store.replace_profile(profile, keyring, closed=True),
+        *(
+            store.release(profile.member_id, k, v, keyring, profile.version)
+            for k, v in rules.identifiers(profile.contact)
+        ),
+        points_store.note(profile.member_id, "closed", facts, at=now, version=number),
+    ]
+
+
 def _require_free(table: Table, keyring: Keyring, profile: Profile) -> None:
     for kind, value in rules.identifiers(profile.contact):
         if store.find_holder(table, keyring, kind, value, consistent=True) not in (None, profile.member_id):
@@ -419,6 +423,7 @@ def _set_status(
     status: AccountStatus,
     why: tuple[str, str],
     *,
+    dry_run: bool,
     now: datetime,
     language: Language,
 ) -> Outcome[MemberView]:
@@ -430,6 +435,8 @@ def _set_status(
         if account.status is status:
             return Outcome(member_view(profile, account, program, now, language), replayed=True)
         changed = account.model_copy(update={"status": status})
+        if dry_run:
+            return Outcome(member_view(profile, changed, program, now, language), stored=False)
         due = points_rules.due_on(changed, program, today_of(program, now))
         writes: Sequence[Write] = [
             points_store.replace_account(account, changed, due),
@@ -447,12 +454,12 @@ def _happening(row: Item) -> Happening:
     recorded, _ = keys.moment_parts(row["at"])
     if "r" not in row:
         return Happening(type=row["kind"], at=from_milliseconds(recorded), facts=row.get("what", {}))
-    _, parts = keys.entry_parts(row["pk"])
+    kind, parts = keys.entry_parts(row["pk"])
     return Happening(
         type=points_store.reason_of(row).value,
         at=from_milliseconds(recorded),
         points=row["p"],
         balance_after=row["b"],
-        reference="/".join(parts),
+        reference=parts[1] if kind == "expire" else "/".join(parts),
         facts={"reason_code": row["rc"]} if "rc" in row else {},
     )

@@ -47,14 +47,15 @@ def add_profile(profile: Profile, keyring: Keyring) -> Write:
     return Put(keys.profile(profile.member_id), _item(profile, keyring), Absent(), lambda _: NumberTaken())
 
 
-def replace_profile(profile: Profile, keyring: Keyring) -> Write:
-    """The write of a profile that follows the version before it."""
+def replace_profile(profile: Profile, keyring: Keyring, *, closed: bool = False) -> Write:
+    """The write of a profile that follows the version before it; a closed one has no birthdays."""
     read = profile.version - 1
 
     def moved(found: Item) -> Exception:
         return MemberMoved(read=read, current=found.get("version", 0))
 
-    return Put(keys.profile(profile.member_id), _item(profile, keyring), Unchanged(read), moved)
+    item = _item(profile, keyring) | ({"due": None} if closed else {})
+    return Put(keys.profile(profile.member_id), item, Unchanged(read), moved)
 
 
 def claim(member_id: MemberId, kind: str, value: str, keyring: Keyring, otherwise: Otherwise) -> Write:

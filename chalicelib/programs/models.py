@@ -214,6 +214,7 @@ class PublishProgram(ProgramTerms):
 
     version: Annotated[int, Field(ge=1)]
     """The version you have read and are following; refused when another was published since."""
+    dry_run: bool = False
 
     @field_validator("time_zone")
     @classmethod

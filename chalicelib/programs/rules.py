@@ -12,12 +12,14 @@ from chalicelib.programs.models import (
     FormerLadder,
     PointValue,
     Program,
+    ProgramTerms,
     PublishProgram,
     Rounding,
 )
 
 # Reviews look back at most two years, and standings are re-derived over three: older ladders decide nothing.
 _FORMER_LADDERS_MONTHS = 72
+_FORMER_LADDERS_MAX = 50
 
 
 def earned_points(paid_minor: int, rate: EarnRate, *, percent: int = 100) -> int:
@@ -80,6 +82,6 @@ def next_version(current: Program, command: PublishProgram, *, in_use: bool, now
     former = current.former_ladders
     if in_use and command.ladder != current.ladder:
         former = (*former, FormerLadder(ladder=current.ladder, through=month))
-    kept = tuple(each for each in former if each.through >= month - _FORMER_LADDERS_MONTHS)
-    terms = {name: getattr(command, name) for name in type(command).model_fields if name != "version"}
+    kept = tuple(each for each in former if each.through >= month - _FORMER_LADDERS_MONTHS)[-_FORMER_LADDERS_MAX:]
+    terms = {name: getattr(command, name) for name in ProgramTerms.model_fields}
     return Program(**terms, version=current.version + 1, published_at=now, former_ladders=kept)

@@ -115,6 +115,7 @@ def publish_program(table: Table, book: ProgramBook, command: PublishProgram, *,
 
     program = rules.next_version(head.program, command, in_use=head.in_use, now=now)
 
-    table.commit(store.publish(head, program))
-    book.forget()
+    if not command.dry_run:
+        table.commit(store.publish(head, program))
+        book.forget()
     return program

@@ -42,6 +42,13 @@ class TenderTooSmall(Refusal):
         super().__init__(f"{points} points pay nothing; {worth}.", points=points)
 
 
+class TenderUneven(Refusal):
+    """So many points pay no whole amount; some would be spent for nothing."""
+
+    def __init__(self, *, points: int, even: int) -> None:
+        super().__init__(f"{points} points pay no whole amount; {even} points pay the same.", points=points, even=even)
+
+
 class TenderTooLarge(Refusal):
     """The points would pay more than the lines cost."""
 

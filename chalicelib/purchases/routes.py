@@ -23,6 +23,7 @@ from chalicelib.purchases.errors import (
     PurchaseUnknown,
     TenderTooLarge,
     TenderTooSmall,
+    TenderUneven,
 )
 from chalicelib.purchases.models import PurchaseView, RecordPurchase
 
@@ -47,6 +48,7 @@ class PurchasePage(Page[PurchaseView]):
         CurrencyWrong,
         OccurredInFuture,
         TenderTooSmall,
+        TenderUneven,
         TenderTooLarge,
         PointsInsufficient,
         PurchaseDiffers,

@@ -9,7 +9,7 @@ from chalicelib.points.models import Account, EntryKey, Posting, Reason, Why
 from chalicelib.points.rules import Draft
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import earned_points, expires_on, worth_minor
-from chalicelib.purchases.errors import CurrencyWrong, TenderTooLarge, TenderTooSmall
+from chalicelib.purchases.errors import CurrencyWrong, TenderTooLarge, TenderTooSmall, TenderUneven
 from chalicelib.purchases.models import RecordPurchase, Sale
 from chalicelib.tiers.rules import standing
 
@@ -24,7 +24,7 @@ def sale_of(command: RecordPurchase, program: Program) -> Sale:
 
     Raises:
         CurrencyWrong: it is in another currency than the program.
-        TenderTooSmall, TenderTooLarge: the points pay nothing, or more than the lines cost.
+        TenderTooSmall, TenderUneven, TenderTooLarge: the points pay nothing, no whole amount, or more than the lines.
     """
     if command.currency != program.currency:
         raise CurrencyWrong(asked=command.currency, expected=program.currency)
@@ -83,6 +83,9 @@ def _tender_minor(command: RecordPurchase, program: Program) -> int:
     if tender == 0:
         worth = f"{value.points} points pay {shown(value.minor, program.currency)}"
         raise TenderTooSmall(points=command.points_tender, worth=worth)
+    even = -(-tender * value.points // value.minor)
+    if even != command.points_tender:
+        raise TenderUneven(points=command.points_tender, even=even)
     total = sum(line.quantity * line.unit_price_minor for line in command.lines)
     if command.lines and tender > total:
         raise TenderTooLarge(tender_minor=tender, total_minor=total)

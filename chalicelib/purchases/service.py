@@ -25,6 +25,9 @@ from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
 
+READS_MAX = 8
+"""How many pages of the statement are read for one page of purchases."""
+
 
 def record_purchase(
     table: Table,
@@ -40,7 +43,7 @@ def record_purchase(
     Raises:
         PurchaserUnknown, MemberUnknown, MemberSuspended, MemberClosed: nobody can earn or pay with points.
         MobileInvalid, MemberNumberWrong: nobody can have this identifier.
-        CurrencyWrong, OccurredInFuture, TenderTooSmall, TenderTooLarge, PointsInsufficient: as they say.
+        CurrencyWrong, OccurredInFuture, TenderTooSmall, TenderUneven, TenderTooLarge, PointsInsufficient: as they say.
         PurchaseDiffers: this order was recorded before with other content.
         WriteContended: other writes kept getting there first; safe to try again.
     """
@@ -109,12 +112,15 @@ def list_purchases(
 ) -> Slice[PurchaseView]:
     """A page of a member's purchases, newest first.
 
+    A page may hold fewer than `limit`, or none, and still not be the last: only so many other entries are passed over
+    for one page.
+
     Raises:
         MemberUnknown: there is no such member.
     """
     wanted: list[Item] = []
     position = after
-    while True:
+    for _ in range(READS_MAX):
         rows = store.list_rows(table, member_id, after=position, limit=limit)
         wanted += filter(store.is_purchase, rows.items)
         position = rows.last
@@ -123,9 +129,8 @@ def list_purchases(
     if not wanted and after is None and points_store.find_account(table, member_id, consistent=True) is None:
         raise MemberUnknown(member_id=member_id)
     shown = wanted[:limit]
-    more = position is not None or len(wanted) > limit
     views = tuple(_view_of(item, book, language) for item in store.find_purchases(table, shown))
-    return Slice(views, str(shown[-1]["at"]) if more and shown else None)
+    return Slice(views, str(shown[-1]["at"]) if len(wanted) > limit else position)
 
 
 def purchase_view(entry: Entry, sale: Sale, program: Program, language: Language) -> PurchaseView:

@@ -92,6 +92,8 @@ class Dynamo:
         try:
             parsed: dict[str, Any] = json.loads(answer) if answer else {}
         except ValueError:
+            if status == 200:
+                raise Unreachable("the answer is not JSON") from None
             parsed = {"message": answer[:200].decode(errors="replace")}
         if status == 200:
             return parsed

@@ -50,9 +50,9 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
         case "edit_member":
             yield {**details, "version": api.get(f"/v1/members/{member['member_id']}").json["version"]}
         case "suspend_member" | "reinstate_member":
-            yield {"reason": "because"}
+            yield {"reason": "because", "dry_run": False}
         case "close_member":
-            yield {"reason": "because", "forfeit_points": True}
+            yield {"reason": "because", "forfeit_points": True, "dry_run": False}
         case "spend_points":
             yield {"points": 1, "occurred_at": "2026-03-15T12:00:00+08:00", "reference": "r1", "dry_run": False}
         case "adjust_points":
@@ -69,7 +69,7 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             ):  # fmt: skip
                 yield a_purchase_body(ref, points_tender=100, dry_run=False, order_no=f"h-{next(_numbers)}")
         case "publish_program":
-            yield {**TERMS, "version": api.get("/v1/program").json["version"]}
+            yield {**TERMS, "version": api.get("/v1/program").json["version"], "dry_run": False}
         case _:
             raise NotImplementedError(f"{name} takes a body: give a sample of it here")
 

@@ -12,3 +12,33 @@ def test_a_purchase_earns_and_explains_itself(api: Api) -> None:
     assert reply.json["why"] == [
         {"rule_id": "base", "rule_version": 1, "text": "消费 ¥38.50，每 ¥1.00 积 1 分，得 38 分", "points": 38}
     ]
+
+
+def _republish(api: Api, **terms: object) -> None:
+    read = api.get("/v1/program").json
+    body = {name: value for name, value in read.items() if name not in ("published_at", "former_ladders")}
+    reply = api.put("/v1/program", {**body, **terms})
+    assert reply.status == 200, reply.text
+
+
+def test_a_tender_that_would_waste_points_is_refused_and_the_even_number_named(api: Api) -> None:
+    _republish(api, point_value={"points": 100, "minor": 1})
+    member = api.enrol()
+    api.buy(member["member_id"], paid_minor=50_000)
+    uneven = a_purchase_body({"member_id": member["member_id"]}, points_tender=250)
+    reply = api.post("/v1/purchases", uneven)
+    assert (reply.status, reply.code, reply.json["facts"]) == (400, "tender_uneven", {"points": 250, "even": 200})
+    assert api.post("/v1/purchases", {**uneven, "points_tender": 200}).json["balance_after"] == 500 - 200 + 38
+
+
+def test_a_page_of_purchases_passes_over_only_so_many_other_entries(api: Api) -> None:
+    member_id = api.enrol()["member_id"]
+    bought = api.buy(member_id)
+    for number in range(20):
+        body = {"points": 1, "reason_code": "gift"}
+        assert api.post(f"/v1/members/{member_id}/point-adjustments", body, key=f"k{number}").status == 201
+    page = api.get(f"/v1/members/{member_id}/purchases", limit=2).json
+    assert page["items"] == []
+    found = api.get(f"/v1/members/{member_id}/purchases", limit=2, cursor=page["next_cursor"]).json
+    assert [each["purchase_id"] for each in found["items"]] == [bought["purchase_id"]]
+    assert found["next_cursor"] is None

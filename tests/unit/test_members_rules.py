@@ -95,7 +95,7 @@ def test_what_no_mobile_phone_can_have_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "address"),
-    [("Li@Example.COM", "li@example.com"), ("ｌｉ@example.com", "li@example.com"), ("J\u030c@x.de", "ǰ@x.de")],
+    [("Li@Example.COM", "li@example.com"), ("J\u030c@x.de", "ǰ@x.de")],
 )
 def test_an_email_address_has_one_spelling(text: str, address: str) -> None:
     assert email_address(text) == address

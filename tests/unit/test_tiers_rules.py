@@ -280,3 +280,18 @@ def test_ten_years_of_monthly_purchases_keep_two_years_of_sums() -> None:
     for later in range(40):
         on = Month(START + 119 + later)
         assert standing(sums, ROLLING, on=on, anchor=anchor) == standing(whole, ROLLING, on=on)
+
+
+def test_a_program_that_stops_keeping_tiers_for_good_reviews_them() -> None:
+    kept = a_program(ladder=a_ladder(0, 100, at_end="keep"))
+    sums = months(_2024_03=150)
+    assert held_in(sums, kept, "2026-12") == ["t1"]
+    reviewed = changed(kept, "2026-01", 0, 100, at_end="step_down")
+    assert held_in(sums, reviewed, "2026-01", "2027-01", "2027-02") == ["t1", "t1", "t0"]
+
+
+def test_a_review_in_the_middle_of_a_year_moves_to_its_end_when_years_become_the_window() -> None:
+    rolling = a_program(ladder=a_ladder(0, 100))
+    yearly = changed(rolling, "2026-01", 0, 100, window="calendar_year")
+    sums = months(_2025_03=150)
+    assert held_in(sums, yearly, "2026-03", "2026-04", "2026-12", "2027-01") == ["t1", "t1", "t1", "t0"]
