@@ -18,6 +18,10 @@ def main(arguments: Sequence[str]) -> int:
     """Do what one verb says, and give the exit code."""
     if arguments[:1] == ["replay"]:
         return _replay(arguments[1:])  # it reads its own arguments
+    if arguments[:1] == ["reconcile"]:
+        from local.reconcile import main as reconcile  # noqa: PLC0415  # only this verb needs all of it
+
+        return reconcile(arguments[1:])
     asked = _parser().parse_args(arguments)
     chosen = settings()
     match asked.verb:
@@ -84,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--shop", help="shp_…")
     verbs.add_parser("seed", help="make the demo data (the run does this)")
     verbs.add_parser("replay", help="send recorded events")
+    verbs.add_parser("reconcile", help="prove demo data and replays, account by account")
     return parser
 
 
