@@ -12,7 +12,7 @@ PORT ?= 8000
 DATA_DIR ?= .data
 export PORT DATA_DIR WORKERS SEED ROLE SUB SHOP FILE SHIFT B ENV
 
-.PHONY: help setup run test check fmt bench token replay docs stop clean lock package deploy \
+.PHONY: help setup run test check fmt bench token replay reconcile docs stop clean lock package deploy \
         _lint _format _types _arrows _drift
 
 help: ## list the verbs
@@ -42,6 +42,9 @@ token: setup ## print a token to sign in with; ROLE=admin, SUB=stf_…, SHOP=shp
 
 replay: setup ## send the events of FILE=… to the running server; SHIFT=today moves their dates
 	@$(PY) -m local replay $${FILE:+--file "$$FILE"} $${SHIFT:+--shift "$$SHIFT"}
+
+reconcile: setup ## prove every account of the demo in DATA_DIR, or FILE=… against what was replayed
+	@$(PY) -m local reconcile $${FILE:+--file "$$FILE"}
 
 docs: setup ## write the generated files anew
 	@$(PY) -m local.generate

@@ -1,10 +1,20 @@
 """The program: what a merchant promises its members, one version after the other."""
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from chalicelib.kernel.calendar import Month, zone
 from chalicelib.kernel.languages import Language
@@ -104,11 +114,24 @@ class Ladder(Record):
         return self
 
 
+def _month(written: object) -> object:
+    """A month from the way it is written, `YYYY-MM`."""
+    if isinstance(written, str) and re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", written):
+        return int(written[:4]) * 12 + int(written[5:]) - 1
+    return written
+
+
 class FormerLadder(Record):
     """A ladder that was in force up to and including a month."""
 
     ladder: Ladder
-    through: Month
+    through: Annotated[
+        Month,
+        BeforeValidator(_month),
+        PlainSerializer(lambda month: f"{month // 12:04d}-{month % 12 + 1:02d}", when_used="json"),
+        WithJsonSchema({"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$"}),
+    ]
+    """`YYYY-MM`"""
 
 
 class ExpiryMode(StrEnum):
