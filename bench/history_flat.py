@@ -151,9 +151,10 @@ class Notebook:
         known = self.changed.get(key)
         if known is None:
             return self._behind.get(key, consistent=consistent)  # the program, and an account before its first change
-        return {name: value for name, value in known.item.items() if value is not None}
+        stored = {name: value for name, value in known.item.items() if value is not None}
+        return {"pk": key.pk, "sk": key.sk, **stored}
 
-    def commit(self, writes: Sequence[Write], *, keyed: bool = False) -> None:
+    def commit(self, writes: Sequence[Write], *, keyed: bool = False) -> None:  # noqa: ARG002 - the port's shape
         """Keep the writes; nobody else writes here, so that no condition can fail."""
         for write in writes:
             assert isinstance(write, Put)
