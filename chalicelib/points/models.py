@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from chalicelib.kernel.calendar import Month
+from chalicelib.kernel.calendar import NEVER, Month
 from chalicelib.kernel.ids import EntryId, MemberId
 from chalicelib.kernel.money import Points, SomePoints
 from chalicelib.kernel.records import Instant, Note, Record, Reference, Slug
@@ -102,15 +102,20 @@ class Position:
 
     Attributes:
         balance: points that can be spent; below zero when the member owes some.
-        lots: what is left of each bucket, soonest expiry first.
+        left: what is left of each bucket, by its last day, soonest first.
         lapses: points that expired unspent, by their last day, of the periods not yet folded.
         lapsed: points that ever expired unspent.
     """
 
     balance: int
-    lots: tuple[Lot, ...]
+    left: tuple[tuple[date, int], ...]
     lapses: dict[date, int]
     lapsed: int
+
+    @property
+    def lots(self) -> tuple[Lot, ...]:
+        """What is left of each bucket, soonest expiry first."""
+        return tuple(Lot(expires_on=None if day == NEVER else day, points=points) for day, points in self.left)
 
     @property
     def available(self) -> int:

@@ -44,7 +44,6 @@ from chalicelib.points.models import (
     ExpiringNext,
     Folded,
     Lifetime,
-    Lot,
     PointsSummary,
     PointsView,
     Position,
@@ -100,7 +99,7 @@ def derive(account: Account, on: date) -> Position:
     periods = sorted(account.spent)
     counted = 0
     lapses: dict[date, int] = {}
-    lots: list[Lot] = []
+    left: list[tuple[date, int]] = []
     for bucket in sorted(account.earned):
         if bucket >= on:
             break
@@ -122,8 +121,8 @@ def derive(account: Account, on: date) -> Position:
         covered = min(points, consumed)
         consumed -= covered
         if points > covered:
-            lots.append(Lot(expires_on=None if bucket == NEVER else bucket, points=points - covered))
-    return Position(balance=balance, lots=tuple(lots), lapses=lapses, lapsed=lapsed)
+            left.append((bucket, points - covered))
+    return Position(balance=balance, left=tuple(left), lapses=lapses, lapsed=lapsed)
 
 
 def standing_of(account: Account, program: Program, on: date) -> Standing:
@@ -137,8 +136,8 @@ def due_on(account: Account, program: Program, on: date) -> date | None:
 
 
 def _due_on(position: Position, held: Standing) -> date | None:
-    first = position.lots[0].expires_on if position.lots else None
-    days = [day_after(first)] if first else []
+    first = position.left[0][0] if position.left else NEVER
+    days = [day_after(first)] if first != NEVER else []
     if held.review_after is not None:
         days.append(first_day(Month(held.review_after + 1)))
     return min(days, default=None)

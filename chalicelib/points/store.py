@@ -12,6 +12,7 @@ content, reference, note_internal. Days are numbers, 20260315.
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 from chalicelib.kernel.calendar import Month, from_milliseconds, last_day, milliseconds, month_of
@@ -265,7 +266,7 @@ def _account_item(account: Account, due_on: date | None) -> Item:
         "folded": [_text(folded.through), folded.carried, folded.lapsed] if folded else None,
         "life": [account.lifetime.earned, account.lifetime.spent, account.lifetime.expired],
         "booked": _text(account.booked_through) if account.booked_through else None,
-        "qualifying": {f"{m // 12:04d}{m % 12 + 1:02d}": points for m, points in account.qualifying.items()},
+        "qualifying": {_month_text(month): points for month, points in account.qualifying.items()},
         "anchor": [
             anchor.month,
             anchor.tier_id,
@@ -294,17 +295,25 @@ def _day(written: str | int) -> date:
     return date(year, month_day // 100, month_day % 100)
 
 
+@lru_cache(maxsize=4096)
 def _closing_text(day: date) -> str:
     """A closing day, in six digits where it is its month's last: an account holds dozens of them."""
     return f"{day.year:04d}{day.month:02d}" if day == last_day(month_of(day)) else _text(day)
 
 
+@lru_cache(maxsize=4096)
 def _closing(text: str) -> date:
     return last_day(_month(text)) if len(text) == 6 else _day(text)
 
 
+@lru_cache(maxsize=4096)
 def _month(text: str) -> Month:
     return Month(int(text[:4]) * 12 + int(text[4:]) - 1)
+
+
+@lru_cache(maxsize=4096)
+def _month_text(month: Month) -> str:
+    return f"{month // 12:04d}{month % 12 + 1:02d}"
 
 
 def _folded(parts: list[Any] | None) -> Folded | None:

@@ -7,20 +7,13 @@ walk gives what would have been, had it been there all along.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 from chalicelib.kernel.calendar import Month
-from chalicelib.programs.models import AtEnd, FormerLadder, Ladder, Program, Qualification, Tier, Window
+from chalicelib.programs.models import AtEnd, Ladder, Program, Tier, Window
 from chalicelib.tiers.models import Anchor, Standing
 
 _MONTHS_IN_A_YEAR = 12
-
-
-@dataclass(slots=True)
-class _Held:
-    tier: Tier
-    review_after: Month | None
 
 
 class _Sums:
@@ -42,6 +35,122 @@ class _Sums:
         return self._months[index] if index < len(self._months) else None
 
 
+class _Rungs:
+    """A ladder by rank, from 0: its thresholds, its window, its reviews."""
+
+    __slots__ = ("_rules", "_thresholds", "_yearly", "keeps", "tiers")
+
+    def __init__(self, ladder: Ladder) -> None:
+        self.tiers = ladder.tiers
+        self._rules = ladder.qualification
+        self._thresholds = [tier.threshold for tier in ladder.tiers]
+        self._yearly = ladder.qualification.window is Window.CALENDAR_YEAR
+        self.keeps = ladder.qualification.at_end is AtEnd.KEEP
+
+    def reached(self, points: int) -> int:
+        """The highest rank that asks for no more."""
+        return bisect_right(self._thresholds, max(points, 0)) - 1
+
+    def rank_of(self, tier_id: str, threshold: int) -> int:
+        """The rank of a tier from another ladder: the same id, or the highest that asks for no more."""
+        same = (rank for rank, tier in enumerate(self.tiers) if tier.tier_id == tier_id)
+        return next(same, self.reached(threshold))
+
+    def in_window(self, sums: _Sums, month: Month) -> int:
+        """What counts in a month: its year so far, or it and the months before it."""
+        first = month // _MONTHS_IN_A_YEAR * _MONTHS_IN_A_YEAR if self._yearly else month - self._rules.months
+        return sums.between(first, month)
+
+    def judged(self, sums: _Sums, review_after: Month) -> int:
+        """What counts at the review after a month: the year that ends, or the last so many whole months."""
+        if self._yearly:
+            end = review_after // _MONTHS_IN_A_YEAR * _MONTHS_IN_A_YEAR + 11
+            return sums.between(end - 11, end)
+        return sums.between(review_after - self._rules.months + 1, review_after)
+
+    def after_review(self, rank: int, earned: int) -> int:
+        """The rank after a review."""
+        match self._rules.at_end:
+            case AtEnd.KEEP:
+                return rank
+            case AtEnd.STEP_DOWN:
+                return max(earned, rank - 1)
+            case AtEnd.EARNED_LEVEL:
+                return earned
+
+    def next_review(self, month: Month, *, since_review: bool) -> Month | None:
+        """The month through which a tier taken (or kept at a review) in a month is held."""
+        if self.keeps:
+            return None
+        if self._yearly:
+            return Month(month // _MONTHS_IN_A_YEAR * _MONTHS_IN_A_YEAR + 11)
+        return Month(month + self._rules.months - (1 if since_review else 0))
+
+    def fitting_review(self, review_after: Month | None, month: Month) -> Month | None:
+        """The review of a tier that is held on, which may have been taken by another ladder."""
+        if self.keeps or review_after is None:
+            return self.next_review(month, since_review=False)
+        return self.next_review(review_after, since_review=False) if self._yearly else review_after
+
+
+class _Ladders:
+    """Which ladders were in force when: one as a rule, more in a month of change."""
+
+    __slots__ = ("_spans", "changes", "first", "last")
+
+    def __init__(self, program: Program) -> None:
+        self.changes = [former.through for former in program.former_ladders]
+        self.last = _Rungs(program.ladder)
+        rungs = [*(_Rungs(former.ladder) for former in program.former_ladders), self.last]
+        self.first = rungs[0]
+        self._spans = list(zip(rungs, [None, *self.changes], [*self.changes, None], strict=True))
+
+    def at(self, month: Month) -> Sequence[_Rungs]:
+        """The ladders in force in a month, oldest first."""
+        if not self.changes:
+            return (self.last,)
+        return [
+            rungs
+            for rungs, start, end in self._spans
+            if (start is None or month >= start) and (end is None or month <= end)
+        ]
+
+
+class _Climber:
+    """The tier held, while the months go by."""
+
+    __slots__ = ("rank", "review_after", "rungs", "sums")
+
+    def __init__(self, sums: _Sums, ladders: _Ladders, start: Month, anchor: Anchor | None) -> None:
+        self.sums = sums
+        self.rungs = ladders.at(start)[-1 if anchor else 0]
+        self.rank = self.rungs.rank_of(anchor.tier_id, 0) if anchor else 0
+        self.review_after = anchor.review_after if anchor else None
+
+    def pass_to(self, rungs: _Rungs) -> None:
+        """Stand on another ladder, at the rank that fits."""
+        if rungs is not self.rungs:
+            tier = self.rungs.tiers[self.rank]
+            self.rank, self.rungs = rungs.rank_of(tier.tier_id, tier.threshold), rungs
+
+    def review(self, month: Month, rungs: _Rungs) -> None:
+        """Be judged by a ladder, when the month that the tier was held through is over."""
+        if self.review_after is None or month <= self.review_after:
+            return
+        self.pass_to(rungs)
+        earned = self.rungs.reached(self.rungs.judged(self.sums, self.review_after))
+        self.rank = self.rungs.after_review(self.rank, earned)
+        self.review_after = self.rungs.next_review(month, since_review=True) if self.rank else None
+
+    def climb(self, month: Month) -> None:
+        """Take the tier that a month's window reaches."""
+        reached = self.rungs.reached(self.rungs.in_window(self.sums, month))
+        if reached > self.rank:
+            self.rank, self.review_after = reached, self.rungs.next_review(month, since_review=False)
+        elif self.rank:
+            self.review_after = self.rungs.fitting_review(self.review_after, month)
+
+
 def standing(qualifying: Mapping[Month, int], program: Program, *, on: Month, anchor: Anchor | None = None) -> Standing:
     """The tier held in a month, from the qualifying points of each month.
 
@@ -49,21 +158,23 @@ def standing(qualifying: Mapping[Month, int], program: Program, *, on: Month, an
     lowered one step or lowered to the earned level. In the month in which a program changes its ladder, the better
     result of the two ladders counts.
     """
-    sums, held = _Sums(qualifying), _start(qualifying, program, anchor)
+    sums, ladders = _Sums(qualifying), _Ladders(program)
     month = anchor.month if anchor else min([*qualifying, on])
+    climber = _Climber(sums, ladders, month, anchor)
     if anchor is None:
-        _climb(held, sums, program, month)
-    while (step := _next_month(month, held, sums, program, on)) is not None:
+        _enter(climber, ladders, month)
+    while (step := _next_month(month, climber, ladders, on)) is not None:
         month = step
-        _review(held, sums, program, month)
-        _climb(held, sums, program, month)
-    ladder = _ladders(program, on)[-1]
-    held.tier = _translated(held.tier, ladder)
+        climber.review(month, ladders.at(month)[-1])
+        _enter(climber, ladders, month)
+    climber.pass_to(ladders.at(on)[-1])
+    held, review_after = climber.rungs, climber.review_after
+    in_window = held.in_window(sums, on)
     return Standing(
-        tier_id=held.tier.tier_id,
-        review_after=held.review_after,
-        qualifying_points=_window_sum(sums, ladder.qualification, on),
-        judged_points=_judged_so_far(sums, ladder.qualification, held.review_after, on),
+        tier_id=held.tiers[climber.rank].tier_id,
+        review_after=review_after,
+        qualifying_points=in_window,
+        judged_points=in_window if review_after is None else held.judged(sums, review_after),
     )
 
 
@@ -95,114 +206,18 @@ def pruned(
     return {month: qualifying[month] for month in kept}, moved
 
 
-def _start(qualifying: Mapping[Month, int], program: Program, anchor: Anchor | None) -> _Held:
-    if anchor is not None:
-        ladder = _ladders(program, anchor.month)[-1]
-        tier = next((each for each in ladder.tiers if each.tier_id == anchor.tier_id), ladder.tiers[0])
-        return _Held(tier, anchor.review_after)
-    first = min(qualifying, default=None)
-    ladder = program.ladder if first is None else _ladders(program, first)[0]
-    return _Held(ladder.tiers[0], None)
+def _enter(climber: _Climber, ladders: _Ladders, month: Month) -> None:
+    for rungs in ladders.at(month):
+        climber.pass_to(rungs)
+        climber.climb(month)
 
 
-def _ladders(program: Program, month: Month) -> Sequence[Ladder]:
-    """The ladders in force in a month, oldest first: more than one only in a month of change."""
-    former: Sequence[FormerLadder] = program.former_ladders
-    if not former:
-        return (program.ladder,)
-    since = [former[index - 1].through if index else None for index in range(len(former) + 1)]
-    until = [*(each.through for each in former), None]
-    ladders = [*(each.ladder for each in former), program.ladder]
-    return [
-        ladder
-        for ladder, start, end in zip(ladders, since, until, strict=True)
-        if (start is None or month >= start) and (end is None or month <= end)
-    ]
-
-
-def _next_month(month: Month, held: _Held, sums: _Sums, program: Program, on: Month) -> Month | None:
+def _next_month(month: Month, climber: _Climber, ladders: _Ladders, on: Month) -> Month | None:
     """The next month in which a tier could change: one with qualifying points, a review, or a new ladder."""
-    candidates = [each.through for each in program.former_ladders if each.through > month]
-    if (active := sums.next_after(month)) is not None:
+    candidates = [change for change in ladders.changes if change > month]
+    if (active := climber.sums.next_after(month)) is not None:
         candidates.append(active)
-    if held.review_after is not None:
-        candidates.append(Month(max(held.review_after, month) + 1))
+    if climber.review_after is not None:
+        candidates.append(Month(max(climber.review_after, month) + 1))
     step = min(candidates, default=None)
     return step if step is not None and step <= on else None
-
-
-def _review(held: _Held, sums: _Sums, program: Program, month: Month) -> None:
-    if held.review_after is None or month <= held.review_after:
-        return
-    ladder = _ladders(program, month)[-1]
-    rules = ladder.qualification
-    current = _rank(ladder, _translated(held.tier, ladder))
-    earned = _reached(ladder, _judged_sum(sums, rules, held.review_after))
-    match rules.at_end:
-        case AtEnd.KEEP:
-            rank = current
-        case AtEnd.STEP_DOWN:
-            rank = max(earned, current - 1)
-        case AtEnd.EARNED_LEVEL:
-            rank = earned
-    held.tier = ladder.tiers[rank]
-    held.review_after = _review_month(rules, month, since_review=True) if rank else None
-
-
-def _climb(held: _Held, sums: _Sums, program: Program, month: Month) -> None:
-    for ladder in _ladders(program, month):
-        held.tier = _translated(held.tier, ladder)
-        reached = _reached(ladder, _window_sum(sums, ladder.qualification, month))
-        if reached > _rank(ladder, held.tier):
-            held.tier = ladder.tiers[reached]
-            held.review_after = _review_month(ladder.qualification, month, since_review=False)
-        elif held.tier is not ladder.tiers[0]:
-            held.review_after = _fitting_review(ladder.qualification, held.review_after, month)
-
-
-def _review_month(rules: Qualification, month: Month, *, since_review: bool) -> Month | None:
-    """The month through which a tier taken (or kept at a review) in a month is held."""
-    if rules.at_end is AtEnd.KEEP:
-        return None
-    if rules.window is Window.CALENDAR_YEAR:
-        return Month(month // 12 * 12 + 11)
-    return Month(month + rules.months - (1 if since_review else 0))
-
-
-def _fitting_review(rules: Qualification, review_after: Month | None, month: Month) -> Month | None:
-    """The review of a tier that is held on, under a ladder that may be another than the one it was taken by."""
-    if rules.at_end is AtEnd.KEEP or review_after is None:
-        return _review_month(rules, month, since_review=False)
-    return Month(review_after // 12 * 12 + 11) if rules.window is Window.CALENDAR_YEAR else review_after
-
-
-def _window_sum(sums: _Sums, rules: Qualification, month: Month) -> int:
-    first = month // 12 * 12 if rules.window is Window.CALENDAR_YEAR else month - rules.months
-    return sums.between(first, month)
-
-
-def _judged_sum(sums: _Sums, rules: Qualification, review_after: Month) -> int:
-    """What counts at the review after a month: the year that ends, or the last so many whole months."""
-    months = 12 if rules.window is Window.CALENDAR_YEAR else rules.months
-    end = review_after // 12 * 12 + 11 if rules.window is Window.CALENDAR_YEAR else review_after
-    return sums.between(end - months + 1, end)
-
-
-def _judged_so_far(sums: _Sums, rules: Qualification, review_after: Month | None, on: Month) -> int:
-    if review_after is None:
-        return _window_sum(sums, rules, on)
-    return _judged_sum(sums, rules, review_after)
-
-
-def _reached(ladder: Ladder, points: int) -> int:
-    return max(rank for rank, tier in enumerate(ladder.tiers) if tier.threshold <= max(points, 0))
-
-
-def _rank(ladder: Ladder, tier: Tier) -> int:
-    return [each.tier_id for each in ladder.tiers].index(tier.tier_id)
-
-
-def _translated(tier: Tier, ladder: Ladder) -> Tier:
-    """The tier on another ladder: the same id, or the highest that asked for no more."""
-    same = next((each for each in ladder.tiers if each.tier_id == tier.tier_id), None)
-    return same or ladder.tiers[_reached(ladder, tier.threshold)]

@@ -27,7 +27,6 @@ from chalicelib.points.models import (
     ExpiringNext,
     Folded,
     Lifetime,
-    Lot,
     PointsSummary,
     PointsView,
     Position,
@@ -90,10 +89,10 @@ def test_a_lot_is_live_on_its_last_day_and_dead_after() -> None:
     account = an_account(earned={date(2026, 3, 31): 100})
 
     assert derive(account, date(2026, 3, 31)) == Position(
-        balance=100, lots=(Lot(expires_on=date(2026, 3, 31), points=100),), lapses={}, lapsed=0
+        balance=100, left=((date(2026, 3, 31), 100),), lapses={}, lapsed=0
     )
     assert derive(account, date(2026, 4, 1)) == Position(
-        balance=0, lots=(), lapses={date(2026, 3, 31): 100}, lapsed=100
+        balance=0, left=(), lapses={date(2026, 3, 31): 100}, lapsed=100
     )
 
 
@@ -104,7 +103,7 @@ def test_points_that_never_expire_are_spent_last_and_shown_without_a_day() -> No
 
     assert derive(account, date(2026, 3, 15)) == Position(
         balance=65,
-        lots=(Lot(expires_on=date(2026, 4, 30), points=15), Lot(expires_on=None, points=50)),
+        left=((date(2026, 4, 30), 15), (NEVER, 50)),
         lapses={},
         lapsed=0,
     )
@@ -118,7 +117,7 @@ def test_a_debt_is_paid_by_the_next_points() -> None:
     account = bought(account, 50, "2026-03-03").account
 
     assert derive(account, date(2026, 3, 3)) == Position(
-        balance=30, lots=(Lot(expires_on=date(2027, 3, 31), points=30),), lapses={}, lapsed=0
+        balance=30, left=((date(2027, 3, 31), 30),), lapses={}, lapsed=0
     )
 
 
@@ -126,7 +125,7 @@ def test_points_spent_in_a_month_are_not_paid_by_points_that_died_before_it() ->
     account = an_account(earned={date(2026, 3, 31): 10, date(2026, 4, 30): 10}, spent={date(2026, 4, 30): 4})
 
     assert derive(account, date(2026, 5, 1)) == Position(
-        balance=0, lots=(), lapses={date(2026, 3, 31): 10, date(2026, 4, 30): 6}, lapsed=16
+        balance=0, left=(), lapses={date(2026, 3, 31): 10, date(2026, 4, 30): 6}, lapsed=16
     )
 
 
@@ -291,7 +290,7 @@ def test_a_spend_of_everything_empties_the_account_and_one_more_is_refused() -> 
 
     emptied = spent(account, 10, "2026-03-02").account
 
-    assert derive(emptied, date(2026, 3, 2)) == Position(balance=0, lots=(), lapses={}, lapsed=0)
+    assert derive(emptied, date(2026, 3, 2)) == Position(balance=0, left=(), lapses={}, lapsed=0)
     with pytest.raises(PointsInsufficient) as refused:
         spent(emptied, 1, "2026-03-02")
     assert refused.value.facts == {"asked": 1, "available": 0}
@@ -366,7 +365,7 @@ def test_a_spend_is_paid_by_a_days_bucket_that_closes_within_its_month() -> None
 
     account = spent(account, 100, "2026-03-05", program=a_program(version=2)).account
 
-    assert derive(account, date(2026, 3, 21)) == Position(balance=0, lots=(), lapses={}, lapsed=0)
+    assert derive(account, date(2026, 3, 21)) == Position(balance=0, left=(), lapses={}, lapsed=0)
 
 
 @pytest.mark.parametrize("policy", ["cap", "pending_only"])
@@ -533,7 +532,7 @@ def test_a_members_points_in_one_line_and_in_full() -> None:
     )
     assert points_view(account, date(2026, 5, 1)) == PointsView(
         available=50,
-        lots=(Lot(expires_on=date(2027, 3, 31), points=50),),
+        left=((date(2027, 3, 31), 50),),
         lifetime=Lifetime(earned=80, spent=0, expired=30),
     )
     assert summary(adjusted(an_account(), -3, "2026-03-01").account, april) == PointsSummary(available=0, owed=3)
