@@ -42,6 +42,9 @@ ENTRIES_IN_INDEX = ("r", "p", "b", "o", "v", "w", "h", "c", "rc", "nm", "kind", 
 _LETTERS = {Reason.EARN: "e", Reason.SPEND: "s", Reason.EXPIRE: "x", Reason.ADJUST: "a"}
 _REASONS = {letter: reason for reason, letter in _LETTERS.items()}
 
+_GAP_MAX = 8
+"""Months without a sum that a run of months spells as commas rather than start anew."""
+
 _NOTES_FROM = 0x8000000
 """Notes number themselves from here in the timeline, so that none shares a position with an entry."""
 
@@ -147,12 +150,12 @@ def account_from(item: Item) -> Account:
         status=AccountStatus(item["status"]),
         opened_on=date.fromisoformat(item["opened"]),
         tier_id=item["tier"],
-        earned={_closing(key): points for key, points in item["earned"].items()},
-        spent={_closing(key): points for key, points in item["spent"].items()},
+        earned=_by_day(item["earned"]),
+        spent=_by_day(item["spent"]),
         folded=_folded(item.get("folded")),
         lifetime=Lifetime(earned=item["life"][0], spent=item["life"][1], expired=item["life"][2]),
         booked_through=_day(item["booked"]) if "booked" in item else None,
-        qualifying={_month(key): points for key, points in item["qualifying"].items()},
+        qualifying=_by_month(item["qualifying"]),
         anchor=_anchor(item.get("anchor")),
         seq=item["seq"],
         head=item["head"],
@@ -261,12 +264,12 @@ def _account_item(account: Account, due_on: date | None) -> Item:
         "status": account.status.value,
         "opened": account.opened_on.isoformat(),
         "tier": account.tier_id,
-        "earned": {_closing_text(day): points for day, points in account.earned.items()},
-        "spent": {_closing_text(day): points for day, points in account.spent.items()},
+        "earned": _days_text(account.earned),
+        "spent": _days_text(account.spent),
         "folded": [_text(folded.through), folded.carried, folded.lapsed] if folded else None,
         "life": [account.lifetime.earned, account.lifetime.spent, account.lifetime.expired],
         "booked": _text(account.booked_through) if account.booked_through else None,
-        "qualifying": {_month_text(month): points for month, points in account.qualifying.items()},
+        "qualifying": _months_text(account.qualifying),
         "anchor": [
             anchor.month,
             anchor.tier_id,
@@ -295,25 +298,53 @@ def _day(written: str | int) -> date:
     return date(year, month_day // 100, month_day % 100)
 
 
-@lru_cache(maxsize=4096)
-def _closing_text(day: date) -> str:
-    """A closing day, in six digits where it is its month's last: an account holds dozens of them."""
-    return f"{day.year:04d}{day.month:02d}" if day == last_day(month_of(day)) else _text(day)
+def _months_text(sums: Mapping[Month, int]) -> str:
+    """Monthly sums as runs: `202603:120,35,,8 202611:40` is March, April, June and November 2026.
+
+    An account holds dozens of sums, and each purchase rewrites them all: a run spells a month once for many.
+    """
+    runs: list[str] = []
+    last = -_GAP_MAX
+    for month in sorted(sums):
+        if month - last < _GAP_MAX:
+            runs[-1] += "," * (month - last) + str(sums[month])
+        else:
+            runs.append(f"{month // 12:04d}{month % 12 + 1:02d}:{sums[month]}")
+        last = month
+    return " ".join(runs)
 
 
-@lru_cache(maxsize=4096)
-def _closing(text: str) -> date:
-    return last_day(_month(text)) if len(text) == 6 else _day(text)
+def _by_month(text: str) -> dict[Month, int]:
+    found: dict[Month, int] = {}
+    for run in text.split():
+        start, _, values = run.partition(":")
+        first = int(start[:4]) * 12 + int(start[4:]) - 1
+        found.update((Month(first + i), int(value)) for i, value in enumerate(values.split(",")) if value)
+    return found
 
 
-@lru_cache(maxsize=4096)
-def _month(text: str) -> Month:
-    return Month(int(text[:4]) * 12 + int(text[4:]) - 1)
+def _days_text(sums: Mapping[date, int]) -> str:
+    """Sums by closing day: months for those that close at a month's end, then single days, `20260315:12`."""
+    months = {month_of(day): points for day, points in sums.items() if _closes_month(day)}
+    days = [f"{_text(day)}:{points}" for day, points in sorted(sums.items()) if not _closes_month(day)]
+    return " ".join(filter(None, [_months_text(months), *days]))
 
 
-@lru_cache(maxsize=4096)
-def _month_text(month: Month) -> str:
-    return f"{month // 12:04d}{month % 12 + 1:02d}"
+def _by_day(text: str) -> dict[date, int]:
+    runs = text.split()
+    months = _by_month(" ".join(run for run in runs if run[6] == ":"))
+    days = (run.split(":") for run in runs if run[6] != ":")
+    return {_closing(month): points for month, points in months.items()} | {_day(d): int(p) for d, p in days}
+
+
+@lru_cache(maxsize=1024)
+def _closes_month(day: date) -> bool:
+    return day == last_day(month_of(day))
+
+
+@lru_cache(maxsize=1024)
+def _closing(month: Month) -> date:
+    return last_day(month)
 
 
 def _folded(parts: list[Any] | None) -> Folded | None:

@@ -27,6 +27,7 @@ from chalicelib.points.models import (
     ExpiringNext,
     Folded,
     Lifetime,
+    Lot,
     PointsSummary,
     PointsView,
     Position,
@@ -532,7 +533,7 @@ def test_a_members_points_in_one_line_and_in_full() -> None:
     )
     assert points_view(account, date(2026, 5, 1)) == PointsView(
         available=50,
-        left=((date(2027, 3, 31), 50),),
+        lots=(Lot(expires_on=date(2027, 3, 31), points=50),),
         lifetime=Lifetime(earned=80, spent=0, expired=30),
     )
     assert summary(adjusted(an_account(), -3, "2026-03-01").account, april) == PointsSummary(available=0, owed=3)
