@@ -22,6 +22,7 @@ def start(
     *,
     env: Mapping[str, str] | None = None,
     log: Path | None = None,
+    said: Path | None = None,
     pass_fds: Sequence[int] = (),
     cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
@@ -29,9 +30,11 @@ def start(
 
     Args:
         log: a file that its output is added to; by default it shares ours.
+        said: a file that only its standard output is added to; what goes wrong still reaches the terminal.
     """
     tethered = [sys.executable, "-I", "-S", TETHER, str(os.getpid()), *command]
-    output = log.open("ab") if log else None
+    to_file = log or said
+    output = to_file.open("ab") if to_file else None
     try:
         return subprocess.Popen(
             tethered,
@@ -39,7 +42,7 @@ def start(
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=output,
+            stderr=output if log else None,
             pass_fds=pass_fds,
             start_new_session=True,
         )

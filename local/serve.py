@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 from types import FrameType
 from typing import Never
 
@@ -28,6 +29,9 @@ _WORKER_PATIENCE = 60.0
 _STEADY = 30.0
 """Seconds a process has to live for its next end to count as the first."""
 _LONGEST_PAUSE = 10.0
+LOG_NAME = "requests.log"
+"""What the app logs: a line for each request, and what went wrong in it."""
+_LOG_MAX = 64 * 1024 * 1024
 _GIVE_UP = 5
 """How often in a row a worker may end before it ever served."""
 
@@ -80,8 +84,9 @@ class Pauses:
 class Worker:
     """One process that serves the shared socket."""
 
-    def __init__(self, number: int, listening: socket.socket, counts: int, env: dict[str, str]) -> None:
+    def __init__(self, number: int, listening: socket.socket, counts: int, env: dict[str, str], log: Path) -> None:
         self.number = number
+        self._log = log
         self._shared = (listening.fileno(), counts)
         self._env = env
         self._ready_fd = -1
@@ -97,7 +102,7 @@ class Worker:
         fds = (*self._shared, ready, gate)
         numbers = (os.getpid(), self.number - 1, *fds)
         command = [sys.executable, "-m", "local.worker", *map(str, numbers)]
-        self.process = start(command, env=self._env, pass_fds=fds, cwd=ROOT)
+        self.process = start(command, env=self._env, said=self._log, pass_fds=fds, cwd=ROOT)
         os.close(ready)
         self.pauses.restarted()
 
@@ -138,6 +143,7 @@ class Supervisor:
         self._database = database_for(chosen)
         self._database_pauses = Pauses()
         self._seed_mark = chosen.data_dir / "seed.pending"
+        self._log = chosen.data_dir / LOG_NAME
         self._env: dict[str, str] = {}
         self._workers: list[Worker] = []
         self._listening = listening
@@ -169,7 +175,7 @@ class Supervisor:
         gate, opener = os.pipe()
         try:
             for number in range(1, self._chosen.workers + 1):
-                self._workers.append(Worker(number, self._listening, self._counts.fileno(), self._env))
+                self._workers.append(Worker(number, self._listening, self._counts.fileno(), self._env, self._log))
                 self._workers[-1].start(gate)
             self._make_tables()
         finally:
@@ -244,6 +250,8 @@ class Supervisor:
 
     def _tidy(self, database: Dynoxide | Ministack) -> None:
         """Do one small piece of upkeep; while there is more to do, one piece a tick."""
+        if self._log.exists() and self._log.stat().st_size > _LOG_MAX:
+            os.truncate(self._log, 0)  # the workers append, so they go on at its new end
         try:
             more = database.upkeep()
         except sqlite3.Error as problem:
@@ -352,6 +360,7 @@ def _greet(chosen: Settings, endpoint: str) -> None:
         f"  documentation  {chosen.url}/docs\n"
         f"  DynamoDB       {endpoint}\n"
         f"  data           {chosen.data_dir}\n"
+        f"  requests       {chosen.data_dir / LOG_NAME}\n"
         f"  sign in        make token ROLE=admin{folder}\n"
         "Ctrl-C stops it.",
         flush=True,
