@@ -1,78 +1,20 @@
 """The replay over HTTP against a server of its own: exact, repeatable, and hard to kill."""
 
 import json
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from random import Random
 
-import pytest
-
 from chalicelib.points import store as points_store
 from local import reconcile
-from local.processes import free_port
 from local.replay import rows
 from local.replay.rule import Rule
 from local.settings import ROOT, Settings
 from local.tables import dynamodb_client
-
-PLAIN = {name: value for name, value in os.environ.items() if name not in ("FILE", "SHIFT", "CLIENTS", "SEED")}  # noqa: TID251
-
-
-@dataclass
-class Stack:
-    """A run with a data folder of its own, that can be killed and started again."""
-
-    data_dir: Path
-    port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def env(self) -> dict[str, str]:
-        return PLAIN | {"DATA_DIR": str(self.data_dir), "PORT": str(self.port), "SEED": "none", "WORKERS": "1"}
-
-    def start(self) -> None:
-        log = (self.data_dir.parent / "run.log").open("ab")
-        command = [sys.executable, "-m", "local", "run"]
-        self.process = subprocess.Popen(command, env=self.env, cwd=ROOT, stdout=log, stderr=log)
-        log.close()
-        deadline = time.monotonic() + 30
-        while b"Ctrl-C stops it" not in (self.data_dir.parent / "run.log").read_bytes():
-            assert time.monotonic() < deadline and self.process.poll() is None
-            time.sleep(0.05)
-        (self.data_dir.parent / "run.log").write_bytes(b"")
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def replay(self, file: Path, *more: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "local", "replay", "--file", str(file), *more]
-        return subprocess.Popen(
-            command, env=self.env, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-
-    def told(self, file: Path, *more: str) -> tuple[int, str]:
-        """Replay to the end: exit code and what it said."""
-        process = self.replay(file, "--clients", "1", *more)
-        said, _ = process.communicate(timeout=60)
-        return process.returncode, said
-
-
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    made = Stack(tmp_path / "data")
-    made.start()
-    yield made
-    if made.process is not None:
-        made.process.terminate()
-        made.process.wait(20)
+from tests.local.stand import Stack
 
 
 def a_file(path: Path, count: int) -> Path:
