@@ -41,7 +41,7 @@ def children(pid: int) -> list[int]:
 
 def listening(pids: list[int]) -> list[str]:
     """Addresses on which processes listen, as the kernel spells them: `0100007F` is 127.0.0.1."""
-    links = (os.readlink(fd) for pid in pids for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.exists())
+    links = (str(fd.readlink()) for pid in pids for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.exists())
     inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
     tables = [path.read_text().splitlines()[1:] for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))]
     rows = [line.split() for table in tables for line in table]
