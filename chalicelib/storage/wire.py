@@ -61,6 +61,11 @@ class Wire:
         """Close the connection."""
         self._socket.close()
 
+    def __del__(self) -> None:
+        """Close the connection of a thread that has ended."""
+        if hasattr(self, "_socket"):
+            self._socket.close()
+
     def _chunks(self) -> bytes:
         parts: list[bytes] = []
         while size := _chunk_size(self._until(b"\r\n")):
