@@ -103,7 +103,7 @@ def edit_member(member_id: MemberId, body: EditMember, call: Call) -> MemberView
 def suspend_member(member_id: MemberId, body: SuspendMember, call: Call) -> Outcome[MemberView]:
     """Suspend a membership: nothing is earned or spent until it is reinstated."""
     book, language = _speaking(call)
-    return service.suspend_member(
+    return service.change_status(
         call.house.table, call.house.keyring, book, member_id, body, now=call.now, language=language
     )
 
@@ -117,7 +117,7 @@ def suspend_member(member_id: MemberId, body: SuspendMember, call: Call) -> Outc
 def reinstate_member(member_id: MemberId, body: ReinstateMember, call: Call) -> Outcome[MemberView]:
     """End a suspension."""
     book, language = _speaking(call)
-    return service.reinstate_member(
+    return service.change_status(
         call.house.table, call.house.keyring, book, member_id, body, now=call.now, language=language
     )
 

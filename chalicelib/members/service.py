@@ -1,6 +1,6 @@
 """Use cases of members: enrol, find, edit, suspend, reinstate, close, timeline."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -191,60 +191,45 @@ def edit_member(
     return member_view(after, account, program, now, language)
 
 
-def suspend_member(
+def change_status(
     table: Table,
     keyring: Keyring,
     book: ProgramBook,
     member_id: MemberId,
-    command: SuspendMember,
+    command: SuspendMember | ReinstateMember,
     *,
     now: datetime,
     language: Language,
 ) -> Outcome[MemberView]:
-    """Suspend a membership; suspending it again changes nothing.
+    """Suspend a membership or reinstate it; what it is already changes nothing.
 
     Raises:
         MemberUnknown, MemberClosed: there is no such member any more.
     """
-    return _set_status(
-        table,
-        keyring,
-        book,
-        member_id,
-        AccountStatus.SUSPENDED,
-        ("suspended", command.reason),
-        dry_run=command.dry_run,
-        now=now,
-        language=language,
-    )
+    suspends = isinstance(command, SuspendMember)
+    status = AccountStatus.SUSPENDED if suspends else AccountStatus.ACTIVE
+    program = book.current(now)
+    for _ in range(ATTEMPTS_MAX):
+        profile, account = _load(table, keyring, member_id, consistent=True)
+        if account.status is AccountStatus.CLOSED:
+            raise MemberClosed(member_id=member_id)
+        if account.status is status:
+            return Outcome(member_view(profile, account, program, now, language), replayed=True)
 
+        changed = account.model_copy(update={"status": status})
+        answer = member_view(profile, changed, program, now, language)
+        if command.dry_run:
+            return Outcome(answer, stored=False)
 
-def reinstate_member(
-    table: Table,
-    keyring: Keyring,
-    book: ProgramBook,
-    member_id: MemberId,
-    command: ReinstateMember,
-    *,
-    now: datetime,
-    language: Language,
-) -> Outcome[MemberView]:
-    """End a suspension; on an active membership it changes nothing.
-
-    Raises:
-        MemberUnknown, MemberClosed: there is no such member any more.
-    """
-    return _set_status(
-        table,
-        keyring,
-        book,
-        member_id,
-        AccountStatus.ACTIVE,
-        ("reinstated", command.reason),
-        dry_run=command.dry_run,
-        now=now,
-        language=language,
-    )
+        due = points_rules.due_on(changed, program, today_of(program, now))
+        kind, facts = "suspended" if suspends else "reinstated", {"reason": command.reason}
+        note = points_store.note(member_id, kind, facts, at=now, version=account.version)
+        try:
+            table.commit([points_store.replace_account(account, changed, due), note])
+        except AccountMoved:
+            continue
+        return Outcome(answer)
+    raise WriteContended
 
 
 def close_member(
@@ -413,41 +398,6 @@ def _enrolled_before(table: Table, keyring: Keyring, profile: Profile) -> Member
         if item is not None and item["content"] == profile.content:
             return holder
     return None
-
-
-def _set_status(
-    table: Table,
-    keyring: Keyring,
-    book: ProgramBook,
-    member_id: MemberId,
-    status: AccountStatus,
-    why: tuple[str, str],
-    *,
-    dry_run: bool,
-    now: datetime,
-    language: Language,
-) -> Outcome[MemberView]:
-    program = book.current(now)
-    for _ in range(ATTEMPTS_MAX):
-        profile, account = _load(table, keyring, member_id, consistent=True)
-        if account.status is AccountStatus.CLOSED:
-            raise MemberClosed(member_id=member_id)
-        if account.status is status:
-            return Outcome(member_view(profile, account, program, now, language), replayed=True)
-        changed = account.model_copy(update={"status": status})
-        if dry_run:
-            return Outcome(member_view(profile, changed, program, now, language), stored=False)
-        due = points_rules.due_on(changed, program, today_of(program, now))
-        writes: Sequence[Write] = [
-            points_store.replace_account(account, changed, due),
-            points_store.note(member_id, why[0], {"reason": why[1]}, at=now, version=account.version),
-        ]
-        try:
-            table.commit(writes)
-        except AccountMoved:
-            continue
-        return Outcome(member_view(profile, changed, program, now, language))
-    raise WriteContended
 
 
 def _happening(row: Item) -> Happening:

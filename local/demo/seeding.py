@@ -207,9 +207,9 @@ class _Member:
             case Deed.EXPIRE:
                 points.expire_points(table, book, self._member_id, now=now)
             case Deed.SUSPEND:
-                members.suspend_member(*who, SuspendMember(**event.body), now=now, language=_ZH)
+                members.change_status(*who, SuspendMember(**event.body), now=now, language=_ZH)
             case Deed.REINSTATE:
-                members.reinstate_member(*who, ReinstateMember(**event.body), now=now, language=_ZH)
+                members.change_status(*who, ReinstateMember(**event.body), now=now, language=_ZH)
             case Deed.CLOSE:
                 members.close_member(*who, CloseMember(**event.body), now=now, language=_ZH)
 

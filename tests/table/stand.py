@@ -68,14 +68,14 @@ class Desk:
     def suspend(self, member_id: str, reason: str = "lost card") -> Outcome[MemberView]:
         """Suspend a member."""
         command = SuspendMember(reason=reason)
-        return members.suspend_member(
+        return members.change_status(
             self.table, self.keyring, self.book, MemberId(member_id), command, now=self.clock(), language=Language.EN
         )
 
     def reinstate(self, member_id: str, reason: str = "card found") -> Outcome[MemberView]:
         """Reinstate a member."""
         command = ReinstateMember(reason=reason)
-        return members.reinstate_member(
+        return members.change_status(
             self.table, self.keyring, self.book, MemberId(member_id), command, now=self.clock(), language=Language.EN
         )
 
