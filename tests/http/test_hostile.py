@@ -444,7 +444,8 @@ def test_a_look_up_by_none_or_by_two_is_refused(api: Api, query: str) -> None:
 BAD_CURSORS: list[Callable[[str], str]] = [
     lambda good: "x", lambda good: "", lambda good: good[:-1], lambda good: good + "A", lambda good: good + "=",
     lambda good: good[::-1], lambda good: good.swapcase(), lambda good: "é", lambda good: "A" * 500,
-    lambda good: ("C" if good[0] == "B" else "B") + good[1:], lambda good: good + " ", lambda good: " " + good, lambda good: good + "\n",
+    lambda good: ("C" if good[0] == "B" else "B") + good[1:],
+    lambda good: good + " ", lambda good: " " + good, lambda good: good + "\n",
 ]  # fmt: skip
 
 
