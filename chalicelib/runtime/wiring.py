@@ -6,15 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from chalicelib.runtime.settings import Settings, load
+from chalicelib.runtime.settings import LOCAL_STAGES, Settings, load
 from chalicelib.storage.dynamo import Credentials, Dynamo
 from chalicelib.storage.keyring import ClearContacts, Keyring
 from chalicelib.storage.table import DynamoTable, Table
 
 
 def cors_origin() -> str:
-    """The web origin whose pages may call; the routes need it when they are declared, before there is a house."""
-    return os.environ.get("REGULARS_CORS_ORIGIN", "*")
+    """The web origin whose pages may call; the routes need it when they are declared, before there is a house.
+
+    On a laptop any; in a stack the one that is configured, or none.
+    """
+    anyone = os.environ.get("REGULARS_STAGE", "local") in LOCAL_STAGES
+    return os.environ.get("REGULARS_CORS_ORIGIN") or ("*" if anyone else "null")
 
 
 def utc_now() -> datetime:
