@@ -104,7 +104,7 @@ class Adapter:
         try:
             status, headers, body = answered(self._app(event, context))
         except Exception:  # as API Gateway answers a function that failed; the next request must not suffer
-            log.exception("%s %s failed outside its handler", event["httpMethod"], path)
+            log.exception("%s %s failed outside its handler", event["httpMethod"], event["resource"])
             await self._refuse(send, Unexpected())
             return
         if path == _ZIPPED:
@@ -142,7 +142,7 @@ class Adapter:
         """Answer in the app's place and style, with the app's CORS origin so that a browser may read why."""
         request_id = str(uuid4())
         status, shown, body = problem(refusal, instance=request_id)
-        shown["X-Request-Id"] = request_id
+        shown |= {"X-Request-Id": request_id, "X-Content-Type-Options": "nosniff"}
         sent = [(name.lower().encode(), value.encode()) for name, value in shown.items()]
         await _answer(send, status, [*sent, *self._cors, *headers], body.encode())
 

@@ -16,23 +16,23 @@ _TIME_LIMIT = 29.0
 class LambdaContext:
     """What Lambda tells a handler about its invocation."""
 
-    __slots__ = ("_deadline", "aws_request_id")
+    __slots__ = ("_deadline", "aws_request_id", "function_name", "invoked_function_arn", "log_group_name")
 
-    function_name = "regulars-local-api"
     function_version = "$LATEST"
-    invoked_function_arn = f"arn:aws:lambda:{REGION}:000000000000:function:{function_name}"
     memory_limit_in_mb = 1024
-    log_group_name = f"/aws/lambda/{function_name}"
     log_stream_name = "local"
     identity = None
     client_context = None
 
-    def __init__(self) -> None:
+    def __init__(self, function: str = "regulars-local-api", seconds: float = _TIME_LIMIT) -> None:
+        self.function_name = function
+        self.invoked_function_arn = f"arn:aws:lambda:{REGION}:000000000000:function:{function}"
+        self.log_group_name = f"/aws/lambda/{function}"
         self.aws_request_id = str(uuid4())
-        self._deadline = time.monotonic() + _TIME_LIMIT
+        self._deadline = time.monotonic() + seconds
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until API Gateway would stop waiting."""
+        """Milliseconds until Lambda would end the function, or API Gateway stop waiting."""
         return int((self._deadline - time.monotonic()) * 1000)
 
 
@@ -121,7 +121,10 @@ def _query(sent: bytes) -> tuple[dict[str, str] | None, dict[str, list[str]] | N
 
 
 def _body(sent: bytes, content_type: str, binary_types: frozenset[str]) -> tuple[str | None, bool]:
-    """A body as text, or as base64 when its type is binary."""
+    """A body as text, or as base64 when its type is binary.
+
+    What is not UTF-8 becomes U+FFFD, as API Gateway has it; the app refuses bodies that hold it.
+    """
     if not sent:
         return None, False
     if content_type.partition(";")[0].strip().lower() in binary_types:

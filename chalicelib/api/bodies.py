@@ -14,6 +14,9 @@ BODY_MAX = 256 * 1024
 
 ERRORS_MAX = 20
 
+_LOST = "\ufffd"
+_LOST_ESCAPED = re.compile(r"\\ufffd", re.IGNORECASE)
+
 _DIGITS = re.compile(r"0|-?[1-9][0-9]{0,14}")
 
 M = TypeVar("M", bound=BaseModel)
@@ -24,6 +27,10 @@ def body_of(raw: bytes, model: type[M]) -> M:
 
     JSON with a key twice, NaN or Infinity, or nested deeper than any command is refused before the schema is asked.
 
+    So is U+FFFD, however it is written. API Gateway puts it in place of whatever is not UTF-8 before the app sees the
+    body, so that order numbers in another encoding that differ ('甲-1' and '乙-1' in GBK) arrive as one and the same,
+    and the second would be answered as a repeat of the first. No caller means this character.
+
     Raises:
         BodyMissing, BodyTooLarge, BodyMalformed: it is not JSON that means one thing.
         RequestInvalid: it does not fit the schema; each fault with a JSON pointer.
@@ -33,13 +40,20 @@ def body_of(raw: bytes, model: type[M]) -> M:
     if len(raw) > BODY_MAX:
         raise BodyTooLarge(limit=BODY_MAX)
     try:
-        parsed = json.loads(raw, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        text = raw.decode()
+    except UnicodeDecodeError:
+        raise _not_utf8() from None
+    if _LOST in text:
+        raise _not_utf8()
+    try:
+        parsed = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        lost = _LOST_ESCAPED.search(text) is not None and _LOST in json.dumps(parsed, ensure_ascii=False)
     except RecursionError:
         raise BodyMalformed("it is nested too deep") from None
-    except UnicodeDecodeError:
-        raise BodyMalformed("it is not UTF-8") from None
     except ValueError as fault:
         raise BodyMalformed(_reason(fault)) from None
+    if lost:
+        raise _not_utf8()
     try:
         return model.model_validate_json(raw)
     except ValidationError as faults:
@@ -64,6 +78,10 @@ def query_of(values: Mapping[str, str], model: type[M]) -> M:
         ) from None
 
 
+def _not_utf8() -> BodyMalformed:
+    return BodyMalformed("characters of it are lost", lacks="UTF-8")
+
+
 def _plain(text: str, model: type[BaseModel], name: str) -> str | int:
     kind = model.model_fields[name].annotation if name in model.model_fields else str
     return int(text) if int in (kind, *get_args(kind)) and _DIGITS.fullmatch(text) else text
@@ -80,16 +98,21 @@ def _refusal(faults: ValidationError, parsed: Any) -> BodyMalformed | RequestInv
 
 
 def _errors(faults: ValidationError, parsed: Any) -> list[dict[str, str]]:
-    found: dict[tuple[str, str], dict[str, str]] = {}
+    """One error for each place: what fits no member of a union is one fault, not one for each member."""
+    found: dict[str, dict[str, None]] = {}
     for fault in faults.errors(include_url=False, include_input=False, include_context=False):
-        detail = fault["msg"].removeprefix("Value error, ")
-        pointer = _pointer(fault["loc"], parsed)
-        found[(pointer, detail)] = {"pointer": pointer, "detail": detail}
-    return list(found.values())[:ERRORS_MAX]
+        details = found.setdefault(_pointer(fault["loc"], parsed, missing=fault["type"] == "missing"), {})
+        details[fault["msg"].removeprefix("Value error, ")] = None
+    errors = [{"pointer": pointer, "detail": "; or ".join(details)} for pointer, details in found.items()]
+    return errors[:ERRORS_MAX]
 
 
-def _pointer(location: tuple[int | str, ...], parsed: Any) -> str:
-    """A JSON pointer (RFC 6901) from pydantic's location, which also names members of unions."""
+def _pointer(location: tuple[int | str, ...], parsed: Any, *, missing: bool) -> str:
+    """A JSON pointer (RFC 6901) from pydantic's location, which also names members of unions.
+
+    Args:
+        missing: the last part is a field that is not there.
+    """
     parts: list[str] = []
     here: Any = parsed
     for index, part in enumerate(location):
@@ -97,7 +120,7 @@ def _pointer(location: tuple[int | str, ...], parsed: Any) -> str:
             here = here[part]
         elif isinstance(here, Sequence) and isinstance(part, int) and part < len(here):
             here = here[part]
-        elif not (isinstance(here, Mapping) and index == len(location) - 1):
+        elif not (missing and index == len(location) - 1):
             continue
         parts.append(_escaped(part))
     return "".join("/" + part for part in parts)

@@ -36,8 +36,8 @@ class BodyMissing(Refusal):
 class BodyMalformed(Refusal):
     """The body is not JSON, or not JSON that means one thing only."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(f"The body is not well-formed: {why}.")
+    def __init__(self, why: str, *, lacks: str = "well-formed") -> None:
+        super().__init__(f"The body is not {lacks}: {why}.")
 
 
 class BodyTooLarge(Refusal):

@@ -16,6 +16,8 @@ class Permission(StrEnum):
     POINTS_ADJUST = "points:adjust"
     PROGRAM_READ = "program:read"
     PROGRAM_PUBLISH = "program:publish"
+    JOBS_READ = "jobs:read"
+    JOBS_RUN = "jobs:run"
 
 
 P = Permission
@@ -25,11 +27,11 @@ _TILL = _READS | {P.MEMBERS_WRITE, P.PURCHASES_RECORD, P.POINTS_SPEND}
 ROLES: dict[str, frozenset[Permission]] = {
     "clerk": _TILL,
     "shop_manager": _TILL | {P.MEMBERS_STATUS, P.POINTS_ADJUST},
-    "marketer": frozenset({P.MEMBERS_READ, P.PROGRAM_READ}),
+    "marketer": frozenset({P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ}),
     "agent": _READS | {P.MEMBERS_WRITE, P.MEMBERS_STATUS, P.POINTS_ADJUST},
-    "analyst": frozenset({P.PURCHASES_READ, P.POINTS_READ, P.PROGRAM_READ}),
+    "analyst": frozenset({P.PURCHASES_READ, P.POINTS_READ, P.PROGRAM_READ, P.JOBS_READ}),
     "admin": frozenset(P),
-    "auditor": _READS,
+    "auditor": _READS | {P.JOBS_READ},
     "integration": _TILL,
 }
 """The permissions of each role; a caller has those of all their roles."""

@@ -28,6 +28,7 @@ STATUS: dict[str, int] = {
     "purchaser_unknown": 404,
     "purchase_unknown": 404,
     "program_version_unknown": 404,
+    "run_unknown": 404,
     # what is said cannot be right, whatever the state
     "adjustment_empty": 400,
     "birthday_in_future": 400,
@@ -36,10 +37,13 @@ STATUS: dict[str, int] = {
     "custom_field_missing": 400,
     "custom_field_unknown": 400,
     "expiry_past": 400,
+    "expiry_too_far": 400,
     "identifier_needed": 400,
     "member_number_wrong": 400,
     "mobile_invalid": 400,
     "occurred_in_future": 400,
+    "occurred_too_long_ago": 400,
+    "run_day_wrong": 400,
     "tender_too_large": 400,
     "tender_too_small": 400,
     "tender_uneven": 400,
@@ -49,6 +53,7 @@ STATUS: dict[str, int] = {
     "card_taken": 409,
     "currency_fixed": 409,
     "email_taken": 409,
+    "enrolment_differs": 409,
     "entry_differs": 409,
     "external_id_taken": 409,
     "identifier_taken": 409,
@@ -61,6 +66,7 @@ STATUS: dict[str, int] = {
     "purchase_differs": 409,
     # ours
     "unexpected": 500,
+    "jobs_unavailable": 503,
     "storage_busy": 503,
     "write_contended": 503,
 }

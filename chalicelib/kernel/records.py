@@ -1,9 +1,11 @@
 """The base of every record, command and answer, and the words that they share."""
 
-from datetime import UTC, datetime
-from typing import Annotated
+import re
+import unicodedata
+from datetime import UTC, date, datetime
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 
 class Record(BaseModel):
@@ -20,22 +22,115 @@ class Record(BaseModel):
 # Control characters have no place in a name or a reference: they hide in logs and break labels and CSV files.
 _PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 
-Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
-"""One printable line of text."""
+# Characters that take room or none on a screen and show nothing, though Unicode counts them as letters and symbols.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_SEPARATORS = frozenset({"Zs", "Zl", "Zp"})
+_REFERENCE_MAX = 64
+
+
+def is_invisible(character: str) -> bool:
+    """Whether a character shows nothing: control and format characters, blanks, variation selectors.
+
+    Separators are not counted: they show as the room that they take.
+    """
+    return (
+        unicodedata.category(character) in ("Cc", "Cf")
+        or character in _BLANK
+        or "\ufe00" <= character <= "\ufe0f"
+        or "\U000e0100" <= character <= "\U000e01ef"
+    )
+
+
+def one_spelling(text: str, form: Literal["NFC", "NFKC"] = "NFC", *, longest: int = _REFERENCE_MAX) -> str:
+    """A reference in the one spelling that its looks allow.
+
+    Two references that cannot be told apart by eye must be one, or a till makes a second order, or a second member,
+    of what a person reads as the same.
+
+    Args:
+        form: `NFKC` takes full-width letters and digits for plain ones too.
+        longest: how many characters it may have.
+
+    Raises:
+        ValueError: it holds white space, or a character that nobody sees, or is too long.
+    """
+    if text.isascii():
+        return text
+    spelt = unicodedata.normalize(form, text)
+    for character in spelt:
+        if is_invisible(character) or unicodedata.category(character) in _SEPARATORS:
+            raise ValueError(f"it holds white space or an invisible character, U+{ord(character):04X}")
+        if character == "\ufffd":
+            raise ValueError("it holds U+FFFD, which stands for a character that was lost")
+    if len(spelt) > longest:
+        raise ValueError(f"it has more than {longest} characters when they are normalised")
+    return spelt
+
+
+def _compatible(text: str) -> str:
+    return one_spelling(text, "NFKC")
+
+
+def _shown(text: str) -> str:
+    """Text without white space around it; some of it must be visible, or a name would be no name."""
+    trimmed = text.strip()
+    if all(is_invisible(each) or unicodedata.category(each) in _SEPARATORS for each in trimmed):
+        raise ValueError("it needs at least one visible character")
+    return trimmed
+
+
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE), AfterValidator(_shown)]
+"""One printable line of text; white space around it is dropped."""
 
 Note = Annotated[
-    str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\u0000-\u0008\u000b-\u001f\u007f]*$")
+    str,
+    StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\u0000-\u0008\u000b-\u001f\u007f]*$"),
+    AfterValidator(_shown),
 ]
 """A few sentences; line breaks and tabs allowed."""
 
-Reference = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=64, pattern=r"^[^\u0000-\u0020\u007f-\u00a0\u2028\u2029]+$"),
-]
-"""Somebody else's number for something: printable, no white space, 1 to 64 characters."""
+_PLAIN = StringConstraints(
+    min_length=1, max_length=_REFERENCE_MAX, pattern=r"^[^\u0000-\u0020\u007f-\u00a0\u2028\u2029]+$"
+)
 
-Instant = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9000, 1, 1, tzinfo=UTC))]
+Reference = Annotated[str, _PLAIN, AfterValidator(one_spelling)]
+"""Somebody else's number for something: visible, no white space, 1 to 64 characters, composed (NFC)."""
+
+CompatibleReference = Annotated[str, _PLAIN, AfterValidator(_compatible)]
+"""A reference that people type: full-width letters and digits are the plain ones (NFKC)."""
+
+# Pydantic alone would also read digits as seconds since 1970, white space for the `T`, and days as midnights.
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\.[0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _instant(written: object) -> object:
+    if not isinstance(written, str):
+        return written
+    if not _INSTANT.fullmatch(written):
+        raise ValueError("not an RFC 3339 date-time with an offset, such as 2026-03-15T12:00:00+08:00")
+    return datetime.fromisoformat(written.upper())
+
+
+def _day(written: object) -> object:
+    if not isinstance(written, str):
+        return written
+    if not _DAY.fullmatch(written):
+        raise ValueError("not a day, YYYY-MM-DD")
+    return date.fromisoformat(written)
+
+
+Instant = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9000, 1, 1, tzinfo=UTC)),
+    BeforeValidator(_instant),
+]
 """When something happened: RFC 3339 with an offset, not before 1970."""
+
+Day = Annotated[date, BeforeValidator(_day)]
+"""A calendar day, `YYYY-MM-DD` and nothing else."""
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 """A short name that machines use."""

@@ -2,12 +2,27 @@
 
 from chalicelib.kernel.errors import Refusal
 
+_NAMES = {
+    "mobile": "mobile number",
+    "email": "e-mail address",
+    "card_no": "card number",
+    "external_id": "external id",
+    "external_ids": "external id",
+    "member_id": "member id",
+    "member_number": "member number",
+}
+
+
+def identifier_name(field: str) -> str:
+    """What a sentence calls the identifier that a field holds."""
+    return _NAMES[field]
+
 
 class IdentifierTaken(Refusal):
     """Another member has this identifier."""
 
     def __init__(self, *, field: str) -> None:
-        super().__init__(f"Another member has this {field.replace('_', ' ')}.", field=field)
+        super().__init__(f"Another member has this {identifier_name(field)}.", field=field)
 
 
 class MobileTaken(IdentifierTaken):
@@ -24,6 +39,15 @@ class CardTaken(IdentifierTaken):
 
 class ExternalIdTaken(IdentifierTaken):
     """Another member has this external id."""
+
+
+class EnrolmentDiffers(Refusal):
+    """This key was used before for another enrolment."""
+
+    def __init__(self, *, key: str) -> None:
+        super().__init__(
+            f"The key {key!r} was used before to enrol with other content. A new command needs a new key.", key=key
+        )
 
 
 class MobileInvalid(Refusal):

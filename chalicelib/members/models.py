@@ -5,24 +5,27 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, field_validator, model_validator
 
 from chalicelib.kernel.ids import MemberId, MemberNumber, ShopId
-from chalicelib.kernel.records import Line, Note, Record, Reference, Slug
+from chalicelib.kernel.records import CompatibleReference, Line, Note, Record, Reference, Slug, one_spelling
 from chalicelib.points.models import AccountStatus, PointsSummary, TierView
 
 MobileText = Annotated[str, StringConstraints(min_length=4, max_length=32, pattern=r"^\+?[0-9][0-9 ().-]*$")]
 """A mobile number: E.164, or as it is written in the program's country."""
 
-EmailText = Annotated[
-    str,
-    StringConstraints(
-        min_length=3,
-        max_length=254,
-        pattern=r"^[^@\u0000-\u0020\u007f-\u00a0]{1,64}@[^@\u0000-\u0020\u007f-\u00a0.]+(\.[^@\u0000-\u0020\u007f-\u00a0.]+)+$",
-    ),
-]
-"""An e-mail address; upper and lower case are the same address."""
+_EMAIL = r"^[^@\u0000-\u0020\u007f-\u00a0]{1,64}@[^@\u0000-\u0020\u007f-\u00a0.]+(\.[^@\u0000-\u0020\u007f-\u00a0.]+)+$"
+
+
+def _email(text: str) -> str:
+    spelt = one_spelling(text, "NFKC", longest=254)
+    if not re.fullmatch(_EMAIL, spelt):
+        raise ValueError("not an e-mail address when its letters are the plain ones")
+    return spelt
+
+
+EmailText = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=_EMAIL), AfterValidator(_email)]
+"""An e-mail address; upper and lower case, and full-width letters and plain ones (NFKC), are the same address."""
 
 Birthday = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}|-)-[0-9]{2}-[0-9]{2}$")]
 """`YYYY-MM-DD`, or `--MM-DD` without the year."""
@@ -75,7 +78,7 @@ class _Details(Record):
     name: Line | None = None
     mobile: MobileText | None = None
     email: EmailText | None = None
-    card_no: Reference | None = None
+    card_no: CompatibleReference | None = None
     gender: Gender | None = None
     birthday: Birthday | None = None
     shop_id: ShopId | None = None
@@ -170,8 +173,6 @@ class Profile(Record):
     custom: dict[str, CustomValue] = {}
     consents: tuple[Consent, ...] = ()
     joined_at: AwareDatetime
-    content: bytes
-    """Digest of the command that enrolled the member and its key: tells a retry from another person."""
     version: int = 1
 
     @property
@@ -214,13 +215,19 @@ class MemberList(Record):
     next_cursor: None = None
 
 
+def _external(text: str) -> str:
+    """`source:id` with the id as `ExternalId` spells it, and refused where that would be."""
+    source, _, external_id = text.partition(":")
+    return f"{source}:{one_spelling(external_id)}"
+
+
 class LookUp(Record):
     """Exactly one identifier to find a member by."""
 
     mobile: MobileText | None = None
     email: EmailText | None = None
     member_number: MemberNumber | None = None
-    card_no: Reference | None = None
+    card_no: CompatibleReference | None = None
     external_id: (
         Annotated[
             str,
@@ -228,6 +235,7 @@ class LookUp(Record):
                 max_length=100,
                 pattern=r"^[a-z][a-z0-9_]{0,31}:[^\u0000-\u0020\u007f-\u00a0\u2028\u2029]{1,64}$",
             ),
+            AfterValidator(_external),
         ]
         | None
     ) = None
@@ -247,7 +255,7 @@ class MemberRef(Record):
     mobile: MobileText | None = None
     email: EmailText | None = None
     member_number: MemberNumber | None = None
-    card_no: Reference | None = None
+    card_no: CompatibleReference | None = None
     external_id: ExternalId | None = None
 
     @model_validator(mode="after")
@@ -261,7 +269,8 @@ class Happening(Record):
     """Something that happened to a member."""
 
     type: str
-    """`enrolled`, `edited`, `suspended`, `reinstated`, `closed`, `tier_reviewed`, or a ledger entry's reason."""
+    """`enrolled`, `edited`, `suspended`, `reinstated`, `closed`, `points_expiring`, `points_released`, or a ledger
+    entry's reason."""
     at: AwareDatetime
     points: int | None = None
     balance_after: int | None = None

@@ -15,6 +15,7 @@ from chalicelib.members.errors import (
     CustomFieldMissing,
     CustomFieldUnknown,
     EmailTaken,
+    EnrolmentDiffers,
     ExternalIdTaken,
     IdentifierNeeded,
     MemberMoved,
@@ -52,11 +53,18 @@ def _speaking(call: Call) -> tuple[ProgramBook, Language]:
     return book, book.language(call.language, call.now)
 
 
-@members.post("/members", allow=Permission.MEMBERS_WRITE, keyed=False, status=201, refuses=(*_IDENTIFIERS, *_DETAILS))
+@members.post(
+    "/members",
+    allow=Permission.MEMBERS_WRITE,
+    keyed=False,
+    status=201,
+    refuses=(*_IDENTIFIERS, *_DETAILS, EnrolmentDiffers),
+)
 def enrol_member(body: EnrolMember, call: Call) -> Outcome[MemberView]:
     """Make a person a member.
 
-    With an Idempotency-Key, the same request again answers the member it made.
+    With an Idempotency-Key, the same request again answers the member it made, for ever: also when the member has
+    other identifiers by now, or was closed.
     """
     book, language = _speaking(call)
     house = call.house

@@ -56,8 +56,8 @@ def mobile_number(text: str, country: str) -> str:
 
 
 def email_address(text: str) -> str:
-    """An e-mail address in one spelling: composed characters, lower case."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
+    """An e-mail address in one spelling: plain letters for full-width ones, composed characters, lower case."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
 
 
 def external_identifier(external: ExternalId) -> Identifier:
@@ -85,7 +85,7 @@ def taken(kind: str) -> Refusal:
             return ExternalIdTaken(field="external_ids")
 
 
-def enrolled(command: EnrolMember, number: MemberNumber, program: Program, *, content: bytes, now: datetime) -> Profile:
+def enrolled(command: EnrolMember, number: MemberNumber, program: Program, *, now: datetime) -> Profile:
     """The profile of a new member.
 
     Raises:
@@ -115,7 +115,6 @@ def enrolled(command: EnrolMember, number: MemberNumber, program: Program, *, co
         custom=custom_values({}, command.custom, program.custom_fields),
         consents=_consents((), command.consents, now),
         joined_at=now,
-        content=content,
     )
 
 

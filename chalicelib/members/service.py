@@ -1,9 +1,9 @@
 """Use cases of members: enrol, find, edit, suspend, reinstate, close, timeline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.canonical import digest, plain
@@ -13,7 +13,7 @@ from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
 from chalicelib.members import rules, store
-from chalicelib.members.errors import BalanceRemaining, IdentifierTaken, MemberMoved, MemberNumberWrong
+from chalicelib.members.errors import BalanceRemaining, EnrolmentDiffers, MemberMoved, MemberNumberWrong
 from chalicelib.members.models import (
     CloseMember,
     EditMember,
@@ -27,8 +27,16 @@ from chalicelib.members.models import (
     SuspendMember,
 )
 from chalicelib.points import rules as points_rules
+from chalicelib.points import service as points_service
 from chalicelib.points import store as points_store
-from chalicelib.points.errors import AccountMoved, EntryKnown, MemberClosed, MemberUnknown
+from chalicelib.points.errors import (
+    AccountMoved,
+    BalanceTooLarge,
+    EntryKnown,
+    MemberClosed,
+    MemberSuspended,
+    MemberUnknown,
+)
 from chalicelib.points.models import Account, AccountStatus, EntryKey
 from chalicelib.points.service import CLOSINGS_MAX, book_due
 from chalicelib.programs.models import Program
@@ -56,7 +64,10 @@ def enrol_member(
     now: datetime,
     language: Language,
 ) -> Outcome[MemberView]:
-    """Make a person a member.
+    """Make a person a member, once for ever where there is a key.
+
+    What is refused is looked up by its key first: a command that was carried out before gets its member, also where a
+    new one would be refused by now, because its identifiers are taken (by that member) or the program asks for more.
 
     Args:
         key: the caller's `Idempotency-Key`; with it, the same command again answers the member it made.
@@ -66,14 +77,49 @@ def enrol_member(
         MobileTaken, EmailTaken, CardTaken, ExternalIdTaken: another member has this identifier.
         IdentifierNeeded, MobileInvalid, BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid,
         CustomFieldMissing: as they say.
+        EnrolmentDiffers: this key was used before for another enrolment.
+    """
+    if not key:
+        return _enrol(table, keyring, book, command, None, draw=draw, now=now, language=language)
+
+    # Blind: a plain digest of nothing but a mobile number could be turned back by trying them all.
+    asked = digest(plain(command.model_dump(exclude={"dry_run"}, exclude_defaults=True)))
+    content = keyring.blind("enrol", asked.hex())
+    known = store.find_enrolment(table, key) if command.dry_run else None
+    if known is None:
+        try:
+            return _enrol(table, keyring, book, command, (key, content), draw=draw, now=now, language=language)
+        except (Refusal, store.EnrolmentKnown):
+            known = store.find_enrolment(table, key)
+            if known is None:
+                raise
+    member_id, content_before = known
+    if content_before != content:
+        raise EnrolmentDiffers(key=key)
+    return Outcome(find_member(table, keyring, book, member_id, now=now, language=language), replayed=True)
+
+
+def _enrol(
+    table: Table,
+    keyring: Keyring,
+    book: ProgramBook,
+    command: EnrolMember,
+    keyed: tuple[str, str] | None,
+    *,
+    draw: Callable[[], int],
+    now: datetime,
+    language: Language,
+) -> Outcome[MemberView]:
+    """A new member.
+
+    Args:
+        keyed: the command's key and what is kept of its content, where it has a key.
     """
     program = book.current(now)
     stamp = from_milliseconds(milliseconds(now))
-    content = command.model_dump(exclude={"dry_run"}, exclude_defaults=True)
-    content_digest = digest(plain({"key": key or "", "command": content}))
     for _ in range(ATTEMPTS_MAX):
         number = MemberNumber.from_chance(draw())
-        profile = rules.enrolled(command, number, program, content=content_digest, now=stamp)
+        profile = rules.enrolled(command, number, program, now=stamp)
         account = Account(
             member_id=profile.member_id,
             opened_on=today_of(program, now),
@@ -83,12 +129,8 @@ def enrol_member(
             if command.dry_run:
                 _require_free(table, keyring, profile)
                 return Outcome(member_view(profile, account, program, now, language), stored=False)
-            table.commit(_enrolment(profile, account, keyring))
-        except IdentifierTaken as refusal:
-            known = _enrolled_before(table, keyring, profile) if key else None
-            if known is None:
-                raise refusal from None
-            return Outcome(find_member(table, keyring, book, known, now=now, language=language), replayed=True)
+            kept = [store.keep_enrolment(keyed[0], profile.member_id, keyed[1])] if keyed else []
+            table.commit([*kept, *_enrolment(profile, account, keyring)])
         except store.NumberTaken:
             continue
         return Outcome(member_view(profile, account, program, now, language))
@@ -182,7 +224,7 @@ def edit_member(
     if command.version != before.version:
         raise MemberMoved(read=command.version, current=before.version)
 
-    after = rules.edited(before, command, program, now=now)
+    after = rules.edited(before, command, program, now=from_milliseconds(milliseconds(now)))
 
     if command.dry_run:
         _require_free(table, keyring, after)
@@ -261,7 +303,9 @@ def close_member(
             with suppress(AccountMoved):
                 book_due(table, book, account, now=now)
             continue
-        closed = (posting.account if posting else account).model_copy(update={"status": AccountStatus.CLOSED})
+        closed = (posting.account if posting else account).model_copy(
+            update={"status": AccountStatus.CLOSED, "pending": {}}
+        )
         bumped = profile.model_copy(update={"version": profile.version + 1})
         answer = member_view(bumped, closed, program, now, language)
         if command.dry_run:
@@ -277,6 +321,63 @@ def close_member(
             continue
         return Outcome(answer)
     raise WriteContended
+
+
+def give_birthday_gift(
+    table: Table,
+    book: ProgramBook,
+    member_id: MemberId,
+    *,
+    on: date,
+    now: datetime,
+    known: Account | None = None,
+    dry_run: bool = False,
+) -> Outcome[int] | None:
+    """Give a member the birthday gift of their tier: points, or None when there is none to give.
+
+    The key is the member and the year, so there is one gift a year, however often and however late it is given and
+    however often the birthday is corrected.
+
+    Args:
+        on: the day that is celebrated.
+        known: the account, where it was read already.
+
+    Raises:
+        WriteContended: other writes kept getting there first.
+    """
+    program = book.current(now)
+    account = known or points_store.find_account(table, member_id, consistent=True)
+    if account is None or account.status is not AccountStatus.ACTIVE:
+        return None
+    points = program.tier(points_rules.standing_of(account, program, on).tier_id).birthday_points
+    if points == 0:
+        return None
+    key = EntryKey(kind="birthday", parts=(member_id, f"{on.year:04d}"))
+    content = digest({"member_id": member_id, "year": on.year})
+
+    def decide(account: Account) -> tuple[int, list[Write]]:
+        posting = points_rules.gift(account, key, points, program, on=on, content=content, now=now)
+        return points, points_store.post(account, posting)
+
+    try:
+        return points_service.once(
+            table,
+            book,
+            member_id,
+            key,
+            decide=decide,
+            recall=lambda item: points_store.entry_from(item).earned or 0,
+            now=now,
+            dry_run=dry_run,
+            loaded=account,
+        )
+    except (MemberUnknown, MemberSuspended, MemberClosed, BalanceTooLarge):
+        return None  # what changed in between decides
+
+
+def born_on(table: Table, member_ids: Sequence[MemberId], month_days: Collection[str]) -> set[MemberId]:
+    """Those of several members whose birthday is one of some days of the year, `MM-DD`."""
+    return {member_id for member_id, day in store.find_month_days(table, member_ids).items() if day in month_days}
 
 
 def list_timeline(table: Table, member_id: MemberId, *, after: str | None, limit: int) -> Slice[Happening]:
@@ -321,7 +422,7 @@ def member_view(profile: Profile, account: Account, program: Program, now: datet
         source=profile.source,
         referral_code=profile.referral_code,
         tags=profile.tags,
-        custom=profile.custom,
+        custom=dict(sorted(profile.custom.items())),
         consents=profile.consents,
         tier=points_rules.tier_view(account, program, today, language),
         points=points_rules.summary(account, today),
@@ -390,16 +491,6 @@ def _require_free(table: Table, keyring: Keyring, profile: Profile) -> None:
             raise rules.taken(kind)
 
 
-def _enrolled_before(table: Table, keyring: Keyring, profile: Profile) -> MemberId | None:
-    """The member whom the very same command made before, or None."""
-    for kind, value in rules.identifiers(profile.contact):
-        holder = store.find_holder(table, keyring, kind, value, consistent=True)
-        item = store.find_items(table, holder, consistent=True)[0] if holder else None
-        if item is not None and item["content"] == profile.content:
-            return holder
-    return None
-
-
 def _happening(row: Item) -> Happening:
     recorded, _ = keys.moment_parts(row["at"])
     if "r" not in row:
@@ -410,6 +501,6 @@ def _happening(row: Item) -> Happening:
         at=from_milliseconds(recorded),
         points=row["p"],
         balance_after=row["b"],
-        reference=parts[1] if kind == "expire" else "/".join(parts),
+        reference=points_store.reference_of(kind, parts),
         facts={"reason_code": row["rc"]} if "rc" in row else {},
     )

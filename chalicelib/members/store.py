@@ -1,10 +1,12 @@
 """How profiles and identifiers are stored."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.ids import MemberId, MemberNumber, ShopId
 from chalicelib.members.errors import MemberMoved
+from chalicelib.members.events import MemberEnrolled
 from chalicelib.members.models import Consent, Contact, ExternalId, Gender, Profile
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
@@ -14,6 +16,10 @@ from chalicelib.storage.writes import Absent, Delete, Held, Item, Otherwise, Put
 
 class NumberTaken(Exception):
     """Chance gave a member number that is in use: draw another. Never leaves the service."""
+
+
+class EnrolmentKnown(Exception):
+    """The key was used for an enrolment before. Never leaves the service."""
 
 
 # ---------------------------------------------------------------- reading
@@ -34,12 +40,30 @@ def find_holder(table: Table, keyring: Keyring, kind: str, value: str, *, consis
     return MemberId(item["member_id"]) if item else None
 
 
+def find_enrolment(table: Table, key: str) -> tuple[MemberId, str] | None:
+    """The member whom the enrolment of that key made, and what tells its content from another's; or None."""
+    item = table.get(keys.entry("enrol", key), consistent=True)
+    return (MemberId(item["member_id"]), item["content"]) if item else None
+
+
+def find_month_days(table: Table, member_ids: Sequence[MemberId]) -> dict[MemberId, str]:
+    """The birthdays of several members, `MM-DD`, in one read; those without one are left out."""
+    found = table.get_many([keys.profile(member_id) for member_id in member_ids])
+    return {keys.member_of(key.pk): str(item["month_day"]) for key, item in found.items() if item.get("month_day")}
+
+
 def list_happenings(table: Table, member_id: str, *, after: str | None, limit: int) -> Rows:
     """What happened to a member and moved no points, newest first."""
     return table.query_timeline(keys.happenings(member_id), after=after, limit=limit)
 
 
 # ---------------------------------------------------------------- describing writes
+
+
+def keep_enrolment(key: str, member_id: MemberId, content: str) -> Write:
+    """The write that spends a key on an enrolment, for ever: whatever becomes of the member, nobody else is made."""
+    item: Item = {"member_id": member_id, "content": content}
+    return Put(keys.entry("enrol", key), item, Absent(), lambda _: EnrolmentKnown())
 
 
 def add_profile(profile: Profile, keyring: Keyring) -> Write:
@@ -81,7 +105,8 @@ def profile_from(item: Item, keyring: Keyring) -> Profile:
         member_number=MemberNumber(item["number"]),
         contact=Contact(
             **{name: value for name, value in contact.items() if name != "external_ids"},
-            external_ids=tuple(ExternalId(source=s, id=i) for s, i in contact.get("external_ids", ())),
+            # Not validated: its claim is released under the spelling that it was stored with.
+            external_ids=tuple(ExternalId.model_construct(source=s, id=i) for s, i in contact.get("external_ids", ())),
         ),
         gender=Gender(item["gender"]) if "gender" in item else None,
         month_day=item.get("month_day"),
@@ -95,9 +120,13 @@ def profile_from(item: Item, keyring: Keyring) -> Profile:
             for p, g, t, at in item.get("consents", ())
         ),
         joined_at=from_milliseconds(item["joined"]),
-        content=item["content"],
         version=item["version"],
     )
+
+
+def enrolled_from(item: Item) -> MemberEnrolled:
+    """What a profile item tells others of its enrolment; contact data stay sealed."""
+    return MemberEnrolled(shop_id=ShopId(item["shop"]) if "shop" in item else None, source=item.get("source"))
 
 
 def joined_at(item: Item) -> datetime:
@@ -123,6 +152,5 @@ def _item(profile: Profile, keyring: Keyring) -> Item:
         "custom": profile.custom or None,
         "consents": [[c.purpose, c.granted, c.text_version, milliseconds(c.at)] for c in profile.consents] or None,
         "joined": milliseconds(profile.joined_at),
-        "content": profile.content,
         "version": profile.version,
     }

@@ -66,6 +66,8 @@ class Tier(Record):
     """Qualifying points that reach this tier; 0 for the first."""
     multiplier_percent: Annotated[int, Field(ge=0, le=10_000)] = 100
     """Points earned in this tier, as a percentage of the earn rate: 150 is half as many again."""
+    birthday_points: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Points given to members of this tier on their birthday, once a year; 0 gives none."""
 
 
 class Window(StrEnum):
@@ -162,6 +164,14 @@ class Expiry(Record):
     bucket: Bucket = Bucket.MONTH
 
 
+class Notices(Record):
+    """What members are told without asking."""
+
+    expiring_days: Annotated[int, Field(ge=1, le=90)] | None = 14
+    """So many days before the last day of points, their member is told; null tells nobody. Once a calendar month at
+    most, however many lots expire in it."""
+
+
 class NegativeBalance(StrEnum):
     """What happens when more points are taken back than the member has.
 
@@ -215,6 +225,9 @@ class ProgramTerms(Record):
     point_value: PointValue
     ladder: Ladder
     expiry: Expiry = Expiry()
+    pending_days: Annotated[int, Field(ge=0, le=90)] = 0
+    """Points of a purchase can be spent so many days after it, when it can no longer be returned; 0 is at once."""
+    notices: Notices = Notices()
     negative_balance: NegativeBalance = NegativeBalance.OWE
     custom_fields: Annotated[dict[Slug, CustomField], Field(max_length=50)] = {}
 
@@ -239,14 +252,32 @@ class PublishProgram(ProgramTerms):
     """The version you have read and are following; refused when another was published since."""
     dry_run: bool = False
 
+    @model_validator(mode="after")
+    def _can_be_spent_before_they_expire(self) -> Self:
+        rolls = self.expiry.mode is ExpiryMode.ROLLING
+        if self.pending_days and rolls and self.pending_days >= 28 * self.expiry.months:
+            raise ValueError("points would expire before they can be spent: lower pending_days")
+        return self
+
     @field_validator("time_zone")
     @classmethod
     def _is_a_zone(cls, name: str) -> str:
+        # The database of zones also holds this machine's own, placeholders and other counts of seconds.
+        if name != "UTC" and not re.fullmatch(r"[A-Z][A-Za-z]*(/[A-Za-z0-9_+-]+){1,2}", name):
+            raise ValueError("not an IANA time zone name of the form Area/City, or UTC")
         try:
             zone(name)
         except (KeyError, ValueError, OSError):
             raise ValueError("not an IANA time zone name") from None
         return name
+
+    @field_validator("custom_fields")
+    @classmethod
+    def _choices_differ(cls, fields: dict[str, CustomField]) -> dict[str, CustomField]:
+        for name, field in fields.items():
+            if len(set(field.choices)) != len(field.choices):
+                raise ValueError(f"the choices of {name} must differ")
+        return fields
 
     @field_validator("country")
     @classmethod
@@ -273,24 +304,32 @@ DEFAULT_TERMS: dict[str, Any] = {
     "point_value": {"points": 100, "minor": 100},
     "ladder": {
         "tiers": [
-            {"tier_id": "basic", "name": {"zh": "普通会员", "en": "Basic"}, "threshold": 0},
+            {
+                "tier_id": "basic",
+                "name": {"zh": "普通会员", "en": "Basic"},
+                "threshold": 0,
+                "birthday_points": 50,
+            },
             {
                 "tier_id": "silver",
                 "name": {"zh": "银卡", "en": "Silver"},
                 "threshold": 1_000,
                 "multiplier_percent": 110,
+                "birthday_points": 100,
             },
             {
                 "tier_id": "gold",
                 "name": {"zh": "金卡", "en": "Gold"},
                 "threshold": 5_000,
                 "multiplier_percent": 125,
+                "birthday_points": 200,
             },
             {
                 "tier_id": "diamond",
                 "name": {"zh": "钻石", "en": "Diamond"},
                 "threshold": 20_000,
                 "multiplier_percent": 150,
+                "birthday_points": 500,
             },
         ]
     },

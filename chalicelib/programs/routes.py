@@ -28,9 +28,13 @@ class TierList(Record):
 
 @programs.get("/program", allow=Permission.PROGRAM_READ, refuses=(ProgramVersionUnknown,))
 def get_program(query: ProgramQuery, call: Call) -> Program:
-    """The program in force, or an earlier version."""
+    """The program in force, or an earlier version.
+
+    Read from the database itself, so that the next version can follow it. Other processes go on with the version before
+    for up to ten seconds after a publication; every entry names the version that it was decided by.
+    """
     book = service.book_of(call.house.table)
-    return book.version(query.version) if query.version else book.current(call.now)
+    return book.version(query.version) if query.version else book.latest(call.now)
 
 
 @programs.put("/program", allow=Permission.PROGRAM_PUBLISH, refuses=(ProgramMoved, CurrencyFixed))
@@ -46,5 +50,5 @@ def publish_program(body: PublishProgram, call: Call) -> Program:
 
 @programs.get("/tiers", allow=Permission.PROGRAM_READ)
 def list_tiers(call: Call) -> TierList:
-    """The tiers of the program in force."""
-    return TierList(items=service.book_of(call.house.table).current(call.now).ladder.tiers)
+    """The tiers of the program in force, as `GET /v1/program` has it."""
+    return TierList(items=service.book_of(call.house.table).latest(call.now).ladder.tiers)

@@ -30,6 +30,11 @@ class ProgramBook:
         """The version in force; on a new stack the default program, which is put in force by asking."""
         return self.head(now).program
 
+    def latest(self, now: datetime) -> Program:
+        """The version in force as the database has it: for whoever reads it to follow it with the next."""
+        self.reread(now)
+        return self.current(now)
+
     def putting_in_use(self, now: datetime) -> tuple[Write, ...]:
         """The write that a purchase takes with it while the program is a draft; none from the first purchase on.
 

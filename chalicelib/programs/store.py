@@ -5,7 +5,9 @@ conditions compare, is the program's version, and one more once it is in use: wh
 write it after.
 """
 
+import json
 from dataclasses import dataclass
+from datetime import datetime
 
 from chalicelib.programs.errors import ProgramMoved
 from chalicelib.programs.models import Program
@@ -73,12 +75,17 @@ def put_in_use(draft: Program) -> Write:
     return Put(keys.PROGRAM_HEAD, _head_item(after), Unchanged(before.version), lambda _: moved)
 
 
+def published_at(item: Item) -> datetime:
+    """When the version that an item holds was published; the rest of it is not read."""
+    return datetime.fromisoformat(json.loads(item["program"])["published_at"])
+
+
 def _head_item(head: Head) -> Item:
     return _item(head.program) | {"version": head.version, "in_use": head.in_use}
 
 
 def _item(program: Program) -> Item:
-    return {"version": program.version, "program": program.model_dump_json(exclude_none=True)}
+    return {"version": program.version, "program": program.model_dump_json()}
 
 
 def _program(item: Item) -> Program:

@@ -5,7 +5,7 @@ import pytest
 from chalicelib.api.permissions import ROLES, Permission
 from chalicelib.api.routing import OPEN, ROUTES, Route
 from tests.http.conftest import Look
-from tests.makers import Api
+from tests.makers import Api, a_path
 
 
 def routes() -> list[Route]:
@@ -18,7 +18,7 @@ def routes() -> list[Route]:
 
 def path_of(route: Route, member_id: str) -> str:
     """A path that leads to the route."""
-    return "/v1" + route.path.replace("{member_id}", member_id).replace("{purchase_id}", "pur_cG9zI29yZGVyLTE")
+    return a_path(route.path, member_id=member_id)
 
 
 @pytest.mark.parametrize("role", sorted(ROLES))

@@ -1,5 +1,6 @@
 """Purchases over HTTP."""
 
+from tests.http.conftest import Look
 from tests.makers import Api, a_purchase_body
 
 
@@ -42,3 +43,13 @@ def test_a_page_of_purchases_passes_over_only_so_many_other_entries(api: Api) ->
     found = api.get(f"/v1/members/{member_id}/purchases", limit=2, cursor=page["next_cursor"]).json
     assert [each["purchase_id"] for each in found["items"]] == [bought["purchase_id"]]
     assert found["next_cursor"] is None
+
+
+def test_a_purchase_that_qualifies_for_more_points_than_there_can_be_writes_nothing(api: Api, look: Look) -> None:
+    ladder = {"tiers": [{"tier_id": "t", "name": {"zh": "级", "en": "T"}, "threshold": 0, "multiplier_percent": 0}]}
+    _republish(api, ladder=ladder, earn_rate={"points": 1_000_000, "per_minor": 1})
+    member = api.enrol()["member_id"]
+    before = look()
+    reply = api.post("/v1/purchases", a_purchase_body({"member_id": member}, paid_minor=10**12, lines=[]))
+    assert (reply.status, reply.code, reply.json["facts"]["limit"]) == (409, "balance_too_large", 10**12)
+    assert look() == before

@@ -392,6 +392,55 @@ def test_an_enrolment_sent_again_with_its_key_is_a_replay(api: Api, look: Look) 
     assert look() == before
 
 
+def test_an_enrolment_sent_again_with_its_key_and_other_content_or_after_its_end(api: Api, look: Look) -> None:
+    body = {"card_no": "C1", "name": "张三"}
+    member = api.post("/v1/members", body, key="k1").json["member_id"]
+    assert api.post(f"/v1/members/{member}/closures", {"reason": "moved"}).status == 201
+    before = look()
+    again = api.post("/v1/members", body, key="k1")
+    assert (again.status, again.json["member_id"], again.json["status"], again.replayed) == (
+        201,
+        member,
+        "closed",
+        True,
+    )
+    assert refused(api.post("/v1/members", {**body, "name": "李四"}, key="k1")) == (409, "enrolment_differs")
+    assert refused(api.post("/v1/members", {"card_no": "C2"}, key="k1")) == (409, "enrolment_differs")
+    assert look() == before
+
+
+def test_a_program_that_another_process_published_is_read_at_once_and_can_be_followed(api: Api) -> None:
+    from chalicelib.programs.models import PublishProgram
+    from chalicelib.programs.service import ProgramBook, publish_program
+    from chalicelib.runtime import wiring
+
+    house = wiring.house()
+    assert [api.get("/v1/program").json["version"], len(api.get("/v1/tiers").json["items"])] == [1, 4]
+    command = PublishProgram.model_validate({**TERMS, "version": 1}, strict=False)
+    publish_program(house.table, ProgramBook(house.table), command, now=house.clock())
+    assert len(api.get("/v1/tiers").json["items"]) == 1
+    read = api.get("/v1/program")
+    assert read.json["version"] == 2
+    assert api.put("/v1/program", {**TERMS, "version": 2}, If_Match=read.headers["ETag"]).json["version"] == 3
+
+
+def test_what_is_no_id_stays_out_of_the_log(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    for path in ("/v1/members/13900777001", "/v1/members/13900777001/points", "/v1/members/li.si@example.com",
+                 "/v1/purchases/13900777001"):  # fmt: skip
+        assert refused(api.get(path)) == (404, "id_malformed")
+    assert refused(api.get(f"/v1/members/{NOBODY}")) == (404, "member_unknown")
+    told = [record.__dict__["ids"] for record in caplog.records if record.message == "request"]
+    assert told == [{}, {}, {}, {}, {"member_id": NOBODY}]
+
+
+def test_no_browser_guesses_what_an_answer_is(api: Api) -> None:
+    for reply in (
+        api.get("/v1/health"), api.get("/v1/openapi.json"), api.get("/v1/program"), api.get(f"/v1/members/{NOBODY}"),
+        api.send("GET", "/v1/tiers", Authorization=""), api.post("/v1/members", b"{"),
+    ):  # fmt: skip
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+
+
 def test_an_unchanged_answer_is_304_and_a_changed_one_is_not(api: Api) -> None:
     member = api.enrol()["member_id"]
     bought = api.buy(member)["purchase_id"]

@@ -1,6 +1,7 @@
 """The words everyone shares: calendar, ids, money, cursors, errors."""
 
 import base64
+import json
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
@@ -23,6 +24,7 @@ from chalicelib.kernel.errors import Refusal, StorageBusy, Trouble, WriteContend
 from chalicelib.kernel.ids import MemberId, MemberNumber, check_digit, packed, unpacked
 from chalicelib.kernel.money import shown
 from chalicelib.kernel.pages import CursorInvalid, position_of, sign
+from chalicelib.kernel.records import CompatibleReference, Day, Instant, Line, Note, Record, Reference
 
 KEY = b"k" * 32
 
@@ -233,3 +235,137 @@ def test_a_refusal_carries_its_facts_and_trouble_says_when_to_try_again() -> Non
 def test_an_instant_of_another_offset_is_the_same_instant() -> None:
     shanghai = datetime(2026, 3, 15, 12, tzinfo=timezone(timedelta(hours=8)))
     assert milliseconds(shanghai) == milliseconds(datetime(2026, 3, 15, 4, tzinfo=UTC)) == 1_773_547_200_000
+
+
+# ---------------------------------------------------------------- words of commands
+
+
+class Slip(Record):
+    """A command with one field of each kind."""
+
+    at: Instant | None = None
+    on: Day | None = None
+    line: Line | None = None
+    note: Note | None = None
+    reference: Reference | None = None
+    card: CompatibleReference | None = None
+
+
+def read(field: str, value: object) -> object:
+    """A field as it is read from JSON."""
+    return getattr(Slip.model_validate_json(json.dumps({field: value})), field)
+
+
+@pytest.mark.parametrize(
+    ("text", "milli"),
+    [
+        ("2026-03-15T12:00:00+08:00", 1_773_547_200_000),
+        ("2026-03-15T04:00:00Z", 1_773_547_200_000),
+        ("2026-03-15t04:00:00.5z", 1_773_547_200_500),
+        ("2026-03-15T04:00:00.123456789-00:00", 1_773_547_200_123),
+        ("8999-12-31T23:59:59Z", 221_845_391_999_000),
+        ("1970-01-01T23:59:00+23:59", 0),
+    ],
+)
+def test_an_instant_is_an_rfc_3339_date_time_with_an_offset(text: str, milli: int) -> None:
+    found = read("at", text)
+    assert isinstance(found, datetime)
+    assert milliseconds(found) == milli
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["20261122", "1732240000", "1732240000.5", "-1", 1_732_240_000, 0, True, "2026-03-15", "2026-03-15T12:00:00",
+     "2026-03-15 12:00:00Z", "2026-03-15_12:00:00Z", "2026-03-15T12:00Z", "20260315T120000Z",
+     "2026-03-15T12:00:00+0800",
+     "2026-03-15T12:00:00+24:00", "2026-03-15T24:00:00Z", "2026-03-15T23:59:60Z", "2026-02-30T12:00:00Z",
+     "2026-W11-7T12:00:00Z", "0000-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59",
+     "1969-12-31T23:59:59Z", "1970-01-01T00:00:00+14:00", "9000-01-01T00:00:00Z", "２０２６-03-15T12:00:00Z",
+     "2026-03-15T12:00:00Z ", " 2026-03-15T12:00:00Z", "2026-03-15T12:00:00Z\n", "+2026-03-15T12:00:00Z", "", "now"],
+)  # fmt: skip
+def test_what_is_no_rfc_3339_date_time_of_our_days_is_no_instant(value: object) -> None:
+    with pytest.raises(ValidationError):
+        read("at", value)
+
+
+@pytest.mark.parametrize("text", ["2026-03-15", "2024-02-29", "0001-01-01", "9999-12-31"])
+def test_a_day_is_written_with_its_year_month_and_day(text: str) -> None:
+    assert read("on", text) == date.fromisoformat(text)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["20261122", "1732240000", "0", 20_261_122, 0, "2026-03-15T00:00:00", "2026-03-15T00:00:00Z", "2026-3-15",
+     "2026-02-30", "2026-W11-7", "2026-074", "0000-01-01", "10000-01-01", "2026-03-15 ", "2026-03-15\n",
+     "２０２６-03-15",
+     "--03-15", ""],
+)  # fmt: skip
+def test_what_is_not_written_as_a_day_is_none(value: object) -> None:
+    with pytest.raises(ValidationError):
+        read("on", value)
+
+
+@pytest.mark.parametrize("field", ["line", "note"])
+@pytest.mark.parametrize(
+    "text",
+    [" ", "   ", "\u3000", "\u2002\u2003", "\u200b", "\u200b \u2060", "\ufeff", "\u3164", "\u2800", "\ufe0f", "\u00ad"],
+)
+def test_words_need_a_visible_character(field: str, text: str) -> None:
+    with pytest.raises(ValidationError, match="at least one visible character"):
+        read(field, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("  张 三　", "张 三"),
+        ("a\u200db", "a\u200db"),
+        ("\U00030000", "\U00030000"),
+        ("\ue000", "\ue000"),
+        ("👩\u200d🍳", "👩\u200d🍳"),
+    ],
+)
+def test_words_keep_all_but_the_white_space_around_them(text: str, kept: str) -> None:
+    assert (read("line", text), read("note", text)) == (kept, kept)
+
+
+@pytest.mark.parametrize("field", ["reference", "card"])
+def test_a_reference_that_looks_the_same_is_the_same(field: str) -> None:
+    assert read(field, "caf\u0065\u0301-1") == read(field, "caf\u00e9-1") == "caf\u00e9-1"
+    assert read(field, "한") == read(field, "\u1112\u1161\u11ab")
+
+
+def test_only_a_reference_that_people_type_takes_full_width_letters_for_plain_ones() -> None:
+    assert read("card", "ＶＩＰ１２３") == read("card", "VIP123") == "VIP123"
+    assert read("card", "\uff76\uff9e") == read("card", "ガ")
+    assert read("reference", "ＶＩＰ１２３") == "ＶＩＰ１２３"
+
+
+@pytest.mark.parametrize("field", ["reference", "card"])
+@pytest.mark.parametrize(
+    "odd",
+    ["\u200b", "\u200d", "\u200e", "\u202e", "\u2066", "\u2060", "\ufeff", "\u00ad", "\u061c", "\u180e", "\U000e0041",
+     "\ufe0f", "\u034f", "\u3164", "\u115f", " ", "\u00a0", "\u1680", "\u2003", "\u202f", "\u3000", "\u2028", "\u2029",
+     "\t", "\u0085", "\ufffd"],
+)  # fmt: skip
+def test_a_reference_holds_nothing_that_cannot_be_seen(field: str, odd: str) -> None:
+    for text in (odd, f"A{odd}1", f"{odd}A1", f"A1{odd}"):
+        with pytest.raises(ValidationError):
+            read(field, text)
+
+
+def test_a_reference_is_no_longer_than_it_may_be_however_it_is_spelt() -> None:
+    assert read("reference", "é" * 64) == "é" * 64
+    for field, text in (("reference", "\u0958" * 64), ("card", "㍿" * 17), ("card", "¨"), ("card", "ﷺ")):
+        with pytest.raises(ValidationError):
+            read(field, text)
+
+
+@given(st.text(min_size=1, max_size=20))
+def test_a_reference_in_its_one_spelling_stays_as_it_is(text: str) -> None:
+    for field in ("reference", "card"):
+        try:
+            spelt = read(field, text)
+        except ValidationError:
+            continue
+        assert read(field, spelt) == spelt

@@ -22,7 +22,7 @@ from chalicelib.members.errors import (
     MobileInvalid,
     MobileTaken,
 )
-from chalicelib.members.models import Consent, Contact, EditMember, EnrolMember, ExternalId, MemberRef, Profile
+from chalicelib.members.models import Consent, Contact, EditMember, EnrolMember, ExternalId, LookUp, MemberRef, Profile
 from chalicelib.members.rules import (
     custom_values,
     edited,
@@ -48,7 +48,7 @@ PROGRAM = a_program(custom_fields=FIELDS)
 
 
 def a_profile(program: Program = PROGRAM, **fields: Any) -> Profile:
-    return enrolled(an_enrolment(**fields), NUMBER, program, content=b"c" * 32, now=NOON)
+    return enrolled(an_enrolment(**fields), NUMBER, program, now=NOON)
 
 
 def edit(profile: Profile, program: Program = PROGRAM, **fields: Any) -> Profile:
@@ -95,7 +95,7 @@ def test_what_no_mobile_phone_can_have_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "address"),
-    [("Li@Example.COM", "li@example.com"), ("J\u030c@x.de", "ǰ@x.de")],
+    [("Li@Example.COM", "li@example.com"), ("J\u030c@x.de", "ǰ@x.de"), ("ＬＩ１@Example.com", "li1@example.com")],
 )
 def test_an_email_address_has_one_spelling(text: str, address: str) -> None:
     assert email_address(text) == address
@@ -104,6 +104,47 @@ def test_an_email_address_has_one_spelling(text: str, address: str) -> None:
 @given(st.text(max_size=20))
 def test_an_email_address_in_its_one_spelling_stays_as_it_is(text: str) -> None:
     assert email_address(email_address(text)) == email_address(text)
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "a\u200bb@x.cn",
+        "a@x\u00ad.cn",
+        "a\u3000b@x.cn",
+        "a＠b@x.cn",
+        "\ufeffa@x.cn",
+        "a@x.c\u202en",
+        "a\ufffd@x.cn",
+        "¨@x.cn",
+    ],
+)
+def test_an_email_address_with_something_invisible_or_a_second_at_is_none(email: str) -> None:
+    for model in (EnrolMember, MemberRef, LookUp):
+        with pytest.raises(ValidationError):
+            model.model_validate_json(json.dumps({"email": email}))
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ({"card_no": "Ａ１２"}, ("card", "A12")),
+        ({"card_no": "e\u0301"}, ("card", "é")),
+        ({"email": "Ａ@Ｂ.cn"}, ("email", "a@b.cn")),
+        ({"external_ids": [{"source": "x", "id": "e\u0301"}]}, ("ext", "x:é")),
+    ],
+)
+def test_an_identifier_is_kept_in_one_spelling(written: dict[str, Any], kept: tuple[str, str]) -> None:
+    assert identifiers(a_profile(**{"card_no": None, **written}).contact) == [kept]
+    if "external_ids" not in written:
+        assert identifiers(edit(a_profile(), **{"card_no": None, **written}).contact) == [kept]
+
+
+def test_an_external_id_is_looked_up_in_the_spelling_in_which_it_is_kept() -> None:
+    assert LookUp.model_validate_json(json.dumps({"external_id": "x:e\u0301"})).external_id == "x:é"
+    for text in ("x:a\u200bb", "x:\u3000", "x:\u0958" + "\u0958" * 63):
+        with pytest.raises(ValidationError):
+            LookUp.model_validate_json(json.dumps({"external_id": text}))
 
 
 def test_what_nobody_else_may_have() -> None:
@@ -123,6 +164,9 @@ def test_what_nobody_else_may_have() -> None:
         ("ext", "pos:2"),
     ]
     kinds = {kind: taken(kind) for kind, _ in identifiers(contact)}
+    assert [each.detail.removeprefix("Another member has this ") for each in kinds.values()] == [
+        "mobile number.", "e-mail address.", "card number.", "external id.",
+    ]  # fmt: skip
     assert [(type(each), each.facts) for each in kinds.values()] == [
         (MobileTaken, {"field": "mobile"}),
         (EmailTaken, {"field": "email"}),
@@ -231,7 +275,7 @@ def test_an_enrolment_makes_a_profile_of_everything_in_it() -> None:
         consents=[{"purpose": "sms", "granted": True, "text_version": "1"}],
     )
 
-    assert profile.model_dump(mode="json", exclude={"content"}) == {
+    assert profile.model_dump(mode="json") == {
         "member_id": "mem_ob6l37hmin3qzvmv",
         "member_number": "000000005724",
         "contact": {

@@ -1,0 +1,33 @@
+"""What members tell others: that something changed, never what a person's data are."""
+
+from chalicelib.kernel.events import Told
+from chalicelib.kernel.ids import ShopId
+from chalicelib.kernel.records import Slug
+
+
+class MemberEnrolled(Told):
+    """A person became a member."""
+
+    shop_id: ShopId | None
+    """The home shop."""
+    source: Slug | None
+    """Where the member came from: `till`, `web`, `import` …"""
+
+
+class MemberEdited(Told):
+    """What is known of a member was changed."""
+
+    fields: tuple[Slug, ...]
+    """Names of the fields that the edit named; not their values."""
+
+
+class MemberSuspended(Told):
+    """A membership was suspended."""
+
+
+class MemberReinstated(Told):
+    """A suspension ended."""
+
+
+class MemberClosed(Told):
+    """A membership was closed for good."""
