@@ -167,9 +167,20 @@ class Notebook:
         """See `Table.get_many`."""
         return self._behind.get_many(keys)
 
-    def query_partition(self, pk: str, *, first: str, last: str, consistent: bool = False) -> tuple[Item, ...]:
+    def query_partition(
+        self,
+        pk: str,
+        *,
+        first: str,
+        last: str,
+        consistent: bool = False,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> tuple[Item, ...]:
         """See `Table.query_partition`."""
-        return self._behind.query_partition(pk, first=first, last=last, consistent=consistent)
+        return self._behind.query_partition(
+            pk, first=first, last=last, consistent=consistent, newest_first=newest_first, limit=limit
+        )
 
     def query_timeline(self, partition: str, *, after: str | None, limit: int, newest_first: bool = True) -> Rows:
         """See `Table.query_timeline`."""

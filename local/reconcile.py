@@ -218,7 +218,8 @@ def open_house(chosen: Settings) -> Iterator[House]:
     dynamo = Dynamo(app.region, endpoint, lambda: credentials, utc_now)
     keyring = Keyring(app.index_key, app.cursor_key, ClearContacts())
     with closing(dynamo):
-        yield House(app, DynamoTable(dynamo, app.core_table), keyring)
+        ops = DynamoTable(dynamo, app.ops_table)
+        yield House(app, DynamoTable(dynamo, app.core_table), keyring, ops=ops)
 
 
 def _walked(walk: Callable[[Any], Findings], shares: Iterable[Any]) -> Findings:

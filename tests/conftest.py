@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from chalicelib.storage.keyring import ClearContacts, Keyring
 from chalicelib.storage.table import DynamoTable
 from local.dynamo import Dynoxide
 from local.tables import TEMPLATE, table_calls
-from tests.makers import Api, Clock
+from tests.makers import Api, Clock, Tray
 
 ISSUER, AUDIENCE = "https://test.regulars.invalid", "regulars"
 TOKEN_KEY = bytes(range(32))
@@ -48,11 +49,24 @@ def dynamo() -> Iterator[Dynamo]:
 @pytest.fixture
 def table(dynamo: Dynamo) -> Iterator[DynamoTable]:
     """An empty table `core` of the test's own, as the template declares it."""
-    stack = f"t{next(_numbers)}"
-    for call in table_calls(json.loads(TEMPLATE.read_text()), stack):
-        dynamo.call("CreateTable", {key: value for key, value in call.items() if key != "TimeToLiveSpecification"})
-    yield DynamoTable(dynamo, f"{stack}-core")
-    dynamo.call("DeleteTable", {"TableName": f"{stack}-core"})
+    with _made(dynamo, "core") as made:
+        yield made
+
+
+@pytest.fixture
+def ops(dynamo: Dynamo) -> Iterator[DynamoTable]:
+    """An empty table `ops` of the test's own."""
+    with _made(dynamo, "ops") as made:
+        yield made
+
+
+@contextmanager
+def _made(dynamo: Dynamo, which: str) -> Iterator[DynamoTable]:
+    calls = table_calls(json.loads(TEMPLATE.read_text()), f"t{next(_numbers)}")
+    call = next(call for call in calls if call["TableName"].endswith(f"-{which}"))
+    dynamo.call("CreateTable", {key: value for key, value in call.items() if key != "TimeToLiveSpecification"})
+    yield DynamoTable(dynamo, call["TableName"])
+    dynamo.call("DeleteTable", {"TableName": call["TableName"]})
 
 
 @pytest.fixture
@@ -74,14 +88,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def house(table: DynamoTable, keyring: Keyring, clock: Clock) -> Iterator[House]:
+def house(table: DynamoTable, ops: DynamoTable, keyring: Keyring, clock: Clock) -> Iterator[House]:
     """The app's surroundings, with the test's table and clock."""
     settings = Settings(
         stage="test", stack="test", region="us-east-1", dynamodb_endpoint=None,
         index_key=keyring.index_key, cursor_key=keyring.cursor_key, token_key=TOKEN_KEY,
-        issuer=ISSUER, audience=AUDIENCE,
+        issuer=ISSUER, audience=AUDIENCE, job_queue="jobs",
     )  # fmt: skip
-    made = House(settings, table, keyring, clock)
+    made = House(settings, table, keyring, clock, ops=ops, queues=Tray())
     wiring.use(made)
     yield made
     wiring.use(None)

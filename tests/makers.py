@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -43,6 +44,32 @@ class Clock:
         """Noon in Shanghai on a day."""
         self.now = datetime.combine(date.fromisoformat(day), NOON.time(), tzinfo=UTC)
         return self.now
+
+
+SOME_IDS = {"purchase_id": "pur_cG9zI29yZGVyLTE", "job": "birthday", "day": "2026-03-14"}
+
+
+def a_path(path: str, **ids: str) -> str:
+    """A route's path with ids in it, some that have the right form where none are named."""
+    for name, value in {**SOME_IDS, **ids}.items():
+        path = path.replace("{" + name + "}", value)
+    return "/v1" + path
+
+
+class Tray:
+    """A queue port that keeps what it is sent until somebody takes it."""
+
+    def __init__(self) -> None:
+        self.bodies: list[str] = []
+
+    def send(self, queue_url: str, bodies: Sequence[str], *, delay: int = 0) -> None:
+        """See `Queues.send`."""
+        self.bodies += bodies
+
+    def taken(self) -> list[dict[str, Any]]:
+        """Take everything, as the records of a Lambda event."""
+        taken, self.bodies = self.bodies, []
+        return [{"messageId": f"m{number}", "body": body} for number, body in enumerate(taken)]
 
 
 def a_program(**terms: Any) -> Program:

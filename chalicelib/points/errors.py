@@ -29,7 +29,7 @@ class EntryDiffers(Refusal):
 
 
 class MemberSuspended(Refusal):
-    """The member is suspended; points neither move in nor out."""
+    """The member is suspended; points can be neither earned nor spent."""
 
     def __init__(self, *, member_id: str) -> None:
         super().__init__(f"Member {member_id} is suspended.", member_id=member_id)
@@ -50,6 +50,18 @@ class OccurredInFuture(Refusal):
             f"occurred_at is {occurred_at}, which is later than our clock, {now}.",
             occurred_at=occurred_at,
             now=now,
+        )
+
+
+class OccurredTooLongAgo(Refusal):
+    """Points can be spent in arrears only for a while: by then they may have expired."""
+
+    def __init__(self, *, occurred_at: str, days: int) -> None:
+        super().__init__(
+            f"occurred_at is {occurred_at}. Spending can be recorded up to {days} days late; an adjustment corrects "
+            "what is older.",
+            occurred_at=occurred_at,
+            days=days,
         )
 
 
@@ -92,3 +104,15 @@ class EntryKnown(Exception):
     def __init__(self, item: dict[str, Any]) -> None:
         super().__init__("the key is taken")
         self.item = item
+
+
+class ExpiryTooFar(Refusal):
+    """Points cannot be given a last day that lies decades ahead."""
+
+    def __init__(self, *, expires_on: str, latest: str) -> None:
+        super().__init__(
+            f"expires_on is {expires_on}; the latest day is {latest}. Points that never expire are a matter of the "
+            "program.",
+            expires_on=expires_on,
+            latest=latest,
+        )

@@ -1,16 +1,17 @@
 """Accounts, entries and lots."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field
 
 from chalicelib.kernel.calendar import NEVER, Month
 from chalicelib.kernel.ids import EntryId, MemberId
 from chalicelib.kernel.money import Points, SomePoints
-from chalicelib.kernel.records import Instant, Note, Record, Reference, Slug
+from chalicelib.kernel.records import Day, Instant, Note, Record, Reference, Slug
 from chalicelib.tiers.models import Anchor
 
 
@@ -29,6 +30,8 @@ class Reason(StrEnum):
     SPEND = "spend"
     EXPIRE = "expire"
     ADJUST = "adjust"
+    TIER = "tier"
+    """A tier was reviewed; no points move."""
 
 
 class Lifetime(Record):
@@ -75,12 +78,21 @@ class Account(Record):
     spent: dict[date, int] = {}
     """Points spent, by the day at whose end their period closes."""
     folded: Folded | None = None
+    pending: dict[date, int] = {}
+    """Points among those earned that cannot be spent yet, by the first day on which they can. Days that have come
+    count no more; they stay until the member was told."""
     lifetime: Lifetime = Lifetime()
     booked_through: date | None = None
     """Expiries up to and including this day are in the entries."""
     qualifying: dict[Month, int] = {}
     """Qualifying points, by the month of the purchase."""
     anchor: Anchor | None = None
+    held_through: Month | None = None
+    """The month through which the tier of `tier_id` is held; when it is over, a review is to be booked."""
+    noticed_through: date | None = None
+    """Of points that expire by this day, the member was told."""
+    due_on: date | None = None
+    """The day under which the account stands in the index of what is due, as it was stored."""
     seq: int = 0
     head: bytes = bytes(32)
     """Hash of the newest entry; 32 zero bytes before the first."""
@@ -101,7 +113,8 @@ class Position:
     """What an account comes to on a day.
 
     Attributes:
-        balance: points that can be spent; below zero when the member owes some.
+        balance: points there are, pending ones included; below zero when the member owes some.
+        pending: points that cannot be spent yet.
         left: what is left of each bucket, by its last day, soonest first.
         lapses: points that expired unspent, by their last day, of the periods not yet folded.
         lapsed: points that ever expired unspent.
@@ -111,6 +124,7 @@ class Position:
     left: tuple[tuple[date, int], ...]
     lapses: dict[date, int]
     lapsed: int
+    pending: int = 0
 
     @property
     def lots(self) -> tuple[Lot, ...]:
@@ -120,7 +134,7 @@ class Position:
     @property
     def available(self) -> int:
         """Points that can be spent, at least 0."""
-        return max(self.balance, 0)
+        return max(self.balance - self.pending, 0)
 
     @property
     def owed(self) -> int:
@@ -159,7 +173,8 @@ class Entry(Record):
     program_version: int
     earned: int | None = None
     expires_on: date | None = None
-    """Last day of the points earned; for an expiry, the day they lapsed with."""
+    """Last day of the points earned; for an expiry, the day they lapsed with; for a review, the last day through which
+    the tier is held."""
     consumed: int | None = None
     """Points spent by this entry."""
     period: date | None = None
@@ -167,6 +182,8 @@ class Entry(Record):
     qualifying: int | None = None
     lapsed: int | None = None
     """Of the points earned, those that had expired before they were recorded; the next entry takes them."""
+    matures_on: date | None = None
+    """First day on which the points earned can be spent, where that is later than the day they were recorded."""
     tier_before: str | None = None
     tier_after: str | None = None
     why: tuple[Why, ...] = ()
@@ -194,6 +211,21 @@ class Posting:
     tier_after: str
     main: Entry
     due_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Something that happened to a member and moved no points.
+
+    Attributes:
+        kind: what: `edited`, `suspended`, `points_expiring` …
+        facts: figures and names of fields; for some kinds words that a person typed.
+    """
+
+    member_id: MemberId
+    kind: str
+    facts: Mapping[str, Any]
+    at: datetime
 
 
 class Notes(Record):
@@ -224,7 +256,7 @@ class AdjustPoints(Record):
     """Shown on the member's statement."""
     note_internal: Note | None = None
     """For staff only."""
-    expires_on: date | None = None
+    expires_on: Day | None = None
     """Last day of points given, moved to its month's last day when points of a month expire together; by the program's
     policy, when left out."""
     qualifying_points: Annotated[int, Field(ge=-(10**12), le=10**12)] = 0

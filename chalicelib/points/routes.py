@@ -11,10 +11,12 @@ from chalicelib.points.errors import (
     BalanceTooLarge,
     EntryDiffers,
     ExpiryPast,
+    ExpiryTooFar,
     MemberClosed,
     MemberSuspended,
     MemberUnknown,
     OccurredInFuture,
+    OccurredTooLongAgo,
     PointsInsufficient,
 )
 from chalicelib.points.models import AdjustPoints, EntryView, PointsView, SpendPoints
@@ -60,6 +62,7 @@ def list_point_entries(member_id: MemberId, query: Paging, call: Call) -> EntryP
         MemberClosed,
         PointsInsufficient,
         OccurredInFuture,
+        OccurredTooLongAgo,
         EntryDiffers,
         BalanceTooLarge,
     ),
@@ -88,6 +91,7 @@ def spend_points(member_id: MemberId, body: SpendPoints, call: Call) -> Outcome[
         MemberClosed,
         AdjustmentEmpty,
         ExpiryPast,
+        ExpiryTooFar,
         PointsInsufficient,
         OccurredInFuture,
         EntryDiffers,

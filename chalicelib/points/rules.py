@@ -21,6 +21,7 @@ from chalicelib.kernel.calendar import (
     local_day,
     milliseconds,
     month_of,
+    months_later,
     zone,
 )
 from chalicelib.kernel.canonical import chained
@@ -30,9 +31,11 @@ from chalicelib.points.errors import (
     AdjustmentEmpty,
     BalanceTooLarge,
     ExpiryPast,
+    ExpiryTooFar,
     MemberClosed,
     MemberSuspended,
     OccurredInFuture,
+    OccurredTooLongAgo,
     PointsInsufficient,
 )
 from chalicelib.points.models import (
@@ -44,6 +47,7 @@ from chalicelib.points.models import (
     ExpiringNext,
     Folded,
     Lifetime,
+    Lot,
     PointsSummary,
     PointsView,
     Position,
@@ -63,8 +67,17 @@ from chalicelib.tiers.rules import next_tier, pruned, standing
 CLOSED_PERIODS_KEPT = 12
 """How many closed periods an account keeps as sums of their own; older ones are folded into one figure."""
 
+PENDING_DAYS_KEPT = 64
+"""How many days of pending points an account keeps, come or not, before those that have come are dropped untold."""
+
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a till's clock may be ahead of ours."""
+
+SPEND_LATE_DAYS = 31
+"""How late a spend may be recorded: a till that was offline, not a way to points that lapsed long ago."""
+
+EXPIRY_MONTHS_MAX = 240
+"""How far ahead an adjustment may set the last day of points; each distinct day is a number on the account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +89,7 @@ class Draft:
     occurred_at: datetime
     earned: int = 0
     expires_on: date | None = None
+    matures_on: date | None = None
     consumed: int = 0
     qualifying: int = 0
     why: tuple[Why, ...] = ()
@@ -122,7 +136,8 @@ def derive(account: Account, on: date) -> Position:
         consumed -= covered
         if points > covered:
             left.append((bucket, points - covered))
-    return Position(balance=balance, left=tuple(left), lapses=lapses, lapsed=lapsed)
+    pending = sum(points for day, points in account.pending.items() if day > on)
+    return Position(balance=balance, left=tuple(left), lapses=lapses, lapsed=lapsed, pending=pending)
 
 
 def standing_of(account: Account, program: Program, on: date) -> Standing:
@@ -131,16 +146,35 @@ def standing_of(account: Account, program: Program, on: date) -> Standing:
 
 
 def due_on(account: Account, program: Program, on: date) -> date | None:
-    """The first day on which time alone changes the account, or None when nothing is due."""
-    return _due_on(derive(account, on), standing_of(account, program, on))
+    """The first day on which time alone changes the account; today, when it has and that is not booked; else None.
+
+    Four things fall due: points expire, the member is to be told that they will, pending points can be spent, a tier
+    is reviewed. An account stands in the index under the first of these days alone. What is overdue when an account is
+    written is due today: the jobs of today and tomorrow look there, and those of its own day may have passed.
+    """
+    return _due_on(account, derive(account, on), program, on)
 
 
-def _due_on(position: Position, held: Standing) -> date | None:
-    first = position.left[0][0] if position.left else NEVER
-    days = [day_after(first)] if first != NEVER else []
-    if held.review_after is not None:
-        days.append(first_day(Month(held.review_after + 1)))
-    return min(days, default=None)
+def _due_on(account: Account, position: Position, program: Program, on: date) -> date | None:
+    days = [day_after(bucket) for bucket in unbooked(account, on)]
+    days += [day_after(bucket) for bucket, _ in position.left[:1] if bucket != NEVER]
+    days += [_notice_day(bucket, program) for bucket in _untold(account, position, program)[:1]]
+    days += list(account.pending)
+    if account.held_through is not None:
+        days.append(first_day(Month(account.held_through + 1)))
+    return max(min(days), on) if days else None
+
+
+def _untold(account: Account, position: Position, program: Program) -> list[date]:
+    """Last days of lots of whose expiry the member was not told yet, soonest first."""
+    if program.notices.expiring_days is None:
+        return []
+    told = account.noticed_through or date.min
+    return [bucket for bucket, _ in position.left if told < bucket < NEVER]
+
+
+def _notice_day(bucket: date, program: Program) -> date:
+    return bucket - timedelta(days=program.notices.expiring_days or 0)
 
 
 # ---------------------------------------------------------------- writing
@@ -192,11 +226,21 @@ def post(account: Account, draft: Draft, program: Program, *, now: datetime) -> 
         )
         posted = applied(posted, correction)
         entries = (*entries, correction)
-    posted = compacted(posted, program, today).model_copy(update={"tier_id": after.tier_id})
-    return Posting(posted, entries, before.tier_id, after.tier_id, entry, _due_on(position, after))
+    posted = compacted(posted, program, today).model_copy(
+        update={"tier_id": after.tier_id, "held_through": after.review_after}
+    )
+    due = _due_on(posted, position, program, today)
+    return Posting(posted, entries, before.tier_id, after.tier_id, entry, due)
 
 
-def settle(
+def settle(account: Account, program: Program, *, now: datetime) -> tuple[Account, tuple[Entry, ...]]:
+    """Book what time has brought: expiries, and the review of a tier."""
+    account, lapses = lapse(account, program, now=now)
+    account, reviews = review(account, program, now=now)
+    return account, (*lapses, *reviews)
+
+
+def lapse(
     account: Account, program: Program, *, now: datetime, at_most: int | None = None
 ) -> tuple[Account, tuple[Entry, ...]]:
     """Book the expiries that are due: one entry for each bucket that closed with points in it.
@@ -207,11 +251,72 @@ def settle(
     today = today_of(program, _recorded_at(account, now))
     entries: list[Entry] = []
     for bucket, points in list(unbooked(account, today).items())[:at_most]:
-        midnight = datetime.combine(day_after(bucket), time(), tzinfo=zone(program.time_zone))
-        entry = _expiry(account, bucket, points, program, now=now, occurred_at=midnight, cause=None)
+        occurred_at = _midnight(day_after(bucket), program)
+        entry = _expiry(account, bucket, points, program, now=now, occurred_at=occurred_at, cause=None)
         account = applied(account, entry)
         entries.append(entry)
     return account, tuple(entries)
+
+
+def review(account: Account, program: Program, *, now: datetime) -> tuple[Account, tuple[Entry, ...]]:
+    """Book the review of a tier that is due, kept or not; several that were missed are one.
+
+    Also books a tier that is another because the program has another ladder.
+    """
+    today = today_of(program, _recorded_at(account, now))
+    held = standing_of(account, program, today)
+    reviewed = account.held_through is not None and month_of(today) > account.held_through
+    if not reviewed and held.tier_id == account.tier_id:
+        return account, ()
+    day = first_day(Month(account.held_through + 1)) if reviewed and account.held_through is not None else today
+    entry = _sealed(
+        account,
+        Entry(
+            key=EntryKey(kind="tier", parts=(account.member_id, str(account.seq + 1))),
+            member_id=account.member_id,
+            seq=account.seq + 1,
+            reason=Reason.TIER,
+            points=0,
+            balance_after=account.lifetime.balance,
+            occurred_at=min(_midnight(day, program), now),
+            occurred_on=day,
+            recorded_at=_recorded_at(account, now),
+            program_version=program.version,
+            expires_on=last_day(held.review_after) if held.review_after is not None else None,
+            tier_before=account.tier_id,
+            tier_after=held.tier_id,
+            why=(Why(rule_id=f"review.{held.tier_id}", points=0, args=()),),
+        ),
+    )
+    return applied(account, entry).model_copy(update={"held_through": held.review_after}), (entry,)
+
+
+def tell_expiring(account: Account, program: Program, on: date) -> tuple[Account, Lot] | None:
+    """The account that remembers that its member was told, and what of; None when there is nothing to tell.
+
+    One notice speaks of all lots of the calendar month in which the first one expires: points that expire day by day
+    would else make a notice a day.
+    """
+    position = derive(account, on)
+    untold = _untold(account, position, program)
+    if not untold or _notice_day(untold[0], program) > on:
+        return None
+    through = last_day(month_of(untold[0]))
+    points = sum(points for bucket, points in position.left if untold[0] <= bucket <= through)
+    return account.model_copy(update={"noticed_through": through}), Lot(expires_on=untold[0], points=points)
+
+
+def release(account: Account, on: date) -> tuple[Account, int] | None:
+    """The account without its pending points that can be spent by now, and how many they are; None when none are."""
+    waiting = {day: points for day, points in account.pending.items() if day > on}
+    if len(waiting) == len(account.pending):
+        return None
+    released = sum(account.pending.values()) - sum(waiting.values())
+    return account.model_copy(update={"pending": waiting}), released
+
+
+def _midnight(day: date, program: Program) -> datetime:
+    return datetime.combine(day, time(), tzinfo=zone(program.time_zone))
 
 
 def unbooked(account: Account, on: date) -> dict[date, int]:
@@ -249,7 +354,7 @@ def adjust(
     Raises:
         MemberClosed: the membership was closed.
         AdjustmentEmpty: neither the balance nor the qualifying points would change.
-        ExpiryPast: the points given would have expired already.
+        ExpiryPast, ExpiryTooFar: the points given would have expired already, or live for decades.
         PointsInsufficient: more would be taken than there is, and the policy is not `owe`.
     """
     if account.status is AccountStatus.CLOSED:
@@ -261,6 +366,9 @@ def adjust(
     last = command.expires_on or expires_on(local_day(occurred_at, program.time_zone), program.expiry)
     if command.points > 0 and last < today:
         raise ExpiryPast(expires_on=last.isoformat(), today=today.isoformat())
+    latest = months_later(today, EXPIRY_MONTHS_MAX)
+    if command.expires_on and latest < command.expires_on < NEVER:
+        raise ExpiryTooFar(expires_on=command.expires_on.isoformat(), latest=latest.isoformat())
     draft = Draft(
         key,
         Reason.ADJUST,
@@ -272,6 +380,32 @@ def adjust(
         reason_code=command.reason_code,
         content=content,
         may_owe=program.negative_balance is NegativeBalance.OWE,
+    )
+    return post(account, draft, program, now=now)
+
+
+def gift(
+    account: Account, key: EntryKey, points: int, program: Program, *, on: date, content: bytes, now: datetime
+) -> Posting:
+    """Give the birthday gift of a member's tier.
+
+    Args:
+        points: what the tier gives.
+        on: the day that is celebrated; the points live from then on.
+
+    Raises:
+        MemberSuspended, MemberClosed: the account takes no commands.
+    """
+    require_open(account)
+    tier_id = standing_of(account, program, on).tier_id
+    draft = Draft(
+        key,
+        Reason.EARN,
+        min(_midnight(on, program), now),
+        earned=points,
+        expires_on=expires_on(on, program.expiry),
+        why=(Why(rule_id=f"birthday.{tier_id}", points=points, args=()),),
+        content=content,
     )
     return post(account, draft, program, now=now)
 
@@ -290,6 +424,7 @@ def forfeit(account: Account, key: EntryKey, program: Program, *, now: datetime)
         expires_on=NEVER if balance < 0 else None,
         consumed=max(balance, 0),
         reason_code="account_closed",
+        may_owe=True,
     )
     return post(account, draft, program, now=now)
 
@@ -313,8 +448,24 @@ def not_later(occurred_at: datetime, now: datetime) -> datetime:
         OccurredInFuture: it is later than now by more than `CLOCK_SKEW`.
     """
     if occurred_at > now + CLOCK_SKEW:
-        raise OccurredInFuture(occurred_at=occurred_at.isoformat(), now=now.isoformat())
+        clock = now.astimezone(occurred_at.tzinfo)
+        raise OccurredInFuture(
+            occurred_at=occurred_at.isoformat(timespec="milliseconds"), now=clock.isoformat(timespec="milliseconds")
+        )
     return min(occurred_at, now)
+
+
+def require_recent(spent_at: datetime, now: datetime) -> None:
+    """Refuse to take points for something that is told too late.
+
+    The arithmetic knows no such limit. Tills do: who may date a spend back without one could reach points that lapsed
+    years ago.
+
+    Raises:
+        OccurredTooLongAgo: it is more than `SPEND_LATE_DAYS` ago.
+    """
+    if spent_at < now - timedelta(days=SPEND_LATE_DAYS):
+        raise OccurredTooLongAgo(occurred_at=spent_at.isoformat(), days=SPEND_LATE_DAYS)
 
 
 # ---------------------------------------------------------------- applying
@@ -341,6 +492,9 @@ def applied(account: Account, entry: Entry) -> Account:
             folded = folded.model_copy(update={"carried": folded.carried + entry.consumed})
         else:
             spent = {**spent, entry.period: spent.get(entry.period, 0) + entry.consumed}
+    pending = account.pending
+    if entry.earned and entry.matures_on:
+        pending = {**pending, entry.matures_on: pending.get(entry.matures_on, 0) + entry.earned}
     qualifying = account.qualifying
     if entry.qualifying:
         month = month_of(entry.occurred_on)
@@ -352,6 +506,7 @@ def applied(account: Account, entry: Entry) -> Account:
             "earned": earned,
             "spent": spent,
             "folded": folded,
+            "pending": pending,
             "lifetime": life,
             "booked_through": booked,
             "qualifying": qualifying,
@@ -371,6 +526,9 @@ def compacted(account: Account, program: Program, on: date) -> Account:
     """
     qualifying, anchor = pruned(account.qualifying, program, account.anchor, on=month_of(on))
     yesterday = on - timedelta(days=1)
+    pending = account.pending
+    if len(pending) > PENDING_DAYS_KEPT:
+        pending = {day: points for day, points in pending.items() if day > on}
     earned, spent, folded = dict(account.earned), dict(account.spent), account.folded
     closed = sorted({each for each in (*earned, *spent) if each < on})
     for period in closed[: max(len(closed) - CLOSED_PERIODS_KEPT, 0)]:
@@ -384,6 +542,7 @@ def compacted(account: Account, program: Program, on: date) -> Account:
             "earned": earned,
             "spent": spent,
             "folded": folded,
+            "pending": pending,
             "booked_through": max(account.booked_through or yesterday, yesterday),
             "qualifying": qualifying,
             "anchor": anchor,
@@ -412,6 +571,7 @@ def _entry(account: Account, draft: Draft, program: Program, *, now: datetime) -
         program_version=program.version,
         earned=draft.earned or None,
         expires_on=draft.expires_on,
+        matures_on=draft.matures_on,
         consumed=draft.consumed or None,
         period=_period_spent(account, occurred_on, program) if draft.consumed else None,
         qualifying=draft.qualifying or None,
@@ -489,6 +649,7 @@ def content_of(entry: Entry) -> dict[str, Any]:
         "period": entry.period.isoformat() if entry.period else None,
         "qualifying": entry.qualifying,
         "lapsed": entry.lapsed,
+        "matures_on": entry.matures_on.isoformat() if entry.matures_on else None,
         "tier_before": entry.tier_before,
         "tier_after": entry.tier_after,
         "why": [[why.rule_id, why.points, *why.args] for why in entry.why] or None,
@@ -530,11 +691,14 @@ def verify(account: Account, entries: Iterable[Entry], programs: Mapping[int, Pr
         if not _tier_follows(folded, entry, programs[entry.program_version]):
             return Fault(entry.seq, "the tier does not follow from the qualifying points")
         # What was posted was compacted once per command; an entry that an expiry correction follows is not its end.
-        if (entry.reason is not Reason.EXPIRE and not entry.lapsed) or entry.cause is not None:
-            program = programs[entry.program_version]
-            today = local_day(entry.recorded_at, program.time_zone)
-            tier_id = standing_of(folded, program, today).tier_id
-            folded = compacted(folded, program, today).model_copy(update={"tier_id": tier_id})
+        program = programs[entry.program_version]
+        today = local_day(entry.recorded_at, program.time_zone)
+        ends_command = entry.reason not in (Reason.EXPIRE, Reason.TIER) and not entry.lapsed
+        if ends_command or entry.cause is not None:
+            folded = compacted(folded, program, today)
+        if ends_command or entry.cause is not None or entry.reason is Reason.TIER:
+            held = standing_of(folded, program, today)
+            folded = folded.model_copy(update={"tier_id": held.tier_id, "held_through": held.review_after})
     return _fault_at_end(folded, account)
 
 
@@ -595,13 +759,25 @@ def _fault_at_end(folded: Account, account: Account) -> Fault | None:
             (folded.qualifying, folded.anchor) == (account.qualifying, account.anchor),
             "the account's qualifying points are not what its entries add up to",
         ),
-        (folded.tier_id == account.tier_id, "the account's tier is not what its entries come to"),
+        (
+            (folded.tier_id, folded.held_through) == (account.tier_id, account.held_through),
+            "the account's tier is not what its entries come to",
+        ),
+        (_pending_follows(folded, account), "the account's pending points are not what its entries add up to"),
         (
             (folded.booked_through, folded.last_recorded_at) == (account.booked_through, account.last_recorded_at),
             "the account's dates are not those of its entries",
         ),
     )
     return next((Fault(folded.seq, what) for holds, what in checks if not holds), None)
+
+
+def _pending_follows(folded: Account, account: Account) -> bool:
+    """Whether what still waits came from the entries. Days that have come may be gone: the member was told of them."""
+    if folded.last_recorded_at is None:
+        return not account.pending
+    waiting = {day: points for day, points in account.pending.items() if day > folded.last_recorded_at.date()}
+    return waiting.items() <= folded.pending.items()
 
 
 # ---------------------------------------------------------------- showing
@@ -613,6 +789,7 @@ def summary(account: Account, on: date) -> PointsSummary:
     first = next((lot for lot in position.lots if lot.expires_on), None)
     return PointsSummary(
         available=position.available,
+        pending=position.pending,
         owed=position.owed,
         expiring_next=ExpiringNext(points=first.points, on=first.expires_on) if first and first.expires_on else None,
     )
@@ -624,6 +801,7 @@ def points_view(account: Account, on: date) -> PointsView:
     life = account.lifetime
     return PointsView(
         available=position.available,
+        pending=position.pending,
         owed=position.owed,
         lots=position.lots,
         lifetime=Lifetime(earned=life.earned, spent=life.spent, expired=position.lapsed),
@@ -666,7 +844,12 @@ def explained(why: Why, program: Program, language: Language) -> str:
         if chinese:
             return f"消费 {paid}，每 {per} 积 {rate.points} 分，得 {why.points} 分"
         return f"{_count(rate.points)} for each {per} paid: {paid} gives {_count(why.points)}"
-    name = program.tier(why.rule_id.removeprefix("tier.")).name.in_(language)
+    kind, _, tier_id = why.rule_id.partition(".")
+    name = program.tier(tier_id).name.in_(language)
+    if kind == "review":
+        return f"等级评定：{name}" if chinese else f"Tier reviewed: {name}"
+    if kind == "birthday":
+        return f"{name}生日礼，送 {why.points} 分" if chinese else f"{name} birthday gift: {_count(why.points)}"
     times = _times(why.args[0])
     if why.points < 0:
         return (

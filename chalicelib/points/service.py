@@ -1,9 +1,11 @@
 """Use cases of the ledger: load, decide, commit."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import TypeVar
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, TypeVar
 
+from chalicelib.kernel.calendar import month_of
 from chalicelib.kernel.canonical import digest, plain
 from chalicelib.kernel.errors import Refusal, WriteContended
 from chalicelib.kernel.ids import MemberId
@@ -15,6 +17,7 @@ from chalicelib.points import rules, store
 from chalicelib.points.errors import AccountMoved, EntryDiffers, EntryKnown, MemberUnknown
 from chalicelib.points.models import (
     Account,
+    AccountStatus,
     AdjustPoints,
     Entry,
     EntryKey,
@@ -51,6 +54,7 @@ def once(
     recall: Callable[[Item], T],
     now: datetime,
     dry_run: bool = False,
+    loaded: Account | None = None,
 ) -> Outcome[T]:
     """Carry a command out on a member's account, exactly once for its key.
 
@@ -60,6 +64,7 @@ def once(
 
     Args:
         decide: gives the answer and the writes that go with it, or refuses.
+        loaded: the account, where it was read already.
         recall: gives the first answer from what is stored under the key, or refuses because its content differs.
 
     Raises:
@@ -69,7 +74,8 @@ def once(
     """
     consistent = False
     for _ in range(ATTEMPTS_MAX):
-        account = store.find_account(table, member_id, consistent=consistent)
+        account = loaded or store.find_account(table, member_id, consistent=consistent)
+        loaded = None
         try:
             if account is None:
                 raise MemberUnknown(member_id=member_id)
@@ -113,33 +119,195 @@ def book_due(table: Table, book: ProgramBook, account: Account, *, now: datetime
         AccountMoved: another write got there first.
     """
     program = book.current(now)
-    after, entries = rules.settle(account, program, now=now, at_most=CLOSINGS_MAX)
+    after, entries = rules.lapse(account, program, now=now, at_most=CLOSINGS_MAX)
     if entries:
-        due = rules.due_on(after, program, today_of(program, now))
-        table.commit(store.book(account, after, entries, due))
+        table.commit(store.book(account, after, entries, rules.due_on(after, program, today_of(program, now))))
     return len(entries)
 
 
-def expire_points(table: Table, book: ProgramBook, member_id: MemberId, *, now: datetime) -> int:
-    """Book a member's due expiries; how many entries were written. Safe to call at any time, any number of times.
+def expire_points(
+    table: Table,
+    book: ProgramBook,
+    member_id: MemberId,
+    *,
+    now: datetime,
+    on: date | None = None,
+    known: Account | None = None,
+    dry_run: bool = False,
+) -> int | None:
+    """Book a member's expiries that are due: points that expired, or None when there was nothing to book.
+
+    Args:
+        on: for a dry run, the day of which to tell what will have expired by then.
+        known: the account, where it was read already.
 
     Raises:
         MemberUnknown: there is no such member.
         WriteContended: other writes kept getting there first.
     """
-    written = 0
+
+    def plan(account: Account, program: Program, today: date) -> Plan | None:
+        due = rules.unbooked(account, today)
+        if not due or dry_run:
+            return Plan(sum(due.values()), account, ()) if due else None
+        after, entries = rules.lapse(account, program, now=now, at_most=CLOSINGS_MAX)
+        writes = store.book(account, after, entries, rules.due_on(after, program, today))
+        return Plan(-sum(entry.points for entry in entries), after, writes, more=len(due) > len(entries))
+
+    return _bring_up_to_date(table, book, member_id, plan, now=now, on=on, known=known, dry_run=dry_run)
+
+
+def review_tier(
+    table: Table,
+    book: ProgramBook,
+    member_id: MemberId,
+    *,
+    now: datetime,
+    on: date | None = None,
+    known: Account | None = None,
+    dry_run: bool = False,
+) -> int | None:
+    """Book the review of a member's tier that is due: 0, because no points move, or None when none was due.
+
+    Args, Raises: as `expire_points`.
+    """
+
+    def plan(account: Account, program: Program, today: date) -> Plan | None:
+        if dry_run:
+            due = account.held_through is not None and month_of(today) > account.held_through
+            return Plan(0, account, ()) if due else None
+        after, entries = rules.review(account, program, now=now)
+        if not entries:
+            return None
+        return Plan(0, after, store.book(account, after, entries, rules.due_on(after, program, today)))
+
+    return _bring_up_to_date(table, book, member_id, plan, now=now, on=on, known=known, dry_run=dry_run)
+
+
+def tell_expiring(
+    table: Table,
+    book: ProgramBook,
+    member_id: MemberId,
+    *,
+    now: datetime,
+    on: date | None = None,
+    known: Account | None = None,
+    dry_run: bool = False,
+) -> int | None:
+    """Put on a member's timeline that points expire soon, which tells the member: points, or None.
+
+    Args, Raises: as `expire_points`.
+    """
+
+    def plan(account: Account, program: Program, today: date) -> Plan | None:
+        told = rules.tell_expiring(account, program, today)
+        if told is None:
+            return None
+        after, lot = told
+        facts = {"points": lot.points, "expires_on": str(lot.expires_on)}
+        return Plan(lot.points, after, _noted("points_expiring", facts, account, after, program, now))
+
+    return _bring_up_to_date(table, book, member_id, plan, now=now, on=on, known=known, dry_run=dry_run)
+
+
+def release_points(
+    table: Table,
+    book: ProgramBook,
+    member_id: MemberId,
+    *,
+    now: datetime,
+    on: date | None = None,
+    known: Account | None = None,
+    dry_run: bool = False,
+) -> int | None:
+    """Put on a member's timeline that pending points can be spent by now, which tells the member: points, or None.
+
+    Args, Raises: as `expire_points`.
+    """
+
+    def plan(account: Account, program: Program, today: date) -> Plan | None:
+        released = rules.release(account, today)
+        if released is None:
+            return None
+        after, points = released
+        return Plan(points, after, _noted("points_released", {"points": points}, account, after, program, now))
+
+    return _bring_up_to_date(table, book, member_id, plan, now=now, on=on, known=known, dry_run=dry_run)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What bringing an account up to date comes to.
+
+    Attributes:
+        points: points concerned.
+        more: not everything fitted one transaction.
+    """
+
+    points: int
+    after: Account
+    writes: Sequence[Write]
+    more: bool = False
+
+
+def _noted(
+    kind: str, facts: dict[str, Any], before: Account, after: Account, program: Program, now: datetime
+) -> list[Write]:
+    due = rules.due_on(after, program, today_of(program, now))
+    note = store.note(before.member_id, kind, facts, at=now, version=before.version)
+    return [note, store.replace_account(before, after, due)]
+
+
+def _bring_up_to_date(
+    table: Table,
+    book: ProgramBook,
+    member_id: MemberId,
+    plan: Callable[[Account, Program, date], Plan | None],
+    *,
+    now: datetime,
+    on: date | None,
+    known: Account | None,
+    dry_run: bool,
+) -> int | None:
+    """Book something that time has brought to an account: points concerned, or None when there was nothing.
+
+    An account for which there was nothing to book is moved in the index where it stands under another day than it
+    should: because the program changed, or because what else is due should have been found on a day that has passed.
+    """
+    program = book.current(now)
+    today = (on if dry_run else None) or today_of(program, now)
+    account, points = known, None
     for _ in range(ATTEMPTS_MAX):
-        account = store.find_account(table, member_id, consistent=True)
+        account = account or store.find_account(table, member_id, consistent=True)
         if account is None:
             raise MemberUnknown(member_id=member_id)
+        planned = plan(account, program, today) if account.status is not AccountStatus.CLOSED else None
+        if dry_run:
+            return planned.points if planned else None
+        if planned is None:
+            writes = _moved_in_index(account, program, today)
+            if not writes:
+                return points
+        else:
+            writes = planned.writes
         try:
-            booked = book_due(table, book, account, now=now)
+            table.commit(writes, keyed=True)
         except AccountMoved:
+            account = None
             continue
-        written += booked
-        if booked < CLOSINGS_MAX:
-            return written
+        if planned is not None:
+            points = (points or 0) + planned.points
+        if planned is None or not planned.more:
+            return points
+        account = None
     raise WriteContended
+
+
+def _moved_in_index(account: Account, program: Program, today: date) -> Sequence[Write]:
+    due = rules.due_on(account, program, today) if account.status is not AccountStatus.CLOSED else None
+    if due == account.due_on:
+        return ()
+    return [store.replace_account(account, account, due)]
 
 
 def spend_points(
@@ -157,7 +325,7 @@ def spend_points(
     Raises:
         MemberUnknown, MemberSuspended, MemberClosed: there is no account that takes commands.
         PointsInsufficient: the live lots hold fewer points than asked for.
-        OccurredInFuture: `occurred_at` is later than now.
+        OccurredInFuture, OccurredTooLongAgo: `occurred_at` is later than now, or too long ago to be told now.
         EntryDiffers: this key was used before for something else.
         WriteContended: other writes kept getting there first; safe to try again.
     """
@@ -166,6 +334,7 @@ def spend_points(
     program = book.current(now)
 
     def decide(account: Account) -> tuple[EntryView, Sequence[Write]]:
+        rules.require_recent(command.occurred_at or now, now)
         posting = rules.spend(account, command, entry_key, program, content=content, now=now)
         more = {"reference": command.reference}
         writes = store.post(account, posting, more=more)
@@ -270,7 +439,7 @@ def entry_view(entry: Entry, note_to_member: str | None, program: Program, langu
         balance_after=entry.balance_after,
         occurred_at=entry.occurred_at,
         recorded_at=entry.recorded_at,
-        reference=entry.key.parts[1] if entry.reason is Reason.EXPIRE else "/".join(entry.key.parts),
+        reference=store.reference_of(entry.key.kind, entry.key.parts),
         tendered=(entry.consumed or 0) if entry.reason is Reason.EARN else 0,
         why=why_lines(entry, program, language),
         reason_code=entry.reason_code,

@@ -6,8 +6,8 @@ two write units, and 25 lines of a statement the 4 KB of half a read unit.
 In the timeline index: r reason, p points, b balance after, o occurred at (ms), v program version, w why, h hash,
 c points consumed, rc reason code, nm note to the member; kind and what of things that moved no points.
 Beside them: on the day it occurred, e points earned, x their last day, pd period of what was spent, q qualifying
-points, l lapsed, tb and ta tier before and after (ta only when it differs), cz cause, d digest of the command's
-content, reference, note_internal. Days are numbers, 20260315.
+points, l lapsed, mt first day on which points earned can be spent, tb and ta tier before and after (ta only when it
+differs), cz cause, d digest of the command's content, reference, note_internal. Days are numbers, 20260315.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,6 +24,7 @@ from chalicelib.points.models import (
     Entry,
     EntryKey,
     Folded,
+    Happened,
     Lifetime,
     Notes,
     Posting,
@@ -39,7 +40,7 @@ from chalicelib.tiers.models import Anchor
 ENTRIES_IN_INDEX = ("r", "p", "b", "o", "v", "w", "h", "c", "rc", "nm", "kind", "what")
 """What the timeline index copies; `infra/data.template.json` says the same, and a test compares."""
 
-_LETTERS = {Reason.EARN: "e", Reason.SPEND: "s", Reason.EXPIRE: "x", Reason.ADJUST: "a"}
+_LETTERS = {Reason.EARN: "e", Reason.SPEND: "s", Reason.EXPIRE: "x", Reason.ADJUST: "a", Reason.TIER: "t"}
 _REASONS = {letter: reason for reason, letter in _LETTERS.items()}
 
 _GAP_MAX = 8
@@ -56,6 +57,13 @@ def find_account(table: Table, member_id: str, *, consistent: bool = False) -> A
     """A member's account, or None when there is no such member."""
     item = table.get(keys.account(member_id), consistent=consistent)
     return account_from(item) if item else None
+
+
+def find_accounts(table: Table, member_ids: Sequence[str]) -> dict[MemberId, Account]:
+    """The accounts of several members, in one read; those that are missing are left out."""
+    found = table.get_many([keys.account(member_id) for member_id in member_ids])
+    accounts = (account_from(item) for item in found.values())
+    return {account.member_id: account for account in accounts}
 
 
 def find_entry(table: Table, key: EntryKey) -> Item | None:
@@ -102,7 +110,7 @@ def replace_account(before: Account, after: Account, due_on: date | None) -> Wri
 def post(
     before: Account, posting: Posting, *, more: Mapping[str, Any] | None = None, notes: Notes | None = None
 ) -> list[Write]:
-    """Writes of a posting: its entries, each only once, the account, and the review that lies between, if any.
+    """Writes of a posting: its entries, each only once, and the account.
 
     The command's own entry stands first, so that a repeated command is known as such before a changed account is.
 
@@ -115,11 +123,9 @@ def post(
         extra |= {"nm": notes.to_member, "note_internal": notes.internal}
     main = posting.main
     writes: list[Write] = [Put(key_of(main.key), _entry_item(main) | extra, Absent(), EntryKnown)]
-    writes += book(before, posting.account, [each for each in posting.entries if each is not main], posting.due_on)
-    if posting.tier_before != before.tier_id:
-        facts = {"tier_before": before.tier_id, "tier_after": posting.tier_before}
-        writes.append(note(before.member_id, "tier_reviewed", facts, at=main.recorded_at, version=before.version))
-    return writes
+    return writes + book(
+        before, posting.account, [each for each in posting.entries if each is not main], posting.due_on
+    )
 
 
 def book(before: Account, after: Account, entries: Sequence[Entry], due_on: date | None) -> list[Write]:
@@ -153,10 +159,14 @@ def account_from(item: Item) -> Account:
         earned=_by_day(item["earned"]),
         spent=_by_day(item["spent"]),
         folded=_folded(item.get("folded")),
+        pending=_by_single_day(item.get("pending", "")),
         lifetime=Lifetime(earned=item["life"][0], spent=item["life"][1], expired=item["life"][2]),
         booked_through=_day(item["booked"]) if "booked" in item else None,
         qualifying=_by_month(item["qualifying"]),
         anchor=_anchor(item.get("anchor")),
+        held_through=Month(item["held"]) if "held" in item else None,
+        noticed_through=_day(item["told"]) if "told" in item else None,
+        due_on=date.fromisoformat(keys.parted(item["due"])[1]) if "due" in item else None,
         seq=item["seq"],
         head=item["head"],
         last_recorded_at=from_milliseconds(item["last"]) if "last" in item else None,
@@ -186,6 +196,7 @@ def entry_from(item: Item) -> Entry:
         period=_day(item["pd"]) if "pd" in item else None,
         qualifying=item.get("q"),
         lapsed=item.get("l"),
+        matures_on=_day(item["mt"]) if "mt" in item else None,
         tier_before=item.get("tb"),
         tier_after=item.get("ta", item.get("tb")),
         why=why_from(item.get("w")),
@@ -193,6 +204,17 @@ def entry_from(item: Item) -> Entry:
         cause=EntryKey(kind=cause[0], parts=tuple(cause[1:])) if cause else None,
         content=item.get("d"),
         hash=item["h"],
+    )
+
+
+def happened_from(item: Item) -> Happened:
+    """What the item of a note holds."""
+    moment, _ = keys.moment_parts(item["at"])
+    return Happened(
+        member_id=MemberId("mem_" + keys.statement_owner(item["tl"])),
+        kind=item["kind"],
+        facts=item.get("what", {}),
+        at=from_milliseconds(moment),
     )
 
 
@@ -248,6 +270,7 @@ def _entry_item(entry: Entry) -> Item:
         "pd": _number(entry.period) if entry.period else None,
         "q": entry.qualifying,
         "l": entry.lapsed,
+        "mt": _number(entry.matures_on) if entry.matures_on else None,
         "tb": entry.tier_before,
         "ta": entry.tier_after if entry.tier_after != entry.tier_before else None,
         "w": _why_text(entry.why),
@@ -267,6 +290,7 @@ def _account_item(account: Account, due_on: date | None) -> Item:
         "earned": _days_text(account.earned),
         "spent": _days_text(account.spent),
         "folded": [_text(folded.through), folded.carried, folded.lapsed] if folded else None,
+        "pending": " ".join(f"{_text(day)}:{points}" for day, points in sorted(account.pending.items())) or None,
         "life": [account.lifetime.earned, account.lifetime.spent, account.lifetime.expired],
         "booked": _text(account.booked_through) if account.booked_through else None,
         "qualifying": _months_text(account.qualifying),
@@ -277,6 +301,8 @@ def _account_item(account: Account, due_on: date | None) -> Item:
         ]
         if anchor
         else None,
+        "held": account.held_through,
+        "told": _number(account.noticed_through) if account.noticed_through else None,
         "seq": account.seq,
         "head": account.head,
         "last": milliseconds(account.last_recorded_at) if account.last_recorded_at else None,
@@ -287,6 +313,11 @@ def _account_item(account: Account, due_on: date | None) -> Item:
 
 def _text(day: date) -> str:
     return day.isoformat().replace("-", "")
+
+
+def reference_of(kind: str, parts: Sequence[str]) -> str:
+    """What an entry belongs to, as callers see it: the part of its key that is not the member."""
+    return parts[1] if kind in ("expire", "birthday", "tier") else "/".join(parts)
 
 
 def _number(day: date) -> int:
@@ -333,8 +364,12 @@ def _days_text(sums: Mapping[date, int]) -> str:
 def _by_day(text: str) -> dict[date, int]:
     runs = text.split()
     months = _by_month(" ".join(run for run in runs if run[6] == ":"))
-    days = (run.split(":") for run in runs if run[6] != ":")
-    return {_closing(month): points for month, points in months.items()} | {_day(d): int(p) for d, p in days}
+    days = _by_single_day(" ".join(run for run in runs if run[6] != ":"))
+    return {_closing(month): points for month, points in months.items()} | days
+
+
+def _by_single_day(text: str) -> dict[date, int]:
+    return {_day(run[:8]): int(run[9:]) for run in text.split()}
 
 
 @lru_cache(maxsize=1024)

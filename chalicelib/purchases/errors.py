@@ -1,6 +1,7 @@
 """What is refused about purchases."""
 
 from chalicelib.kernel.errors import Refusal
+from chalicelib.members.errors import identifier_name
 
 
 class CurrencyWrong(Refusal):
@@ -32,7 +33,7 @@ class PurchaserUnknown(Refusal):
     """Nobody is a member by this identifier."""
 
     def __init__(self, *, field: str) -> None:
-        super().__init__(f"Nobody is a member by this {field.replace('_', ' ')}.", field=field)
+        super().__init__(f"Nobody is a member by this {identifier_name(field)}.", field=field)
 
 
 class TenderTooSmall(Refusal):

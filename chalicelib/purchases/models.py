@@ -82,6 +82,8 @@ class PurchaseView(Record):
     """Of the points earned, those that had expired before the purchase was recorded (it arrived late)."""
     expires_on: date | None
     """Last day of the points earned; null when they do not expire."""
+    matures_on: date | None
+    """First day on which the points earned can be spent, when they were pending at first; else null."""
     why: tuple[WhyLine, ...]
     discounts: tuple[Discount, ...]
     tier_before: TierName

@@ -12,6 +12,7 @@ from chalicelib.points.errors import (
     MemberSuspended,
     MemberUnknown,
     OccurredInFuture,
+    OccurredTooLongAgo,
     PointsInsufficient,
 )
 from chalicelib.programs.service import book_of
@@ -47,6 +48,7 @@ class PurchasePage(Page[PurchaseView]):
         MemberNumberWrong,
         CurrencyWrong,
         OccurredInFuture,
+        OccurredTooLongAgo,
         TenderTooSmall,
         TenderUneven,
         TenderTooLarge,

@@ -1,14 +1,15 @@
 """What a purchase comes to: points, tier, tender. Pure."""
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from chalicelib.kernel.calendar import local_day, month_of
-from chalicelib.kernel.money import shown
+from chalicelib.kernel.money import POINTS_MAX, shown
 from chalicelib.points import rules as ledger
+from chalicelib.points.errors import BalanceTooLarge
 from chalicelib.points.models import Account, EntryKey, Posting, Reason, Why
 from chalicelib.points.rules import Draft
 from chalicelib.programs.models import Program
-from chalicelib.programs.rules import earned_points, expires_on, worth_minor
+from chalicelib.programs.rules import earned_points, expires_on, today_of, worth_minor
 from chalicelib.purchases.errors import CurrencyWrong, TenderTooLarge, TenderTooSmall, TenderUneven
 from chalicelib.purchases.models import RecordPurchase, Sale
 from chalicelib.tiers.rules import standing
@@ -47,6 +48,7 @@ def assess(account: Account, command: RecordPurchase, program: Program, *, conte
         MemberSuspended, MemberClosed: the account takes no commands.
         OccurredInFuture: `occurred_at` is later than now.
         PointsInsufficient: the tender is more than the balance.
+        BalanceTooLarge: the earn rate alone, which qualifies for tiers, or the balance would pass `POINTS_MAX`.
     """
     ledger.require_open(account)
     occurred_at = ledger.not_later(command.occurred_at, now)
@@ -55,6 +57,8 @@ def assess(account: Account, command: RecordPurchase, program: Program, *, conte
     percent = program.tier(held.tier_id).multiplier_percent
 
     base = earned_points(command.paid_minor, program.earn_rate)
+    if base > POINTS_MAX:
+        raise BalanceTooLarge(balance=base, limit=POINTS_MAX)
     total = earned_points(command.paid_minor, program.earn_rate, percent=percent)
     why = [Why(rule_id="base", points=base, args=(command.paid_minor,))]
     if total != base:
@@ -66,6 +70,7 @@ def assess(account: Account, command: RecordPurchase, program: Program, *, conte
         occurred_at,
         earned=total,
         expires_on=expires_on(bought_on, program.expiry) if total else None,
+        matures_on=_matures_on(bought_on, program, now) if total else None,
         consumed=command.points_tender or 0,
         qualifying=base,
         why=tuple(why),
@@ -73,6 +78,14 @@ def assess(account: Account, command: RecordPurchase, program: Program, *, conte
         shows_tier=True,
     )
     return ledger.post(account, draft, program, now=now)
+
+
+def _matures_on(bought_on: date, program: Program, now: datetime) -> date | None:
+    """The first day on which the points can be spent, where that is yet to come."""
+    if not program.pending_days:
+        return None
+    day = bought_on + timedelta(days=program.pending_days)
+    return day if day > today_of(program, now) else None
 
 
 def _tender_minor(command: RecordPurchase, program: Program) -> int:

@@ -25,6 +25,9 @@ from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
 
+LINES_MAX = 2_000
+"""How many lines a page of purchases shows: with the longest names there are, about 4 MB."""
+
 READS_MAX = 8
 """How many pages of the statement are read for one page of purchases."""
 
@@ -43,7 +46,8 @@ def record_purchase(
     Raises:
         PurchaserUnknown, MemberUnknown, MemberSuspended, MemberClosed: nobody can earn or pay with points.
         MobileInvalid, MemberNumberWrong: nobody can have this identifier.
-        CurrencyWrong, OccurredInFuture, TenderTooSmall, TenderUneven, TenderTooLarge, PointsInsufficient: as they say.
+        CurrencyWrong, OccurredInFuture, TenderTooSmall, TenderUneven, TenderTooLarge, PointsInsufficient,
+        BalanceTooLarge: as they say.
         PurchaseDiffers: this order was recorded before with other content.
         WriteContended: other writes kept getting there first; safe to try again.
     """
@@ -83,6 +87,8 @@ def _record(
 
     def decide(account: Account) -> tuple[PurchaseView, Sequence[Write]]:
         sale = rules.sale_of(command, program)
+        if command.points_tender:
+            ledger.require_recent(command.occurred_at, now)
         posting = rules.assess(account, command, program, content=content, now=now)
         more = store.sale_item(sale)
         writes = points_store.post(account, posting, more=more)
@@ -128,9 +134,19 @@ def list_purchases(
             break
     if not wanted and after is None and points_store.find_account(table, member_id, consistent=True) is None:
         raise MemberUnknown(member_id=member_id)
-    shown = wanted[:limit]
-    views = tuple(_view_of(item, book, language) for item in store.find_purchases(table, shown))
-    return Slice(views, str(shown[-1]["at"]) if len(wanted) > limit else position)
+    shown = _within_one_answer(store.find_purchases(table, wanted[:limit]))
+    views = tuple(_view_of(item, book, language) for item in shown)
+    return Slice(views, str(shown[-1]["at"]) if len(wanted) > len(shown) else position)
+
+
+def _within_one_answer(items: list[Item]) -> list[Item]:
+    """The first purchases, at least one, whose lines fit an answer: Lambda gives back no more than 6 MB."""
+    lines = 0
+    for place, item in enumerate(items):
+        lines += len(store.sale_from(item).lines)
+        if place and lines > LINES_MAX:
+            return items[:place]
+    return items
 
 
 def purchase_view(entry: Entry, sale: Sale, program: Program, language: Language) -> PurchaseView:
@@ -157,6 +173,7 @@ def purchase_view(entry: Entry, sale: Sale, program: Program, language: Language
         points_tendered=tendered,
         points_expired=entry.lapsed or 0,
         expires_on=ledger.shown_expiry(entry.expires_on),
+        matures_on=entry.matures_on,
         why=why_lines(entry, program, language),
         discounts=discounts,
         tier_before=_tier_name(entry.tier_before, program, language),

@@ -95,7 +95,7 @@ def unpacked_lines(packed: bytes) -> tuple[PurchaseLine, ...]:
     for sku, name, category in zip(skus, names, categories, strict=True):
         price, several = divmod(reader.number(), 2)
         lines.append(
-            PurchaseLine(
+            PurchaseLine.model_construct(  # not validated: what was recorded under older rules stays readable
                 sku=sku,
                 name=name or None,
                 category=category or None,

@@ -19,9 +19,13 @@ class Settings:
     Attributes:
         stage: `local`, `test`, `dev`, `stg` or `prod`.
         stack: prefix of the stack's resources: its table is `<stack>-core`.
-        index_key: for blind indexes of identifiers.
-        cursor_key: signs cursors.
+        index_key: for blind indexes of identifiers; empty in a function that is not given it.
+        cursor_key: signs cursors; empty in a function that is not given it.
         token_key: verifies bearer tokens of the local stack; empty elsewhere.
+        endpoint: where everything but DynamoDB answers, and DynamoDB too when it has no endpoint of its own.
+        job_queue: URL of the queue of job work.
+        bus: name of the event bus.
+        archive: name of the archive bucket, or `file:///…` of a folder on a laptop.
     """
 
     stage: str
@@ -33,31 +37,47 @@ class Settings:
     token_key: bytes
     issuer: str
     audience: str
+    endpoint: str | None = None
+    job_queue: str | None = None
+    bus: str | None = None
+    archive: str | None = None
 
     @property
     def core_table(self) -> str:
         """Name of table `core`."""
         return f"{self.stack}-core"
 
+    @property
+    def ops_table(self) -> str:
+        """Name of table `ops`."""
+        return f"{self.stack}-ops"
+
 
 def load() -> Settings:
     """Read the environment.
 
     Raises:
-        SettingsWrong: something is missing, or local keys are used outside a laptop.
+        SettingsWrong: something that every function needs is missing, or local means are used outside a laptop.
     """
     stage = _needed("REGULARS_STAGE")
+    archive = os.environ.get("REGULARS_ARCHIVE") or None
+    if archive and archive.startswith("file:") and stage not in LOCAL_STAGES:
+        raise SettingsWrong(f"an archive in a local folder is refused in stage {stage}: it belongs on a laptop")
     index_key, cursor_key, token_key = _keys(stage)
     return Settings(
         stage=stage,
         stack=_needed("REGULARS_STACK"),
         region=_needed("AWS_REGION"),
-        dynamodb_endpoint=os.environ.get("DYNAMODB_ENDPOINT"),
+        dynamodb_endpoint=os.environ.get("DYNAMODB_ENDPOINT") or os.environ.get("AWS_ENDPOINT_URL") or None,
         index_key=index_key,
         cursor_key=cursor_key,
         token_key=token_key,
         issuer=_needed("REGULARS_ISSUER"),
         audience=_needed("REGULARS_AUDIENCE"),
+        endpoint=os.environ.get("AWS_ENDPOINT_URL") or None,
+        job_queue=os.environ.get("REGULARS_JOB_QUEUE") or None,
+        bus=os.environ.get("REGULARS_BUS") or None,
+        archive=archive,
     )
 
 
@@ -69,14 +89,15 @@ def _needed(name: str) -> str:
 
 
 def _keys(stage: str) -> tuple[bytes, bytes, bytes]:
-    """Index, cursor and token key: from a file on a laptop, from the environment in a stack."""
+    """Index, cursor and token key: from a file on a laptop, from the environment in a stack.
+
+    A function that looks nobody up by an identifier and gives out no cursor is not given these keys: they are empty,
+    and `wiring` sees to it that nothing is made with an empty key.
+    """
     path = os.environ.get("REGULARS_KEYS_FILE")
     if path is None:
-        return (
-            bytes.fromhex(_needed("REGULARS_INDEX_KEY")),
-            bytes.fromhex(_needed("REGULARS_CURSOR_KEY")),
-            b"",
-        )
+        index_key, cursor_key = (os.environ.get(f"REGULARS_{name}_KEY", "") for name in ("INDEX", "CURSOR"))
+        return bytes.fromhex(index_key), bytes.fromhex(cursor_key), b""
     if stage not in LOCAL_STAGES:
         raise SettingsWrong(f"keys from a local file are refused in stage {stage}: they belong on a laptop")
     keys = json.loads(Path(path).read_text())

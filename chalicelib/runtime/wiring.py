@@ -1,14 +1,21 @@
-"""What a process is made of: table, keys, clock and chance, made once."""
+"""What a process is made of: tables, queues, bus, files, keys, clock and chance, made once."""
 
 import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import unquote, urlsplit
 
-from chalicelib.runtime.settings import LOCAL_STAGES, Settings, load
-from chalicelib.storage.dynamo import Credentials, Dynamo
+from chalicelib.runtime.settings import LOCAL_STAGES, Settings, SettingsWrong, load
+from chalicelib.storage.bus import EVENTBRIDGE, Bus, EventBus
+from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.keyring import ClearContacts, Keyring
+from chalicelib.storage.objects import BucketObjects, FolderObjects, Objects
+from chalicelib.storage.queues import SQS, Queues, SqsQueues
+from chalicelib.storage.signed import Credentials, Service, SignedClient
 from chalicelib.storage.table import DynamoTable, Table
 
 
@@ -31,15 +38,47 @@ def draw() -> int:
     return secrets.randbits(64)
 
 
+class _Missing:
+    """Stands where something was not given; using it says what is missing.
+
+    So a function starts with the part of the environment that it needs.
+    """
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise SettingsWrong(self._why)
+
+
+def _missing(variable: str) -> Any:
+    return _Missing(f"the environment variable {variable} is not set")
+
+
+def _not_made(what: str) -> Any:
+    return _Missing(f"this house was made without {what}")
+
+
 @dataclass(frozen=True, slots=True)
 class House:
-    """Everything a request needs from outside."""
+    """Everything a request or a job needs from outside.
+
+    Attributes:
+        table: `core`, where the product's records are.
+        ops: what jobs and consumers keep for themselves, much of it for a while only.
+    """
 
     settings: Settings
     table: Table
     keyring: Keyring
     clock: Callable[[], datetime] = utc_now
     draw: Callable[[], int] = draw
+    ops: Table = _not_made("ops")  # noqa: RUF009 - one that says what is missing
+    queues: Queues = _not_made("queues")  # noqa: RUF009
+    bus: Bus = _not_made("bus")  # noqa: RUF009
+    objects: Objects = _not_made("objects")  # noqa: RUF009
 
 
 _HOUSE: list[House] = []
@@ -58,10 +97,44 @@ def use(house: House | None) -> None:
 
 
 def build(settings: Settings) -> House:
-    """A house from settings."""
+    """A house from settings. Nothing is connected to until it is used."""
     dynamo = Dynamo(settings.region, settings.dynamodb_endpoint, credentials, utc_now)
-    keyring = Keyring(settings.index_key, settings.cursor_key, ClearContacts())
-    return House(settings, DynamoTable(dynamo, settings.core_table), keyring)
+    return House(
+        settings,
+        DynamoTable(dynamo, settings.core_table),
+        _keyring(settings),
+        ops=DynamoTable(dynamo, settings.ops_table),
+        queues=SqsQueues(client(settings, SQS)),
+        bus=EventBus(client(settings, EVENTBRIDGE), settings.bus) if settings.bus else _missing("REGULARS_BUS"),
+        objects=archive(settings),
+    )
+
+
+def client(settings: Settings, service: Service) -> SignedClient:
+    """A client of one of the stack's services."""
+    return SignedClient(service, settings.region, settings.endpoint, credentials, utc_now)
+
+
+def archive(settings: Settings) -> Objects:
+    """Where files are kept for years."""
+    if settings.archive is None:
+        missing: Objects = _missing("REGULARS_ARCHIVE")
+        return missing
+    if settings.archive.startswith("file:"):
+        return FolderObjects(Path(unquote(urlsplit(settings.archive).path)))
+    return BucketObjects(settings.archive, settings.region, settings.endpoint)
+
+
+def _keyring(settings: Settings) -> Keyring:
+    """The stack's keys. A function that was not given them all can open contact data, and nothing else."""
+    contacts = ClearContacts()
+    for name, key in (("INDEX", settings.index_key), ("CURSOR", settings.cursor_key)):
+        if not key:
+            keyless = _missing(f"REGULARS_{name}_KEY")
+            keyless.contacts = contacts
+            part: Keyring = keyless
+            return part
+    return Keyring(settings.index_key, settings.cursor_key, contacts)
 
 
 def credentials() -> Credentials:

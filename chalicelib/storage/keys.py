@@ -5,6 +5,8 @@ Table `core`
     tl, at   index `timeline`: what belongs to a member, in order
     due, pk  index `due`: what time alone will change (sharded; absent when nothing will)
 
+Table `ops`, for what is not the system of record: progress of jobs; items go after their `expires`.
+
 Parts are escaped before they are joined by `#`, so that no two lists of parts make the same key.
 """
 
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from chalicelib.kernel.calendar import milliseconds
-from chalicelib.kernel.ids import EntryId, PurchaseId, packed, unpacked
+from chalicelib.kernel.ids import EntryId, MemberId, PurchaseId, packed, unpacked
 
 DUE_SHARDS = 8
 
@@ -156,6 +158,59 @@ def due(day: date, member_id: str) -> str:
     return joined("DUE", day.isoformat(), str(shard_of(member_id)))
 
 
+def due_partitions(day: date) -> tuple[str, ...]:
+    """All partitions of what a day brings to accounts."""
+    return tuple(joined("DUE", day.isoformat(), str(shard)) for shard in range(DUE_SHARDS))
+
+
 def birthday(month_day: str, member_id: str) -> str:
     """Due partition of the members born on a day of the year, `MM-DD`."""
     return joined("BDAY", month_day, str(shard_of(member_id)))
+
+
+def birthday_partitions(month_day: str) -> tuple[str, ...]:
+    """All partitions of the members born on a day of the year, `MM-DD`."""
+    return tuple(joined("BDAY", month_day, str(shard)) for shard in range(DUE_SHARDS))
+
+
+def member_of(pk: str) -> MemberId:
+    """The member whose own items a partition holds."""
+    return MemberId("mem_" + parted(pk)[1])
+
+
+# ---------------------------------------------------------------- table `ops`
+
+
+def job_head(job: str) -> Key:
+    """Through which day a job has been started."""
+    return Key(joined("J", job), "HEAD")
+
+
+def job_runs(job: str) -> str:
+    """Partition of a job's runs."""
+    return joined("J", job)
+
+
+def job_run(job: str, day: date, *, dry_run: bool) -> Key:
+    """A job's run for a day; a dry run stands beside the real one."""
+    return Key(job_runs(job), joined("R", day.isoformat(), "dry" if dry_run else "real"))
+
+
+def job_attempt(job: str, day: date, attempt: int, *, dry_run: bool) -> str:
+    """Partition of what one attempt at a run has counted and done."""
+    return joined("J", job, day.isoformat(), "dry" if dry_run else "real", str(attempt))
+
+
+def job_count(partition: str, shard: int) -> Key:
+    """One of the counters of an attempt."""
+    return Key(partition, f"C#{shard:02d}")
+
+
+def job_part(partition: str, part: str) -> Key:
+    """Tells that a part of an attempt is done, and what it has handed on."""
+    return Key(partition, joined("P", part))
+
+
+def consumer_turn(consumer: str, member_id: str) -> Key:
+    """Which of a member's ledger events a consumer handled last."""
+    return Key(joined("T", consumer, member_id.removeprefix("mem_")), "T")

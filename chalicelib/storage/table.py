@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.storage.dynamo import Dynamo, DynamoFault, Unreachable, marshalled, unmarshalled
 from chalicelib.storage.keys import DUE, TIMELINE, Key
-from chalicelib.storage.writes import Absent, Condition, Held, Item, Put, Unchanged, Write
+from chalicelib.storage.writes import Absent, Add, Condition, Held, Item, Put, Unchanged, Write
 
 BATCH_MAX = 100
 """BatchGetItem takes so many keys."""
@@ -41,8 +41,17 @@ class Table(Protocol):
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
         """The items under several keys; those that are missing are left out."""
 
-    def query_partition(self, pk: str, *, first: str, last: str, consistent: bool = False) -> tuple[Item, ...]:
-        """A partition's few items with sort keys from `first` to `last`, in order."""
+    def query_partition(
+        self,
+        pk: str,
+        *,
+        first: str,
+        last: str,
+        consistent: bool = False,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> tuple[Item, ...]:
+        """A partition's items with sort keys from `first` to `last`, in order, at most `limit`."""
 
     def query_timeline(self, partition: str, *, after: str | None, limit: int, newest_first: bool = True) -> Rows:
         """Rows of the timeline index, from a position on."""
@@ -136,7 +145,16 @@ class DynamoTable:
                     tries += 1
         return found
 
-    def query_partition(self, pk: str, *, first: str, last: str, consistent: bool = False) -> tuple[Item, ...]:
+    def query_partition(
+        self,
+        pk: str,
+        *,
+        first: str,
+        last: str,
+        consistent: bool = False,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> tuple[Item, ...]:
         """See `Table.query_partition`."""
         request: dict[str, Any] = {
             "TableName": self.name,
@@ -145,12 +163,16 @@ class DynamoTable:
         }
         if consistent:
             request["ConsistentRead"] = True
+        if newest_first:
+            request["ScanIndexForward"] = False
+        if limit is not None:
+            request["Limit"] = limit
         items: list[Item] = []
         while True:
             answer = self._call("Query", request)
             items += (_plain(typed) for typed in answer["Items"])
-            if "LastEvaluatedKey" not in answer:
-                return tuple(items)
+            if "LastEvaluatedKey" not in answer or (limit is not None and len(items) >= limit):
+                return tuple(items[:limit])
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def query_timeline(self, partition: str, *, after: str | None, limit: int, newest_first: bool = True) -> Rows:
@@ -208,11 +230,13 @@ class DynamoTable:
         except DynamoFault as fault:
             reasons = fault.body.get("CancellationReasons") or ()
             for write, reason in zip(writes, reasons, strict=False):
-                if reason.get("Code") == "ConditionalCheckFailed":
+                if reason.get("Code") == "ConditionalCheckFailed" and not isinstance(write, Add):
                     raise write.otherwise(_plain(reason.get("Item") or {})) from None
             raise
 
     def _action(self, write: Write) -> dict[str, Any]:
+        if isinstance(write, Add):
+            return {"Update": self._addition(write)}
         expression, values = _condition(write.condition)
         action: dict[str, Any] = {
             "TableName": self.name,
@@ -225,6 +249,21 @@ class DynamoTable:
             item = {name: marshalled(value) for name, value in write.item.items() if value is not None}
             return {"Put": action | {"Item": _typed(write.key) | item}}
         return {"Delete": action | {"Key": _typed(write.key)}}
+
+    def _addition(self, write: Add) -> dict[str, Any]:
+        sets = {name: value for name, value in write.item.items() if value is not None}
+        names = list(write.amounts) + list(sets)
+        alias = {name: f"#n{number}" for number, name in enumerate(names)}
+        values = {f":v{number}": marshalled({**write.amounts, **sets}[name]) for number, name in enumerate(names)}
+        added = ", ".join(f"{alias[name]} :v{names.index(name)}" for name in write.amounts)
+        given = ", ".join(f"{alias[name]} = :v{names.index(name)}" for name in sets)
+        return {
+            "TableName": self.name,
+            "Key": _typed(write.key),
+            "UpdateExpression": f"ADD {added}" + (f" SET {given}" if given else ""),
+            "ExpressionAttributeNames": {short: name for name, short in alias.items()},
+            "ExpressionAttributeValues": values,
+        }
 
     def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         if self._meter is not None:

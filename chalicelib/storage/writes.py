@@ -58,4 +58,16 @@ class Delete:
     otherwise: Otherwise
 
 
-Write = Put | Delete
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Add to numbers of an item, which is made when there is none; attributes of `item` are set beside them.
+
+    Only for counters in a transaction whose other writes tell a repeat: adding has no condition of its own.
+    """
+
+    key: Key
+    amounts: dict[str, int]
+    item: Item
+
+
+Write = Put | Delete | Add

@@ -22,7 +22,6 @@ class Deed(StrEnum):
     BUY = "buy"
     SPEND = "spend"
     ADJUST = "adjust"
-    EXPIRE = "expire"
     SUSPEND = "suspend"
     REINSTATE = "reinstate"
     CLOSE = "close"
@@ -97,7 +96,6 @@ def _life(who: Person, day: date) -> Iterator[Event]:
                     "note_internal": internal,
                 }
                 yield Event(Deed.ADJUST, buy.at + timedelta(hours=1, minutes=rng.randrange(50)), body)
-    yield from _expiries(who, end)
     yield from ending
 
 
@@ -199,13 +197,6 @@ def _line(product: Product, quantity: int = 1) -> dict[str, Any]:
 def _shop(who: Person, rng: Random) -> str:
     """The home shop mostly; elsewhere only in shops that were open from the start."""
     return who.shop_id if rng.random() < 0.85 else rng.choice([shop for shop in SHOPS if shop != NEWEST])
-
-
-def _expiries(who: Person, end: datetime) -> Iterator[Event]:
-    """The monthly booking of what expired, for those who have been here for a year."""
-    first = datetime.combine(end.date().replace(day=1), time(0, 10), ZONE)
-    if first - who.joined_at > timedelta(days=366):
-        yield Event(Deed.EXPIRE, first, {})
 
 
 def _ending(who: Person, rng: Random, end: datetime) -> tuple[datetime, list[Event]]:

@@ -16,6 +16,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from chalicelib.jobs.models import Job
+from chalicelib.jobs.store import advance_head, find_head
 from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.languages import Language
 from chalicelib.members import service as members
@@ -41,6 +43,8 @@ from local.tether import tether
 SIZE = 500
 PROCESSES = 2
 _TELL_EVERY = 3.0
+_DUE_MAX = 50
+"""More days than a member's history has on which something falls due."""
 _ZH = Language.ZH
 
 
@@ -82,6 +86,7 @@ def seed(size: int = SIZE, day: date | None = None, *, chosen: Settings | None =
         except SeedFailed as failed:
             sys.exit(str(failed))
         lives = history(size, day)
+        _start_jobs_after(house, _jobs_ran_through(day))
         _finished(memory, lives, day, started)
         _show_samples(house, lives)
 
@@ -143,7 +148,9 @@ def _share(chosen: Settings, size: int, day: date, share: tuple[int, int], count
     tether(parent)
     with open_house(chosen) as house:
         number, of = share
-        live(house, history(size, day)[number::of], counts, number)
+        mine = history(size, day)[number::of]
+        live(house, mine, counts, number)
+        run_jobs(house, mine, _jobs_ran_through(day))
 
 
 def live(house: House, lives: Sequence[Life], counts: Any = None, number: int = 0) -> None:
@@ -153,6 +160,34 @@ def live(house: House, lives: Sequence[Life], counts: Any = None, number: int = 
         _Member(house, book, life.person).live(life.events)
         if counts is not None:
             counts[number] += 1
+
+
+# ---------------------------------------------------------------- what time brought
+
+
+def _jobs_ran_through(day: date) -> date:
+    """The last day that jobs have done in the history: the month's own days are left to the jobs of the first start."""
+    return day.replace(day=1) - timedelta(days=1)
+
+
+def run_jobs(house: House, lives: Sequence[Life], through: date) -> None:
+    """Do for members what jobs would have done on each day that concerned them, birthdays apart."""
+    book = StillBook(house.table)
+    for life in lives:
+        for _ in range(_DUE_MAX):
+            account = points_store.find_account(house.table, life.person.member_id, consistent=True)
+            if account is None or account.due_on is None or account.due_on > through:
+                break
+            now = datetime.combine(account.due_on, time(10), ZONE)
+            for job in (points.expire_points, points.review_tier, points.release_points, points.tell_expiring):
+                job(house.table, book, life.person.member_id, now=now)
+
+
+def _start_jobs_after(house: House, through: date) -> None:
+    """Have the jobs' schedules go on from the history's end. Birthdays start today: gifts are given while one looks."""
+    for job in Job:
+        if job is not Job.BIRTHDAY and find_head(house.ops, job) is None:
+            house.ops.commit([advance_head(job, None, through)], keyed=True)
 
 
 # ---------------------------------------------------------------- one member
@@ -204,8 +239,6 @@ class _Member:
             case Deed.ADJUST:
                 adjusted = AdjustPoints(**event.body)
                 points.adjust_points(table, book, self._member_id, event.key, adjusted, now=now, language=_ZH)
-            case Deed.EXPIRE:
-                points.expire_points(table, book, self._member_id, now=now)
             case Deed.SUSPEND:
                 members.change_status(*who, SuspendMember(**event.body), now=now, language=_ZH)
             case Deed.REINSTATE:

@@ -119,8 +119,8 @@ class Desk:
             self.table, self.book, MemberId(member_id), key, command, now=self.clock(), language=Language.EN
         )
 
-    def expire(self, member_id: str) -> int:
-        """Book what has expired."""
+    def expire(self, member_id: str) -> int | None:
+        """Book what has expired: points, or None."""
         return points.expire_points(self.table, self.book, MemberId(member_id), now=self.clock())
 
     def publish(self, version: int, **terms: Any) -> Program:
@@ -304,9 +304,22 @@ class CrashingTable:
         """See `Table.get_many`."""
         return self._call(lambda: self._real.get_many(keys))
 
-    def query_partition(self, pk: str, *, first: str, last: str, consistent: bool = False) -> tuple[Item, ...]:
+    def query_partition(
+        self,
+        pk: str,
+        *,
+        first: str,
+        last: str,
+        consistent: bool = False,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> tuple[Item, ...]:
         """See `Table.query_partition`."""
-        return self._call(lambda: self._real.query_partition(pk, first=first, last=last, consistent=consistent))
+        return self._call(
+            lambda: self._real.query_partition(
+                pk, first=first, last=last, consistent=consistent, newest_first=newest_first, limit=limit
+            )
+        )
 
     def query_timeline(self, partition: str, *, after: str | None, limit: int, newest_first: bool = True) -> Rows:
         """See `Table.query_timeline`."""
@@ -338,7 +351,16 @@ class StaleTable:
         """See `Table.get_many`."""
         return {key: self._old[key] for key in keys if key in self._old}
 
-    def query_partition(self, pk: str, *, first: str, last: str, consistent: bool = False) -> tuple[Item, ...]:
+    def query_partition(
+        self,
+        pk: str,
+        *,
+        first: str,
+        last: str,
+        consistent: bool = False,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> tuple[Item, ...]:
         """See `Table.query_partition`."""
         if consistent:
             return self._real.query_partition(pk, first=first, last=last, consistent=True)

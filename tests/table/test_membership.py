@@ -1,5 +1,7 @@
 """Enrolling, editing, suspending, reinstating and closing: once, again, at once."""
 
+import hashlib
+import json
 from datetime import date
 from functools import partial
 from typing import Any
@@ -8,22 +10,25 @@ import pytest
 
 from chalicelib.kernel.errors import Refusal
 from chalicelib.kernel.outcomes import Outcome
-from chalicelib.members import service
+from chalicelib.members import service, store
 from chalicelib.members.errors import (
     BalanceRemaining,
     BirthdayInFuture,
     CardTaken,
     CustomFieldUnknown,
     EmailTaken,
+    EnrolmentDiffers,
     ExternalIdTaken,
     IdentifierNeeded,
     MemberMoved,
     MobileInvalid,
     MobileTaken,
 )
-from chalicelib.members.models import MemberView
+from chalicelib.members.models import ExternalId, MemberView
+from chalicelib.members.rules import external_identifier
 from chalicelib.points.errors import MemberClosed, MemberUnknown
 from chalicelib.points.models import AccountStatus, PointsSummary
+from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable
 from tests.makers import a_purchase, an_enrolment
@@ -124,9 +129,147 @@ def test_the_same_enrolment_again_with_its_key_answers_the_member_it_made(
         desk.enrolled(command, key="k2")
     with pytest.raises(MobileTaken):
         desk.enrolled(command)
-    with pytest.raises(MobileTaken):
+    with pytest.raises(EnrolmentDiffers) as refusal:
         desk.enrolled(command.model_copy(update={"name": "王五"}), key="k1")
+    assert refusal.value.facts == {"key": "k1"}
+    with pytest.raises(EnrolmentDiffers):
+        desk.enrolled(an_enrolment(card_no="another"), key="k1")
     assert scan(dynamo, table.name) == before
+
+
+def test_an_enrolment_with_a_key_is_answered_again_whatever_became_of_its_member(
+    desk: Desk, dynamo: Dynamo, table: DynamoTable
+) -> None:
+    command = an_enrolment(mobile=MOBILE, card_no="C1")
+    member = desk.enrolled(command, key="k1").value.member_id
+
+    desk.edit(member, 1, mobile=OTHER, card_no=None)
+    before = scan(dynamo, table.name)
+    assert desk.enrolled(command, key="k1") == Outcome(desk.member(member), replayed=True)
+    assert scan(dynamo, table.name) == before
+
+    desk.close(member)
+    before = scan(dynamo, table.name)
+    again = desk.enrolled(command, key="k1")
+    assert again == Outcome(desk.member(member), replayed=True)
+    assert again.value.status is AccountStatus.CLOSED
+    assert scan(dynamo, table.name) == before
+    assert desk.enrolled(command, key="k2").value.member_id != member
+
+
+def test_an_enrolment_is_answered_again_though_the_program_would_refuse_it_by_now(desk: Desk) -> None:
+    command = an_enrolment(mobile="13800138000")
+    first = desk.enrolled(command, key="k1")
+    required = {"size": {"type": "text", "label": {"zh": "码", "en": "Size"}, "required": True}}
+    desk.publish(1, country="HK", custom_fields=required)
+    again = desk.enrolled(command, key="k1")
+    assert (again.replayed, again.value.member_id) == (True, first.value.member_id)
+    with pytest.raises(Refusal):
+        desk.enrolled(command, key="k2")
+
+
+def test_an_enrolment_tried_out_spends_no_key_and_tells_one_that_was_carried_out(
+    desk: Desk, dynamo: Dynamo, table: DynamoTable
+) -> None:
+    command = an_enrolment(**FULL)
+    dry = command.model_copy(update={"dry_run": True})
+    desk.book.current(desk.clock())
+    before = scan(dynamo, table.name)
+    assert not desk.enrolled(dry, key="k1").stored
+    assert scan(dynamo, table.name) == before
+    first = desk.enrolled(command, key="k1")
+    before = scan(dynamo, table.name)
+    assert desk.enrolled(dry, key="k1") == Outcome(first.value, replayed=True)
+    with pytest.raises(EnrolmentDiffers):
+        desk.enrolled(dry.model_copy(update={"name": "王五"}), key="k1")
+    assert scan(dynamo, table.name) == before
+
+
+def test_an_enrolment_without_a_key_keeps_none_and_what_is_kept_of_one_with_a_key_tells_nobody_anything(
+    desk: Desk, dynamo: Dynamo, table: DynamoTable
+) -> None:
+    desk.enrol()
+    assert "K" not in kinds(desk, dynamo, table)
+    member = desk.enrol(mobile=MOBILE, card_no=None, name=None, key="k#1")
+    (item,) = (item for key, item in scan(dynamo, table.name).items() if key.pk == "K#enrol#k%231")
+    assert set(item) == {"pk", "sk", "member_id", "content"}
+    assert item["member_id"] == member.member_id
+    plainly = hashlib.sha256(json.dumps({"mobile": MOBILE}, separators=(",", ":")).encode())
+    assert item["content"] not in (plainly.digest(), plainly.hexdigest())
+
+
+def test_two_enrolments_with_one_key_and_other_content_at_once_make_one_member(
+    desk: Desk, dynamo: Dynamo, table: DynamoTable
+) -> None:
+    for n in range(5):
+        commands = [an_enrolment(card_no=f"{n}-{side}") for side in "ab"]
+        answers = at_once(dynamo, *(partial(desk.enrolled, each, key=f"k{n}") for each in commands))
+        assert sorted(type(answer).__name__ for answer in answers) == ["EnrolmentDiffers", "Outcome"], answers
+    assert kinds(desk, dynamo, table) == {"M": 10, "U": 5, "K": 5, "PROGRAM": 2}
+
+
+def test_the_same_enrolment_twice_at_once_with_its_key_makes_one_member_and_tells_both(
+    desk: Desk, dynamo: Dynamo, table: DynamoTable
+) -> None:
+    for n in range(5):
+        command = an_enrolment(card_no=f"{n}")
+        outcomes = at_once(dynamo, *(partial(desk.enrolled, command, key=f"k{n}") for _ in range(2)))
+        made = [each for each in outcomes if isinstance(each, Outcome)]
+        assert sorted(each.replayed for each in made) == [False, True], outcomes
+        assert len({each.value.member_id for each in made}) == 1
+    assert kinds(desk, dynamo, table) == {"M": 10, "U": 5, "K": 5, "PROGRAM": 2}
+
+
+@pytest.mark.parametrize(
+    ("first", "twin", "refusal"),
+    [
+        ({"card_no": "VIP12"}, {"card_no": "ＶＩＰ１２"}, CardTaken),
+        ({"card_no": "caf\u00e9"}, {"card_no": "cafe\u0301"}, CardTaken),
+        ({"email": "li1@x.cn"}, {"email": "ＬＩ１@x.cn"}, EmailTaken),
+        ({"external_ids": [{"source": "x", "id": "\u00e9"}]}, {"external_ids": [{"source": "x", "id": "e\u0301"}]},
+         ExternalIdTaken),
+    ],
+)  # fmt: skip
+def test_no_second_member_is_made_with_what_looks_like_the_identifier_of_the_first(
+    desk: Desk, first: dict[str, Any], twin: dict[str, Any], refusal: type[Refusal]
+) -> None:
+    member = desk.enrol(**first)
+    with pytest.raises(refusal):
+        desk.enrol(**{**({} if "card_no" in twin else {"card_no": "other"}), **twin})
+    for field, value in twin.items():
+        asked = {"external_id": f"x:{value[0]['id']}"} if field == "external_ids" else {field: value}
+        assert desk.look_up(**asked) == (member,)
+
+
+def test_an_external_id_of_before_its_spelling_was_fixed_is_read_and_freed(
+    desk: Desk, dynamo: Dynamo, table: DynamoTable
+) -> None:
+    member = desk.enrol(card_no="C1").member_id
+    old = ExternalId.model_construct(source="x", id="e\u0301 \u200b")
+    profile = store.profile_from(scan(dynamo, table.name)[keys.profile(member)], desk.keyring)
+    contact = profile.contact.model_copy(update={"external_ids": (old,)})
+    table.commit([
+        store.replace_profile(profile.model_copy(update={"contact": contact, "version": 2}), desk.keyring),
+        store.claim(member, *external_identifier(old), desk.keyring, lambda _: ExternalIdTaken(field="external_ids")),
+    ])  # fmt: skip
+    assert desk.member(member).external_ids == (old,)
+    desk.close(member)
+    assert "U" not in kinds(desk, dynamo, table)
+
+
+def test_custom_values_come_in_one_order_and_consents_in_one_precision_wherever_they_are_read(desk: Desk) -> None:
+    names = [f"f{n}" for n in (3, 1, 2, 10, 7)]
+    desk.publish(1, custom_fields={name: {"type": "integer", "label": {"zh": "项", "en": "x"}} for name in names})
+    desk.clock.forward(microseconds=123_456)
+    member = desk.enrol(custom=dict.fromkeys(names, 1))
+    assert list(member.custom) == list(desk.member(member.member_id).custom) == sorted(names)
+    desk.clock.forward(seconds=1)
+    edited = desk.edit(
+        member.member_id, 1, consents=[{"purpose": "sms", "granted": True, "text_version": "1"}], custom={"f2": 5}
+    )
+    assert edited == desk.member(member.member_id)
+    assert list(edited.custom) == sorted(names)
+    assert edited.consents[0].at.microsecond == 123_000
 
 
 def test_eight_enrolments_with_one_mobile_at_once_make_one_member(
@@ -149,7 +292,7 @@ def test_the_same_enrolment_eight_times_at_once_makes_one_member_and_tells_all_o
     assert len(outcomes) == 8, answers
     assert len({outcome.value.member_id for outcome in outcomes}) == 1
     assert sorted(outcome.replayed for outcome in outcomes) == [False] + [True] * 7
-    assert kinds(desk, dynamo, table) == {"M": 2, "U": 5, "PROGRAM": 2}
+    assert kinds(desk, dynamo, table) == {"M": 2, "U": 5, "K": 1, "PROGRAM": 2}
 
 
 def test_a_member_number_that_chance_gives_twice_is_drawn_again(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None:
@@ -354,7 +497,7 @@ def test_a_closure_on_which_a_tier_review_falls_too_is_carried_out(desk: Desk) -
     assert desk.member(member).tier.tier_id == "gold"
     desk.clock.at("2027-06-01")
     assert desk.close(member, forfeit=True).value.status is AccountStatus.CLOSED
-    assert desk.sums(member) == (2, 0, 0)
+    assert desk.sums(member) == (3, 0, 0)
 
 
 def test_an_edit_and_a_closure_at_once_leave_no_identifier_behind(

@@ -86,7 +86,10 @@ class Life:
 
     def settle(self, at_most: int | None = None) -> tuple[Entry, ...]:
         """Book the expiries that are due."""
-        self.account, entries = rules.settle(self.account, self.program, now=self.now, at_most=at_most)
+        if at_most is None:
+            self.account, entries = rules.settle(self.account, self.program, now=self.now)
+        else:
+            self.account, entries = rules.lapse(self.account, self.program, now=self.now, at_most=at_most)
         self.entries += entries
         return entries
 

@@ -97,12 +97,36 @@ EXPIRE_BYTES = (
 EXPIRE_HASH = "3e58f0a2ed509dfece5d2b730ee072fd9dfec005da26b482cdbeafa6fc3b27fc"
 
 
+PENDING = Entry(
+    key=EntryKey(kind="purchase", parts=("web", "A-1002")),
+    member_id=MEMBER,
+    seq=4,
+    reason=Reason.EARN,
+    points=12,
+    balance_after=12,
+    occurred_at=datetime(2027, 4, 2, 4, tzinfo=UTC),
+    occurred_on=date(2027, 4, 2),
+    recorded_at=datetime(2027, 4, 2, 4, tzinfo=UTC),
+    program_version=4,
+    earned=12,
+    expires_on=date(2028, 4, 30),
+    matures_on=date(2027, 4, 16),
+)
+PENDING_BYTES = (
+    b'{"balance_after":12,"earned":12,"expires_on":"2028-04-30","key":["purchase","web","A-1002"],'
+    b'"matures_on":"2027-04-16","member_id":"mem_abcdefghij234567","occurred_at":1806638400000,'
+    b'"occurred_on":"2027-04-02","points":12,"program_version":4,"reason":"earn","recorded_at":1806638400000,"seq":4}'
+)
+PENDING_HASH = "f9edcc40bfd3f1be127bf7fffa992a152d9352f18939571317d2cf782758c8db"
+
+
 def test_the_bytes_and_hashes_of_entries_are_frozen() -> None:
     previous = GENESIS
     for entry, spelled, hashed in (
         (EARN, EARN_BYTES, EARN_HASH),
         (SPEND, SPEND_BYTES, SPEND_HASH),
         (EXPIRE, EXPIRE_BYTES, EXPIRE_HASH),
+        (PENDING, PENDING_BYTES, PENDING_HASH),
     ):
         content = content_of(entry)
         assert canonical(content) == spelled
@@ -111,7 +135,7 @@ def test_the_bytes_and_hashes_of_entries_are_frozen() -> None:
 
 
 def test_the_golden_entries_have_every_field_that_the_chain_knows() -> None:
-    names = {name for entry in (EARN, SPEND, EXPIRE) for name in content_of(entry)}
+    names = {name for entry in (EARN, SPEND, EXPIRE, PENDING) for name in content_of(entry)}
     assert names == set(Entry.model_fields) - {"hash"}
 
 

@@ -46,6 +46,7 @@ from chalicelib.points.rules import (
     due_on,
     explained,
     forfeit,
+    lapse,
     points_view,
     settle,
     spend,
@@ -160,8 +161,8 @@ def test_settling_part_by_part_comes_to_the_same_sums_as_at_once() -> None:
     account = bought(bought(an_account(), 10, "2025-01-10").account, 20, "2025-02-10").account
     now = noon("2026-03-15")
 
-    first, booked_first = settle(account, PROGRAM, now=now, at_most=1)
-    second, booked_second = settle(first, PROGRAM, now=now, at_most=1)
+    first, booked_first = lapse(account, PROGRAM, now=now, at_most=1)
+    second, booked_second = lapse(first, PROGRAM, now=now, at_most=1)
     whole, booked_at_once = settle(account, PROGRAM, now=now)
 
     assert [len(booked) for booked in (booked_first, booked_second, booked_at_once)] == [1, 1, 2]
@@ -278,8 +279,8 @@ def test_a_tills_clock_may_be_a_little_ahead_and_then_counts_as_now() -> None:
     with pytest.raises(OccurredInFuture) as refused:
         spend(account, late, key, PROGRAM, content=b"", now=NOON)
     assert refused.value.facts == {
-        "occurred_at": "2026-03-15T04:05:00.001000+00:00",
-        "now": "2026-03-15T04:00:00+00:00",
+        "occurred_at": "2026-03-15T04:05:00.001+00:00",
+        "now": "2026-03-15T04:00:00.000+00:00",
     }
 
 
@@ -403,21 +404,35 @@ def test_closing_takes_what_is_left_and_forgives_what_is_owed(before: int, taken
     assert forfeit(posting.account, key, PROGRAM, now=noon("2026-03-02")) is None
 
 
-def test_an_account_is_due_the_day_after_its_first_lot_or_when_its_tier_is_reviewed() -> None:
+def test_an_account_is_due_when_its_member_is_told_of_its_first_lot_and_the_day_after_that_lot() -> None:
     bare = an_account()
     silver = bought(bare, 1_000, "2026-03-01").account
     soon = adjusted(silver, 5, "2026-03-02", expires_on=date(2026, 3, 31)).account
+    untold = a_program(notices={"expiring_days": None})
 
     assert due_on(bare, PROGRAM, date(2026, 3, 2)) is None
-    assert due_on(silver, PROGRAM, date(2026, 3, 2)) == date(2027, 4, 1)
-    assert due_on(soon, PROGRAM, date(2026, 3, 2)) == date(2026, 4, 1)
+    assert due_on(silver, PROGRAM, date(2026, 3, 2)) == date(2027, 3, 17)
+    assert due_on(silver, untold, date(2026, 3, 2)) == date(2027, 4, 1)
+    assert due_on(soon, PROGRAM, date(2026, 3, 2)) == date(2026, 3, 17)
+    assert due_on(soon, untold, date(2026, 3, 2)) == date(2026, 4, 1)
     assert due_on(adjusted(bare, 5, "2026-03-02", expires_on=NEVER).account, PROGRAM, date(2026, 3, 2)) is None
+
+
+def test_what_is_overdue_is_due_today() -> None:
+    account = bought(an_account(), 10, "2026-03-01").account
+    assert due_on(account, PROGRAM, date(2027, 4, 1)) == date(2027, 4, 1)
+    assert due_on(account, PROGRAM, date(2027, 6, 5)) == date(2027, 6, 5)
+
+
+def test_a_notice_that_is_overdue_is_due_today() -> None:
+    short = adjusted(an_account(), 5, "2026-03-20", expires_on=date(2026, 3, 31)).account
+    assert due_on(short, PROGRAM, date(2026, 3, 20)) == date(2026, 3, 20)
 
 
 # ---------------------------------------------------------------- proving
 
 LADDER = a_ladder(0, 50)
-PROVEN = a_program(expiry={"mode": "rolling", "months": 1}, ladder=LADDER)
+PROVEN = a_program(expiry={"mode": "rolling", "months": 1}, ladder=LADDER, pending_days=1)
 STEPS: list[Step] = [
     Buy(30), Wait(DAY), Spend(10), Buy(60, tender=5), Wait(70 * DAY), Settle(), Adjust(20, lasts_days=90),
     Buy(10, days_late=55), Adjust(-25), Wait(-DAY), Buy(7), Wait(40 * DAY), Spend(1, days_late=35), Buy(80),
@@ -444,6 +459,7 @@ OTHER: dict[str, Any] = {
     "recorded_at": NOON + timedelta(days=500),
     "expires_on": date(2020, 1, 1),
     "period": date(2020, 1, 1),
+    "matures_on": date(2020, 1, 1),
     "tier_before": "other",
     "tier_after": "other",
     "why": (Why(rule_id="other", points=1, args=()),),

@@ -182,6 +182,11 @@ TWICE = {"tiers": [a_ladder(0, 10)["tiers"][0], {**a_ladder(0, 10)["tiers"][1], 
         ({"ladder": {"tiers": []}}, ("ladder", "tiers"), "at least 1 item"),
         ({"time_zone": "Asia/Peking"}, ("time_zone",), "not an IANA time zone name"),
         ({"time_zone": "../etc/passwd"}, ("time_zone",), "not an IANA time zone name"),
+        ({"time_zone": "localtime"}, ("time_zone",), "not an IANA time zone name"),
+        ({"time_zone": "posixrules"}, ("time_zone",), "not an IANA time zone name"),
+        ({"time_zone": "Factory"}, ("time_zone",), "not an IANA time zone name"),
+        ({"time_zone": "right/Asia/Shanghai"}, ("time_zone",), "not an IANA time zone name"),
+        ({"time_zone": "posix/UTC"}, ("time_zone",), "not an IANA time zone name"),
         ({"country": "ZZ"}, ("country",), "not an ISO 3166-1 country code"),
         ({"country": "cn"}, ("country",), "should match pattern"),
         ({"currency": "RMB1"}, ("currency",), "should match pattern"),
@@ -208,3 +213,15 @@ def test_choices_belong_to_a_choice_field_and_only_there() -> None:
     for wrong in ({"type": "choice"}, {"type": "choice", "choices": []}, {"type": "text", "choices": ["S"]}):
         with pytest.raises(ValidationError, match="choices belong to a choice field"):
             CustomField.model_validate({"label": label, **wrong}, strict=False)
+
+
+@pytest.mark.parametrize("name", ["UTC", "Asia/Shanghai", "America/Argentina/Buenos_Aires", "Etc/GMT+8"])
+def test_a_time_zone_is_utc_or_an_area_and_a_city(name: str) -> None:
+    assert PublishProgram.model_validate({**DEFAULT_TERMS, "version": 1, "time_zone": name}, strict=False)
+
+
+def test_the_choices_of_a_published_field_differ_and_those_of_an_old_program_stay_readable() -> None:
+    fields = {"size": {"type": "choice", "label": {"zh": "码", "en": "Size"}, "choices": ["S", "M", "S "]}}
+    with pytest.raises(ValidationError, match="choices of size must differ"):
+        PublishProgram.model_validate({**DEFAULT_TERMS, "version": 1, "custom_fields": fields}, strict=False)
+    assert a_program(custom_fields=fields).custom_fields["size"].choices == ("S", "M", "S")

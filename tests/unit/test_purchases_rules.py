@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from chalicelib.kernel.calendar import month_of
-from chalicelib.points.errors import MemberSuspended, OccurredInFuture, PointsInsufficient
+from chalicelib.kernel.money import POINTS_MAX
+from chalicelib.points.errors import BalanceTooLarge, MemberSuspended, OccurredInFuture, PointsInsufficient
 from chalicelib.points.models import Account, AccountStatus, EntryKey, Posting, Reason, SpendPoints, Why
 from chalicelib.points.rules import derive
 from chalicelib.programs.models import Program
@@ -168,12 +169,25 @@ def test_a_tender_is_taken_from_the_points_there_were_before_the_purchase() -> N
 def test_a_purchase_of_the_future_or_for_a_suspended_member_is_refused() -> None:
     with pytest.raises(OccurredInFuture) as early:
         assessed(an_account(), occurred_at="2026-03-15T12:05:01+08:00")
-    assert early.value.facts == {"occurred_at": "2026-03-15T12:05:01+08:00", "now": "2026-03-15T04:00:00+00:00"}
+    assert early.value.facts == {"occurred_at": "2026-03-15T12:05:01.000+08:00", "now": "2026-03-15T12:00:00.000+08:00"}
 
     suspended = an_account(status=AccountStatus.SUSPENDED)
     with pytest.raises(MemberSuspended) as refused:
         assessed(suspended)
     assert refused.value.facts == {"member_id": suspended.member_id}
+
+
+def test_a_purchase_that_would_qualify_for_more_points_than_there_can_be_is_refused() -> None:
+    ladder = {"tiers": [{"tier_id": "t", "name": {"zh": "级", "en": "T"}, "threshold": 0, "multiplier_percent": 0}]}
+    program = a_program(ladder=ladder, earn_rate={"points": 1_000_000, "per_minor": 1})
+    account = an_account()
+    command = a_purchase(account.member_id, paid_minor=10**6, lines=[])
+    assert assess(account, command, program, content=b"c" * 32, now=NOON).main.qualifying == POINTS_MAX
+    for paid in (10**6 + 1, 10**12):
+        command = a_purchase(account.member_id, paid_minor=paid, lines=[])
+        with pytest.raises(BalanceTooLarge) as refused:
+            assess(account, command, program, content=b"c" * 32, now=NOON)
+        assert refused.value.facts == {"balance": paid * 10**6, "limit": POINTS_MAX}
 
 
 # ---------------------------------------------------------------- what a till sends

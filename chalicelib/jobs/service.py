@@ -1,0 +1,281 @@
+"""Use cases of jobs: start what is due, do a part, show how runs are going.
+
+A run walks over the index of what is due, partition by partition and page by page, and hands members on in parts of a
+few. Each step is a message of a queue, so a run of millions is as safe as a run of one: a part that is lost, repeated
+or cut off is done again, and doing it again changes nothing. What a member gets is decided by the member's own items,
+in one transaction; the index only says where to look.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from chalicelib.jobs import rules, store
+from chalicelib.jobs.errors import PartKnown, RunMoved, RunUnknown
+from chalicelib.jobs.models import TIMETABLES, Closed, Job, JobView, Part, Run, RunRecord
+from chalicelib.kernel.calendar import local_day
+from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.pages import Slice
+from chalicelib.members import service as members
+from chalicelib.points import service as points
+from chalicelib.points import store as points_store
+from chalicelib.points.models import Account
+from chalicelib.programs.service import ProgramBook
+from chalicelib.storage import keys
+from chalicelib.storage.queues import Queues
+from chalicelib.storage.table import Table
+
+RESUMED_FROM = timedelta(days=8)
+"""Runs of so many days back are taken up again when they are not through."""
+
+ASIDE_SECONDS = 5
+"""How long a member who failed waits before being tried alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Yard:
+    """Where jobs work.
+
+    Attributes:
+        table: `core`.
+        ops: where runs are counted.
+        queue: URL of the queue of job work.
+    """
+
+    table: Table
+    ops: Table
+    book: ProgramBook
+    queues: Queues
+    queue: str
+
+
+Attempt = Callable[[Callable[[], int | None]], tuple[bool, int | None]]
+"""Does a member's work and says whether it went well, and what came of it; the edge's, because it catches all."""
+
+
+def start_due(yard: Yard, job: Job, *, now: datetime, resume_after: timedelta = rules.QUIET) -> list[Run]:
+    """Start a job's runs for every day that has begun since the last one, and take up those that have come to a halt.
+
+    Called at any time, any number of times, it comes to the same.
+
+    Args:
+        resume_after: how long a run must not have moved to be taken up again.
+    """
+    program = yard.book.current(now)
+    head = store.find_head(yard.ops, job)
+    last = rules.last_day_begun(TIMETABLES[job], program.time_zone, now)
+    days = rules.days_to_run(TIMETABLES[job], head.through if head else None, last)
+    started = [start_run(yard, job, day, dry_run=False, by="schedule", now=now) for day in days]
+    if days:
+        with suppress(RunMoved):  # another did the same at the same time
+            yard.ops.commit([store.advance_head(job, head, days[-1])], keyed=True)
+    _resume(yard, job, now, resume_after, since=last - RESUMED_FROM)
+    return started
+
+
+def start_run(yard: Yard, job: Job, day: date, *, dry_run: bool, by: str, now: datetime, anew: bool = False) -> Run:
+    """Start a run, unless it was started; one that is not through is taken up again.
+
+    Args:
+        anew: a run that is through is started once more; what it did is not done twice.
+
+    Raises:
+        RunDayWrong: the day lies too far back or ahead.
+        StorageBusy: the queue did not take the parts; the run goes on when it is asked for again.
+    """
+    today = local_day(now, yard.book.current(now).time_zone)
+    rules.require_day(day, today, dry_run=dry_run)
+    known = store.find_run(yard.ops, job, day, dry_run=dry_run)
+    if known is not None and known.finished_at is not None and not anew:
+        return view(yard, known, now)
+    if known is None or known.finished_at is not None:
+        since = day if job is Job.BIRTHDAY else rules.due_since(day, today)
+        run = RunRecord(
+            job=job,
+            day=day,
+            dry_run=dry_run,
+            attempt=known.attempt + 1 if known else 1,
+            since=since,
+            first=len(_partitions(job, since, day)),
+            started_at=now,
+            started_by=by,
+            version=known.version + 1 if known else 1,
+        )
+        try:
+            yard.ops.commit([store.put_run(run, known)], keyed=True)
+        except RunMoved:
+            run = store.find_run(yard.ops, job, day, dry_run=dry_run) or run
+    else:
+        run = known
+    parts = rules.first_parts(run, _partitions(job, run.since, day))
+    yard.queues.send(yard.queue, store.handed_on(parts))
+    return view(yard, run, now)
+
+
+def do_part(yard: Yard, part: Part, *, now: datetime, attempt: Attempt) -> None:
+    """Do a part of a run, count it, and hand on what follows from it.
+
+    Args:
+        attempt: does a member's work and catches what goes wrong.
+
+    Raises:
+        Exception: the work of a part's only member went wrong.
+        StorageBusy: the queue did not take what is handed on; the part is done already when it is asked for again.
+    """
+    run = store.find_run(yard.ops, part.job, part.day, dry_run=part.dry_run)
+    if run is None or run.attempt != part.attempt or run.finished_at is not None:
+        return  # of an attempt that was given up, or is through
+    parts = store.find_closed(yard.ops, part)
+    if parts is None:
+        closed = _page(yard, part) if part.partition is not None else _members(yard, part, now, attempt)
+        parts = closed.parts
+        try:
+            yard.ops.commit(store.close(part, closed, now), keyed=True)
+        except PartKnown:
+            parts = store.find_closed(yard.ops, part) or ()
+    if parts:
+        delay = 0 if part.partition is not None else ASIDE_SECONDS
+        yard.queues.send(yard.queue, store.handed_on(parts), delay=delay)
+    else:
+        _finish(yard, run, now)
+
+
+def find_run(yard: Yard, job: Job, day: date, *, dry_run: bool, now: datetime) -> Run:
+    """A run.
+
+    Raises:
+        RunUnknown: there is none for that day.
+    """
+    run = store.find_run(yard.ops, job, day, dry_run=dry_run)
+    if run is None:
+        raise RunUnknown(job=job, date=day.isoformat())
+    return view(yard, run, now)
+
+
+def list_runs(yard: Yard, job: Job, *, after: str | None, limit: int, now: datetime) -> Slice[Run]:
+    """A page of a job's runs, latest day first."""
+    runs, position = store.list_runs(yard.ops, job, before=after, limit=limit)
+    return Slice(tuple(view(yard, run, now) for run in runs), position)
+
+
+def list_jobs(yard: Yard, *, now: datetime) -> tuple[JobView, ...]:
+    """All jobs, and how each last went."""
+    return tuple(_job_view(yard, job, now) for job in Job)
+
+
+def view(yard: Yard, run: RunRecord, now: datetime) -> Run:
+    """A run as callers see it."""
+    if run.totals is not None:
+        return rules.run_view(run, run.totals, run.finished_at, now)
+    counts, moved_at = store.find_counts(yard.ops, run)
+    return rules.run_view(run, counts, moved_at, now)
+
+
+def _job_view(yard: Yard, job: Job, now: datetime) -> JobView:
+    head = store.find_head(yard.ops, job)
+    runs, _ = store.list_runs(yard.ops, job, before=None, limit=10)
+    last = next((run for run in runs if not run.dry_run), None)
+    return JobView(
+        job=job,
+        description=rules.DESCRIPTIONS[job],
+        starts_at=f"{TIMETABLES[job].starts_at:%H:%M}",
+        through=head.through if head else None,
+        last_run=view(yard, last, now) if last else None,
+    )
+
+
+def _resume(yard: Yard, job: Job, now: datetime, resume_after: timedelta, *, since: date) -> None:
+    """Send the first parts of runs that have come to a halt once more: what is done is passed over."""
+    runs, _ = store.list_runs(yard.ops, job, before=None, limit=2 * RESUMED_FROM.days)
+    for run in runs:
+        if run.finished_at is not None or run.day < since:
+            continue
+        if now - view(yard, run, now).updated_at >= resume_after:
+            start_run(yard, job, run.day, dry_run=run.dry_run, by=run.started_by, now=now)
+
+
+def _partitions(job: Job, since: date, day: date) -> list[str]:
+    if job is Job.BIRTHDAY:
+        return [each for month_day in rules.celebrated_on(day) for each in keys.birthday_partitions(month_day)]
+    return [each for due in rules.days_between(since, day) for each in keys.due_partitions(due)]
+
+
+def _page(yard: Yard, part: Part) -> Closed:
+    assert part.partition is not None
+    rows = yard.table.query_due(part.partition, after=part.after, limit=rules.PAGE)
+    return rules.page_closed(part, [keys.member_of(row["pk"]) for row in rows.items], rows.last)
+
+
+def _members(yard: Yard, part: Part, now: datetime, attempt: Attempt) -> Closed:
+    results: list[int | None] = []
+    aside: list[MemberId] = []
+    alone = len(part.members) == 1
+    loaded = {} if alone else _accounts(yard, part.members, attempt)
+    born = _born(yard, part)
+    for member_id in part.members:
+        if born is not None and member_id not in born:
+            results.append(None)
+            continue
+
+        def work(member_id: MemberId = member_id) -> int | None:
+            return _do_member(yard, part, member_id, loaded.get(member_id), now)
+
+        if alone:
+            results.append(work())
+            continue
+        went_well, points_moved = attempt(work)
+        if went_well:
+            results.append(points_moved)
+        else:
+            aside.append(member_id)
+    return rules.members_closed(part, results, aside)
+
+
+def _accounts(yard: Yard, member_ids: Sequence[MemberId], attempt: Attempt) -> dict[MemberId, Account]:
+    """The members' accounts, read at once; when one of them cannot be read, each is left to be read alone."""
+    loaded: dict[MemberId, Account] = {}
+
+    def read() -> int:
+        loaded.update(points_store.find_accounts(yard.table, member_ids))
+        return 0
+
+    attempt(read)
+    return loaded
+
+
+def _born(yard: Yard, part: Part) -> set[MemberId] | None:
+    """Those of a part's members whose birthday it is; None where it does not matter. The index may be a little old."""
+    if part.job is not Job.BIRTHDAY:
+        return None
+    return members.born_on(yard.table, part.members, rules.celebrated_on(part.day))
+
+
+def _do_member(yard: Yard, part: Part, member_id: MemberId, account: Account | None, now: datetime) -> int | None:
+    """Do a job for one member: points concerned, or None when there was nothing to do."""
+    if part.job is Job.BIRTHDAY:
+        given = members.give_birthday_gift(
+            yard.table, yard.book, member_id, on=part.day, now=now, known=account, dry_run=part.dry_run
+        )
+        return given.value if given is not None and not (part.dry_run and given.replayed) else None
+    return _BRING_UP_TO_DATE[part.job](
+        yard.table, yard.book, member_id, now=now, on=part.day, known=account, dry_run=part.dry_run
+    )
+
+
+_BRING_UP_TO_DATE: dict[Job, Callable[..., int | None]] = {
+    Job.EXPIRE: points.expire_points,
+    Job.EXPIRING_SOON: points.tell_expiring,
+    Job.RELEASE: points.release_points,
+    Job.TIER_REVIEW: points.review_tier,
+}
+
+
+def _finish(yard: Yard, run: RunRecord, now: datetime) -> None:
+    """Mark a run as through when this was its last part. Who closes the last part sees all parts closed."""
+    counts, _ = store.find_counts(yard.ops, run)
+    if not rules.is_through(run, counts):
+        return
+    finished = run.model_copy(update={"finished_at": now, "totals": counts, "version": run.version + 1})
+    with suppress(RunMoved):  # another part's worker saw it too
+        yard.ops.commit([store.put_run(finished, run)], keyed=True)

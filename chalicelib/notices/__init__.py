@@ -1,0 +1,1 @@
+"""Notices: what members are told of their own account without asking."""

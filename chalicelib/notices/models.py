@@ -1,0 +1,40 @@
+"""Notices and where they go."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.languages import Language
+
+CONSENT_PURPOSE = "notices"
+"""A member who withdraws the consent of this purpose is told nothing."""
+
+
+class Channel(StrEnum):
+    """How a notice reaches a member."""
+
+    SMS = "sms"
+    EMAIL = "email"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A message to a member.
+
+    Attributes:
+        delivery_id: follows from the event and the channel: the same notice is never two.
+        to: mobile number in E.164, or e-mail address.
+        subject: empty for channels that have none.
+    """
+
+    delivery_id: str
+    member_id: MemberId
+    event_id: str
+    event_type: str
+    channel: Channel
+    to: str
+    language: Language
+    subject: str
+    text: str
+    at: datetime

@@ -1,0 +1,46 @@
+"""The port to whatever brings a notice to a member, and the outbox that stands behind it for now."""
+
+import json
+from typing import Any, Protocol
+
+from chalicelib.notices.models import Notice
+from chalicelib.storage.objects import Objects
+
+
+class Sender(Protocol):
+    """All that the product asks of a channel."""
+
+    def send(self, notice: Notice) -> None:
+        """Send a notice; the same one again is the same message.
+
+        Raises:
+            Trouble: it did not get there; send it again.
+        """
+
+
+class Outbox:
+    """Keeps each notice as a file of the archive, `outbox/<day>/<delivery>.json`, where a person can read it.
+
+    Real channels come with campaigns; they take this place.
+    """
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    def send(self, notice: Notice) -> None:
+        """See `Sender.send`. The name of the file follows from the notice: twice is once."""
+        shown: dict[str, Any] = {
+            "delivery_id": notice.delivery_id,
+            "at": notice.at.isoformat(),
+            "member_id": notice.member_id,
+            "event_id": notice.event_id,
+            "event_type": notice.event_type,
+            "channel": notice.channel.value,
+            "to": notice.to,
+            "language": notice.language.value,
+            "subject": notice.subject,
+            "text": notice.text,
+        }
+        content = json.dumps(shown, ensure_ascii=False, indent=1).encode() + b"\n"
+        key = f"outbox/{notice.at:%Y/%m/%d}/{notice.delivery_id}.json"
+        self._objects.put(key, content, kind="application/json")

@@ -1,0 +1,56 @@
+"""Use case of notices: tell a member what happened."""
+
+import base64
+import hashlib
+
+from chalicelib.kernel.languages import Language
+from chalicelib.members import store as members_store
+from chalicelib.notices import rules
+from chalicelib.notices.models import Channel, Notice
+from chalicelib.notices.sender import Sender
+from chalicelib.points.models import AccountStatus
+from chalicelib.programs.models import Program
+from chalicelib.relay.models import Event
+from chalicelib.storage.keyring import Keyring
+from chalicelib.storage.table import Table
+
+
+def tell(table: Table, keyring: Keyring, program: Program, sender: Sender, event: Event) -> Notice | None:
+    """Tell a member what an event says, in the program's language; None when there is nobody to tell, or nothing.
+
+    The member is read now, not when the event was made: who has withdrawn since is not told any more.
+
+    Raises:
+        Trouble: it could not be sent; the same event again sends the same notice.
+    """
+    language = program.language
+    words = rules.worded(event.data, program, language)
+    if words is None or event.member_id is None:
+        return None
+    item, account = members_store.find_items(table, event.member_id, consistent=True)
+    if item is None or account is None or account["status"] == AccountStatus.CLOSED.value:
+        return None
+    address = rules.address_of(members_store.profile_from(item, keyring))
+    if address is None:
+        return None
+    notice = _notice(event, address, words, language)
+    sender.send(notice)
+    return notice
+
+
+def _notice(event: Event, address: tuple[Channel, str], words: tuple[str, str], language: Language) -> Notice:
+    assert event.member_id is not None
+    channel, to = address
+    digest = hashlib.sha256(f"regulars delivery\n{event.event_id}\n{channel.value}".encode()).digest()
+    return Notice(
+        delivery_id="dlv_" + base64.b32encode(digest[:20]).decode().lower(),
+        member_id=event.member_id,
+        event_id=event.event_id,
+        event_type=event.type,
+        channel=channel,
+        to=to,
+        language=language,
+        subject=words[0] if channel is Channel.EMAIL else "",
+        text=words[1],
+        at=event.recorded_at,
+    )

@@ -1,0 +1,23 @@
+"""What purchases tell others."""
+
+from datetime import date
+
+from chalicelib.kernel.ids import PurchaseId, ShopId
+from chalicelib.kernel.money import Currency, Minor
+from chalicelib.points.events import Leading
+
+
+class PurchaseRecorded(Leading):
+    """A purchase was recorded. Its basket stays where it is: read it by `purchase_id`."""
+
+    purchase_id: PurchaseId
+    shop_id: ShopId | None
+    occurred_on: date
+    """The day it was bought, in the program's time zone."""
+    currency: Currency
+    paid_minor: Minor
+    tender_minor: Minor
+    """What points paid."""
+    points_earned: int
+    points_spent: int
+    qualifying_points: int

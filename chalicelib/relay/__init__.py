@@ -1,0 +1,1 @@
+"""The relay: what was committed, told to everybody, and kept."""

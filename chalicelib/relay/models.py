@@ -1,0 +1,99 @@
+"""Every type of event there is, and what the relay makes of one record."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.kernel.events import Envelope, Told
+from chalicelib.members.events import MemberClosed, MemberEdited, MemberEnrolled, MemberReinstated, MemberSuspended
+from chalicelib.points.events import (
+    BirthdayGiftGiven,
+    Leading,
+    PointsAdjusted,
+    PointsEarned,
+    PointsExpired,
+    PointsExpiring,
+    PointsReleased,
+    PointsSpent,
+    SpentOn,
+    TierChanged,
+    TierReviewed,
+)
+from chalicelib.programs.events import ProgramPublished
+from chalicelib.purchases.events import PurchaseRecorded
+
+EVENT_TYPES: dict[str, type[Told]] = {
+    kind.__name__: kind
+    for kind in (
+        BirthdayGiftGiven,
+        MemberClosed,
+        MemberEdited,
+        MemberEnrolled,
+        MemberReinstated,
+        MemberSuspended,
+        PointsAdjusted,
+        PointsEarned,
+        PointsExpired,
+        PointsExpiring,
+        PointsReleased,
+        PointsSpent,
+        ProgramPublished,
+        PurchaseRecorded,
+        TierChanged,
+        TierReviewed,
+    )
+}
+
+
+class Event(Envelope[Any]):
+    """An event of any type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A record of the table's stream.
+
+    Attributes:
+        new: whether the item was not there before.
+        item: what is there now; None when it was removed.
+        sequence_number: its place in the stream.
+    """
+
+    new: bool
+    pk: str
+    sk: str
+    item: dict[str, Any] | None
+    sequence_number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What a record tells.
+
+    Attributes:
+        events: none, when it tells nobody anything.
+        unknown: what kind of item it is, when it is one that the relay has no word for.
+    """
+
+    events: Sequence[Event] = ()
+    unknown: str | None = None
+
+
+def leads(event: Event) -> bool:
+    """Whether an event is the one that its ledger entry leads with; each entry has exactly one."""
+    if isinstance(event.data, PointsSpent):
+        return event.data.source is SpentOn.SPEND
+    return isinstance(event.data, Leading)
+
+
+def event_from(text: str) -> Event:
+    """The event that a message holds. Fields that came later are passed over.
+
+    Raises:
+        KeyError: it is of a type that this version does not know.
+        ValueError: it is no event.
+    """
+    kind = EVENT_TYPES[json.loads(text)["type"]]
+    read = Envelope[kind].model_validate_json(text, extra="ignore")  # type: ignore[valid-type]
+    return Event(**dict(read))

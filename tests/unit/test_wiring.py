@@ -1,0 +1,117 @@
+"""A process is made of what its environment names; what is missing is named when it is used, not before."""
+
+from pathlib import Path
+
+import pytest
+
+from chalicelib.runtime import wiring
+from chalicelib.runtime.settings import Settings, SettingsWrong, load
+from chalicelib.runtime.wiring import House
+from chalicelib.storage.keyring import ClearContacts, Keyring
+from chalicelib.storage.objects import BucketObjects, FolderObjects
+from chalicelib.storage.table import DynamoTable
+
+LEAST = {
+    "REGULARS_STAGE": "dev", "REGULARS_STACK": "regulars-dev", "AWS_REGION": "eu-central-1",
+    "REGULARS_ISSUER": "https://issuer.invalid", "REGULARS_AUDIENCE": "regulars",
+}  # fmt: skip
+OURS = (
+    "REGULARS_INDEX_KEY", "REGULARS_CURSOR_KEY", "REGULARS_KEYS_FILE", "REGULARS_JOB_QUEUE", "REGULARS_BUS",
+    "REGULARS_ARCHIVE", "DYNAMODB_ENDPOINT", "AWS_ENDPOINT_URL",
+)  # fmt: skip
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The least that every function is given."""
+    for name in OURS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in LEAST.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_the_least_is_enough_to_start_and_what_is_missing_is_named_on_use(environment: pytest.MonkeyPatch) -> None:
+    house = wiring.build(load())
+
+    assert isinstance(house.table, DynamoTable)
+    assert isinstance(house.ops, DynamoTable)
+    assert (house.table.name, house.ops.name) == ("regulars-dev-core", "regulars-dev-ops")
+    with pytest.raises(SettingsWrong, match="REGULARS_BUS is not set"):
+        house.bus.put([])
+    with pytest.raises(SettingsWrong, match="REGULARS_ARCHIVE is not set"):
+        house.objects.get("a")
+    with pytest.raises(SettingsWrong, match="REGULARS_INDEX_KEY is not set"):
+        house.keyring.blind("mobile", "1")
+    with pytest.raises(SettingsWrong, match="REGULARS_INDEX_KEY is not set"):
+        _ = house.keyring.cursor_key
+
+
+def test_no_key_is_ever_empty(environment: pytest.MonkeyPatch) -> None:
+    for names in (["INDEX"], ["CURSOR"], []):
+        for name in ("INDEX", "CURSOR"):
+            environment.setenv(f"REGULARS_{name}_KEY", "11" * 32 if name in names else "")
+        keyring = wiring.build(load()).keyring
+        with pytest.raises(SettingsWrong, match=r"REGULARS_(INDEX|CURSOR)_KEY is not set"):
+            keyring.blind("mobile", "1")
+
+
+def test_contact_data_can_be_opened_without_keys(environment: pytest.MonkeyPatch) -> None:
+    sealed = ClearContacts().seal("mem_a", {"name": "张三"})
+    assert wiring.build(load()).keyring.contacts.open("mem_a", sealed) == {"name": "张三"}
+
+
+def test_a_stack_has_all(environment: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "REGULARS_INDEX_KEY": "11" * 32, "REGULARS_CURSOR_KEY": "22" * 32, "REGULARS_BUS": "regulars-dev-events",
+        "REGULARS_JOB_QUEUE": "https://sqs.invalid/1/q", "REGULARS_ARCHIVE": "regulars-dev-archive",
+    }.items():  # fmt: skip
+        environment.setenv(name, value)
+    house = wiring.build(load())
+    assert isinstance(house.keyring, Keyring)
+    assert isinstance(house.objects, BucketObjects)
+    assert house.settings.job_queue == "https://sqs.invalid/1/q"
+
+
+@pytest.mark.parametrize(
+    ("dynamodb", "everything", "expected"),
+    [
+        (None, None, (None, None)),
+        ("http://127.0.0.1:1", None, ("http://127.0.0.1:1", None)),
+        (None, "http://127.0.0.1:2", ("http://127.0.0.1:2", "http://127.0.0.1:2")),
+        ("http://127.0.0.1:1", "http://127.0.0.1:2", ("http://127.0.0.1:1", "http://127.0.0.1:2")),
+        ("", "", (None, None)),
+    ],
+)
+def test_dynamodb_may_answer_elsewhere_than_everything_else(
+    environment: pytest.MonkeyPatch, dynamodb: str | None, everything: str | None, expected: tuple[str, str]
+) -> None:
+    for name, value in (("DYNAMODB_ENDPOINT", dynamodb), ("AWS_ENDPOINT_URL", everything)):
+        if value is not None:
+            environment.setenv(name, value)
+    settings = load()
+    assert (settings.dynamodb_endpoint, settings.endpoint) == expected
+
+
+def test_a_folder_is_an_archive_on_a_laptop_only(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "with space"
+    environment.setenv("REGULARS_ARCHIVE", folder.as_uri())
+    with pytest.raises(SettingsWrong, match="refused in stage dev"):
+        load()
+    environment.setenv("REGULARS_STAGE", "local")
+    objects = wiring.build(load()).objects
+    assert isinstance(objects, FolderObjects)
+    objects.put("a", b"1", kind="text/plain")
+    assert (folder / "a").read_bytes() == b"1"
+
+
+def test_a_house_made_by_hand_says_what_it_was_made_without() -> None:
+    settings = Settings(
+        stage="test", stack="t", region="us-east-1", dynamodb_endpoint=None, index_key=b"i", cursor_key=b"c",
+        token_key=b"", issuer="i", audience="a",
+    )  # fmt: skip
+    house = House(settings, wiring.build(settings).table, Keyring(b"i", b"c", ClearContacts()))
+    for name in ("ops", "queues", "bus", "objects"):
+        with pytest.raises(SettingsWrong, match=f"made without {name}"):
+            _ = getattr(house, name).anything
+    assert repr(house)
