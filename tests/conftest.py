@@ -31,19 +31,23 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def dynamo() -> Iterator[Dynamo]:
-    """A client of a DynamoDB that lives as long as the test worker."""
+def dynamodb() -> Iterator[str]:
+    """Where a DynamoDB answers that lives as long as the test worker."""
     path = Path(f"/dev/shm/regulars-test-{os.getpid()}.db")
     try:
         with Dynoxide(path) as server:
-            client = Dynamo(
-                "us-east-1", server.endpoint, lambda: Credentials("test", "test"), lambda: datetime.now(UTC)
-            )
-            yield client
-            client.close()
+            yield server.endpoint
     finally:
         for leftover in path.parent.glob(path.name + "*"):
             leftover.unlink()
+
+
+@pytest.fixture(scope="session")
+def dynamo(dynamodb: str) -> Iterator[Dynamo]:
+    """A client of the test worker's DynamoDB."""
+    client = Dynamo("us-east-1", dynamodb, lambda: Credentials("test", "test"), lambda: datetime.now(UTC))
+    yield client
+    client.close()
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from typing import Any
 from chalicelib.kernel.errors import Trouble
 from chalicelib.relay import service
 from chalicelib.relay.models import Telling
-from chalicelib.runtime.observe import logger
+from chalicelib.runtime.observe import log_job
 from chalicelib.runtime.settings import SettingsWrong
 from chalicelib.runtime.wiring import house
 from chalicelib.storage.batches import ENTRIES_MAX
@@ -91,7 +91,7 @@ def archive_events(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
             faults.append(fault)
 
     kept = len(event["Records"]) - len(failed)
-    _log("archive_events", {"messages": len(event["Records"]), "kept": kept}, faults)
+    log_job("archive_events", {"messages": len(event["Records"]), "kept": kept}, faults)
     return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
 
 
@@ -125,25 +125,4 @@ def _report(done: Sequence[Telling], records: int, fault: Exception | None) -> N
     unknown = sorted({each.unknown for each in done if each.unknown})
     if unknown:
         facts["unknown_items"] = unknown
-    _log("relay_records", facts, [fault] if fault is not None else [])
-
-
-def _log(job: str, facts: Mapping[str, Any], faults: Sequence[Exception]) -> None:
-    """One line for each call. A fault is named by its kind and place: its words may quote what is in a record."""
-    if not faults:
-        level = logger().warning if "unknown_items" in facts else logger().info
-        level("job", job=job, outcome="done", **facts)
-        return
-    kinds = sorted({_named(fault) for fault in faults})
-    if all(isinstance(fault, Trouble) for fault in faults):
-        logger().warning("job", job=job, outcome="trouble", faults=kinds, **facts)
-    else:
-        logger().error("job", job=job, outcome="bug", faults=kinds, **facts)
-
-
-def _named(fault: Exception) -> str:
-    place = fault.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f" at {place.tb_frame.f_code.co_name}:{place.tb_lineno}" if place is not None else ""
-    return type(fault).__name__ + where
+    log_job("relay_records", facts, [fault] if fault is not None else [])

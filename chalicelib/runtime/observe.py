@@ -1,11 +1,39 @@
-"""Logs: one line for each request, at the edge."""
+"""Logs: one line for each request or call, at the edge."""
 
+from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 from aws_lambda_powertools import Logger
+
+from chalicelib.kernel.errors import Trouble
 
 
 @cache
 def logger() -> Logger:
     """The process's logger: JSON lines on standard output. No personal data goes in."""
     return Logger(service="regulars", use_rfc3339=True, utc=True)
+
+
+def log_job(job: str, facts: Mapping[str, Any], faults: Sequence[Exception]) -> None:
+    """One line for a call of a function that a queue, the stream or a schedule feeds.
+
+    A fault is named by its kind and place: its words may quote what is in a record.
+    """
+    if not faults:
+        level = logger().warning if "unknown_items" in facts else logger().info
+        level("job", job=job, outcome="done", **facts)
+        return
+    kinds = sorted({_named(fault) for fault in faults})
+    if all(isinstance(fault, Trouble) for fault in faults):
+        logger().warning("job", job=job, outcome="trouble", faults=kinds, **facts)
+    else:
+        logger().error("job", job=job, outcome="bug", faults=kinds, **facts)
+
+
+def _named(fault: Exception) -> str:
+    place = fault.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f" at {place.tb_frame.f_code.co_name}:{place.tb_lineno}" if place is not None else ""
+    return type(fault).__name__ + where

@@ -463,7 +463,9 @@ def test_a_queue_that_is_busy_loses_nothing(works: Works) -> None:
         tray.bodies = []
         body = waiting.pop(0)
         try:
-            service.do_part(yard, Part.model_validate_json(body), now=works.desk.clock(), attempt=jobs._attempt)
+            service.do_part(
+                yard, Part.model_validate_json(body), now=works.desk.clock(), attempt=lambda work: (True, work())
+            )
         except StorageBusy:
             refused += 1
             waiting.append(body)  # as the queue does with a message that was not done
