@@ -10,9 +10,10 @@ PY := .venv/bin/python
 
 PORT ?= 8000
 DATA_DIR ?= .data
-export PORT DATA_DIR WORKERS SEED ROLE SUB SHOP FILE SHIFT B ENV
+export PORT DATA_DIR WORKERS SEED PUMP ROLE SUB SHOP FILE SHIFT B ENV JOB DATE DRY FROM TO TYPE QUEUE MAX YES SHOW
+SETTINGS = $(foreach each,$(SET),--set "$(each)")
 
-.PHONY: help setup run test check fmt bench token replay reconcile docs stop clean lock package deploy \
+.PHONY: help setup run test check fmt bench token fire events redrive replay reconcile docs stop clean lock package deploy destroy \
         _lint _format _types _arrows _drift
 
 help: ## list the verbs
@@ -21,7 +22,7 @@ help: ## list the verbs
 setup: ## make .venv and node_modules from the lock files; does nothing when they fit
 	@local/setup.sh
 
-run: setup ## serve the API on PORT (8000) with its data in DATA_DIR (.data); WORKERS=2, SEED=none for no demo data
+run: setup ## serve on PORT (8000) with data in DATA_DIR (.data); WORKERS=2, SEED=none: no demo, PUMP=none: only the API
 	@exec $(PY) -m local run --end-with-parent
 
 test: setup check ## check, then every test
@@ -39,6 +40,16 @@ bench: setup ## measure; B=name for one figure
 
 token: setup ## print a token to sign in with; ROLE=admin, SUB=stf_…, SHOP=shp_…
 	@$(PY) -m local token $${ROLE:+--role "$$ROLE"} $${SUB:+--sub "$$SUB"} $${SHOP:+--shop "$$SHOP"}
+
+fire: setup ## run a job of the running server now: JOB=birthday, DATE=2026-02-28, DRY=1 only says what it would do
+	@$(PY) -m local fire $${DRY:+--dry-run} -- $${JOB:+"$$JOB"} $${DATE:+"$$DATE"}
+
+events: setup ## tell events of the archive again: FROM=2026-02-28T00:00:00Z, TO=…; TYPE=…, QUEUE=… for one queue, DRY=1
+	@$(PY) -m local events $${FROM:+--from "$$FROM"} $${TO:+--to "$$TO"} $${TYPE:+--type "$$TYPE"} $${QUEUE:+--queue "$$QUEUE"} \
+	  $${DRY:+--dry-run}
+
+redrive: setup ## move dead letters of QUEUE=… back to it; MAX=… at the most
+	@$(PY) -m local redrive $${QUEUE:+--queue "$$QUEUE"} $${MAX:+--max "$$MAX"}
 
 replay: setup ## send the events of FILE=… to the running server; SHIFT=today moves their dates
 	@$(PY) -m local replay $${FILE:+--file "$$FILE"} $${SHIFT:+--shift "$$SHIFT"}
@@ -59,11 +70,14 @@ clean: ## remove what setup and the checks made; DATA_DIR stays
 lock: ## choose versions anew for requirements*.in and package.json
 	@local/lock.sh
 
-package: ## build what is deployed (not here yet)
-	@echo "make package comes with the deployment work; nothing was built." >&2; exit 2
+package: setup ## build what is deployed to ENV=dev|stg|prod into build/ENV; SET="Name=Value …" for other parameters
+	@$(PY) -m local.deploy package --env "$$ENV" $(SETTINGS)
 
-deploy: ## deploy to ENV=… (not here yet)
-	@echo "make deploy comes with the deployment work; nothing was deployed." >&2; exit 2
+deploy: package ## package, show what would change in the stacks of ENV=…, ask, change it; YES=1, SHOW=1 only shows
+	@$(PY) -m local.deploy deploy --env "$$ENV" $${YES:+--yes} $${SHOW:+--no-execute}
+
+destroy: setup ## delete the stacks of ENV=…, as packaged, after its name was typed; never prod's
+	@$(PY) -m local.deploy destroy --env "$$ENV"
 
 _lint:
 	@$(PY) -m ruff check .

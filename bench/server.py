@@ -65,7 +65,7 @@ def serving(*, workers: int = 2) -> Iterator[Server]:
         port = free_port()
         env = environment() | {
             "PORT": str(port), "DATA_DIR": str(path), "WORKERS": str(workers), "SEED": "none",
-            "DYNAMODB_ENDPOINT": "", "REGULARS_LOCAL_DYNAMO": "",
+            "DYNAMODB_ENDPOINT": "", "REGULARS_LOCAL_DYNAMO": "", "PUMP": "none",
         }  # fmt: skip
         with (path / "server.log").open("wb") as log:
             process = subprocess.Popen(

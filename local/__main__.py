@@ -18,10 +18,10 @@ def main(arguments: Sequence[str]) -> int:
     """Do what one verb says, and give the exit code."""
     if arguments[:1] == ["replay"]:
         return _replay(arguments[1:])  # it reads its own arguments
-    if arguments[:1] == ["reconcile"]:
-        from local.reconcile import main as reconcile  # noqa: PLC0415  # only this verb needs all of it
-
-        return reconcile(arguments[1:])
+    if arguments[:1] in (["reconcile"], ["fire"], ["events"], ["redrive"]):
+        verb: ModuleType = importlib.import_module(f"local.{arguments[0]}")  # only this verb needs all of it
+        code: int = verb.main(list(arguments[1:]))
+        return code
     asked = _parser().parse_args(arguments)
     chosen = settings()
     match asked.verb:
@@ -41,6 +41,11 @@ def main(arguments: Sequence[str]) -> int:
             except ValueError as problem:
                 print(problem, file=sys.stderr)
                 return 2
+            return 0
+        case "ministack":
+            from local.dynamo import install_ministack  # noqa: PLC0415  # as above: boto3
+
+            install_ministack()
             return 0
         case _:
             return _seed()
@@ -87,8 +92,12 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--sub", help="stf_…")
     token.add_argument("--shop", help="shp_…")
     verbs.add_parser("seed", help="make the demo data (the run does this)")
+    verbs.add_parser("ministack", help="make ministack's venv (the run does this)")
     verbs.add_parser("replay", help="send recorded events")
     verbs.add_parser("reconcile", help="prove demo data and replays, account by account")
+    verbs.add_parser("fire", help="run a job now")
+    verbs.add_parser("events", help="show or send again what happened")
+    verbs.add_parser("redrive", help="send dead letters again")
     return parser
 
 

@@ -3,6 +3,7 @@
 Tests write `with Dynoxide(Path("/dev/shm/….db")) as dynamo: create_tables(dynamo.endpoint, stack="test")`.
 """
 
+import fcntl
 import hashlib
 import platform
 import shutil
@@ -149,35 +150,53 @@ class Ministack(_Server):
 
     def _launch(self, port: int) -> subprocess.Popen[bytes]:
         install_ministack()
-        folder = self._folder
-        folder.mkdir(parents=True, exist_ok=True)
-        env = environment() | {
-            "BIND_HOST": "127.0.0.1",  # its default is every interface, and it runs code
-            "IOT_MTLS_ENABLED": "0",  # its MQTT broker would listen on every interface all the same
-            "GATEWAY_PORT": str(port),
-            "SERVICES": "dynamodb",
-            "PERSIST_STATE": "1",
-            "STATE_DIR": str(folder / "state"),
-            "TMPDIR": str(folder),  # its pid file goes there
-            "LOG_LEVEL": "WARNING",
-        }
+        env = ministack_environment(self._folder, port, "dynamodb,dynamodbstreams")
         command = [str(MINISTACK_VENV / "bin" / "python"), "-m", "ministack"]
-        return start(command, env=env, log=folder / "ministack.log", cwd=folder)
+        return start(command, env=env, log=self._folder / "ministack.log", cwd=self._folder)
+
+
+def ministack_environment(folder: Path, port: int, services: str) -> dict[str, str]:
+    """The environment of a ministack that keeps to this machine and to a folder, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return environment() | {
+        "BIND_HOST": "127.0.0.1",  # its default is every interface, and it runs code
+        "IOT_MTLS_ENABLED": "0",  # its MQTT broker would listen on every interface all the same
+        "MINISTACK_HOST": "127.0.0.1",
+        "DOCKER_HOST": f"unix://{folder}/no.sock",  # it clears containers away; none is ours
+        "GATEWAY_PORT": str(port),
+        "SERVICES": services,
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(folder / "state"),
+        "TMPDIR": str(folder),  # its pid file goes there
+        "LOG_LEVEL": "WARNING",
+    }
+
+
+def ministack_fits() -> bool:
+    """Whether ministack's own venv was made, to the end, from what the lock says now."""
+    stamp = MINISTACK_VENV / ".stamp"
+    return stamp.exists() and stamp.read_text() == _ministack_stamp()
 
 
 def install_ministack() -> None:
-    """Make ministack's own venv, unless it fits the lock: it needs a pydantic that ours must not have."""
-    wanted = hashlib.sha256(MINISTACK_LOCK.read_bytes() + sys.version.encode()).hexdigest()
-    stamp = MINISTACK_VENV / ".stamp"
-    if stamp.exists() and stamp.read_text() == wanted:
+    """Make ministack's own venv, unless it fits: it needs a pydantic that ours must not have."""
+    if ministack_fits():
         return
-    print("Installing ministack into .venv-ministack …", flush=True)
-    stamp.unlink(missing_ok=True)
-    shutil.rmtree(MINISTACK_VENV, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", str(MINISTACK_VENV)], check=True)
-    pip = [str(MINISTACK_VENV / "bin" / "pip"), "install", "-qq", "--disable-pip-version-check", "--no-input"]
-    subprocess.run([*pip, "--require-hashes", "-r", str(MINISTACK_LOCK)], check=True)
-    stamp.write_text(wanted)
+    with (ROOT / ".setup.lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)  # two runs may start at once
+        if ministack_fits():
+            return
+        print("Making .venv-ministack for queues and events, once (half a minute) …", flush=True)
+        (MINISTACK_VENV / ".stamp").unlink(missing_ok=True)
+        shutil.rmtree(MINISTACK_VENV, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", str(MINISTACK_VENV)], check=True)
+        pip = [str(MINISTACK_VENV / "bin" / "pip"), "install", "-qq", "--disable-pip-version-check", "--no-input"]
+        subprocess.run([*pip, "--require-hashes", "-r", str(MINISTACK_LOCK)], check=True)
+        (MINISTACK_VENV / ".stamp").write_text(_ministack_stamp())
+
+
+def _ministack_stamp() -> str:
+    return hashlib.sha256(MINISTACK_LOCK.read_bytes() + sys.version.encode()).hexdigest()
 
 
 def database_for(chosen: Settings) -> Dynoxide | Ministack | None:

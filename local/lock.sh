@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Choose versions anew: requirements*.in -> requirements*.txt, local/ministack.in -> .txt, package.json -> lock.
+# Choose versions anew: requirements*.in -> requirements*.txt; .in -> .txt of local/ministack and infra/tools;
+# package.json -> lock.
 # The locks hold for Python 3.11 and later and name no registry.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,4 +18,5 @@ compile() {
 compile requirements.in -o requirements.txt
 compile requirements-dev.in -c requirements.txt -o requirements-dev.txt
 compile local/ministack.in -o local/ministack.txt
+compile infra/tools.in -o infra/tools.txt
 npm install --package-lock-only

@@ -1,5 +1,6 @@
-"""Programs that the local stack starts: tied to their starter, waited for, ended."""
+"""Programs that the local stack starts: tied to their starter, waited for, ended, started again."""
 
+import contextlib
 import http.client
 import os
 import signal
@@ -13,8 +14,44 @@ from pathlib import Path
 TETHER = str(Path(__file__).with_name("tether.py"))
 
 
+_STEADY = 30.0
+"""Seconds a process has to live for its next end to count as the first."""
+_LONGEST_PAUSE = 10.0
+
+
 class NotStarted(Exception):
     """A program ended, or did not answer, before it was of use."""
+
+
+class Pauses:
+    """Longer and longer pauses between restarts of what keeps ending."""
+
+    def __init__(self) -> None:
+        self._pause = 0.0
+        self._started = time.monotonic()
+        self.due: float | None = None
+
+    def ended(self) -> None:
+        """Plan the restart."""
+        now = time.monotonic()
+        steady = now - self._started > _STEADY
+        self._pause = 0.0 if steady else min(max(0.2, self._pause * 2), _LONGEST_PAUSE)
+        self.due = now + self._pause
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the planned restart should happen now."""
+        return self.due is not None and time.monotonic() >= self.due
+
+    def restarted(self) -> None:
+        """The restart has happened."""
+        self._started, self.due = time.monotonic(), None
+
+
+def say(what: str) -> None:
+    """One line for the person at the terminal."""
+    with contextlib.suppress(OSError):  # the terminal may be gone; what is being done must still be finished
+        print(what, file=sys.stderr, flush=True)
 
 
 def start(
@@ -72,13 +109,13 @@ def wait_for_answer(process: subprocess.Popen[bytes], port: int, *, seconds: flo
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise NotStarted(f"it ended at once ({how_it_ended(process)})")
-        if _answers(port):
+        if answers(port):
             return
         time.sleep(0.005)
     raise NotStarted(f"it did not answer on port {port} within {seconds:.0f} s")
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
     """Whether a port answers HTTP; any status will do."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
     try:
@@ -97,6 +134,17 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def held_port() -> socket.socket:
+    """A free port of 127.0.0.1, kept for a program of ours: as long as this lives, nobody else is given it.
+
+    A server can listen there, because this socket only holds the address and both allow it to be used again.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    return holder
 
 
 def how_it_ended(process: subprocess.Popen[bytes]) -> str:

@@ -19,6 +19,8 @@ class Run:
     pid: int
     url: str
     dynamodb: str
+    messaging: str = ""
+    """Where SQS and EventBridge answer; empty at first, and without a pump."""
 
 
 class AlreadyRunning(Exception):

@@ -1,4 +1,4 @@
-"""The supervisor behind `make run`: DynamoDB, tables, worker processes; all end together."""
+"""The supervisor behind `make run`: DynamoDB, tables, worker processes, the pump; all end together."""
 
 import contextlib
 import os
@@ -15,20 +15,22 @@ from typing import Never
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.storage.signed import ServiceFault, Unreachable
 from local.counts import COUNTS_SIZE
+from local.crew import PUMP_LOG, Crew
 from local.dynamo import Dynoxide, Ministack, database_for
 from local.keys import ensure_keys
-from local.processes import NotStarted, how_it_ended, start, stop
+from local.processes import NotStarted, Pauses, how_it_ended, say, start, stop
+from local.pump import stream
 from local.runs import AlreadyRunning, Run, RunLock, find_run
-from local.settings import ROOT, Settings, app_environment
+from local.settings import NOWHERE, ROOT, STACK, Settings, app_environment
 from local.tables import TEMPLATE, TableDiffers, create_tables
 
 _TICK = 0.1
 _UPKEEP_EVERY = 5 * 60.0
 _WORKER_PATIENCE = 60.0
-_STEADY = 30.0
-"""Seconds a process has to live for its next end to count as the first."""
-_LONGEST_PAUSE = 10.0
+_PUMP_PATIENCE = 120.0
+"""Seconds that the first start may take to get ministack from a registry."""
 LOG_NAME = "requests.log"
 """What the app logs: a line for each request, and what went wrong in it."""
 _LOG_MAX = 64 * 1024 * 1024
@@ -59,26 +61,6 @@ class Stops:
         if not self.asked:
             self.asked = True
             raise KeyboardInterrupt
-
-
-class Pauses:
-    """Longer and longer pauses between restarts of what keeps ending."""
-
-    def __init__(self) -> None:
-        self._pause = 0.0
-        self._started = time.monotonic()
-        self.due: float | None = None
-
-    def ended(self) -> None:
-        """Plan the restart."""
-        now = time.monotonic()
-        steady = now - self._started > _STEADY
-        self._pause = 0.0 if steady else min(max(0.2, self._pause * 2), _LONGEST_PAUSE)
-        self.due = now + self._pause
-
-    def restarted(self) -> None:
-        """The restart has happened."""
-        self._started, self.due = time.monotonic(), None
 
 
 class Worker:
@@ -142,8 +124,10 @@ class Supervisor:
         self._chosen = chosen
         self._database = database_for(chosen)
         self._database_pauses = Pauses()
+        self._crew = Crew(chosen) if chosen.pump.on else None
         self._seed_mark = chosen.data_dir / "seed.pending"
         self._log = chosen.data_dir / LOG_NAME
+        self._logs = (self._log, chosen.data_dir / PUMP_LOG)
         self._env: dict[str, str] = {}
         self._workers: list[Worker] = []
         self._listening = listening
@@ -155,6 +139,11 @@ class Supervisor:
     def endpoint(self) -> str:
         """Where DynamoDB answers."""
         return self._database.endpoint if self._database else self._chosen.dynamodb_endpoint or ""
+
+    @property
+    def messaging(self) -> str:
+        """Where SQS and EventBridge answer, or will; nowhere without a pump."""
+        return self._crew.messaging.endpoint if self._crew else NOWHERE
 
     def start(self) -> None:
         """Bring everything up; the workers load the app while the tables are made.
@@ -171,7 +160,9 @@ class Supervisor:
                 where = self._chosen.data_dir
                 raise CannotRun(f"DynamoDB did not start: {problem}. Its log is in {where}.") from None
         self._database_pauses.restarted()
-        self._env = app_environment(self._chosen, self.endpoint)
+        if self._crew:
+            self._crew.begin()
+        self._env = app_environment(self._chosen, self.endpoint, self.messaging)
         gate, opener = os.pipe()
         try:
             for number in range(1, self._chosen.workers + 1):
@@ -213,6 +204,11 @@ class Supervisor:
             self._watch_database(self._database)
         for worker in self._workers:
             self._watch_worker(worker)
+        if self._crew:
+            try:
+                self._crew.step()
+            except ValueError as problem:
+                raise CannotRun(f"The queues could not be made. {problem}") from None
         if self._database and time.monotonic() >= self._upkeep_due:
             self._tidy(self._database)
 
@@ -250,8 +246,9 @@ class Supervisor:
 
     def _tidy(self, database: Dynoxide | Ministack) -> None:
         """Do one small piece of upkeep; while there is more to do, one piece a tick."""
-        if self._log.exists() and self._log.stat().st_size > _LOG_MAX:
-            os.truncate(self._log, 0)  # the workers append, so they go on at its new end
+        for log in self._logs:
+            if log.exists() and log.stat().st_size > _LOG_MAX:
+                os.truncate(log, 0)  # the workers append, so they go on at its new end
         try:
             more = database.upkeep()
         except sqlite3.Error as problem:
@@ -277,13 +274,29 @@ class Supervisor:
         if seeding.returncode != 0:
             how = how_it_ended(seeding)
             raise CannotRun(f"The demo data could not be made ({how}); SEED=none starts without.")
+        with contextlib.suppress(stream.NoStream, Unreachable, ServiceFault):
+            position = stream.Position(self._chosen.data_dir / stream.POSITION)
+            stream.skip_to_the_end(self.endpoint, f"{STACK}-core", position)
         self._seed_mark.unlink()
+
+    def pump(self) -> None:
+        """Have stream, queues and schedules reach their functions from now on; the API serves already."""
+        if self._crew is None:
+            return
+        deadline = time.monotonic() + _PUMP_PATIENCE
+        while not self._crew.settled and time.monotonic() < deadline:
+            self.tick()
+            time.sleep(0.02)
+        self._crew.start(self._env, self.endpoint)
+        self.tick()
 
     def stop(self) -> None:
         """End everything: first those who write, then the database."""
         for worker in self._workers:
             if worker.process and worker.process.poll() is None:
                 worker.process.terminate()
+        if self._crew:
+            self._crew.stop()
         for worker in self._workers:
             worker.stop()
         if self._database:
@@ -319,8 +332,10 @@ def _run(chosen: Settings, lock: RunLock, stops: Stops) -> Never:
             ensure_keys(chosen.keys_file)
             supervisor = Supervisor(chosen, listening)
             supervisor.start()
-            lock.describe(Run(os.getpid(), chosen.url, supervisor.endpoint))
+            messaging = supervisor.messaging if chosen.pump.on else ""
+            lock.describe(Run(os.getpid(), chosen.url, supervisor.endpoint, messaging))
             supervisor.seed()
+            supervisor.pump()
             _greet(chosen, supervisor.endpoint)
             while True:
                 supervisor.tick()
@@ -354,6 +369,7 @@ def _listen(port: int) -> contextlib.closing[socket.socket]:
 
 def _greet(chosen: Settings, endpoint: str) -> None:
     """Say where everything is."""
+    pump = chosen.data_dir / PUMP_LOG if chosen.pump.on else "none, so no schedules, events or notices"
     folder = "" if chosen.data_dir == (ROOT / ".data") else f" DATA_DIR={chosen.data_dir}"
     print(
         f"Regulars runs at {chosen.url}\n"
@@ -361,13 +377,8 @@ def _greet(chosen: Settings, endpoint: str) -> None:
         f"  DynamoDB       {endpoint}\n"
         f"  data           {chosen.data_dir}\n"
         f"  requests       {chosen.data_dir / LOG_NAME}\n"
+        f"  pump           {pump}\n"
         f"  sign in        make token ROLE=admin{folder}\n"
         "Ctrl-C stops it.",
         flush=True,
     )
-
-
-def say(what: str) -> None:
-    """One line for the person at the terminal."""
-    with contextlib.suppress(OSError):  # the terminal may be gone; what is being done must still be finished
-        print(what, file=sys.stderr, flush=True)

@@ -1,15 +1,37 @@
 """What the person who starts the local stack may choose: the only reader of the environment in `local`."""
 
+import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 STACK = "regulars"
 REGION = "us-east-1"
+ACCOUNT = "000000000000"
 ISSUER = "https://local.regulars.invalid"
 AUDIENCE = "regulars"
+NOWHERE = "http://127.0.0.1:9"
+"""An endpoint at which nothing ever answers."""
+
+
+@dataclass(frozen=True)
+class PumpSettings:
+    """How the pump runs; tests make it impatient and give it handlers of their own."""
+
+    on: bool = True
+    handlers: Mapping[str, str] = field(default_factory=dict)
+    """Dotted names by function name, in place of the product's."""
+    visibility: int | None = None
+    """Seconds that a received message stays hidden, in place of the template's."""
+    pause: float = 0.5
+    """Seconds before what failed in a stream is tried again; doubled each time."""
+    window: float | None = None
+    """Seconds that a batch is waited for, in place of the function's."""
+    jobs: bool = True
+    """Whether schedules fire."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +46,17 @@ class Settings:
     """A DynamoDB that the caller brings; then none is started."""
     dynamodb_engine: str
     """`dynoxide`, or `ministack` to force the fallback."""
+    pump: PumpSettings = field(default_factory=PumpSettings)
 
     @property
     def url(self) -> str:
         """Where the server answers."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def archive(self) -> Path:
+        """The folder that stands for the archive bucket."""
+        return self.data_dir / "archive"
 
     @property
     def keys_file(self) -> Path:
@@ -55,6 +83,9 @@ def settings() -> Settings:
         seed=env.get("SEED", "").lower() != "none",
         dynamodb_endpoint=env.get("DYNAMODB_ENDPOINT") or None,
         dynamodb_engine=env.get("REGULARS_LOCAL_DYNAMO") or "dynoxide",
+        pump=PumpSettings(
+            on=env.get("PUMP", "").lower() != "none", **json.loads(env.get("REGULARS_LOCAL_PUMP") or "{}")
+        ),
     )
 
 
@@ -66,8 +97,12 @@ def _number(env: dict[str, str], name: str, *, default: int, least: int, most: i
     return int(text)
 
 
-def app_environment(chosen: Settings, dynamodb: str) -> dict[str, str]:
-    """The environment of the app and of every tool that works beside it."""
+def app_environment(chosen: Settings, dynamodb: str, messaging: str = NOWHERE) -> dict[str, str]:
+    """The environment of the app and of every tool that works beside it.
+
+    Args:
+        messaging: where SQS and EventBridge answer; nowhere, and the app knows that there are no jobs.
+    """
     env = environment() | {
         "REGULARS_STAGE": "local",
         "REGULARS_STACK": STACK,
@@ -75,17 +110,26 @@ def app_environment(chosen: Settings, dynamodb: str) -> dict[str, str]:
         "REGULARS_ISSUER": ISSUER,
         "REGULARS_AUDIENCE": AUDIENCE,
         "REGULARS_URL": chosen.url,
+        "REGULARS_JOB_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "job-work"),
+        "REGULARS_BUS": f"{STACK}-events",
+        "REGULARS_ARCHIVE": chosen.archive.as_uri(),
         "DYNAMODB_ENDPOINT": dynamodb,
+        "AWS_ENDPOINT_URL": messaging,
     }
     region = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}  # Lambda sets both; boto3 reads the second
     made_up = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-    if chosen.dynamodb_endpoint and not _is_local(chosen.dynamodb_endpoint):
+    if chosen.dynamodb_endpoint and not is_local(chosen.dynamodb_endpoint):
         return region | env  # with the caller's own credentials
     for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE"):
         env.pop(name, None)
     return env | region | made_up
 
 
-def _is_local(endpoint: str) -> bool:
+def queue_url(messaging: str, name: str) -> str:
+    """The URL of one of the stack's queues: `job-work`, `job-work-dlq`, …"""
+    return f"{messaging}/{ACCOUNT}/{STACK}-{name}"
+
+
+def is_local(endpoint: str) -> bool:
     """Whether an endpoint is on this machine, so that it wants no real credentials and shall see none."""
     return urlsplit(endpoint).hostname in {"127.0.0.1", "localhost", "::1"}

@@ -61,7 +61,7 @@ def body_of(raw: bytes, model: type[M]) -> M:
 
 
 def query_of(values: Mapping[str, str], model: type[M]) -> M:
-    """A model from a query string. A parameter stands once, and a whole number in plain digits.
+    """A model from a query string. A parameter stands once; a whole number is in plain digits, a yes or no `true` or `false`.
 
     Raises:
         RequestInvalid: it does not fit the schema; pointers start with `/query`.
@@ -82,8 +82,10 @@ def _not_utf8() -> BodyMalformed:
     return BodyMalformed("characters of it are lost", lacks="UTF-8")
 
 
-def _plain(text: str, model: type[BaseModel], name: str) -> str | int:
+def _plain(text: str, model: type[BaseModel], name: str) -> str | int | bool:
     kind = model.model_fields[name].annotation if name in model.model_fields else str
+    if kind is bool:
+        return {"true": True, "false": False}.get(text, text)
     return int(text) if int in (kind, *get_args(kind)) and _DIGITS.fullmatch(text) else text
 
 

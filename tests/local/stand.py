@@ -1,5 +1,6 @@
 """A run of the local stack of a test's own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.processes import free_port
+from local.runs import Run
 from local.settings import ROOT
 
-PLAIN = {name: value for name, value in os.environ.items() if name not in ("FILE", "SHIFT", "CLIENTS", "SEED")}  # noqa: TID251
+PLAIN = {name: value for name, value in os.environ.items() if name not in ("FILE", "SHIFT", "CLIENTS", "SEED", "PUMP")}  # noqa: TID251
 
 
 @dataclass
@@ -19,11 +21,17 @@ class Stack:
 
     data_dir: Path
     port: int = field(default_factory=free_port)
+    more: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def env(self) -> dict[str, str]:
-        return PLAIN | {"DATA_DIR": str(self.data_dir), "PORT": str(self.port), "SEED": "none", "WORKERS": "1"}
+        mine = {"DATA_DIR": str(self.data_dir), "PORT": str(self.port), "SEED": "none", "WORKERS": "1"}
+        return PLAIN | mine | self.more
+
+    @property
+    def run(self) -> Run:
+        return Run(**json.loads((self.data_dir / "run.lock").read_text()))
 
     def start(self) -> None:
         log = (self.data_dir.parent / "run.log").open("ab")

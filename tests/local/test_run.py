@@ -130,6 +130,7 @@ def test_the_edge_answers_in_problems(stack: Stack, method: str, path: str, stat
     answered, headers, text = asked(stack, method, path)
     assert (answered, headers["content-type"], json.loads(text)["code"]) == (status, "application/problem+json", code)
     assert headers["x-request-id"]
+    assert headers["x-content-type-options"] == "nosniff"
 
 
 def test_browsers_are_told_what_they_may_send(stack: Stack) -> None:
@@ -152,3 +153,17 @@ def test_the_documentation_needs_no_network_and_runs_no_inline_script(stack: Sta
     assert "https://" not in page
     status, headers, _ = asked(stack, "GET", "/v1/openapi.json")
     assert (status, headers["content-type"]) == (200, "application/json")
+
+
+def test_a_body_in_another_encoding_is_refused_as_on_aws(stack: Stack) -> None:
+    token = make_token(ensure_keys(stack.data_dir / "keys.json"), "admin")
+    connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=20)
+    for card in ("甲-1", "乙-1"):
+        body = json.dumps({"card_no": card}, ensure_ascii=False).encode("gbk")
+        sent = {"content-type": "application/json", "authorization": f"Bearer {token}"}
+        connection.request("POST", "/v1/members", body, sent)
+        response = connection.getresponse()
+        problem = json.loads(response.read())
+        assert (response.status, problem["code"]) == (400, "body_malformed")
+        assert problem["detail"].startswith("The body is not UTF-8")
+    connection.close()

@@ -1,0 +1,91 @@
+"""Queues, bus and rules of the template in ministack, and that what it holds outlives kill -9."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.storage.bus import EVENTBRIDGE
+from chalicelib.storage.queues import SQS
+from local.messaging import Messaging, client, queue_calls, rule_calls, save, set_up, ttl_calls
+from local.processes import answers
+from local.settings import ACCOUNT
+from local.tables import TEMPLATE
+from tests.local.test_pump import within
+
+QUEUES = {"job-work", "notices", "archive"}
+DEAD = {"job-work-dlq", "notices-dlq", "archive-dlq", "relay-dlq", "schedules-dlq"}
+
+
+def up(messaging: Messaging) -> Messaging:
+    messaging.begin()
+
+    def ready() -> bool:
+        messaging.step()
+        return messaging.ready
+
+    within(20, ready)
+    return messaging
+
+
+def template() -> dict[str, Any]:
+    known: dict[str, Any] = json.loads(TEMPLATE.read_text())
+    return known
+
+
+def test_the_template_says_which_queues_and_rules_there_are() -> None:
+    queues = dict(queue_calls(template(), "s"))
+    assert {f"s-{name}" for name in QUEUES | DEAD} <= set(queues)
+    for name in QUEUES:
+        policy = json.loads(queues[f"s-{name}"]["RedrivePolicy"])
+        assert policy == {
+            "deadLetterTargetArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:s-{name}-dlq", "maxReceiveCount": 5,
+        }  # fmt: skip
+    assert int(queues["s-job-work"]["VisibilityTimeout"]) >= 360
+    rules = {rule["Name"]: (rule, targets) for rule, targets in rule_calls(template(), "s")}
+    rule, targets = rules["s-notices"]
+    assert rule["EventBusName"] == "s-events"
+    assert "BirthdayGiftGiven" in json.loads(rule["EventPattern"])["detail-type"]
+    assert [(each["InputPath"], each["Arn"][-9:]) for each in targets] == [("$.detail", "s-notices")]
+    assert ("s-ops", "expires", ["pk", "sk"]) in ttl_calls(template(), "s")
+
+
+def test_what_the_template_should_not_say_is_named() -> None:
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Fn::ImportValue": "x"}}}
+    with pytest.raises(ValueError, match="ImportValue"):
+        queue_calls({"Resources": {"Queue": queue}}, "s")
+
+
+def test_what_was_saved_outlives_kill_9_and_another_port(tmp_path: Path) -> None:
+    first = up(Messaging(tmp_path / "m"))
+    assert first.process is not None
+    bus, sqs = client(EVENTBRIDGE, first.endpoint), client(SQS, first.endpoint)
+
+    def put(kind: str) -> None:
+        entry = {"EventBusName": "regulars-events", "Source": "regulars", "DetailType": kind, "Detail": '{"n":1}'}
+        assert bus.call("PutEvents", {"Entries": [entry]})["FailedEntryCount"] == 0
+
+    put("TierChanged")
+    put("PointsEarned")
+    url = f"{first.endpoint}/{ACCOUNT}/regulars-notices"
+    assert sqs.call("ReceiveMessage", {"QueueUrl": url})["Messages"][0]["Body"] == '{"n": 1}'
+    named, _ = save(first.endpoint)
+    put("TierChanged")
+    first.process.kill()
+    first.process.wait()
+    first.stop()
+
+    second = up(Messaging(tmp_path / "m"))
+    sqs = client(SQS, second.endpoint)
+    assert second.port != first.port
+    assert save(second.endpoint)[0] != named
+
+    def received(queue: str) -> int:
+        asked = {"QueueUrl": f"{second.endpoint}/{ACCOUNT}/regulars-{queue}", "MaxNumberOfMessages": 10}
+        return len(sqs.call("ReceiveMessage", asked).get("Messages") or ())
+
+    assert (received("notices"), received("archive")) == (1, 2)
+    set_up(second.endpoint, template(), visibility=1)  # again, over what is there
+    second.stop()
+    assert not answers(second.port)
