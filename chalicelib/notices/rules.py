@@ -39,7 +39,7 @@ def _zh(data: Any, program: Program) -> tuple[str, str] | None:
         case BirthdayGiftGiven():
             return "生日快乐", f"生日快乐！送您 {data.points} 积分{_until_zh(data.expires_on)}，祝您天天开心。"
         case PointsExpiring():
-            return "积分即将过期", f"您有 {data.points} 积分将于 {_zh_day(data.expires_on)}起过期，请及时使用。"
+            return "积分即将过期", f"您有 {data.points} 积分在 {_zh_day(data.expires_on)}之后过期，请及时使用。"
         case PointsReleased():
             return "积分已生效", f"您有 {data.points} 积分已生效，现在可以使用。"
         case TierChanged():
@@ -61,7 +61,7 @@ def _en(data: Any, program: Program) -> tuple[str, str] | None:
             until = f", good until {data.expires_on}" if data.expires_on else ""
             return "Happy birthday", f"Happy birthday! {data.points} points are yours{until}."
         case PointsExpiring():
-            return "Points expire soon", f"{data.points} of your points expire from {data.expires_on} on. Do use them."
+            return "Points expire soon", f"{data.points} of your points expire after {data.expires_on}. Do use them."
         case PointsReleased():
             return "Points ready to spend", f"{data.points} of your points can be spent now."
         case TierChanged():
@@ -85,7 +85,7 @@ def _tier(tier_id: str, program: Program, language: Language) -> str:
 
 
 def _until_zh(day: date | None) -> str:
-    return f"（{_zh_day(day)}前有效）" if day else ""
+    return f"（有效期至{_zh_day(day)}）" if day else ""
 
 
 def _zh_day(day: date) -> str:

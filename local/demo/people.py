@@ -15,6 +15,9 @@ ZONE = ZoneInfo("Asia/Shanghai")
 DAYS = 400
 """Length of the history: a little over twelve months, so that the first points have expired."""
 
+_LEAPLING = 7
+"""One in fifty members was born on 29 February, so that it can be seen when they celebrate."""
+
 SOURCE = "old_pos"
 
 
@@ -168,6 +171,8 @@ def _enrolment(index: int, rng: Random, habit: Habit, shop_id: str, day: date) -
         body["external_ids"] = [{"source": SOURCE, "id": f"A{10_000 + index}"}]
     if rng.random() < 0.7:
         born = date(1958 + rng.randrange(48), 1, 1) + timedelta(days=rng.randrange(365))
+        if index % 50 == _LEAPLING:
+            born = date(1992, 2, 29)
         body["birthday"] = born.isoformat() if rng.random() < 0.6 else f"--{born:%m-%d}"
     return body
 

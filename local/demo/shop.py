@@ -62,10 +62,10 @@ CUSTOM_FIELDS: dict[str, Any] = {
 DRINKS = _DRINKS
 
 _TIERS = (
-    ("basic", "普通会员", "Basic", 0, 100),
-    ("silver", "银卡", "Silver", 500, 110),
-    ("gold", "金卡", "Gold", 2_000, 125),
-    ("diamond", "钻石", "Diamond", 6_000, 150),
+    ("basic", "普通会员", "Basic", 0, 100, 20),
+    ("silver", "银卡", "Silver", 500, 110, 50),
+    ("gold", "金卡", "Gold", 2_000, 125, 100),
+    ("diamond", "钻石", "Diamond", 6_000, 150, 300),
 )
 
 TERMS: dict[str, Any] = {
@@ -73,8 +73,14 @@ TERMS: dict[str, Any] = {
     "name": {"zh": "常客咖啡", "en": "Regulars Coffee"},
     "ladder": {
         "tiers": [
-            {"tier_id": tier_id, "name": {"zh": zh, "en": en}, "threshold": threshold, "multiplier_percent": percent}
-            for tier_id, zh, en, threshold, percent in _TIERS
+            {
+                "tier_id": tier_id,
+                "name": {"zh": zh, "en": en},
+                "threshold": threshold,
+                "multiplier_percent": percent,
+                "birthday_points": gift,
+            }
+            for tier_id, zh, en, threshold, percent, gift in _TIERS
         ]
     },
     "custom_fields": CUSTOM_FIELDS,

@@ -111,8 +111,6 @@ def test_a_run_is_through_when_every_part_that_was_handed_on_is_closed_in_whatev
     end = rules.page_closed(page.parts[1], [], None)
     orders = itertools.permutations([page, group, alone, end])
     for order in (each for each in orders if each[0] is page and each.index(group) < each.index(alone)):
-    ]
-    for order in (each for each in orders if each[0] is page):
         counts = Counts()
         for number, closed in enumerate(order, 1):
             counts = Counts(

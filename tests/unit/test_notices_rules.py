@@ -48,13 +48,13 @@ WORDS: list[tuple[Any, str | None, str | None]] = [
     (
         BirthdayGiftGiven(**{**ENTRY, "points": 200}, year=2026, tier_before=None, tier_after=None,
                           expires_on=date(2027, 3, 31)),
-        "【常客会员】生日快乐！送您 200 积分（2027年3月31日前有效），祝您天天开心。",
+        "【常客会员】生日快乐！送您 200 积分（有效期至2027年3月31日），祝您天天开心。",
         "Regulars: Happy birthday! 200 points are yours, good until 2027-03-31.",
     ),
     (
         PointsExpiring(points=120, expires_on=date(2026, 3, 31)),
-        "【常客会员】您有 120 积分将于 2026年3月31日起过期，请及时使用。",
-        "Regulars: 120 of your points expire from 2026-03-31 on. Do use them.",
+        "【常客会员】您有 120 积分在 2026年3月31日之后过期，请及时使用。",
+        "Regulars: 120 of your points expire after 2026-03-31. Do use them.",
     ),
     (
         PointsReleased(points=30),

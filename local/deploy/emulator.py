@@ -1,0 +1,56 @@
+"""What ministack cannot do with our templates, filled in for it; AWS never sees any of this."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from local.deploy.intrinsics import Json
+
+_SECRET, _END = "{{resolve:secretsmanager:", ":SecretString}}"
+
+
+def for_emulator(text: str, given: Mapping[str, str], secret: Callable[[str], str]) -> str:
+    """A template with secrets looked up, numbers and truths as such, no demand for TLS, no alarms on sums of metrics.
+
+    Args:
+        secret: gives the secret of a name, which is not hexadecimal here: ministack generates what it likes.
+    """
+    template: Json = json.loads(text)
+    declared = template.get("Parameters", {})
+    numbers = {name for name, said in declared.items() if said["Type"] == "Number"}
+    truths = {name for name, said in declared.items() if said.get("AllowedValues") == ["true", "false"]}
+
+    def filled(value: Any) -> Any:
+        match value:
+            case {"Ref": name} if name in numbers and name in given:
+                return int(given[name])
+            case {"Ref": name} if name in truths and name in given:
+                return given[name] == "true"
+            case {"Fn::Sub": str(spoken)} if spoken.startswith(_SECRET):
+                name = spoken.removeprefix(_SECRET).removesuffix(_END)
+                return hashlib.sha256(secret(name.replace("${Stack}", given["Stack"])).encode()).hexdigest()
+            case dict():
+                return {name: filled(part) for name, part in value.items()}
+            case ["sqs:SendMessage"]:
+                return [
+                    "sqs:SendMessage",
+                    "sqs:SendMessageBatch",
+                ]  # AWS knows only the first, ministack tells them apart
+            case list():
+                return [filled(part) for part in value if not _demands_tls(part)]
+        return value
+
+    made = {name: filled(resource) for name, resource in template["Resources"].items()}
+    template["Resources"] = {name: each for name, each in made.items() if not _left_out(each.get("Properties", {}))}
+    return json.dumps(template, separators=(",", ":"))
+
+
+def _demands_tls(value: Any) -> bool:
+    """Whether it is a statement against what is not said over TLS."""
+    return isinstance(value, dict) and value.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def _left_out(properties: Json) -> bool:
+    """Whether it is an alarm on a sum, or a policy of which nothing is left."""
+    return "Metrics" in properties or properties.get("PolicyDocument", {}).get("Statement") == []

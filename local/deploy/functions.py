@@ -1,0 +1,320 @@
+"""The functions of the app stack: what starts each, what it may do, what it is told.
+
+They are declared here and not by Chalice's decorators, which know neither partial batch failures nor dead letters,
+filters, time zones or a role per function (ADR 0015).
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib.jobs.models import Job
+from local.deploy.intrinsics import Json, allow, allow_key, attribute, beside, imported, ref, role, sub, when
+
+JOBS = tuple(job.value for job in Job)
+"""What is started every hour, each by a schedule of its own."""
+
+ZIP = {"Bucket": imported("CodeBucketName"), "Key": ref("CodeKey")}
+LONGEST_BATCH = 6
+"""A queue hides a message for so many time-outs of its function, as AWS advises."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the stack.
+
+    Attributes:
+        id: logical name in the template; the name in AWS is the stack's and `name`.
+        handler: `module.function` in the zip.
+        seconds: time-out.
+        may: statements of its role, beyond its own log.
+        told: its environment, beyond what all are told.
+        events: what invokes it, as SAM has it.
+        more: other properties.
+    """
+
+    id: str
+    name: str
+    handler: str
+    seconds: int
+    may: tuple[Json, ...]
+    memory: int = 1024
+    told: Json = field(default_factory=dict)
+    events: Json = field(default_factory=dict)
+    more: Json = field(default_factory=dict)
+
+
+def secret(name: str) -> Json:
+    """A secret of the data stack, filled in by CloudFormation when the function is made or changed."""
+    return sub("{{resolve:secretsmanager:${Stack}/" + name + ":SecretString}}")
+
+
+# ---------------------------------------------------------------- what a role may do
+
+TIMELINE, DUE = beside("CoreTableArn", "/index/timeline"), beside("CoreTableArn", "/index/due")
+
+
+def _core(*actions: str) -> Json:
+    return allow([f"dynamodb:{action}" for action in actions], imported("CoreTableArn"))
+
+
+def _query(*indexes: Json) -> Json:
+    return allow(["dynamodb:Query"], *indexes)
+
+
+def _open_program() -> Json:
+    """The first to ask for the program of a new stack writes it down, and a schedule may come before any request."""
+    only = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["PROGRAM"]}}
+    return allow(["dynamodb:PutItem"], imported("CoreTableArn"), condition=only)
+
+
+def _ops(*actions: str) -> Json:
+    return allow([f"dynamodb:{action}" for action in actions], imported("OpsTableArn"))
+
+
+def _receive(queue: str) -> Json:
+    actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+    return allow(actions, imported(queue + "Arn"))
+
+
+def _send(queue: str) -> Json:
+    return allow(["sqs:SendMessage"], imported(queue + "Arn"))
+
+
+def _write(folder: str) -> Json:
+    return allow(["s3:PutObject"], beside("ArchiveBucketArn", f"/{folder}/*"))
+
+
+_ENCRYPT = ["kms:Decrypt", "kms:GenerateDataKey"]
+
+# ---------------------------------------------------------------- what invokes a function
+
+
+def _queue(queue: str, batch: int, concurrency: str, window: int = 0) -> Json:
+    """Messages of a queue; those that failed are named, the others are done."""
+    properties: Json = {
+        "Queue": imported(queue + "Arn"),
+        "BatchSize": batch,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "ScalingConfig": {"MaximumConcurrency": ref(concurrency)},
+    }
+    if window:
+        properties["MaximumBatchingWindowInSeconds"] = window
+    return {"Queue": {"Type": "SQS", "Properties": properties}}
+
+
+TOLD: tuple[Json, ...] = (
+    {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": ["PROFILE"]}}}},
+    {
+        "eventName": ["INSERT"],
+        "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "O#"}, {"prefix": "K#"}, {"prefix": "H#"}]}}},
+    },
+    {
+        "eventName": ["INSERT"],
+        "dynamodb": {"Keys": {"pk": {"S": ["PROGRAM"]}, "sk": {"S": [{"prefix": "V#"}]}}},
+    },
+)
+"""The records that the relay tells of: profiles made, entries, happenings, versions of the program.
+
+An account's sums change with every entry and tell nothing that the entry does not: half the stream stays behind.
+"""
+
+_STREAM = {
+    "Stream": {
+        "Type": "DynamoDB",
+        "Properties": {
+            "Stream": imported("CoreTableStreamArn"),
+            "StartingPosition": "TRIM_HORIZON",
+            "BatchSize": 100,
+            "MaximumBatchingWindowInSeconds": 1,
+            "ParallelizationFactor": 4,
+            "BisectBatchOnFunctionError": True,
+            "MaximumRetryAttempts": 200,
+            "MaximumRecordAgeInSeconds": 72000,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": imported("RelayDeadLettersArn")}},
+            "FilterCriteria": {
+                "Filters": [{"Pattern": json.dumps(pattern, separators=(",", ":"))} for pattern in TOLD]
+            },
+        },
+    }
+}
+
+_KEYS = {"REGULARS_INDEX_KEY": secret("index-key"), "REGULARS_CURSOR_KEY": secret("cursor-key")}
+
+FUNCTIONS: tuple[Function, ...] = (
+    Function(
+        "ApiFunction", "api", "app.app", 15,
+        told={
+            **_KEYS,
+            "REGULARS_CORS_ORIGIN": ref("CorsOrigin"),
+            "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
+        },
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem", "DeleteItem"),
+            _query(imported("CoreTableArn"), TIMELINE),
+            _ops("GetItem", "PutItem", "Query"),
+            _send("JobWorkQueue"),
+            allow_key(_ENCRYPT, "dynamodb", "sqs"),
+        ),
+        more={"ReservedConcurrentExecutions": when("ReserveApi", ref("ApiConcurrency"))},
+    ),
+    Function(
+        "RelayFunction", "relay", "chalicelib.relay.jobs.relay_records", 60,
+        told={"REGULARS_BUS": imported("EventBusName")},
+        events=_STREAM,
+        may=(
+            allow(
+                ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
+                imported("CoreTableStreamArn"),
+            ),
+            allow(["dynamodb:ListStreams"], beside("CoreTableArn", "/stream/*")),
+            allow(["events:PutEvents"], imported("EventBusArn")),
+            _send("RelayDeadLetters"),
+            allow_key(_ENCRYPT, "dynamodb", "sqs"),
+        ),
+    ),
+    Function(
+        "ArchiveFunction", "archive", "chalicelib.relay.jobs.archive_events", 60,
+        told={"REGULARS_ARCHIVE": imported("ArchiveBucketName")},
+        events=_queue("ArchiveQueue", 100, "ArchiveConcurrency", window=20),
+        may=(_receive("ArchiveQueue"), _write("events"), allow_key(_ENCRYPT, "s3", "sqs")),
+    ),
+    Function(
+        "StartJobFunction", "start-job", "chalicelib.jobs.jobs.start_job", 60,
+        told={"REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl")},
+        may=(
+            _core("GetItem"),
+            _open_program(),
+            _ops("GetItem", "PutItem", "Query"),
+            _send("JobWorkQueue"),
+            _send("SchedulesDeadLetters"),
+            allow_key(_ENCRYPT, "dynamodb", "sqs"),
+        ),
+        more={
+            "EventInvokeConfig": {
+                "MaximumEventAgeInSeconds": 3600,
+                "MaximumRetryAttempts": 2,
+                "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": imported("SchedulesDeadLettersArn")}},
+            }
+        },
+    ),
+    Function(
+        "WorkJobFunction", "work-job", "chalicelib.jobs.jobs.work_job", 60,
+        told={"REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl")},
+        events=_queue("JobWorkQueue", 10, "WorkConcurrency"),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem"),
+            _query(DUE),
+            _ops("GetItem", "PutItem", "Query", "UpdateItem"),
+            _receive("JobWorkQueue"),
+            _send("JobWorkQueue"),
+            allow_key(_ENCRYPT, "dynamodb", "sqs"),
+        ),
+    ),
+    Function(
+        "NoticesFunction", "notices", "chalicelib.notices.jobs.send_notices", 30,
+        told={"REGULARS_ARCHIVE": imported("ArchiveBucketName")},
+        events=_queue("NoticesQueue", 10, "NoticesConcurrency"),
+        may=(
+            _core("GetItem", "Query"),
+            _receive("NoticesQueue"),
+            _write("outbox"),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+    ),
+)  # fmt: skip
+
+
+def resources(function: Function) -> Json:
+    """A function with its role and its log."""
+    log, owner = function.id.replace("Function", "Log"), function.id.replace("Function", "Role")
+    name = "${Stack}-" + function.name
+    streams = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:/aws/lambda/{name}:*"
+    own_log = allow(["logs:CreateLogStream", "logs:PutLogEvents"], sub(streams))
+    properties: Json = {
+        "FunctionName": sub(name),
+        "Handler": function.handler,
+        "Runtime": "python3.13",
+        "Architectures": [ref("Architecture")],
+        "CodeUri": ZIP,
+        "Role": attribute(owner),
+        "Timeout": function.seconds,
+        "MemorySize": function.memory,
+        "KmsKeyArn": imported("DataKeyArn"),
+        "LoggingConfig": {"LogGroup": ref(log), "LogFormat": "JSON"},
+        "Environment": {"Variables": _told_to_all(function) | function.told},
+        **({"Events": function.events} if function.events else {}),
+        **function.more,
+    }
+    return {
+        log: log_group("/aws/lambda/" + name),
+        owner: role("lambda.amazonaws.com", function.name, own_log, *function.may),
+        function.id: {"Type": "AWS::Serverless::Function", "Properties": properties},
+    }
+
+
+def _told_to_all(function: Function) -> Json:
+    return {
+        "REGULARS_STAGE": ref("Stage"),
+        "REGULARS_STACK": ref("Stack"),
+        "REGULARS_ISSUER": ref("Issuer"),
+        "REGULARS_AUDIENCE": ref("Audience"),
+        "POWERTOOLS_SERVICE_NAME": function.name,
+    }
+
+
+def log_group(name: str) -> Json:
+    """A log that is kept as long as the environment says, and outlives the stack."""
+    return {
+        "Type": "AWS::Logs::LogGroup",
+        "DeletionPolicy": "RetainExceptOnCreate",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {
+            "LogGroupName": sub(name),
+            "RetentionInDays": ref("LogRetentionDays"),
+            "KmsKeyId": imported("DataKeyArn"),
+        },
+    }
+
+
+def schedules() -> Json:
+    """Every job's hourly schedule, by the clock of the program."""
+    invoke = allow(["lambda:InvokeFunction"], attribute("StartJobFunction"))
+    ours = {"StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")}}
+    made: Json = {
+        "ScheduleGroup": {"Type": "AWS::Scheduler::ScheduleGroup", "Properties": {"Name": sub("${Stack}-jobs")}},
+        "ScheduleRole": role(
+            "scheduler.amazonaws.com",
+            "schedules",
+            invoke,
+            _send("SchedulesDeadLetters"),
+            allow_key(_ENCRYPT, "sqs"),
+            condition=ours,
+        ),
+    }
+    for job in JOBS:
+        made["".join(word.capitalize() for word in job.split("_")) + "Schedule"] = _schedule(job)
+    return made
+
+
+def _schedule(job: str) -> Json:
+    target: dict[str, Any] = {
+        "Arn": attribute("StartJobFunction"),
+        "RoleArn": attribute("ScheduleRole"),
+        "Input": json.dumps({"job": job}),
+        "RetryPolicy": {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 10},
+        "DeadLetterConfig": {"Arn": imported("SchedulesDeadLettersArn")},
+    }
+    return {
+        "Type": "AWS::Scheduler::Schedule",
+        "Properties": {
+            "Name": sub("${Stack}-" + job.replace("_", "-")),
+            "GroupName": ref("ScheduleGroup"),
+            "ScheduleExpression": "cron(7 * * * ? *)",
+            "ScheduleExpressionTimezone": ref("TimeZone"),
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "State": "ENABLED",
+            "Target": target,
+        },
+    }

@@ -1,0 +1,220 @@
+"""The app stack as far as Chalice does not make it: laid over what Chalice generates from the routes."""
+
+import json
+from typing import Any
+
+from local.deploy import alarms, functions
+from local.deploy.intrinsics import Json, attribute, given, ref, sub
+from local.deploy.merging import Added, Removed, Replaced
+
+ORIGIN = "https://cors-origin.invalid"
+"""The web origin while packaging, of which the template makes the parameter CorsOrigin."""
+
+PARAMETERS: Json = {
+    "Stack": {"Type": "String", "AllowedPattern": "[a-z][a-z0-9-]{1,24}", "Description": "Prefix of all names"},
+    "Stage": {"Type": "String", "AllowedValues": ["dev", "stg", "prod"]},
+    "CodeKey": {"Type": "String", "Description": "Where the zip is in the code bucket; `make deploy` knows"},
+    "Architecture": {"Type": "String", "Default": "arm64", "AllowedValues": ["arm64", "x86_64"]},
+    "TimeZone": {
+        "Type": "String",
+        "Default": "Asia/Shanghai",
+        "Description": "The program's zone, by which jobs start",
+    },
+    "LogRetentionDays": {
+        "Type": "Number",
+        "Default": 180,
+        "AllowedValues": [180, 365, 400, 545, 731, 1096, 1827],
+        "Description": "How long logs are kept",
+    },
+    "Issuer": {"Type": "String", "Description": "Issuer of bearer tokens"},
+    "Audience": {"Type": "String", "Description": "Audience of bearer tokens"},
+    "CorsOrigin": {"Type": "String", "AllowedPattern": "https?://[^/*]+|null", "Description": "The console's origin"},
+    "ApiRateLimit": {"Type": "Number", "Default": 500, "Description": "Requests a second, all callers together"},
+    "ApiBurstLimit": {"Type": "Number", "Default": 1000, "Description": "Requests at once, all callers together"},
+    "ApiConcurrency": {
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "([1-9][0-9]*)?",
+        "Description": "Places kept for the API and its upper bound; empty: what the account has left",
+    },
+    "ArchiveConcurrency": {"Type": "Number", "Default": 2, "MinValue": 2, "MaxValue": 1000},
+    "WorkConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
+    "NoticesConcurrency": {"Type": "Number", "Default": 5, "MinValue": 2, "MaxValue": 1000},
+    "WebAclArn": {"Type": "String", "Default": "", "Description": "A regional WAF web ACL to stand before the API"},
+    "AlarmEmail": {"Type": "String", "Default": "", "Description": "Who is told of alarms"},
+    "ApiLogsRole": {
+        "Type": "String",
+        "Default": "ours",
+        "AllowedValues": ["ours", "theirs"],
+        "Description": "API Gateway has one role for logs per account and region: set by this stack, or there already",
+    },
+}
+
+CONDITIONS: Json = {
+    "ReserveApi": given("ApiConcurrency"),
+    "BehindWaf": given("WebAclArn"),
+    "SetLogsRole": {"Fn::Equals": [ref("ApiLogsRole"), "ours"]},
+    **alarms.CONDITIONS,
+}
+
+# What API Gateway answers by itself, in the shape of our problems: type -> (status, code, title, headers).
+_PROBLEMS: dict[str, tuple[int | None, str, str, Json]] = {
+    "DEFAULT_4XX": (None, "gateway_refused", "The gateway does not take this request", {}),
+    "DEFAULT_5XX": (None, "gateway_failed", "The gateway failed", {"Retry-After": "2"}),
+    "MISSING_AUTHENTICATION_TOKEN": (404, "route_unknown", "There is no such route", {}),
+    "RESOURCE_NOT_FOUND": (404, "route_unknown", "There is no such route", {}),
+    "REQUEST_TOO_LARGE": (413, "body_too_large", "The body is too large", {}),
+    "UNSUPPORTED_MEDIA_TYPE": (415, "content_type_unsupported", "The content type is not supported", {}),
+    "THROTTLED": (429, "too_many_requests", "Too many requests", {"Retry-After": "2"}),
+    "QUOTA_EXCEEDED": (429, "too_many_requests", "Too many requests", {"Retry-After": "60"}),
+    "WAF_FILTERED": (403, "request_blocked", "The firewall does not take this request", {}),
+    "INTEGRATION_TIMEOUT": (503, "gateway_timeout", "No answer came in time; try again", {"Retry-After": "2"}),
+}
+
+_ACCESS_LOG = {
+    "request": "$context.requestId",
+    "at": "$context.requestTime",
+    "method": "$context.httpMethod",
+    "route": "$context.resourcePath",
+    "status": "$context.status",
+    "error": "$context.error.responseType",
+    "bytes": "$context.responseLength",
+    "ms": "$context.responseLatency",
+    "app_ms": "$context.integration.latency",
+    "waf": "$context.waf.status",
+}
+"""No path, query, address or caller: they can be personal, and the app's own line has the ids."""
+
+
+def overlay() -> Json:
+    """All of it, to be merged over Chalice's template."""
+    resources: Json = {"DefaultRole": Removed(), "RestAPI": {"Properties": _api()}, **_api_around()}
+    for function in functions.FUNCTIONS:
+        resources |= functions.resources(function)
+    # Chalice's own function stays, with our properties in place of its own.
+    made = resources["ApiFunction"]["Properties"]
+    resources["ApiFunction"]["Properties"] = {
+        **{name: _over(value) for name, value in made.items()},
+        "Tags": Removed(),
+        "Tracing": Removed(),
+    }
+    resources |= functions.schedules() | alarms.resources()
+    return {
+        "Description": "Regulars: API, relay, jobs, notices",
+        "Parameters": PARAMETERS,
+        "Globals": {"Api": {"OpenApiVersion": "2.0"}},
+        "Conditions": CONDITIONS,
+        "Resources": resources,
+        "Outputs": {
+            "StartJobFunctionName": {"Value": ref("StartJobFunction")},
+            "AlarmTopicArn": {"Value": ref("AlarmTopic")},
+        },
+    }
+
+
+def _over(value: Any) -> Any:
+    return Replaced(value) if isinstance(value, list) else value
+
+
+def _api() -> Json:
+    """The stage: throttled, measured, logged; and what the gateway answers by itself."""
+    return {
+        "Name": sub("${Stack}"),
+        "EndpointConfiguration": {"Type": "REGIONAL"},
+        "TracingEnabled": False,
+        "MethodSettings": Added(
+            [
+                {
+                    "ResourcePath": "/*",
+                    "HttpMethod": "*",
+                    "ThrottlingRateLimit": ref("ApiRateLimit"),
+                    "ThrottlingBurstLimit": ref("ApiBurstLimit"),
+                    "MetricsEnabled": True,
+                    "LoggingLevel": "OFF",
+                    "DataTraceEnabled": False,
+                }
+            ]
+        ),
+        "AccessLogSetting": {
+            "DestinationArn": attribute("ApiAccessLog"),
+            "Format": json.dumps(_ACCESS_LOG, separators=(",", ":")),
+        },
+        "DefinitionBody": {
+            "info": {"title": sub("${Stack}")},
+            "x-amazon-apigateway-gateway-responses": {kind: _answer(*said) for kind, said in _PROBLEMS.items()},
+        },
+    }
+
+
+def _answer(status: int | None, code: str, title: str, headers: Json) -> Json:
+    """One answer of the gateway, with the headers without which a browser hides it from the page."""
+    given_headers = {
+        "Access-Control-Allow-Origin": sub("'${CorsOrigin}'"),
+        "Access-Control-Expose-Headers": "'Retry-After'",
+        "Content-Type": "'application/problem+json'",
+        "Cache-Control": "'no-store'",
+        **{name: f"'{value}'" for name, value in headers.items()},
+    }
+    # A status of the gateway's own choosing is known to it alone; the body then has none.
+    body = {
+        "type": f"urn:regulars:problem:{code}",
+        "title": title,
+        **({"status": status} if status else {}),
+        "detail": f"{title}.",
+        "instance": "urn:regulars:request:$context.requestId",
+        "code": code,
+        "facts": {},
+    }
+    return {
+        **({"statusCode": status} if status else {}),
+        "responseParameters": {f"gatewayresponse.header.{name}": value for name, value in given_headers.items()},
+        "responseTemplates": {"application/json": json.dumps(body, separators=(",", ":"))},
+    }
+
+
+def _api_around() -> Json:
+    """The access log, the account's role for it, and the firewall."""
+    return {
+        # The stage waits for its log, the log for the account's role, the role for a first API in the account.
+        "ApiAccessLog": functions.log_group("/regulars/${Stack}/api-access") | {"DependsOn": ["ApiLogsAccount"]},
+        "ApiLogsWriter": {
+            "Type": "AWS::IAM::Role",
+            "Condition": "SetLogsRole",
+            "DeletionPolicy": "Retain",
+            "UpdateReplacePolicy": "Retain",
+            "Properties": {
+                "AssumeRolePolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Effect": "Allow",
+                            "Principal": {"Service": "apigateway.amazonaws.com"},
+                            "Action": "sts:AssumeRole",
+                        }
+                    ],
+                },
+                "ManagedPolicyArns": [
+                    sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs")
+                ],
+            },
+        },
+        "ApiLogsAccount": {
+            "Type": "AWS::ApiGateway::Account",
+            "DependsOn": ["RestAPI"],
+            "Condition": "SetLogsRole",
+            "DeletionPolicy": "Retain",
+            "UpdateReplacePolicy": "Retain",
+            "Properties": {"CloudWatchRoleArn": attribute("ApiLogsWriter")},
+        },
+        "ApiFirewall": {
+            "Type": "AWS::WAFv2::WebACLAssociation",
+            "Condition": "BehindWaf",
+            "Properties": {
+                # `RestAPI.Stage` is SAM's word for the stage that it makes, for which this then waits.
+                "ResourceArn": sub(
+                    "arn:${AWS::Partition}:apigateway:${AWS::Region}::/restapis/${RestAPI}/stages/${RestAPI.Stage}"
+                ),
+                "WebACLArn": ref("WebAclArn"),
+            },
+        },
+    }  # fmt: skip
