@@ -1,0 +1,539 @@
+"""What must hold of the templates: each policy gives what it found against it, in words; nothing found is well.
+
+Policies look at the app template as SAM expands it, because that is what is deployed.
+"""
+
+import ast
+import importlib.util
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import available_timezones
+
+from local.deploy.environments import OF_THE_TOOL
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stacks:
+    """All that is deployed.
+
+    Attributes:
+        data, app, web: the templates; `app` expanded.
+        envs: the parameters of each environment.
+    """
+
+    data: Json
+    app: Json
+    web: Json
+    envs: dict[str, dict[str, str]]
+
+    def of(self, kind: str) -> Iterator[tuple[str, Json]]:
+        """All resources of a kind, in all stacks."""
+        for template in (self.data, self.app, self.web):
+            yield from of(template, kind)
+
+
+def of(template: Json, kind: str) -> Iterator[tuple[str, Json]]:
+    """The resources of a kind in a template."""
+    return ((name, each) for name, each in template["Resources"].items() if each["Type"] == f"AWS::{kind}")
+
+
+def spelt(value: Any) -> str:
+    """A reference as one word: what it names."""
+    match value:
+        case {"Ref": name}:
+            return str(name)
+        case {"Fn::GetAtt": [name, "Arn"]}:
+            return str(name)
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"{name}.{attribute}"
+        case {"Fn::ImportValue": {"Fn::Sub": name}}:
+            return str(name).removeprefix("${Stack}-")
+        case {"Fn::Sub": [text, {"Owner": owner}]}:
+            return str(text).replace("${Owner}", spelt(owner))
+        case {"Fn::Sub": text}:
+            return str(text)
+    return json.dumps(value)
+
+
+# ---------------------------------------------------------------- what is kept
+
+KEY = {"Fn::GetAtt": ["DataKey", "Arn"]}
+KEPT = "RetainExceptOnCreate"
+
+
+def tables_can_be_recovered(stacks: Stacks) -> list[str]:
+    """Every table can be set back to any second of 35 days, is encrypted with our key and refuses deletion."""
+    found = []
+    for name, table in stacks.of("DynamoDB::Table"):
+        says = table["Properties"]
+        if says.get("PointInTimeRecoverySpecification") != {"PointInTimeRecoveryEnabled": True}:
+            found.append(f"{name} cannot be set back to a point in time")
+        if says.get("SSESpecification") != {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY}:
+            found.append(f"{name} is not encrypted with our key")
+        if says.get("DeletionProtectionEnabled") != {"Ref": "DeletionProtection"}:
+            found.append(f"{name} does not refuse deletion where the environment says so")
+    return found
+
+
+def what_holds_data_outlives_its_stack(stacks: Stacks) -> list[str]:
+    """Tables, buckets, keys, secrets and logs stay when their stack goes or would make new ones."""
+    kinds = ("DynamoDB::Table", "S3::Bucket", "KMS::Key", "SecretsManager::Secret", "Logs::LogGroup")
+    return [
+        f"{name} would go with its stack"
+        for kind in kinds
+        for name, each in stacks.of(kind)
+        if each.get("DeletionPolicy") != KEPT or each.get("UpdateReplacePolicy") != "Retain"
+    ]
+
+
+def the_key_rotates(stacks: Stacks) -> list[str]:
+    """The customer key is renewed every year."""
+    return [
+        f"{name} never rotates" for name, key in stacks.of("KMS::Key") if not key["Properties"].get("EnableKeyRotation")
+    ]
+
+
+def buckets_are_closed(stacks: Stacks) -> list[str]:
+    """Every bucket is versioned, encrypted, private, spoken to over TLS alone, and tidied."""
+    found = []
+    shut = {"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"}
+    policies = {spelt(each["Properties"]["Bucket"]): each["Properties"] for _, each in stacks.of("S3::BucketPolicy")}
+    for name, bucket in stacks.of("S3::Bucket"):
+        says = bucket["Properties"]
+        if says.get("VersioningConfiguration") != {"Status": "Enabled"}:
+            found.append(f"{name} keeps no versions")
+        if not says.get("BucketEncryption"):
+            found.append(f"{name} is not encrypted")
+        if {key for key, on in says.get("PublicAccessBlockConfiguration", {}).items() if on} != shut:
+            found.append(f"{name} can be made public")
+        if not says.get("LifecycleConfiguration"):
+            found.append(f"{name} grows for ever")
+        if not _only_tls(policies.get(name)):
+            found.append(f"{name} answers without TLS")
+    return found
+
+
+def _only_tls(policy: Json | None) -> bool:
+    statements = policy["PolicyDocument"]["Statement"] if policy else []
+    return any(
+        each["Effect"] == "Deny" and each.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+        for each in statements
+    )
+
+
+# ---------------------------------------------------------------- what may fail
+
+DEAD = "DeadLetters"
+FOURTEEN_DAYS = 1_209_600
+
+
+def queues_have_dead_letters(stacks: Stacks) -> list[str]:
+    """Every queue is encrypted, TLS only, and hands on what fails five times to one that keeps it for 14 days."""
+    found = []
+    queues = dict(stacks.of("SQS::Queue"))
+    policies = {
+        spelt(q): each["Properties"] for _, each in stacks.of("SQS::QueuePolicy") for q in each["Properties"]["Queues"]
+    }
+    for name, queue in queues.items():
+        says = queue["Properties"]
+        if says.get("KmsMasterKeyId") != KEY:
+            found.append(f"{name} is not encrypted with our key")
+        if not _only_tls(policies.get(name)):
+            found.append(f"{name} answers without TLS")
+        if name.endswith(DEAD):
+            if says.get("MessageRetentionPeriod") != FOURTEEN_DAYS:
+                found.append(f"{name} forgets before 14 days")
+            if says.get("RedriveAllowPolicy", {}).get("redrivePermission") not in ("byQueue", "denyAll"):
+                found.append(f"{name} takes dead letters from anywhere")
+            continue
+        redrive = says.get("RedrivePolicy", {})
+        if spelt(redrive.get("deadLetterTargetArn")) not in queues or redrive.get("maxReceiveCount", 99) > 5:
+            found.append(f"{name} has no dead letters")
+    return found  # fmt: skip
+
+
+def event_sources_fail_in_part(stacks: Stacks) -> list[str]:
+    """Every event source names what failed; a queue waits for its function; a stream gives up in time, in writing."""
+    found = []
+    functions = dict(stacks.of("Lambda::Function"))
+    queues = {f"{name}Arn": each["Properties"] for name, each in stacks.of("SQS::Queue")}
+    for name, source in stacks.of("Lambda::EventSourceMapping"):
+        says = source["Properties"]
+        if says.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
+            found.append(f"{name} repeats whole batches")
+        queue = queues.get(spelt(says["EventSourceArn"]))
+        if queue is not None:
+            seconds = functions[spelt(says["FunctionName"])]["Properties"]["Timeout"]
+            if queue["VisibilityTimeout"] < 6 * seconds + says.get("MaximumBatchingWindowInSeconds", 0):
+                found.append(f"{name}: its queue shows messages again before their function gave up")
+            continue
+        if not says.get("DestinationConfig", {}).get("OnFailure"):
+            found.append(f"{name} drops what fails")
+        if not says.get("BisectBatchOnFunctionError"):
+            found.append(f"{name} does not part a bad record from good ones")
+        if (
+            not 0 < says.get("MaximumRetryAttempts", -1) <= 1000
+            or not 60 <= says.get("MaximumRecordAgeInSeconds", -1) < 86400
+        ):
+            found.append(f"{name} tries for ever, or longer than the stream remembers")
+        if not says.get("FilterCriteria"):
+            found.append(f"{name} takes every record")
+    return found  # fmt: skip
+
+
+def rules_and_schedules_lose_nothing(stacks: Stacks) -> list[str]:
+    """What a rule, a schedule or an asynchronous call cannot deliver is tried again and then kept."""
+    found = []
+    for name, rule in stacks.of("Events::Rule"):
+        for target in rule["Properties"]["Targets"]:
+            if not target.get("DeadLetterConfig") or not target.get("RetryPolicy"):
+                found.append(f"{name} drops what it cannot deliver")
+            if target.get("InputPath") != "$.detail":
+                found.append(f"{name} wraps its events")
+    invoked = set()
+    for name, schedule in stacks.of("Scheduler::Schedule"):
+        target = schedule["Properties"]["Target"]
+        invoked.add(spelt(target["Arn"]))
+        if not target.get("DeadLetterConfig") or not target.get("RetryPolicy"):
+            found.append(f"{name} drops what it cannot start")
+    caught = {
+        spelt(each["Properties"]["FunctionName"])
+        for _, each in stacks.of("Lambda::EventInvokeConfig")
+        if each["Properties"].get("DestinationConfig", {}).get("OnFailure")
+    }
+    return found + [f"{name} is invoked and forgotten" for name in sorted(invoked - caught)]
+
+
+def schedules_keep_the_programs_time(stacks: Stacks) -> list[str]:
+    """Every schedule goes by the program's clock, every environment names a zone that exists, every job has one."""
+    found = [
+        f"{name} goes by another clock"
+        for name, each in stacks.of("Scheduler::Schedule")
+        if each["Properties"].get("ScheduleExpressionTimezone") != {"Ref": "TimeZone"}
+    ]
+    zones = available_timezones()
+    return found + [
+        f"{env}: no zone {each['TimeZone']}" for env, each in stacks.envs.items() if each["TimeZone"] not in zones
+    ]
+
+
+# ---------------------------------------------------------------- what is watched
+
+
+def everything_is_watched(stacks: Stacks) -> list[str]:
+    """Alarms on every function, queue, table and the API, all of which tell somebody."""
+    alarms = [each["Properties"] for _, each in stacks.of("CloudWatch::Alarm")]
+    watched = {_watched(each) for each in alarms}
+    wanted = {("Errors", name) for name, _ in stacks.of("Lambda::Function")}
+    wanted |= {("Throttles", name) for name, _ in stacks.of("Lambda::Function")}
+    wanted |= {("IteratorAge", "RelayFunction"), ("5XXError", "${Stack}"), ("Latency", "${Stack}")}
+    for name, queue in stacks.of("SQS::Queue"):
+        metric = "ApproximateNumberOfMessagesVisible" if name.endswith(DEAD) else "ApproximateAgeOfOldestMessage"
+        wanted.add((metric, spelt(queue["Properties"]["QueueName"])))
+    summed = json.dumps([each["Metrics"] for each in alarms if "Metrics" in each])
+    found = [f"nobody watches {metric} of {name}" for metric, name in sorted(wanted - watched)]
+    found += [
+        f"nobody watches {metric}"
+        for metric in ("ReadThrottleEvents", "WriteThrottleEvents", "SystemErrors", "FailedInvocations")
+        if f'"{metric}"' not in summed
+    ]
+    return found + [
+        f"{spelt(each['AlarmName'])} rings where nobody hears it"
+        for each in alarms
+        if each.get("AlarmActions") != [{"Ref": "AlarmTopic"}] or each.get("TreatMissingData") != "notBreaching"
+    ]
+
+
+def _watched(alarm: Json) -> tuple[str, str]:
+    of_what = alarm.get("Dimensions") or [{"Value": ""}]
+    return alarm.get("MetricName", ""), spelt(of_what[0]["Value"])
+
+
+def logs_are_kept(stacks: Stacks) -> list[str]:
+    """Every function writes to a log of ours, encrypted, kept as long as the environment says: 180 days at least."""
+    logs = dict(stacks.of("Logs::LogGroup"))
+    found = [
+        f"{name} has no log of its own"
+        for name, each in stacks.of("Lambda::Function")
+        if spelt(each["Properties"].get("LoggingConfig", {}).get("LogGroup")) not in logs
+    ]
+    for name, log in logs.items():
+        if log["Properties"].get("RetentionInDays") != {"Ref": "LogRetentionDays"}:
+            found.append(f"{name} is kept for another time")
+        if spelt(log["Properties"].get("KmsKeyId")) != "DataKeyArn":
+            found.append(f"{name} is not encrypted with our key")
+    for template in (stacks.data, stacks.app, stacks.web):
+        days = template["Parameters"]["LogRetentionDays"]
+        if min(days["AllowedValues"]) < 180 or days["Default"] < 180:
+            found.append(f"{template['Description']}: logs may go before 180 days")
+    return found
+
+
+# ---------------------------------------------------------------- who may do what
+
+STARS = {
+    "/stream/*": "ListStreams knows no single stream",
+    "/events/*": "objects of a folder have no other name",
+    "/outbox/*": "objects of a folder have no other name",
+    ":*": "the streams of one log group",
+    "/*": "objects of one bucket, in the bucket's own policy",
+}
+"""Ends of resources that may be a star, and why."""
+
+
+def nothing_is_granted_wholesale(stacks: Stacks) -> list[str]:
+    """No statement allows a star of actions or resources. Key policies speak of their own key alone."""
+    found = []
+    for name, statement in _statements(stacks):
+        if statement["Effect"] != "Allow":
+            continue
+        for action in _listed(statement["Action"]):
+            if "*" in action:
+                found.append(f"{name} may do {action}")
+        for resource in map(spelt, _listed(statement["Resource"])):
+            bare = next((resource.removesuffix(end) for end in STARS if resource.endswith(end)), resource)
+            if "*" in bare or not bare:
+                found.append(f"{name} may touch {resource}")
+        if statement.get("Principal") == "*" or spelt(statement.get("Principal", {}).get("AWS", "")) == "*":
+            found.append(f"{name} is for everybody")
+    for name, key in stacks.of("KMS::Key"):
+        for statement in key["Properties"]["KeyPolicy"]["Statement"]:
+            ours = "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"
+            stars = any("*" in action for action in _listed(statement["Action"]))
+            if stars and spelt(statement["Principal"].get("AWS")) != ours:
+                found.append(f"{name}: {statement['Sid']} may do anything with it")
+    return found
+
+
+def _statements(stacks: Stacks) -> Iterator[tuple[str, Json]]:
+    for name, role in stacks.of("IAM::Role"):
+        for policy in role["Properties"].get("Policies", ()):
+            yield from ((name, each) for each in policy["PolicyDocument"]["Statement"])
+    for kind in ("SQS::QueuePolicy", "S3::BucketPolicy", "SNS::TopicPolicy"):
+        for name, policy in stacks.of(kind):
+            yield from ((name, each) for each in policy["Properties"]["PolicyDocument"]["Statement"])
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+SEND = {"sqs:SendMessage"}
+RECEIVE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+READ_STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
+# What each handler calls, by the ports it uses: table.get is GetItem, get_many BatchGetItem, query_* Query on what they
+# read, commit the actions of its writes (Put, Delete, Add); a queue's own poller acts in the function's name.
+CALLS: dict[str, dict[str, set[str]]] = {
+    "ApiFunction": {
+        "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem", "DeleteItem")},
+        "CoreTableArn/index/timeline": {"dynamodb:Query"},
+        "OpsTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"},
+        "JobWorkQueueArn": SEND,
+    },
+    "RelayFunction": {
+        "CoreTableStreamArn": READ_STREAM,
+        "CoreTableArn/stream/*": {"dynamodb:ListStreams"},
+        "EventBusArn": {"events:PutEvents"},
+        "RelayDeadLettersArn": SEND,
+    },
+    "ArchiveFunction": {"ArchiveQueueArn": RECEIVE, "ArchiveBucketArn/events/*": {"s3:PutObject"}},
+    "StartJobFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "OpsTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"},
+        "JobWorkQueueArn": SEND,
+        "SchedulesDeadLettersArn": SEND,
+    },
+    "WorkJobFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "CoreTableArn/index/due": {"dynamodb:Query"},
+        "OpsTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+        "JobWorkQueueArn": RECEIVE | SEND,
+    },
+    "NoticesFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
+        "NoticesQueueArn": RECEIVE,
+        "ArchiveBucketArn/outbox/*": {"s3:PutObject"},
+    },
+}  # fmt: skip
+KEYED = {"dynamodb": "dynamodb", "sqs": "sqs", "s3": "s3"}
+"""Services whose data our key encrypts: who uses one has to be allowed the key through it."""
+
+
+def roles_fit_what_is_called(stacks: Stacks) -> list[str]:
+    """Every call of a handler is granted, and nothing that no handler calls."""
+    found = []
+    roles = dict(stacks.of("IAM::Role"))
+    for name, function in stacks.of("Lambda::Function"):
+        granted: dict[str, set[str]] = {}
+        via: set[str] = set()
+        for policy in roles[spelt(function["Properties"]["Role"])]["Properties"]["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                for resource in map(spelt, _listed(statement["Resource"])):
+                    granted.setdefault(resource, set()).update(_listed(statement["Action"]))
+                if "Condition" in statement and "kms:Decrypt" in statement["Action"]:
+                    via |= {
+                        spelt(each).split(".")[0] for each in statement["Condition"]["StringEquals"]["kms:ViaService"]
+                    }
+        log = spelt(function["Properties"]["FunctionName"])
+        own_log = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:/aws/lambda/{log}:*"
+        wanted = {resource: set(actions) for resource, actions in CALLS.get(name, {}).items()}
+        wanted[own_log] = {"logs:CreateLogStream", "logs:PutLogEvents"}
+        services = {action.split(":")[0] for actions in wanted.values() for action in actions} & KEYED.keys()
+        wanted["DataKeyArn"] = {"kms:Decrypt", "kms:GenerateDataKey"}
+        for resource in wanted.keys() | granted.keys():
+            for action in sorted(wanted.get(resource, set()) - granted.get(resource, set())):
+                found.append(f"{name} needs {action} on {resource}")
+            for action in sorted(granted.get(resource, set()) - wanted.get(resource, set())):
+                found.append(f"{name} has no use for {action} on {resource}")
+        if via != services:
+            found.append(f"{name} uses the key through {sorted(via)}, and calls {sorted(services)}")
+    return found  # fmt: skip
+
+
+# ---------------------------------------------------------------- functions and the API
+
+ALL = {"REGULARS_STAGE", "REGULARS_STACK", "REGULARS_ISSUER", "REGULARS_AUDIENCE"}
+KEYS = {"REGULARS_INDEX_KEY", "REGULARS_CURSOR_KEY"}
+TOLD = {
+    "ApiFunction": KEYS | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE"},
+    "RelayFunction": {"REGULARS_BUS"},
+    "ArchiveFunction": {"REGULARS_ARCHIVE"},
+    "StartJobFunction": {"REGULARS_JOB_QUEUE"},
+    "WorkJobFunction": {"REGULARS_JOB_QUEUE"},
+    "NoticesFunction": {"REGULARS_ARCHIVE"},
+}
+
+
+def functions_are_told_what_they_need(stacks: Stacks) -> list[str]:
+    """Every function has the runtime, the machine and the variables that it wants, and keys only where they serve."""
+    found = []
+    for name, function in stacks.of("Lambda::Function"):
+        says = function["Properties"]
+        variables = says["Environment"]["Variables"]
+        ours = {each for each in variables if each.startswith("REGULARS_")}
+        if ours != ALL | TOLD.get(name, set()):
+            found.append(f"{name} is told {sorted(ours ^ (ALL | TOLD.get(name, set())))} too much or too little")
+        if says["Runtime"] != "python3.13" or says["Architectures"] != [{"Ref": "Architecture"}]:
+            found.append(f"{name} runs on something else")
+        if spelt(says.get("KmsKeyArn")) != "DataKeyArn":
+            found.append(f"{name} has its environment in clear")
+        for each in KEYS & ours:
+            if not spelt(variables[each]).startswith("{{resolve:secretsmanager:"):
+                found.append(f"{name} has {each} in the template")
+        if name == "ApiFunction" and says["Timeout"] > 28:
+            found.append(f"{name} works on after the gateway gave up")
+    return found
+
+
+def handlers_exist(stacks: Stacks) -> list[str]:
+    """Every handler is a function of the tree that takes an event and a context."""
+    found = []
+    for name, function in stacks.of("Lambda::Function"):
+        module, _, wanted = function["Properties"]["Handler"].rpartition(".")
+        if module == "app":
+            continue
+        try:
+            spec = importlib.util.find_spec(module)
+        except ModuleNotFoundError:
+            spec = None
+        if spec is None or spec.origin is None:
+            found.append(f"{name}: there is no module {module}")
+            continue
+        tree = ast.parse(Path(spec.origin).read_text())
+        taken = [
+            [a.arg for a in each.args.args]
+            for each in tree.body
+            if isinstance(each, ast.FunctionDef) and each.name == wanted
+        ]
+        if taken != [["event", "context"]]:
+            found.append(f"{name}: {module} has no {wanted}(event, context)")
+    return found  # fmt: skip
+
+
+def the_gateway_is_bounded_and_readable(stacks: Stacks) -> list[str]:
+    """The stage is throttled, measured and logged; what the gateway answers by itself can be read by a web page."""
+    found = []
+    for name, stage in stacks.of("ApiGateway::Stage"):
+        settings = stage["Properties"].get("MethodSettings", [{}])[0]
+        if settings.get("ThrottlingRateLimit") != {"Ref": "ApiRateLimit"} or "ThrottlingBurstLimit" not in settings:
+            found.append(f"{name} takes any number of requests")
+        if settings.get("DataTraceEnabled") is not False:
+            found.append(f"{name} logs bodies")
+        said = stage["Properties"].get("AccessLogSetting", {}).get("Format", "")
+        if not said:
+            found.append(f"{name} logs no requests")
+        if re.search(r"\$context\.(path\b|identity|authorizer)|querystring", said):
+            found.append(f"{name} logs what may be personal")
+    for name, api in stacks.of("ApiGateway::RestApi"):
+        answers = api["Properties"]["Body"].get("x-amazon-apigateway-gateway-responses", {})
+        for kind in ("DEFAULT_4XX", "DEFAULT_5XX", "THROTTLED", "REQUEST_TOO_LARGE"):
+            headers = answers.get(kind, {}).get("responseParameters", {})
+            if "gatewayresponse.header.Access-Control-Allow-Origin" not in headers:
+                found.append(f"{name}: a page cannot read {kind}")
+    return found
+
+
+# ---------------------------------------------------------------- parameters
+
+
+def environments_say_the_same_things(stacks: Stacks) -> list[str]:
+    """Every environment has the same names, those that the templates take, with values that they take."""
+    declared = {**stacks.data["Parameters"], **stacks.app["Parameters"], **stacks.web["Parameters"]}
+    wanted = {*declared, *OF_THE_TOOL} - {"CodeKey"}
+    found = []
+    for env, given in stacks.envs.items():
+        if given.keys() != wanted:
+            found.append(f"{env}: {sorted(given.keys() ^ wanted)} are too much or missing")
+        if given.get("Stage") != env or given.get("Stack") != f"regulars-{env}":
+            found.append(f"{env} is another environment")
+        for name in given.keys() & declared.keys():
+            said, value = declared[name], given[name]
+            allowed = [str(each) for each in said.get("AllowedValues", [value])]
+            if value not in allowed or not re.fullmatch(said.get("AllowedPattern", ".*"), value):
+                found.append(f"{env}: {name}={value} is refused")
+            if said["Type"] == "Number" and not value.isdecimal():
+                found.append(f"{env}: {name}={value} is no number")
+        if env != "dev" and given.get("DeletionProtection") != "true":
+            found.append(f"{env} can be deleted")
+    return found
+
+
+def what_is_imported_is_exported(stacks: Stacks) -> list[str]:
+    """The app asks the data stack for nothing that it does not give, and no template is given a secret."""
+    exported = {spelt(each["Export"]["Name"]) for each in stacks.data["Outputs"].values() if "Export" in each}
+    asked = set(re.findall(r'"Fn::ImportValue": \{"Fn::Sub": "([^"]+)"\}', json.dumps(stacks.app)))
+    found = [f"nobody exports {name}" for name in sorted(asked - exported)]
+    for template in (stacks.data, stacks.app, stacks.web):
+        found += [
+            f"{name} would be a secret in clear"
+            for name in template["Parameters"]
+            if re.search("Secret|Password|IndexKey|CursorKey|Token", name)
+        ]
+    return found
+
+
+POLICIES: tuple[Callable[[Stacks], list[str]], ...] = (
+    tables_can_be_recovered,
+    what_holds_data_outlives_its_stack,
+    the_key_rotates,
+    buckets_are_closed,
+    queues_have_dead_letters,
+    event_sources_fail_in_part,
+    rules_and_schedules_lose_nothing,
+    schedules_keep_the_programs_time,
+    everything_is_watched,
+    logs_are_kept,
+    nothing_is_granted_wholesale,
+    roles_fit_what_is_called,
+    functions_are_told_what_they_need,
+    handlers_exist,
+    the_gateway_is_bounded_and_readable,
+    environments_say_the_same_things,
+    what_is_imported_is_exported,
+)

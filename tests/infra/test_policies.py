@@ -1,0 +1,234 @@
+"""Every policy holds, and every policy would notice."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chalicelib.relay.service import _FROM_NOTE, _TELL
+from chalicelib.storage import keys
+from local.deploy import functions
+from tests.infra import policies
+from tests.infra.policies import POLICIES, Json, Stacks
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.__name__)
+def test_the_policy_holds(policy: Callable[[Stacks], list[str]], stacks: Stacks) -> None:
+    assert policy(stacks) == []
+
+
+Policy = Callable[[Stacks], list[str]]
+Fault = Callable[[Stacks], Any]
+
+
+def _without(*path: str | int) -> Fault:
+    """A fault: something is missing from a template."""
+
+    def fault(stacks: Stacks) -> None:
+        *way, last = path
+        place: Any = stacks.__dict__
+        for step in way:
+            place = place[step]
+        del place[last]
+
+    return fault
+
+
+def _with(value: Any, *path: str | int) -> Fault:
+    """A fault: something in a template is another."""
+
+    def fault(stacks: Stacks) -> None:
+        *way, last = path
+        place: Any = stacks.__dict__
+        for step in way:
+            place = place[step]
+        place[last] = value
+
+    return fault
+
+
+def _props(template: str, resource: str) -> tuple[str, ...]:
+    return template, "Resources", resource, "Properties"
+
+
+def _grant(role: str, action: str, resource: Any) -> Fault:
+    def fault(stacks: Stacks) -> None:
+        document = stacks.app["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]
+        document["Statement"].append({"Effect": "Allow", "Action": [action], "Resource": [resource]})
+
+    return fault
+
+
+def _revoke(role: str, action: str) -> Fault:
+    def fault(stacks: Stacks) -> None:
+        for statement in stacks.app["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
+            statement["Action"] = [each for each in statement["Action"] if each != action]
+
+    return fault
+
+
+def _stage(stacks: Stacks) -> Json:
+    stage: Json = next(each for _, each in stacks.of("ApiGateway::Stage"))["Properties"]
+    return stage
+
+
+CORE_ARN = {"Fn::ImportValue": {"Fn::Sub": "${Stack}-CoreTableArn"}}
+VAULT_ARN = {"Fn::ImportValue": {"Fn::Sub": "${Stack}-VaultTableArn"}}
+BUCKET = _props("data", "ArchiveBucket")
+RELAY = _props("app", "RelayFunctionStream")
+
+PLANTED: dict[Policy, dict[str, Fault]] = {
+    policies.tables_can_be_recovered: {
+        "PITR is gone": _without(*_props("data", "CoreTable"), "PointInTimeRecoverySpecification"),
+        "AWS' key": _without(*_props("data", "VaultTable"), "SSESpecification", "KMSMasterKeyId"),
+        "unprotected": _with(False, *_props("data", "OpsTable"), "DeletionProtectionEnabled"),
+    },
+    policies.what_holds_data_outlives_its_stack: {
+        "no retention": _without("data", "Resources", "CoreTable", "DeletionPolicy"),
+        "a log goes": _with("Delete", "app", "Resources", "ApiLog", "DeletionPolicy"),
+    },
+    policies.the_key_rotates: {
+        "no rotation": _with(False, *_props("data", "DataKey"), "EnableKeyRotation"),
+    },
+    policies.buckets_are_closed: {
+        "no versions": _without(*BUCKET, "VersioningConfiguration"),
+        "public": _with(False, *BUCKET, "PublicAccessBlockConfiguration", "BlockPublicPolicy"),
+        "in clear": _without(*_props("web", "WebBucket"), "BucketEncryption"),
+        "no TLS": _without("data", "Resources", "ArchiveBucketPolicy"),
+    },
+    policies.queues_have_dead_letters: {
+        "no dead letters": _without(*_props("data", "NoticesQueue"), "RedrivePolicy"),
+        "in clear": _without(*_props("data", "JobWorkQueue"), "KmsMasterKeyId"),
+        "forgets": _with(345600, *_props("data", "ArchiveDeadLetters"), "MessageRetentionPeriod"),
+        "no TLS": _without("data", "Resources", "NoticesQueuePolicy"),
+    },
+    policies.event_sources_fail_in_part: {
+        "whole batches": _without(*_props("app", "NoticesFunctionQueue"), "FunctionResponseTypes"),
+        "dropped": _without(*RELAY, "DestinationConfig"),
+        "never parted": _without(*RELAY, "BisectBatchOnFunctionError"),
+        "for ever": _with(-1, *RELAY, "MaximumRetryAttempts"),
+        "too old": _with(86400, *RELAY, "MaximumRecordAgeInSeconds"),
+        "unfiltered": _without(*RELAY, "FilterCriteria"),
+        "impatient": _with(60, *_props("data", "JobWorkQueue"), "VisibilityTimeout"),
+    },
+    policies.rules_and_schedules_lose_nothing: {
+        "rule": _without(*_props("data", "ArchiveRule"), "Targets", 0, "DeadLetterConfig"),
+        "schedule": _without(*_props("app", "BirthdaySchedule"), "Target", "DeadLetterConfig"),
+        "call": _without("app", "Resources", "StartJobFunctionEventInvokeConfig"),
+    },
+    policies.schedules_keep_the_programs_time: {
+        "UTC": _without(*_props("app", "ExpireSchedule"), "ScheduleExpressionTimezone"),
+        "no such zone": _with("Asia/Atlantis", "envs", "dev", "TimeZone"),
+    },
+    policies.everything_is_watched: {
+        "function": _without("app", "Resources", "NoticesErrorsAlarm"),
+        "dead letters": _without("app", "Resources", "RelayDlqAlarm"),
+        "age of messages": _without("app", "Resources", "JobWorkAgeAlarm"),
+        "age of records": _without("app", "Resources", "RelayBehindAlarm"),
+        "unheard": _with([], *_props("app", "ApiFailsAlarm"), "AlarmActions"),
+    },
+    policies.logs_are_kept: {
+        "a month": _with(30, *_props("app", "RelayLog"), "RetentionInDays"),
+        "Lambda's own log": _without(*_props("app", "ApiFunction"), "LoggingConfig"),
+        "90 days allowed": _with([90, 180], "app", "Parameters", "LogRetentionDays", "AllowedValues"),
+    },
+    policies.nothing_is_granted_wholesale: {
+        "all actions": _grant("ApiRole", "dynamodb:*", CORE_ARN),
+        "all resources": _grant("WorkJobRole", "dynamodb:GetItem", "*"),
+        "everybody's key": _with({"AWS": "*"}, *_props("data", "DataKey"), "KeyPolicy", "Statement", 0, "Principal"),
+    },
+    policies.roles_fit_what_is_called: {
+        "one too many": _grant("NoticesRole", "dynamodb:PutItem", CORE_ARN),
+        "another table": _grant("RelayRole", "dynamodb:GetItem", VAULT_ARN),
+        "one too few": _revoke("ApiRole", "dynamodb:DeleteItem"),
+        "no key": _revoke("ArchiveRole", "kms:GenerateDataKey"),
+    },
+    policies.functions_are_told_what_they_need: {
+        "a key in the template": _with(
+            "00" * 32, *_props("app", "ApiFunction"), "Environment", "Variables", "REGULARS_INDEX_KEY"
+        ),
+        "no bus": _without(*_props("app", "RelayFunction"), "Environment", "Variables", "REGULARS_BUS"),
+        "old": _with("python3.11", *_props("app", "RelayFunction"), "Runtime"),
+    },
+    policies.handlers_exist: {
+        "no such function": _with("chalicelib.relay.jobs.nobody", *_props("app", "RelayFunction"), "Handler"),
+        "no such module": _with("chalicelib.nobody.jobs.work", *_props("app", "WorkJobFunction"), "Handler"),
+    },
+    policies.the_gateway_is_bounded_and_readable: {
+        "unthrottled": lambda stacks: _stage(stacks).pop("MethodSettings"),
+        "unlogged": lambda stacks: _stage(stacks).pop("AccessLogSetting"),
+        "unreadable": _without(*_props("app", "RestAPI"), "Body", "x-amazon-apigateway-gateway-responses", "THROTTLED"),
+    },
+    policies.environments_say_the_same_things: {
+        "missing": _without("envs", "stg", "AlarmEmail"),
+        "refused": _with("no", "envs", "prod", "DeletionProtection"),
+        "undeclared": _without("app", "Parameters", "WebAclArn"),
+    },
+    policies.what_is_imported_is_exported: {
+        "not exported": _without("data", "Outputs", "EventBusArn"),
+        "a secret": _with({"Type": "String"}, "app", "Parameters", "CursorKey"),
+    },
+}
+FAULTS = [(policy, name, plant) for policy, some in PLANTED.items() for name, plant in some.items()]
+
+
+@pytest.mark.parametrize(("policy", "fault", "plant"), FAULTS, ids=[f"{p.__name__}: {f}" for p, f, _ in FAULTS])
+def test_the_policy_notices(policy: Callable[[Stacks], list[str]], fault: str, plant: Fault, stacks: Stacks) -> None:
+    broken = copy.deepcopy(stacks)
+    plant(broken)
+    assert policy(broken), f"{policy.__name__} did not notice: {fault}"
+
+
+def test_every_policy_has_a_planted_fault() -> None:
+    assert set(PLANTED) == set(POLICIES)
+
+
+# ---------------------------------------------------------------- the relay's filter
+
+RECORDS: dict[str, tuple[str, str]] = {
+    "entry": ("O#pos-1#2026-0001", "O"),
+    "M PROFILE": ("M#abc", "PROFILE"),
+    "PROGRAM V": ("PROGRAM", "V#000001"),
+    **{f"H {kind}": (keys.happenings("mem_abc"), "0198f00000000000001") for kind in _FROM_NOTE},
+}
+
+
+def _passes(pattern: Any, value: Any) -> bool:
+    """Lambda's filters, as far as ours use them."""
+    if isinstance(pattern, dict):
+        return all(name in value and _passes(each, value[name]) for name, each in pattern.items())
+    return any(value.startswith(each["prefix"]) if isinstance(each, dict) else value == each for each in pattern)
+
+
+def _delivered(event: str, pk: str, sk: str) -> bool:
+    record = {"eventName": event, "dynamodb": {"Keys": {"pk": {"S": pk}, "sk": {"S": sk}}}}
+    return any(_passes(pattern, record) for pattern in functions.TOLD)
+
+
+def test_the_filter_lets_through_every_kind_of_record_that_the_relay_tells_of() -> None:
+    assert set(RECORDS) == set(_TELL)
+    assert [kind for kind, (pk, sk) in RECORDS.items() if not _delivered("INSERT", pk, sk)] == []
+
+
+def test_the_filter_lets_through_entries_under_business_keys() -> None:
+    assert _delivered("INSERT", *_key(keys.entry("spend", "web", "1")))
+
+
+@pytest.mark.parametrize(
+    ("event", "pk", "sk"),
+    [
+        ("MODIFY", "M#abc", "ACCOUNT"),
+        ("INSERT", "M#abc", "ACCOUNT"),
+        ("MODIFY", "M#abc", "PROFILE"),
+        ("INSERT", *("U#mobile#x", "U")),
+        ("MODIFY", "PROGRAM", "HEAD"),
+        ("REMOVE", "O#pos-1#2026-0001", "O"),
+    ],
+)
+def test_the_filter_keeps_back_what_tells_nothing(event: str, pk: str, sk: str) -> None:
+    assert not _delivered(event, pk, sk)
+
+
+def _key(key: keys.Key) -> tuple[str, str]:
+    return key.pk, key.sk
