@@ -64,7 +64,7 @@ stop: setup ## end the run that uses DATA_DIR
 	@$(PY) -m local stop
 
 clean: ## remove what setup and the checks made; DATA_DIR stays
-	@rm -rf .venv .venv-ministack node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-ministack .venv-infra build node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find app.py chalicelib local tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 lock: ## choose versions anew for requirements*.in and package.json

@@ -61,7 +61,7 @@ def body_of(raw: bytes, model: type[M]) -> M:
 
 
 def query_of(values: Mapping[str, str], model: type[M]) -> M:
-    """A model from a query string. A parameter stands once; a whole number is in plain digits, a yes or no `true` or `false`.
+    """A model from a query string. A parameter stands once; numbers are plain digits, and yes or no `true` or `false`.
 
     Raises:
         RequestInvalid: it does not fit the schema; pointers start with `/query`.
