@@ -34,7 +34,7 @@ class RunLock:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is in it is other people's
         self._path = data_dir / "run.lock"
         self._file: IO[str] | None = None
 

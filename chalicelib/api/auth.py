@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -22,6 +23,8 @@ TOKEN_MAX = 4096
 _LEEWAY_SECONDS = 30
 _LATEST = 1e11
 """Seconds since 1970, in the year 5138: neither infinity nor milliseconds pass for a time."""
+_SUBJECT = re.compile(r"[\x21-\x7e]{1,100}")
+"""A subject goes into logs and records: printable, and nothing that needs escaping there."""
 _HEADERS = {"alg", "typ", "kid"}
 
 
@@ -88,7 +91,7 @@ def _caller(claims: dict[str, Any], issuer: str, audience: str, now: float) -> C
     if "nbf" in claims and not _number(claims, "nbf") <= now + _LEEWAY_SECONDS:
         raise TokenInvalid("it is not good yet")
     subject, roles, shop = claims.get("sub"), claims.get("roles"), claims.get("shop_id")
-    if not isinstance(subject, str) or not 1 <= len(subject) <= 100:
+    if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
         raise TokenInvalid("it names no subject")
     if not isinstance(roles, list) or not roles or any(not isinstance(r, str) or r not in ROLES for r in roles):
         raise TokenInvalid("it names no known role")

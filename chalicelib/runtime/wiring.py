@@ -24,7 +24,7 @@ def cors_origin() -> str:
 
     On a laptop any; in a stack the one that is configured, or none.
     """
-    anyone = os.environ.get("REGULARS_STAGE", "local") in LOCAL_STAGES
+    anyone = os.environ.get("REGULARS_STAGE") in LOCAL_STAGES
     return os.environ.get("REGULARS_CORS_ORIGIN") or ("*" if anyone else "null")
 
 

@@ -186,7 +186,7 @@ def attacks() -> dict[str, str]:
         {"admin": True}, ["*"], "", None, ["admin", 1],
     ):  # fmt: skip
         found[f"roles {roles!r}"] = with_claims(roles=roles)
-    for sub in (None, "", 1, True, ["stf_x"], {"a": 1}, "x" * 101):
+    for sub in (None, "", 1, True, ["stf_x"], {"a": 1}, "x" * 101, "a b", "\n", "名", "\ud800"):
         found[f"sub {sub!r:.20}"] = with_claims(sub=sub)
     for shop in (1, True, ["shp_a"], {"a": 1}):
         found[f"shop_id {shop!r}"] = with_claims(shop_id=shop)
