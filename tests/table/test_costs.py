@@ -145,3 +145,29 @@ def test_the_template_projects_what_the_statement_reads() -> None:
         "timeline": {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(store.ENTRIES_IN_INDEX)},
         "due": {"ProjectionType": "KEYS_ONLY"},
     }
+
+
+def test_what_a_day_brings_to_a_member_costs_seven_write_units_at_most(
+    desk: Desk, dynamo: Dynamo, table: DynamoTable
+) -> None:
+    from datetime import date
+
+    from chalicelib.members.service import give_birthday_gift
+    from chalicelib.points import service as points
+
+    member = desk.enrol(birthday="--03-15").member_id
+    desk.adjust(member, 100, key="a", expires_on=date(2026, 4, 30), qualifying_points=1_000)
+    desk.adjust(member, 100, key="b", expires_on=date(2026, 5, 31))
+    other, meter = metered(desk, dynamo, table)
+    assert give_birthday_gift(other.table, other.book, member, on=date(2026, 3, 15), now=desk.clock()) is not None
+    assert meter.read() == (2, 1.0, 5.0), "the gift lives longer than what is due first"
+    desk.clock.at("2026-04-16")
+    other.book.current(desk.clock())
+    meter.read()
+    assert points.tell_expiring(other.table, other.book, member, now=desk.clock()) == 100
+    assert meter.read() == (2, 1.0, 7.0)
+    desk.clock.at("2026-05-01")
+    other.book.current(desk.clock())
+    meter.read()
+    assert points.expire_points(other.table, other.book, member, now=desk.clock()) == 100
+    assert meter.read() == (2, 1.0, 7.0)

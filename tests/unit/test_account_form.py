@@ -38,12 +38,24 @@ def test_sums_are_spelt_in_runs() -> None:
     qualifying=some.dictionaries(MONTHS, POINTS, max_size=40),
     earned=some.dictionaries(DAYS, POINTS, max_size=40),
     spent=some.dictionaries(DAYS, POINTS, max_size=40),
+    pending=some.dictionaries(DAYS, POINTS, max_size=40),
+    held=some.none() | MONTHS,
+    days=some.tuples(some.none() | DAYS, some.none() | DAYS),
 )
 def test_what_is_stored_is_what_is_read(
-    qualifying: dict[Month, int], earned: dict[date, int], spent: dict[date, int]
+    qualifying: dict[Month, int],
+    earned: dict[date, int],
+    spent: dict[date, int],
+    pending: dict[date, int],
+    held: Month | None,
+    days: tuple[date | None, date | None],
 ) -> None:
-    account = an_account(qualifying=qualifying, earned=earned, spent=spent, version=1)
-    write = replace_account(account, account, None)
+    told, due = days
+    account = an_account(
+        qualifying=qualifying, earned=earned, spent=spent, pending=pending, held_through=held, noticed_through=told,
+        due_on=due, version=1,
+    )  # fmt: skip
+    write = replace_account(account, account, due)
     assert isinstance(write, Put)
     item = {"pk": write.key.pk, **{name: value for name, value in write.item.items() if value is not None}}
     assert account_from(item) == account.model_copy(update={"version": 2})

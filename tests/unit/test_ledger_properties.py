@@ -1,12 +1,14 @@
 """The ledger against an oracle that counts points one by one, in generated histories."""
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from hypothesis import given
+from hypothesis import strategies as st
 
+from chalicelib.kernel.calendar import NEVER, zone
 from chalicelib.points.models import Account
-from chalicelib.points.rules import compacted, derive, settle, verify
+from chalicelib.points.rules import compacted, derive, due_on, release, settle, tell_expiring, verify
 from tests.makers import a_program, an_account
 from tests.unit.histories import Life, Settle, Step, expiries, histories, lots_of, ordered_histories
 from tests.unit.oracle import Purse, paid_as_they_expire, paid_at_once
@@ -45,11 +47,11 @@ def test_in_order_an_account_comes_to_what_a_till_that_pays_at_once_would_say(
         assert purse_of(life.account, days, life) == paid_at_once(life.events, life.today + timedelta(days=days))
 
 
-@given(histories, expiries)
+@given(histories, expiries, st.sampled_from([0, 0, 1, 20]))
 def test_entries_balance_and_lots_agree_at_every_step_and_the_chain_is_whole(
-    steps: list[Step], expiry: dict[str, Any]
+    steps: list[Step], expiry: dict[str, Any], pending_days: int
 ) -> None:
-    life = Life(a_program(expiry=expiry))
+    life = Life(a_program(expiry=expiry, pending_days=pending_days))
     for step in steps:
         refused, before = life.refused, life.account
         available = derive(before, life.today).available
@@ -66,6 +68,9 @@ def test_entries_balance_and_lots_agree_at_every_step_and_the_chain_is_whole(
             assert life.account.lifetime.expired == position.lapsed
             assert position.balance == sum(lot.points for lot in position.lots) - position.owed
             assert position.owed == 0 or position.lots == ()
+            waiting = (entry for entry in life.entries if entry.matures_on and entry.matures_on > life.today)
+            assert position.pending == sum(entry.earned or 0 for entry in waiting)
+            assert position.available == max(position.balance - position.pending, 0)
     life.settle()
 
     assert [entry.seq for entry in life.entries] == list(range(1, len(life.entries) + 1))
@@ -105,3 +110,30 @@ def test_compacting_changes_nothing_that_anybody_sees(steps: list[Step], expiry:
 
     for days in (500, 501, 531, 900):
         assert purse_of(small, days, life) == purse_of(life.account, days, life)
+
+
+@given(histories, expiries, st.sampled_from([0, 1, 20]))
+def test_whatever_is_due_is_found_by_its_day_and_booking_it_leaves_a_later_one(
+    steps: list[Step], expiry: dict[str, Any], pending_days: int
+) -> None:
+    """Day after day, as the jobs do it: nothing is due before its day, and what is due is gone when it is booked."""
+    program = a_program(expiry=expiry, pending_days=pending_days)
+    life = Life(program).through(steps)
+    life.settle()
+    account, told = life.account, 0
+    for _ in range(200):
+        day = due_on(account, program, life.today)
+        if day is None:
+            break
+        assert day >= life.today
+        life.now = max(life.now, datetime.combine(day, time(12), tzinfo=zone(program.time_zone)))
+        assert life.today == day
+        account, _ = settle(account, program, now=life.now)
+        account = released[0] if (released := release(account, day)) else account
+        if (notice := tell_expiring(account, program, day)) is not None:
+            account, told = notice[0], told + (notice[1].points > 0)
+        later = due_on(account, program, day)
+        assert later is None or later > day
+    else:
+        raise AssertionError("time goes on, and something is always due")
+    assert derive(account, life.today).balance <= 0 or all(day == NEVER for day, _ in derive(account, life.today).left)
