@@ -103,6 +103,7 @@ class RunRecord(Record):
         attempt: counts from 1; a run that is asked for anew starts to count anew.
         since: the first of the days under which members stand whom it concerns.
         first: how many parts it was started with.
+        resumed: how often it was taken up again.
     """
 
     job: Job
@@ -111,6 +112,7 @@ class RunRecord(Record):
     attempt: int
     since: date
     first: int
+    resumed: int = 0
     started_at: AwareDatetime
     started_by: str
     finished_at: AwareDatetime | None = None

@@ -26,8 +26,14 @@ from chalicelib.storage import keys
 from chalicelib.storage.queues import Queues
 from chalicelib.storage.table import Table
 
-RESUMED_FROM = timedelta(days=8)
-"""Runs of so many days back are taken up again when they are not through."""
+RESUMED_FOR = timedelta(days=8)
+"""For so long after its start, a run that has come to a halt is taken up again."""
+
+RESUMED_EVERY = timedelta(days=1)
+"""At least so often, however often that did not help."""
+
+RUNS_MAX = 1000
+"""More runs than are remembered of a job: one real and one dry run a day."""
 
 ASIDE_SECONDS = 5
 """How long a member who failed waits before being tried alone."""
@@ -70,7 +76,7 @@ def start_due(yard: Yard, job: Job, *, now: datetime, resume_after: timedelta = 
     if days:
         with suppress(RunMoved):  # another did the same at the same time
             yard.ops.commit([store.advance_head(job, head, days[-1])], keyed=True)
-    _resume(yard, job, now, resume_after, since=last - RESUMED_FROM)
+    _resume(yard, job, now, resume_after)
     return started
 
 
@@ -108,8 +114,7 @@ def start_run(yard: Yard, job: Job, day: date, *, dry_run: bool, by: str, now: d
             run = store.find_run(yard.ops, job, day, dry_run=dry_run) or run
     else:
         run = known
-    parts = rules.first_parts(run, _partitions(job, run.since, day))
-    yard.queues.send(yard.queue, store.handed_on(parts))
+    _send_first(yard, run)
     return view(yard, run, now)
 
 
@@ -185,14 +190,25 @@ def _job_view(yard: Yard, job: Job, now: datetime) -> JobView:
     )
 
 
-def _resume(yard: Yard, job: Job, now: datetime, resume_after: timedelta, *, since: date) -> None:
-    """Send the first parts of runs that have come to a halt once more: what is done is passed over."""
-    runs, _ = store.list_runs(yard.ops, job, before=None, limit=2 * RESUMED_FROM.days)
+def _resume(yard: Yard, job: Job, now: datetime, resume_after: timedelta) -> None:
+    """Take up runs that have come to a halt, more and more seldom: what fails for good waits as a dead letter."""
+    runs, _ = store.list_runs(yard.ops, job, before=None, limit=RUNS_MAX)
     for run in runs:
-        if run.finished_at is not None or run.day < since:
+        if run.finished_at is not None or run.started_at < now - RESUMED_FOR:
             continue
-        if now - view(yard, run, now).updated_at >= resume_after:
-            start_run(yard, job, run.day, dry_run=run.dry_run, by=run.started_by, now=now)
+        halted_for = now - view(yard, run, now).updated_at
+        if halted_for < min(resume_after * 2**run.resumed, RESUMED_EVERY):
+            continue
+        again = run.model_copy(update={"resumed": run.resumed + 1, "version": run.version + 1})
+        with suppress(RunMoved):  # it was finished, or another took it up
+            yard.ops.commit([store.put_run(again, run)], keyed=True)
+            _send_first(yard, again)
+
+
+def _send_first(yard: Yard, run: RunRecord) -> None:
+    """Send the parts that a run starts with; what is done of them is passed over."""
+    parts = rules.first_parts(run, _partitions(run.job, run.since, run.day))
+    yard.queues.send(yard.queue, store.handed_on(parts))
 
 
 def _partitions(job: Job, since: date, day: date) -> list[str]:
@@ -276,6 +292,12 @@ def _finish(yard: Yard, run: RunRecord, now: datetime) -> None:
     counts, _ = store.find_counts(yard.ops, run)
     if not rules.is_through(run, counts):
         return
-    finished = run.model_copy(update={"finished_at": now, "totals": counts, "version": run.version + 1})
-    with suppress(RunMoved):  # another part's worker saw it too
-        yard.ops.commit([store.put_run(finished, run)], keyed=True)
+    current: RunRecord | None = run
+    while current is not None and current.attempt == run.attempt and current.finished_at is None:
+        finished = current.model_copy(update={"finished_at": now, "totals": counts, "version": current.version + 1})
+        try:
+            yard.ops.commit([store.put_run(finished, current)], keyed=True)
+        except RunMoved:  # another marked it, or it was taken up again meanwhile
+            current = store.find_run(yard.ops, run.job, run.day, dry_run=run.dry_run)
+        else:
+            return
