@@ -397,7 +397,8 @@ def test_members_who_cannot_be_done_are_set_aside_and_the_others_are_done(
     works: Works, dynamo: Dynamo, table: DynamoTable
 ) -> None:
     members = crowd(works, 12)
-    poisoned = members[5]
+    shards = [keys.shard_of(each) for each in members]
+    poisoned = next(each for each in members if shards.count(keys.shard_of(each)) > 1)
     where = {"TableName": table.name, "Key": {"pk": {"S": keys.account(poisoned).pk}, "sk": {"S": "ACCOUNT"}}}
     spoilt = {"ExpressionAttributeNames": {"#s": "status"}, "ExpressionAttributeValues": {":s": {"S": "odd"}}}
     dynamo.call("UpdateItem", {**where, "UpdateExpression": "SET #s = :s", **spoilt})
