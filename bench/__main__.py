@@ -5,7 +5,10 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-NAMES = ("earn_cost", "read_paths", "history_flat", "cold_import", "memory", "earn_rate", "replay")
+NAMES = (
+    "earn_cost", "read_paths", "history_flat", "due_flat", "due_linear", "cold_import", "package", "memory",
+    "earn_rate", "replay",
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -39,7 +39,7 @@ sys.stderr.write(json.dumps({
     "first purchase": answered - ready, "second purchase": done - second, "modules": len(sys.modules)}))
 """
 
-_BOTO3 = """
+BOTO3 = """
 import time; started, cpu = time.perf_counter(), time.process_time()
 import boto3; imported = time.perf_counter()
 boto3.client("dynamodb", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
@@ -58,10 +58,10 @@ def run(*, quick: bool = False) -> Figure:
     with _prepared(runs + 6) as (env, events):
         _once(_APP, env, next(events))  # writes .pyc files
         for _ in range(runs):
-            boto3.append(_once(_BOTO3, env))
+            boto3.append(_once(BOTO3, env))
             app.append(_once(_APP, env, next(events)))
         packages = {} if quick else _by_package(env, events)
-    ours, theirs = _medians(app), _medians(boto3)
+    ours, theirs = medians(app), medians(boto3)
     table(
         ["ms, medians", "ours", "boto3"], [[name, ours.get(name, ""), theirs.get(name, "")] for name in ours | theirs]
     )
@@ -74,7 +74,7 @@ def run(*, quick: bool = False) -> Figure:
     )  # fmt: skip
 
 
-def _medians(runs: list[dict[str, float]]) -> dict[str, float]:
+def medians(runs: list[dict[str, float]]) -> dict[str, float]:
     return {
         name: round(statistics.median(run[name] for run in runs) * (1 if name == "modules" else 1000), 2)
         for name in runs[0]
