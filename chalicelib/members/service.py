@@ -349,15 +349,14 @@ def give_birthday_gift(
     account = known or points_store.find_account(table, member_id, consistent=True)
     if account is None or account.status is not AccountStatus.ACTIVE:
         return None
-    points = program.tier(points_rules.standing_of(account, program, on).tier_id).birthday_points
-    if points == 0:
-        return None
     key = EntryKey(kind="birthday", parts=(member_id, f"{on.year:04d}"))
     content = digest({"member_id": member_id, "year": on.year})
 
     def decide(account: Account) -> tuple[int, list[Write]]:
-        posting = points_rules.gift(account, key, points, program, on=on, content=content, now=now)
-        return points, points_store.post(account, posting)
+        posting = points_rules.gift(account, key, program, on=on, content=content, now=now)
+        if posting is None:
+            raise _NoGift
+        return posting.main.points, points_store.post(account, posting)
 
     try:
         return points_service.once(
@@ -371,8 +370,15 @@ def give_birthday_gift(
             dry_run=dry_run,
             loaded=account,
         )
+    except _NoGift:
+        # The account that was handed in may be a little old, and nothing else would tell.
+        return give_birthday_gift(table, book, member_id, on=on, now=now, dry_run=dry_run) if known else None
     except (MemberUnknown, MemberSuspended, MemberClosed, BalanceTooLarge):
         return None  # what changed in between decides
+
+
+class _NoGift(Exception):
+    """The member's tier gives nothing."""
 
 
 def born_on(table: Table, member_ids: Sequence[MemberId], month_days: Collection[str]) -> set[MemberId]:

@@ -81,6 +81,14 @@ EXPIRY_MONTHS_MAX = 240
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """The tier that an account holds in a month."""
+
+    month: Month
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """What a command wants to write: an entry before the ledger has numbered, dated and chained it."""
 
@@ -98,6 +106,8 @@ class Draft:
     may_owe: bool = False
     shows_tier: bool = False
     """The entry names the tiers even when they are the same."""
+    held: Held | None = None
+    """The tier held in a month, where it was worked out already: it is the dearest thing to work out."""
 
 
 # ---------------------------------------------------------------- deriving
@@ -187,7 +197,7 @@ def post(account: Account, draft: Draft, program: Program, *, now: datetime) -> 
         PointsInsufficient: the account holds fewer points than the draft consumes.
         BalanceTooLarge: the balance would pass `POINTS_MAX`.
     """
-    settled, entries = settle(account, program, now=now)
+    settled, entries, before = _settled(account, program, draft.held, now=now)
     today = today_of(program, _recorded_at(settled, now))
     position = derive(settled, today)
     if draft.consumed and not draft.may_owe and draft.consumed > position.available:
@@ -195,10 +205,9 @@ def post(account: Account, draft: Draft, program: Program, *, now: datetime) -> 
     if position.balance + draft.earned > POINTS_MAX or position.balance - draft.consumed < -POINTS_MAX:
         raise BalanceTooLarge(balance=position.balance + draft.earned - draft.consumed, limit=POINTS_MAX)
 
-    before = standing_of(settled, program, today)
     entry = _entry(settled, draft, program, now=now)
     sums = applied(settled, entry)
-    after = standing_of(sums, program, today)
+    after = standing_of(sums, program, today) if draft.qualifying else before
     position = derive(sums, today)
     lapsed = position.lapsed - sums.lifetime.expired
     shows_tier = draft.shows_tier or after.tier_id != before.tier_id
@@ -235,9 +244,20 @@ def post(account: Account, draft: Draft, program: Program, *, now: datetime) -> 
 
 def settle(account: Account, program: Program, *, now: datetime) -> tuple[Account, tuple[Entry, ...]]:
     """Book what time has brought: expiries, and the review of a tier."""
+    settled, entries, _ = _settled(account, program, None, now=now)
+    return settled, entries
+
+
+def _settled(
+    account: Account, program: Program, held: Held | None, *, now: datetime
+) -> tuple[Account, tuple[Entry, ...], Standing]:
+    """The account with everything booked, the entries of that, and the tier held today."""
     account, lapses = lapse(account, program, now=now)
-    account, reviews = review(account, program, now=now)
-    return account, (*lapses, *reviews)
+    today = today_of(program, _recorded_at(account, now))
+    known = held is not None and held.month == month_of(today)
+    standing = held.standing if held is not None and known else standing_of(account, program, today)
+    account, reviews = _reviewed(account, program, standing, now=now)
+    return account, (*lapses, *reviews), standing
 
 
 def lapse(
@@ -264,7 +284,13 @@ def review(account: Account, program: Program, *, now: datetime) -> tuple[Accoun
     Also books a tier that is another because the program has another ladder.
     """
     today = today_of(program, _recorded_at(account, now))
-    held = standing_of(account, program, today)
+    return _reviewed(account, program, standing_of(account, program, today), now=now)
+
+
+def _reviewed(
+    account: Account, program: Program, held: Standing, *, now: datetime
+) -> tuple[Account, tuple[Entry, ...]]:
+    today = today_of(program, _recorded_at(account, now))
     reviewed = account.held_through is not None and month_of(today) > account.held_through
     if not reviewed and held.tier_id == account.tier_id:
         return account, ()
@@ -385,27 +411,31 @@ def adjust(
 
 
 def gift(
-    account: Account, key: EntryKey, points: int, program: Program, *, on: date, content: bytes, now: datetime
-) -> Posting:
-    """Give the birthday gift of a member's tier.
+    account: Account, key: EntryKey, program: Program, *, on: date, content: bytes, now: datetime
+) -> Posting | None:
+    """Give the birthday gift of a member's tier; None when the tier gives none.
 
     Args:
-        points: what the tier gives.
-        on: the day that is celebrated; the points live from then on.
+        on: the day that is celebrated: the tier held then counts, and the points live from then on.
 
     Raises:
         MemberSuspended, MemberClosed: the account takes no commands.
     """
     require_open(account)
-    tier_id = standing_of(account, program, on).tier_id
+    held = Held(month_of(on), standing_of(account, program, on))
+    tier = program.tier(held.standing.tier_id)
+    points = tier.birthday_points
+    if points == 0:
+        return None
     draft = Draft(
         key,
         Reason.EARN,
         min(_midnight(on, program), now),
         earned=points,
         expires_on=expires_on(on, program.expiry),
-        why=(Why(rule_id=f"birthday.{tier_id}", points=points, args=()),),
+        why=(Why(rule_id=f"birthday.{tier.tier_id}", points=points, args=()),),
         content=content,
+        held=held,
     )
     return post(account, draft, program, now=now)
 

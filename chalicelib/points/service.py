@@ -147,12 +147,15 @@ def expire_points(
     """
 
     def plan(account: Account, program: Program, today: date) -> Plan | None:
-        due = rules.unbooked(account, today)
-        if not due or dry_run:
+        if dry_run:
+            due = rules.unbooked(account, today)
             return Plan(sum(due.values()), account, ()) if due else None
         after, entries = rules.lapse(account, program, now=now, at_most=CLOSINGS_MAX)
+        if not entries:
+            return None
         writes = store.book(account, after, entries, rules.due_on(after, program, today))
-        return Plan(-sum(entry.points for entry in entries), after, writes, more=len(due) > len(entries))
+        points = -sum(entry.points for entry in entries)
+        return Plan(points, after, writes, more=len(entries) == CLOSINGS_MAX)
 
     return _bring_up_to_date(table, book, member_id, plan, now=now, on=on, known=known, dry_run=dry_run)
 

@@ -7,7 +7,7 @@ from chalicelib.kernel.money import POINTS_MAX, shown
 from chalicelib.points import rules as ledger
 from chalicelib.points.errors import BalanceTooLarge
 from chalicelib.points.models import Account, EntryKey, Posting, Reason, Why
-from chalicelib.points.rules import Draft
+from chalicelib.points.rules import Draft, Held
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import earned_points, expires_on, today_of, worth_minor
 from chalicelib.purchases.errors import CurrencyWrong, TenderTooLarge, TenderTooSmall, TenderUneven
@@ -76,6 +76,7 @@ def assess(account: Account, command: RecordPurchase, program: Program, *, conte
         why=tuple(why),
         content=content,
         shows_tier=True,
+        held=Held(month_of(bought_on), held),
     )
     return ledger.post(account, draft, program, now=now)
 

@@ -7,6 +7,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from chalicelib.kernel.errors import Trouble
+from chalicelib.storage.signed import ServiceFault
 
 
 @cache
@@ -18,7 +19,7 @@ def logger() -> Logger:
 def log_job(job: str, facts: Mapping[str, Any], faults: Sequence[Exception]) -> None:
     """One line for a call of a function that a queue, the stream or a schedule feeds.
 
-    A fault is named by its kind and place: its words may quote what is in a record.
+    A fault is named by its kind, AWS' code for it, and place: its words may quote what is in a record.
     """
     if not faults:
         level = logger().warning if "unknown_items" in facts else logger().info
@@ -36,4 +37,5 @@ def _named(fault: Exception) -> str:
     while place is not None and place.tb_next is not None:
         place = place.tb_next
     where = f" at {place.tb_frame.f_code.co_name}:{place.tb_lineno}" if place is not None else ""
-    return type(fault).__name__ + where
+    code = f" {fault.code}" if isinstance(fault, ServiceFault) else ""
+    return type(fault).__name__ + code + where
