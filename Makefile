@@ -13,7 +13,7 @@ DATA_DIR ?= .data
 export PORT DATA_DIR WORKERS SEED PUMP ROLE SUB SHOP FILE SHIFT B ENV JOB DATE DRY FROM TO TYPE QUEUE MAX YES SHOW
 SETTINGS = $(foreach each,$(SET),--set "$(each)")
 
-.PHONY: help setup run test check fmt bench token fire events redrive replay reconcile docs stop clean lock package deploy destroy \
+.PHONY: help setup run test check fmt faults bench token fire events redrive replay reconcile docs stop clean lock package deploy destroy \
         _lint _format _types _arrows _drift
 
 help: ## list the verbs
@@ -35,6 +35,9 @@ fmt: setup ## format the code and mend what can be mended
 	@$(PY) -m ruff check --fix-only --quiet .
 	@$(PY) -m ruff format .
 
+faults: setup ## break what can break, at full size: KILLS=50, SIZE=10000, SEED=1; the last line says what held
+	@KILLS=$${KILLS:-50} SIZE=$${SIZE:-10000} SEED=$${SEED:-1} $(PY) -m tests.faults
+
 bench: setup ## measure; B=name for one figure
 	@$(PY) -m bench $${B:+"$$B"}
 
@@ -51,7 +54,7 @@ events: setup ## tell events of the archive again: FROM=2026-02-28T00:00:00Z, TO
 redrive: setup ## move dead letters of QUEUE=… back to it; MAX=… at the most
 	@$(PY) -m local redrive $${QUEUE:+--queue "$$QUEUE"} $${MAX:+--max "$$MAX"}
 
-replay: setup ## send the events of FILE=… to the running server; SHIFT=today moves their dates
+replay: setup ## send the sales of FILE=… to the running server; SHIFT=today moves their dates
 	@$(PY) -m local replay $${FILE:+--file "$$FILE"} $${SHIFT:+--shift "$$SHIFT"}
 
 reconcile: setup ## prove every account of the demo in DATA_DIR, or FILE=… against what was replayed

@@ -117,7 +117,5 @@ class BalanceRemaining(Refusal):
     """The account still has points, or owes some."""
 
     def __init__(self, *, balance: int) -> None:
-        super().__init__(
-            f"The balance is {balance} points. Send forfeit_points: true to close the membership all the same.",
-            balance=balance,
-        )
+        left = f"{balance} points are left, which would be taken" if balance > 0 else f"{-balance} points are owed"
+        super().__init__(f"{left}. Send forfeit_points: true to close the membership all the same.", balance=balance)

@@ -1,6 +1,7 @@
 """Members: what is known of a person, and the commands that change it."""
 
 import re
+import unicodedata
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Self
@@ -11,7 +12,18 @@ from chalicelib.kernel.ids import MemberId, MemberNumber, ShopId
 from chalicelib.kernel.records import CompatibleReference, Line, Note, Record, Reference, Slug, one_spelling
 from chalicelib.points.models import AccountStatus, PointsSummary, TierView
 
-MobileText = Annotated[str, StringConstraints(min_length=4, max_length=32, pattern=r"^\+?[0-9][0-9 ().-]*$")]
+_MOBILE = re.compile(r"[+(]?[+0-9][0-9 ()./\u2010-\u2015-]*")
+
+
+def _mobile(text: str) -> str:
+    """A mobile number as people write and paste it, full-width digits and outer white space mended."""
+    plain = unicodedata.normalize("NFKC", text).strip()
+    if not _MOBILE.fullmatch(plain) or not 4 <= len(plain) <= 32:
+        raise ValueError("not a mobile number: digits, with a + in front of a country code")
+    return plain
+
+
+MobileText = Annotated[str, StringConstraints(max_length=64), AfterValidator(_mobile)]
 """A mobile number: E.164, or as it is written in the program's country."""
 
 _EMAIL = r"^[^@\u0000-\u0020\u007f-\u00a0]{1,64}@[^@\u0000-\u0020\u007f-\u00a0.]+(\.[^@\u0000-\u0020\u007f-\u00a0.]+)+$"
@@ -140,7 +152,7 @@ class CloseMember(Record):
 
     reason: Note
     forfeit_points: bool = False
-    """Needed when points are left: they are taken."""
+    """Needed when points are left, which are taken, or owed, which are written off."""
     dry_run: bool = False
 
 
@@ -272,6 +284,9 @@ class Happening(Record):
     """`enrolled`, `edited`, `suspended`, `reinstated`, `closed`, `points_expiring`, `points_released`, or a ledger
     entry's reason."""
     at: AwareDatetime
+    """When it was recorded."""
+    occurred_at: AwareDatetime | None = None
+    """When it happened, where that may be earlier: of ledger entries."""
     points: int | None = None
     balance_after: int | None = None
     reference: str | None = None

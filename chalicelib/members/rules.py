@@ -173,7 +173,7 @@ def _require_fit(name: str, value: CustomValue, field: CustomField) -> None:
         case FieldType.TEXT:
             fits, expected = isinstance(value, str) and value != "", "text"
         case FieldType.INTEGER:
-            fits, expected = type(value) is int and abs(value) <= 10**15, "a whole number"
+            fits, expected = type(value) is int and abs(value) <= 10**15, "a whole number from -10^15 to 10^15"
         case FieldType.BOOLEAN:
             fits, expected = isinstance(value, bool), "true or false"
         case FieldType.CHOICE:

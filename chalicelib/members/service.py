@@ -505,8 +505,9 @@ def _happening(row: Item) -> Happening:
     return Happening(
         type=points_store.reason_of(row).value,
         at=from_milliseconds(recorded),
+        occurred_at=from_milliseconds(row["o"]),
         points=row["p"],
         balance_after=row["b"],
-        reference=points_store.reference_of(kind, parts),
+        reference=row.get("rf") or points_store.reference_of(kind, parts),
         facts={"reason_code": row["rc"]} if "rc" in row else {},
     )

@@ -38,13 +38,17 @@ class Lifetime(Record):
     """Everything that ever happened to an account, in points."""
 
     earned: int = 0
+    """Given for something, or by a correction."""
     spent: int = 0
+    """Spent by the member."""
     expired: int = 0
+    taken: int = 0
+    """Taken by corrections, or because the membership was closed."""
 
     @property
     def balance(self) -> int:
         """The booked balance: what the entries add up to."""
-        return self.earned - self.spent - self.expired
+        return self.earned - self.spent - self.expired - self.taken
 
 
 class Folded(Record):
@@ -286,7 +290,8 @@ class EntryView(Record):
     occurred_at: AwareDatetime
     recorded_at: AwareDatetime
     reference: str
-    """What it belongs to: a purchase's channel and order number, or the caller's key."""
+    """What it belongs to: a purchase's channel and order number, the reference given with a spend, or the caller's
+    key."""
     tendered: int = 0
     """Points of it that paid for part of a purchase."""
     why: tuple[WhyLine, ...] = ()
@@ -337,6 +342,8 @@ class TierRetain(Record):
     """What it takes to keep the tier at its review."""
 
     missing: int
+    """Qualifying points still missing in the months that the review will judge: those after the one in which the tier
+    was reached, so that the same purchases do not both reach it and keep it."""
     held_through: date
 
 

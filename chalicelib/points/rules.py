@@ -46,7 +46,6 @@ from chalicelib.points.models import (
     EntryKey,
     ExpiringNext,
     Folded,
-    Lifetime,
     Lot,
     PointsSummary,
     PointsView,
@@ -403,11 +402,17 @@ def adjust(
         expires_on=period_of(last, program.expiry) if command.points > 0 else None,
         consumed=max(-command.points, 0),
         qualifying=command.qualifying_points,
+        why=_why_qualifying(command.qualifying_points),
         reason_code=command.reason_code,
         content=content,
         may_owe=program.negative_balance is NegativeBalance.OWE,
     )
     return post(account, draft, program, now=now)
+
+
+def _why_qualifying(points: int) -> tuple[Why, ...]:
+    """The statement shows what the index holds, and that is the reasons."""
+    return (Why(rule_id="qualifying", points=0, args=(points,)),) if points else ()
 
 
 def gift(
@@ -517,7 +522,8 @@ def applied(account: Account, entry: Entry) -> Account:
         else:
             earned = {**earned, entry.expires_on: earned.get(entry.expires_on, 0) + entry.earned}
     if entry.consumed and entry.period:
-        life = life.model_copy(update={"spent": life.spent + entry.consumed})
+        figure = "taken" if entry.reason is Reason.ADJUST else "spent"
+        life = life.model_copy(update={figure: getattr(life, figure) + entry.consumed})
         if folded is not None and entry.period <= folded.through:
             folded = folded.model_copy(update={"carried": folded.carried + entry.consumed})
         else:
@@ -834,7 +840,7 @@ def points_view(account: Account, on: date) -> PointsView:
         pending=position.pending,
         owed=position.owed,
         lots=position.lots,
-        lifetime=Lifetime(earned=life.earned, spent=life.spent, expired=position.lapsed),
+        lifetime=life.model_copy(update={"expired": position.lapsed}),
     )
 
 
@@ -874,6 +880,9 @@ def explained(why: Why, program: Program, language: Language) -> str:
         if chinese:
             return f"消费 {paid}，每 {per} 积 {rate.points} 分，得 {why.points} 分"
         return f"{_count(rate.points)} for each {per} paid: {paid} gives {_count(why.points)}"
+    if why.rule_id == "qualifying":
+        count = f"{why.args[0]:+,}"
+        return f"成长值 {count}" if chinese else f"Qualifying points {count}"
     kind, _, tier_id = why.rule_id.partition(".")
     name = program.tier(tier_id).name.in_(language)
     if kind == "review":

@@ -339,9 +339,9 @@ def spend_points(
     def decide(account: Account) -> tuple[EntryView, Sequence[Write]]:
         rules.require_recent(command.occurred_at or now, now)
         posting = rules.spend(account, command, entry_key, program, content=content, now=now)
-        more = {"reference": command.reference}
+        more = {"rf": command.reference}
         writes = store.post(account, posting, more=more)
-        return entry_view(posting.main, None, program, language), writes
+        return entry_view(posting.main, None, program, language, reference=command.reference), writes
 
     return once(
         table,
@@ -428,10 +428,13 @@ def content_digest(member_id: str, command: Record, **more: str) -> bytes:
     return digest(plain({"member_id": str(member_id), **content, **more}))
 
 
-def entry_view(entry: Entry, note_to_member: str | None, program: Program, language: Language) -> EntryView:
+def entry_view(
+    entry: Entry, note_to_member: str | None, program: Program, language: Language, *, reference: str | None = None
+) -> EntryView:
     """An entry as the statement shows it.
 
     Args:
+        reference: what the caller gave with it, where it was given.
         program: the version it was decided by.
     """
     return EntryView(
@@ -442,7 +445,7 @@ def entry_view(entry: Entry, note_to_member: str | None, program: Program, langu
         balance_after=entry.balance_after,
         occurred_at=entry.occurred_at,
         recorded_at=entry.recorded_at,
-        reference=store.reference_of(entry.key.kind, entry.key.parts),
+        reference=reference or store.reference_of(entry.key.kind, entry.key.parts),
         tendered=(entry.consumed or 0) if entry.reason is Reason.EARN else 0,
         why=why_lines(entry, program, language),
         reason_code=entry.reason_code,
@@ -469,7 +472,8 @@ def _recall(key: EntryKey, content: bytes, book: ProgramBook, language: Language
         entry = store.entry_from(item)
         if entry.content != content:
             raise EntryDiffers(key="/".join(key.parts))
-        return entry_view(entry, item.get("nm"), book.version(entry.program_version), language)
+        program = book.version(entry.program_version)
+        return entry_view(entry, item.get("nm"), program, language, reference=item.get("rf"))
 
     return recall
 
@@ -477,4 +481,5 @@ def _recall(key: EntryKey, content: bytes, book: ProgramBook, language: Language
 def _row_view(row: Item, book: ProgramBook, language: Language) -> EntryView:
     """A statement line from the index alone: no second read."""
     entry = store.entry_from({"on": 19700101, **row})
-    return entry_view(entry, row.get("nm"), book.version(entry.program_version), language)
+    program = book.version(entry.program_version)
+    return entry_view(entry, row.get("nm"), program, language, reference=row.get("rf"))

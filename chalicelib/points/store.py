@@ -4,10 +4,11 @@ Names of an entry's attributes are short, because they count: an entry with a ba
 two write units, and 25 lines of a statement the 4 KB of half a read unit.
 
 In the timeline index: r reason, p points, b balance after, o occurred at (ms), v program version, w why, h hash,
-c points consumed, rc reason code, nm note to the member; kind and what of things that moved no points.
+c points consumed, rc reason code, nm note to the member, rf the caller's reference; kind and what of things that
+moved no points.
 Beside them: on the day it occurred, e points earned, x their last day, pd period of what was spent, q qualifying
 points, l lapsed, mt first day on which points earned can be spent, tb and ta tier before and after (ta only when it
-differs), cz cause, d digest of the command's content, reference, note_internal. Days are numbers, 20260315.
+differs), cz cause, d digest of the command's content, note_internal. Days are numbers, 20260315.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,11 +38,14 @@ from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Absent, Item, Put, Unchanged, Write
 from chalicelib.tiers.models import Anchor
 
-ENTRIES_IN_INDEX = ("r", "p", "b", "o", "v", "w", "h", "c", "rc", "nm", "kind", "what")
+ENTRIES_IN_INDEX = ("r", "p", "b", "o", "v", "w", "h", "c", "rc", "nm", "rf", "kind", "what")
 """What the timeline index copies; `infra/data.template.json` says the same, and a test compares."""
 
 _LETTERS = {Reason.EARN: "e", Reason.SPEND: "s", Reason.EXPIRE: "x", Reason.ADJUST: "a", Reason.TIER: "t"}
 _REASONS = {letter: reason for reason, letter in _LETTERS.items()}
+
+_LIFE = ("earned", "spent", "expired", "taken")
+"""Lifetime sums in the order in which they are stored."""
 
 _GAP_MAX = 8
 """Months without a sum that a run of months spells as commas rather than start anew."""
@@ -160,7 +164,7 @@ def account_from(item: Item) -> Account:
         spent=_by_day(item["spent"]),
         folded=_folded(item.get("folded")),
         pending=_by_single_day(item.get("pending", "")),
-        lifetime=Lifetime(earned=item["life"][0], spent=item["life"][1], expired=item["life"][2]),
+        lifetime=Lifetime(**dict(zip(_LIFE, item["life"], strict=False))),
         booked_through=_day(item["booked"]) if "booked" in item else None,
         qualifying=_by_month(item["qualifying"]),
         anchor=_anchor(item.get("anchor")),
@@ -291,7 +295,7 @@ def _account_item(account: Account, due_on: date | None) -> Item:
         "spent": _days_text(account.spent),
         "folded": [_text(folded.through), folded.carried, folded.lapsed] if folded else None,
         "pending": " ".join(f"{_text(day)}:{points}" for day, points in sorted(account.pending.items())) or None,
-        "life": [account.lifetime.earned, account.lifetime.spent, account.lifetime.expired],
+        "life": [getattr(account.lifetime, figure) for figure in _LIFE],
         "booked": _text(account.booked_through) if account.booked_through else None,
         "qualifying": _months_text(account.qualifying),
         "anchor": [

@@ -41,7 +41,8 @@ class RecordPurchase(Record):
     """Must be the program's."""
     lines: Annotated[tuple[PurchaseLine, ...], Field(max_length=LINES_MAX)] = ()
     paid_minor: Minor
-    """What was paid in money, after discounts and without what points paid: this earns."""
+    """What was paid in money, after discounts and without what points paid: this earns. It is the till's word: tax,
+    tips, delivery and vouchers may make it another figure than the lines add up to."""
     points_tender: SomePoints | None = None
     """Points that pay for part of the purchase (积分抵现)."""
     dry_run: bool = False
@@ -87,6 +88,7 @@ class PurchaseView(Record):
     why: tuple[WhyLine, ...]
     discounts: tuple[Discount, ...]
     tier_before: TierName
+    """The tier held today, just before; a late purchase earned by the tier of its own month."""
     tier_after: TierName
     balance_after: int
     seq: int

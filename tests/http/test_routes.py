@@ -212,7 +212,7 @@ def test_points_are_spent_adjusted_and_shown(api: Api) -> None:
     assert (again.status, again.json, again.replayed) == (201, spent.json, True)
     assert api.get(f"/v1/members/{member}/points").json == {
         "available": 70, "pending": 0, "held": 0, "owed": 0, "lots": [{"expires_on": "2027-03-31", "points": 70}],
-        "lifetime": {"earned": 100, "spent": 30, "expired": 0},
+        "lifetime": {"earned": 100, "spent": 30, "expired": 0, "taken": 0},
     }  # fmt: skip
     statement = api.get(f"/v1/members/{member}/point-entries").json
     assert statement["items"][0] == spent.json
@@ -531,3 +531,22 @@ def test_two_processes_with_one_order_at_once_have_one_effect(api: Api, look: Lo
         list(two.map(lambda _: house.table._dynamo.close(), range(8)))  # type: ignore[attr-defined]
     assert first == second
     assert len([key for key in look() if key.pk.startswith("O#")]) == 1
+
+
+def test_what_corrections_take_is_told_apart_from_what_was_spent_and_references_are_shown(api: Api) -> None:
+    member = api.enrol()["member_id"]
+    api.post(f"/v1/members/{member}/point-adjustments", {"points": 100, "reason_code": "gift"}, key="a")
+    spent = api.post(f"/v1/members/{member}/point-spends", {"points": 30, "reference": "R-1"}, key="s")
+    assert spent.json["reference"] == "R-1"
+    assert api.post(f"/v1/members/{member}/point-spends", {"points": 30, "reference": "R-1"}, key="s").json == spent.json
+    taken = {"points": -20, "reason_code": "fraud", "qualifying_points": -5}
+    api.post(f"/v1/members/{member}/point-adjustments", taken, key="t")
+    lifetime = api.get(f"/v1/members/{member}/points").json["lifetime"]
+    assert lifetime == {"earned": 100, "spent": 30, "expired": 0, "taken": 20}
+    statement = api.get(f"/v1/members/{member}/point-entries").json["items"]
+    assert [line["reference"] for line in statement] == ["t", "R-1", "a"]
+    assert [why["rule_id"] for why in statement[0]["why"]] == ["qualifying"]
+    assert statement[0]["why"][0]["text"] in ("成长值 -5", "Qualifying points -5")
+    timeline = api.get(f"/v1/members/{member}/timeline").json["items"]
+    assert [each["reference"] for each in timeline] == ["t", "R-1", "a", None]
+    assert timeline[0]["occurred_at"] is not None
