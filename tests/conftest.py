@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,11 +24,18 @@ from chalicelib.storage.table import DynamoTable
 from local.dynamo import Dynoxide
 from local.tables import TEMPLATE, table_calls
 from tests.makers import Api, Clock, Tray
+from tests.sharing import Sharing
 
 ISSUER, AUDIENCE = "https://test.regulars.invalid", "regulars"
 TOKEN_KEY = bytes(range(32))
 
 _numbers = itertools.count()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
+    """Share the tests among processes in our way."""
+    return Sharing(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -538,7 +538,9 @@ def test_what_corrections_take_is_told_apart_from_what_was_spent_and_references_
     api.post(f"/v1/members/{member}/point-adjustments", {"points": 100, "reason_code": "gift"}, key="a")
     spent = api.post(f"/v1/members/{member}/point-spends", {"points": 30, "reference": "R-1"}, key="s")
     assert spent.json["reference"] == "R-1"
-    assert api.post(f"/v1/members/{member}/point-spends", {"points": 30, "reference": "R-1"}, key="s").json == spent.json
+    assert (
+        api.post(f"/v1/members/{member}/point-spends", {"points": 30, "reference": "R-1"}, key="s").json == spent.json
+    )
     taken = {"points": -20, "reason_code": "fraud", "qualifying_points": -5}
     api.post(f"/v1/members/{member}/point-adjustments", taken, key="t")
     lifetime = api.get(f"/v1/members/{member}/points").json["lifetime"]
