@@ -20,6 +20,7 @@ from chalicelib.kernel.pages import Slice
 from chalicelib.members import service as members
 from chalicelib.points import service as points
 from chalicelib.points import store as points_store
+from chalicelib.points.errors import MemberUnknown
 from chalicelib.points.models import Account
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage import keys
@@ -274,9 +275,12 @@ def _do_member(yard: Yard, part: Part, member_id: MemberId, account: Account | N
             yard.table, yard.book, member_id, on=part.day, now=now, known=account, dry_run=part.dry_run
         )
         return given.value if given is not None and not (part.dry_run and given.replayed) else None
-    return _BRING_UP_TO_DATE[part.job](
-        yard.table, yard.book, member_id, now=now, on=part.day, known=account, dry_run=part.dry_run
-    )
+    try:
+        return _BRING_UP_TO_DATE[part.job](
+            yard.table, yard.book, member_id, now=now, on=part.day, known=account, dry_run=part.dry_run
+        )
+    except MemberUnknown:
+        return None  # gone since the index was read
 
 
 _BRING_UP_TO_DATE: dict[Job, Callable[..., int | None]] = {

@@ -290,6 +290,19 @@ def test_the_stages_of_chalice_are_the_ones_we_deploy() -> None:
 
 
 def test_no_test_file_is_left_out_of_the_folders_that_the_house_knows() -> None:
-    known = {"unit", "table", "http", "samples", "house", "infra", "e2e", "bench", "local", "simulator", "web"}
+    known = {
+        "unit",
+        "table",
+        "http",
+        "samples",
+        "house",
+        "infra",
+        "e2e",
+        "faults",
+        "bench",
+        "local",
+        "simulator",
+        "web",
+    }
     found = {path.relative_to(ROOT / "tests").parts[0] for path in Path(ROOT / "tests").rglob("test_*.py")}
     assert found <= known
