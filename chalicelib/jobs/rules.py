@@ -56,6 +56,17 @@ def celebrated_on(day: date) -> tuple[str, ...]:
     return (own, "02-29") if own == "02-28" and common else (own,)
 
 
+def birthday_day(month_day: str | None, joined_on: date, day: date) -> date | None:
+    """The day whose birthday a run for a day celebrates with a member, or None when it is not theirs.
+
+    It is the day itself, or the day before for who joined on that day: the run may have passed by then.
+    """
+    if month_day in celebrated_on(day):
+        return day
+    before = day - timedelta(days=1)
+    return before if joined_on == before and month_day in celebrated_on(before) else None
+
+
 def due_since(day: date, today: date) -> date:
     """The first of the days under which accounts stand that a run for a day concerns; the last is the day itself.
 

@@ -97,7 +97,7 @@ def start_run(yard: Yard, job: Job, day: date, *, dry_run: bool, by: str, now: d
     if known is not None and known.finished_at is not None and not anew:
         return view(yard, known, now)
     if known is None or known.finished_at is not None:
-        since = day if job is Job.BIRTHDAY else rules.due_since(day, today)
+        since = day - timedelta(days=1) if job is Job.BIRTHDAY else rules.due_since(day, today)
         run = RunRecord(
             job=job,
             day=day,
@@ -134,7 +134,7 @@ def do_part(yard: Yard, part: Part, *, now: datetime, attempt: Attempt) -> None:
         return  # of an attempt that was given up, or is through
     parts = store.find_closed(yard.ops, part)
     if parts is None:
-        closed = _page(yard, part) if part.partition is not None else _members(yard, part, now, attempt)
+        closed = _page(yard, part) if part.partition is not None else _members(yard, part, run, now, attempt)
         parts = closed.parts
         try:
             yard.ops.commit(store.close(part, closed, now), keyed=True)
@@ -214,7 +214,8 @@ def _send_first(yard: Yard, run: RunRecord) -> None:
 
 def _partitions(job: Job, since: date, day: date) -> list[str]:
     if job is Job.BIRTHDAY:
-        return [each for month_day in rules.celebrated_on(day) for each in keys.birthday_partitions(month_day)]
+        birthdays = dict.fromkeys(each for on in (since, day) for each in rules.celebrated_on(on))
+        return [each for month_day in birthdays for each in keys.birthday_partitions(month_day)]
     return [each for due in rules.days_between(since, day) for each in keys.due_partitions(due)]
 
 
@@ -224,19 +225,19 @@ def _page(yard: Yard, part: Part) -> Closed:
     return rules.page_closed(part, [keys.member_of(row["pk"]) for row in rows.items], rows.last)
 
 
-def _members(yard: Yard, part: Part, now: datetime, attempt: Attempt) -> Closed:
+def _members(yard: Yard, part: Part, run: RunRecord, now: datetime, attempt: Attempt) -> Closed:
     results: list[int | None] = []
     aside: list[MemberId] = []
     alone = len(part.members) == 1
     loaded = {} if alone else _accounts(yard, part.members, attempt)
-    born = _born(yard, part)
+    birthdays = members.find_birthdays(yard.table, part.members) if part.job is Job.BIRTHDAY else {}
     for member_id in part.members:
-        if born is not None and member_id not in born:
-            results.append(None)
-            continue
 
         def work(member_id: MemberId = member_id) -> int | None:
-            return _do_member(yard, part, member_id, loaded.get(member_id), now)
+            account = loaded.get(member_id)
+            if part.job is Job.BIRTHDAY:
+                return _celebrate(yard, run, member_id, birthdays.get(member_id), account, now)
+            return _bring_up_to_date(yard, run, member_id, account, now)
 
         if alone:
             results.append(work())
@@ -261,23 +262,30 @@ def _accounts(yard: Yard, member_ids: Sequence[MemberId], attempt: Attempt) -> d
     return loaded
 
 
-def _born(yard: Yard, part: Part) -> set[MemberId] | None:
-    """Those of a part's members whose birthday it is; None where it does not matter. The index may be a little old."""
-    if part.job is not Job.BIRTHDAY:
+def _celebrate(
+    yard: Yard, run: RunRecord, member_id: MemberId, month_day: str | None, account: Account | None, now: datetime
+) -> int | None:
+    """Give a member's birthday gift: its points, or None when none is due or it was given before this run."""
+    account = account or points_store.find_account(yard.table, member_id, consistent=True)
+    on = rules.birthday_day(month_day, account.opened_on, run.day) if account else None
+    if account is None or on is None:
         return None
-    return members.born_on(yard.table, part.members, rules.celebrated_on(part.day))
+    given = members.give_birthday_gift(
+        yard.table, yard.book, member_id, on=on, now=now, known=account, dry_run=run.dry_run
+    )
+    if given is None or (given.replayed and (run.dry_run or given.value.recorded_at < run.started_at)):
+        return None
+    return given.value.earned or 0
 
 
-def _do_member(yard: Yard, part: Part, member_id: MemberId, account: Account | None, now: datetime) -> int | None:
-    """Do a job for one member: points concerned, or None when there was nothing to do."""
-    if part.job is Job.BIRTHDAY:
-        given = members.give_birthday_gift(
-            yard.table, yard.book, member_id, on=part.day, now=now, known=account, dry_run=part.dry_run
-        )
-        return given.value if given is not None and not (part.dry_run and given.replayed) else None
+def _bring_up_to_date(
+    yard: Yard, run: RunRecord, member_id: MemberId, account: Account | None, now: datetime
+) -> int | None:
+    """Do any other job for one member: points concerned, or None when there was nothing to do."""
+    book_for_member = _BRING_UP_TO_DATE[run.job]
     try:
-        return _BRING_UP_TO_DATE[part.job](
-            yard.table, yard.book, member_id, now=now, on=part.day, known=account, dry_run=part.dry_run
+        return book_for_member(
+            yard.table, yard.book, member_id, now=now, on=run.day, known=account, dry_run=run.dry_run
         )
     except MemberUnknown:
         return None  # gone since the index was read

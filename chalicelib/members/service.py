@@ -1,6 +1,6 @@
 """Use cases of members: enrol, find, edit, suspend, reinstate, close, timeline."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
@@ -37,7 +37,7 @@ from chalicelib.points.errors import (
     MemberSuspended,
     MemberUnknown,
 )
-from chalicelib.points.models import Account, AccountStatus, EntryKey
+from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey
 from chalicelib.points.service import CLOSINGS_MAX, book_due
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import today_of
@@ -332,8 +332,8 @@ def give_birthday_gift(
     now: datetime,
     known: Account | None = None,
     dry_run: bool = False,
-) -> Outcome[int] | None:
-    """Give a member the birthday gift of their tier: points, or None when there is none to give.
+) -> Outcome[Entry] | None:
+    """Give a member the birthday gift of their tier, or None when there is none to give: also not for who joined later.
 
     The key is the member and the year, so there is one gift a year, however often and however late it is given and
     however often the birthday is corrected.
@@ -347,16 +347,16 @@ def give_birthday_gift(
     """
     program = book.current(now)
     account = known or points_store.find_account(table, member_id, consistent=True)
-    if account is None or account.status is not AccountStatus.ACTIVE:
+    if account is None or account.status is not AccountStatus.ACTIVE or account.opened_on > on:
         return None
     key = EntryKey(kind="birthday", parts=(member_id, f"{on.year:04d}"))
     content = digest({"member_id": member_id, "year": on.year})
 
-    def decide(account: Account) -> tuple[int, list[Write]]:
+    def decide(account: Account) -> tuple[Entry, list[Write]]:
         posting = points_rules.gift(account, key, program, on=on, content=content, now=now)
         if posting is None:
             raise _NoGift
-        return posting.main.points, points_store.post(account, posting)
+        return posting.main, points_store.post(account, posting)
 
     try:
         return points_service.once(
@@ -365,7 +365,7 @@ def give_birthday_gift(
             member_id,
             key,
             decide=decide,
-            recall=lambda item: points_store.entry_from(item).earned or 0,
+            recall=points_store.entry_from,
             now=now,
             dry_run=dry_run,
             loaded=account,
@@ -381,9 +381,9 @@ class _NoGift(Exception):
     """The member's tier gives nothing."""
 
 
-def born_on(table: Table, member_ids: Sequence[MemberId], month_days: Collection[str]) -> set[MemberId]:
-    """Those of several members whose birthday is one of some days of the year, `MM-DD`."""
-    return {member_id for member_id, day in store.find_month_days(table, member_ids).items() if day in month_days}
+def find_birthdays(table: Table, member_ids: Sequence[MemberId]) -> dict[MemberId, str]:
+    """The birthdays of several members, `MM-DD`; those who have none are left out."""
+    return store.find_month_days(table, member_ids)
 
 
 def list_timeline(table: Table, member_id: MemberId, *, after: str | None, limit: int) -> Slice[Happening]:

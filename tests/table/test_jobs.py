@@ -102,9 +102,29 @@ def test_members_born_on_the_day_get_the_gift_of_their_tier_and_nobody_else_does
 def test_a_second_run_of_the_same_day_gives_nothing_twice_and_says_so(works: Works) -> None:
     member = works.desk.enrol(birthday="1990-03-15").member_id
     assert works.run(Job.BIRTHDAY).changed == 1
+    works.desk.clock.forward(minutes=1)
     again = works.run(Job.BIRTHDAY)
-    assert (again.attempt, again.state, again.points) == (2, RunState.DONE, 50)
+    assert (again.attempt, again.state, again.changed, again.points) == (2, RunState.DONE, 0, 0)
     assert len(works.desk.entries(member)) == 1
+
+
+def test_who_joins_on_a_birthday_after_the_run_gets_the_gift_the_next_day_and_nobody_a_day_of_before_joining(
+    works: Works,
+) -> None:
+    desk = works.desk
+    works.run(Job.BIRTHDAY)
+    joined = desk.enrol(birthday="1990-03-15").member_id
+    later = desk.enrol(birthday="1990-03-10").member_id
+    known = desk.enrol(birthday="1990-03-16").member_id
+    desk.clock.at("2026-03-16")
+    for _ in range(2):
+        works.run(Job.BIRTHDAY, date(2026, 3, 16))
+    assert [len(desk.entries(each)) for each in (joined, later, known)] == [1, 0, 1]
+    assert works.run(Job.BIRTHDAY, date(2026, 3, 10)).changed == 0
+    assert len(desk.entries(later)) == 0
+    desk.clock.at("2027-03-16")
+    works.run(Job.BIRTHDAY, date(2027, 3, 16))
+    assert len(desk.entries(joined)) == 1, "next year's gift is the matter of its own day"
 
 
 def test_a_birthday_that_is_corrected_after_the_gift_brings_no_second_one_that_year(works: Works) -> None:
