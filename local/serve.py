@@ -369,7 +369,8 @@ def _listen(port: int) -> contextlib.closing[socket.socket]:
 
 def _greet(chosen: Settings, endpoint: str) -> None:
     """Say where everything is."""
-    pump = chosen.data_dir / PUMP_LOG if chosen.pump.on else "none, so no schedules, events or notices"
+    pump = f"{chosen.data_dir / PUMP_LOG} (jobs, events, notices)" if chosen.pump.on else "none, so no jobs or events"
+    notices = f"  notices        {chosen.data_dir / 'archive' / 'outbox'}\n" if chosen.pump.on else ""
     folder = "" if chosen.data_dir == (ROOT / ".data") else f" DATA_DIR={chosen.data_dir}"
     print(
         f"Regulars runs at {chosen.url}\n"
@@ -377,7 +378,7 @@ def _greet(chosen: Settings, endpoint: str) -> None:
         f"  DynamoDB       {endpoint}\n"
         f"  data           {chosen.data_dir}\n"
         f"  requests       {chosen.data_dir / LOG_NAME}\n"
-        f"  pump           {pump}\n"
+        f"  pump           {pump}\n{notices}"
         f"  sign in        make token ROLE=admin{folder}\n"
         "Ctrl-C stops it.",
         flush=True,
