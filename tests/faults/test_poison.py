@@ -62,10 +62,6 @@ class Crowd:
         for key, item in self.there.items():
             self.works.core.restore(key, item)
 
-    def poison(self, job: Job) -> list[MemberId]:
-        """Who fails in a job. A birthday is looked up in the profile: who has none has no birthday."""
-        return self.spoilt if job is Job.BIRTHDAY else self.spoilt + self.gone
-
 
 def a_crowd(size: int, seed: int) -> Crowd:
     """A crowd of which one in a hundred is poison, at least four."""
@@ -107,11 +103,11 @@ def wrong(crowd: Crowd, *, mended: bool = False) -> list[str]:
     works, found = crowd.works, list[str]()
     done = happened(works.core)
     for job, kind in ((Job.BIRTHDAY, "birthday"), (Job.EXPIRE, "expire")):
-        through = crowd.good + (crowd.poison(job) if mended else [])
+        through = crowd.good + (crowd.spoilt if mended else [])
         effects = {who: n for (who, what), n in done.items() if what == kind}
         if effects != {each.removeprefix("mem_"): 1 for each in through}:
             found.append(f"{kind}: {len(effects)} members for {len(through)}, {sum(effects.values())} times")
-        run, waiting = works.run(job), 0 if mended else len(crowd.poison(job))
+        run, waiting = works.run(job), 0 if mended else len(crowd.spoilt)
         if (run.due - run.done, run.waiting, run.state is RunState.DONE) != (waiting, waiting, mended):
             found.append(f"{job}: {run.waiting} waiting, {run.state}")
     dead = Counter(works.dead("job-work"))
@@ -120,9 +116,7 @@ def wrong(crowd: Crowd, *, mended: bool = False) -> list[str]:
     members = sorted(
         (json.loads(each)["job"], *json.loads(each).get("members", ())) for each in dead if each not in JUNK
     )
-    wanted = (
-        [] if mended else sorted((job.value, each) for job in (Job.BIRTHDAY, Job.EXPIRE) for each in crowd.poison(job))
-    )
+    wanted = [] if mended else sorted((job.value, each) for job in (Job.BIRTHDAY, Job.EXPIRE) for each in crowd.spoilt)
     if members != wanted:
         found.append(f"{len(members)} of {len(wanted)} poisoned members are dead letters")
     if set(works.sqs.receives("regulars-job-work-dlq")) - {RECEIVES}:
