@@ -57,8 +57,9 @@ def destroy(folder: Path, env: str) -> None:
         EnvironmentWrong: the account or the region is another.
         NotDeployed: it is prod, it is protected, or the name typed was another.
     """
-    given = _packaged(folder, env)
-    if given["Stage"] == "prod":
+    if env != "prod":
+        given = _packaged(folder, env)
+    if env == "prod" or given["Stage"] == "prod":
         raise NotDeployed("prod is never destroyed by a command; take its stacks down by hand, with a witness.")
     cloud = Cloud(given)
     names = [f"{given['Stack']}-{part}" for part in ("web", "app", "data")]

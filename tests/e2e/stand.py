@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -335,6 +335,15 @@ class Deployed:
     def birthdays(self, day: date) -> Run:
         """The run of a day's birthdays."""
         return jobs.find_run(self.yard, Job.BIRTHDAY, day, dry_run=False, now=utc_now())
+
+    def long_known(self, **fields: Any) -> MemberId:
+        """Somebody who joined ten days ago: a birthday before joining brings no gift."""
+        clock = self.desk.clock
+        now, clock.now = clock.now, clock.now - timedelta(days=10)
+        try:
+            return self.desk.enrol(**fields).member_id
+        finally:
+            clock.now = now
 
     def entries(self, member_id: str) -> list[tuple[str, int]]:
         """What was booked for a member, oldest first: which kind, and how many points."""

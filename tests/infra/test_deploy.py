@@ -77,7 +77,9 @@ def test_nothing_is_deployed_that_was_not_packaged(folder: Path) -> None:
         verbs.deploy(folder, "dev", yes=True, execute=True)
 
 
-def test_prod_is_never_destroyed(folder: Path) -> None:
+def test_prod_is_never_destroyed(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotDeployed, match="prod is never destroyed"):
+        verbs.destroy(tmp_path / "nothing", "prod")
     _repackaged(folder, Stage="prod")
     with pytest.raises(NotDeployed, match="prod is never destroyed"):
         verbs.destroy(folder, "prod")
