@@ -14,7 +14,7 @@ from bench.catalogues import Catalogue, coffee, purchase_body, supermarket
 from bench.report import Figure, percentile, spread, table
 from bench.stack import Stack, client, database, item_bytes, stack_on
 from chalicelib.kernel.ids import MemberId
-from chalicelib.points.service import expire_points
+from chalicelib.points.service import expire_points, review_tier, tell_expiring
 from chalicelib.storage import keys
 
 ATOMIC_BOUND = 4.0
@@ -59,7 +59,7 @@ def run(*, quick: bool = False) -> Figure:
 
 
 def _lives(stack: Stack, catalogue: Catalogue, members: int, months: int) -> Seen:
-    """Let members live, month by month; one in six has nobody to book their expiries (the job is down)."""
+    """Let members live, month by month; one in six has nobody to book what falls due (the jobs are down)."""
     seen = Seen()
     chance = random.Random(7)
     people = [stack.enrol() for _ in range(members)]
@@ -69,7 +69,8 @@ def _lives(stack: Stack, catalogue: Catalogue, members: int, months: int) -> See
         for place, member in enumerate(people):
             stack.clock.forward(minutes=3)
             if place % 6:
-                expire_points(stack.table, stack.book, member, now=stack.clock())
+                for job in (expire_points, review_tier, tell_expiring):
+                    job(stack.table, stack.book, member, now=stack.clock())
             for visit in range(2):
                 _visit(stack, catalogue, chance, seen, member, booked=bool(place % 6), first=month + visit == 0)
             seen.account.setdefault(month + 1, []).append(_bytes(stack, keys.account(member)))
