@@ -273,7 +273,7 @@ def _gift(member: MemberId, today: date) -> str:
     now = datetime.now(UTC).isoformat()
     key = keys.entry("birthday", member, f"{today.year}")
     data = {
-        "entry_id": keys.entry_id(key.pk), "balance_after": 100, "points": 50, "tier_before": "basic",
+        "entry_id": keys.entry_id(key), "balance_after": 100, "points": 50, "tier_before": "basic",
         "tier_after": "basic", "program_version": 1, "year": today.year, "expires_on": None,
     }  # fmt: skip
     event = {

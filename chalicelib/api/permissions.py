@@ -11,6 +11,7 @@ class Permission(StrEnum):
     MEMBERS_STATUS = "members:status"
     PURCHASES_READ = "purchases:read"
     PURCHASES_RECORD = "purchases:record"
+    PURCHASES_RETURN = "purchases:return"
     POINTS_READ = "points:read"
     POINTS_SPEND = "points:spend"
     POINTS_ADJUST = "points:adjust"
@@ -22,7 +23,7 @@ class Permission(StrEnum):
 
 P = Permission
 _READS = frozenset({P.MEMBERS_READ, P.PURCHASES_READ, P.POINTS_READ, P.PROGRAM_READ})
-_TILL = _READS | {P.MEMBERS_WRITE, P.PURCHASES_RECORD, P.POINTS_SPEND}
+_TILL = _READS | {P.MEMBERS_WRITE, P.PURCHASES_RECORD, P.PURCHASES_RETURN, P.POINTS_SPEND}
 
 ROLES: dict[str, frozenset[Permission]] = {
     "clerk": _TILL,

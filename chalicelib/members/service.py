@@ -501,7 +501,7 @@ def _happening(row: Item) -> Happening:
     recorded, _ = keys.moment_parts(row["at"])
     if "r" not in row:
         return Happening(type=row["kind"], at=from_milliseconds(recorded), facts=row.get("what", {}))
-    kind, parts = keys.entry_parts(row["pk"])
+    kind, parts = keys.entry_parts(keys.Key(row["pk"], row["sk"]))
     return Happening(
         type=points_store.reason_of(row).value,
         at=from_milliseconds(recorded),

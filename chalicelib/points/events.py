@@ -38,6 +38,8 @@ class AdjustedBy(StrEnum):
 
     ADJUST = "adjust"
     """A person, who gave a reason code."""
+    WRITE_OFF = "write_off"
+    """A return left a debt, and the program's policy is to write it off."""
     CLOSE = "close"
     """The membership was closed and its points taken."""
 

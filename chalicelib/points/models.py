@@ -30,6 +30,8 @@ class Reason(StrEnum):
     SPEND = "spend"
     EXPIRE = "expire"
     ADJUST = "adjust"
+    REVERSE = "reverse"
+    """A purchase was returned, in part or whole."""
     TIER = "tier"
     """A tier was reviewed; no points move."""
 
@@ -38,9 +40,9 @@ class Lifetime(Record):
     """Everything that ever happened to an account, in points."""
 
     earned: int = 0
-    """Given for something, or by a correction."""
+    """Given for something, or by a correction, less what returns took back."""
     spent: int = 0
-    """Spent by the member."""
+    """Spent by the member, less what returns gave back."""
     expired: int = 0
     taken: int = 0
     """Taken by corrections, or because the membership was closed."""

@@ -7,9 +7,9 @@ never cannot change what a member has. Entries book what the walk implies; they 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from chalicelib.kernel.calendar import (
     NEVER,
@@ -63,6 +63,8 @@ from chalicelib.programs.rules import expires_on, period_of, today_of
 from chalicelib.tiers.models import Standing
 from chalicelib.tiers.rules import next_tier, pruned, standing
 
+K = TypeVar("K", bound=date | int)
+
 CLOSED_PERIODS_KEPT = 12
 """How many closed periods an account keeps as sums of their own; older ones are folded into one figure."""
 
@@ -98,9 +100,14 @@ class Draft:
     expires_on: date | None = None
     matures_on: date | None = None
     consumed: int = 0
+    period: date | None = None
+    """The period that what is consumed counts in; by the program, when left out."""
     qualifying: int = 0
+    counts_on: date | None = None
+    """The day whose month qualifying points count in; the day it occurred, when left out."""
     why: tuple[Why, ...] = ()
     reason_code: str | None = None
+    cause: EntryKey | None = None
     content: bytes | None = None
     may_owe: bool = False
     shows_tier: bool = False
@@ -199,7 +206,7 @@ def post(account: Account, draft: Draft, program: Program, *, now: datetime) -> 
     settled, entries, before = _settled(account, program, draft.held, now=now)
     today = today_of(program, _recorded_at(settled, now))
     position = derive(settled, today)
-    if draft.consumed and not draft.may_owe and draft.consumed > position.available:
+    if draft.consumed > 0 and not draft.may_owe and draft.consumed > position.available:
         raise PointsInsufficient(asked=draft.consumed, available=position.available)
     if position.balance + draft.earned > POINTS_MAX or position.balance - draft.consumed < -POINTS_MAX:
         raise BalanceTooLarge(balance=position.balance + draft.earned - draft.consumed, limit=POINTS_MAX)
@@ -445,6 +452,36 @@ def gift(
     return post(account, draft, program, now=now)
 
 
+def reverse(account: Account, draft: Draft, program: Program, *, now: datetime) -> Posting:
+    """Take back what a purchase earned, and give back what it spent.
+
+    A balance below zero is a debt where the program's policy is `owe`; where it is `cap`, what is newly owed is written
+    off by an entry of its own at once.
+
+    Raises:
+        MemberClosed: the membership was closed.
+    """
+    if account.status is AccountStatus.CLOSED:
+        raise MemberClosed(member_id=account.member_id)
+    owed = derive(account, today_of(program, _recorded_at(account, now))).owed
+    posting = post(account, draft, program, now=now)
+    today = today_of(program, _recorded_at(posting.account, now))
+    newly = derive(posting.account, today).owed - owed
+    if program.negative_balance is not NegativeBalance.CAP or newly <= 0:
+        return posting
+    write_off = Draft(
+        EntryKey(kind="write_off", parts=draft.key.parts),
+        Reason.ADJUST,
+        now,
+        earned=newly,
+        expires_on=period_of(today, program.expiry),
+        reason_code="write_off",
+        cause=draft.key,
+    )
+    off = post(posting.account, write_off, program, now=now)
+    return replace(off, entries=(*posting.entries, *off.entries), tier_before=posting.tier_before, main=posting.main)
+
+
 def forfeit(account: Account, key: EntryKey, program: Program, *, now: datetime) -> Posting | None:
     """Bring a balance to nothing because the membership closes; None when it is nothing already."""
     settled, _ = settle(account, program, now=now)
@@ -520,23 +557,20 @@ def applied(account: Account, entry: Entry) -> Account:
         if folded is not None and entry.expires_on <= folded.through:
             folded = _earned_in_folded(folded, entry.earned)
         else:
-            earned = {**earned, entry.expires_on: earned.get(entry.expires_on, 0) + entry.earned}
+            earned = _added(earned, entry.expires_on, entry.earned)
     if entry.consumed and entry.period:
         figure = "taken" if entry.reason is Reason.ADJUST else "spent"
         life = life.model_copy(update={figure: getattr(life, figure) + entry.consumed})
         if folded is not None and entry.period <= folded.through:
             folded = folded.model_copy(update={"carried": folded.carried + entry.consumed})
         else:
-            spent = {**spent, entry.period: spent.get(entry.period, 0) + entry.consumed}
+            spent = _added(spent, entry.period, entry.consumed)
     pending = account.pending
     if entry.earned and entry.matures_on:
-        pending = {**pending, entry.matures_on: pending.get(entry.matures_on, 0) + entry.earned}
+        pending = _added(pending, entry.matures_on, entry.earned)
     qualifying = account.qualifying
     if entry.qualifying:
-        month = month_of(entry.occurred_on)
-        qualifying = {**qualifying, month: qualifying.get(month, 0) + entry.qualifying}
-        if qualifying[month] == 0:
-            del qualifying[month]
+        qualifying = _added(qualifying, month_of(entry.occurred_on), entry.qualifying)
     return account.model_copy(
         update={
             "earned": earned,
@@ -552,6 +586,12 @@ def applied(account: Account, entry: Entry) -> Account:
             "last_recorded_at": entry.recorded_at,
         }
     )
+
+
+def _added(sums: Mapping[K, int], key: K, amount: int) -> dict[K, int]:
+    """Sums with an amount added to one; one that comes to nothing is gone, as if it had never been."""
+    total = sums.get(key, 0) + amount
+    return {**sums, key: total} if total else {each: points for each, points in sums.items() if each != key}
 
 
 def compacted(account: Account, program: Program, on: date) -> Account:
@@ -587,12 +627,16 @@ def compacted(account: Account, program: Program, on: date) -> Account:
 
 
 def _earned_in_folded(folded: Folded, points: int) -> Folded:
+    """What folded periods come to when points are added to them late, or taken back: of what lapsed there first."""
+    if points < 0:
+        lapsed = min(-points, folded.lapsed)
+        return Folded(through=folded.through, carried=folded.carried - points - lapsed, lapsed=folded.lapsed - lapsed)
     covered = min(points, folded.carried)
     return Folded(through=folded.through, carried=folded.carried - covered, lapsed=folded.lapsed + points - covered)
 
 
 def _entry(account: Account, draft: Draft, program: Program, *, now: datetime) -> Entry:
-    occurred_on = local_day(draft.occurred_at, program.time_zone)
+    occurred_on = draft.counts_on or local_day(draft.occurred_at, program.time_zone)
     points = draft.earned - draft.consumed
     return Entry(
         key=draft.key,
@@ -609,10 +653,11 @@ def _entry(account: Account, draft: Draft, program: Program, *, now: datetime) -
         expires_on=draft.expires_on,
         matures_on=draft.matures_on,
         consumed=draft.consumed or None,
-        period=_period_spent(account, occurred_on, program) if draft.consumed else None,
+        period=(draft.period or _period_spent(account, occurred_on, program)) if draft.consumed else None,
         qualifying=draft.qualifying or None,
         why=draft.why,
         reason_code=draft.reason_code,
+        cause=draft.cause,
         content=draft.content,
     )
 
@@ -729,10 +774,11 @@ def verify(account: Account, entries: Iterable[Entry], programs: Mapping[int, Pr
         # What was posted was compacted once per command; an entry that an expiry correction follows is not its end.
         program = programs[entry.program_version]
         today = local_day(entry.recorded_at, program.time_zone)
-        ends_command = entry.reason not in (Reason.EXPIRE, Reason.TIER) and not entry.lapsed
-        if ends_command or entry.cause is not None:
+        corrects = entry.reason is Reason.EXPIRE and entry.cause is not None
+        ends_command = corrects or (entry.reason not in (Reason.EXPIRE, Reason.TIER) and not entry.lapsed)
+        if ends_command:
             folded = compacted(folded, program, today)
-        if ends_command or entry.cause is not None or entry.reason is Reason.TIER:
+        if ends_command or entry.reason is Reason.TIER:
             held = standing_of(folded, program, today)
             folded = folded.model_copy(update={"tier_id": held.tier_id, "held_through": held.review_after})
     return _fault_at_end(folded, account)
@@ -880,6 +926,9 @@ def explained(why: Why, program: Program, language: Language) -> str:
         if chinese:
             return f"消费 {paid}，每 {per} 积 {rate.points} 分，得 {why.points} 分"
         return f"{_count(rate.points)} for each {per} paid: {paid} gives {_count(why.points)}"
+    if why.rule_id == "return":
+        goods = shown(why.args[0], program.currency)
+        return f"退货 {goods}，收回 {-why.points} 分" if chinese else f"Returned {goods}: -{_count(-why.points)}"
     if why.rule_id == "qualifying":
         count = f"{why.args[0]:+,}"
         return f"成长值 {count}" if chinese else f"Qualifying points {count}"

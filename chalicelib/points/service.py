@@ -438,7 +438,7 @@ def entry_view(
         program: the version it was decided by.
     """
     return EntryView(
-        entry_id=keys.entry_id(store.key_of(entry.key).pk),
+        entry_id=keys.entry_id(store.key_of(entry.key)),
         seq=entry.seq,
         reason=entry.reason,
         points=entry.points,

@@ -41,7 +41,14 @@ from chalicelib.tiers.models import Anchor
 ENTRIES_IN_INDEX = ("r", "p", "b", "o", "v", "w", "h", "c", "rc", "nm", "rf", "kind", "what")
 """What the timeline index copies; `infra/data.template.json` says the same, and a test compares."""
 
-_LETTERS = {Reason.EARN: "e", Reason.SPEND: "s", Reason.EXPIRE: "x", Reason.ADJUST: "a", Reason.TIER: "t"}
+_LETTERS = {
+    Reason.EARN: "e",
+    Reason.SPEND: "s",
+    Reason.EXPIRE: "x",
+    Reason.ADJUST: "a",
+    Reason.TIER: "t",
+    Reason.REVERSE: "r",
+}
 _REASONS = {letter: reason for reason, letter in _LETTERS.items()}
 
 _LIFE = ("earned", "spent", "expired", "taken")
@@ -180,7 +187,7 @@ def account_from(item: Item) -> Account:
 
 def entry_from(item: Item) -> Entry:
     """The entry that an item holds."""
-    kind, parts = keys.entry_parts(item["pk"])
+    kind, parts = keys.entry_parts(Key(item["pk"], item["sk"]))
     recorded, seq = keys.moment_parts(item["at"])
     cause = item.get("cz")
     return Entry(
@@ -321,6 +328,8 @@ def _text(day: date) -> str:
 
 def reference_of(kind: str, parts: Sequence[str]) -> str:
     """What an entry belongs to, as callers see it: the part of its key that is not the member."""
+    if kind in ("return", "write_off"):
+        return "/".join(parts[:2])
     return parts[1] if kind in ("expire", "birthday", "tier") else "/".join(parts)
 
 

@@ -59,3 +59,47 @@ class TenderTooLarge(Refusal):
             tender_minor=tender_minor,
             total_minor=total_minor,
         )
+
+
+class ReturnTooLarge(Refusal):
+    """More would be returned than was bought and is not returned yet."""
+
+    def __init__(self, *, asked: int, left: int, sku: str | None = None) -> None:
+        what = f"{asked} of {sku}" if sku else f"{asked} (minor units)"
+        super().__init__(f"{what} cannot be returned: {left} is left.", asked=asked, left=left, sku=sku)
+
+
+class ReturnLineUnknown(Refusal):
+    """The purchase has no such line."""
+
+    def __init__(self, *, sku: str) -> None:
+        super().__init__(f"The purchase has no line with {sku}.", sku=sku)
+
+
+class NothingLeft(Refusal):
+    """Everything of this purchase was returned before."""
+
+    def __init__(self, *, purchase_id: str) -> None:
+        super().__init__(f"Nothing of {purchase_id} is left to return.", purchase_id=purchase_id)
+
+
+class ReturnDiffers(Refusal):
+    """This key was used before for another return of the purchase."""
+
+    def __init__(self, *, key: str) -> None:
+        super().__init__(f"The key {key!r} was used before for another return. A new one needs a new key.", key=key)
+
+
+class ReturnedBeforeBought(Refusal):
+    """The return says that it happened before the purchase."""
+
+    def __init__(self, *, occurred_at: str, bought_at: str) -> None:
+        super().__init__(
+            f"occurred_at is {occurred_at}, but it was bought at {bought_at}.",
+            occurred_at=occurred_at,
+            bought_at=bought_at,
+        )
+
+
+class PurchaseMoved(Exception):
+    """The purchase was returned in part since it was read. Never leaves the service."""

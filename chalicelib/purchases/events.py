@@ -21,3 +21,18 @@ class PurchaseRecorded(Leading):
     points_earned: int
     points_spent: int
     qualifying_points: int
+
+
+class PurchaseReturned(Leading):
+    """Part of a purchase came back, or all of it."""
+
+    purchase_id: PurchaseId
+    currency: Currency
+    amount_minor: Minor
+    """What the goods that came back cost."""
+    refund_minor: Minor
+    """What was paid back in money."""
+    points_taken_back: int
+    points_given_back: int
+    qualifying_points: int
+    """Counted towards tiers: nought or below."""

@@ -1,13 +1,13 @@
 """Purchases: the command a till sends, and what it is answered."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
-from chalicelib.kernel.ids import MemberId, PurchaseId, ShopId
-from chalicelib.kernel.money import Currency, Minor, SomePoints
-from chalicelib.kernel.records import Instant, Record, Reference
+from chalicelib.kernel.ids import EntryId, MemberId, PurchaseId, ShopId
+from chalicelib.kernel.money import MINOR_MAX, Currency, Minor, SomePoints
+from chalicelib.kernel.records import Instant, Record, Reference, Slug
 from chalicelib.kernel.records import Line as TextLine
 from chalicelib.members.models import MemberRef
 from chalicelib.points.models import WhyLine
@@ -64,6 +64,80 @@ class Discount(Record):
     amount_minor: int
 
 
+class ReturnLine(Record):
+    """Part of a basket that comes back."""
+
+    sku: Reference
+    quantity: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class ReturnPurchase(Record):
+    """Return part of a purchase, by lines or by amount; all that is left of it, when neither is named."""
+
+    lines: Annotated[tuple[ReturnLine, ...], Field(max_length=LINES_MAX)] = ()
+    amount_minor: Annotated[int, Field(ge=1, le=MINOR_MAX)] | None = None
+    """Of what the lines cost; of what was paid in money and points, where the purchase has no lines."""
+    reason: Slug = "returned"
+    """A code of your own choosing: `damaged`, `unwanted` …"""
+    occurred_at: Instant | None = None
+    """When it came back; now, when left out."""
+    dry_run: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.lines and self.amount_minor is not None:
+            raise ValueError("name lines or an amount, not both")
+        return self
+
+
+class Returned(Record):
+    """What returns of a purchase come to."""
+
+    count: int = 0
+    """How many returns there were."""
+    amount_minor: int = 0
+    """Of the goods."""
+    refund_minor: int = 0
+    """Of the money that was paid."""
+    points_taken_back: int = 0
+    """Of the points earned."""
+    points_given_back: int = 0
+    """Of the points that paid for part of the purchase; they are back in the lots that they came from."""
+    qualifying_taken_back: int = 0
+    quantities: tuple[int, ...] = ()
+    """Of each line."""
+
+
+class ReturnView(Record):
+    """A return and what followed from it."""
+
+    return_id: EntryId
+    purchase_id: PurchaseId
+    member_id: MemberId
+    reason: str
+    occurred_at: AwareDatetime
+    recorded_at: AwareDatetime
+    currency: str
+    lines: tuple[ReturnLine, ...]
+    amount_minor: int
+    """What the goods that came back cost."""
+    refund_minor: int
+    """What the till pays back in money."""
+    points_taken_back: int
+    points_given_back: int
+    points_expired: int
+    """Of the points given back, those that had expired since; below nought, points that had expired and now count as
+    the ones that were taken back."""
+    why: tuple[WhyLine, ...]
+    tier_before: TierName
+    tier_after: TierName
+    balance_after: int
+    """Below nought when the member owes points."""
+    seq: int
+    program_version: int
+    hash: str
+
+
 class PurchaseView(Record):
     """A purchase and everything that followed from it."""
 
@@ -95,6 +169,8 @@ class PurchaseView(Record):
     program_version: int
     hash: str
     """SHA-256 over the member's entry before and this one's content, in hexadecimal."""
+    returned: Returned | None = None
+    """What came back since; null when nothing did. The answer of the recording itself never has it."""
 
 
 class Sale(Record):

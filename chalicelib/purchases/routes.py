@@ -5,6 +5,7 @@ from chalicelib.api.routing import Call, Routes
 from chalicelib.kernel.ids import MemberId, PurchaseId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
+from chalicelib.kernel.records import Record
 from chalicelib.members.errors import MemberNumberWrong, MobileInvalid
 from chalicelib.points.errors import (
     BalanceTooLarge,
@@ -19,14 +20,19 @@ from chalicelib.programs.service import book_of
 from chalicelib.purchases import service
 from chalicelib.purchases.errors import (
     CurrencyWrong,
+    NothingLeft,
     PurchaseDiffers,
     PurchaserUnknown,
     PurchaseUnknown,
+    ReturnDiffers,
+    ReturnedBeforeBought,
+    ReturnLineUnknown,
+    ReturnTooLarge,
     TenderTooLarge,
     TenderTooSmall,
     TenderUneven,
 )
-from chalicelib.purchases.models import PurchaseView, RecordPurchase
+from chalicelib.purchases.models import PurchaseView, RecordPurchase, ReturnPurchase, ReturnView
 
 purchases = Routes("purchases")
 
@@ -71,6 +77,55 @@ def record_purchase(body: RecordPurchase, call: Call) -> Outcome[PurchaseView]:
         now=call.now,
         language=book.language(call.language, call.now),
     )
+
+
+class ReturnList(Record):
+    """The returns of a purchase."""
+
+    items: tuple[ReturnView, ...]
+    next_cursor: None = None
+
+
+@purchases.post(
+    "/purchases/{purchase_id}/returns",
+    allow=Permission.PURCHASES_RETURN,
+    keyed=True,
+    status=201,
+    refuses=(
+        PurchaseUnknown,
+        NothingLeft,
+        ReturnTooLarge,
+        ReturnLineUnknown,
+        OccurredInFuture,
+        ReturnedBeforeBought,
+        MemberClosed,
+        ReturnDiffers,
+        BalanceTooLarge,
+    ),
+)
+def return_purchase(purchase_id: PurchaseId, body: ReturnPurchase, call: Call) -> Outcome[ReturnView]:
+    """Return part of a purchase, or all that is left: points it earned are taken back, points it spent given back.
+
+    Any number of returns in any order that add up to the whole leave the member as if the purchase had never been.
+    """
+    book = book_of(call.house.table)
+    return service.return_purchase(
+        call.house.table,
+        book,
+        purchase_id,
+        call.key,
+        body,
+        now=call.now,
+        language=book.language(call.language, call.now),
+    )
+
+
+@purchases.get("/purchases/{purchase_id}/returns", allow=Permission.PURCHASES_READ, refuses=(PurchaseUnknown,))
+def list_purchase_returns(purchase_id: PurchaseId, call: Call) -> ReturnList:
+    """The returns of a purchase, in the order in which they were recorded."""
+    book = book_of(call.house.table)
+    language = book.language(call.language, call.now)
+    return ReturnList(items=service.list_returns(call.house.table, book, purchase_id, language=language))
 
 
 @purchases.get("/purchases/{purchase_id}", allow=Permission.PURCHASES_READ, refuses=(PurchaseUnknown,))

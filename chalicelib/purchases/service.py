@@ -1,8 +1,10 @@
 """Use cases of purchases: record one, read them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
+from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import MemberId, PurchaseId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
@@ -13,13 +15,30 @@ from chalicelib.points import rules as ledger
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import MemberUnknown
 from chalicelib.points.models import Account, Entry, EntryKey
-from chalicelib.points.service import content_digest, once, why_lines
+from chalicelib.points.service import ATTEMPTS_MAX, content_digest, once, why_lines
 from chalicelib.programs.errors import ProgramMoved
 from chalicelib.programs.models import Program
+from chalicelib.programs.rules import today_of
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases import rules, store
-from chalicelib.purchases.errors import CurrencyWrong, PurchaseDiffers, PurchaserUnknown, PurchaseUnknown
-from chalicelib.purchases.models import Discount, PurchaseView, RecordPurchase, Sale, TierName
+from chalicelib.purchases.errors import (
+    CurrencyWrong,
+    PurchaseDiffers,
+    PurchaseMoved,
+    PurchaserUnknown,
+    PurchaseUnknown,
+    ReturnDiffers,
+)
+from chalicelib.purchases.models import (
+    Discount,
+    PurchaseView,
+    RecordPurchase,
+    ReturnLine,
+    ReturnPurchase,
+    ReturnView,
+    Sale,
+    TierName,
+)
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
@@ -110,7 +129,78 @@ def find_purchase(table: Table, book: ProgramBook, purchase_id: PurchaseId, *, l
     item = (store.find_purchase(table, key) or store.find_purchase(table, key, consistent=True)) if key else None
     if item is None:
         raise PurchaseUnknown(purchase_id=purchase_id)
-    return _view_of(item, book, language)
+    returned = store.returned_from(item)
+    return _view_of(item, book, language).model_copy(update={"returned": returned if returned.count else None})
+
+
+def return_purchase(
+    table: Table,
+    book: ProgramBook,
+    purchase_id: PurchaseId,
+    key: str,
+    command: ReturnPurchase,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[ReturnView]:
+    """Return part of a purchase: take back what it earned, give back what it spent.
+
+    Raises:
+        PurchaseUnknown: there is no such purchase.
+        NothingLeft, ReturnTooLarge, ReturnLineUnknown: so much is not there to return.
+        OccurredInFuture, ReturnedBeforeBought: `occurred_at` cannot be right.
+        MemberClosed: the membership was closed.
+        ReturnDiffers: this key was used before for another return of the purchase.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    where = keys.purchase_of(purchase_id)
+    known = store.find_purchase(table, where, consistent=True) if where else None
+    if where is None or known is None:
+        raise PurchaseUnknown(purchase_id=purchase_id)
+    entry, sale = points_store.entry_from(known), store.sale_from(known)
+    return_key = rules.return_key(entry, key)
+    content = content_digest(entry.member_id, command, purchase_id=purchase_id)
+    program = book.current(now)
+
+    def decide(account: Account) -> tuple[ReturnView, Sequence[Write]]:
+        item = store.find_purchase(table, where, consistent=True) or known
+        before = store.returned_from(item)
+        bought = rules.Bought(entry, sale, book.version(entry.program_version), before)
+        after = rules.returned_after(bought, command, program.negative_balance, today_of(program, now))
+        posting = rules.assess_return(account, bought, after, command, return_key, program, content=content, now=now)
+        more = store.return_item(sale, before, after, rules.returned_lines(sale, before, after))
+        writes = points_store.post(account, posting, more=more)
+        counted = store.count_return(item, before, after)
+        return _return_view(posting.main, more, program, language), [*writes, counted]
+
+    def recall(item: Item) -> ReturnView:
+        if item.get("d") != content:
+            raise ReturnDiffers(key=key)
+        return _returned_view(item, book, language)
+
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            return once(
+                table, book, entry.member_id, return_key, decide=decide, recall=recall, now=now, dry_run=command.dry_run
+            )
+        except PurchaseMoved:
+            continue
+    raise WriteContended
+
+
+def list_returns(
+    table: Table, book: ProgramBook, purchase_id: PurchaseId, *, language: Language
+) -> tuple[ReturnView, ...]:
+    """The returns of a purchase, in the order in which they were recorded.
+
+    Raises:
+        PurchaseUnknown: there is no such purchase.
+    """
+    where = keys.purchase_of(purchase_id)
+    if where is None or store.find_purchase(table, where, consistent=True) is None:
+        raise PurchaseUnknown(purchase_id=purchase_id)
+    views = (_returned_view(item, book, language) for item in store.find_returns(table, where))
+    return tuple(sorted(views, key=lambda view: view.seq))
 
 
 def list_purchases(
@@ -176,6 +266,42 @@ def purchase_view(entry: Entry, sale: Sale, program: Program, language: Language
         matures_on=entry.matures_on,
         why=why_lines(entry, program, language),
         discounts=discounts,
+        tier_before=_tier_name(entry.tier_before, program, language),
+        tier_after=_tier_name(entry.tier_after, program, language),
+        balance_after=entry.balance_after - (entry.lapsed or 0),
+        seq=entry.seq,
+        program_version=entry.program_version,
+        hash=entry.hash.hex(),
+    )
+
+
+def _returned_view(item: Item, book: ProgramBook, language: Language) -> ReturnView:
+    entry = points_store.entry_from(item)
+    return _return_view(entry, item, book.version(entry.program_version), language)
+
+
+def _return_view(entry: Entry, stored: Mapping[str, Any], program: Program, language: Language) -> ReturnView:
+    """A return as callers see it.
+
+    Args:
+        stored: what the return adds to its entry.
+    """
+    channel, order_no, _ = entry.key.parts
+    return ReturnView(
+        return_id=keys.entry_id(points_store.key_of(entry.key)),
+        purchase_id=keys.purchase_id(channel, order_no),
+        member_id=entry.member_id,
+        reason=entry.reason_code or "",
+        occurred_at=entry.occurred_at,
+        recorded_at=entry.recorded_at,
+        currency=stored["cu"],
+        lines=tuple(ReturnLine(sku=sku, quantity=quantity) for sku, quantity in stored.get("rl") or ()),
+        amount_minor=stored["am"],
+        refund_minor=stored["mb"],
+        points_taken_back=-(entry.earned or 0),
+        points_given_back=-(entry.consumed or 0),
+        points_expired=entry.lapsed or 0,
+        why=why_lines(entry, program, language),
         tier_before=_tier_name(entry.tier_before, program, language),
         tier_after=_tier_name(entry.tier_after, program, language),
         balance_after=entry.balance_after - (entry.lapsed or 0),

@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from chalicelib.kernel.ids import ShopId
-from chalicelib.purchases.models import PurchaseLine, Sale
+from chalicelib.purchases.errors import PurchaseMoved
+from chalicelib.purchases.models import PurchaseLine, Returned, ReturnLine, Sale
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Rows, Table
-from chalicelib.storage.writes import Item
+from chalicelib.storage.writes import Item, Put, Still, Write
 
 _FORM = 2
 _ARTICLES, _TEXT = 0, 1
@@ -37,7 +38,7 @@ def list_rows(table: Table, member_id: str, *, after: str | None, limit: int) ->
 
 def is_purchase(row: Item) -> bool:
     """Whether a row of the statement is a purchase."""
-    return str(row["pk"]).startswith("O#")
+    return str(row["pk"]).startswith("O#") and row["sk"] == "O"
 
 
 def find_purchases(table: Table, rows: list[Item]) -> list[Item]:
@@ -67,6 +68,44 @@ def sale_from(item: Item) -> Sale:
         tender_minor=item.get("tn", 0),
         lines=unpacked_lines(item["ln"]) if "ln" in item else (),
     )
+
+
+# ---------------------------------------------------------------- returns
+
+_RETURNED = ("count", "amount_minor", "refund_minor", "points_taken_back", "points_given_back", "qualifying_taken_back")
+
+
+def find_returns(table: Table, key: Key) -> tuple[Item, ...]:
+    """The returns of a purchase, in the order of their keys."""
+    return table.query_partition(key.pk, first="RF#", last="RF#\U0010ffff")
+
+
+def returned_from(item: Item) -> Returned:
+    """What came back of the purchase that an item holds."""
+    if "ret" not in item:
+        return Returned()
+    figures, quantities = item["ret"]
+    return Returned(**dict(zip(_RETURNED, figures, strict=True)), quantities=tuple(quantities))
+
+
+def count_return(item: Item, before: Returned, after: Returned) -> Write:
+    """The write of what came back of a purchase, unless more did since it was read.
+
+    The entry of the purchase stays as it is: what comes back is no part of what its hash covers.
+    """
+    counted = {**item, "rn": after.count, "ret": [[getattr(after, name) for name in _RETURNED], list(after.quantities)]}
+    still = Still("rn", before.count or None)
+    return Put(Key(item["pk"], item["sk"]), counted, still, lambda _: PurchaseMoved())
+
+
+def return_item(sale: Sale, before: Returned, after: Returned, lines: Sequence[ReturnLine]) -> dict[str, Any]:
+    """The attributes that a return adds to its entry: am amount, mb money back, cu currency, rl lines."""
+    return {
+        "am": after.amount_minor - before.amount_minor,
+        "mb": after.refund_minor - before.refund_minor,
+        "cu": sale.currency,
+        "rl": [[line.sku, line.quantity] for line in lines] or None,
+    }
 
 
 # ---------------------------------------------------------------- lines

@@ -21,7 +21,7 @@ from chalicelib.points.events import (
     TierReviewed,
 )
 from chalicelib.programs.events import ProgramPublished
-from chalicelib.purchases.events import PurchaseRecorded
+from chalicelib.purchases.events import PurchaseRecorded, PurchaseReturned
 
 EVENT_TYPES: dict[str, type[Told]] = {
     kind.__name__: kind
@@ -40,6 +40,7 @@ EVENT_TYPES: dict[str, type[Told]] = {
         PointsSpent,
         ProgramPublished,
         PurchaseRecorded,
+        PurchaseReturned,
         TierChanged,
         TierReviewed,
     )

@@ -35,7 +35,7 @@ from chalicelib.points.models import Entry, Happened
 from chalicelib.programs import store as programs_store
 from chalicelib.programs.events import ProgramPublished
 from chalicelib.purchases import store as purchases_store
-from chalicelib.purchases.events import PurchaseRecorded
+from chalicelib.purchases.events import PurchaseRecorded, PurchaseReturned
 from chalicelib.relay.models import Change, Event, Telling
 from chalicelib.storage import keys
 from chalicelib.storage.bus import BusEvent
@@ -141,6 +141,22 @@ def _purchase(entry: Entry, item: Item) -> list[Told]:
     return told
 
 
+def _return(entry: Entry, item: Item) -> list[Told]:
+    channel, order_no, _ = entry.key.parts
+    return [
+        PurchaseReturned(
+            **_leading(entry),
+            purchase_id=keys.purchase_id(channel, order_no),
+            currency=item["cu"],
+            amount_minor=item["am"],
+            refund_minor=item["mb"],
+            points_taken_back=-(entry.earned or 0),
+            points_given_back=-(entry.consumed or 0),
+            qualifying_points=entry.qualifying or 0,
+        )
+    ]
+
+
 def _spend(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001 - as its siblings
     return [_spent(entry, SpentOn.SPEND)]
 
@@ -172,6 +188,8 @@ def _birthday(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
 
 _FROM_ENTRY: dict[str, Callable[[Entry, Item], list[Told]]] = {
     "purchase": _purchase,
+    "return": _return,
+    "write_off": _adjustment,
     "spend": _spend,
     "adjust": _adjustment,
     "close": _adjustment,
@@ -210,7 +228,7 @@ def _spent(entry: Entry, source: SpentOn) -> PointsSpent:
 
 
 def _entry_id(entry: Entry) -> EntryId:
-    return keys.entry_id(points_store.key_of(entry.key).pk)
+    return keys.entry_id(points_store.key_of(entry.key))
 
 
 def _last_day(entry: Entry) -> date | None:

@@ -74,20 +74,30 @@ def purchase(channel: str, order_no: str) -> Key:
     return Key(joined("O", channel, order_no), "O")
 
 
+def purchase_return(channel: str, order_no: str, key: str) -> Key:
+    """A return of part of a purchase: in the purchase's own partition, so that one query reads both."""
+    return Key(purchase(channel, order_no).pk, joined("RF", key))
+
+
 def entry(kind: str, *parts: str) -> Key:
     """Any ledger entry, by its business key."""
-    return purchase(*parts) if kind == "purchase" else Key(joined("K", kind, *parts), "O")
+    if kind == "purchase":
+        return purchase(*parts)
+    return purchase_return(*parts) if kind == "return" else Key(joined("K", kind, *parts), "O")
 
 
-def entry_parts(pk: str) -> tuple[str, tuple[str, ...]]:
-    """The kind and business key of the ledger entry under a partition key."""
-    mark, *rest = parted(pk)
-    return ("purchase", tuple(rest)) if mark == "O" else (rest[0], tuple(rest[1:]))
+def entry_parts(key: Key) -> tuple[str, tuple[str, ...]]:
+    """The kind and business key of the ledger entry under a key."""
+    mark, *rest = parted(key.pk)
+    if mark != "O":
+        return rest[0], tuple(rest[1:])
+    own = parted(key.sk)
+    return ("return", (*rest, own[1])) if own[0] == "RF" else ("purchase", tuple(rest))
 
 
-def entry_id(pk: str) -> EntryId:
-    """The id of the ledger entry under a partition key."""
-    return EntryId("ent_" + packed(pk))
+def entry_id(key: Key) -> EntryId:
+    """The id of the ledger entry under a key."""
+    return EntryId("ent_" + packed(key.pk if key.sk == "O" else joined("R", key.pk, key.sk)))
 
 
 def purchase_id(channel: str, order_no: str) -> PurchaseId:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.storage.dynamo import Dynamo, DynamoFault, Unreachable, marshalled, unmarshalled
 from chalicelib.storage.keys import DUE, TIMELINE, Key
-from chalicelib.storage.writes import Absent, Add, Condition, Held, Item, Put, Unchanged, Write
+from chalicelib.storage.writes import Absent, Add, Condition, Held, Item, Put, Still, Unchanged, Write
 
 BATCH_MAX = 100
 """BatchGetItem takes so many keys."""
@@ -309,6 +309,10 @@ def _condition(condition: Condition) -> tuple[str, dict[str, Any]]:
             return "version = :version", {":version": {"N": str(version)}}
         case Held(member_id):
             return "member_id = :member_id", {":member_id": {"S": member_id}}
+        case Still(name, None):
+            return f"attribute_exists(pk) AND attribute_not_exists({name})", {}
+        case Still(name, value):
+            return f"{name} = :still", {":still": {"N": str(value)}}
 
 
 def _typed(key: Key) -> dict[str, Any]:

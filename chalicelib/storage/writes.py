@@ -36,7 +36,15 @@ class Held:
     member_id: str
 
 
-Condition = Absent | Unchanged | Held
+@dataclass(frozen=True, slots=True)
+class Still:
+    """The condition that a number of the item is still what was read; None: that it has none."""
+
+    name: str
+    value: int | None
+
+
+Condition = Absent | Unchanged | Held | Still
 
 
 @dataclass(frozen=True, slots=True)

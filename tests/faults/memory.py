@@ -12,7 +12,7 @@ from chalicelib.points.store import ENTRIES_IN_INDEX
 from chalicelib.storage.dynamo import marshalled, unmarshalled
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import WRITES_MAX, Rows
-from chalicelib.storage.writes import Absent, Add, Condition, Delete, Item, Put, Unchanged, Write
+from chalicelib.storage.writes import Absent, Add, Condition, Delete, Item, Put, Still, Unchanged, Write
 
 _IN_TIMELINE = {"pk", "sk", "tl", "at", *ENTRIES_IN_INDEX}
 _IN_DUE = {"pk", "sk", "due"}
@@ -143,4 +143,6 @@ def _holds(condition: Condition, item: Item | None) -> bool:
         return item is None
     if isinstance(condition, Unchanged):
         return item is not None and item.get("version") == condition.version
+    if isinstance(condition, Still):
+        return item is not None and item.get(condition.name) == condition.value
     return item is not None and item.get("member_id") == condition.member_id

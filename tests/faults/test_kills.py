@@ -230,7 +230,7 @@ def wrong(stack: Stack, crowd: list[MemberId], load: Load) -> list[str]:
     tables = Tables(stack)
     items = tables.items()
     found = faults_in(tables.core, items)
-    entries = {keys.entry_id(key.pk) for key, item in items.items() if key.pk[:2] in ("K#", "O#") and "r" in item}
+    entries = {keys.entry_id(key) for key, item in items.items() if key.pk[:2] in ("K#", "O#") and "r" in item}
     kinds = Counter(
         (item["tl"][2:], key.pk.split("#")[1]) for key, item in items.items() if key.pk[:2] == "K#" and "r" in item
     )

@@ -53,3 +53,39 @@ def test_a_purchase_that_qualifies_for_more_points_than_there_can_be_writes_noth
     reply = api.post("/v1/purchases", a_purchase_body({"member_id": member}, paid_minor=10**12, lines=[]))
     assert (reply.status, reply.code, reply.json["facts"]["limit"]) == (409, "balance_too_large", 10**12)
     assert look() == before
+
+
+def test_a_return_is_answered_listed_and_seen_on_the_purchase(api: Api) -> None:
+    member = api.enrol()["member_id"]
+    lines = [{"sku": "L1", "quantity": 2, "unit_price_minor": 5_000}]
+    sale = api.buy(member, lines=lines, paid_minor=10_000)
+    path = f"/v1/purchases/{sale['purchase_id']}/returns"
+
+    back = api.post(path, {"lines": [{"sku": "L1", "quantity": 1}], "reason": "damaged"}, key="r1")
+
+    assert back.status == 201
+    figures = {name: back.json[name] for name in ("amount_minor", "refund_minor", "points_taken_back", "balance_after")}
+    assert figures == {"amount_minor": 5_000, "refund_minor": 5_000, "points_taken_back": 50, "balance_after": 50}
+    assert back.json["reason"] == "damaged"
+    again = api.post(path, {"lines": [{"sku": "L1", "quantity": 1}], "reason": "damaged"}, key="r1")
+    assert (again.status, again.headers["Idempotency-Replayed"], again.json) == (201, "true", back.json)
+    assert api.get(path).json["items"] == [back.json]
+    assert api.get(f"/v1/purchases/{sale['purchase_id']}").json["returned"]["points_taken_back"] == 50
+    statement = api.get(f"/v1/members/{member}/point-entries").json["items"]
+    assert [(line["reason"], line["points"]) for line in statement] == [("reverse", -50), ("earn", 100)]
+    assert statement[0]["entry_id"] == back.json["return_id"]
+    timeline = api.get(f"/v1/members/{member}/timeline").json["items"]
+    assert [each["type"] for each in timeline] == ["reverse", "earn", "enrolled"]
+    for body, code in (
+        ({"lines": [{"sku": "L1", "quantity": 2}]}, "return_too_large"),
+        ({"lines": [{"sku": "X", "quantity": 1}]}, "return_line_unknown"),
+        ({"amount_minor": 5_001}, "return_too_large"),
+        ({"occurred_at": "2020-01-01T00:00:00Z"}, "returned_before_bought"),
+        ({"amount_minor": 1, "lines": [{"sku": "L1", "quantity": 1}]}, "request_invalid"),
+    ):
+        assert api.post(path, body, key="other").code == code
+    assert api.post(path, {"amount_minor": 1}, key="r1").code == "return_differs"
+    assert api.post(path, {}, key=None).code == "key_missing"
+    assert api.post(path, {}, key="rest").json["points_taken_back"] == 50
+    assert api.post(path, {}, key="more").code == "nothing_left"
+    assert api.get("/v1/purchases/pur_cG9zI25vdGhpbmc/returns").code == "purchase_unknown"

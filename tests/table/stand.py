@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.ids import MemberId, PurchaseId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import service as members
@@ -20,7 +20,7 @@ from chalicelib.programs import store as program_store
 from chalicelib.programs.models import DEFAULT_TERMS, Program, PublishProgram
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases import service as purchases
-from chalicelib.purchases.models import PurchaseView, RecordPurchase
+from chalicelib.purchases.models import PurchaseView, RecordPurchase, ReturnPurchase, ReturnView
 from chalicelib.storage.dynamo import Dynamo, DynamoFault, unmarshalled
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.keys import Key
@@ -103,6 +103,13 @@ class Desk:
         """Record a purchase."""
         return purchases.record_purchase(
             self.table, self.keyring, self.book, command, now=self.clock(), language=Language.EN
+        )
+
+    def give_back(self, purchase_id: str, *, key: str, **fields: Any) -> Outcome[ReturnView]:
+        """Return part of a purchase."""
+        command = ReturnPurchase.model_validate(fields, strict=False)
+        return purchases.return_purchase(
+            self.table, self.book, PurchaseId(purchase_id), key, command, now=self.clock(), language=Language.EN
         )
 
     def spend(self, member_id: str, amount: int, *, key: str, **fields: Any) -> Outcome[EntryView]:

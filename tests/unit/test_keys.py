@@ -39,8 +39,8 @@ def test_no_two_of_all_short_lists_of_escapes_have_the_same_key() -> None:
 
 @given(tricky, tricky, st.sampled_from(["spend", "adjust", "expire", "close"]))
 def test_an_entrys_kind_and_key_are_read_back_from_where_it_is_stored(first: str, second: str, kind: str) -> None:
-    assert keys.entry_parts(keys.entry(kind, first, second).pk) == (kind, (first, second))
-    assert keys.entry_parts(keys.entry("purchase", first, second).pk) == ("purchase", (first, second))
+    assert keys.entry_parts(keys.entry(kind, first, second)) == (kind, (first, second))
+    assert keys.entry_parts(keys.entry("purchase", first, second)) == ("purchase", (first, second))
     assert keys.entry(kind, first, second) != keys.entry("purchase", first, second)
 
 
@@ -60,7 +60,7 @@ def test_anything_else_is_no_purchases_id(text: str) -> None:
     """What is no id leads nowhere, and no two ids lead to the same purchase."""
     found = keys.purchase_of(text)
     if found is not None:
-        channel, order_no = keys.entry_parts(found.pk)[1]
+        channel, order_no = keys.entry_parts(found)[1]
         assert keys.purchase_id(channel, order_no) == text
 
 

@@ -1,0 +1,262 @@
+"""The refund law: any split of returns, in any order, that adds up to the whole leaves what there would be without it.
+
+The oracle is a replay of the same life without the purchase: the other entries stay as they were decided.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.kernel.calendar import local_day, month_of
+from chalicelib.points.models import Account, EntryKey, Reason
+from chalicelib.points.rules import applied, derive, settle, standing_of, verify
+from chalicelib.programs.models import Program
+from chalicelib.purchases.models import Returned, ReturnLine, ReturnPurchase
+from chalicelib.purchases.rules import Bought, assess, assess_return, returned_after, sale_of
+from tests.makers import NOON, a_ladder, a_program, a_purchase, an_account
+from tests.unit.histories import Life, Step, expiries, histories
+
+LADDER = a_ladder(0, 40, 90, months=3)
+DAYS_AHEAD = (0, 1, 31, 90, 400)
+
+
+@dataclass
+class Refunds:
+    """A life in which one purchase comes back, part by part, between other things."""
+
+    life: Life
+    bought: list[Bought] = field(default_factory=list)
+    number: int = 0
+
+    def buy(self, lines: list[tuple[int, int]], tender: int, days_late: int) -> bool:
+        """Make the purchase that will come back; False when there are no points for its tender."""
+        life = self.life
+        at = life.now - timedelta(days=days_late)
+        total = sum(quantity * price for quantity, price in lines)
+        command = a_purchase(
+            life.account.member_id,
+            lines=[
+                {"sku": f"s{n}", "quantity": quantity, "unit_price_minor": price}
+                for n, (quantity, price) in enumerate(lines)
+            ],
+            paid_minor=max(total - tender, 0),
+            occurred_at=at.isoformat(),
+            points_tender=tender if 0 < tender <= min(total, derive(life.account, life.today).available) else None,
+        )
+        posting = assess(life.account, command, life.program, content=b"p" * 32, now=life.now)
+        life._post(posting)
+        self.bought.append(Bought(posting.main, sale_of(command, life.program), life.program, Returned()))
+        return True
+
+    def give_back(self, command: ReturnPurchase) -> None:
+        """Return a part."""
+        bought, life = self.bought[-1], self.life
+        self.number += 1
+        key = EntryKey(kind="return", parts=(*bought.entry.key.parts, f"r{self.number}"))
+        after = returned_after(bought, command, life.program.negative_balance, life.today)
+        posting = assess_return(
+            life.account, bought, after, command, key, life.program, content=b"r" * 32, now=life.now
+        )
+        life.account = posting.account
+        life.entries += posting.entries
+        self.bought[-1] = Bought(bought.entry, bought.sale, bought.program, after)
+
+
+def without(life: Life, kinds: set[EntryKey]) -> Account:
+    """The oracle: the account folded from its entries without some of them and what only they brought about."""
+    account = an_account(member_id=life.account.member_id)
+    for entry in life.entries:
+        booked_by_time = entry.reason in (Reason.EXPIRE, Reason.TIER)
+        if not booked_by_time and entry.key not in kinds:
+            account = applied(account, entry.model_copy(update={"tier_after": None}))
+    return account
+
+
+def seen(account: Account, program: Program, today: date) -> list[Any]:
+    """What anybody can see of an account, today and later."""
+    shown: list[Any] = []
+    for days in DAYS_AHEAD:
+        on = today + timedelta(days=days)
+        position, held = derive(account, on), standing_of(account, program, on)
+        shown.append((position.balance, position.left, position.lapsed, position.pending, held))
+    return shown
+
+
+@st.composite
+def splits(draw: st.DrawFn) -> tuple[list[tuple[int, int]], list[list[tuple[int, int]]]]:
+    """Lines of quantity and price, and a way to bring all of it back in parts: which line, how many."""
+    lines = draw(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 2_000)), min_size=1, max_size=4))
+    pieces = [place for place, (quantity, _) in enumerate(lines) for _ in range(quantity)]
+    order = draw(st.permutations(pieces))
+    cuts = sorted(draw(st.sets(st.integers(1, len(order)), max_size=3)) | {len(order)})
+    parts, start = [], 0
+    for cut in cuts:
+        part = order[start:cut]
+        start = cut
+        parts.append([(place, part.count(place)) for place in sorted(set(part))])
+    return lines, [part for part in parts if part]
+
+
+rounding = st.sampled_from(["down", "half_up", "up"])
+short = histories.filter(lambda steps: len(steps) <= 14)
+
+
+@given(short, short, short, expiries, splits(), rounding, st.integers(0, 30), st.sampled_from([0, 0, 20, 70]),
+       st.sampled_from([0, 0, 20]))  # fmt: skip
+def test_any_split_of_returns_that_adds_up_to_the_whole_leaves_what_would_be_without_the_purchase(
+    first: list[Step], then: list[Step], between: list[Step], expiry: dict[str, Any], split: Any, how: str,
+    tender: int, days_late: int, pending_days: int,
+) -> None:  # fmt: skip
+    lines, parts = split
+    program = a_program(
+        expiry=expiry, ladder=LADDER, pending_days=pending_days,
+        earn_rate={"points": 3, "per_minor": 100, "rounding": how},
+    )  # fmt: skip
+    refunds = Refunds(Life(program).through(first))
+    refunds.buy(lines, tender, days_late)
+    refunds.life.through(then)
+    for number, part in enumerate(parts):
+        asked = tuple(ReturnLine(sku=f"s{place}", quantity=quantity) for place, quantity in part)
+        refunds.give_back(ReturnPurchase(lines=asked))
+        if number == 0:
+            refunds.life.through(between)
+    life = refunds.life
+    life.settle()
+
+    bought = refunds.bought[-1]
+    entry = bought.entry
+    assert bought.returned.refund_minor == bought.sale.paid_minor
+    assert bought.returned.points_taken_back == (entry.earned or 0)
+    assert bought.returned.points_given_back == (entry.consumed or 0)
+    assert bought.returned.qualifying_taken_back == (entry.qualifying or 0)
+    returns = {each.key for each in life.entries if each.reason is Reason.REVERSE}
+    assert verify(life.account, life.entries, {1: program}) is None
+    if life.account.folded is None:
+        oracle, _ = settle(without(life, returns | {entry.key}), program, now=life.now)
+        assert seen(life.account, program, life.today) == seen(oracle, program, life.today)
+
+
+@given(splits(), rounding, st.integers(0, 30), st.integers(1, 9))
+def test_no_part_gives_or_takes_more_than_there_is_and_parts_add_up(
+    split: Any, how: str, tender: int, points: int
+) -> None:
+    lines, parts = split
+    program = a_program(earn_rate={"points": points, "per_minor": 100, "rounding": how})
+    refunds = Refunds(Life(program))
+    refunds.buy(lines, tender, 0)
+    before = Returned()
+    for part in parts:
+        asked = tuple(ReturnLine(sku=f"s{place}", quantity=quantity) for place, quantity in part)
+        refunds.give_back(ReturnPurchase(lines=asked))
+        after = refunds.bought[-1].returned
+        for name in ("amount_minor", "refund_minor", "points_taken_back", "points_given_back", "qualifying_taken_back"):
+            assert getattr(after, name) >= getattr(before, name) >= 0
+        before = after
+    assert derive(refunds.life.account, refunds.life.today).balance == 0
+    assert sum(entry.points for entry in refunds.life.entries) == 0
+    assert refunds.life.account.qualifying == {}
+
+
+@given(short, expiries, splits())
+def test_under_cap_a_return_leaves_no_debt_that_was_not_there_and_writes_off_the_rest(
+    steps: list[Step], expiry: dict[str, Any], split: Any
+) -> None:
+    program = a_program(expiry=expiry, negative_balance="cap")
+    refunds = Refunds(Life(program))
+    refunds.buy(split[0], 0, 0)
+    life = refunds.life.through(steps)
+    owed = derive(life.account, life.today).owed
+    refunds.give_back(ReturnPurchase())
+    assert derive(life.account, life.today).owed <= owed
+    assert verify(life.account, life.entries, {1: program}) is None
+    assert sum(entry.points for entry in life.entries) == life.account.lifetime.balance
+
+
+def test_after_spending_a_return_leaves_a_debt_that_the_next_points_pay() -> None:
+    from chalicelib.points.models import SpendPoints
+    from chalicelib.points.rules import spend
+
+    program = a_program()
+    refunds = Refunds(Life(program))
+    refunds.buy([(1, 10_000)], 0, 0)
+    life = refunds.life
+    command = SpendPoints(points=80)
+    life._post(spend(life.account, command, EntryKey(kind="spend", parts=("s",)), program, content=b"", now=life.now))
+    refunds.give_back(ReturnPurchase(amount_minor=5_000))
+    assert derive(life.account, life.today).balance == -30
+    refunds.give_back(ReturnPurchase())
+    assert derive(life.account, life.today).balance == -80
+    refunds.buy([(1, 10_000)], 0, 0)
+    assert derive(life.account, life.today).lots[0].points == 20
+
+
+def test_a_return_after_the_points_expired_leaves_nothing_owed() -> None:
+    program = a_program(expiry={"mode": "rolling", "months": 1})
+    refunds = Refunds(Life(program))
+    refunds.buy([(1, 10_000)], 0, 0)
+    refunds.life.now = NOON + timedelta(days=70)
+    refunds.life.settle()
+    refunds.give_back(ReturnPurchase())
+    position = derive(refunds.life.account, refunds.life.today)
+    assert (position.balance, position.lapsed) == (0, 0)
+    assert [entry.points for entry in refunds.life.entries] == [100, -100, -100, 100]
+
+
+def test_a_tier_that_only_the_returned_purchase_reached_is_gone_with_it() -> None:
+    program = a_program(ladder=LADDER)
+    refunds = Refunds(Life(program))
+    refunds.buy([(1, 9_500)], 0, 0)
+    assert refunds.life.account.tier_id == "t2"
+    refunds.give_back(ReturnPurchase())
+    assert (refunds.life.account.tier_id, refunds.life.account.qualifying) == ("t0", {})
+    reverse = refunds.life.entries[-1]
+    assert (reverse.tier_before, reverse.tier_after) == ("t2", "t0")
+    assert month_of(reverse.occurred_on) == month_of(local_day(NOON, program.time_zone))
+
+
+def test_pending_points_that_come_back_are_no_longer_pending() -> None:
+    program = a_program(pending_days=14)
+    refunds = Refunds(Life(program))
+    refunds.buy([(2, 5_000)], 0, 0)
+    refunds.give_back(ReturnPurchase(lines=(ReturnLine(sku="s0", quantity=1),)))
+    position = derive(refunds.life.account, refunds.life.today)
+    assert (position.pending, position.balance, position.available) == (50, 50, 0)
+    refunds.give_back(ReturnPurchase())
+    assert refunds.life.account.pending == {}
+
+
+def test_under_pending_only_points_that_can_be_spent_stay() -> None:
+    program = a_program(pending_days=14, negative_balance="pending_only")
+    refunds = Refunds(Life(program))
+    refunds.buy([(2, 5_000)], 0, 0)
+    refunds.give_back(ReturnPurchase(lines=(ReturnLine(sku="s0", quantity=1),)))
+    refunds.life.now = NOON + timedelta(days=20)
+    refunds.give_back(ReturnPurchase())
+    assert derive(refunds.life.account, refunds.life.today).balance == 50
+    assert refunds.bought[-1].returned.refund_minor == 10_000
+
+
+def test_the_clock_of_a_return_is_checked() -> None:
+    import pytest
+
+    from chalicelib.points.errors import OccurredInFuture
+    from chalicelib.purchases.errors import NothingLeft, ReturnedBeforeBought, ReturnLineUnknown, ReturnTooLarge
+
+    refunds = Refunds(Life(a_program()))
+    refunds.buy([(2, 5_000)], 0, 0)
+    for fields, refusal in (
+        ({"occurred_at": NOON + timedelta(days=1)}, OccurredInFuture),
+        ({"occurred_at": NOON - timedelta(days=1)}, ReturnedBeforeBought),
+        ({"amount_minor": 10_001}, ReturnTooLarge),
+        ({"lines": (ReturnLine(sku="s0", quantity=3),)}, ReturnTooLarge),
+        ({"lines": (ReturnLine(sku="x", quantity=1),)}, ReturnLineUnknown),
+    ):
+        with pytest.raises(refusal):
+            refunds.give_back(ReturnPurchase(**fields))
+    refunds.give_back(ReturnPurchase(amount_minor=10_000))
+    for last in (ReturnPurchase(), ReturnPurchase(amount_minor=1)):
+        with pytest.raises(NothingLeft):
+            refunds.give_back(last)
