@@ -61,11 +61,6 @@ def unique(kind: str, blind: str) -> Key:
     return Key(joined("U", kind, blind), "U")
 
 
-def member_note(member_id: str, version: int) -> Key:
-    """Something that happened to a member and moved no points."""
-    return Key(joined("N", member_id.removeprefix("mem_"), f"{version:06d}"), "N")
-
-
 # ---------------------------------------------------------------- the ledger
 
 

@@ -90,7 +90,6 @@ def test_what_belongs_to_a_member_has_keys_of_its_own() -> None:
     made = [
         keys.profile(MEMBER),
         keys.account(MEMBER),
-        keys.member_note(MEMBER, 7),
         keys.unique("mobile", "blind"),
         keys.program_version(12),
         keys.PROGRAM_HEAD,
