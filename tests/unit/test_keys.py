@@ -97,7 +97,6 @@ def test_what_belongs_to_a_member_has_keys_of_its_own() -> None:
     assert made == [
         Key("M#abcdefghij234567", "PROFILE"),
         Key("M#abcdefghij234567", "ACCOUNT"),
-        Key("N#abcdefghij234567#000007", "N"),
         Key("U#mobile#blind", "U"),
         Key("PROGRAM", "V#000012"),
         Key("PROGRAM", "HEAD"),
@@ -113,3 +112,26 @@ def test_what_is_due_on_a_day_is_spread_over_all_shards_and_a_member_stays_on_on
     assert found == {f"DUE#2026-03-31#{shard}" for shard in range(keys.DUE_SHARDS)}
     assert keys.due(day, MEMBER) == keys.due(day, MEMBER) != keys.due(day + timedelta(days=1), MEMBER)
     assert keys.birthday("02-29", MEMBER) == f"BDAY#02-29#{keys.shard_of(MEMBER)}"
+
+
+@given(tricky, tricky, tricky)
+def test_a_return_lies_with_its_purchase_and_has_an_id_of_its_own(channel: str, order_no: str, key: str) -> None:
+    found = keys.entry("return", channel, order_no, key)
+    assert found.pk == keys.purchase(channel, order_no).pk
+    assert keys.entry_parts(found) == ("return", (channel, order_no, key))
+    assert keys.entry_id(found) != keys.entry_id(keys.purchase(channel, order_no))
+
+
+def test_jobs_keep_runs_attempts_counters_and_parts_apart() -> None:
+    day = date(2026, 3, 15)
+    attempt = keys.job_attempt("expire", day, 2, dry_run=False)
+    made = {
+        keys.job_head("expire"),
+        keys.job_run("expire", day, dry_run=False),
+        keys.job_run("expire", day, dry_run=True),
+        keys.job_count(attempt, 3),
+        keys.job_part(attempt, "0.1!mem_x#y"),
+    }
+    assert len(made) == 5
+    assert keys.job_attempt("expire", day, 2, dry_run=True) != attempt
+    assert keys.job_part(attempt, "a#b").sk == "P#a%23b"
