@@ -33,6 +33,7 @@ from chalicelib.kernel.calendar import last_day, month_of
 from chalicelib.kernel.ids import MemberId
 from chalicelib.points import service as points
 from chalicelib.points import store as points_store
+from chalicelib.points.models import Due
 from chalicelib.programs.models import DEFAULT_TERMS, PublishProgram
 from chalicelib.programs.service import book_of, publish_program
 from chalicelib.runtime import wiring
@@ -199,13 +200,13 @@ def _crowds(dynamo: Dynamo, *, lives: int) -> Iterator[Crowd]:
         if day == _DAYS[Job.BIRTHDAY]:
             fresh = [_enrolled(stack) for _ in range(max(lives // 6, 1))]
             yield _crowd(stack, Job.BIRTHDAY, [*members, *fresh])
-        for job, work in _IN_ORDER:
+        for job, due in _IN_ORDER:
             if day == _DAYS[job]:
                 yield _crowd(stack, job, members)
             if day.day == 1 or day == last_day(month_of(day)) - timedelta(days=14):
                 _at(stack, day)
                 for member in members:
-                    work(stack.table, stack.book, member, now=stack.clock())
+                    points.bring_up_to_date(stack.table, stack.book, member, due, now=stack.clock())
         for number, member in enumerate(members):
             if day.day % 14 == number % 12 + 2:
                 _buy(stack, member, chance, 150_000 if (day.year, day.month) == (2025, 3) else 0)
@@ -213,10 +214,10 @@ def _crowds(dynamo: Dynamo, *, lives: int) -> Iterator[Crowd]:
     yield _pending(dynamo, lives)
 
 
-_IN_ORDER: tuple[tuple[Job, Callable[..., int | None]], ...] = (
-    (Job.EXPIRING_SOON, points.tell_expiring),
-    (Job.EXPIRE, points.expire_points),
-    (Job.TIER_REVIEW, points.review_tier),
+_IN_ORDER = (
+    (Job.EXPIRING_SOON, Due.NOTICE),
+    (Job.EXPIRE, Due.EXPIRY),
+    (Job.TIER_REVIEW, Due.REVIEW),
 )
 
 
@@ -230,7 +231,7 @@ def _pending(dynamo: Dynamo, lives: int) -> Crowd:
     for weeks in range(40, -1, -2):
         _at(stack, _DAYS[Job.RELEASE] - timedelta(days=14 + 7 * weeks))
         for member in members:
-            points.release_points(stack.table, stack.book, member, now=stack.clock())
+            points.bring_up_to_date(stack.table, stack.book, member, Due.RELEASE, now=stack.clock())
             _buy(stack, member, chance, 0)
     _at(stack, _DAYS[Job.RELEASE])
     return _crowd(stack, Job.RELEASE, members)

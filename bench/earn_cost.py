@@ -14,7 +14,8 @@ from bench.catalogues import Catalogue, coffee, purchase_body, supermarket
 from bench.report import Figure, percentile, spread, table
 from bench.stack import Stack, client, database, item_bytes, stack_on
 from chalicelib.kernel.ids import MemberId
-from chalicelib.points.service import expire_points, review_tier, tell_expiring
+from chalicelib.points.models import Due
+from chalicelib.points.service import bring_up_to_date
 from chalicelib.storage import keys
 
 ATOMIC_BOUND = 4.0
@@ -69,8 +70,8 @@ def _lives(stack: Stack, catalogue: Catalogue, members: int, months: int) -> See
         for place, member in enumerate(people):
             stack.clock.forward(minutes=3)
             if place % 6:
-                for job in (expire_points, review_tier, tell_expiring):
-                    job(stack.table, stack.book, member, now=stack.clock())
+                for due in Due:
+                    bring_up_to_date(stack.table, stack.book, member, due, now=stack.clock())
             for visit in range(2):
                 _visit(stack, catalogue, chance, seen, member, booked=bool(place % 6), first=month + visit == 0)
             seen.account.setdefault(month + 1, []).append(_bytes(stack, keys.account(member)))

@@ -16,7 +16,8 @@ from bench.http_app import call, event_for
 from bench.report import Figure, table
 from bench.stack import Stack, client, database, house_of, item_bytes, stack_on
 from chalicelib.kernel.ids import MemberId
-from chalicelib.points.service import expire_points
+from chalicelib.points.models import Due
+from chalicelib.points.service import bring_up_to_date
 from chalicelib.runtime import wiring
 from chalicelib.storage import keys
 
@@ -91,7 +92,7 @@ def _live(stack: Stack, people: list[MemberId], months: int) -> None:
         stack.clock.now = start + timedelta(days=month * 30.4375)
         for member in people:
             stack.clock.forward(minutes=7)
-            expire_points(stack.table, stack.book, member, now=stack.clock())
+            bring_up_to_date(stack.table, stack.book, member, Due.EXPIRY, now=stack.clock())
             for visit in range(2):
                 now = stack.clock.forward(seconds=53)
                 lines = chance.choice(shops).lines(chance, chance.randint(1, 12))

@@ -21,7 +21,7 @@ from chalicelib.members import service as members
 from chalicelib.points import service as points
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import MemberUnknown
-from chalicelib.points.models import Account
+from chalicelib.points.models import Account, Due
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage import keys
 from chalicelib.storage.queues import Queues
@@ -282,20 +282,19 @@ def _bring_up_to_date(
     yard: Yard, run: RunRecord, member_id: MemberId, account: Account | None, now: datetime
 ) -> int | None:
     """Do any other job for one member: points concerned, or None when there was nothing to do."""
-    book_for_member = _BRING_UP_TO_DATE[run.job]
     try:
-        return book_for_member(
-            yard.table, yard.book, member_id, now=now, on=run.day, known=account, dry_run=run.dry_run
+        return points.bring_up_to_date(
+            yard.table, yard.book, member_id, _DUE[run.job], now=now, on=run.day, known=account, dry_run=run.dry_run
         )
     except MemberUnknown:
         return None  # gone since the index was read
 
 
-_BRING_UP_TO_DATE: dict[Job, Callable[..., int | None]] = {
-    Job.EXPIRE: points.expire_points,
-    Job.EXPIRING_SOON: points.tell_expiring,
-    Job.RELEASE: points.release_points,
-    Job.TIER_REVIEW: points.review_tier,
+_DUE = {
+    Job.EXPIRE: Due.EXPIRY,
+    Job.EXPIRING_SOON: Due.NOTICE,
+    Job.RELEASE: Due.RELEASE,
+    Job.TIER_REVIEW: Due.REVIEW,
 }
 
 

@@ -36,6 +36,19 @@ class Reason(StrEnum):
     """A tier was reviewed; no points move."""
 
 
+class Due(StrEnum):
+    """What time brings to an account, beside what its member does."""
+
+    EXPIRY = "expiry"
+    """Points expired."""
+    NOTICE = "notice"
+    """The member is to be told that points expire soon."""
+    RELEASE = "release"
+    """Points that were pending can be spent."""
+    REVIEW = "review"
+    """The time of a tier is over."""
+
+
 class Lifetime(Record):
     """Everything that ever happened to an account, in points."""
 

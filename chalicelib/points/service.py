@@ -19,6 +19,7 @@ from chalicelib.points.models import (
     Account,
     AccountStatus,
     AdjustPoints,
+    Due,
     Entry,
     EntryKey,
     EntryView,
@@ -125,117 +126,57 @@ def book_due(table: Table, book: ProgramBook, account: Account, *, now: datetime
     return len(entries)
 
 
-def expire_points(
+def bring_up_to_date(
     table: Table,
     book: ProgramBook,
     member_id: MemberId,
+    due: Due,
     *,
     now: datetime,
     on: date | None = None,
     known: Account | None = None,
     dry_run: bool = False,
 ) -> int | None:
-    """Book a member's expiries that are due: points that expired, or None when there was nothing to book.
+    """Book something that time has brought to an account: points concerned, or None when there was nothing.
+
+    Safe to call at any time, any number of times. An account for which there was nothing to book is moved in the index
+    where it stands under another day than it should: because the program changed, or because what else is due should
+    have been found on a day that has passed.
 
     Args:
-        on: for a dry run, the day of which to tell what will have expired by then.
+        on: for a dry run, the day of which to tell what will be due by then.
         known: the account, where it was read already.
 
     Raises:
         MemberUnknown: there is no such member.
         WriteContended: other writes kept getting there first.
     """
-
-    def plan(account: Account, program: Program, today: date) -> Plan | None:
+    program = book.current(now)
+    today = (on if dry_run else None) or today_of(program, now)
+    account, points = known, None
+    for _ in range(ATTEMPTS_MAX):
+        account = account or store.find_account(table, member_id, consistent=True)
+        if account is None:
+            raise MemberUnknown(member_id=member_id)
+        closed = account.status is AccountStatus.CLOSED
         if dry_run:
-            due = rules.unbooked(account, today)
-            return Plan(sum(due.values()), account, ()) if due else None
-        after, entries = rules.lapse(account, program, now=now, at_most=CLOSINGS_MAX)
-        if not entries:
-            return None
-        writes = store.book(account, after, entries, rules.due_on(after, program, today))
-        points = -sum(entry.points for entry in entries)
-        return Plan(points, after, writes, more=len(entries) == CLOSINGS_MAX)
-
-    return _bring_up_to_date(table, book, member_id, plan, now=now, on=on, known=known, dry_run=dry_run)
-
-
-def review_tier(
-    table: Table,
-    book: ProgramBook,
-    member_id: MemberId,
-    *,
-    now: datetime,
-    on: date | None = None,
-    known: Account | None = None,
-    dry_run: bool = False,
-) -> int | None:
-    """Book the review of a member's tier that is due: 0, because no points move, or None when none was due.
-
-    Args, Raises: as `expire_points`.
-    """
-
-    def plan(account: Account, program: Program, today: date) -> Plan | None:
-        if dry_run:
-            due = account.held_through is not None and month_of(today) > account.held_through
-            return Plan(0, account, ()) if due else None
-        after, entries = rules.review(account, program, now=now)
-        if not entries:
-            return None
-        return Plan(0, after, store.book(account, after, entries, rules.due_on(after, program, today)))
-
-    return _bring_up_to_date(table, book, member_id, plan, now=now, on=on, known=known, dry_run=dry_run)
-
-
-def tell_expiring(
-    table: Table,
-    book: ProgramBook,
-    member_id: MemberId,
-    *,
-    now: datetime,
-    on: date | None = None,
-    known: Account | None = None,
-    dry_run: bool = False,
-) -> int | None:
-    """Put on a member's timeline that points expire soon, which tells the member: points, or None.
-
-    Args, Raises: as `expire_points`.
-    """
-
-    def plan(account: Account, program: Program, today: date) -> Plan | None:
-        told = rules.tell_expiring(account, program, today)
-        if told is None:
-            return None
-        after, lot = told
-        facts = {"points": lot.points, "expires_on": str(lot.expires_on)}
-        return Plan(lot.points, after, _noted("points_expiring", facts, account, after, program, now))
-
-    return _bring_up_to_date(table, book, member_id, plan, now=now, on=on, known=known, dry_run=dry_run)
-
-
-def release_points(
-    table: Table,
-    book: ProgramBook,
-    member_id: MemberId,
-    *,
-    now: datetime,
-    on: date | None = None,
-    known: Account | None = None,
-    dry_run: bool = False,
-) -> int | None:
-    """Put on a member's timeline that pending points can be spent by now, which tells the member: points, or None.
-
-    Args, Raises: as `expire_points`.
-    """
-
-    def plan(account: Account, program: Program, today: date) -> Plan | None:
-        released = rules.release(account, today)
-        if released is None:
-            return None
-        after, points = released
-        return Plan(points, after, _noted("points_released", {"points": points}, account, after, program, now))
-
-    return _bring_up_to_date(table, book, member_id, plan, now=now, on=on, known=known, dry_run=dry_run)
+            return None if closed else _LOOKS[due](account, program, today)
+        planned = None if closed else _PLANS[due](account, program, today, now)
+        writes = _moved_in_index(account, program, today) if planned is None else planned.writes
+        if not writes:
+            return points
+        try:
+            table.commit(writes, keyed=True)
+        except AccountMoved:
+            account = None
+            continue
+        if planned is None:
+            return points
+        points = (points or 0) + planned.points
+        if not planned.more:
+            return points
+        account = None
+    raise WriteContended
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,9 +189,74 @@ class Plan:
     """
 
     points: int
-    after: Account
     writes: Sequence[Write]
     more: bool = False
+
+
+def _plan_expiry(account: Account, program: Program, today: date, now: datetime) -> Plan | None:
+    after, entries = rules.lapse(account, program, now=now, at_most=CLOSINGS_MAX)
+    if not entries:
+        return None
+    writes = store.book(account, after, entries, rules.due_on(after, program, today))
+    return Plan(-sum(entry.points for entry in entries), writes, more=len(entries) == CLOSINGS_MAX)
+
+
+def _plan_review(account: Account, program: Program, today: date, now: datetime) -> Plan | None:
+    after, entries = rules.review(account, program, now=now)
+    if not entries:
+        return None
+    return Plan(0, store.book(account, after, entries, rules.due_on(after, program, today)))
+
+
+def _plan_notice(account: Account, program: Program, today: date, now: datetime) -> Plan | None:
+    told = rules.tell_expiring(account, program, today)
+    if told is None:
+        return None
+    after, lot = told
+    facts = {"points": lot.points, "expires_on": str(lot.expires_on)}
+    return Plan(lot.points, _noted("points_expiring", facts, account, after, program, now))
+
+
+def _plan_release(account: Account, program: Program, today: date, now: datetime) -> Plan | None:
+    released = rules.release(account, today)
+    if released is None:
+        return None
+    after, points = released
+    return Plan(points, _noted("points_released", {"points": points}, account, after, program, now))
+
+
+_PLANS: dict[Due, Callable[[Account, Program, date, datetime], Plan | None]] = {
+    Due.EXPIRY: _plan_expiry,
+    Due.NOTICE: _plan_notice,
+    Due.RELEASE: _plan_release,
+    Due.REVIEW: _plan_review,
+}
+
+
+def _look_at_expiry(account: Account, program: Program, on: date) -> int | None:  # noqa: ARG001 - as its siblings
+    return sum(rules.unbooked(account, on).values()) or None
+
+
+def _look_at_review(account: Account, program: Program, on: date) -> int | None:  # noqa: ARG001
+    return 0 if account.held_through is not None and month_of(on) > account.held_through else None
+
+
+def _look_at_notice(account: Account, program: Program, on: date) -> int | None:
+    told = rules.tell_expiring(account, program, on)
+    return told[1].points if told else None
+
+
+def _look_at_release(account: Account, program: Program, on: date) -> int | None:  # noqa: ARG001
+    released = rules.release(account, on)
+    return released[1] if released else None
+
+
+_LOOKS: dict[Due, Callable[[Account, Program, date], int | None]] = {
+    Due.EXPIRY: _look_at_expiry,
+    Due.NOTICE: _look_at_notice,
+    Due.RELEASE: _look_at_release,
+    Due.REVIEW: _look_at_review,
+}
 
 
 def _noted(
@@ -259,51 +265,6 @@ def _noted(
     due = rules.due_on(after, program, today_of(program, now))
     note = store.note(before.member_id, kind, facts, at=now, version=before.version)
     return [note, store.replace_account(before, after, due)]
-
-
-def _bring_up_to_date(
-    table: Table,
-    book: ProgramBook,
-    member_id: MemberId,
-    plan: Callable[[Account, Program, date], Plan | None],
-    *,
-    now: datetime,
-    on: date | None,
-    known: Account | None,
-    dry_run: bool,
-) -> int | None:
-    """Book something that time has brought to an account: points concerned, or None when there was nothing.
-
-    An account for which there was nothing to book is moved in the index where it stands under another day than it
-    should: because the program changed, or because what else is due should have been found on a day that has passed.
-    """
-    program = book.current(now)
-    today = (on if dry_run else None) or today_of(program, now)
-    account, points = known, None
-    for _ in range(ATTEMPTS_MAX):
-        account = account or store.find_account(table, member_id, consistent=True)
-        if account is None:
-            raise MemberUnknown(member_id=member_id)
-        planned = plan(account, program, today) if account.status is not AccountStatus.CLOSED else None
-        if dry_run:
-            return planned.points if planned else None
-        if planned is None:
-            writes = _moved_in_index(account, program, today)
-            if not writes:
-                return points
-        else:
-            writes = planned.writes
-        try:
-            table.commit(writes, keyed=True)
-        except AccountMoved:
-            account = None
-            continue
-        if planned is not None:
-            points = (points or 0) + planned.points
-        if planned is None or not planned.more:
-            return points
-        account = None
-    raise WriteContended
 
 
 def _moved_in_index(account: Account, program: Program, today: date) -> Sequence[Write]:

@@ -25,7 +25,7 @@ from chalicelib.members.models import CloseMember, EnrolMember, MemberView, Rein
 from chalicelib.points import service as points
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import MemberSuspended, PointsInsufficient
-from chalicelib.points.models import AccountStatus, AdjustPoints, SpendPoints
+from chalicelib.points.models import AccountStatus, AdjustPoints, Due, SpendPoints
 from chalicelib.programs.errors import ProgramMoved
 from chalicelib.programs.models import PublishProgram
 from chalicelib.programs.service import ProgramBook, publish_program
@@ -179,8 +179,8 @@ def run_jobs(house: House, lives: Sequence[Life], through: date) -> None:
             if account is None or account.due_on is None or account.due_on > through:
                 break
             now = datetime.combine(account.due_on, time(10), ZONE)
-            for job in (points.expire_points, points.review_tier, points.release_points, points.tell_expiring):
-                job(house.table, book, life.person.member_id, now=now)
+            for due in Due:
+                points.bring_up_to_date(house.table, book, life.person.member_id, due, now=now)
 
 
 def _start_jobs_after(house: House, through: date) -> None:

@@ -14,7 +14,7 @@ from chalicelib.members import service as members
 from chalicelib.members.models import CloseMember, EditMember, EnrolMember, MemberView, ReinstateMember, SuspendMember
 from chalicelib.points import rules, store
 from chalicelib.points import service as points
-from chalicelib.points.models import Account, AdjustPoints, Entry, EntryView, PointsView, SpendPoints
+from chalicelib.points.models import Account, AdjustPoints, Due, Entry, EntryView, PointsView, SpendPoints
 from chalicelib.programs import service as programs
 from chalicelib.programs import store as program_store
 from chalicelib.programs.models import DEFAULT_TERMS, Program, PublishProgram
@@ -128,7 +128,7 @@ class Desk:
 
     def expire(self, member_id: str) -> int | None:
         """Book what has expired: points, or None."""
-        return points.expire_points(self.table, self.book, MemberId(member_id), now=self.clock())
+        return points.bring_up_to_date(self.table, self.book, MemberId(member_id), Due.EXPIRY, now=self.clock())
 
     def publish(self, version: int, **terms: Any) -> Program:
         """Publish the program's next version."""

@@ -6,6 +6,7 @@ from typing import Any
 from chalicelib.kernel.languages import Language
 from chalicelib.members.service import list_timeline
 from chalicelib.points import store
+from chalicelib.points.models import Due
 from chalicelib.points.service import list_statement
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable
@@ -164,10 +165,10 @@ def test_what_a_day_brings_to_a_member_costs_seven_write_units_at_most(
     desk.clock.at("2026-04-16")
     other.book.current(desk.clock())
     meter.read()
-    assert points.tell_expiring(other.table, other.book, member, now=desk.clock()) == 100
+    assert points.bring_up_to_date(other.table, other.book, member, Due.NOTICE, now=desk.clock()) == 100
     assert meter.read() == (2, 1.0, 7.0)
     desk.clock.at("2026-05-01")
     other.book.current(desk.clock())
     meter.read()
-    assert points.expire_points(other.table, other.book, member, now=desk.clock()) == 100
+    assert points.bring_up_to_date(other.table, other.book, member, Due.EXPIRY, now=desk.clock()) == 100
     assert meter.read() == (2, 1.0, 7.0)

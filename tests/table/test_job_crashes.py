@@ -11,6 +11,7 @@ from chalicelib.jobs.models import Job, RunState
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.kernel.ids import MemberId
 from chalicelib.points import service as points
+from chalicelib.points.models import Due
 from chalicelib.runtime import wiring
 from chalicelib.storage import keys
 from chalicelib.storage.signed import SignedClient
@@ -140,7 +141,7 @@ def prepared(job: Job) -> tuple[Works, list[MemberId]]:
             desk.adjust(member, 100, key=member, expires_on=date(2026, 4, 9 if job is Job.EXPIRE else 17))
         if job is Job.EXPIRE:
             works.clock.at("2026-04-05")
-            assert points.tell_expiring(desk.table, desk.book, member, now=works.clock()) == 100
+            assert points.bring_up_to_date(desk.table, desk.book, member, Due.NOTICE, now=works.clock()) == 100
             works.clock.at("2026-03-15")
         if job is Job.TIER_REVIEW:
             desk.adjust(member, 1, key=member, qualifying_points=150, expires_on=date(2030, 1, 1))

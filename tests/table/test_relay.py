@@ -16,6 +16,7 @@ from chalicelib.kernel.errors import StorageBusy
 from chalicelib.kernel.ids import MemberId
 from chalicelib.members import service as members
 from chalicelib.points import service as points
+from chalicelib.points.models import Due
 from chalicelib.relay import jobs, service
 from chalicelib.relay.models import EVENT_TYPES, leads
 from chalicelib.runtime import wiring
@@ -134,7 +135,7 @@ def a_whole_life(desk: Desk) -> MemberId:
     given = members.give_birthday_gift(desk.table, desk.book, member, on=date(2026, 3, 20), now=desk.clock())
     assert given is not None
     desk.clock.at("2026-03-25")
-    assert points.release_points(desk.table, desk.book, member, now=desk.clock())
+    assert points.bring_up_to_date(desk.table, desk.book, member, Due.RELEASE, now=desk.clock())
     two = desk.buy(
         a_purchase(member, order_no="two", paid_minor=5_000, points_tender=300, occurred_at="2026-03-25T10:00:00+08:00")
     ).value
@@ -146,10 +147,10 @@ def a_whole_life(desk: Desk) -> MemberId:
     desk.suspend(member, reason="canary words")
     desk.reinstate(member, reason="canary words")
     desk.clock.at("2027-03-20")
-    assert points.tell_expiring(desk.table, desk.book, member, now=desk.clock())
+    assert points.bring_up_to_date(desk.table, desk.book, member, Due.NOTICE, now=desk.clock())
     desk.clock.at("2027-04-02")
-    assert points.expire_points(desk.table, desk.book, member, now=desk.clock())
-    assert points.review_tier(desk.table, desk.book, member, now=desk.clock()) is not None
+    assert points.bring_up_to_date(desk.table, desk.book, member, Due.EXPIRY, now=desk.clock())
+    assert points.bring_up_to_date(desk.table, desk.book, member, Due.REVIEW, now=desk.clock()) is not None
     desk.buy(a_purchase(member, order_no="late", paid_minor=500, occurred_at="2026-03-15T12:00:00+08:00"))
     desk.buy(a_purchase(member, order_no="last", paid_minor=700, occurred_at="2027-04-02T12:00:00+08:00"))
     desk.close(member, forfeit=True)
