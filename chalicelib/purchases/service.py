@@ -153,39 +153,55 @@ def return_purchase(
         ReturnDiffers: this key was used before for another return of the purchase.
         WriteContended: other writes kept getting there first; safe to try again.
     """
-    where = keys.purchase_of(purchase_id)
-    known = store.find_purchase(table, where, consistent=True) if where else None
-    if where is None or known is None:
-        raise PurchaseUnknown(purchase_id=purchase_id)
-    entry, sale = points_store.entry_from(known), store.sale_from(known)
+    for _ in range(ATTEMPTS_MAX):
+        where = keys.purchase_of(purchase_id)
+        item = store.find_purchase(table, where, consistent=True) if where else None
+        if item is None:
+            raise PurchaseUnknown(purchase_id=purchase_id)
+        try:
+            return _return(table, book, purchase_id, item, key, command, now=now, language=language)
+        except PurchaseMoved:
+            continue
+    raise WriteContended
+
+
+def _return(
+    table: Table,
+    book: ProgramBook,
+    purchase_id: PurchaseId,
+    item: Item,
+    key: str,
+    command: ReturnPurchase,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[ReturnView]:
+    """Return part of a purchase as it was read.
+
+    Raises:
+        PurchaseMoved: another return got there first.
+    """
+    entry, sale, before = points_store.entry_from(item), store.sale_from(item), store.returned_from(item)
+    bought = rules.Bought(entry, sale, book.version(entry.program_version), before)
     return_key = rules.return_key(entry, key)
     content = content_digest(entry.member_id, command, purchase_id=purchase_id)
     program = book.current(now)
 
     def decide(account: Account) -> tuple[ReturnView, Sequence[Write]]:
-        item = store.find_purchase(table, where, consistent=True) or known
-        before = store.returned_from(item)
-        bought = rules.Bought(entry, sale, book.version(entry.program_version), before)
         after = rules.returned_after(bought, command, program.negative_balance, today_of(program, now))
         posting = rules.assess_return(account, bought, after, command, return_key, program, content=content, now=now)
         more = store.return_item(sale, before, after, rules.returned_lines(sale, before, after))
         writes = points_store.post(account, posting, more=more)
-        counted = store.count_return(item, before, after)
-        return _return_view(posting.main, more, program, language), [*writes, counted]
+        return _return_view(posting.main, more, program, language), [*writes, store.count_return(item, before, after)]
 
-    def recall(item: Item) -> ReturnView:
-        if item.get("d") != content:
+    def recall(known: Item) -> ReturnView:
+        if known.get("d") != content:
             raise ReturnDiffers(key=key)
-        return _returned_view(item, book, language)
+        return _returned_view(known, book, language)
 
-    for _ in range(ATTEMPTS_MAX):
-        try:
-            return once(
-                table, book, entry.member_id, return_key, decide=decide, recall=recall, now=now, dry_run=command.dry_run
-            )
-        except PurchaseMoved:
-            continue
-    raise WriteContended
+    return once(
+        table, book, entry.member_id, return_key, decide=decide, recall=recall, now=now, dry_run=command.dry_run
+    )
 
 
 def list_returns(
