@@ -27,9 +27,11 @@ from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.money import shown
 from chalicelib.points import rules as points_rules
 from chalicelib.points import store as points_store
+from chalicelib.points import views as points_views
 from chalicelib.points.models import Account, Entry, Reason
 from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
+from chalicelib.proof import rules as proof
 from chalicelib.purchases.store import sale_from
 from chalicelib.runtime.settings import Settings as AppSettings
 from chalicelib.runtime.wiring import House, utc_now
@@ -290,7 +292,7 @@ def _difference(
     due = rule.due([(row.bought_on + timedelta(days=shift_days), row.cents) for row in rows], today)
     sent = [(row.order_no, replay_rows.occurred_at(row, shift_days), row.cents) for row in rows]
     kept = [(entry.key.parts[1], entry.occurred_at, cents) for entry, cents in ledger.purchases(CHANNEL)]
-    view = points_rules.points_view(ledger.account, today)
+    view = points_views.points_view(ledger.account, today)
     standing = points_rules.standing_of(ledger.account, program, today)
     checks = (
         ("purchases", sent, kept),
@@ -317,7 +319,7 @@ def _expected(path: Path, shift_days: int, rule: Rule, today: date) -> Findings:
 
 
 class Programs(Mapping[int, Program]):
-    """Program versions as `points.rules.verify` asks for them, each read once."""
+    """Program versions as `proof.rules.verify` asks for them, each read once."""
 
     def __init__(self, table: Table) -> None:
         self._book = ProgramBook(table)
@@ -368,7 +370,7 @@ class Ledger:
 
     def _fault(self, programs: Programs, today: date) -> str | None:
         """The first of entries = balance = lots and the chain that does not hold."""
-        fault = points_rules.verify(self.account, self.entries, programs)
+        fault = proof.verify(self.account, self.entries, programs)
         if fault is not None:
             return f"entry {fault.seq}: {fault.what}"
         position = points_rules.derive(self.account, today)

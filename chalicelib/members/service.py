@@ -29,6 +29,7 @@ from chalicelib.members.models import (
 from chalicelib.points import rules as points_rules
 from chalicelib.points import service as points_service
 from chalicelib.points import store as points_store
+from chalicelib.points import views as points_views
 from chalicelib.points.errors import (
     AccountMoved,
     BalanceTooLarge,
@@ -430,8 +431,8 @@ def member_view(profile: Profile, account: Account, program: Program, now: datet
         tags=profile.tags,
         custom=dict(sorted(profile.custom.items())),
         consents=profile.consents,
-        tier=points_rules.tier_view(account, program, today, language),
-        points=points_rules.summary(account, today),
+        tier=points_views.tier_view(account, program, today, language),
+        points=points_views.summary(account, today),
         joined_at=profile.joined_at,
         version=profile.version,
     )

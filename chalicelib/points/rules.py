@@ -6,7 +6,7 @@ late, a return and a spend may come in any order and leave the same state, and a
 never cannot change what a member has. Entries book what the walk implies; they never decide it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, TypeVar
@@ -25,8 +25,7 @@ from chalicelib.kernel.calendar import (
     zone,
 )
 from chalicelib.kernel.canonical import chained
-from chalicelib.kernel.languages import Language
-from chalicelib.kernel.money import POINTS_MAX, shown
+from chalicelib.kernel.money import POINTS_MAX
 from chalicelib.points.errors import (
     AdjustmentEmpty,
     BalanceTooLarge,
@@ -44,24 +43,18 @@ from chalicelib.points.models import (
     AdjustPoints,
     Entry,
     EntryKey,
-    ExpiringNext,
     Folded,
     Lot,
-    PointsSummary,
-    PointsView,
     Position,
     Posting,
     Reason,
     SpendPoints,
-    TierNext,
-    TierRetain,
-    TierView,
     Why,
 )
 from chalicelib.programs.models import NegativeBalance, Program
 from chalicelib.programs.rules import expires_on, period_of, today_of
 from chalicelib.tiers.models import Standing
-from chalicelib.tiers.rules import next_tier, pruned, standing
+from chalicelib.tiers.rules import pruned, standing
 
 K = TypeVar("K", bound=date | int)
 
@@ -740,224 +733,3 @@ def content_of(entry: Entry) -> dict[str, Any]:
     }
     content.update((name, value) for name, value in optional.items() if value is not None)
     return content
-
-
-# ---------------------------------------------------------------- proving
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """The first thing that does not hold in an account, and where."""
-
-    seq: int
-    what: str
-
-
-def verify(account: Account, entries: Iterable[Entry], programs: Mapping[int, Program]) -> Fault | None:
-    """Fold an account's entries from nothing and compare; None when everything holds.
-
-    Checked: `seq` is dense from 1, each hash follows from the entry before, each balance follows from the points,
-    each expiry is what the sums imply on that day, and at the end sums, balance, lots, tier and head are the account's.
-
-    Args:
-        entries: all of the account's entries, oldest first.
-        programs: every program version that an entry names.
-    """
-    folded = Account(member_id=account.member_id, opened_on=account.opened_on, tier_id=account.tier_id)
-    for entry in entries:
-        fault = _fault_in(folded, entry, programs)
-        if fault is not None:
-            return fault
-        folded = applied(folded, entry)
-        if not _tier_follows(folded, entry, programs[entry.program_version]):
-            return Fault(entry.seq, "the tier does not follow from the qualifying points")
-        # What was posted was compacted once per command; an entry that an expiry correction follows is not its end.
-        program = programs[entry.program_version]
-        today = local_day(entry.recorded_at, program.time_zone)
-        corrects = entry.reason is Reason.EXPIRE and entry.cause is not None
-        ends_command = corrects or (entry.reason not in (Reason.EXPIRE, Reason.TIER) and not entry.lapsed)
-        if ends_command:
-            folded = compacted(folded, program, today)
-        if ends_command or entry.reason is Reason.TIER:
-            held = standing_of(folded, program, today)
-            folded = folded.model_copy(update={"tier_id": held.tier_id, "held_through": held.review_after})
-    return _fault_at_end(folded, account)
-
-
-def _fault_in(folded: Account, entry: Entry, programs: Mapping[int, Program]) -> Fault | None:
-    program = programs.get(entry.program_version)
-    today = local_day(entry.recorded_at, program.time_zone) if program else entry.occurred_on
-    checks: Sequence[tuple[bool, str]] = (
-        (entry.seq == folded.seq + 1, f"seq {folded.seq + 1} is missing"),
-        (entry.member_id == folded.member_id, "the entry is another member's"),
-        (program is not None, f"program version {entry.program_version} is missing"),
-        (entry.hash == chained(folded.head, content_of(entry)), "the hash does not follow from the content"),
-        (
-            entry.balance_after == folded.lifetime.balance + entry.points,
-            "the balance does not follow from the points",
-        ),
-        (
-            entry.reason is Reason.EXPIRE or entry.points == (entry.earned or 0) - (entry.consumed or 0),
-            "the points are not what was earned less what was spent",
-        ),
-        (
-            entry.reason is not Reason.EXPIRE or _expiry_follows(folded, entry, today),
-            "the expiry does not follow",
-        ),
-        (
-            entry.earned is None or sum(w.points for w in entry.why) in (0, entry.earned),
-            "the reasons do not add up",
-        ),
-    )
-    return next((Fault(entry.seq, what) for holds, what in checks if not holds), None)
-
-
-def _expiry_follows(folded: Account, entry: Entry, today: date) -> bool:
-    if entry.cause is None and entry.expires_on is not None:
-        return unbooked(folded, today).get(entry.expires_on) == -entry.points
-    return derive(folded, today).lapsed - folded.lifetime.expired == -entry.points
-
-
-def _tier_follows(folded: Account, entry: Entry, program: Program) -> bool:
-    if entry.tier_after is None:
-        return True
-    today = local_day(entry.recorded_at, program.time_zone)
-    return standing_of(folded, program, today).tier_id == entry.tier_after
-
-
-def _fault_at_end(folded: Account, account: Account) -> Fault | None:
-    checks = (
-        (folded.seq == account.seq, f"the account says seq {account.seq}, its entries end at {folded.seq}"),
-        (folded.head == account.head, "the account's head is not the newest entry's hash"),
-        (
-            folded.lifetime == account.lifetime,
-            "the account's lifetime sums are not what its entries add up to",
-        ),
-        (
-            (folded.earned, folded.spent, folded.folded) == (account.earned, account.spent, account.folded),
-            "the account's lots are not what its entries add up to",
-        ),
-        (
-            (folded.qualifying, folded.anchor) == (account.qualifying, account.anchor),
-            "the account's qualifying points are not what its entries add up to",
-        ),
-        (
-            (folded.tier_id, folded.held_through) == (account.tier_id, account.held_through),
-            "the account's tier is not what its entries come to",
-        ),
-        (_pending_follows(folded, account), "the account's pending points are not what its entries add up to"),
-        (
-            (folded.booked_through, folded.last_recorded_at) == (account.booked_through, account.last_recorded_at),
-            "the account's dates are not those of its entries",
-        ),
-    )
-    return next((Fault(folded.seq, what) for holds, what in checks if not holds), None)
-
-
-def _pending_follows(folded: Account, account: Account) -> bool:
-    """Whether what still waits came from the entries. Days that have come may be gone: the member was told of them."""
-    if folded.last_recorded_at is None:
-        return not account.pending
-    waiting = {day: points for day, points in account.pending.items() if day > folded.last_recorded_at.date()}
-    return waiting.items() <= folded.pending.items()
-
-
-# ---------------------------------------------------------------- showing
-
-
-def summary(account: Account, on: date) -> PointsSummary:
-    """A member's points in one line, on a day."""
-    position = derive(account, on)
-    first = next((lot for lot in position.lots if lot.expires_on), None)
-    return PointsSummary(
-        available=position.available,
-        pending=position.pending,
-        owed=position.owed,
-        expiring_next=ExpiringNext(points=first.points, on=first.expires_on) if first and first.expires_on else None,
-    )
-
-
-def points_view(account: Account, on: date) -> PointsView:
-    """A member's points in full, on a day; expiries count from the day they happen, booked or not."""
-    position = derive(account, on)
-    life = account.lifetime
-    return PointsView(
-        available=position.available,
-        pending=position.pending,
-        owed=position.owed,
-        lots=position.lots,
-        lifetime=life.model_copy(update={"expired": position.lapsed}),
-    )
-
-
-def tier_view(account: Account, program: Program, on: date, language: Language) -> TierView:
-    """The tier held on a day, what is missing to the next, and what it takes to keep this one."""
-    held = standing_of(account, program, on)
-    tier = program.tier(held.tier_id)
-    above = next_tier(program, held.tier_id)
-    return TierView(
-        tier_id=tier.tier_id,
-        name=tier.name.in_(language),
-        multiplier_percent=tier.multiplier_percent,
-        qualifying_points=held.qualifying_points,
-        next=TierNext(
-            tier_id=above.tier_id,
-            name=above.name.in_(language),
-            missing=max(above.threshold - held.qualifying_points, 0),
-        )
-        if above
-        else None,
-        retain=TierRetain(missing=max(tier.threshold - held.judged_points, 0), held_through=last_day(held.review_after))
-        if held.review_after is not None
-        else None,
-    )
-
-
-def explained(why: Why, program: Program, language: Language) -> str:
-    """A rule's arithmetic in one plain sentence.
-
-    Args:
-        program: the version that the entry was decided by.
-    """
-    chinese = language is Language.ZH
-    if why.rule_id == "base":
-        rate, paid = program.earn_rate, shown(why.args[0], program.currency)
-        per = shown(rate.per_minor, program.currency)
-        if chinese:
-            return f"消费 {paid}，每 {per} 积 {rate.points} 分，得 {why.points} 分"
-        return f"{_count(rate.points)} for each {per} paid: {paid} gives {_count(why.points)}"
-    if why.rule_id == "return":
-        goods = shown(why.args[0], program.currency)
-        return f"退货 {goods}，收回 {-why.points} 分" if chinese else f"Returned {goods}: -{_count(-why.points)}"
-    if why.rule_id == "qualifying":
-        count = f"{why.args[0]:+,}"
-        return f"成长值 {count}" if chinese else f"Qualifying points {count}"
-    kind, _, tier_id = why.rule_id.partition(".")
-    name = program.tier(tier_id).name.in_(language)
-    if kind == "review":
-        return f"等级评定：{name}" if chinese else f"Tier reviewed: {name}"
-    if kind == "birthday":
-        return f"{name}生日礼，送 {why.points} 分" if chinese else f"{name} birthday gift: {_count(why.points)}"
-    times = _times(why.args[0])
-    if why.points < 0:
-        return (
-            f"{name}按 {times} 倍积分，少 {-why.points} 分"
-            if chinese
-            else f"{name} earns ×{times}: {_count(why.points)}"
-        )
-    return (
-        f"{name}享 {times} 倍积分，另得 {why.points} 分" if chinese else f"{name} earns ×{times}: +{_count(why.points)}"
-    )
-
-
-def shown_expiry(expires_on: date | None) -> date | None:
-    """An expiry day as callers see it: none for points that do not expire."""
-    return None if expires_on == NEVER else expires_on
-
-
-def _count(points: int) -> str:
-    return f"{points:,} point" + ("" if abs(points) == 1 else "s")
-
-
-def _times(percent: int) -> str:
-    return f"{percent // 100}.{percent % 100:02d}".rstrip("0").rstrip(".")

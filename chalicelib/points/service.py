@@ -13,7 +13,7 @@ from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
 from chalicelib.kernel.records import Record
-from chalicelib.points import rules, store
+from chalicelib.points import rules, store, views
 from chalicelib.points.errors import AccountMoved, EntryDiffers, EntryKnown, MemberUnknown
 from chalicelib.points.models import (
     Account,
@@ -366,7 +366,7 @@ def find_points(table: Table, book: ProgramBook, member_id: MemberId, *, now: da
     account = store.find_account(table, member_id) or store.find_account(table, member_id, consistent=True)
     if account is None:
         raise MemberUnknown(member_id=member_id)
-    return rules.points_view(account, today_of(book.current(now), now))
+    return views.points_view(account, today_of(book.current(now), now))
 
 
 def list_statement(
@@ -421,7 +421,7 @@ def why_lines(entry: Entry, program: Program, language: Language) -> tuple[WhyLi
         WhyLine(
             rule_id=why.rule_id,
             rule_version=entry.program_version,
-            text=rules.explained(why, program, language),
+            text=views.explained(why, program, language),
             points=why.points,
         )
         for why in entry.why

@@ -16,6 +16,7 @@ from chalicelib.points import store as points_store
 from chalicelib.points.errors import MemberUnknown
 from chalicelib.points.models import Account, Entry, EntryKey
 from chalicelib.points.service import ATTEMPTS_MAX, content_digest, once, why_lines
+from chalicelib.points.views import shown_expiry
 from chalicelib.programs.errors import ProgramMoved
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import today_of
@@ -278,7 +279,7 @@ def purchase_view(entry: Entry, sale: Sale, program: Program, language: Language
         points_earned=entry.earned or 0,
         points_tendered=tendered,
         points_expired=entry.lapsed or 0,
-        expires_on=ledger.shown_expiry(entry.expires_on),
+        expires_on=shown_expiry(entry.expires_on),
         matures_on=entry.matures_on,
         why=why_lines(entry, program, language),
         discounts=discounts,

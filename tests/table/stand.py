@@ -12,13 +12,14 @@ from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import service as members
 from chalicelib.members.models import CloseMember, EditMember, EnrolMember, MemberView, ReinstateMember, SuspendMember
-from chalicelib.points import rules, store
 from chalicelib.points import service as points
+from chalicelib.points import store
 from chalicelib.points.models import Account, AdjustPoints, Due, Entry, EntryView, PointsView, SpendPoints
 from chalicelib.programs import service as programs
 from chalicelib.programs import store as program_store
 from chalicelib.programs.models import DEFAULT_TERMS, Program, PublishProgram
 from chalicelib.programs.service import ProgramBook
+from chalicelib.proof import rules as proof
 from chalicelib.purchases import service as purchases
 from chalicelib.purchases.models import PurchaseView, RecordPurchase, ReturnPurchase, ReturnView
 from chalicelib.storage.dynamo import Dynamo, DynamoFault, unmarshalled
@@ -182,7 +183,7 @@ def faults_in(table: DynamoTable, items: Mapping[Key, Item]) -> list[str]:
         entries = store.list_entries(table, account.member_id)
         versions = {entry.program_version for entry in entries}
         known = {version: program_store.find_version(table, version) for version in versions}
-        fault = rules.verify(account, entries, {v: p for v, p in known.items() if p is not None})
+        fault = proof.verify(account, entries, {v: p for v, p in known.items() if p is not None})
         if fault is not None:
             found.append(f"{account.member_id} entry {fault.seq}: {fault.what}")
         if sum(entry.points for entry in entries) != account.lifetime.balance:

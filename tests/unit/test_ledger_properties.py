@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from chalicelib.kernel.calendar import NEVER, zone
 from chalicelib.points.models import Account
-from chalicelib.points.rules import compacted, derive, due_on, release, settle, tell_expiring, verify
+from chalicelib.points.rules import compacted, derive, due_on, release, settle, tell_expiring
+from chalicelib.proof.rules import verify
 from tests.makers import a_program, an_account
 from tests.unit.histories import Life, Settle, Step, expiries, histories, lots_of, ordered_histories
 from tests.unit.oracle import Purse, paid_as_they_expire, paid_at_once

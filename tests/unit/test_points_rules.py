@@ -44,17 +44,14 @@ from chalicelib.points.rules import (
     adjust,
     derive,
     due_on,
-    explained,
     forfeit,
     lapse,
-    points_view,
     settle,
     spend,
-    summary,
-    tier_view,
-    verify,
 )
+from chalicelib.points.views import explained, points_view, summary, tier_view
 from chalicelib.programs.models import Program
+from chalicelib.proof.rules import verify
 from chalicelib.purchases.rules import assess
 from tests.makers import NOON, a_ladder, a_program, a_purchase, an_account
 from tests.unit.histories import Adjust, Buy, Life, Settle, Spend, Step, Wait

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from chalicelib.kernel.calendar import local_day, month_of
 from chalicelib.points.models import Account, EntryKey, Reason
-from chalicelib.points.rules import applied, derive, settle, standing_of, verify
+from chalicelib.points.rules import applied, derive, settle, standing_of
 from chalicelib.programs.models import Program
+from chalicelib.proof.rules import verify
 from chalicelib.purchases.models import Returned, ReturnLine, ReturnPurchase
 from chalicelib.purchases.rules import Bought, assess, assess_return, returned_after, sale_of
 from tests.makers import NOON, a_ladder, a_program, a_purchase, an_account

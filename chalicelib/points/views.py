@@ -1,0 +1,118 @@
+"""What callers see of accounts, lots, tiers and reasons. Pure."""
+
+from datetime import date
+
+from chalicelib.kernel.calendar import NEVER, last_day
+from chalicelib.kernel.languages import Language
+from chalicelib.kernel.money import shown
+from chalicelib.points.models import (
+    Account,
+    ExpiringNext,
+    PointsSummary,
+    PointsView,
+    TierNext,
+    TierRetain,
+    TierView,
+    Why,
+)
+from chalicelib.points.rules import derive, standing_of
+from chalicelib.programs.models import Program
+from chalicelib.tiers.rules import next_tier
+
+
+def summary(account: Account, on: date) -> PointsSummary:
+    """A member's points in one line, on a day."""
+    position = derive(account, on)
+    first = next((lot for lot in position.lots if lot.expires_on), None)
+    return PointsSummary(
+        available=position.available,
+        pending=position.pending,
+        owed=position.owed,
+        expiring_next=ExpiringNext(points=first.points, on=first.expires_on) if first and first.expires_on else None,
+    )
+
+
+def points_view(account: Account, on: date) -> PointsView:
+    """A member's points in full, on a day; expiries count from the day they happen, booked or not."""
+    position = derive(account, on)
+    life = account.lifetime
+    return PointsView(
+        available=position.available,
+        pending=position.pending,
+        owed=position.owed,
+        lots=position.lots,
+        lifetime=life.model_copy(update={"expired": position.lapsed}),
+    )
+
+
+def tier_view(account: Account, program: Program, on: date, language: Language) -> TierView:
+    """The tier held on a day, what is missing to the next, and what it takes to keep this one."""
+    held = standing_of(account, program, on)
+    tier = program.tier(held.tier_id)
+    above = next_tier(program, held.tier_id)
+    return TierView(
+        tier_id=tier.tier_id,
+        name=tier.name.in_(language),
+        multiplier_percent=tier.multiplier_percent,
+        qualifying_points=held.qualifying_points,
+        next=TierNext(
+            tier_id=above.tier_id,
+            name=above.name.in_(language),
+            missing=max(above.threshold - held.qualifying_points, 0),
+        )
+        if above
+        else None,
+        retain=TierRetain(missing=max(tier.threshold - held.judged_points, 0), held_through=last_day(held.review_after))
+        if held.review_after is not None
+        else None,
+    )
+
+
+def explained(why: Why, program: Program, language: Language) -> str:
+    """A rule's arithmetic in one plain sentence.
+
+    Args:
+        program: the version that the entry was decided by.
+    """
+    chinese = language is Language.ZH
+    if why.rule_id == "base":
+        rate, paid = program.earn_rate, shown(why.args[0], program.currency)
+        per = shown(rate.per_minor, program.currency)
+        if chinese:
+            return f"消费 {paid}，每 {per} 积 {rate.points} 分，得 {why.points} 分"
+        return f"{_count(rate.points)} for each {per} paid: {paid} gives {_count(why.points)}"
+    if why.rule_id == "return":
+        goods = shown(why.args[0], program.currency)
+        return f"退货 {goods}，收回 {-why.points} 分" if chinese else f"Returned {goods}: -{_count(-why.points)}"
+    if why.rule_id == "qualifying":
+        count = f"{why.args[0]:+,}"
+        return f"成长值 {count}" if chinese else f"Qualifying points {count}"
+    kind, _, tier_id = why.rule_id.partition(".")
+    name = program.tier(tier_id).name.in_(language)
+    if kind == "review":
+        return f"等级评定：{name}" if chinese else f"Tier reviewed: {name}"
+    if kind == "birthday":
+        return f"{name}生日礼，送 {why.points} 分" if chinese else f"{name} birthday gift: {_count(why.points)}"
+    times = _times(why.args[0])
+    if why.points < 0:
+        return (
+            f"{name}按 {times} 倍积分，少 {-why.points} 分"
+            if chinese
+            else f"{name} earns ×{times}: {_count(why.points)}"
+        )
+    return (
+        f"{name}享 {times} 倍积分，另得 {why.points} 分" if chinese else f"{name} earns ×{times}: +{_count(why.points)}"
+    )
+
+
+def shown_expiry(expires_on: date | None) -> date | None:
+    """An expiry day as callers see it: none for points that do not expire."""
+    return None if expires_on == NEVER else expires_on
+
+
+def _count(points: int) -> str:
+    return f"{points:,} point" + ("" if abs(points) == 1 else "s")
+
+
+def _times(percent: int) -> str:
+    return f"{percent // 100}.{percent % 100:02d}".rstrip("0").rstrip(".")

@@ -1,0 +1,1 @@
+"""Proof: whether the ledger holds, and how anyone can tell."""
