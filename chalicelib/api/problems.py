@@ -63,6 +63,7 @@ STATUS: dict[str, int] = {
     "member_moved": 409,
     "member_suspended": 409,
     "mobile_taken": 409,
+    "holds_too_many": 409,
     "points_insufficient": 409,
     "program_moved": 409,
     "nothing_left": 409,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from chalicelib.kernel.ids import Id, MemberId
+from chalicelib.kernel.ids import AccountId, Id
 from chalicelib.kernel.records import Day, Record
 
 RUNS_FOR_DAYS = 400
@@ -184,7 +184,7 @@ class Part(Record):
     """Tells the parts of an attempt apart; the same part has the same name however often it is sent."""
     partition: str | None = None
     after: str | None = None
-    members: tuple[MemberId, ...] = ()
+    members: tuple[AccountId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

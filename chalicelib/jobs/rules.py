@@ -17,7 +17,7 @@ from chalicelib.jobs.models import (
     Timetable,
 )
 from chalicelib.kernel.calendar import zone
-from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.ids import AccountId
 
 MEMBERS_IN_A_PART = 25
 PAGE = 100
@@ -99,7 +99,7 @@ def first_parts(run: RunRecord, partitions: Sequence[str]) -> list[Part]:
     return [_part(run, f"{number}", partition=each) for number, each in enumerate(partitions)]
 
 
-def page_closed(part: Part, members: Sequence[MemberId], last: str | None) -> Closed:
+def page_closed(part: Part, members: Sequence[AccountId], last: str | None) -> Closed:
     """What reading a page of the index comes to: parts of a few members each, and the next page.
 
     Args:
@@ -117,7 +117,7 @@ def page_closed(part: Part, members: Sequence[MemberId], last: str | None) -> Cl
     return Closed(Counts(opened=len(parts), closed=1, due=len(members)), tuple(parts))
 
 
-def members_closed(part: Part, results: Sequence[int | None], aside: Sequence[MemberId]) -> Closed:
+def members_closed(part: Part, results: Sequence[int | None], aside: Sequence[AccountId]) -> Closed:
     """What doing a part's members comes to.
 
     Args:

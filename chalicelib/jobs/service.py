@@ -15,7 +15,7 @@ from chalicelib.jobs import rules, store
 from chalicelib.jobs.errors import PartKnown, RunMoved, RunUnknown
 from chalicelib.jobs.models import TIMETABLES, Closed, Job, JobView, Part, Run, RunRecord
 from chalicelib.kernel.calendar import local_day
-from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.ids import AccountId, MemberId
 from chalicelib.kernel.pages import Slice
 from chalicelib.members import service as members
 from chalicelib.points import service as points
@@ -222,21 +222,22 @@ def _partitions(job: Job, since: date, day: date) -> list[str]:
 def _page(yard: Yard, part: Part) -> Closed:
     assert part.partition is not None
     rows = yard.table.query_due(part.partition, after=part.after, limit=rules.PAGE)
-    return rules.page_closed(part, [keys.member_of(row["pk"]) for row in rows.items], rows.last)
+    return rules.page_closed(part, [keys.account_of(row["pk"]) for row in rows.items], rows.last)
 
 
 def _members(yard: Yard, part: Part, run: RunRecord, now: datetime, attempt: Attempt) -> Closed:
     results: list[int | None] = []
-    aside: list[MemberId] = []
+    aside: list[AccountId] = []
     alone = len(part.members) == 1
     loaded = {} if alone else _accounts(yard, part.members, attempt)
-    birthdays = members.find_birthdays(yard.table, part.members) if part.job is Job.BIRTHDAY else {}
+    celebrated = [MemberId(member_id) for member_id in part.members] if part.job is Job.BIRTHDAY else []
+    birthdays = members.find_birthdays(yard.table, celebrated) if celebrated else {}
     for member_id in part.members:
 
-        def work(member_id: MemberId = member_id) -> int | None:
+        def work(member_id: AccountId = member_id) -> int | None:
             account = loaded.get(member_id)
             if part.job is Job.BIRTHDAY:
-                return _celebrate(yard, run, member_id, birthdays.get(member_id), account, now)
+                return _celebrate(yard, run, MemberId(member_id), birthdays.get(MemberId(member_id)), account, now)
             return _bring_up_to_date(yard, run, member_id, account, now)
 
         if alone:
@@ -250,9 +251,9 @@ def _members(yard: Yard, part: Part, run: RunRecord, now: datetime, attempt: Att
     return rules.members_closed(part, results, aside)
 
 
-def _accounts(yard: Yard, member_ids: Sequence[MemberId], attempt: Attempt) -> dict[MemberId, Account]:
+def _accounts(yard: Yard, member_ids: Sequence[AccountId], attempt: Attempt) -> dict[AccountId, Account]:
     """The members' accounts, read at once; when one of them cannot be read, each is left to be read alone."""
-    loaded: dict[MemberId, Account] = {}
+    loaded: dict[AccountId, Account] = {}
 
     def read() -> int:
         loaded.update(points_store.find_accounts(yard.table, member_ids))
@@ -279,7 +280,7 @@ def _celebrate(
 
 
 def _bring_up_to_date(
-    yard: Yard, run: RunRecord, member_id: MemberId, account: Account | None, now: datetime
+    yard: Yard, run: RunRecord, member_id: AccountId, account: Account | None, now: datetime
 ) -> int | None:
     """Do any other job for one member: points concerned, or None when there was nothing to do."""
     try:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Generic, TypeVar
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from chalicelib.kernel.canonical import canonical
-from chalicelib.kernel.ids import Id, MemberId
+from chalicelib.kernel.ids import AccountId, Id
 from chalicelib.kernel.records import Record
 
 
@@ -46,10 +46,11 @@ class Envelope(Record, Generic[T]):
     type: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z]{1,63}$")]
     version: Annotated[int, Field(ge=1)]
     """Of the type's data. Fields may be added without a new version, so take no offence at one you do not know."""
-    member_id: MemberId | None
-    """Whom it happened to; null where it is nobody in particular."""
+    member_id: AccountId | None
+    """Whom it happened to: a member (`mem_`), or a pool or card (`pol_`, `crd_`) that has an account of its own; null
+    where it is nobody in particular."""
     seq: Annotated[int, Field(ge=1)] | None
-    """The member's ledger entry that it comes from: dense, in the order in which entries were recorded. Null where it
+    """The account's ledger entry that it comes from: dense, in the order in which entries were recorded. Null where it
     comes from none."""
     occurred_at: AwareDatetime
     recorded_at: AwareDatetime

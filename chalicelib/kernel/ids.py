@@ -24,7 +24,13 @@ class Id(str):
         return {"type": "string", "pattern": cls.pattern, "maxLength": cls.longest}
 
 
-class MemberId(Id):
+class AccountId(Id):
+    """Names whose account it is: a member's own, or what has an account beside members: a pool, a card."""
+
+    pattern = r"^(mem|pol|crd)_[a-z2-7]{16}$"
+
+
+class MemberId(AccountId):
     """Names a member: `mem_` and 16 characters that follow from the member number."""
 
     pattern = r"^mem_[a-z2-7]{16}$"
@@ -37,6 +43,11 @@ class MemberId(Id):
         """
         digest = hashlib.sha256(b"regulars member number " + number.encode()).digest()
         return cls("mem_" + base64.b32encode(digest[:10]).decode().lower())
+
+
+def is_member(account_id: AccountId) -> bool:
+    """Whether an account is a member's own."""
+    return account_id.startswith("mem_")
 
 
 class PurchaseId(Id):

@@ -140,6 +140,8 @@ def _item(profile: Profile, keyring: Keyring) -> Item:
     sealed = keyring.contacts.seal(profile.member_id, {**contact, **({"external_ids": external} if external else {})})
     return {
         "member_id": profile.member_id,
+        "tl": keys.directory(profile.member_id),
+        "at": profile.member_id,
         "number": profile.member_number,
         "contact": sealed,
         "gender": profile.gender.value if profile.gender else None,

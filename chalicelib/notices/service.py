@@ -3,6 +3,7 @@
 import base64
 import hashlib
 
+from chalicelib.kernel.ids import MemberId, is_member
 from chalicelib.kernel.languages import Language
 from chalicelib.members import store as members_store
 from chalicelib.notices import rules
@@ -25,7 +26,7 @@ def tell(table: Table, keyring: Keyring, program: Program, sender: Sender, event
     """
     language = program.language
     words = rules.worded(event.data, program, language)
-    if words is None or event.member_id is None:
+    if words is None or event.member_id is None or not is_member(event.member_id):
         return None
     item, account = members_store.find_items(table, event.member_id, consistent=True)
     if item is None or account is None or account["status"] == AccountStatus.CLOSED.value:
@@ -44,7 +45,7 @@ def _notice(event: Event, address: tuple[Channel, str], words: tuple[str, str], 
     digest = hashlib.sha256(f"regulars delivery\n{event.event_id}\n{channel.value}".encode()).digest()
     return Notice(
         delivery_id="dlv_" + base64.b32encode(digest[:20]).decode().lower(),
-        member_id=event.member_id,
+        member_id=MemberId(event.member_id),
         event_id=event.event_id,
         event_type=event.type,
         channel=channel,

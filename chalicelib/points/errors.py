@@ -12,6 +12,13 @@ class MemberUnknown(Refusal):
         super().__init__(f"There is no member {member_id}.", member_id=member_id)
 
 
+class HoldsTooMany(Refusal):
+    """So many holds are open that no other can be made."""
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"There are {limit} open holds on the account, and no more can be made.", limit=limit)
+
+
 class PointsInsufficient(Refusal):
     """The account holds fewer points than asked for."""
 

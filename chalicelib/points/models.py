@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, Field
 
 from chalicelib.kernel.calendar import NEVER, Month
-from chalicelib.kernel.ids import EntryId, MemberId
+from chalicelib.kernel.ids import AccountId, EntryId, MemberId
 from chalicelib.kernel.money import Points, SomePoints
 from chalicelib.kernel.records import Day, Instant, Note, Record, Reference, Slug
 from chalicelib.tiers.models import Anchor
@@ -21,6 +21,8 @@ class AccountStatus(StrEnum):
     ACTIVE = "active"
     SUSPENDED = "suspended"
     CLOSED = "closed"
+    MERGED = "merged"
+    """Everything in it went into another account, which answers for it."""
 
 
 class Reason(StrEnum):
@@ -30,8 +32,16 @@ class Reason(StrEnum):
     SPEND = "spend"
     EXPIRE = "expire"
     ADJUST = "adjust"
+    HOLD = "hold"
+    """Points were reserved; the balance stays."""
+    RELEASE = "release"
+    """What was reserved is free again."""
     REVERSE = "reverse"
-    """A purchase was returned, in part or whole."""
+    """A purchase was returned, in part or whole, or an entry taken back."""
+    TRANSFER = "transfer"
+    """Points went to another account, or came from one."""
+    MERGE = "merge"
+    """An account went into another, or came out of it again."""
     TIER = "tier"
     """A tier was reviewed; no points move."""
 
@@ -80,16 +90,47 @@ class Folded(Record):
     lapsed: int
 
 
+class Reserved(Record):
+    """Points that a hold keeps from being spent otherwise."""
+
+    points: int
+    until: AwareDatetime
+    """From this instant on they are free, whether or not that was booked."""
+    period: date
+    """The period that they count in when they are spent: the one in which they were reserved, so that what was
+    reserved before midnight cannot expire at midnight."""
+    made_on: date
+
+
+class Sums(Record):
+    """What an entry adds to the sums of an account, where it is more than one bucket and one period.
+
+    A merge moves all sums of an account, a transfer the lots that it took points from.
+    """
+
+    lifetime: Lifetime = Lifetime()
+    earned: dict[date, int] = {}
+    spent: dict[date, int] = {}
+    pending: dict[date, int] = {}
+    qualifying: dict[Month, int] = {}
+    carried: int = 0
+    lapsed: int = 0
+    """`carried` and `lapsed` of folded periods."""
+
+
 class Account(Record):
-    """A member's account: sums that commute, and the head of its chain.
+    """An account: sums that commute, and the head of its chain.
 
     The balance, the lots and the expiries are not stored but derived (`rules.derive`): from what was earned per
     expiry day and what was spent per period. Every command adds to one of the sums or takes from it, so the order in
     which they arrive does not matter.
     """
 
-    member_id: MemberId
+    member_id: AccountId
+    """Whose it is: a member's id, or a pool's or card's."""
     status: AccountStatus = AccountStatus.ACTIVE
+    merged_into: AccountId | None = None
+    """The account that answers for this one, when it was merged."""
     opened_on: date
     tier_id: Slug
     earned: dict[date, int] = {}
@@ -100,6 +141,8 @@ class Account(Record):
     pending: dict[date, int] = {}
     """Points among those earned that cannot be spent yet, by the first day on which they can. Days that have come
     count no more; they stay until the member was told."""
+    holds: dict[str, Reserved] = {}
+    """Points that are reserved, by the name of the hold (`rules.hold_name`)."""
     lifetime: Lifetime = Lifetime()
     booked_through: date | None = None
     """Expiries up to and including this day are in the entries."""
@@ -137,6 +180,7 @@ class Position:
         left: what is left of each bucket, by its last day, soonest first.
         lapses: points that expired unspent, by their last day, of the periods not yet folded.
         lapsed: points that ever expired unspent.
+        held: points that are reserved.
     """
 
     balance: int
@@ -144,6 +188,7 @@ class Position:
     lapses: dict[date, int]
     lapsed: int
     pending: int = 0
+    held: int = 0
 
     @property
     def lots(self) -> tuple[Lot, ...]:
@@ -153,7 +198,7 @@ class Position:
     @property
     def available(self) -> int:
         """Points that can be spent, at least 0."""
-        return max(self.balance - self.pending, 0)
+        return max(self.balance - self.pending - self.held, 0)
 
     @property
     def owed(self) -> int:
@@ -180,7 +225,8 @@ class Entry(Record):
     """A line of the ledger. It is never changed; a correction is another entry that names this one."""
 
     key: EntryKey
-    member_id: MemberId
+    member_id: AccountId
+    """Whose account it is in."""
     seq: int
     reason: Reason
     points: int
@@ -203,6 +249,14 @@ class Entry(Record):
     """Of the points earned, those that had expired before they were recorded; the next entry takes them."""
     matures_on: date | None = None
     """First day on which the points earned can be spent, where that is later than the day they were recorded."""
+    held: int | None = None
+    """Points reserved by this entry; below nought, a hold that it ends, which `cause` names."""
+    held_until: AwareDatetime | None = None
+    """When a hold is over by itself."""
+    sums: Sums | None = None
+    """What the entry adds to sums besides its own bucket and period."""
+    actor: MemberId | None = None
+    """The member who did it, where the account is not a member's own."""
     tier_before: str | None = None
     tier_after: str | None = None
     why: tuple[Why, ...] = ()
@@ -237,11 +291,12 @@ class Happened:
     """Something that happened to a member and moved no points.
 
     Attributes:
+        member_id: to whom: a member, or a pool or card.
         kind: what: `edited`, `suspended`, `points_expiring` …
         facts: figures and names of fields; for some kinds words that a person typed.
     """
 
-    member_id: MemberId
+    member_id: AccountId
     kind: str
     facts: Mapping[str, Any]
     at: datetime

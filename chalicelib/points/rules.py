@@ -6,7 +6,7 @@ late, a return and a spend may come in any order and leave the same state, and a
 never cannot change what a member has. Entries book what the walk implies; they never decide it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, TypeVar
@@ -25,12 +25,14 @@ from chalicelib.kernel.calendar import (
     zone,
 )
 from chalicelib.kernel.canonical import chained
+from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.money import POINTS_MAX
 from chalicelib.points.errors import (
     AdjustmentEmpty,
     BalanceTooLarge,
     ExpiryPast,
     ExpiryTooFar,
+    HoldsTooMany,
     MemberClosed,
     MemberSuspended,
     OccurredInFuture,
@@ -44,11 +46,14 @@ from chalicelib.points.models import (
     Entry,
     EntryKey,
     Folded,
+    Lifetime,
     Lot,
     Position,
     Posting,
     Reason,
+    Reserved,
     SpendPoints,
+    Sums,
     Why,
 )
 from chalicelib.programs.models import NegativeBalance, Program
@@ -69,6 +74,15 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 SPEND_LATE_DAYS = 31
 """How late a spend may be recorded: a till that was offline, not a way to points that lapsed long ago."""
+
+TIMED_OUT = "timed_out"
+"""The reason code of a hold's end that nobody asked for."""
+
+HOLD_DAYS_UNLISTED = 2
+"""Holds that are booked as over within so many days are not in the index of what is due."""
+
+HOLDS_MAX = 16
+"""How many holds an account has at a time; each stands on the account's item."""
 
 EXPIRY_MONTHS_MAX = 240
 """How far ahead an adjustment may set the last day of points; each distinct day is a number on the account."""
@@ -103,6 +117,11 @@ class Draft:
     cause: EntryKey | None = None
     content: bytes | None = None
     may_owe: bool = False
+    reserved: int = 0
+    """Points reserved; below nought, a hold that this ends, which `cause` names."""
+    reserved_until: datetime | None = None
+    sums: Sums | None = None
+    actor: MemberId | None = None
     shows_tier: bool = False
     """The entry names the tiers even when they are the same."""
     held: Held | None = None
@@ -112,11 +131,14 @@ class Draft:
 # ---------------------------------------------------------------- deriving
 
 
-def derive(account: Account, on: date) -> Position:
+def derive(account: Account, on: date, at: datetime | None = None) -> Position:
     """What an account comes to on a day: balance, lots, and what lapsed.
 
     A lot can still be spent on its last day, because shops close at midnight. Points spent in a period are covered
     by the buckets that close first; what no bucket covered when it closed is carried to the next.
+
+    Args:
+        at: the instant at which holds that are over by then count no more; without it, all of them count.
     """
     consumed, lapsed = (account.folded.carried, account.folded.lapsed) if account.folded else (0, 0)
     periods = sorted(account.spent)
@@ -146,7 +168,8 @@ def derive(account: Account, on: date) -> Position:
         if points > covered:
             left.append((bucket, points - covered))
     pending = sum(points for day, points in account.pending.items() if day > on)
-    return Position(balance=balance, left=tuple(left), lapses=lapses, lapsed=lapsed, pending=pending)
+    held = sum(hold.points for hold in account.holds.values() if at is None or hold.until > at)
+    return Position(balance=balance, left=tuple(left), lapses=lapses, lapsed=lapsed, pending=pending, held=held)
 
 
 def standing_of(account: Account, program: Program, on: date) -> Standing:
@@ -157,9 +180,10 @@ def standing_of(account: Account, program: Program, on: date) -> Standing:
 def due_on(account: Account, program: Program, on: date) -> date | None:
     """The first day on which time alone changes the account; today, when it has and that is not booked; else None.
 
-    Four things fall due: points expire, the member is to be told that they will, pending points can be spent, a tier
-    is reviewed. An account stands in the index under the first of these days alone. What is overdue when an account is
-    written is due today: the jobs of today and tomorrow look there, and those of its own day may have passed.
+    Five things fall due: points expire, the member is to be told that they will, pending points can be spent, a long
+    hold is over, a tier is reviewed. An account stands in the index under the first of these days alone. What is
+    overdue when an account is written is due today: the jobs of today and tomorrow look there, and those of its own day
+    may have passed.
     """
     return _due_on(account, derive(account, on), program, on)
 
@@ -169,6 +193,7 @@ def _due_on(account: Account, position: Position, program: Program, on: date) ->
     days += [day_after(bucket) for bucket, _ in position.left[:1] if bucket != NEVER]
     days += [_notice_day(bucket, program) for bucket in _untold(account, position, program)[:1]]
     days += list(account.pending)
+    days += filter(None, (_over_on(hold, program) for hold in account.holds.values()))
     if account.held_through is not None:
         days.append(first_day(Month(account.held_through + 1)))
     return max(min(days), on) if days else None
@@ -201,12 +226,14 @@ def post(account: Account, draft: Draft, program: Program, *, now: datetime) -> 
     position = derive(settled, today)
     if draft.consumed > 0 and not draft.may_owe and draft.consumed > position.available:
         raise PointsInsufficient(asked=draft.consumed, available=position.available)
-    if position.balance + draft.earned > POINTS_MAX or position.balance - draft.consumed < -POINTS_MAX:
-        raise BalanceTooLarge(balance=position.balance + draft.earned - draft.consumed, limit=POINTS_MAX)
+    moved = draft.sums.lifetime.balance if draft.sums else 0
+    if position.balance + draft.earned + moved > POINTS_MAX or position.balance - draft.consumed + moved < -POINTS_MAX:
+        raise BalanceTooLarge(balance=position.balance + draft.earned - draft.consumed + moved, limit=POINTS_MAX)
 
     entry = _entry(settled, draft, program, now=now)
     sums = applied(settled, entry)
-    after = standing_of(sums, program, today) if draft.qualifying else before
+    qualified = draft.qualifying or (draft.sums is not None and draft.sums.qualifying)
+    after = standing_of(sums, program, today) if qualified else before
     position = derive(sums, today)
     lapsed = position.lapsed - sums.lifetime.expired
     shows_tier = draft.shows_tier or after.tier_id != before.tier_id
@@ -242,7 +269,7 @@ def post(account: Account, draft: Draft, program: Program, *, now: datetime) -> 
 
 
 def settle(account: Account, program: Program, *, now: datetime) -> tuple[Account, tuple[Entry, ...]]:
-    """Book what time has brought: expiries, and the review of a tier."""
+    """Book what time has brought: expiries, the end of holds, and the review of a tier."""
     settled, entries, _ = _settled(account, program, None, now=now)
     return settled, entries
 
@@ -252,11 +279,12 @@ def _settled(
 ) -> tuple[Account, tuple[Entry, ...], Standing]:
     """The account with everything booked, the entries of that, and the tier held today."""
     account, lapses = lapse(account, program, now=now)
+    account, over = time_out(account, program, now=now)
     today = today_of(program, _recorded_at(account, now))
     known = held is not None and held.month == month_of(today)
     standing = held.standing if held is not None and known else standing_of(account, program, today)
     account, reviews = _reviewed(account, program, standing, now=now)
-    return account, (*lapses, *reviews), standing
+    return account, (*lapses, *over, *reviews), standing
 
 
 def lapse(
@@ -338,6 +366,51 @@ def release(account: Account, on: date) -> tuple[Account, int] | None:
         return None
     released = sum(account.pending.values()) - sum(waiting.values())
     return account.model_copy(update={"pending": waiting}), released
+
+
+def hold_name(key: EntryKey) -> str:
+    """The name under which an account remembers the points that an entry reserved."""
+    return "/".join((key.kind, *key.parts))
+
+
+def hold_end_key(name: str) -> EntryKey:
+    """The key of what ends a hold. There is one for each hold, so that a hold ends once."""
+    return EntryKey(kind="hold_end", parts=tuple(name.split("/", 1)))
+
+
+def hold_of(name: str) -> EntryKey:
+    """The key of the entry that reserved the points of a hold."""
+    kind, own = name.split("/", 1)
+    return EntryKey(kind=kind, parts=(own,))
+
+
+def time_out(account: Account, program: Program, *, now: datetime) -> tuple[Account, tuple[Entry, ...]]:
+    """Book the end of the holds that are over: one entry each, the first one over first."""
+    recorded = _recorded_at(account, now)
+    over = [(hold.until, name, hold) for name, hold in account.holds.items() if hold.until <= recorded]
+    entries: list[Entry] = []
+    for until, name, hold in sorted(over, key=lambda each: each[:2]):
+        draft = Draft(
+            hold_end_key(name),
+            Reason.RELEASE,
+            until,
+            reserved=-hold.points,
+            cause=hold_of(name),
+            reason_code=TIMED_OUT,
+        )
+        entry = _sealed(account, _entry(account, draft, program, now=now))
+        account = applied(account, entry)
+        entries.append(entry)
+    return account, tuple(entries)
+
+
+def _over_on(hold: Reserved, program: Program) -> date | None:
+    """The day on which the end of a hold is booked at the latest, for holds that outlast the day after their first.
+
+    Short ones, of a checkout, are booked with the account's next entry: an index write would cost more than they do.
+    """
+    over = day_after(local_day(hold.until, program.time_zone))
+    return over if over > hold.made_on + timedelta(days=HOLD_DAYS_UNLISTED) else None
 
 
 def _midnight(day: date, program: Program) -> datetime:
@@ -445,6 +518,35 @@ def gift(
     return post(account, draft, program, now=now)
 
 
+def reserve(account: Account, draft: Draft, program: Program, *, now: datetime) -> Posting:
+    """Keep points from being spent otherwise, until an instant.
+
+    Raises:
+        MemberSuspended, MemberClosed: the account takes no commands.
+        PointsInsufficient: fewer are available.
+        HoldsTooMany: there are `HOLDS_MAX` already.
+    """
+    require_open(account)
+    recorded = _recorded_at(account, now)
+    if sum(hold.until > recorded for hold in account.holds.values()) >= HOLDS_MAX:
+        raise HoldsTooMany(limit=HOLDS_MAX)
+    available = derive(account, today_of(program, recorded), recorded).available
+    if draft.reserved > available:
+        raise PointsInsufficient(asked=draft.reserved, available=available)
+    return post(account, draft, program, now=now)
+
+
+def lots_taken(account: Account, points: int, on: date) -> dict[date, int]:
+    """The lots that a spend of so many points would take on a day, by their last day: soonest expiry first."""
+    taken: dict[date, int] = {}
+    for bucket, left in derive(account, on).left:
+        if points == 0:
+            break
+        taken[bucket] = min(left, points)
+        points -= taken[bucket]
+    return taken
+
+
 def reverse(account: Account, draft: Draft, program: Program, *, now: datetime) -> Posting:
     """Take back what a purchase earned, and give back what it spent.
 
@@ -547,24 +649,18 @@ def applied(account: Account, entry: Entry) -> Account:
             booked = max(booked or entry.expires_on, entry.expires_on)
     if entry.earned and entry.expires_on:
         life = life.model_copy(update={"earned": life.earned + entry.earned})
-        if folded is not None and entry.expires_on <= folded.through:
-            folded = _earned_in_folded(folded, entry.earned)
-        else:
-            earned = _added(earned, entry.expires_on, entry.earned)
+        earned, folded = _with_earned(earned, folded, entry.expires_on, entry.earned)
     if entry.consumed and entry.period:
         figure = "taken" if entry.reason is Reason.ADJUST else "spent"
         life = life.model_copy(update={figure: getattr(life, figure) + entry.consumed})
-        if folded is not None and entry.period <= folded.through:
-            folded = folded.model_copy(update={"carried": folded.carried + entry.consumed})
-        else:
-            spent = _added(spent, entry.period, entry.consumed)
+        spent, folded = _with_spent(spent, folded, entry.period, entry.consumed)
     pending = account.pending
     if entry.earned and entry.matures_on:
         pending = _added(pending, entry.matures_on, entry.earned)
     qualifying = account.qualifying
     if entry.qualifying:
         qualifying = _added(qualifying, month_of(entry.occurred_on), entry.qualifying)
-    return account.model_copy(
+    changed = account.model_copy(
         update={
             "earned": earned,
             "spent": spent,
@@ -577,6 +673,68 @@ def applied(account: Account, entry: Entry) -> Account:
             "seq": entry.seq,
             "head": entry.hash,
             "last_recorded_at": entry.recorded_at,
+        }
+    )
+    if entry.held:
+        changed = changed.model_copy(update={"holds": _holds_after(account.holds, entry)})
+    return _with_sums(changed, entry.sums) if entry.sums is not None else changed
+
+
+def _with_earned(
+    earned: Mapping[date, int], folded: Folded | None, bucket: date, points: int
+) -> tuple[dict[date, int], Folded | None]:
+    if folded is not None and bucket <= folded.through:
+        return dict(earned), _earned_in_folded(folded, points)
+    return _added(earned, bucket, points), folded
+
+
+def _with_spent(
+    spent: Mapping[date, int], folded: Folded | None, period: date, points: int
+) -> tuple[dict[date, int], Folded | None]:
+    if folded is not None and period <= folded.through:
+        return dict(spent), folded.model_copy(update={"carried": folded.carried + points})
+    return _added(spent, period, points), folded
+
+
+def _holds_after(holds: Mapping[str, Reserved], entry: Entry) -> dict[str, Reserved]:
+    """What is reserved after an entry that reserves points, or ends a hold."""
+    points = entry.held or 0
+    if points > 0 and entry.held_until is not None and entry.period is not None:
+        hold = Reserved(points=points, until=entry.held_until, period=entry.period, made_on=entry.occurred_on)
+        return {**holds, hold_name(entry.key): hold}
+    ended = hold_name(entry.cause) if entry.cause is not None else None
+    return {name: hold for name, hold in holds.items() if name != ended}
+
+
+def _with_sums(account: Account, sums: Sums) -> Account:
+    """The account with sums added; periods that are folded take their part folded."""
+    earned, spent, folded = account.earned, account.spent, account.folded
+    for bucket, points in sums.earned.items():
+        earned, folded = _with_earned(earned, folded, bucket, points)
+    for period, points in sums.spent.items():
+        spent, folded = _with_spent(spent, folded, period, points)
+    if sums.carried or sums.lapsed:
+        base = folded or Folded(through=date.min, carried=0, lapsed=0)
+        carried, lapsed = base.carried + sums.carried, base.lapsed + sums.lapsed
+        folded = Folded(through=base.through, carried=carried, lapsed=lapsed)
+    pending, qualifying, life, more = account.pending, account.qualifying, account.lifetime, sums.lifetime
+    for day, points in sums.pending.items():
+        pending = _added(pending, day, points)
+    for month, points in sums.qualifying.items():
+        qualifying = _added(qualifying, month, points)
+    return account.model_copy(
+        update={
+            "earned": earned,
+            "spent": spent,
+            "folded": folded,
+            "pending": pending,
+            "qualifying": qualifying,
+            "lifetime": Lifetime(
+                earned=life.earned + more.earned,
+                spent=life.spent + more.spent,
+                expired=life.expired + more.expired,
+                taken=life.taken + more.taken,
+            ),
         }
     )
 
@@ -630,7 +788,8 @@ def _earned_in_folded(folded: Folded, points: int) -> Folded:
 
 def _entry(account: Account, draft: Draft, program: Program, *, now: datetime) -> Entry:
     occurred_on = draft.counts_on or local_day(draft.occurred_at, program.time_zone)
-    points = draft.earned - draft.consumed
+    points = draft.earned - draft.consumed + (draft.sums.lifetime.balance if draft.sums else 0)
+    counts_in = draft.consumed or draft.reserved > 0
     return Entry(
         key=draft.key,
         member_id=account.member_id,
@@ -646,8 +805,12 @@ def _entry(account: Account, draft: Draft, program: Program, *, now: datetime) -
         expires_on=draft.expires_on,
         matures_on=draft.matures_on,
         consumed=draft.consumed or None,
-        period=(draft.period or _period_spent(account, occurred_on, program)) if draft.consumed else None,
+        period=(draft.period or _period_spent(account, occurred_on, program)) if counts_in else None,
         qualifying=draft.qualifying or None,
+        held=draft.reserved or None,
+        held_until=from_milliseconds(milliseconds(draft.reserved_until)) if draft.reserved_until else None,
+        sums=draft.sums,
+        actor=draft.actor,
         why=draft.why,
         reason_code=draft.reason_code,
         cause=draft.cause,
@@ -724,6 +887,10 @@ def content_of(entry: Entry) -> dict[str, Any]:
         "qualifying": entry.qualifying,
         "lapsed": entry.lapsed,
         "matures_on": entry.matures_on.isoformat() if entry.matures_on else None,
+        "held": entry.held,
+        "held_until": milliseconds(entry.held_until) if entry.held_until else None,
+        "sums": sums_content(entry.sums) if entry.sums else None,
+        "actor": str(entry.actor) if entry.actor else None,
         "tier_before": entry.tier_before,
         "tier_after": entry.tier_after,
         "why": [[why.rule_id, why.points, *why.args] for why in entry.why] or None,
@@ -733,3 +900,39 @@ def content_of(entry: Entry) -> dict[str, Any]:
     }
     content.update((name, value) for name, value in optional.items() if value is not None)
     return content
+
+
+def sums_content(sums: Sums) -> dict[str, Any]:
+    """What an entry adds to sums, for the hash chain and for the table. What is nought or empty is left out."""
+    life = sums.lifetime
+    content: dict[str, Any] = {
+        "lifetime": [life.earned, life.spent, life.expired, life.taken],
+        "earned": _pairs(sums.earned),
+        "spent": _pairs(sums.spent),
+        "pending": _pairs(sums.pending),
+        "qualifying": [[int(month), points] for month, points in sorted(sums.qualifying.items())],
+        "folded": [sums.carried, sums.lapsed] if sums.carried or sums.lapsed else [],
+    }
+    return {name: value for name, value in content.items() if value}
+
+
+def sums_from(content: Mapping[str, Any]) -> Sums:
+    """The sums that `sums_content` was given."""
+    carried, lapsed = content.get("folded", (0, 0))
+    return Sums(
+        lifetime=Lifetime(**dict(zip(("earned", "spent", "expired", "taken"), content["lifetime"], strict=True))),
+        earned=_from_pairs(content.get("earned", ())),
+        spent=_from_pairs(content.get("spent", ())),
+        pending=_from_pairs(content.get("pending", ())),
+        qualifying={Month(month): points for month, points in content.get("qualifying", ())},
+        carried=carried,
+        lapsed=lapsed,
+    )
+
+
+def _pairs(sums: Mapping[date, int]) -> list[list[Any]]:
+    return [[day.isoformat(), points] for day, points in sorted(sums.items())]
+
+
+def _from_pairs(pairs: Iterable[Sequence[Any]]) -> dict[date, int]:
+    return {date.fromisoformat(day): points for day, points in pairs}

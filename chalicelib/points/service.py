@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from chalicelib.kernel.calendar import month_of
 from chalicelib.kernel.canonical import digest, plain
 from chalicelib.kernel.errors import Refusal, WriteContended
-from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.ids import AccountId, MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
@@ -48,7 +48,7 @@ T = TypeVar("T")
 def once(
     table: Table,
     book: ProgramBook,
-    member_id: MemberId,
+    member_id: AccountId,
     key: EntryKey,
     *,
     decide: Callable[[Account], tuple[T, Sequence[Write]]],
@@ -57,34 +57,60 @@ def once(
     dry_run: bool = False,
     loaded: Account | None = None,
 ) -> Outcome[T]:
-    """Carry a command out on a member's account, exactly once for its key.
+    """Carry a command out on an account, exactly once for its key: `once_among` of one.
+
+    Args:
+        loaded: the account, where it was read already.
+    """
+
+    def decide_alone(accounts: Sequence[Account]) -> tuple[T, Sequence[Write]]:
+        return decide(accounts[0])
+
+    known = (loaded,) if loaded is not None and loaded.merged_into is None else None
+    return once_among(
+        table, book, (member_id,), key, decide=decide_alone, recall=recall, now=now, dry_run=dry_run, loaded=known
+    )
+
+
+def once_among(
+    table: Table,
+    book: ProgramBook,
+    account_ids: Sequence[AccountId],
+    key: EntryKey,
+    *,
+    decide: Callable[[Sequence[Account]], tuple[T, Sequence[Write]]],
+    recall: Callable[[Item], T],
+    now: datetime,
+    dry_run: bool = False,
+    loaded: Sequence[Account] | None = None,
+) -> Outcome[T]:
+    """Carry a command out on one or several accounts in one transaction, exactly once for its key.
 
     The first read may be a little old: what would be refused on it is decided again on a consistent one, and what is
     refused on that is looked up by its key first, because a command that was carried out before must get its first
-    answer, also where a new one would be refused (a spend that emptied the account).
+    answer, also where a new one would be refused (a spend that emptied the account). For an account that was merged,
+    the one that it went into is decided on.
 
     Args:
-        decide: gives the answer and the writes that go with it, or refuses.
-        loaded: the account, where it was read already.
+        decide: gives the answer and the writes that go with it, the put under `key` first; or refuses. It is given the
+            accounts in the order of their ids; two ids may have come to be one account.
+        loaded: the accounts, where they were read already.
         recall: gives the first answer from what is stored under the key, or refuses because its content differs.
 
     Raises:
-        MemberUnknown: there is no such member.
+        MemberUnknown: there is no such account.
         WriteContended: other writes kept getting there first.
         Refusal: whatever `decide` or `recall` refuse.
     """
     consistent = False
     for _ in range(ATTEMPTS_MAX):
-        account = loaded or store.find_account(table, member_id, consistent=consistent)
-        loaded = None
         try:
-            if account is None:
-                raise MemberUnknown(member_id=member_id)
-            if not dry_run and len(rules.unbooked(account, today_of(book.current(now), now))) > CLOSINGS_MAX:
-                book_due(table, book, account, now=now)
+            accounts = loaded or _answering(table, account_ids, consistent=consistent)
+            loaded = None
+            if not dry_run and _book_long_due(table, book, accounts, now=now):
                 consistent = True
                 continue
-            answer, writes = decide(account)
+            answer, writes = decide(accounts)
         except AccountMoved:
             consistent = True
             continue
@@ -113,6 +139,29 @@ def once(
     raise WriteContended
 
 
+def _answering(table: Table, account_ids: Sequence[AccountId], *, consistent: bool) -> list[Account]:
+    accounts = []
+    for account_id in account_ids:
+        account = store.find_answering(table, account_id, consistent=consistent)
+        if account is None:
+            raise MemberUnknown(member_id=account_id)
+        accounts.append(account)
+    return accounts
+
+
+def _book_long_due(table: Table, book: ProgramBook, accounts: Sequence[Account], *, now: datetime) -> bool:
+    """Book expiries that are too many for one transaction with a command; whether there were any.
+
+    Raises:
+        AccountMoved: another write got there first.
+    """
+    today = today_of(book.current(now), now)
+    many = [account for account in accounts if len(rules.unbooked(account, today)) > CLOSINGS_MAX // len(accounts)]
+    for account in many:
+        book_due(table, book, account, now=now)
+    return bool(many)
+
+
 def book_due(table: Table, book: ProgramBook, account: Account, *, now: datetime) -> int:
     """Write the entries of expiries that are due, a transaction's worth; how many were written.
 
@@ -129,7 +178,7 @@ def book_due(table: Table, book: ProgramBook, account: Account, *, now: datetime
 def bring_up_to_date(
     table: Table,
     book: ProgramBook,
-    member_id: MemberId,
+    member_id: AccountId,
     due: Due,
     *,
     now: datetime,
@@ -218,11 +267,16 @@ def _plan_notice(account: Account, program: Program, today: date, now: datetime)
 
 
 def _plan_release(account: Account, program: Program, today: date, now: datetime) -> Plan | None:
-    released = rules.release(account, today)
+    after, entries = rules.time_out(account, program, now=now)
+    freed = -sum(entry.held or 0 for entry in entries)
+    released = rules.release(after, today)
     if released is None:
-        return None
+        due = rules.due_on(after, program, today)
+        return Plan(freed, store.book(account, after, entries, due)) if entries else None
     after, points = released
-    return Plan(points, _noted("points_released", {"points": points}, account, after, program, now))
+    noted = _noted("points_released", {"points": points}, account, after, program, now)
+    puts = store.book(account, after, entries, None)[:-1]
+    return Plan(freed + points, [*puts, *noted])
 
 
 _PLANS: dict[Due, Callable[[Account, Program, date, datetime], Plan | None]] = {
@@ -248,7 +302,8 @@ def _look_at_notice(account: Account, program: Program, on: date) -> int | None:
 
 def _look_at_release(account: Account, program: Program, on: date) -> int | None:  # noqa: ARG001
     released = rules.release(account, on)
-    return released[1] if released else None
+    over = [hold.points for hold in account.holds.values() if hold.until.date() < on]
+    return sum(over) + (released[1] if released else 0) if over or released else None
 
 
 _LOOKS: dict[Due, Callable[[Account, Program, date], int | None]] = {

@@ -7,8 +7,9 @@ In the timeline index: r reason, p points, b balance after, o occurred at (ms), 
 c points consumed, rc reason code, nm note to the member, rf the caller's reference; kind and what of things that
 moved no points.
 Beside them: on the day it occurred, e points earned, x their last day, pd period of what was spent, q qualifying
-points, l lapsed, mt first day on which points earned can be spent, tb and ta tier before and after (ta only when it
-differs), cz cause, d digest of the command's content, note_internal. Days are numbers, 20260315.
+points, l lapsed, mt first day on which points earned can be spent, hd points reserved, hu until when (ms), sm what is
+added to sums besides, by the member who did it on an account not their own, tb and ta tier before and after
+(ta only when it differs), cz cause, d digest of the command's content, note_internal. Days are numbers, 20260315.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 from chalicelib.kernel.calendar import Month, from_milliseconds, last_day, milliseconds, month_of
-from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.ids import AccountId, MemberId
 from chalicelib.points.errors import AccountMoved, EntryKnown
 from chalicelib.points.models import (
     Account,
@@ -30,8 +31,10 @@ from chalicelib.points.models import (
     Notes,
     Posting,
     Reason,
+    Reserved,
     Why,
 )
+from chalicelib.points.rules import sums_content, sums_from
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Table
@@ -48,6 +51,10 @@ _LETTERS = {
     Reason.ADJUST: "a",
     Reason.TIER: "t",
     Reason.REVERSE: "r",
+    Reason.HOLD: "h",
+    Reason.RELEASE: "l",
+    Reason.TRANSFER: "f",
+    Reason.MERGE: "m",
 }
 _REASONS = {letter: reason for reason, letter in _LETTERS.items()}
 
@@ -70,7 +77,15 @@ def find_account(table: Table, member_id: str, *, consistent: bool = False) -> A
     return account_from(item) if item else None
 
 
-def find_accounts(table: Table, member_ids: Sequence[str]) -> dict[MemberId, Account]:
+def find_answering(table: Table, account_id: str, *, consistent: bool = False) -> Account | None:
+    """The account that answers for an id: its own, or the one that it was merged into; None when there is none."""
+    account = find_account(table, account_id, consistent=consistent)
+    while account is not None and account.merged_into is not None:
+        account = find_account(table, account.merged_into, consistent=True)
+    return account
+
+
+def find_accounts(table: Table, member_ids: Sequence[str]) -> dict[AccountId, Account]:
     """The accounts of several members, in one read; those that are missing are left out."""
     found = table.get_many([keys.account(member_id) for member_id in member_ids])
     accounts = (account_from(item) for item in found.values())
@@ -145,7 +160,7 @@ def book(before: Account, after: Account, entries: Sequence[Entry], due_on: date
     return [*puts, replace_account(before, after, due_on)]
 
 
-def note(member_id: MemberId, kind: str, facts: Mapping[str, Any], *, at: datetime, version: int) -> Write:
+def note(member_id: AccountId, kind: str, facts: Mapping[str, Any], *, at: datetime, version: int) -> Write:
     """The write that puts something that moved no points on the member's timeline. Facts hold no personal data."""
     moment = keys.moment(at, _NOTES_FROM + version)
     item = {"tl": keys.happenings(member_id), "at": moment, "kind": kind, "what": dict(facts)}
@@ -163,14 +178,16 @@ def key_of(key: EntryKey) -> Key:
 def account_from(item: Item) -> Account:
     """The account that an item holds."""
     return Account(
-        member_id=MemberId("mem_" + keys.parted(item["pk"])[1]),
+        member_id=keys.account_of(item["pk"]),
         status=AccountStatus(item["status"]),
+        merged_into=AccountId(item["into"]) if "into" in item else None,
         opened_on=date.fromisoformat(item["opened"]),
         tier_id=item["tier"],
         earned=_by_day(item["earned"]),
         spent=_by_day(item["spent"]),
         folded=_folded(item.get("folded")),
         pending=_by_single_day(item.get("pending", "")),
+        holds={name: _reserved(parts) for name, *parts in item.get("holds", ())},
         lifetime=Lifetime(**dict(zip(_LIFE, item["life"], strict=False))),
         booked_through=_day(item["booked"]) if "booked" in item else None,
         qualifying=_by_month(item["qualifying"]),
@@ -208,6 +225,10 @@ def entry_from(item: Item) -> Entry:
         qualifying=item.get("q"),
         lapsed=item.get("l"),
         matures_on=_day(item["mt"]) if "mt" in item else None,
+        held=item.get("hd"),
+        held_until=from_milliseconds(item["hu"]) if "hu" in item else None,
+        sums=sums_from(item["sm"]) if "sm" in item else None,
+        actor=MemberId(item["by"]) if "by" in item else None,
         tier_before=item.get("tb"),
         tier_after=item.get("ta", item.get("tb")),
         why=why_from(item.get("w")),
@@ -222,16 +243,16 @@ def happened_from(item: Item) -> Happened:
     """What the item of a note holds."""
     moment, _ = keys.moment_parts(item["at"])
     return Happened(
-        member_id=MemberId("mem_" + keys.statement_owner(item["tl"])),
+        member_id=keys.happened_to(item["tl"]),
         kind=item["kind"],
         facts=item.get("what", {}),
         at=from_milliseconds(moment),
     )
 
 
-def member_of(item: Item) -> MemberId:
-    """The member whose entry an item is."""
-    return MemberId("mem_" + keys.statement_owner(item["tl"]))
+def member_of(item: Item) -> AccountId:
+    """Whose account an entry's item belongs to."""
+    return keys.account_of(item["tl"])
 
 
 def reason_of(item: Item) -> Reason:
@@ -282,6 +303,10 @@ def _entry_item(entry: Entry) -> Item:
         "q": entry.qualifying,
         "l": entry.lapsed,
         "mt": _number(entry.matures_on) if entry.matures_on else None,
+        "hd": entry.held,
+        "hu": milliseconds(entry.held_until) if entry.held_until else None,
+        "sm": sums_content(entry.sums) if entry.sums else None,
+        "by": entry.actor,
         "tb": entry.tier_before,
         "ta": entry.tier_after if entry.tier_after != entry.tier_before else None,
         "w": _why_text(entry.why),
@@ -296,12 +321,14 @@ def _account_item(account: Account, due_on: date | None) -> Item:
     folded, anchor = account.folded, account.anchor
     return {
         "status": account.status.value,
+        "into": account.merged_into,
         "opened": account.opened_on.isoformat(),
         "tier": account.tier_id,
         "earned": _days_text(account.earned),
         "spent": _days_text(account.spent),
         "folded": [_text(folded.through), folded.carried, folded.lapsed] if folded else None,
         "pending": " ".join(f"{_text(day)}:{points}" for day, points in sorted(account.pending.items())) or None,
+        "holds": [_reserved_parts(name, hold) for name, hold in sorted(account.holds.items())] or None,
         "life": [getattr(account.lifetime, figure) for figure in _LIFE],
         "booked": _text(account.booked_through) if account.booked_through else None,
         "qualifying": _months_text(account.qualifying),
@@ -393,6 +420,15 @@ def _closes_month(day: date) -> bool:
 @lru_cache(maxsize=1024)
 def _closing(month: Month) -> date:
     return last_day(month)
+
+
+def _reserved(parts: Sequence[Any]) -> Reserved:
+    points, until, period, made_on = parts
+    return Reserved(points=points, until=from_milliseconds(until), period=_day(period), made_on=_day(made_on))
+
+
+def _reserved_parts(name: str, hold: Reserved) -> list[Any]:
+    return [name, hold.points, milliseconds(hold.until), _number(hold.period), _number(hold.made_on)]
 
 
 def _folded(parts: list[Any] | None) -> Folded | None:

@@ -7,7 +7,7 @@ from datetime import date
 from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.canonical import chained
 from chalicelib.points.models import Account, Entry, Reason
-from chalicelib.points.rules import applied, compacted, content_of, derive, standing_of, unbooked
+from chalicelib.points.rules import TIMED_OUT, applied, compacted, content_of, derive, standing_of, unbooked
 from chalicelib.programs.models import Program
 
 
@@ -41,7 +41,8 @@ def verify(account: Account, entries: Iterable[Entry], programs: Mapping[int, Pr
         program = programs[entry.program_version]
         today = local_day(entry.recorded_at, program.time_zone)
         corrects = entry.reason is Reason.EXPIRE and entry.cause is not None
-        ends_command = corrects or (entry.reason not in (Reason.EXPIRE, Reason.TIER) and not entry.lapsed)
+        came_by_time = entry.reason in (Reason.EXPIRE, Reason.TIER) or entry.reason_code == TIMED_OUT
+        ends_command = corrects or (not came_by_time and not entry.lapsed)
         if ends_command:
             folded = compacted(folded, program, today)
         if ends_command or entry.reason is Reason.TIER:
@@ -63,7 +64,7 @@ def _fault_in(folded: Account, entry: Entry, programs: Mapping[int, Program]) ->
             "the balance does not follow from the points",
         ),
         (
-            entry.reason is Reason.EXPIRE or entry.points == (entry.earned or 0) - (entry.consumed or 0),
+            entry.reason is Reason.EXPIRE or entry.points == _moved(entry),
             "the points are not what was earned less what was spent",
         ),
         (
@@ -76,6 +77,11 @@ def _fault_in(folded: Account, entry: Entry, programs: Mapping[int, Program]) ->
         ),
     )
     return next((Fault(entry.seq, what) for holds, what in checks if not holds), None)
+
+
+def _moved(entry: Entry) -> int:
+    """The change of the balance that an entry's figures come to."""
+    return (entry.earned or 0) - (entry.consumed or 0) + (entry.sums.lifetime.balance if entry.sums else 0)
 
 
 def _expiry_follows(folded: Account, entry: Entry, today: date) -> bool:
@@ -111,6 +117,7 @@ def _fault_at_end(folded: Account, account: Account) -> Fault | None:
             (folded.tier_id, folded.held_through) == (account.tier_id, account.held_through),
             "the account's tier is not what its entries come to",
         ),
+        (folded.holds == account.holds, "the account's holds are not those of its entries"),
         (_pending_follows(folded, account), "the account's pending points are not what its entries add up to"),
         (
             (folded.booked_through, folded.last_recorded_at) == (account.booked_through, account.last_recorded_at),

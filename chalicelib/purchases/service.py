@@ -201,7 +201,14 @@ def _return(
         return _returned_view(known, book, language)
 
     return once(
-        table, book, entry.member_id, return_key, decide=decide, recall=recall, now=now, dry_run=command.dry_run
+        table,
+        book,
+        MemberId(entry.member_id),
+        return_key,
+        decide=decide,
+        recall=recall,
+        now=now,
+        dry_run=command.dry_run,
     )
 
 
@@ -267,7 +274,7 @@ def purchase_view(entry: Entry, sale: Sale, program: Program, language: Language
     discounts = (Discount(kind="points_tender", points=tendered, amount_minor=sale.tender_minor),) if tendered else ()
     return PurchaseView(
         purchase_id=keys.purchase_id(channel, order_no),
-        member_id=entry.member_id,
+        member_id=MemberId(entry.member_id),
         channel=channel,
         order_no=order_no,
         shop_id=sale.shop_id,
@@ -307,7 +314,7 @@ def _return_view(entry: Entry, stored: Mapping[str, Any], program: Program, lang
     return ReturnView(
         return_id=keys.entry_id(points_store.key_of(entry.key)),
         purchase_id=keys.purchase_id(channel, order_no),
-        member_id=entry.member_id,
+        member_id=MemberId(entry.member_id),
         reason=entry.reason_code or "",
         occurred_at=entry.occurred_at,
         recorded_at=entry.recorded_at,

@@ -13,7 +13,7 @@ from typing import Any
 
 from chalicelib.kernel.calendar import NEVER
 from chalicelib.kernel.events import EventId, Told
-from chalicelib.kernel.ids import EntryId, MemberId
+from chalicelib.kernel.ids import AccountId, EntryId, MemberId
 from chalicelib.members import store as members_store
 from chalicelib.members.events import MemberClosed, MemberEdited, MemberReinstated, MemberSuspended
 from chalicelib.points import store as points_store
@@ -287,7 +287,7 @@ _TELL: dict[str, Callable[[Item], list[Event]]] = {
 
 
 def _enveloped(
-    item: Item, data: Told, member_id: MemberId | None, seq: int | None, occurred_at: datetime, recorded_at: datetime
+    item: Item, data: Told, member_id: AccountId | None, seq: int | None, occurred_at: datetime, recorded_at: datetime
 ) -> Event:
     event_type = type(data).__name__
     return Event(

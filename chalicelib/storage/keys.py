@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from chalicelib.kernel.calendar import milliseconds
-from chalicelib.kernel.ids import EntryId, MemberId, PurchaseId, packed, unpacked
+from chalicelib.kernel.ids import AccountId, EntryId, MemberId, PurchaseId, packed, unpacked
 
 DUE_SHARDS = 8
 
@@ -41,9 +41,16 @@ def parted(key: str) -> tuple[str, ...]:
 # ---------------------------------------------------------------- members
 
 
-def member_partition(member_id: str) -> str:
-    """The partition of a member's own items: profile and account."""
-    return joined("M", member_id.removeprefix("mem_"))
+_MARKS = {"mem": "M", "pol": "G", "crd": "C"}
+"""How the partition of an account begins, by what its id begins with."""
+
+_PREFIXES = {mark: prefix for prefix, mark in _MARKS.items()}
+
+
+def member_partition(account_id: str) -> str:
+    """The partition of a member's own items, profile and account; or of what has an account beside members."""
+    prefix, _, own = account_id.partition("_")
+    return joined(_MARKS[prefix], own)
 
 
 def profile(member_id: str) -> Key:
@@ -125,19 +132,37 @@ TIMELINE = "timeline"
 DUE = "due"
 
 
-def statement(member_id: str) -> str:
-    """Timeline partition of a member's ledger entries."""
-    return member_partition(member_id)
+def statement(account_id: str) -> str:
+    """Timeline partition of an account's ledger entries."""
+    return member_partition(account_id)
 
 
-def statement_owner(partition: str) -> str:
-    """The member id, without its prefix, whose statement a timeline partition is."""
-    return parted(partition)[1]
+def account_of(partition: str) -> AccountId:
+    """Whose account an item's partition, or the timeline partition of a statement, is."""
+    mark, own = parted(partition)
+    return AccountId(f"{_PREFIXES[mark]}_{own}")
 
 
-def happenings(member_id: str) -> str:
-    """Timeline partition of what happened to a member and moved no points."""
-    return joined("H", member_id.removeprefix("mem_"))
+def happenings(account_id: str) -> str:
+    """Timeline partition of what happened to a member, or a pool or card, and moved no points."""
+    prefix, _, own = account_id.partition("_")
+    return joined("H", own if prefix == "mem" else account_id)
+
+
+def happened_to(partition: str) -> AccountId:
+    """To whom the things of a timeline partition happened."""
+    own = parted(partition)[1]
+    return AccountId(own if "_" in own else f"mem_{own}")
+
+
+def directory(account_id: str) -> str:
+    """Timeline partition that lists every member, pool and card, so that all of them can be walked without a scan."""
+    return joined("DIR", str(shard_of(account_id)))
+
+
+def directories() -> tuple[str, ...]:
+    """All partitions of the directory."""
+    return tuple(joined("DIR", str(shard)) for shard in range(DUE_SHARDS))
 
 
 def moment(recorded_at: datetime, number: int) -> str:
@@ -180,7 +205,7 @@ def birthday_partitions(month_day: str) -> tuple[str, ...]:
 
 def member_of(pk: str) -> MemberId:
     """The member whose own items a partition holds."""
-    return MemberId("mem_" + parted(pk)[1])
+    return MemberId(account_of(pk))
 
 
 # ---------------------------------------------------------------- table `ops`

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
-from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.ids import AccountId
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Absent, Put, Unchanged, Write
@@ -32,7 +32,7 @@ class Numbered(Protocol):
     """What is needed of an event to put it in order."""
 
     @property
-    def member_id(self) -> MemberId | None:
+    def member_id(self) -> AccountId | None:
         """Whom it happened to."""
 
     @property
@@ -57,13 +57,13 @@ def turn_of(seq: int, handled: int) -> Turn:
     return Turn.NEXT if seq == handled + 1 else Turn.NOT_YET
 
 
-def find_handled(ops: Table, consumer: str, member_id: MemberId) -> int:
+def find_handled(ops: Table, consumer: str, member_id: AccountId) -> int:
     """The `seq` of a member's event that a consumer handled last; 0 before the first."""
     item = ops.get(keys.consumer_turn(consumer, member_id), consistent=True)
     return int(item["version"]) if item else 0
 
 
-def take_turn(consumer: str, member_id: MemberId, seq: int) -> Write:
+def take_turn(consumer: str, member_id: AccountId, seq: int) -> Write:
     """The write that says that a consumer has handled a member's events up to and including `seq`.
 
     Its condition fails when another worker was faster, and then nothing that is written with it takes effect.
@@ -86,7 +86,7 @@ def in_turn(ops: Table, consumer: str, events: Sequence[E], handle: Handle[E]) -
     Raises:
         ValueError: an event comes from no ledger entry.
     """
-    handled: dict[MemberId, int] = {}
+    handled: dict[AccountId, int] = {}
     waiting: list[E] = []
     for member_id, seq, event in _ordered(events):
         if member_id not in handled:
@@ -103,8 +103,8 @@ def in_turn(ops: Table, consumer: str, events: Sequence[E], handle: Handle[E]) -
     return waiting
 
 
-def _ordered(events: Iterable[E]) -> list[tuple[MemberId, int, E]]:
-    numbered: list[tuple[MemberId, int, E]] = []
+def _ordered(events: Iterable[E]) -> list[tuple[AccountId, int, E]]:
+    numbered: list[tuple[AccountId, int, E]] = []
     for event in events:
         if event.member_id is None or event.seq is None:
             raise ValueError("an event that comes from no ledger entry has no turn")

@@ -7,13 +7,26 @@ from datetime import date, datetime, timedelta
 from hypothesis import strategies as st
 
 from chalicelib.kernel.calendar import NEVER, local_day
+from chalicelib.kernel.ids import MemberId
 from chalicelib.points import rules
 from chalicelib.points.errors import PointsInsufficient
-from chalicelib.points.models import Account, AdjustPoints, Entry, EntryKey, Posting, SpendPoints
+from chalicelib.points.models import (
+    Account,
+    AdjustPoints,
+    Entry,
+    EntryKey,
+    Lifetime,
+    Posting,
+    Reason,
+    SpendPoints,
+    Sums,
+)
 from chalicelib.programs.models import Program
 from chalicelib.purchases.rules import assess
 from tests.makers import NOON, a_purchase, an_account
 from tests.unit.oracle import Event, Given, Taken
+
+OTHER_MEMBER = MemberId("mem_zyxwvutsrqponm76")
 
 
 @dataclass(frozen=True)
@@ -56,7 +69,23 @@ class Settle:
     at_most: int | None = None
 
 
-Step = Wait | Buy | Spend | Adjust | Settle
+@dataclass(frozen=True)
+class Reserve:
+    """Points are held for some hours."""
+
+    points: int
+    hours: int
+
+
+@dataclass(frozen=True)
+class Receive:
+    """Points come from another account, with the last day they had there."""
+
+    points: int
+    lasts_days: int
+
+
+Step = Wait | Buy | Spend | Adjust | Settle | Reserve | Receive
 
 
 @dataclass
@@ -99,11 +128,24 @@ class Life:
                 self.now += timedelta(hours=hours)
             case Settle(at_most):
                 self.settle(at_most)
+            case Reserve() | Receive():
+                self._post(rules.post(self.account, self._draft(step), self.program, now=self.now))
             case Buy() | Spend() | Adjust():
                 try:
                     self._post(self._posting(step))
                 except PointsInsufficient:
                     self.refused += 1
+
+    def _draft(self, step: Reserve | Receive) -> rules.Draft:
+        key = EntryKey(kind=type(step).__name__.lower(), parts=(str(len(self.entries)),))
+        match step:
+            case Reserve(points, hours):
+                until = self.now + timedelta(hours=hours)
+                return rules.Draft(key, Reason.HOLD, self.now, reserved=points, reserved_until=until)
+            case Receive(points, lasts_days):
+                lots = {self.today + timedelta(days=lasts_days): points}
+                sums = Sums(lifetime=Lifetime(earned=points), earned=lots)
+                return rules.Draft(key, Reason.TRANSFER, self.now, sums=sums, actor=OTHER_MEMBER)
 
     def _posting(self, step: Buy | Spend | Adjust) -> Posting:
         at = self.now - timedelta(days=step.days_late)

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.kernel.calendar import Month
 from chalicelib.kernel.canonical import GENESIS, canonical, chained, digest, plain
-from chalicelib.kernel.ids import MemberId
-from chalicelib.points.models import Entry, EntryKey, Reason, Why
+from chalicelib.kernel.ids import AccountId, MemberId
+from chalicelib.points.models import Entry, EntryKey, Lifetime, Reason, Sums, Why
 from chalicelib.points.rules import content_of
 
 DOC = Path(__file__).parents[2] / "docs" / "canonical-form.md"
@@ -120,6 +121,40 @@ PENDING_BYTES = (
 PENDING_HASH = "f9edcc40bfd3f1be127bf7fffa992a152d9352f18939571317d2cf782758c8db"
 
 
+MOVED = Entry(
+    key=EntryKey(kind="contribution", parts=("c-1",)),
+    member_id=AccountId("pol_abcdefghij234567"),
+    seq=5,
+    reason=Reason.TRANSFER,
+    points=6,
+    balance_after=18,
+    occurred_at=datetime(2027, 4, 3, 4, tzinfo=UTC),
+    occurred_on=date(2027, 4, 3),
+    recorded_at=datetime(2027, 4, 3, 4, tzinfo=UTC),
+    program_version=4,
+    held=3,
+    held_until=datetime(2027, 4, 3, 5, tzinfo=UTC),
+    sums=Sums(
+        lifetime=Lifetime(earned=7, spent=1),
+        earned={date(2028, 4, 30): 4, date(2027, 5, 31): 3},
+        spent={date(2027, 4, 30): 1},
+        pending={date(2027, 4, 20): 2},
+        qualifying={Month(24_327): 5},
+        carried=1,
+        lapsed=2,
+    ),
+    actor=MEMBER,
+)
+MOVED_BYTES = (
+    b'{"actor":"mem_abcdefghij234567","balance_after":18,"held":3,"held_until":1806728400000,'
+    b'"key":["contribution","c-1"],"member_id":"pol_abcdefghij234567","occurred_at":1806724800000,'
+    b'"occurred_on":"2027-04-03","points":6,"program_version":4,"reason":"transfer","recorded_at":1806724800000,'
+    b'"seq":5,"sums":{"earned":[["2027-05-31",3],["2028-04-30",4]],"folded":[1,2],"lifetime":[7,1,0,0],'
+    b'"pending":[["2027-04-20",2]],"qualifying":[[24327,5]],"spent":[["2027-04-30",1]]}}'
+)
+MOVED_HASH = "b2d81c7150acd254cef6b29965ef845244c4fe3765103f91548f2511fc218b7c"
+
+
 def test_the_bytes_and_hashes_of_entries_are_frozen() -> None:
     previous = GENESIS
     for entry, spelled, hashed in (
@@ -127,6 +162,7 @@ def test_the_bytes_and_hashes_of_entries_are_frozen() -> None:
         (SPEND, SPEND_BYTES, SPEND_HASH),
         (EXPIRE, EXPIRE_BYTES, EXPIRE_HASH),
         (PENDING, PENDING_BYTES, PENDING_HASH),
+        (MOVED, MOVED_BYTES, MOVED_HASH),
     ):
         content = content_of(entry)
         assert canonical(content) == spelled
@@ -135,7 +171,7 @@ def test_the_bytes_and_hashes_of_entries_are_frozen() -> None:
 
 
 def test_the_golden_entries_have_every_field_that_the_chain_knows() -> None:
-    names = {name for entry in (EARN, SPEND, EXPIRE, PENDING) for name in content_of(entry)}
+    names = {name for entry in (EARN, SPEND, EXPIRE, PENDING, MOVED) for name in content_of(entry)}
     assert names == set(Entry.model_fields) - {"hash"}
 
 

@@ -34,6 +34,7 @@ from chalicelib.points.models import (
     Posting,
     Reason,
     SpendPoints,
+    Sums,
     TierNext,
     TierRetain,
     TierView,
@@ -54,7 +55,7 @@ from chalicelib.programs.models import Program
 from chalicelib.proof.rules import verify
 from chalicelib.purchases.rules import assess
 from tests.makers import NOON, a_ladder, a_program, a_purchase, an_account
-from tests.unit.histories import Adjust, Buy, Life, Settle, Spend, Step, Wait
+from tests.unit.histories import Adjust, Buy, Life, Receive, Reserve, Settle, Spend, Step, Wait
 
 PROGRAM = a_program()
 DAY = 24
@@ -433,6 +434,7 @@ PROVEN = a_program(expiry={"mode": "rolling", "months": 1}, ladder=LADDER, pendi
 STEPS: list[Step] = [
     Buy(30), Wait(DAY), Spend(10), Buy(60, tender=5), Wait(70 * DAY), Settle(), Adjust(20, lasts_days=90),
     Buy(10, days_late=55), Adjust(-25), Wait(-DAY), Buy(7), Wait(40 * DAY), Spend(1, days_late=35), Buy(80),
+    Reserve(6, hours=2), Wait(3), Receive(9, lasts_days=40), Reserve(4, hours=5 * DAY),
 ]  # fmt: skip
 
 
@@ -457,6 +459,9 @@ OTHER: dict[str, Any] = {
     "expires_on": date(2020, 1, 1),
     "period": date(2020, 1, 1),
     "matures_on": date(2020, 1, 1),
+    "held_until": NOON + timedelta(days=900),
+    "sums": Sums(lifetime=Lifetime(earned=1), earned={date(2020, 1, 31): 1}),
+    "actor": an_account().member_id,
     "tier_before": "other",
     "tier_after": "other",
     "why": (Why(rule_id="other", points=1, args=()),),
@@ -508,6 +513,7 @@ def test_a_missing_a_doubled_and_a_swapped_entry_are_found() -> None:
         ("spent", {}),
         ("folded", Folded(through=date(2020, 1, 31), carried=0, lapsed=0)),
         ("lifetime", Lifetime(earned=1)),
+        ("holds", {}),
         ("booked_through", NEVER),
         ("qualifying", {}),
         ("tier_id", "t0"),
