@@ -47,6 +47,7 @@ STATUS: dict[str, int] = {
     "returned_before_bought": 400,
     "run_day_wrong": 400,
     "tender_too_large": 400,
+    "instant_in_future": 400,
     "tender_too_small": 400,
     "tender_uneven": 400,
     # what is asked does not fit the state

@@ -432,7 +432,7 @@ def member_view(profile: Profile, account: Account, program: Program, now: datet
         custom=dict(sorted(profile.custom.items())),
         consents=profile.consents,
         tier=points_views.tier_view(account, program, today, language),
-        points=points_views.summary(account, today),
+        points=points_views.summary(account, today, now),
         joined_at=profile.joined_at,
         version=profile.version,
     )

@@ -49,6 +49,13 @@ class MemberClosed(Refusal):
         super().__init__(f"The membership of {member_id} was closed.", member_id=member_id)
 
 
+class InstantInFuture(Refusal):
+    """The day or the instant that is asked about has not come yet."""
+
+    def __init__(self, *, asked: str, now: str) -> None:
+        super().__init__(f"{asked} has not come yet; it is {now}.", asked=asked, now=now)
+
+
 class OccurredInFuture(Refusal):
     """The command says that it happened later than now."""
 

@@ -399,6 +399,17 @@ class PointsView(Record):
     lifetime: Lifetime
 
 
+class Then(Record):
+    """Another time than now."""
+
+    as_of: Day | None = None
+    """What was true at the end of this day, by all that is known: purchases and returns count on the day on which they
+    happened, however late they were told."""
+    known_at: Instant | None = None
+    """What was known at this instant: only what had been recorded by then counts. Without `as_of`, it is what was
+    answered at that instant."""
+
+
 class TierNext(Record):
     """The tier above and what it takes."""
 

@@ -12,6 +12,7 @@ from chalicelib.points.errors import (
     EntryDiffers,
     ExpiryPast,
     ExpiryTooFar,
+    InstantInFuture,
     MemberClosed,
     MemberSuspended,
     MemberUnknown,
@@ -19,7 +20,7 @@ from chalicelib.points.errors import (
     OccurredTooLongAgo,
     PointsInsufficient,
 )
-from chalicelib.points.models import AdjustPoints, EntryView, PointsView, SpendPoints
+from chalicelib.points.models import AdjustPoints, EntryView, PointsView, SpendPoints, Then, TierView
 from chalicelib.programs.service import book_of
 
 points = Routes("points")
@@ -29,10 +30,19 @@ class EntryPage(Page[EntryView]):
     """A page of a statement."""
 
 
-@points.get("/members/{member_id}/points", allow=Permission.POINTS_READ, refuses=(MemberUnknown,))
-def get_points(member_id: MemberId, call: Call) -> PointsView:
-    """A member's points: what can be spent, when it expires, what ever happened."""
-    return service.find_points(call.house.table, book_of(call.house.table), member_id, now=call.now)
+@points.get("/members/{member_id}/points", allow=Permission.POINTS_READ, refuses=(MemberUnknown, InstantInFuture))
+def get_points(member_id: MemberId, query: Then, call: Call) -> PointsView:
+    """A member's points: what can be spent, when it expires, what ever happened; now, or at another time."""
+    return service.find_points(call.house.table, book_of(call.house.table), member_id, now=call.now, then=query)
+
+
+@points.get("/members/{member_id}/tier", allow=Permission.POINTS_READ, refuses=(MemberUnknown, InstantInFuture))
+def get_tier(member_id: MemberId, query: Then, call: Call) -> TierView:
+    """The tier a member holds and what is missing to the next; now, or at another time."""
+    book = book_of(call.house.table)
+    return service.find_tier(
+        call.house.table, book, member_id, now=call.now, language=book.language(call.language, call.now), then=query
+    )
 
 
 @points.get("/members/{member_id}/point-entries", allow=Permission.POINTS_READ, refuses=(MemberUnknown, CursorInvalid))

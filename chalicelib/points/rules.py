@@ -680,6 +680,33 @@ def applied(account: Account, entry: Entry) -> Account:
     return _with_sums(changed, entry.sums) if entry.sums is not None else changed
 
 
+def relived(account: Account, entry: Entry, program: Program) -> Account:
+    """The account after an entry, with all that was done to it when the entry was posted.
+
+    Whoever folds the entries of an account with this has the account as it was after each.
+
+    Args:
+        program: the version that the entry was decided by.
+    """
+    account = applied(account, entry)
+    today = local_day(entry.recorded_at, program.time_zone)
+    # What was posted was compacted once per command; an entry that an expiry correction follows is not its end.
+    corrects = entry.reason is Reason.EXPIRE and entry.cause is not None
+    came_by_time = entry.reason in (Reason.EXPIRE, Reason.TIER) or entry.reason_code == TIMED_OUT
+    ends_command = corrects or (not came_by_time and not entry.lapsed)
+    if ends_command:
+        account = compacted(account, program, today)
+    if ends_command or entry.reason is Reason.TIER:
+        held = standing_of(account, program, today)
+        account = account.model_copy(update={"tier_id": held.tier_id, "held_through": held.review_after})
+    return account
+
+
+def unlived(account: Account) -> Account:
+    """The account before its first entry."""
+    return Account(member_id=account.member_id, opened_on=account.opened_on, tier_id=account.tier_id)
+
+
 def _with_earned(
     earned: Mapping[date, int], folded: Folded | None, bucket: date, points: int
 ) -> tuple[dict[date, int], Folded | None]:

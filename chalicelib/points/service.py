@@ -13,8 +13,8 @@ from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
 from chalicelib.kernel.records import Record
-from chalicelib.points import rules, store, views
-from chalicelib.points.errors import AccountMoved, EntryDiffers, EntryKnown, MemberUnknown
+from chalicelib.points import history, rules, store, views
+from chalicelib.points.errors import AccountMoved, EntryDiffers, EntryKnown, InstantInFuture, MemberUnknown
 from chalicelib.points.models import (
     Account,
     AccountStatus,
@@ -27,6 +27,8 @@ from chalicelib.points.models import (
     PointsView,
     Reason,
     SpendPoints,
+    Then,
+    TierView,
     WhyLine,
 )
 from chalicelib.programs.models import Program
@@ -412,16 +414,82 @@ def adjust_points(
     )
 
 
-def find_points(table: Table, book: ProgramBook, member_id: MemberId, *, now: datetime) -> PointsView:
+def find_points(
+    table: Table, book: ProgramBook, member_id: MemberId, *, now: datetime, then: Then | None = None
+) -> PointsView:
     """A member's points: what can be spent, when it expires, what ever happened.
+
+    Args:
+        then: another day than today, or another knowledge than today's.
 
     Raises:
         MemberUnknown: there is no such member.
+        InstantInFuture: the day or the instant has not come yet.
     """
-    account = store.find_account(table, member_id) or store.find_account(table, member_id, consistent=True)
+    past = _find_past(table, book, member_id, then or Then(), now)
+    return views.points_view(past.account, past.on, past.at)
+
+
+def find_tier(
+    table: Table,
+    book: ProgramBook,
+    member_id: MemberId,
+    *,
+    now: datetime,
+    language: Language,
+    then: Then | None = None,
+) -> TierView:
+    """The tier a member holds, and what is missing to the next.
+
+    Args:
+        then: another day than today, or another knowledge than today's.
+
+    Raises:
+        MemberUnknown: there is no such member.
+        InstantInFuture: the day or the instant has not come yet.
+    """
+    past = _find_past(table, book, member_id, then or Then(), now)
+    return views.tier_view(past.account, past.program, past.on, language)
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """An account at another time.
+
+    Attributes:
+        on: the day that is looked at, in the program's time zone.
+        at: the instant of it that is looked at.
+        program: the version in force then.
+    """
+
+    account: Account
+    program: Program
+    on: date
+    at: datetime
+
+
+def _find_past(table: Table, book: ProgramBook, member_id: MemberId, then: Then, now: datetime) -> _Past:
+    """The account on the day and with the knowledge asked for."""
+    account = store.find_answering(table, member_id) or store.find_answering(table, member_id, consistent=True)
     if account is None:
         raise MemberUnknown(member_id=member_id)
-    return views.points_view(account, today_of(book.current(now), now))
+    known_at = then.known_at or now
+    if known_at > now:
+        raise InstantInFuture(asked=known_at.isoformat(), now=now.isoformat())
+    program = book.in_force(known_at, now) if then.known_at else book.current(now)
+    today = today_of(program, known_at)
+    if then.as_of is not None and then.as_of > today:
+        raise InstantInFuture(asked=then.as_of.isoformat(), now=known_at.isoformat())
+    if then.as_of is None and then.known_at is None:
+        return _Past(account, program, today, now)
+
+    entries = store.list_entries(table, account.member_id, through=then.known_at)
+    if then.as_of is None:
+        programs = {version: book.version(version) for version in {entry.program_version for entry in entries}}
+        return _Past(history.as_believed(account, entries, programs), program, today, known_at)
+    at = min(history.end_of(then.as_of, program.time_zone), known_at)
+    was = history.as_it_was(account, entries, then.as_of, program.time_zone)
+    return _Past(was, book.in_force(at, now), then.as_of, at)
 
 
 def list_statement(

@@ -105,8 +105,8 @@ def list_entry_rows(
     return rows.items, rows.last
 
 
-def list_entries(table: Table, member_id: str) -> list[Entry]:
-    """All entries of a member in full, oldest first; for proofs, not for requests."""
+def list_entries(table: Table, member_id: str, *, through: datetime | None = None) -> list[Entry]:
+    """All entries of an account in full, oldest first; those recorded by an instant, when one is given."""
     after: str | None = None
     found: list[Entry] = []
     while True:
@@ -114,6 +114,8 @@ def list_entries(table: Table, member_id: str) -> list[Entry]:
         wanted = [Key(row["pk"], row["sk"]) for row in rows.items]
         items = table.get_many(wanted)
         found += (entry_from(items[key]) for key in wanted if key in items)
+        if through is not None and found and found[-1].recorded_at > through:
+            return [entry for entry in found if entry.recorded_at <= through]
         if rows.last is None:
             return found
         after = rows.last

@@ -1,6 +1,6 @@
 """What callers see of accounts, lots, tiers and reasons. Pure."""
 
-from datetime import date
+from datetime import date, datetime
 
 from chalicelib.kernel.calendar import NEVER, last_day
 from chalicelib.kernel.languages import Language
@@ -20,25 +20,35 @@ from chalicelib.programs.models import Program
 from chalicelib.tiers.rules import next_tier
 
 
-def summary(account: Account, on: date) -> PointsSummary:
-    """A member's points in one line, on a day."""
-    position = derive(account, on)
+def summary(account: Account, on: date, at: datetime | None = None) -> PointsSummary:
+    """A member's points in one line, on a day.
+
+    Args:
+        at: an instant of that day; holds that are over by then count no more. Without it, all count.
+    """
+    position = derive(account, on, at)
     first = next((lot for lot in position.lots if lot.expires_on), None)
     return PointsSummary(
         available=position.available,
         pending=position.pending,
+        held=position.held,
         owed=position.owed,
         expiring_next=ExpiringNext(points=first.points, on=first.expires_on) if first and first.expires_on else None,
     )
 
 
-def points_view(account: Account, on: date) -> PointsView:
-    """A member's points in full, on a day; expiries count from the day they happen, booked or not."""
-    position = derive(account, on)
+def points_view(account: Account, on: date, at: datetime | None = None) -> PointsView:
+    """A member's points in full, on a day; expiries count from the day they happen, booked or not.
+
+    Args:
+        at: an instant of that day; holds that are over by then count no more. Without it, all count.
+    """
+    position = derive(account, on, at)
     life = account.lifetime
     return PointsView(
         available=position.available,
         pending=position.pending,
+        held=position.held,
         owed=position.owed,
         lots=position.lots,
         lifetime=life.model_copy(update={"expired": position.lapsed}),

@@ -64,6 +64,13 @@ class ProgramBook:
             self._versions[version] = known
         return known
 
+    def in_force(self, at: datetime, now: datetime) -> Program:
+        """The version that was in force at an instant; the first one, for an instant before there was any."""
+        program = self.current(now)
+        while program.published_at > at and program.version > 1:
+            program = self.version(program.version - 1)
+        return program
+
     def language(self, asked: Language | None, now: datetime) -> Language:
         """The language asked for, or the program's own."""
         return asked or self.current(now).language

@@ -7,7 +7,7 @@ from datetime import date
 from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.canonical import chained
 from chalicelib.points.models import Account, Entry, Reason
-from chalicelib.points.rules import TIMED_OUT, applied, compacted, content_of, derive, standing_of, unbooked
+from chalicelib.points.rules import applied, content_of, derive, relived, standing_of, unbooked, unlived
 from chalicelib.programs.models import Program
 
 
@@ -29,25 +29,15 @@ def verify(account: Account, entries: Iterable[Entry], programs: Mapping[int, Pr
         entries: all of the account's entries, oldest first.
         programs: every program version that an entry names.
     """
-    folded = Account(member_id=account.member_id, opened_on=account.opened_on, tier_id=account.tier_id)
+    folded = unlived(account)
     for entry in entries:
         fault = _fault_in(folded, entry, programs)
         if fault is not None:
             return fault
-        folded = applied(folded, entry)
-        if not _tier_follows(folded, entry, programs[entry.program_version]):
-            return Fault(entry.seq, "the tier does not follow from the qualifying points")
-        # What was posted was compacted once per command; an entry that an expiry correction follows is not its end.
         program = programs[entry.program_version]
-        today = local_day(entry.recorded_at, program.time_zone)
-        corrects = entry.reason is Reason.EXPIRE and entry.cause is not None
-        came_by_time = entry.reason in (Reason.EXPIRE, Reason.TIER) or entry.reason_code == TIMED_OUT
-        ends_command = corrects or (not came_by_time and not entry.lapsed)
-        if ends_command:
-            folded = compacted(folded, program, today)
-        if ends_command or entry.reason is Reason.TIER:
-            held = standing_of(folded, program, today)
-            folded = folded.model_copy(update={"tier_id": held.tier_id, "held_through": held.review_after})
+        if not _tier_follows(applied(folded, entry), entry, program):
+            return Fault(entry.seq, "the tier does not follow from the qualifying points")
+        folded = relived(folded, entry, program)
     return _fault_at_end(folded, account)
 
 

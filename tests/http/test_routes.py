@@ -552,3 +552,18 @@ def test_what_corrections_take_is_told_apart_from_what_was_spent_and_references_
     timeline = api.get(f"/v1/members/{member}/timeline").json["items"]
     assert [each["reference"] for each in timeline] == ["t", "R-1", "a", None]
     assert timeline[0]["occurred_at"] is not None
+
+
+def test_points_and_tier_are_told_for_other_times_and_refused_for_times_to_come(api: Api) -> None:
+    member = api.post("/v1/members", {"name": "a", "mobile": "13800138000"}).json["member_id"]
+    give(api, member, 50)
+
+    assert api.get(f"/v1/members/{member}/points?as_of=2020-01-01").json["available"] == 0
+    assert api.get(f"/v1/members/{member}/points?known_at=2020-01-01T00:00:00Z").json["available"] == 0
+    assert api.get(f"/v1/members/{member}/tier").json["tier_id"] == "basic"
+    assert api.get(f"/v1/members/{member}/tier?as_of=2020-01-01").json["tier_id"] == "basic"
+    for path in ("points", "tier"):
+        ahead = api.get(f"/v1/members/{member}/{path}?as_of=2999-01-01")
+        assert refused(ahead) == (400, "instant_in_future")
+        assert refused(api.get(f"/v1/members/{NOBODY}/{path}?as_of=2020-01-01")) == (404, "member_unknown")
+        assert api.get(f"/v1/members/{member}/{path}?as_of=yesterday").status == 422
