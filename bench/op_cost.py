@@ -109,12 +109,12 @@ def main(arguments: Sequence[str]) -> int:
 
 def _growth(before: Items, after: Items) -> int:
     """By how many bytes what is stored grew."""
-    gone = sum(_stored(item) for key, item in before.items() if after.get(key) != item)
-    come = sum(_stored(item) for key, item in after.items() if before.get(key) != item)
+    gone = sum(stored_bytes(item) for key, item in before.items() if after.get(key) != item)
+    come = sum(stored_bytes(item) for key, item in after.items() if before.get(key) != item)
     return come - gone
 
 
-def _stored(typed: Typed) -> int:
+def stored_bytes(typed: Typed) -> int:
     """Bytes of an item of table `core` and its rows in the indexes, as AWS bills their storage."""
     item = plain(typed)
     return sum(item_bytes(each) + EACH_BYTES for each in (item, *_rows_of(item)))

@@ -249,7 +249,8 @@ it does: that is an operation of its own, and not in the others.
 
 **For whom.** Three members stand for all: a newcomer who has bought once, a regular of a coffee chain after a year, and
 one who has shopped in a supermarket for three. Shown is the one in the middle (the median of each figure), with the
-least and the most beside it where they differ.
+least and the most beside it where they differ. A part of a job's run holds up to 25 members, who share what the part
+itself costs, 4 WRU and 3 RRU or so; here it holds one.
 
 **Bytes.** A written item of up to 1,024 bytes costs two units in a transaction, a larger one more. Bytes kept are what
 table `core` and its indexes grew by, with the 100 bytes that AWS adds for each item and each row of an index. Table

@@ -83,7 +83,7 @@ def operations() -> dict[str, Operation]:
     """Every operation, by name, domain by domain."""
     for module in sorted(each.name for each in pkgutil.iter_modules(bench.operations.__path__)):
         importlib.import_module(f"bench.operations.{module}")
-    return dict(_FOUND)
+    return dict(sorted(_FOUND.items(), key=lambda each: each[1].group))
 
 
 def ways_in() -> dict[str, str]:
@@ -94,10 +94,8 @@ def ways_in() -> dict[str, str]:
         if not module.name.endswith(".jobs") or module.ispkg:
             continue
         for name, function in inspect.getmembers(importlib.import_module(module.name), inspect.isfunction):
-            if function.__module__ == module.name and list(inspect.signature(function).parameters) == [
-                "event",
-                "context",
-            ]:
+            own, takes = function.__module__ == module.name, [*inspect.signature(function).parameters]
+            if own and takes == ["event", "context"]:
                 way = f"{module.name.removeprefix('chalicelib.')}.{name}"
                 ways[way] = f"`{way}`"
     work = ways.pop("jobs.jobs.work_job")

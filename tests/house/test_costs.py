@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.op_cost import OtherWay, metered
+from bench.op_cost import OtherWay, metered, stored_bytes
 from bench.operations.registry import BESIDE, EXEMPT, Metered, operations, unmeasured, ways_in
 from bench.operations.scene import PEOPLE, Scene
 from chalicelib.api.routing import ROUTES
@@ -19,6 +19,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.table import DynamoTable
 from chalicelib.storage.writes import Put, Write
 from local.costs import Cost, Row, advice, differences, kept, page, written
+from local.deploy.functions import FUNCTIONS
 
 REGULAR = PEOPLE[1:2]
 
@@ -34,6 +35,11 @@ def test_what_is_exempt_or_beside_is_there_and_not_measured_all_the_same() -> No
     assert not set(EXEMPT) & taken
     assert set(BESIDE) <= taken
     assert taken <= set(ways_in())
+
+
+def test_every_function_that_is_deployed_is_a_way_into_the_product() -> None:
+    known = {"app.app"} | {way.partition(" ")[0] for way in ways_in()}  # the app is its routes
+    assert {each.handler.removeprefix("chalicelib.") for each in FUNCTIONS} <= known
 
 
 def test_every_operation_costs_what_is_kept_of_it() -> None:
@@ -159,6 +165,15 @@ def test_who_made_an_operation_dearer_is_told_how_to_keep_it() -> None:
     told = advice(differences(a_row(), a_row(wru=110.0)))
     assert "op (spend), regular: WRU grew from 100 to 110 (+10%)" in told
     assert "`make costs`" in told
+
+
+def test_what_is_stored_is_counted_with_its_rows_in_the_indexes_and_what_aws_adds() -> None:
+    item = {"pk": {"S": "ab"}, "sk": {"S": "c"}, "x": {"S": "d" * 10}}
+    assert stored_bytes(item) == 2 + 2 + 2 + 1 + 1 + 10 + 100
+    due = {"due": {"S": "e" * 20}}
+    assert stored_bytes(item | due) == stored_bytes(item) + 23 + (2 + 2 + 2 + 1 + 23 + 100)
+    line = {"tl": {"S": "f"}, "at": {"S": "g"}}
+    assert stored_bytes(item | line) == stored_bytes(item) + 6 + (2 + 2 + 2 + 1 + 6 + 100)
 
 
 def test_figures_are_kept_as_they_were_metered(tmp_path: Any) -> None:
