@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bench import op_cost
 from bench.op_cost import OtherWay, metered, stored_bytes
 from bench.operations.registry import BESIDE, EXEMPT, Metered, operations, unmeasured, ways_in
 from bench.operations.scene import PEOPLE, Scene
@@ -180,6 +181,20 @@ def test_figures_are_kept_as_they_were_metered(tmp_path: Any) -> None:
     path = tmp_path / "costs.json"
     path.write_text(written(a_row(wru=105.0)))
     assert kept(path) == a_row(wru=105.0)
+
+
+def test_new_figures_replace_those_that_a_merge_left_in_pieces(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "costs.json"
+    path.write_text("<<<<<<< ours\n{}")
+    monkeypatch.setattr(op_cost, "FIGURES", path)
+    monkeypatch.setattr(op_cost, "metered", a_row)
+    assert op_cost.main(["--publish"]) == 0
+    assert kept(path) == a_row()
+    assert "op (spend) is new" in capsys.readouterr().out
+    monkeypatch.setattr(op_cost, "unmeasured", lambda known: ["hold_points"])
+    assert op_cost.main(["--publish"]) == 1, "nothing is kept while something is not measured"
 
 
 def test_every_operation_stands_on_the_page() -> None:
