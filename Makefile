@@ -13,7 +13,7 @@ DATA_DIR ?= .data
 export PORT DATA_DIR WORKERS SEED PUMP ROLE SUB SHOP FILE SHIFT B ENV JOB DATE DRY FROM TO TYPE QUEUE MAX YES SHOW
 SETTINGS = $(foreach each,$(SET),--set "$(each)")
 
-.PHONY: help setup run test check fmt faults bench token fire events redrive replay reconcile docs stop clean lock package deploy destroy \
+.PHONY: help setup run test check fmt faults bench costs token fire events redrive replay reconcile docs stop clean lock package deploy destroy \
         _lint _format _types _arrows _drift
 
 help: ## list the verbs
@@ -40,6 +40,10 @@ faults: setup ## break what can break, at full size: KILLS=50, SIZE=10000, SEED=
 
 bench: setup ## measure; B=name for one figure
 	@$(PY) -m bench $${B:+"$$B"}
+
+costs: setup ## meter what every operation costs and keep it: docs/figures/costs.json and docs/costs.md
+	@$(PY) -m bench.op_cost --publish
+	@$(PY) -m local.generate
 
 token: setup ## print a token to sign in with; ROLE=admin, SUB=stf_…, SHOP=shp_…
 	@$(PY) -m local token $${ROLE:+--role "$$ROLE"} $${SUB:+--sub "$$SUB"} $${SHOP:+--shop "$$SHOP"}

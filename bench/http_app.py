@@ -1,7 +1,8 @@
 """The Chalice app called with the events that API Gateway sends, in this process."""
 
 import time
-from functools import cache
+from datetime import datetime
+from functools import cache, lru_cache
 from typing import Any
 
 import jwt
@@ -11,13 +12,21 @@ from local.gateway import LambdaContext, proxy_event
 from local.matcher import Matcher
 
 
-def event_for(method: str, path: str, body: bytes = b"") -> dict[str, Any]:
-    """The event of a request by an admin."""
+def event_for(
+    method: str, path: str, body: bytes = b"", *, at: datetime | None = None, **headers: str
+) -> dict[str, Any]:
+    """The event of a request by an admin.
+
+    Args:
+        at: when it is made; now, when left out.
+        headers: further ones, by names in lower case with `_` for `-`.
+    """
     path, _, query = path.partition("?")
-    headers = {"content-type": "application/json", "authorization": f"Bearer {_token()}"}
+    sent = {"content-type": "application/json", "authorization": f"Bearer {_token(at)}"}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     scope = {
         "method": method,
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
         "query_string": query.encode(),
         "client": ("127.0.0.1", 1),
     }
@@ -49,9 +58,9 @@ def _matcher() -> Matcher:
     return Matcher(_app().routes)
 
 
-@cache
-def _token() -> str:
-    issued = int(time.time())
+@lru_cache
+def _token(at: datetime | None) -> str:
+    issued = int(at.timestamp() if at else time.time())
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "stf_bench", "roles": ["admin"]}
     times = {"iat": issued - 10, "nbf": issued - 10, "exp": issued + 3600}
     return jwt.encode(claims | times, bytes.fromhex(KEYS["token_key"]), algorithm="HS256")

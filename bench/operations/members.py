@@ -1,0 +1,86 @@
+"""Operations of members."""
+
+from urllib.parse import quote
+
+from bench.operations.registry import Metered, operation
+from bench.operations.scene import MOBILE, Scene, enrolment
+
+
+@operation("enrol_member", "enrol, with mobile, e-mail, card and birthday")
+def enrol_member(scene: Scene) -> Metered:
+    return lambda: scene.enrol(1)
+
+
+@operation("enrol_member", "enrol, with an idempotency key")
+def enrol_member_with_key(scene: Scene) -> Metered:
+    return lambda: scene.enrol(1, key="enrol-1")
+
+
+@operation("enrol_member", "the same enrolment with its key again")
+def enrol_member_again(scene: Scene) -> Metered:
+    scene.enrol(1, key="enrol-1")
+    return lambda: scene.enrol(1, key="enrol-1")
+
+
+@operation("enrol_member", "a dry run of an enrolment")
+def enrol_member_dry(scene: Scene) -> Metered:
+    return lambda: scene.post("/v1/members", enrolment(1, dry_run=True))
+
+
+@operation("look_up_member", "look up by mobile, e-mail, card or external id")
+def look_up_by_mobile(scene: Scene) -> Metered:
+    return lambda: scene.get(f"/v1/members?mobile={quote(MOBILE)}")
+
+
+@operation("look_up_member", "look up by member number")
+def look_up_by_number(scene: Scene) -> Metered:
+    number = scene.get(f"/v1/members/{scene.member}")["member_number"]
+    return lambda: scene.get(f"/v1/members?member_number={number}")
+
+
+@operation("look_up_member", "look up by a mobile that nobody has")
+def look_up_nobody(scene: Scene) -> Metered:
+    return lambda: scene.get("/v1/members?mobile=13700000000")
+
+
+@operation("get_member", "a member, with points and tier")
+def get_member(scene: Scene) -> Metered:
+    return lambda: scene.get(f"/v1/members/{scene.member}")
+
+
+@operation("edit_member", "edit, no identifier")
+def edit_member(scene: Scene) -> Metered:
+    return lambda: scene.send("PATCH", f"/v1/members/{scene.member}", {"version": 1, "tags": ["vip"]})
+
+
+@operation("edit_member", "edit the mobile number")
+def edit_mobile(scene: Scene) -> Metered:
+    return lambda: scene.send("PATCH", f"/v1/members/{scene.member}", {"version": 1, "mobile": "+8613700000000"})
+
+
+@operation("suspend_member", "suspend")
+def suspend_member(scene: Scene) -> Metered:
+    return lambda: scene.post(f"/v1/members/{scene.member}/suspensions", {"reason": "lost card"})
+
+
+@operation("suspend_member", "suspend once more")
+def suspend_member_again(scene: Scene) -> Metered:
+    suspend_member(scene)()
+    return suspend_member(scene)
+
+
+@operation("reinstate_member", "reinstate")
+def reinstate_member(scene: Scene) -> Metered:
+    suspend_member(scene)()
+    return lambda: scene.post(f"/v1/members/{scene.member}/reinstatements", {"reason": "card found"})
+
+
+@operation("close_member", "close; the points that are left are forfeit")
+def close_member(scene: Scene) -> Metered:
+    body = {"reason": "moved away", "forfeit_points": True}
+    return lambda: scene.post(f"/v1/members/{scene.member}/closures", body)
+
+
+@operation("list_timeline", "a page of 25 of the timeline")
+def list_timeline(scene: Scene) -> Metered:
+    return lambda: scene.get(f"/v1/members/{scene.member}/timeline?limit=25")

@@ -1,0 +1,51 @@
+"""Operations of points."""
+
+from bench.operations.registry import Metered, operation
+from bench.operations.scene import Scene
+
+
+def _spend(scene: Scene, points: int) -> Metered:
+    body = {"points": points, "reference": "gift-0001"}
+    return lambda: scene.post(f"/v1/members/{scene.member}/point-spends", body, key="spend-0001")
+
+
+@operation("get_points", "what can be spent, and when it expires")
+def get_points(scene: Scene) -> Metered:
+    return lambda: scene.get(f"/v1/members/{scene.member}/points")
+
+
+@operation("list_point_entries", "a page of 25 of the statement")
+def list_point_entries(scene: Scene) -> Metered:
+    return lambda: scene.get(f"/v1/members/{scene.member}/point-entries?limit=25")
+
+
+@operation("spend_points", "spend a few points")
+def spend_points(scene: Scene) -> Metered:
+    return _spend(scene, 5)
+
+
+@operation("spend_points", "spend all points")
+def spend_all(scene: Scene) -> Metered:
+    return _spend(scene, scene.get(f"/v1/members/{scene.member}/points")["available"])
+
+
+@operation("spend_points", "the same spend again")
+def spend_again(scene: Scene) -> Metered:
+    _spend(scene, 5)()
+    return _spend(scene, 5)
+
+
+@operation("adjust_points", "give points by hand")
+def adjust_up(scene: Scene) -> Metered:
+    return lambda: scene.adjust(50, key="adjust-0001", note_to_member="sorry for the wait")
+
+
+@operation("adjust_points", "take points by hand")
+def adjust_down(scene: Scene) -> Metered:
+    return lambda: scene.adjust(-5, key="adjust-0001")
+
+
+@operation("adjust_points", "the same adjustment again")
+def adjust_again(scene: Scene) -> Metered:
+    adjust_down(scene)()
+    return adjust_down(scene)
