@@ -49,3 +49,18 @@ def adjust_down(scene: Scene) -> Metered:
 def adjust_again(scene: Scene) -> Metered:
     adjust_down(scene)()
     return adjust_down(scene)
+
+
+@operation("get_points", "as they were on a day")
+def get_points_as_of(scene: Scene) -> Metered:
+    return lambda: scene.get(f"/v1/members/{scene.member}/points?as_of=2026-03-01")
+
+
+@operation("get_tier", "the tier, and what is missing to the next")
+def get_tier(scene: Scene) -> Metered:
+    return lambda: scene.get(f"/v1/members/{scene.member}/tier")
+
+
+@operation("get_tier", "as it was known at an instant")
+def get_tier_known_at(scene: Scene) -> Metered:
+    return lambda: scene.get(f"/v1/members/{scene.member}/tier?known_at=2026-03-10T00:00:00Z")

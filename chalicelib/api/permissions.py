@@ -15,6 +15,8 @@ class Permission(StrEnum):
     POINTS_READ = "points:read"
     POINTS_SPEND = "points:spend"
     POINTS_ADJUST = "points:adjust"
+    POOLS_READ = "pools:read"
+    POOLS_MANAGE = "pools:manage"
     PROGRAM_READ = "program:read"
     PROGRAM_PUBLISH = "program:publish"
     JOBS_READ = "jobs:read"
@@ -22,14 +24,14 @@ class Permission(StrEnum):
 
 
 P = Permission
-_READS = frozenset({P.MEMBERS_READ, P.PURCHASES_READ, P.POINTS_READ, P.PROGRAM_READ})
+_READS = frozenset({P.MEMBERS_READ, P.PURCHASES_READ, P.POINTS_READ, P.POOLS_READ, P.PROGRAM_READ})
 _TILL = _READS | {P.MEMBERS_WRITE, P.PURCHASES_RECORD, P.PURCHASES_RETURN, P.POINTS_SPEND}
 
 ROLES: dict[str, frozenset[Permission]] = {
     "clerk": _TILL,
-    "shop_manager": _TILL | {P.MEMBERS_STATUS, P.POINTS_ADJUST},
+    "shop_manager": _TILL | {P.MEMBERS_STATUS, P.POINTS_ADJUST, P.POOLS_MANAGE},
     "marketer": frozenset({P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ}),
-    "agent": _READS | {P.MEMBERS_WRITE, P.MEMBERS_STATUS, P.POINTS_ADJUST},
+    "agent": _READS | {P.MEMBERS_WRITE, P.MEMBERS_STATUS, P.POINTS_ADJUST, P.POOLS_MANAGE},
     "analyst": frozenset({P.PURCHASES_READ, P.POINTS_READ, P.PROGRAM_READ, P.JOBS_READ}),
     "admin": frozenset(P),
     "auditor": _READS | {P.JOBS_READ},

@@ -362,6 +362,8 @@ class EntryView(Record):
     reference: str
     """What it belongs to: a purchase's channel and order number, the reference given with a spend, or the caller's
     key."""
+    actor: MemberId | None = None
+    """The member who did it, on an account that several share."""
     tendered: int = 0
     """Points of it that paid for part of a purchase."""
     why: tuple[WhyLine, ...] = ()

@@ -415,7 +415,7 @@ def adjust_points(
 
 
 def find_points(
-    table: Table, book: ProgramBook, member_id: MemberId, *, now: datetime, then: Then | None = None
+    table: Table, book: ProgramBook, member_id: AccountId, *, now: datetime, then: Then | None = None
 ) -> PointsView:
     """A member's points: what can be spent, when it expires, what ever happened.
 
@@ -468,7 +468,7 @@ class _Past:
     at: datetime
 
 
-def _find_past(table: Table, book: ProgramBook, member_id: MemberId, then: Then, now: datetime) -> _Past:
+def _find_past(table: Table, book: ProgramBook, member_id: AccountId, then: Then, now: datetime) -> _Past:
     """The account on the day and with the knowledge asked for."""
     account = store.find_answering(table, member_id) or store.find_answering(table, member_id, consistent=True)
     if account is None:
@@ -493,7 +493,7 @@ def _find_past(table: Table, book: ProgramBook, member_id: MemberId, then: Then,
 
 
 def list_statement(
-    table: Table, book: ProgramBook, member_id: MemberId, *, after: str | None, limit: int, language: Language
+    table: Table, book: ProgramBook, member_id: AccountId, *, after: str | None, limit: int, language: Language
 ) -> Slice[EntryView]:
     """A page of a member's statement, newest first.
 
@@ -530,6 +530,7 @@ def entry_view(
         occurred_at=entry.occurred_at,
         recorded_at=entry.recorded_at,
         reference=reference or store.reference_of(entry.key.kind, entry.key.parts),
+        actor=entry.actor,
         tendered=(entry.consumed or 0) if entry.reason is Reason.EARN else 0,
         why=why_lines(entry, program, language),
         reason_code=entry.reason_code,

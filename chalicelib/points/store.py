@@ -4,12 +4,12 @@ Names of an entry's attributes are short, because they count: an entry with a ba
 two write units, and 25 lines of a statement the 4 KB of half a read unit.
 
 In the timeline index: r reason, p points, b balance after, o occurred at (ms), v program version, w why, h hash,
-c points consumed, rc reason code, nm note to the member, rf the caller's reference; kind and what of things that
-moved no points.
+c points consumed, rc reason code, nm note to the member, rf the caller's reference, by the member who did it on an
+account that is not their own; kind and what of things that moved no points.
 Beside them: on the day it occurred, e points earned, x their last day, pd period of what was spent, q qualifying
 points, l lapsed, mt first day on which points earned can be spent, hd points reserved, hu until when (ms), sm what is
-added to sums besides, by the member who did it on an account not their own, tb and ta tier before and after
-(ta only when it differs), cz cause, d digest of the command's content, note_internal. Days are numbers, 20260315.
+added to sums besides, tb and ta tier before and after (ta only when it differs), cz cause, d digest of the command's
+content, note_internal. Days are numbers, 20260315.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Absent, Item, Put, Unchanged, Write
 from chalicelib.tiers.models import Anchor
 
-ENTRIES_IN_INDEX = ("r", "p", "b", "o", "v", "w", "h", "c", "rc", "nm", "rf", "kind", "what")
+ENTRIES_IN_INDEX = ("r", "p", "b", "o", "v", "w", "h", "c", "rc", "nm", "rf", "by", "kind", "what")
 """What the timeline index copies; `infra/data.template.json` says the same, and a test compares."""
 
 _LETTERS = {

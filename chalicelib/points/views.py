@@ -94,6 +94,8 @@ def explained(why: Why, program: Program, language: Language) -> str:
     if why.rule_id == "return":
         goods = shown(why.args[0], program.currency)
         return f"退货 {goods}，收回 {-why.points} 分" if chinese else f"Returned {goods}: -{_count(-why.points)}"
+    if why.rule_id == "pooled" or why.rule_id.startswith("pool."):
+        return _pooled(why, chinese=chinese)
     if why.rule_id == "qualifying":
         count = f"{why.args[0]:+,}"
         return f"成长值 {count}" if chinese else f"Qualifying points {count}"
@@ -113,6 +115,18 @@ def explained(why: Why, program: Program, language: Language) -> str:
     return (
         f"{name}享 {times} 倍积分，另得 {why.points} 分" if chinese else f"{name} earns ×{times}: +{_count(why.points)}"
     )
+
+
+def _pooled(why: Why, *, chinese: bool) -> str:
+    """Points that went between a member and a pool; on the pool's side they came when they are not taken."""
+    count, came = abs(why.points), why.points > 0
+    if why.rule_id == "pooled":
+        if chinese:
+            return f"成员转入 {count} 分" if came else f"转给会员 {count} 分"
+        return f"{_count(count)} from a member" if came else f"{_count(count)} to a member"
+    if chinese:
+        return f"积分池转回 {count} 分" if came else f"转入积分池 {count} 分"
+    return f"{_count(count)} back from the pool" if came else f"{_count(count)} given to the pool"
 
 
 def shown_expiry(expires_on: date | None) -> date | None:

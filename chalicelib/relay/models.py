@@ -20,6 +20,15 @@ from chalicelib.points.events import (
     TierChanged,
     TierReviewed,
 )
+from chalicelib.pools.events import (
+    PointsPooled,
+    PoolClosed,
+    PoolMemberLeft,
+    PoolMemberSet,
+    PoolOpened,
+    PoolPointsMoved,
+    PoolPointsSpent,
+)
 from chalicelib.programs.events import ProgramPublished
 from chalicelib.purchases.events import PurchaseRecorded, PurchaseReturned
 
@@ -36,8 +45,15 @@ EVENT_TYPES: dict[str, type[Told]] = {
         PointsEarned,
         PointsExpired,
         PointsExpiring,
+        PointsPooled,
         PointsReleased,
         PointsSpent,
+        PoolClosed,
+        PoolMemberLeft,
+        PoolMemberSet,
+        PoolOpened,
+        PoolPointsMoved,
+        PoolPointsSpent,
         ProgramPublished,
         PurchaseRecorded,
         PurchaseReturned,

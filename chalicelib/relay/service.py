@@ -13,7 +13,7 @@ from typing import Any
 
 from chalicelib.kernel.calendar import NEVER
 from chalicelib.kernel.events import EventId, Told
-from chalicelib.kernel.ids import AccountId, EntryId, MemberId
+from chalicelib.kernel.ids import AccountId, EntryId, MemberId, is_member
 from chalicelib.members import store as members_store
 from chalicelib.members.events import MemberClosed, MemberEdited, MemberReinstated, MemberSuspended
 from chalicelib.points import store as points_store
@@ -32,6 +32,18 @@ from chalicelib.points.events import (
     TierReviewed,
 )
 from chalicelib.points.models import Entry, Happened
+from chalicelib.pools import store as pools_store
+from chalicelib.pools.events import (
+    PointsPooled,
+    PoolClosed,
+    PoolMemberLeft,
+    PoolMemberSet,
+    PoolOpened,
+    PoolPointsMoved,
+    PoolPointsSpent,
+    PoolSource,
+)
+from chalicelib.pools.models import PoolId, Role
 from chalicelib.programs import store as programs_store
 from chalicelib.programs.events import ProgramPublished
 from chalicelib.purchases import store as purchases_store
@@ -45,6 +57,9 @@ from chalicelib.storage.writes import Item
 
 SILENT = {
     "M ACCOUNT": "sums that the entries explain",
+    "M SHARES": "says again what a member's part in a pool says",
+    "G ACCOUNT": "sums that the entries explain",
+    "G W": "a member's part in a pool; the pool's notes tell of its changes",
     "U": "an identifier of a member; the profile's events say that it changed",
     "K enrol": "spends a key; the profile tells of the enrolment",
     "PROGRAM HEAD": "names the version in force; the version's own item tells of it",
@@ -99,7 +114,7 @@ def kind_of(pk: str, sk: str, item: Item) -> str:
         return f"K {rest[0]}"
     if mark == "H":
         return f"H {item['kind']}"
-    if mark in ("M", "PROGRAM"):
+    if mark in ("M", "G", "PROGRAM"):
         return f"{mark} {keys.parted(sk)[0]}"
     return mark
 
@@ -186,6 +201,24 @@ def _birthday(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
     return [given, _earned(entry, EarnedFrom.BIRTHDAY)] if entry.earned else [given]
 
 
+def _pooled(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    source = PoolSource.CLOSE if entry.key.kind.startswith("pool_close") else PoolSource.CONTRIBUTION
+    if not is_member(entry.member_id):
+        return [PoolPointsMoved(**_leading(entry), source=source, subject_id=_actor(entry))]
+    pool_id = PoolId(entry.why[0].rule_id.partition(".")[2])
+    return [PointsPooled(**_leading(entry), source=source, pool_id=pool_id)]
+
+
+def _actor(entry: Entry) -> MemberId:
+    if entry.actor is None:
+        raise ValueError("the entry does not say which member did it")
+    return entry.actor
+
+
+def _pool_spend(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    return [PoolPointsSpent(**_leading(entry), subject_id=_actor(entry))]
+
+
 _FROM_ENTRY: dict[str, Callable[[Entry, Item], list[Told]]] = {
     "purchase": _purchase,
     "return": _return,
@@ -195,6 +228,11 @@ _FROM_ENTRY: dict[str, Callable[[Entry, Item], list[Told]]] = {
     "close": _adjustment,
     "expire": _expiry,
     "tier": _review,
+    "contribution": _pooled,
+    "contribution_in": _pooled,
+    "pool_close": _pooled,
+    "pool_close_in": _pooled,
+    "pool_spend": _pool_spend,
     "birthday": _birthday,
 }
 
@@ -270,7 +308,18 @@ _FROM_NOTE: dict[str, Callable[[Happened], list[Told]]] = {
     "closed": lambda _: [MemberClosed()],
     "points_expiring": _points_expiring,
     "points_released": _points_released,
+    "pool_member_set": lambda note: [
+        PoolMemberSet(subject_id=MemberId(note.facts["member_id"]), role=Role(note.facts["role"]))
+    ],
+    "pool_member_left": lambda note: [PoolMemberLeft(subject_id=MemberId(note.facts["member_id"]))],
+    "pool_closed": lambda _: [PoolClosed()],
 }
+
+
+def _pool(item: Item) -> list[Event]:
+    opened_at = pools_store.opened_at(item)
+    opened = PoolOpened(kind=pools_store.kind_from(item), owner_id=pools_store.owner_from(item))
+    return [_enveloped(item, opened, keys.account_of(item["pk"]), None, opened_at, opened_at)]
 
 
 def _program(item: Item) -> list[Event]:
@@ -281,6 +330,7 @@ def _program(item: Item) -> list[Event]:
 _TELL: dict[str, Callable[[Item], list[Event]]] = {
     "entry": _entry,
     "M PROFILE": _enrolment,
+    "G POOL": _pool,
     "PROGRAM V": _program,
     **{f"H {kind}": _note for kind in _FROM_NOTE},
 }

@@ -68,6 +68,21 @@ def unique(kind: str, blind: str) -> Key:
     return Key(joined("U", kind, blind), "U")
 
 
+def pool(pool_id: str) -> Key:
+    """What members share, and who owns it."""
+    return Key(member_partition(pool_id), "POOL")
+
+
+def pool_member(pool_id: str, member_id: str) -> Key:
+    """A member's part in a pool."""
+    return Key(member_partition(pool_id), joined("W", member_id))
+
+
+def share(member_id: str, pool_id: str) -> Key:
+    """Tells that a member belongs to a pool; stands behind the profile, so that reading a member passes it over."""
+    return Key(member_partition(member_id), joined("SHARES", pool_id))
+
+
 # ---------------------------------------------------------------- the ledger
 
 

@@ -567,3 +567,41 @@ def test_points_and_tier_are_told_for_other_times_and_refused_for_times_to_come(
         assert refused(ahead) == (400, "instant_in_future")
         assert refused(api.get(f"/v1/members/{NOBODY}/{path}?as_of=2020-01-01")) == (404, "member_unknown")
         assert api.get(f"/v1/members/{member}/{path}?as_of=yesterday").status == 422
+
+
+def test_a_pool_over_http_from_opening_to_closing(api: Api) -> None:
+    owner, friend = (api.post("/v1/members", {"name": n, "mobile": m}).json["member_id"] for n, m in
+                     (("a", "13800138000"), ("b", "13800138001")))  # fmt: skip
+    give(api, owner, 50)
+    opened = api.post("/v1/pools", {"owner_id": owner, "name": "王家", "kind": "family"}, key="p")
+    assert opened.status == 201
+    pool = opened.json["pool_id"]
+
+    let_in = api.send("PUT", f"/v1/pools/{pool}/members/{friend}", {"role": "spender", "monthly_limit": 10})
+    assert (let_in.status, let_in.json["role"], let_in.json["spent_this_month"]) == (200, "spender", 0)
+    given = api.post(f"/v1/pools/{pool}/contributions", {"member_id": owner, "points": 40}, key="c")
+    assert (given.status, given.json["points"]) == (201, -40)
+    spent = api.post(f"/v1/pools/{pool}/spends", {"member_id": friend, "points": 10}, key="s")
+    assert (spent.status, spent.json["actor"], spent.json["balance_after"]) == (201, friend, 30)
+    more = api.post(f"/v1/pools/{pool}/spends", {"member_id": friend, "points": 1}, key="s2")
+    assert refused(more) == (409, "pool_limit_reached")
+    assert api.get(f"/v1/pools/{pool}/points").json["available"] == 30
+    statement = api.get(f"/v1/pools/{pool}/point-entries").json["items"]
+    assert [(line["points"], line["actor"]) for line in statement] == [(-10, friend), (40, owner)]
+    assert [each["pool_id"] for each in api.get(f"/v1/members/{friend}/pools").json["items"]] == [pool]
+    assert [each["role"] for each in api.get(f"/v1/pools/{pool}/members").json["items"]] != []
+
+    left = api.post(f"/v1/pools/{pool}/members/{friend}/departures", None)
+    assert (left.status, left.json["members_count"]) == (201, 1)
+    version = left.json["version"]
+    stale = api.send("PATCH", f"/v1/pools/{pool}", {"name": "x", "version": 1})
+    assert refused(stale) == (409, "pool_moved")
+    assert api.send("PATCH", f"/v1/pools/{pool}", {"name": "新家", "version": version}).json["name"] == "新家"
+    closed = api.post(f"/v1/pools/{pool}/closures", {})
+    assert (closed.status, closed.json["status"]) == (201, "closed")
+    assert api.get(f"/v1/members/{owner}/points").json["available"] == 40
+    again = api.post(f"/v1/pools/{pool}/contributions", {"member_id": owner, "points": 1}, key="late")
+    assert refused(again) == (409, "pool_closed")
+    unknown = "pol_" + "a" * 16
+    assert refused(api.get(f"/v1/pools/{unknown}")) == (404, "pool_unknown")
+    assert refused(api.get(f"/v1/pools/{unknown}/point-entries")) == (404, "pool_unknown")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from chalicelib.kernel.ids import MemberId, PurchaseId
+from chalicelib.kernel.ids import AccountId, MemberId, PurchaseId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import service as members
@@ -15,6 +15,17 @@ from chalicelib.members.models import CloseMember, EditMember, EnrolMember, Memb
 from chalicelib.points import service as points
 from chalicelib.points import store
 from chalicelib.points.models import Account, AdjustPoints, Due, Entry, EntryView, PointsView, SpendPoints
+from chalicelib.pools import service as pools
+from chalicelib.pools.models import (
+    ClosePool,
+    Contribute,
+    MembershipView,
+    OpenPool,
+    PoolId,
+    PoolView,
+    SetMembership,
+    SpendFromPool,
+)
 from chalicelib.programs import service as programs
 from chalicelib.programs import store as program_store
 from chalicelib.programs.models import DEFAULT_TERMS, Program, PublishProgram
@@ -136,9 +147,37 @@ class Desk:
         command = PublishProgram.model_validate({**DEFAULT_TERMS, "version": version, **terms}, strict=False)
         return programs.publish_program(self.table, self.book, command, now=self.clock())
 
+    def pool(self, owner_id: str, *, key: str = "pool", **fields: Any) -> Outcome[PoolView]:
+        """Open a pool."""
+        command = OpenPool(owner_id=MemberId(owner_id), name="Home", **fields)
+        return pools.open_pool(self.table, self.book, command, key, now=self.clock())
+
+    def let_in(self, pool_id: str, member_id: str, **fields: Any) -> MembershipView:
+        """Let a member into a pool."""
+        command = SetMembership.model_validate(fields, strict=False)
+        return pools.set_member(self.table, self.book, PoolId(pool_id), MemberId(member_id), command, now=self.clock())
+
+    def contribute(self, pool_id: str, member_id: str, amount: int, *, key: str, **fields: Any) -> Outcome[EntryView]:
+        """Move a member's points into a pool."""
+        command = Contribute(member_id=MemberId(member_id), points=amount, **fields)
+        return pools.contribute(
+            self.table, self.book, PoolId(pool_id), key, command, now=self.clock(), language=Language.EN
+        )
+
+    def spend_from(self, pool_id: str, member_id: str, amount: int, *, key: str, **fields: Any) -> Outcome[EntryView]:
+        """Spend points of a pool."""
+        command = SpendFromPool(member_id=MemberId(member_id), points=amount, **fields)
+        return pools.spend_from_pool(
+            self.table, self.book, PoolId(pool_id), key, command, now=self.clock(), language=Language.EN
+        )
+
+    def close_pool(self, pool_id: str, **fields: Any) -> Outcome[PoolView]:
+        """Close a pool."""
+        return pools.close_pool(self.table, self.book, PoolId(pool_id), ClosePool(**fields), now=self.clock())
+
     def points(self, member_id: str) -> PointsView:
         """What a member has."""
-        return points.find_points(self.table, self.book, MemberId(member_id), now=self.clock())
+        return points.find_points(self.table, self.book, AccountId(member_id), now=self.clock())
 
     def account(self, member_id: str) -> Account:
         """A member's account as it is stored."""

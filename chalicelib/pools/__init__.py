@@ -1,0 +1,1 @@
+"""Pools: points that a family or a company shares."""

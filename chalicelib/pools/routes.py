@@ -1,0 +1,209 @@
+"""HTTP of pools."""
+
+from chalicelib.api.permissions import Permission
+from chalicelib.api.routing import Call, Routes
+from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.kernel.pages import CursorInvalid, Page, Paging
+from chalicelib.kernel.records import Record
+from chalicelib.points.errors import (
+    BalanceTooLarge,
+    EntryDiffers,
+    InstantInFuture,
+    MemberClosed,
+    MemberSuspended,
+    MemberUnknown,
+    PointsInsufficient,
+)
+from chalicelib.points.models import EntryView, PointsView, Then
+from chalicelib.pools import service
+from chalicelib.pools.errors import (
+    NotInPool,
+    OwnerNeeded,
+    PoolClosed,
+    PoolDiffers,
+    PoolFull,
+    PoolLimitReached,
+    PoolMoved,
+    PoolUnknown,
+    RoleForbids,
+)
+from chalicelib.pools.models import (
+    ClosePool,
+    Contribute,
+    EditPool,
+    MembershipView,
+    OpenPool,
+    PoolId,
+    PoolView,
+    SetMembership,
+    SpendFromPool,
+)
+from chalicelib.programs.service import book_of
+
+pools = Routes("pools")
+
+_NOBODY = (MemberUnknown, MemberSuspended, MemberClosed)
+
+
+class PoolList(Record):
+    """The pools of a member."""
+
+    items: tuple[PoolView, ...]
+    next_cursor: None = None
+
+
+class MembershipPage(Page[MembershipView]):
+    """A page of those who belong to a pool."""
+
+
+class PoolEntryPage(Page[EntryView]):
+    """A page of a pool's statement."""
+
+
+@pools.post("/pools", allow=Permission.POOLS_MANAGE, keyed=True, status=201, refuses=(*_NOBODY, PoolDiffers))
+def open_pool(body: OpenPool, call: Call) -> Outcome[PoolView]:
+    """Open a pool, whose points several members share."""
+    return service.open_pool(call.house.table, book_of(call.house.table), body, call.key, now=call.now)
+
+
+@pools.get("/pools/{pool_id}", allow=Permission.POOLS_READ, refuses=(PoolUnknown,))
+def get_pool(pool_id: PoolId, call: Call) -> PoolView:
+    """A pool and what it has."""
+    return service.find_pool(call.house.table, book_of(call.house.table), pool_id, now=call.now)
+
+
+@pools.patch("/pools/{pool_id}", allow=Permission.POOLS_MANAGE, refuses=(PoolUnknown, PoolClosed, PoolMoved))
+def edit_pool(pool_id: PoolId, body: EditPool, call: Call) -> PoolView:
+    """Give a pool another name."""
+    call.require_version(body.version)
+    return service.edit_pool(call.house.table, book_of(call.house.table), pool_id, body, now=call.now)
+
+
+@pools.post(
+    "/pools/{pool_id}/closures",
+    allow=Permission.POOLS_MANAGE,
+    status=201,
+    refuses=(PoolUnknown, MemberUnknown, MemberClosed, BalanceTooLarge),
+)
+def close_pool(pool_id: PoolId, body: ClosePool, call: Call) -> Outcome[PoolView]:
+    """Close a pool; what is left goes to its owner."""
+    return service.close_pool(call.house.table, book_of(call.house.table), pool_id, body, now=call.now)
+
+
+@pools.get("/members/{member_id}/pools", allow=Permission.POOLS_READ)
+def list_pools(member_id: MemberId, call: Call) -> PoolList:
+    """The pools to which a member belongs."""
+    return PoolList(items=service.list_pools(call.house.table, book_of(call.house.table), member_id, now=call.now))
+
+
+@pools.get("/pools/{pool_id}/members", allow=Permission.POOLS_READ, refuses=(PoolUnknown, CursorInvalid))
+def list_pool_members(pool_id: PoolId, query: Paging, call: Call) -> MembershipPage:
+    """Those who belong to a pool, and what they may do."""
+    scope = ("pool-members", pool_id)
+    part = service.list_members(
+        call.house.table,
+        book_of(call.house.table),
+        pool_id,
+        after=call.position(query.cursor, *scope),
+        limit=query.limit,
+        now=call.now,
+    )
+    return call.page(part, MembershipPage, *scope)
+
+
+@pools.put(
+    "/pools/{pool_id}/members/{member_id}",
+    allow=Permission.POOLS_MANAGE,
+    refuses=(PoolUnknown, PoolClosed, PoolFull, OwnerNeeded, *_NOBODY),
+)
+def set_pool_member(pool_id: PoolId, member_id: MemberId, body: SetMembership, call: Call) -> MembershipView:
+    """Let a member into a pool, or change what they may do in it."""
+    book = book_of(call.house.table)
+    return service.set_member(call.house.table, book, pool_id, member_id, body, now=call.now)
+
+
+@pools.post(
+    "/pools/{pool_id}/members/{member_id}/departures",
+    allow=Permission.POOLS_MANAGE,
+    status=201,
+    refuses=(PoolUnknown, NotInPool, OwnerNeeded),
+)
+def end_pool_member(pool_id: PoolId, member_id: MemberId, call: Call) -> PoolView:
+    """Let a member out of a pool; what they contributed stays."""
+    service.end_member(call.house.table, pool_id, member_id, now=call.now)
+    return service.find_pool(call.house.table, book_of(call.house.table), pool_id, now=call.now)
+
+
+@pools.post(
+    "/pools/{pool_id}/contributions",
+    allow=Permission.POINTS_SPEND,
+    keyed=True,
+    status=201,
+    refuses=(PoolUnknown, PoolClosed, NotInPool, *_NOBODY, PointsInsufficient, BalanceTooLarge, EntryDiffers),
+)
+def contribute(pool_id: PoolId, body: Contribute, call: Call) -> Outcome[EntryView]:
+    """Move a member's own points into a pool, with their last days; the answer is the member's entry."""
+    book = book_of(call.house.table)
+    return service.contribute(
+        call.house.table,
+        book,
+        pool_id,
+        call.key,
+        body,
+        now=call.now,
+        language=book.language(call.language, call.now),
+    )
+
+
+@pools.post(
+    "/pools/{pool_id}/spends",
+    allow=Permission.POINTS_SPEND,
+    keyed=True,
+    status=201,
+    refuses=(
+        PoolUnknown,
+        PoolClosed,
+        NotInPool,
+        RoleForbids,
+        PoolLimitReached,
+        *_NOBODY,
+        PointsInsufficient,
+        EntryDiffers,
+        BalanceTooLarge,
+    ),
+)
+def spend_from_pool(pool_id: PoolId, body: SpendFromPool, call: Call) -> Outcome[EntryView]:
+    """Spend points of a pool, soonest expiry first, on behalf of a member who belongs to it."""
+    book = book_of(call.house.table)
+    return service.spend_from_pool(
+        call.house.table,
+        book,
+        pool_id,
+        call.key,
+        body,
+        now=call.now,
+        language=book.language(call.language, call.now),
+    )
+
+
+@pools.get("/pools/{pool_id}/points", allow=Permission.POOLS_READ, refuses=(PoolUnknown, InstantInFuture))
+def get_pool_points(pool_id: PoolId, query: Then, call: Call) -> PointsView:
+    """A pool's points; now, or at another time."""
+    return service.find_points(call.house.table, book_of(call.house.table), pool_id, now=call.now, then=query)
+
+
+@pools.get("/pools/{pool_id}/point-entries", allow=Permission.POOLS_READ, refuses=(PoolUnknown, CursorInvalid))
+def list_pool_entries(pool_id: PoolId, query: Paging, call: Call) -> PoolEntryPage:
+    """A pool's statement, newest first; each line says which member did it."""
+    scope = ("pool-entries", pool_id)
+    book = book_of(call.house.table)
+    part = service.list_statement(
+        call.house.table,
+        book,
+        pool_id,
+        after=call.position(query.cursor, *scope),
+        limit=query.limit,
+        language=book.language(call.language, call.now),
+    )
+    return call.page(part, PoolEntryPage, *scope)

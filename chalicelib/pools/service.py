@@ -1,0 +1,432 @@
+"""Use cases of pools: open, rename, let members in and out, contribute, spend, close."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from chalicelib.kernel.errors import WriteContended
+from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.languages import Language
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.kernel.pages import Slice
+from chalicelib.points import rules as ledger
+from chalicelib.points import service as points_service
+from chalicelib.points import store as points_store
+from chalicelib.points import views
+from chalicelib.points.errors import AccountMoved, EntryDiffers, MemberUnknown
+from chalicelib.points.models import Account, AccountStatus, EntryKey, EntryView, PointsView, Then
+from chalicelib.points.service import ATTEMPTS_MAX, content_digest, entry_view, once_among
+from chalicelib.pools import rules, store
+from chalicelib.pools.errors import PoolDiffers, PoolMoved, PoolUnknown
+from chalicelib.pools.models import (
+    ClosePool,
+    Contribute,
+    EditPool,
+    Membership,
+    MembershipView,
+    OpenPool,
+    Pool,
+    PoolId,
+    PoolView,
+    SetMembership,
+    SpendFromPool,
+)
+from chalicelib.programs.rules import today_of
+from chalicelib.programs.service import ProgramBook
+from chalicelib.storage.table import Table
+from chalicelib.storage.writes import Item, Write
+
+T = TypeVar("T")
+
+
+def open_pool(table: Table, book: ProgramBook, command: OpenPool, key: str, *, now: datetime) -> Outcome[PoolView]:
+    """Open a pool, once for ever for its key.
+
+    Raises:
+        MemberUnknown, MemberSuspended, MemberClosed: nobody who can own it.
+        PoolDiffers: this key opened another pool before.
+    """
+    program = book.current(now)
+    pool_id = rules.pool_id_of(key)
+    content = content_digest(pool_id, command).hex()
+    known = store.find_pool(table, pool_id, consistent=True)
+    if known is None:
+        ledger.require_open(_member(table, command.owner_id))
+        pool, owner = rules.opened(pool_id, command, now=now)
+        account = Account(member_id=pool_id, opened_on=today_of(program, now), tier_id=program.ladder.tiers[0].tier_id)
+        if command.dry_run:
+            return Outcome(_view(pool, account, book, now), stored=False)
+        try:
+            table.commit(
+                [*store.open_pool(pool, owner, content), points_store.open_account(account, store.PoolKnown())]
+            )
+        except store.PoolKnown:
+            known = store.find_pool(table, pool_id, consistent=True)
+        else:
+            return Outcome(_view(pool, account, book, now))
+    if known is None or known[1] != content:
+        raise PoolDiffers(key=key)
+    return Outcome(find_pool(table, book, pool_id, now=now), replayed=True)
+
+
+def find_pool(table: Table, book: ProgramBook, pool_id: PoolId, *, now: datetime) -> PoolView:
+    """A pool and what it has.
+
+    Raises:
+        PoolUnknown: there is no such pool.
+    """
+    pool, _ = _pool(table, pool_id)
+    return _view(pool, _account(table, pool_id), book, now)
+
+
+def list_pools(table: Table, book: ProgramBook, member_id: MemberId, *, now: datetime) -> tuple[PoolView, ...]:
+    """The pools to which a member belongs."""
+    return tuple(find_pool(table, book, pool_id, now=now) for pool_id in store.list_pool_ids(table, member_id))
+
+
+def edit_pool(table: Table, book: ProgramBook, pool_id: PoolId, command: EditPool, *, now: datetime) -> PoolView:
+    """Give a pool another name.
+
+    Raises:
+        PoolUnknown, PoolClosed: there is none that could be edited.
+        PoolMoved: it was changed since the version named.
+    """
+    pool, content = _pool(table, pool_id)
+    account = _open_account(table, pool_id)
+    if command.version != pool.version:
+        raise PoolMoved(read=command.version, current=pool.version)
+    after = pool.model_copy(update={"name": command.name, "version": pool.version + 1})
+    table.commit([store.replace_pool(pool, after, content)])
+    return _view(after, account, book, now)
+
+
+def list_members(
+    table: Table, book: ProgramBook, pool_id: PoolId, *, after: str | None, limit: int, now: datetime
+) -> Slice[MembershipView]:
+    """A page of those who belong to a pool, by member id.
+
+    Raises:
+        PoolUnknown: there is no such pool.
+    """
+    if after is None:
+        _pool(table, pool_id)
+    found, last = store.list_memberships(table, pool_id, after=after, limit=limit)
+    return Slice(tuple(_membership_view(each, book, now) for each in found), last)
+
+
+def set_member(
+    table: Table, book: ProgramBook, pool_id: PoolId, member_id: MemberId, command: SetMembership, *, now: datetime
+) -> MembershipView:
+    """Let a member into a pool, or change what they may do in it; the same again changes nothing.
+
+    Raises:
+        PoolUnknown, PoolClosed, PoolFull: nobody can be let in.
+        MemberUnknown, MemberSuspended, MemberClosed: nobody who could be.
+        OwnerNeeded: the pool would have no owner.
+        WriteContended: others kept changing the pool; safe to try again.
+    """
+
+    def attempt() -> Membership:
+        pool, content = _pool(table, pool_id)
+        _open_account(table, pool_id)
+        ledger.require_open(_member(table, member_id))
+        known = store.find_membership(table, pool_id, member_id)
+        if known is not None and (known.role, known.monthly_limit) == (command.role, command.monthly_limit):
+            return known
+        owner = rules.require_part(pool_id, pool.owner_id, store.find_membership(table, pool_id, pool.owner_id))
+        after, changes = rules.with_member(pool, known, owner, member_id, command, now=now)
+        writes = [write for each in changes for write in store.set_membership(each)]
+        facts = {"member_id": member_id, "role": command.role.value}
+        table.commit(
+            [
+                store.replace_pool(pool, after, content),
+                *writes,
+                points_store.note(pool_id, "pool_member_set", facts, at=now, version=after.version),
+            ]
+        )
+        return changes[0]
+
+    return _membership_view(_until_still(attempt), book, now)
+
+
+def end_member(table: Table, pool_id: PoolId, member_id: MemberId, *, now: datetime) -> None:
+    """Let a member out of a pool. What they contributed stays.
+
+    Raises:
+        PoolUnknown, NotInPool: there is nobody to let out.
+        OwnerNeeded: the member owns the pool.
+        WriteContended: others kept changing the pool; safe to try again.
+    """
+
+    def attempt() -> None:
+        pool, content = _pool(table, pool_id)
+        leaving = rules.require_part(pool_id, member_id, store.find_membership(table, pool_id, member_id))
+        after = rules.without_member(pool, leaving)
+        facts = {"member_id": member_id}
+        table.commit(
+            [
+                store.replace_pool(pool, after, content),
+                *store.end_membership(leaving),
+                points_store.note(pool_id, "pool_member_left", facts, at=now, version=after.version),
+            ]
+        )
+
+    _until_still(attempt)
+
+
+def contribute(
+    table: Table,
+    book: ProgramBook,
+    pool_id: PoolId,
+    key: str,
+    command: Contribute,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[EntryView]:
+    """Move a member's own points into a pool; the answer is the member's entry.
+
+    Raises:
+        PoolUnknown, PoolClosed, NotInPool: there is no pool that takes them.
+        MemberUnknown, MemberSuspended, MemberClosed, PointsInsufficient: there are no points to give.
+        BalanceTooLarge: the pool would hold too many.
+        EntryDiffers: this key was used before for something else.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    entry_key = EntryKey(kind="contribution", parts=(key,))
+    content = content_digest(pool_id, command)
+    program = book.current(now)
+
+    def decide(accounts: Sequence[Account]) -> tuple[EntryView, Sequence[Write]]:
+        member, pool = accounts
+        rules.require_pool_open(pool)
+        rules.require_part(pool_id, command.member_id, store.find_membership(table, pool_id, command.member_id))
+        ledger.require_open(member)
+        moved = rules.move(
+            member, pool, command.points, entry_key, program, actor=command.member_id, content=content, now=now
+        )
+        view = entry_view(moved.out.main, None, program, language)
+        return view, _writes_of(member, pool, moved)
+
+    return _once(
+        table,
+        book,
+        (command.member_id, pool_id),
+        entry_key,
+        content,
+        decide,
+        now=now,
+        language=language,
+        dry_run=command.dry_run,
+    )
+
+
+def spend_from_pool(
+    table: Table,
+    book: ProgramBook,
+    pool_id: PoolId,
+    key: str,
+    command: SpendFromPool,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[EntryView]:
+    """Spend points of a pool on a member's behalf.
+
+    Raises:
+        PoolUnknown, PoolClosed: there is no pool to spend from.
+        NotInPool, RoleForbids, PoolLimitReached: the member may not, or not so much.
+        MemberUnknown, MemberSuspended, MemberClosed: the member can do nothing.
+        PointsInsufficient: the pool holds fewer.
+        EntryDiffers: this key was used before for something else.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    entry_key = EntryKey(kind="pool_spend", parts=(key,))
+    content = content_digest(pool_id, command)
+    program = book.current(now)
+
+    def decide(accounts: Sequence[Account]) -> tuple[EntryView, Sequence[Write]]:
+        (pool,) = accounts
+        rules.require_pool_open(pool)
+        membership = store.find_membership(table, pool_id, command.member_id)
+        part = rules.require_part(pool_id, command.member_id, membership)
+        after = rules.having_spent(part, command.points, today_of(program, now))
+        ledger.require_open(_member(table, command.member_id))
+        posting = rules.spend(pool, command, entry_key, program, content=content, now=now)
+        counted = [store.replace_membership(after)] if part.monthly_limit is not None else []
+        writes = points_store.post(pool, posting, more={"rf": command.reference})
+        return entry_view(posting.main, None, program, language, reference=command.reference), [*writes, *counted]
+
+    return _once(
+        table, book, (pool_id,), entry_key, content, decide, now=now, language=language, dry_run=command.dry_run
+    )
+
+
+def close_pool(
+    table: Table, book: ProgramBook, pool_id: PoolId, command: ClosePool, *, now: datetime
+) -> Outcome[PoolView]:
+    """Close a pool: what is left goes to its owner, in the lots that it is in. Closing it again changes nothing.
+
+    Raises:
+        PoolUnknown: there is no such pool.
+        MemberClosed: the owner cannot take the points.
+        BalanceTooLarge: the owner would hold too many.
+        WriteContended: others kept changing the pool; safe to try again.
+    """
+    program = book.current(now)
+    key = EntryKey(kind="pool_close", parts=(pool_id,))
+
+    def attempt() -> Outcome[PoolView]:
+        pool, content = _pool(table, pool_id)
+        account = _account(table, pool_id)
+        if account.status is AccountStatus.CLOSED:
+            return Outcome(_view(pool, account, book, now), replayed=True)
+        owner = _member(table, pool.owner_id)
+        left = ledger.derive(account, today_of(program, now), now).available
+        after = pool.model_copy(update={"version": pool.version + 1})
+        noted = points_store.note(pool_id, "pool_closed", {}, at=now, version=after.version)
+        beside = [store.replace_pool(pool, after, content), noted]
+        if left == 0:
+            settled, entries = ledger.settle(account, program, now=now)
+            closed = settled.model_copy(update={"status": AccountStatus.CLOSED})
+            writes = [*points_store.book(account, closed, entries, None), *beside]
+        else:
+            moved = rules.move(account, owner, left, key, program, actor=pool.owner_id, content=None, now=now)
+            moved = rules.with_giver_closed(moved)
+            closed = moved.out.account
+            writes = [*_writes_of(account, owner, moved), *beside]
+        if command.dry_run:
+            return Outcome(_view(after, closed, book, now), stored=False)
+        table.commit(writes)
+        return Outcome(_view(after, closed, book, now))
+
+    return _until_still(attempt)
+
+
+def find_points(
+    table: Table, book: ProgramBook, pool_id: PoolId, *, now: datetime, then: Then | None = None
+) -> PointsView:
+    """A pool's points.
+
+    Raises:
+        PoolUnknown: there is no such pool.
+        InstantInFuture: the day or the instant has not come yet.
+    """
+    try:
+        return points_service.find_points(table, book, pool_id, now=now, then=then)
+    except MemberUnknown:
+        raise PoolUnknown(pool_id=pool_id) from None
+
+
+def list_statement(
+    table: Table, book: ProgramBook, pool_id: PoolId, *, after: str | None, limit: int, language: Language
+) -> Slice[EntryView]:
+    """A page of a pool's statement, newest first; each line says which member did it.
+
+    Raises:
+        PoolUnknown: there is no such pool.
+    """
+    try:
+        return points_service.list_statement(table, book, pool_id, after=after, limit=limit, language=language)
+    except MemberUnknown:
+        raise PoolUnknown(pool_id=pool_id) from None
+
+
+def _pool(table: Table, pool_id: PoolId) -> tuple[Pool, str]:
+    known = store.find_pool(table, pool_id, consistent=True)
+    if known is None:
+        raise PoolUnknown(pool_id=pool_id)
+    return known
+
+
+def _account(table: Table, pool_id: PoolId) -> Account:
+    account = points_store.find_account(table, pool_id, consistent=True)
+    if account is None:
+        raise PoolUnknown(pool_id=pool_id)
+    return account
+
+
+def _open_account(table: Table, pool_id: PoolId) -> Account:
+    account = _account(table, pool_id)
+    rules.require_pool_open(account)
+    return account
+
+
+def _member(table: Table, member_id: MemberId) -> Account:
+    account = points_store.find_answering(table, member_id, consistent=True)
+    if account is None:
+        raise MemberUnknown(member_id=member_id)
+    return account
+
+
+def _until_still(attempt: Callable[[], T]) -> T:
+    """Do something again as long as others get there first."""
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            return attempt()
+        except (PoolMoved, AccountMoved):
+            continue
+    raise WriteContended
+
+
+def _once(
+    table: Table,
+    book: ProgramBook,
+    account_ids: tuple[PoolId] | tuple[MemberId, PoolId],
+    key: EntryKey,
+    content: bytes,
+    decide: Callable[[Sequence[Account]], tuple[EntryView, Sequence[Write]]],
+    *,
+    now: datetime,
+    language: Language,
+    dry_run: bool,
+) -> Outcome[EntryView]:
+    """A command on a pool's account; who names a pool that there is not is told so."""
+
+    def recall(item: Item) -> EntryView:
+        entry = points_store.entry_from(item)
+        if entry.content != content:
+            raise EntryDiffers(key="/".join(key.parts))
+        program = book.version(entry.program_version)
+        return entry_view(entry, None, program, language, reference=item.get("rf"))
+
+    try:
+        return once_among(table, book, account_ids, key, decide=decide, recall=recall, now=now, dry_run=dry_run)
+    except MemberUnknown as unknown:
+        pool_id = account_ids[-1]
+        if unknown.facts["member_id"] != pool_id:
+            raise
+        raise PoolUnknown(pool_id=pool_id) from None
+
+
+def _writes_of(giver: Account, receiver: Account, moved: rules.Moved) -> list[Write]:
+    into = moved.into
+    return [
+        *points_store.post(giver, moved.out),
+        *points_store.book(receiver, into.account, into.entries, into.due_on),
+    ]
+
+
+def _view(pool: Pool, account: Account, book: ProgramBook, now: datetime) -> PoolView:
+    return PoolView(
+        pool_id=pool.pool_id,
+        name=pool.name,
+        kind=pool.kind,
+        status=account.status,
+        owner_id=pool.owner_id,
+        members_count=pool.members_count,
+        points=views.summary(account, today_of(book.current(now), now), now),
+        opened_at=pool.opened_at,
+        version=pool.version,
+    )
+
+
+def _membership_view(membership: Membership, book: ProgramBook, now: datetime) -> MembershipView:
+    return MembershipView(
+        pool_id=membership.pool_id,
+        member_id=membership.member_id,
+        role=membership.role,
+        monthly_limit=membership.monthly_limit,
+        spent_this_month=rules.spent_this_month(membership, today_of(book.current(now), now)),
+        joined_at=membership.joined_at,
+    )

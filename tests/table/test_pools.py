@@ -1,0 +1,250 @@
+"""Pools: who may do what, points that move in with their last days, and every command once."""
+
+from contextlib import suppress
+from datetime import date
+
+import pytest
+
+from chalicelib.kernel.ids import MemberId
+from chalicelib.points.errors import EntryDiffers, MemberClosed, MemberSuspended, MemberUnknown, PointsInsufficient
+from chalicelib.points.models import Lot, Reason
+from chalicelib.pools import service
+from chalicelib.pools.errors import (
+    NotInPool,
+    OwnerNeeded,
+    PoolClosed,
+    PoolDiffers,
+    PoolLimitReached,
+    PoolUnknown,
+    RoleForbids,
+)
+from chalicelib.pools.models import PoolId, Role
+from chalicelib.storage.dynamo import Dynamo
+from chalicelib.storage.table import DynamoTable
+from tests.table.stand import Crashed, CrashingTable, Desk, at_once, faults_in, scan
+from tests.table.test_costs import metered
+
+NO_POOL = "pol_" + "a" * 16
+
+
+def with_points(desk: Desk, amount: int, **fields: object) -> str:
+    """A member who has so many points."""
+    member = desk.enrol()
+    desk.adjust(member.member_id, amount, key=f"gift-{member.member_id}", **fields)
+    return member.member_id
+
+
+def a_pool(desk: Desk, points: int = 100) -> tuple[str, str]:
+    """A pool with so many points, and its owner."""
+    owner = with_points(desk, points)
+    pool = desk.pool(owner).value.pool_id
+    desk.contribute(pool, owner, points, key="c0")
+    return pool, owner
+
+
+def test_points_come_into_a_pool_with_their_last_days_and_are_spent_by_whoever_may(
+    desk: Desk, dynamo: Dynamo, table: DynamoTable
+) -> None:
+    owner = with_points(desk, 30, expires_on=date(2026, 5, 31))
+    desk.adjust(owner, 100, key="later")
+    friend = desk.enrol().member_id
+    pool = desk.pool(owner).value.pool_id
+    desk.let_in(pool, friend)
+
+    given = desk.contribute(pool, owner, 50, key="c1").value
+    spent = desk.spend_from(pool, friend, 10, key="s1", reference="gift").value
+
+    assert (given.reason, given.points, given.balance_after) == (Reason.TRANSFER, -50, 80)
+    assert given.why[0].text == "50 points given to the pool"
+    assert (spent.reason, spent.points, spent.balance_after, spent.actor) == (Reason.SPEND, -10, 40, friend)
+    assert desk.points(pool).lots == (
+        Lot(expires_on=date(2026, 5, 31), points=20),
+        Lot(expires_on=date(2027, 3, 31), points=20),
+    )
+    assert desk.points(owner).lots == (Lot(expires_on=date(2027, 3, 31), points=80),)
+    assert faults_in(table, scan(dynamo, table.name)) == []
+
+
+def test_a_pool_is_opened_once_for_its_key(desk: Desk) -> None:
+    owner, other = desk.enrol().member_id, desk.enrol().member_id
+    first = desk.pool(owner)
+    assert desk.pool(owner).value == first.value
+    assert desk.pool(owner).replayed
+    with pytest.raises(PoolDiffers):
+        desk.pool(other)
+
+
+def test_a_contribution_and_a_spend_again_get_their_first_answers_also_when_nothing_is_left(desk: Desk) -> None:
+    pool, owner = a_pool(desk)
+    first = desk.spend_from(pool, owner, 100, key="s")
+
+    again = desk.spend_from(pool, owner, 100, key="s")
+    given_again = desk.contribute(pool, owner, 100, key="c0")
+
+    assert (again.value, again.replayed, given_again.replayed) == (first.value, True, True)
+    assert (desk.points(pool).available, desk.points(owner).available) == (0, 0)
+    with pytest.raises(EntryDiffers):
+        desk.spend_from(pool, owner, 99, key="s")
+    with pytest.raises(EntryDiffers):
+        desk.contribute(pool, owner, 99, key="c0")
+
+
+def test_two_who_spend_the_last_points_at_once_get_them_once(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None:
+    pool, owner = a_pool(desk)
+    answers = at_once(
+        dynamo,
+        *(lambda i=i: desk.spend_from(pool, owner, 60, key=f"s{i}") for i in range(4)),
+    )
+    assert sum(isinstance(answer, PointsInsufficient) for answer in answers) == 3
+    assert desk.points(pool).available == 40
+    assert faults_in(table, scan(dynamo, table.name)) == []
+
+
+def test_a_monthly_limit_holds_for_spends_at_once_and_begins_anew_with_the_month(desk: Desk, dynamo: Dynamo) -> None:
+    pool, owner = a_pool(desk)
+    friend = desk.enrol().member_id
+    desk.let_in(pool, friend, monthly_limit=25)
+
+    answers = at_once(
+        dynamo,
+        *(lambda i=i: desk.spend_from(pool, friend, 10, key=f"s{i}") for i in range(4)),
+    )
+
+    assert sum(isinstance(answer, PoolLimitReached) for answer in answers) == 2
+    desk.clock.forward(days=31)
+    assert desk.spend_from(pool, friend, 25, key="next").value.balance_after == 55
+    assert desk.spend_from(pool, owner, 55, key="owner").value.balance_after == 0, "the owner has no limit"
+
+
+def test_who_may_not_is_refused_and_nothing_changes(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None:
+    pool, owner = a_pool(desk)
+    giver, stranger = with_points(desk, 10), desk.enrol().member_id
+    desk.let_in(pool, giver, role="contributor")
+    before = scan(dynamo, table.name)
+
+    with pytest.raises(RoleForbids):
+        desk.spend_from(pool, giver, 1, key="a")
+    for call in (desk.spend_from, desk.contribute):
+        with pytest.raises(NotInPool):
+            call(pool, stranger, 1, key="b")
+        with pytest.raises(PoolUnknown):
+            call(NO_POOL, owner, 1, key="c")
+    with pytest.raises(MemberUnknown):
+        desk.contribute(pool, "mem_" + "a" * 16, 1, key="d")
+    with pytest.raises(PointsInsufficient):
+        desk.contribute(pool, giver, 11, key="e")
+    with pytest.raises(OwnerNeeded):
+        desk.let_in(pool, owner, role="spender")
+    with pytest.raises(OwnerNeeded):
+        service.end_member(table, PoolId(pool), MemberId(owner), now=desk.clock())
+    desk.contribute(pool, giver, 5, key="f", dry_run=True)
+
+    assert scan(dynamo, table.name) == before
+
+
+def test_suspended_members_and_those_who_left_spend_nothing(desk: Desk) -> None:
+    pool, _ = a_pool(desk)
+    friend, other = desk.enrol().member_id, desk.enrol().member_id
+    desk.let_in(pool, friend)
+    desk.let_in(pool, other)
+    desk.suspend(friend)
+    service.end_member(desk.table, PoolId(pool), MemberId(other), now=desk.clock())
+
+    with pytest.raises(MemberSuspended):
+        desk.spend_from(pool, friend, 1, key="a")
+    with pytest.raises(NotInPool):
+        desk.spend_from(pool, other, 1, key="b")
+    assert service.list_pools(desk.table, desk.book, MemberId(other), now=desk.clock()) == ()
+
+
+def test_a_pool_is_handed_over_and_has_one_owner_then(desk: Desk) -> None:
+    pool, owner = a_pool(desk)
+    heir = desk.enrol().member_id
+    desk.let_in(pool, heir)
+    desk.let_in(pool, heir, role="owner")
+
+    part = service.list_members(desk.table, desk.book, PoolId(pool), after=None, limit=100, now=desk.clock())
+
+    assert {each.member_id: each.role for each in part.items} == {heir: Role.OWNER, owner: Role.SPENDER}
+    assert service.find_pool(desk.table, desk.book, PoolId(pool), now=desk.clock()).owner_id == heir
+
+
+def test_members_of_a_pool_are_listed_page_by_page(desk: Desk) -> None:
+    pool, owner = a_pool(desk)
+    members = {desk.enrol().member_id for _ in range(6)}
+    for member in members:
+        desk.let_in(pool, member)
+    found: list[str] = []
+    after = None
+    while True:
+        part = service.list_members(desk.table, desk.book, PoolId(pool), after=after, limit=2, now=desk.clock())
+        found += [each.member_id for each in part.items]
+        after = part.next_position
+        if after is None:
+            break
+    assert found == sorted({owner, *members})
+
+
+def test_what_is_left_of_a_closed_pool_goes_to_its_owner_with_its_last_days(
+    desk: Desk, dynamo: Dynamo, table: DynamoTable
+) -> None:
+    pool, owner = a_pool(desk)
+    desk.spend_from(pool, owner, 30, key="s")
+
+    closed = desk.close_pool(pool)
+
+    assert (closed.value.status, closed.value.points.available) == ("closed", 0)
+    assert desk.close_pool(pool).replayed
+    assert desk.points(owner).lots == (Lot(expires_on=date(2027, 3, 31), points=70),)
+    with pytest.raises(PoolClosed):
+        desk.spend_from(pool, owner, 1, key="late")
+    with pytest.raises(PoolClosed):
+        desk.contribute(pool, owner, 1, key="late")
+    assert faults_in(table, scan(dynamo, table.name)) == []
+    desk.close(owner, forfeit=True)
+    with pytest.raises(MemberClosed):
+        desk.pool(owner, key="other")
+
+
+def test_a_crash_at_any_call_of_a_contribution_or_a_spend_is_whole_or_nothing_and_a_retry_completes(
+    desk: Desk, dynamo: Dynamo, table: DynamoTable
+) -> None:
+    pool, owner = a_pool(desk, 1_000)
+    desk.adjust(owner, 1_000, key="more")
+    friend = desk.enrol().member_id
+    desk.let_in(pool, friend, monthly_limit=100_000)
+    run = 0
+    for name in ("contribute", "spend_from"):
+        for after in (False, True):
+            for at in range(1, 20):
+                run += 1
+                crashing = CrashingTable(table, at, after=after)
+                dying = Desk(crashing, desk.keyring, desk.book, desk.clock, desk.draw)
+                who = owner if name == "contribute" else friend
+                total = desk.points(owner).available + desk.points(pool).available
+                with suppress(Crashed):
+                    getattr(dying, name)(pool, who, 3, key=f"k{run}")
+                moved = desk.points(owner).available + desk.points(pool).available
+                assert moved in (total, total - 3)
+                getattr(desk, name)(pool, who, 3, key=f"k{run}")
+                rest = desk.points(owner).available + desk.points(pool).available
+                assert rest == (total if name == "contribute" else total - 3)
+                if crashing.count < at:
+                    break
+    assert run >= 14, "nothing crashed"
+    assert faults_in(table, scan(dynamo, table.name)) == []
+
+
+def test_what_pools_cost(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None:
+    pool, owner = a_pool(desk, 100)
+    desk.adjust(owner, 100, key="more")
+    friend = desk.enrol().member_id
+    desk.let_in(pool, friend, monthly_limit=1_000)
+    other, meter = metered(desk, dynamo, table)
+
+    other.spend_from(pool, owner, 5, key="s")
+    assert meter.read() == (4, 2.5, 5.0), "account, part, member and the write"
+    other.spend_from(pool, friend, 5, key="f")
+    assert meter.read() == (4, 2.5, 7.0), "and the month's sum"
+    other.contribute(pool, owner, 5, key="c")
+    assert meter.read() == (4, 2.0, 10.0), "an entry and an account on either side"
