@@ -78,6 +78,25 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
         case "publish_program":
             yield {**TERMS, "version": api.get("/v1/program").json["version"], "dry_run": False}
         case _:
+            yield from pool_samples(name, api, member)
+
+
+def pool_samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Bodies of the routes of pools."""
+    match name:
+        case "open_pool":
+            yield {"owner_id": member["member_id"], "name": "Home", "kind": "company", "dry_run": False}
+        case "edit_pool":
+            yield {"name": "Home", "version": api.get(f"/v1/pools/{SOME_IDS['pool_id']}").json["version"]}
+        case "set_pool_member":
+            yield {"role": "owner", "monthly_limit": 10**6}
+        case "contribute":
+            yield {"member_id": member["member_id"], "points": 1, "dry_run": False}
+        case "spend_from_pool":
+            yield {"member_id": member["member_id"], "points": 1, "reference": "r1", "dry_run": False}
+        case "close_pool":
+            yield {"dry_run": True}
+        case _:
             raise NotImplementedError(f"{name} takes a body: give a sample of it here")
 
 
@@ -160,6 +179,10 @@ def prepared(api: Api) -> dict[str, Any]:
     lines = [{"sku": "A", "quantity": 1000, "unit_price_minor": 100}]
     body = a_purchase_body({"member_id": member["member_id"]}, channel="pos", order_no="order-1", lines=lines)
     assert api.post("/v1/purchases", body).json["purchase_id"] == SOME_IDS["purchase_id"]
+    opened = api.post("/v1/pools", {"owner_id": member["member_id"], "name": "Home"}, key="pool")
+    assert opened.json["pool_id"] == SOME_IDS["pool_id"]
+    filled = {"member_id": member["member_id"], "points": 10**6}
+    assert api.post(f"/v1/pools/{opened.json['pool_id']}/contributions", filled, key="filled").status == 201
     return member
 
 
