@@ -7,6 +7,7 @@ Unequal, and not mended: a purchase of ours applies a program's rules, dates and
 credit adds a number; we run over an emulator of DynamoDB, Medusa over Postgres.
 """
 
+import itertools
 import json
 import statistics
 from collections import Counter
@@ -25,6 +26,7 @@ from bench.workload import Command, Kind, Life, Told, Wrong, judge, lives_once, 
 
 CLIENTS = 16
 _WORKERS = 2
+_numbers = itertools.count(1)
 
 
 class Side(Protocol):
@@ -259,8 +261,7 @@ def turn(side: Side, turns: Turns, prefix: str, lives: int) -> None:
 
 def _played(side: Side, turns: Turns, lives: Sequence[Life]) -> Salvo:
     """Open the accounts, send what happens to them (only this is timed), read them and judge."""
-    start = turns.accounts + (10**6 if lives[0].steps[0][0].key.startswith("warm") else 0)
-    openings = [(side.opening(start + number),) for number in range(len(lives))]
+    openings = [(side.opening(next(_numbers)),) for _ in lives]
     ids = [side.opened(answer) for (answer,) in _in_lanes(side, openings)]
     plans = [
         [tuple(side.request(account, each) for each in step) for step in life.steps]
