@@ -31,7 +31,7 @@ class Reason(StrEnum):
     EXPIRE = "expire"
     ADJUST = "adjust"
     REVERSE = "reverse"
-    """A purchase was returned, in part or whole."""
+    """A purchase was returned or restated: what it brought is corrected, down or up. The cause names the purchase."""
     TIER = "tier"
     """A tier was reviewed; no points move."""
 

@@ -453,7 +453,7 @@ def gift(
 
 
 def reverse(account: Account, draft: Draft, program: Program, *, now: datetime) -> Posting:
-    """Take back what a purchase earned, and give back what it spent.
+    """Take back what a purchase earned and give back what it spent, or correct both.
 
     A balance below zero is a debt where the program's policy is `owe`; where it is `cap`, what is newly owed is written
     off by an entry of its own at once.
@@ -470,7 +470,7 @@ def reverse(account: Account, draft: Draft, program: Program, *, now: datetime) 
     if program.negative_balance is not NegativeBalance.CAP or newly <= 0:
         return posting
     write_off = Draft(
-        EntryKey(kind="write_off", parts=draft.key.parts),
+        EntryKey(kind="write_off", parts=_write_off_parts(draft.key)),
         Reason.ADJUST,
         now,
         earned=newly,
@@ -480,6 +480,11 @@ def reverse(account: Account, draft: Draft, program: Program, *, now: datetime) 
     )
     off = post(posting.account, write_off, program, now=now)
     return replace(off, entries=(*posting.entries, *off.entries), tier_before=posting.tier_before, main=posting.main)
+
+
+def _write_off_parts(key: EntryKey) -> tuple[str, ...]:
+    """What names the write-off of an entry: a return's key and a restatement's number may be the same text."""
+    return key.parts if key.kind == "return" else (*key.parts, key.kind)
 
 
 def forfeit(account: Account, key: EntryKey, program: Program, *, now: datetime) -> Posting | None:
@@ -929,6 +934,12 @@ def explained(why: Why, program: Program, language: Language) -> str:
     if why.rule_id == "return":
         goods = shown(why.args[0], program.currency)
         return f"退货 {goods}，收回 {-why.points} 分" if chinese else f"Returned {goods}: -{_count(-why.points)}"
+    if why.rule_id == "restated":
+        was, now = (shown(paid, program.currency) for paid in why.args)
+        count = f"{why.points:+,}"
+        return (
+            f"订单由 {was} 改为 {now}，积分 {count}" if chinese else f"Order restated, {was} to {now}: {count} points"
+        )
     if why.rule_id == "qualifying":
         count = f"{why.args[0]:+,}"
         return f"成长值 {count}" if chinese else f"Qualifying points {count}"
