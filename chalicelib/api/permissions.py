@@ -12,6 +12,7 @@ class Permission(StrEnum):
     PURCHASES_READ = "purchases:read"
     PURCHASES_RECORD = "purchases:record"
     PURCHASES_RETURN = "purchases:return"
+    PURCHASES_RESTATE = "purchases:restate"
     POINTS_READ = "points:read"
     POINTS_SPEND = "points:spend"
     POINTS_ADJUST = "points:adjust"
@@ -29,12 +30,12 @@ _TILL = _READS | {P.MEMBERS_WRITE, P.PURCHASES_RECORD, P.PURCHASES_RETURN, P.POI
 
 ROLES: dict[str, frozenset[Permission]] = {
     "clerk": _TILL,
-    "shop_manager": _TILL | {P.MEMBERS_STATUS, P.POINTS_ADJUST, P.POOLS_MANAGE},
+    "shop_manager": _TILL | {P.MEMBERS_STATUS, P.POINTS_ADJUST, P.POOLS_MANAGE, P.PURCHASES_RESTATE},
     "marketer": frozenset({P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ}),
     "agent": _READS | {P.MEMBERS_WRITE, P.MEMBERS_STATUS, P.POINTS_ADJUST, P.POOLS_MANAGE},
     "analyst": frozenset({P.PURCHASES_READ, P.POINTS_READ, P.PROGRAM_READ, P.JOBS_READ}),
     "admin": frozenset(P),
     "auditor": _READS | {P.JOBS_READ},
-    "integration": _TILL,
+    "integration": _TILL | {P.PURCHASES_RESTATE},
 }
 """The permissions of each role; a caller has those of all their roles."""

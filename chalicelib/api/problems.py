@@ -78,8 +78,12 @@ STATUS: dict[str, int] = {
     "nothing_left": 409,
     "role_forbids": 409,
     "purchase_differs": 409,
+    "purchase_fixed": 409,
+    "purchase_moved": 409,
     "return_differs": 409,
     "return_too_large": 409,
+    "return_waited_too_long": 409,
+    "too_many_waiting": 409,
     # ours
     "unexpected": 500,
     "jobs_unavailable": 503,

@@ -14,8 +14,10 @@ class Outcome(Generic[T]):
         value: what the first call answered.
         replayed: this call changed nothing, because the same command was carried out before.
         stored: False for a dry run.
+        waits: it was taken and is carried out when something else has come.
     """
 
     value: T
     replayed: bool = False
     stored: bool = True
+    waits: bool = False

@@ -37,7 +37,8 @@ class Reason(StrEnum):
     RELEASE = "release"
     """What was reserved is free again."""
     REVERSE = "reverse"
-    """A purchase was returned, in part or whole, or an entry taken back."""
+    """A purchase was returned or restated, or an entry taken back: what it brought is corrected, down or up. The cause
+    names it."""
     TRANSFER = "transfer"
     """Points went to another account, or came from one."""
     MERGE = "merge"

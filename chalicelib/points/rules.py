@@ -548,7 +548,7 @@ def lots_taken(account: Account, points: int, on: date) -> dict[date, int]:
 
 
 def reverse(account: Account, draft: Draft, program: Program, *, now: datetime) -> Posting:
-    """Take back what a purchase earned, and give back what it spent.
+    """Take back what a purchase earned and give back what it spent, or correct both.
 
     A balance below zero is a debt where the program's policy is `owe`; where it is `cap`, what is newly owed is written
     off by an entry of its own at once.
@@ -565,7 +565,7 @@ def reverse(account: Account, draft: Draft, program: Program, *, now: datetime) 
     if program.negative_balance is not NegativeBalance.CAP or newly <= 0:
         return posting
     write_off = Draft(
-        EntryKey(kind="write_off", parts=draft.key.parts),
+        EntryKey(kind="write_off", parts=_write_off_parts(draft.key)),
         Reason.ADJUST,
         now,
         earned=newly,
@@ -575,6 +575,11 @@ def reverse(account: Account, draft: Draft, program: Program, *, now: datetime) 
     )
     off = post(posting.account, write_off, program, now=now)
     return replace(off, entries=(*posting.entries, *off.entries), tier_before=posting.tier_before, main=posting.main)
+
+
+def _write_off_parts(key: EntryKey) -> tuple[str, ...]:
+    """What names the write-off of an entry: a return's key and a restatement's number may be the same text."""
+    return key.parts if key.kind == "return" else (*key.parts, key.kind)
 
 
 def forfeit(account: Account, key: EntryKey, program: Program, *, now: datetime) -> Posting | None:

@@ -93,8 +93,12 @@ def find_accounts(table: Table, member_ids: Sequence[str]) -> dict[AccountId, Ac
 
 
 def find_entry(table: Table, key: EntryKey) -> Item | None:
-    """What is stored under an entry's key, or None."""
-    return table.get(key_of(key), consistent=True)
+    """What a command with this key was answered by, or None.
+
+    Something else may be kept there until the command comes: returns wait under the key of their purchase.
+    """
+    item = table.get(key_of(key), consistent=True)
+    return item if item is not None and "d" in item else None
 
 
 def list_entry_rows(
@@ -146,20 +150,29 @@ def post(
         more: attributes that a domain adds to the command's own entry.
         notes: words that go with the command's own entry.
     """
+    return [
+        *entry_writes(posting, more=more, notes=notes),
+        replace_account(before, posting.account, posting.due_on),
+    ]
+
+
+def entry_writes(posting: Posting, *, more: Mapping[str, Any] | None = None, notes: Notes | None = None) -> list[Write]:
+    """Writes of a posting's entries alone: several postings in one transaction share the write of the account."""
     extra = dict(more or {})
     if notes is not None:
         extra |= {"nm": notes.to_member, "note_internal": notes.internal}
     main = posting.main
-    writes: list[Write] = [Put(key_of(main.key), _entry_item(main) | extra, Absent(), EntryKnown)]
-    return writes + book(
-        before, posting.account, [each for each in posting.entries if each is not main], posting.due_on
-    )
+    own: Write = Put(key_of(main.key), _entry_item(main) | extra, Absent(), EntryKnown)
+    return [own, *_booked([each for each in posting.entries if each is not main])]
 
 
 def book(before: Account, after: Account, entries: Sequence[Entry], due_on: date | None) -> list[Write]:
     """Writes of entries that no command asked for, and the account."""
-    puts = [Put(key_of(entry.key), _entry_item(entry), Absent(), lambda _: AccountMoved()) for entry in entries]
-    return [*puts, replace_account(before, after, due_on)]
+    return [*_booked(entries), replace_account(before, after, due_on)]
+
+
+def _booked(entries: Sequence[Entry]) -> list[Write]:
+    return [Put(key_of(entry.key), _entry_item(entry), Absent(), lambda _: AccountMoved()) for entry in entries]
 
 
 def note(member_id: AccountId, kind: str, facts: Mapping[str, Any], *, at: datetime, version: int) -> Write:
@@ -288,6 +301,18 @@ def _short_rule(rule_id: str) -> str:
     return {"base": "b", "tier": "t"}.get(head, head) + dot + rest
 
 
+def figures_item(entry: Entry) -> Item:
+    """The attributes of what an entry moves, and where."""
+    return {
+        "e": entry.earned,
+        "x": _number(entry.expires_on) if entry.expires_on else None,
+        "c": entry.consumed,
+        "pd": _number(entry.period) if entry.period else None,
+        "q": entry.qualifying,
+        "mt": _number(entry.matures_on) if entry.matures_on else None,
+    }
+
+
 def _entry_item(entry: Entry) -> Item:
     return {
         "tl": keys.statement(entry.member_id),
@@ -298,13 +323,8 @@ def _entry_item(entry: Entry) -> Item:
         "o": milliseconds(entry.occurred_at),
         "on": _number(entry.occurred_on),
         "v": entry.program_version,
-        "e": entry.earned,
-        "x": _number(entry.expires_on) if entry.expires_on else None,
-        "c": entry.consumed,
-        "pd": _number(entry.period) if entry.period else None,
-        "q": entry.qualifying,
+        **figures_item(entry),
         "l": entry.lapsed,
-        "mt": _number(entry.matures_on) if entry.matures_on else None,
         "hd": entry.held,
         "hu": milliseconds(entry.held_until) if entry.held_until else None,
         "sm": sums_content(entry.sums) if entry.sums else None,
@@ -357,7 +377,7 @@ def _text(day: date) -> str:
 
 def reference_of(kind: str, parts: Sequence[str]) -> str:
     """What an entry belongs to, as callers see it: the part of its key that is not the member."""
-    if kind in ("return", "write_off"):
+    if kind in ("return", "restatement", "write_off"):
         return "/".join(parts[:2])
     return parts[1] if kind in ("expire", "birthday", "tier") else "/".join(parts)
 

@@ -30,7 +30,7 @@ from chalicelib.pools.events import (
     PoolPointsSpent,
 )
 from chalicelib.programs.events import ProgramPublished
-from chalicelib.purchases.events import PurchaseRecorded, PurchaseReturned
+from chalicelib.purchases.events import PurchaseRecorded, PurchaseRestated, PurchaseReturned, ReturnRefused
 
 EVENT_TYPES: dict[str, type[Told]] = {
     kind.__name__: kind
@@ -56,7 +56,9 @@ EVENT_TYPES: dict[str, type[Told]] = {
         PoolPointsSpent,
         ProgramPublished,
         PurchaseRecorded,
+        PurchaseRestated,
         PurchaseReturned,
+        ReturnRefused,
         TierChanged,
         TierReviewed,
     )
@@ -72,7 +74,7 @@ class Change:
     """A record of the table's stream.
 
     Attributes:
-        new: whether the item was not there before.
+        new: whether the item was not there before, or only what waited for it.
         item: what is there now; None when it was removed.
         sequence_number: its place in the stream.
     """

@@ -47,7 +47,7 @@ from chalicelib.pools.models import PoolId, Role
 from chalicelib.programs import store as programs_store
 from chalicelib.programs.events import ProgramPublished
 from chalicelib.purchases import store as purchases_store
-from chalicelib.purchases.events import PurchaseRecorded, PurchaseReturned
+from chalicelib.purchases.events import PurchaseRecorded, PurchaseRestated, PurchaseReturned, ReturnRefused
 from chalicelib.relay.models import Change, Event, Telling
 from chalicelib.storage import keys
 from chalicelib.storage.bus import BusEvent
@@ -62,6 +62,7 @@ SILENT = {
     "G W": "a member's part in a pool; the pool's notes tell of its changes",
     "U": "an identifier of a member; the profile's events say that it changed",
     "K enrol": "spends a key; the profile tells of the enrolment",
+    "O waiting": "returns that wait for their purchase; what becomes of each is told when it does",
     "PROGRAM HEAD": "names the version in force; the version's own item tells of it",
 }
 """Items that tell nobody anything, and why not."""
@@ -84,7 +85,9 @@ def change_of(record: Mapping[str, Any]) -> Change:
     image = change.get("NewImage")
     item = {name: unmarshalled(value) for name, value in image.items()} if image is not None else None
     key = {name: unmarshalled(value) for name, value in change["Keys"].items()}
-    return Change(record["eventName"] == "INSERT", key["pk"], key["sk"], item, change["SequenceNumber"])
+    awaited = "is" in change.get("OldImage", ()) and item is not None and not purchases_store.is_waiting(item)
+    new = record["eventName"] == "INSERT" or awaited
+    return Change(new, key["pk"], key["sk"], item, change["SequenceNumber"])
 
 
 def telling_of(change: Change) -> Telling:
@@ -108,8 +111,10 @@ def telling_of(change: Change) -> Telling:
 def kind_of(pk: str, sk: str, item: Item) -> str:
     """What kind of item is under a key."""
     mark, *rest = keys.parted(pk)
-    if mark == "O" or (mark == "K" and "r" in item):
+    if mark in ("O", "K") and "r" in item:
         return "entry"
+    if mark == "O":
+        return "O waiting" if purchases_store.is_waiting(item) else "O refused"
     if mark == "K":
         return f"K {rest[0]}"
     if mark == "H":
@@ -172,6 +177,22 @@ def _return(entry: Entry, item: Item) -> list[Told]:
     ]
 
 
+def _restatement(entry: Entry, item: Item) -> list[Told]:
+    channel, order_no, _ = entry.key.parts
+    return [
+        PurchaseRestated(
+            **_leading(entry),
+            purchase_id=keys.purchase_id(channel, order_no),
+            currency=item["cu"],
+            paid_minor=item["m"],
+            tender_points=item["tp"],
+            points_earned=entry.earned or 0,
+            points_spent=entry.consumed or 0,
+            qualifying_points=entry.qualifying or 0,
+        )
+    ]
+
+
 def _spend(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001 - as its siblings
     return [_spent(entry, SpentOn.SPEND)]
 
@@ -222,6 +243,7 @@ def _pool_spend(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
 _FROM_ENTRY: dict[str, Callable[[Entry, Item], list[Told]]] = {
     "purchase": _purchase,
     "return": _return,
+    "restatement": _restatement,
     "write_off": _adjustment,
     "spend": _spend,
     "adjust": _adjustment,
@@ -271,6 +293,18 @@ def _entry_id(entry: Entry) -> EntryId:
 
 def _last_day(entry: Entry) -> date | None:
     return None if entry.expires_on == NEVER else entry.expires_on
+
+
+def _refused(item: Item) -> list[Event]:
+    waiting, refused_at = purchases_store.refused_from(item)
+    key = keys.Key(item["pk"], item["sk"])
+    told = ReturnRefused(
+        return_id=keys.entry_id(key),
+        purchase_id=keys.purchase_id(*keys.entry_parts(key)[1][:2]),
+        code=item["no"],
+    )
+    member_id = MemberId(item["member_id"]) if "member_id" in item else None
+    return [_enveloped(item, told, member_id, None, waiting.received_at, refused_at)]
 
 
 # ---------------------------------------------------------------- members and programs
@@ -329,6 +363,7 @@ def _program(item: Item) -> list[Event]:
 
 _TELL: dict[str, Callable[[Item], list[Event]]] = {
     "entry": _entry,
+    "O refused": _refused,
     "M PROFILE": _enrolment,
     "G POOL": _pool,
     "PROGRAM V": _program,

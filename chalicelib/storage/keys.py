@@ -96,11 +96,18 @@ def purchase_return(channel: str, order_no: str, key: str) -> Key:
     return Key(purchase(channel, order_no).pk, joined("RF", key))
 
 
+def restatement(channel: str, order_no: str, number: str) -> Key:
+    """A restatement of a purchase, beside its returns."""
+    return Key(purchase(channel, order_no).pk, joined("RS", number))
+
+
 def entry(kind: str, *parts: str) -> Key:
     """Any ledger entry, by its business key."""
     if kind == "purchase":
         return purchase(*parts)
-    return purchase_return(*parts) if kind == "return" else Key(joined("K", kind, *parts), "O")
+    if kind == "return":
+        return purchase_return(*parts)
+    return restatement(*parts) if kind == "restatement" else Key(joined("K", kind, *parts), "O")
 
 
 def entry_parts(key: Key) -> tuple[str, tuple[str, ...]]:
@@ -109,7 +116,8 @@ def entry_parts(key: Key) -> tuple[str, tuple[str, ...]]:
     if mark != "O":
         return rest[0], tuple(rest[1:])
     own = parted(key.sk)
-    return ("return", (*rest, own[1])) if own[0] == "RF" else ("purchase", tuple(rest))
+    kind = {"O": "purchase", "RF": "return", "RS": "restatement"}[own[0]]
+    return kind, (*rest, *own[1:])
 
 
 def entry_id(key: Key) -> EntryId:
@@ -124,11 +132,17 @@ def purchase_id(channel: str, order_no: str) -> PurchaseId:
 
 def purchase_of(purchase_id: str) -> Key | None:
     """The key of the purchase of that id, or None when no purchase can have it."""
+    order = order_of(purchase_id)
+    return purchase(*order) if order else None
+
+
+def order_of(purchase_id: str) -> tuple[str, str] | None:
+    """The channel and order number that an id was made of, or None when it was made of none."""
     plain = unpacked(purchase_id.removeprefix("pur_"))
     parts = parted(plain) if plain else ()
     if len(parts) != 2 or joined(*parts) != plain:
         return None
-    return purchase(*parts)
+    return parts[0], parts[1]
 
 
 # ---------------------------------------------------------------- the program

@@ -37,7 +37,7 @@ TERMS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, Any]]:  # noqa: PLR0912 - one case a route
     """Bodies that together fill every field of a route's body; each is accepted as it is."""
     n = next(_numbers)
     details = {
@@ -50,10 +50,17 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             yield {**details, "external_ids": [{"source": "erp", "id": f"{n}"}], "source": "till", "referral_code": "R"}
         case "edit_member":
             yield {**details, "version": api.get(f"/v1/members/{member['member_id']}").json["version"]}
-        case "return_purchase":
-            yield {"lines": [{"sku": "A", "quantity": 1}], "reason": "damaged", "dry_run": True,
+        case "return_purchase" | "return_order":
+            order = {"channel": "pos", "order_no": "order-1"} if name == "return_order" else {}
+            yield {**order, "lines": [{"sku": "A", "quantity": 1}], "reason": "damaged", "dry_run": True,
                    "occurred_at": "2026-03-15T12:00:00+08:00"}  # fmt: skip
-            yield {"amount_minor": 1, "dry_run": True}
+            yield {**order, "amount_minor": 1, "dry_run": True}
+        case "restate_purchase":
+            found = api.get(f"/v1/purchases/{SOME_IDS['purchase_id']}").json
+            yield {"lines": [{"sku": "A", "name": "n", "category": "c", "quantity": 2, "unit_price_minor": 100}],
+                   "paid_minor": 1000 + n, "points_tender": 100, "reason": "picking", "dry_run": True,
+                   **{name: found[name] for name in ("version", "member_id", "channel", "order_no", "shop_id",
+                                                     "occurred_at", "currency")}}  # fmt: skip
         case "start_job_run":
             yield {"date": "2026-03-14", "dry_run": False}
         case "suspend_member" | "reinstate_member":

@@ -32,7 +32,15 @@ from chalicelib.programs.models import DEFAULT_TERMS, Program, PublishProgram
 from chalicelib.programs.service import ProgramBook
 from chalicelib.proof import rules as proof
 from chalicelib.purchases import service as purchases
-from chalicelib.purchases.models import PurchaseView, RecordPurchase, ReturnPurchase, ReturnView
+from chalicelib.purchases.models import (
+    PurchaseView,
+    RecordPurchase,
+    RefusedReturn,
+    RestatePurchase,
+    ReturnPurchase,
+    ReturnView,
+    WaitingReturn,
+)
 from chalicelib.storage.dynamo import Dynamo, DynamoFault, unmarshalled
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.keys import Key
@@ -118,10 +126,33 @@ class Desk:
         )
 
     def give_back(self, purchase_id: str, *, key: str, **fields: Any) -> Outcome[ReturnView]:
-        """Return part of a purchase."""
+        """Return part of a purchase that is there."""
+        outcome = self.send_back(purchase_id, key=key, **fields)
+        assert isinstance(outcome.value, ReturnView), outcome
+        return outcome
+
+    def send_back(self, purchase_id: str, *, key: str, **fields: Any) -> Outcome[ReturnView] | Outcome[WaitingReturn]:
+        """Return part of a purchase that is there or will come."""
         command = ReturnPurchase.model_validate(fields, strict=False)
         return purchases.return_purchase(
             self.table, self.book, PurchaseId(purchase_id), key, command, now=self.clock(), language=Language.EN
+        )
+
+    def restate(self, purchase_id: str, **fields: Any) -> Outcome[PurchaseView]:
+        """Say how an order is now."""
+        command = RestatePurchase.model_validate(fields, strict=False)
+        return purchases.restate_purchase(
+            self.table, self.book, PurchaseId(purchase_id), command, now=self.clock(), language=Language.EN
+        )
+
+    def purchase(self, purchase_id: str) -> PurchaseView:
+        """A purchase."""
+        return purchases.find_purchase(self.table, self.book, PurchaseId(purchase_id), language=Language.EN)
+
+    def returns(self, purchase_id: str) -> tuple[ReturnView | WaitingReturn | RefusedReturn, ...]:
+        """The returns of a purchase."""
+        return purchases.list_returns(
+            self.table, self.book, PurchaseId(purchase_id), now=self.clock(), language=Language.EN
         )
 
     def spend(self, member_id: str, amount: int, *, key: str, **fields: Any) -> Outcome[EntryView]:

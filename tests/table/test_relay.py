@@ -22,6 +22,7 @@ from chalicelib.relay import jobs, service
 from chalicelib.relay.models import EVENT_TYPES, leads
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
+from chalicelib.storage import keys
 from chalicelib.storage.batches import Sender
 from chalicelib.storage.bus import Bus, BusEvent, EventBus
 from chalicelib.storage.dynamo import Dynamo
@@ -141,6 +142,8 @@ def a_whole_life(desk: Desk) -> MemberId:
         a_purchase(member, order_no="two", paid_minor=5_000, points_tender=300, occurred_at="2026-03-25T10:00:00+08:00")
     ).value
     desk.give_back(two.purchase_id, key="canary-item", amount_minor=100)
+    desk.restate(two.purchase_id, paid_minor=6_000, points_tender=290)
+    desk.send_back(keys.purchase_id("pos", "free"), key="canary-item", amount_minor=100)
     desk.buy(a_purchase(member, order_no="free", paid_minor=0, lines=[], occurred_at="2026-03-25T10:00:00+08:00"))
     desk.spend(member, 100, key="spend/1#x", reference="canary-item")
     desk.adjust(member, 40, key="give", note_to_member="canary words", note_internal="canary words")
@@ -198,10 +201,8 @@ def test_a_whole_life_tells_every_type_of_event_once_each_in_its_schema_and_noth
 
 
 LEADING = (
-    "PurchaseRecorded", "PurchaseReturned", "PointsAdjusted", "PointsExpired", "TierReviewed", "BirthdayGiftGiven",
-    "PointsPooled",
-    "PoolPointsMoved",
-    "PoolPointsSpent",
+    "PurchaseRecorded", "PurchaseReturned", "PurchaseRestated", "PointsAdjusted", "PointsExpired", "TierReviewed",
+    "BirthdayGiftGiven", "PointsPooled", "PoolPointsMoved", "PoolPointsSpent",
 )  # fmt: skip
 
 

@@ -90,6 +90,9 @@ def test_an_event_that_came_with_a_newer_version_is_read_by_an_older_one() -> No
     ("pk", "sk", "item", "kind"),
     [
         ("O#pos#1", "O", {"r": "e"}, "entry"),
+        ("O#pos#1", "O", {"is": "waiting"}, "O waiting"),
+        ("O#pos#1", "RF#r1", {"no": "nothing_left"}, "O refused"),
+        ("O#pos#1", "RF#r1", {"r": "r"}, "entry"),
         ("K#spend#1", "O", {"r": "s"}, "entry"),
         ("K#enrol#r", "O", {}, "K enrol"),
         ("M#abc", "PROFILE", {}, "M PROFILE"),

@@ -122,6 +122,15 @@ def test_a_return_lies_with_its_purchase_and_has_an_id_of_its_own(channel: str, 
     assert keys.entry_id(found) != keys.entry_id(keys.purchase(channel, order_no))
 
 
+@given(tricky, tricky)
+def test_a_restatement_lies_beside_the_returns_and_is_none(channel: str, order_no: str) -> None:
+    found = keys.entry("restatement", channel, order_no, "3")
+    assert found.pk == keys.purchase(channel, order_no).pk
+    assert keys.entry_parts(found) == ("restatement", (channel, order_no, "3"))
+    assert keys.entry_id(found) != keys.entry_id(keys.entry("return", channel, order_no, "3"))
+    assert "RF#" < keys.entry("return", channel, order_no, "\uffff").sk < found.sk < "RS#\U0010ffff"
+
+
 def test_jobs_keep_runs_attempts_counters_and_parts_apart() -> None:
     day = date(2026, 3, 15)
     attempt = keys.job_attempt("expire", day, 2, dry_run=False)
