@@ -212,6 +212,8 @@ def _refusals(route: Route) -> tuple[type[Refusal] | type[Trouble], ...]:
         edge.append(IdMalformed)
     if route.query is not None:
         edge.append(RequestInvalid)
+    if route.method != "GET":
+        edge.append(WriteContended)
     if route.body is not None:
         edge += [
             BodyMissing,
@@ -219,7 +221,6 @@ def _refusals(route: Route) -> tuple[type[Refusal] | type[Trouble], ...]:
             BodyTooLarge,
             ContentTypeUnsupported,
             RequestInvalid,
-            WriteContended,
         ]
         if "version" in route.body.model_fields:
             edge.append(VersionUnclear)

@@ -131,8 +131,8 @@ def set_pool_member(pool_id: PoolId, member_id: MemberId, body: SetMembership, c
 )
 def end_pool_member(pool_id: PoolId, member_id: MemberId, call: Call) -> PoolView:
     """Let a member out of a pool; what they contributed stays."""
-    service.end_member(call.house.table, pool_id, member_id, now=call.now)
-    return service.find_pool(call.house.table, book_of(call.house.table), pool_id, now=call.now)
+    book = book_of(call.house.table)
+    return service.end_member(call.house.table, book, pool_id, member_id, now=call.now)
 
 
 @pools.post(

@@ -149,7 +149,7 @@ def set_member(
     return _membership_view(_until_still(attempt), book, now)
 
 
-def end_member(table: Table, pool_id: PoolId, member_id: MemberId, *, now: datetime) -> None:
+def end_member(table: Table, book: ProgramBook, pool_id: PoolId, member_id: MemberId, *, now: datetime) -> PoolView:
     """Let a member out of a pool. What they contributed stays.
 
     Raises:
@@ -158,7 +158,7 @@ def end_member(table: Table, pool_id: PoolId, member_id: MemberId, *, now: datet
         WriteContended: others kept changing the pool; safe to try again.
     """
 
-    def attempt() -> None:
+    def attempt() -> Pool:
         pool, content = _pool(table, pool_id)
         leaving = rules.require_part(pool_id, member_id, store.find_membership(table, pool_id, member_id))
         after = rules.without_member(pool, leaving)
@@ -170,8 +170,9 @@ def end_member(table: Table, pool_id: PoolId, member_id: MemberId, *, now: datet
                 points_store.note(pool_id, "pool_member_left", facts, at=now, version=after.version),
             ]
         )
+        return after
 
-    _until_still(attempt)
+    return _view(_until_still(attempt), _account(table, pool_id), book, now)
 
 
 def contribute(

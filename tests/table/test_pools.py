@@ -136,7 +136,7 @@ def test_who_may_not_is_refused_and_nothing_changes(desk: Desk, dynamo: Dynamo, 
     with pytest.raises(OwnerNeeded):
         desk.let_in(pool, owner, role="spender")
     with pytest.raises(OwnerNeeded):
-        service.end_member(table, PoolId(pool), MemberId(owner), now=desk.clock())
+        service.end_member(table, desk.book, PoolId(pool), MemberId(owner), now=desk.clock())
     desk.contribute(pool, giver, 5, key="f", dry_run=True)
 
     assert scan(dynamo, table.name) == before
@@ -148,7 +148,7 @@ def test_suspended_members_and_those_who_left_spend_nothing(desk: Desk) -> None:
     desk.let_in(pool, friend)
     desk.let_in(pool, other)
     desk.suspend(friend)
-    service.end_member(desk.table, PoolId(pool), MemberId(other), now=desk.clock())
+    service.end_member(desk.table, desk.book, PoolId(pool), MemberId(other), now=desk.clock())
 
     with pytest.raises(MemberSuspended):
         desk.spend_from(pool, friend, 1, key="a")

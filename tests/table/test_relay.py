@@ -155,7 +155,7 @@ def a_whole_life(desk: Desk) -> MemberId:
     desk.let_in(pool, friend)
     desk.contribute(pool, member, 20, key="canary-item")
     desk.spend_from(pool, friend, 5, key="canary-item", reference="canary-item")
-    pools.end_member(desk.table, pool, friend, now=desk.clock())
+    pools.end_member(desk.table, desk.book, pool, friend, now=desk.clock())
     desk.close_pool(pool)
     desk.clock.at("2027-03-20")
     assert points.bring_up_to_date(desk.table, desk.book, member, Due.NOTICE, now=desk.clock())
