@@ -15,6 +15,11 @@ class Permission(StrEnum):
     POINTS_READ = "points:read"
     POINTS_SPEND = "points:spend"
     POINTS_ADJUST = "points:adjust"
+    CARDS_READ = "cards:read"
+    CARDS_TOP_UP = "cards:top_up"
+    CARDS_SPEND = "cards:spend"
+    CARDS_REFUND = "cards:refund"
+    CARDS_STATUS = "cards:status"
     PROGRAM_READ = "program:read"
     PROGRAM_PUBLISH = "program:publish"
     JOBS_READ = "jobs:read"
@@ -22,15 +27,23 @@ class Permission(StrEnum):
 
 
 P = Permission
-_READS = frozenset({P.MEMBERS_READ, P.PURCHASES_READ, P.POINTS_READ, P.PROGRAM_READ})
-_TILL = _READS | {P.MEMBERS_WRITE, P.PURCHASES_RECORD, P.PURCHASES_RETURN, P.POINTS_SPEND}
+_READS = frozenset({P.MEMBERS_READ, P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ})
+_TILL = _READS | {
+    P.MEMBERS_WRITE,
+    P.PURCHASES_RECORD,
+    P.PURCHASES_RETURN,
+    P.POINTS_SPEND,
+    P.CARDS_TOP_UP,
+    P.CARDS_SPEND,
+}
 
 ROLES: dict[str, frozenset[Permission]] = {
     "clerk": _TILL,
-    "shop_manager": _TILL | {P.MEMBERS_STATUS, P.POINTS_ADJUST},
+    # Money leaves only where there is a till and somebody who answers for it.
+    "shop_manager": _TILL | {P.MEMBERS_STATUS, P.POINTS_ADJUST, P.CARDS_REFUND, P.CARDS_STATUS},
     "marketer": frozenset({P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ}),
-    "agent": _READS | {P.MEMBERS_WRITE, P.MEMBERS_STATUS, P.POINTS_ADJUST},
-    "analyst": frozenset({P.PURCHASES_READ, P.POINTS_READ, P.PROGRAM_READ, P.JOBS_READ}),
+    "agent": _READS | {P.MEMBERS_WRITE, P.MEMBERS_STATUS, P.POINTS_ADJUST, P.CARDS_STATUS},
+    "analyst": frozenset({P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ}),
     "admin": frozenset(P),
     "auditor": _READS | {P.JOBS_READ},
     "integration": _TILL,

@@ -9,6 +9,7 @@ from chalicelib.kernel.canonical import chained
 from chalicelib.points.models import Account, Entry, Reason
 from chalicelib.points.rules import TIMED_OUT, applied, compacted, content_of, derive, standing_of, unbooked
 from chalicelib.programs.models import Program
+from chalicelib.programs.rules import for_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ def verify(account: Account, entries: Iterable[Entry], programs: Mapping[int, Pr
         entries: all of the account's entries, oldest first.
         programs: every program version that an entry names.
     """
+    programs = {version: for_account(program, account.member_id) for version, program in programs.items()}
     folded = Account(member_id=account.member_id, opened_on=account.opened_on, tier_id=account.tier_id)
     for entry in entries:
         fault = _fault_in(folded, entry, programs)
