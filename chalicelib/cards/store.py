@@ -23,7 +23,7 @@ from chalicelib.points.models import Entry
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Rows, Table
-from chalicelib.storage.writes import Absent, Item, Put, Still, Write
+from chalicelib.storage.writes import Absent, Held, Item, Put, Still, Write
 
 # ---------------------------------------------------------------- reading
 
@@ -96,9 +96,15 @@ def open_card(card: Card, otherwise: Exception) -> list[Write]:
     ]
 
 
+def give_to(card: Card, member_id: MemberId) -> Write:
+    """The write that makes a card another member's, unless somebody else did since it was read."""
+    item = _owner_item(card.model_copy(update={"member_id": member_id}))
+    return Put(keys.card_owner(card.card_id), item, Held(card.member_id), lambda _: AccountMoved())
+
+
 def _owner_item(card: Card) -> Item:
     shown = f"{milliseconds(card.opened_at):011x}{card.card_id.removeprefix('crd_')}"
-    return {"member_id": card.member_id, "tl": keys.cards_of(card.member_id), "at": shown, "version": 1}
+    return {"member_id": card.member_id, "tl": keys.cards_of(card.member_id), "at": shown}
 
 
 def count_back(item: Item, back: int) -> Write:
