@@ -46,7 +46,9 @@ class Clock:
         return self.now
 
 
-SOME_IDS = {"purchase_id": "pur_cG9zI29yZGVyLTE", "job": "birthday", "day": "2026-03-14"}
+SOME_IDS = {
+    "purchase_id": "pur_cG9zI29yZGVyLTE", "job": "birthday", "day": "2026-03-14", "card_id": "crd_aaaaaaaaaaaaaaaa",
+}  # fmt: skip
 
 
 def a_path(path: str, **ids: str) -> str:
