@@ -53,6 +53,7 @@ class OpenCard(Record):
 
     kind: CardKind
     name: Line | None = None
+    """What the card is called, such as its design; no person's name, because it is not sealed."""
     card_number: CompatibleReference | None = None
     """What is printed on it. A number is one card's for ever."""
     uses: Uses | None = None

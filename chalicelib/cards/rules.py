@@ -419,7 +419,9 @@ def refund(
         withdrawn = paid_in + given - paid_back - account.lifetime.earned
         used = given - withdrawn - position.lapsed - value.bonus_total
         kept = min(value.bonus_total, max(entitled - used, 0))
-    own = {each.bonus_on: each.bonus - _entitled(each, back) for each, back in touched}
+    own: dict[date, int] = {}
+    for each, back in touched:
+        own[each.bonus_on] = own.get(each.bonus_on, 0) + _entitled(each, each.back) - _entitled(each, back)
     bonus = _withdrawn(value.bonus, own, value.bonus_total - kept)
     taken = _negative({PRINCIPAL: amount, **bonus})
     draft = Draft(

@@ -130,7 +130,7 @@ def key_of_entry(entry_id: str) -> Key | None:
     plain = unpacked(entry_id.removeprefix("ent_"))
     parts = parted(plain) if plain else ("",)
     key = Key(parts[1], parts[2]) if parts[0] == "R" and len(parts) == 3 else Key(plain or "", "O")
-    if key.pk[:2] not in ("K#", "O#", "C#") or not key.sk:
+    if (key.pk[:2], key.sk[:3]) not in (("K#", "O"), ("O#", "O"), ("O#", "RF#"), ("C#", "TU#")):
         return None
     return key if _packed_key(key) == entry_id else None
 
