@@ -208,7 +208,7 @@ def test_what_cards_hold_expires_by_the_same_job_and_is_not_counted_as_points(wo
 def test_the_parts_that_follow_from_a_part_are_found_again_with_members_and_cards(works: Works) -> None:
     part = Part(job=Job.EXPIRE, day=TODAY, dry_run=False, attempt=1, name="1")
     follow = part.model_copy(update={"name": "1.1", "members": (a_member_id(), CardId.of("key", "k"))})
-    works.yard.ops.commit(job_store.close(part, Closed(Counts(), (follow,)), works.desk.clock()))
+    works.yard.ops.commit(job_store.close(part, Closed(Counts(closed=1), (follow,)), works.desk.clock()))
     assert job_store.find_closed(works.yard.ops, part) == (follow,)
 
 
