@@ -399,8 +399,7 @@ def refund(
     require_open(account, though_suspended=True)
     if command.uses is not None:
         raise RefundUnclear(field="uses", kind=card.kind.value)
-    on = today(account, program, now)
-    value, position = value_of(account, on), ledger.derive(account, on)
+    value = value_of(account, today(account, program, now))
     if value.principal == 0:
         raise CardEmpty(card_id=card.card_id)
     candidates = top_ups if named is None else [named]
@@ -410,20 +409,9 @@ def refund(
         raise CardRefundTooLarge(asked=amount, left=left, principal_minor=value.principal)
     touched = _newest_first(candidates, amount)
     payouts = tuple(_payouts(touched))
-    after = {each.key: back for each, back in touched}
-    kept = 0
-    if value.principal > amount:
-        entitled = sum(_entitled(each, after.get(each.key, each.back)) for each in top_ups)
-        given, paid_in = sum(each.bonus for each in top_ups), sum(each.principal for each in top_ups)
-        paid_back = sum(each.back for each in top_ups)
-        withdrawn = paid_in + given - paid_back - account.lifetime.earned
-        used = given - withdrawn - position.lapsed - value.bonus_total
-        kept = min(value.bonus_total, max(entitled - used, 0))
-    own: dict[date, int] = {}
-    for each, back in touched:
-        own[each.bonus_on] = own.get(each.bonus_on, 0) + _entitled(each, each.back) - _entitled(each, back)
-    bonus = _withdrawn(value.bonus, own, value.bonus_total - kept)
-    taken = _negative({PRINCIPAL: amount, **bonus})
+    lapsed = ledger.derive(account, today(account, program, now)).lapsed
+    kept = _bonus_kept(account, value, lapsed, top_ups, touched) if value.principal > amount else 0
+    taken = _negative({PRINCIPAL: amount, **_withdrawn(value, touched, value.bonus_total - kept)})
     draft = Draft(
         key,
         Reason.REVERSE,
@@ -456,11 +444,27 @@ def _entitled(top_up: TopUp, back: int) -> int:
     return top_up.bonus - top_up.bonus * back // top_up.principal
 
 
-def _withdrawn(there: Mapping[date, int], own: Mapping[date, int], total: int) -> dict[date, int]:
+def _bonus_kept(
+    account: Account, value: Value, lapsed: int, top_ups: Sequence[TopUp], touched: Iterable[tuple[TopUp, int]]
+) -> int:
+    """The bonus that stays: what belongs to what was not paid back, less what was used."""
+    after = {each.key: back for each, back in touched}
+    entitled = sum(_entitled(each, after.get(each.key, each.back)) for each in top_ups)
+    given = sum(each.bonus for each in top_ups)
+    principal = sum(each.principal - each.back for each in top_ups)
+    withdrawn = principal + given - account.lifetime.earned
+    used = given - withdrawn - lapsed - value.bonus_total
+    return min(value.bonus_total, max(entitled - used, 0))
+
+
+def _withdrawn(value: Value, touched: Iterable[tuple[TopUp, int]], total: int) -> dict[date, int]:
     """Bonus to withdraw, by bucket: first where the top-ups that go back had put it, then what expires first."""
+    own: dict[date, int] = {}
+    for each, back in touched:
+        own[each.bonus_on] = own.get(each.bonus_on, 0) + _entitled(each, each.back) - _entitled(each, back)
     taken: dict[date, int] = {}
-    for day, most in (*own.items(), *sorted(there.items())):
-        some = min(most, there.get(day, 0) - taken.get(day, 0), total - sum(taken.values()))
+    for day, most in (*own.items(), *sorted(value.bonus.items())):
+        some = min(most, value.bonus.get(day, 0) - taken.get(day, 0), total - sum(taken.values()))
         if some > 0:
             taken[day] = taken.get(day, 0) + some
     return taken
