@@ -45,9 +45,30 @@ class MemberId(AccountId):
         return cls("mem_" + base64.b32encode(digest[:10]).decode().lower())
 
 
+class CardId(AccountId):
+    """Names a card: `crd_` and 16 characters that follow from its number, or from the key that it was opened with."""
+
+    pattern = r"^crd_[a-z2-7]{16}$"
+
+    @classmethod
+    def of(cls, what: str, text: str) -> Self:
+        """The id that belongs to a card's number, or to a key.
+
+        Args:
+            what: `number` or `key`, so that no number gives the id of a key.
+        """
+        digest = hashlib.sha256(f"regulars card {what} {text}".encode()).digest()
+        return cls("crd_" + base64.b32encode(digest[:10]).decode().lower())
+
+
 def is_member(account_id: AccountId) -> bool:
     """Whether an account is a member's own."""
     return account_id.startswith("mem_")
+
+
+def is_card(account_id: AccountId) -> bool:
+    """Whether an account is a card's."""
+    return account_id.startswith("crd_")
 
 
 class PurchaseId(Id):

@@ -190,7 +190,7 @@ def due_on(account: Account, program: Program, on: date) -> date | None:
 
 def _due_on(account: Account, position: Position, program: Program, on: date) -> date | None:
     days = [day_after(bucket) for bucket in unbooked(account, on)]
-    days += [day_after(bucket) for bucket, _ in position.left[:1] if bucket != NEVER]
+    days += [day_after(bucket) for bucket, _ in position.left[:1] if day_after(bucket) != NEVER]
     days += [_notice_day(bucket, program) for bucket in _untold(account, position, program)[:1]]
     days += list(account.pending)
     days += filter(None, (_over_on(hold, program) for hold in account.holds.values()))

@@ -32,7 +32,7 @@ from chalicelib.points.models import (
     WhyLine,
 )
 from chalicelib.programs.models import Program
-from chalicelib.programs.rules import today_of
+from chalicelib.programs.rules import for_account, today_of
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
@@ -170,7 +170,7 @@ def book_due(table: Table, book: ProgramBook, account: Account, *, now: datetime
     Raises:
         AccountMoved: another write got there first.
     """
-    program = book.current(now)
+    program = for_account(book.current(now), account.member_id)
     after, entries = rules.lapse(account, program, now=now, at_most=CLOSINGS_MAX)
     if entries:
         table.commit(store.book(account, after, entries, rules.due_on(after, program, today_of(program, now))))
@@ -202,7 +202,7 @@ def bring_up_to_date(
         MemberUnknown: there is no such member.
         WriteContended: other writes kept getting there first.
     """
-    program = book.current(now)
+    program = for_account(book.current(now), member_id)
     today = (on if dry_run else None) or today_of(program, now)
     account, points = known, None
     for _ in range(ATTEMPTS_MAX):

@@ -128,9 +128,9 @@ def list_entries(table: Table, member_id: str, *, through: datetime | None = Non
 # ---------------------------------------------------------------- describing writes
 
 
-def open_account(account: Account, otherwise: Exception) -> Write:
+def open_account(account: Account, otherwise: Exception, due_on: date | None = None) -> Write:
     """The write that opens an account."""
-    return Put(keys.account(account.member_id), _account_item(account, None), Absent(), lambda _: otherwise)
+    return Put(keys.account(account.member_id), _account_item(account, due_on), Absent(), lambda _: otherwise)
 
 
 def replace_account(before: Account, after: Account, due_on: date | None) -> Write:

@@ -5,6 +5,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chalicelib.cards.events import (
+    CardBonusWithdrawn,
+    CardClosed,
+    CardExpired,
+    CardExtended,
+    CardOpened,
+    CardRefunded,
+    CardReinstated,
+    CardSpendRefunded,
+    CardSpent,
+    CardSuspended,
+    CardToppedUp,
+    CardUsed,
+    CardUseReversed,
+)
 from chalicelib.kernel.events import Envelope, Told
 from chalicelib.members.events import MemberClosed, MemberEdited, MemberEnrolled, MemberReinstated, MemberSuspended
 from chalicelib.points.events import (
@@ -36,6 +51,19 @@ EVENT_TYPES: dict[str, type[Told]] = {
     kind.__name__: kind
     for kind in (
         BirthdayGiftGiven,
+        CardBonusWithdrawn,
+        CardClosed,
+        CardExpired,
+        CardExtended,
+        CardOpened,
+        CardRefunded,
+        CardReinstated,
+        CardSpendRefunded,
+        CardSpent,
+        CardSuspended,
+        CardToppedUp,
+        CardUsed,
+        CardUseReversed,
         MemberClosed,
         MemberEdited,
         MemberEnrolled,

@@ -101,10 +101,27 @@ def restatement(channel: str, order_no: str, number: str) -> Key:
     return Key(purchase(channel, order_no).pk, joined("RS", number))
 
 
+def card_owner(card_id: str) -> Key:
+    """Whose a card is: the one place that says so."""
+    return Key(member_partition(card_id), "OWNER")
+
+
+def cards_of(member_id: str) -> str:
+    """Timeline partition of a member's cards."""
+    return joined("W", member_id)
+
+
+def card_top_up(card_id: str, key: str) -> Key:
+    """A top-up of a card: in the card's own partition, so that a refund reads all of them, and as they are."""
+    return Key(member_partition(card_id), joined("TU", key))
+
+
 def entry(kind: str, *parts: str) -> Key:
     """Any ledger entry, by its business key."""
     if kind == "purchase":
         return purchase(*parts)
+    if kind == "top_up":
+        return card_top_up(*parts)
     if kind == "return":
         return purchase_return(*parts)
     return restatement(*parts) if kind == "restatement" else Key(joined("K", kind, *parts), "O")
@@ -113,6 +130,8 @@ def entry(kind: str, *parts: str) -> Key:
 def entry_parts(key: Key) -> tuple[str, tuple[str, ...]]:
     """The kind and business key of the ledger entry under a key."""
     mark, *rest = parted(key.pk)
+    if mark == "C":
+        return "top_up", (account_of(key.pk), parted(key.sk)[1])
     if mark != "O":
         return rest[0], tuple(rest[1:])
     own = parted(key.sk)
@@ -122,7 +141,21 @@ def entry_parts(key: Key) -> tuple[str, tuple[str, ...]]:
 
 def entry_id(key: Key) -> EntryId:
     """The id of the ledger entry under a key."""
-    return EntryId("ent_" + packed(key.pk if key.sk == "O" else joined("R", key.pk, key.sk)))
+    return EntryId(_packed_key(key))
+
+
+def _packed_key(key: Key) -> str:
+    return "ent_" + packed(key.pk if key.sk == "O" else joined("R", key.pk, key.sk))
+
+
+def key_of_entry(entry_id: str) -> Key | None:
+    """The key of the ledger entry of that id, or None when no entry can have it."""
+    plain = unpacked(entry_id.removeprefix("ent_"))
+    parts = parted(plain) if plain else ("",)
+    key = Key(parts[1], parts[2]) if parts[0] == "R" and len(parts) == 3 else Key(plain or "", "O")
+    if (key.pk[:2], key.sk[:3]) not in (("K#", "O"), ("O#", "O"), ("O#", "RF#"), ("C#", "TU#")):
+        return None
+    return key if _packed_key(key) == entry_id else None
 
 
 def purchase_id(channel: str, order_no: str) -> PurchaseId:

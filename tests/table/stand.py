@@ -7,7 +7,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from chalicelib.kernel.ids import AccountId, MemberId, PurchaseId
+from chalicelib.cards import service as cards
+from chalicelib.cards.models import (
+    CardEntryView,
+    CardView,
+    CloseCard,
+    ExtendCard,
+    OpenCard,
+    RefundCard,
+    RefundCardSpend,
+    ReinstateCard,
+    ReverseCardUse,
+    SpendCard,
+    SuspendCard,
+    TopUpCard,
+    UseCard,
+)
+from chalicelib.kernel.ids import AccountId, CardId, MemberId, PurchaseId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import service as members
@@ -51,6 +67,18 @@ from tests.makers import Clock, an_enrolment
 T = TypeVar("T")
 
 _draws = itertools.count(1)
+
+CardCommand = TopUpCard | SpendCard | RefundCardSpend | RefundCard | UseCard | ReverseCardUse | ExtendCard
+
+CARD_VERBS: dict[type[Any], Callable[..., Outcome[CardEntryView]]] = {
+    TopUpCard: cards.top_up_card,
+    SpendCard: cards.spend_card,
+    RefundCardSpend: cards.refund_card_spend,
+    RefundCard: cards.refund_card,
+    UseCard: cards.use_card,
+    ReverseCardUse: cards.reverse_card_use,
+    ExtendCard: cards.extend_card,
+}
 
 
 @dataclass
@@ -168,6 +196,27 @@ class Desk:
         return points.adjust_points(
             self.table, self.book, MemberId(member_id), key, command, now=self.clock(), language=Language.EN
         )
+
+    def open_card(self, member_id: str, *, key: str, **fields: Any) -> Outcome[CardView]:
+        """Open a card: one that holds money, unless the fields say otherwise."""
+        command = OpenCard.model_validate({"kind": "stored_value", **fields}, strict=False)
+        return cards.open_card(self.table, self.book, MemberId(member_id), key, command, now=self.clock())
+
+    def on_card(self, card_id: str, command: CardCommand, *, key: str) -> Outcome[CardEntryView]:
+        """Carry out a command that writes an entry of a card."""
+        return CARD_VERBS[type(command)](
+            self.table, self.book, CardId(card_id), key, command, now=self.clock(), language=Language.EN
+        )
+
+    def card_status(self, card_id: str, command: SuspendCard | ReinstateCard | CloseCard) -> Outcome[CardView]:
+        """Suspend, reinstate or close a card."""
+        if isinstance(command, CloseCard):
+            return cards.close_card(self.table, self.book, CardId(card_id), command, now=self.clock())
+        return cards.change_status(self.table, self.book, CardId(card_id), command, now=self.clock())
+
+    def card(self, card_id: str) -> CardView:
+        """A card and what it holds."""
+        return cards.find_card(self.table, self.book, CardId(card_id), now=self.clock())
 
     def expire(self, member_id: str) -> int | None:
         """Book what has expired: points, or None."""
