@@ -468,6 +468,18 @@ def test_visits_are_used_taken_back_and_expire_and_an_extension_brings_them_back
     purse.proven()
 
 
+def test_a_use_taken_back_after_the_last_day_is_over_at_once_until_the_card_is_extended() -> None:
+    purse = a_purse(uses=10, expires_on=date(2026, 5, 15))
+    used = purse.use(4)
+    purse.now += timedelta(days=100)
+    purse.take_back(used)
+    assert purse.uses == 0
+    purse.proven()
+    purse.extend(date(2026, 7, 31))
+    assert purse.uses == 10
+    purse.proven()
+
+
 def test_an_extension_is_later_and_not_over() -> None:
     purse = a_purse(uses=10, expires_on=date(2026, 3, 20))
     with pytest.raises(ExtensionNotLater):
