@@ -9,6 +9,7 @@ class Permission(StrEnum):
     MEMBERS_READ = "members:read"
     MEMBERS_WRITE = "members:write"
     MEMBERS_STATUS = "members:status"
+    MEMBERS_MERGE = "members:merge"
     PURCHASES_READ = "purchases:read"
     PURCHASES_RECORD = "purchases:record"
     PURCHASES_RETURN = "purchases:return"
@@ -27,9 +28,9 @@ _TILL = _READS | {P.MEMBERS_WRITE, P.PURCHASES_RECORD, P.PURCHASES_RETURN, P.POI
 
 ROLES: dict[str, frozenset[Permission]] = {
     "clerk": _TILL,
-    "shop_manager": _TILL | {P.MEMBERS_STATUS, P.POINTS_ADJUST},
+    "shop_manager": _TILL | {P.MEMBERS_STATUS, P.MEMBERS_MERGE, P.POINTS_ADJUST},
     "marketer": frozenset({P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ}),
-    "agent": _READS | {P.MEMBERS_WRITE, P.MEMBERS_STATUS, P.POINTS_ADJUST},
+    "agent": _READS | {P.MEMBERS_WRITE, P.MEMBERS_STATUS, P.MEMBERS_MERGE, P.POINTS_ADJUST},
     "analyst": frozenset({P.PURCHASES_READ, P.POINTS_READ, P.PROGRAM_READ, P.JOBS_READ}),
     "admin": frozenset(P),
     "auditor": _READS | {P.JOBS_READ},

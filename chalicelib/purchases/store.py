@@ -17,9 +17,8 @@ from typing import Any
 from chalicelib.kernel.ids import ShopId
 from chalicelib.purchases.errors import PurchaseMoved
 from chalicelib.purchases.models import PurchaseLine, Returned, ReturnLine, Sale
-from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
-from chalicelib.storage.table import Rows, Table
+from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Put, Still, Write
 
 _FORM = 2
@@ -29,11 +28,6 @@ _ARTICLES, _TEXT = 0, 1
 def find_purchase(table: Table, key: Key, *, consistent: bool = False) -> Item | None:
     """The purchase under a key, or None."""
     return table.get(key, consistent=consistent)
-
-
-def list_rows(table: Table, member_id: str, *, after: str | None, limit: int) -> Rows:
-    """Rows of a member's statement, purchases among them, newest first."""
-    return table.query_timeline(keys.statement(member_id), after=after, limit=limit)
 
 
 def is_purchase(row: Item) -> bool:

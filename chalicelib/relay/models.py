@@ -7,6 +7,7 @@ from typing import Any
 
 from chalicelib.kernel.events import Envelope, Told
 from chalicelib.members.events import MemberClosed, MemberEdited, MemberEnrolled, MemberReinstated, MemberSuspended
+from chalicelib.merges.events import MemberMerged, MemberUnmerged
 from chalicelib.points.events import (
     BirthdayGiftGiven,
     Leading,
@@ -30,8 +31,10 @@ EVENT_TYPES: dict[str, type[Told]] = {
         MemberClosed,
         MemberEdited,
         MemberEnrolled,
+        MemberMerged,
         MemberReinstated,
         MemberSuspended,
+        MemberUnmerged,
         PointsAdjusted,
         PointsEarned,
         PointsExpired,

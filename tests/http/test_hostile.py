@@ -37,7 +37,9 @@ TERMS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def samples(  # noqa: PLR0912 - a case for each route
+    name: str, api: Api, member: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
     """Bodies that together fill every field of a route's body; each is accepted as it is."""
     n = next(_numbers)
     details = {
@@ -54,6 +56,12 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             yield {"lines": [{"sku": "A", "quantity": 1}], "reason": "damaged", "dry_run": True,
                    "occurred_at": "2026-03-15T12:00:00+08:00"}  # fmt: skip
             yield {"amount_minor": 1, "dry_run": True}
+        case "merge_members":
+            (second,) = api.get("/v1/members", card_no="second").json["items"]
+            yield {"from_member_id": second["member_id"], "into_member_id": member["member_id"],
+                   "reason": "the same person", "dry_run": True}  # fmt: skip
+        case "undo_merge":
+            yield {"reason": "not the same person", "dry_run": True}
         case "start_job_run":
             yield {"date": "2026-03-14", "dry_run": False}
         case "suspend_member" | "reinstate_member":
@@ -160,6 +168,9 @@ def prepared(api: Api) -> dict[str, Any]:
     lines = [{"sku": "A", "quantity": 1000, "unit_price_minor": 100}]
     body = a_purchase_body({"member_id": member["member_id"]}, channel="pos", order_no="order-1", lines=lines)
     assert api.post("/v1/purchases", body).json["purchase_id"] == SOME_IDS["purchase_id"]
+    second = api.enrol(card_no="second")["member_id"]
+    pair = {"from_member_id": api.enrol()["member_id"], "into_member_id": second, "reason": "the same person"}
+    assert api.post("/v1/member-merges", pair, key="m1").json["merge_id"] == SOME_IDS["merge_id"]
     return member
 
 
