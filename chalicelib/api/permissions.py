@@ -9,6 +9,7 @@ class Permission(StrEnum):
     MEMBERS_READ = "members:read"
     MEMBERS_WRITE = "members:write"
     MEMBERS_STATUS = "members:status"
+    MEMBERS_MERGE = "members:merge"
     PURCHASES_READ = "purchases:read"
     PURCHASES_RECORD = "purchases:record"
     PURCHASES_RETURN = "purchases:return"
@@ -40,7 +41,7 @@ _TILL = _READS | {
     P.CARDS_SPEND,
 }
 # Money and points leave only where there is a till and somebody who answers for it.
-_MANAGES = frozenset({P.MEMBERS_STATUS, P.POINTS_ADJUST, P.POOLS_MANAGE, P.CARDS_STATUS})
+_MANAGES = frozenset({P.MEMBERS_STATUS, P.MEMBERS_MERGE, P.POINTS_ADJUST, P.POOLS_MANAGE, P.CARDS_STATUS})
 
 ROLES: dict[str, frozenset[Permission]] = {
     "clerk": _TILL,

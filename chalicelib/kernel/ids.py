@@ -78,10 +78,16 @@ class PurchaseId(Id):
 
 
 class EntryId(Id):
-    """Names a ledger entry; carries its kind and key, of which every character may need an escape."""
+    """Names a ledger entry; carries its kind and key, of which every character may need an escape, and a second one."""
 
-    pattern = r"^ent_[A-Za-z0-9_-]{4,596}$"
-    longest = 600
+    pattern = r"^ent_[A-Za-z0-9_-]{4,1396}$"
+    longest = 1400
+
+
+class MergeId(Id):
+    """Names a merge of two members; carries the key of the command that made it."""
+
+    pattern = r"^mrg_[A-Za-z0-9_-]{2,172}$"
 
 
 class ShopId(Id):

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.errors import Refusal, WriteContended
-from chalicelib.kernel.ids import MemberId, PurchaseId
+from chalicelib.kernel.ids import AccountId, MemberId, PurchaseId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
@@ -19,7 +19,7 @@ from chalicelib.points import rules as ledger
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import MemberUnknown
 from chalicelib.points.models import Account, Entry, EntryKey, Posting
-from chalicelib.points.service import ATTEMPTS_MAX, content_digest, once, why_lines
+from chalicelib.points.service import ATTEMPTS_MAX, content_digest, is_repeat, once, why_lines
 from chalicelib.points.views import shown_expiry
 from chalicelib.programs.errors import ProgramMoved
 from chalicelib.programs.models import Program
@@ -133,7 +133,7 @@ def _record(
         return purchase_view(posting.main, sale, program, language), [*writes, *putting_in_use]
 
     def recall(item: Item) -> PurchaseView:
-        return _recalled(item, content, book, command, language)
+        return _recalled(table, item, member_id, book, command, language)
 
     for _ in range(ATTEMPTS_MAX):
         try:
@@ -468,7 +468,7 @@ def list_returns(
 def list_purchases(
     table: Table, book: ProgramBook, member_id: MemberId, *, after: str | None, limit: int, language: Language
 ) -> Slice[PurchaseView]:
-    """A page of a member's purchases, newest first.
+    """A page of a member's purchases, newest first, those of members who were merged into this one among them.
 
     A page may hold fewer than `limit`, or none, and still not be the last: only so many other entries are passed over
     for one page.
@@ -479,8 +479,8 @@ def list_purchases(
     wanted: list[Item] = []
     position = after
     for _ in range(READS_MAX):
-        rows = store.list_rows(table, member_id, after=position, limit=limit)
-        wanted += filter(store.is_purchase, rows.items)
+        rows = points_store.list_rows(table, member_id, after=position, limit=limit)
+        wanted += filter(store.is_purchase, rows.rows)
         position = rows.last
         if position is None or len(wanted) >= limit:
             break
@@ -488,7 +488,10 @@ def list_purchases(
         raise MemberUnknown(member_id=member_id)
     shown = _within_one_answer(store.find_purchases(table, wanted[:limit]))
     views = tuple(_view_now(item, book, language) for item in shown)
-    return Slice(views, str(shown[-1]["at"]) if len(wanted) > len(shown) else position)
+    if len(wanted) <= len(shown):
+        return Slice(views, position)
+    places = {(row["pk"], row["sk"]): str(row["place"]) for row in wanted}
+    return Slice(views, places[shown[-1]["pk"], shown[-1]["sk"]])
 
 
 def _within_one_answer(items: list[Item]) -> list[Item]:
@@ -673,14 +676,13 @@ def _recorded_before(
     item = points_store.find_entry(table, key)
     if item is None:
         raise PurchaserUnknown(field=_field_of(command.member))
-    content = content_digest(points_store.member_of(item), command)
-    return Outcome(_recalled(item, content, book, command, language), replayed=True)
+    return Outcome(_recalled(table, item, points_store.member_of(item), book, command, language), replayed=True)
 
 
 def _recalled(
-    item: Item, content: bytes, book: ProgramBook, command: RecordPurchase, language: Language
+    table: Table, item: Item, member_id: AccountId, book: ProgramBook, command: RecordPurchase, language: Language
 ) -> PurchaseView:
-    if item.get("d") != content:
+    if not is_repeat(table, item, member_id, lambda each: content_digest(each, command)):
         raise PurchaseDiffers(channel=command.channel, order_no=command.order_no)
     return _view_of(item, book, language)
 

@@ -21,9 +21,8 @@ from chalicelib.kernel.errors import Refusal
 from chalicelib.kernel.ids import AccountId, ShopId
 from chalicelib.purchases.errors import RECORDED, OrderMoved, PurchaseAwaited
 from chalicelib.purchases.models import PurchaseLine, Returned, ReturnLine, ReturnPurchase, Sale, Waiting
-from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
-from chalicelib.storage.table import Rows, Table
+from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Absent, Item, Put, Still, Write
 
 _FORM = 2
@@ -39,11 +38,6 @@ def find_purchase(table: Table, key: Key, *, consistent: bool = False) -> Item |
 def find_order(table: Table, key: Key) -> Item | None:
     """The purchase under a key, or the returns that wait for it, or None."""
     return table.get(key, consistent=True)
-
-
-def list_rows(table: Table, member_id: str, *, after: str | None, limit: int) -> Rows:
-    """Rows of a member's statement, purchases among them, newest first."""
-    return table.query_timeline(keys.statement(member_id), after=after, limit=limit)
 
 
 def is_purchase(row: Item) -> bool:

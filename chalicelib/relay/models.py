@@ -22,6 +22,7 @@ from chalicelib.cards.events import (
 )
 from chalicelib.kernel.events import Envelope, Told
 from chalicelib.members.events import MemberClosed, MemberEdited, MemberEnrolled, MemberReinstated, MemberSuspended
+from chalicelib.merges.events import MemberMerged, MemberUnmerged
 from chalicelib.points.events import (
     BirthdayGiftGiven,
     Leading,
@@ -67,8 +68,10 @@ EVENT_TYPES: dict[str, type[Told]] = {
         MemberClosed,
         MemberEdited,
         MemberEnrolled,
+        MemberMerged,
         MemberReinstated,
         MemberSuspended,
+        MemberUnmerged,
         PointsAdjusted,
         PointsEarned,
         PointsExpired,

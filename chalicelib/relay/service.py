@@ -31,9 +31,10 @@ from chalicelib.cards.models import CardKind
 from chalicelib.cards.rules import figure
 from chalicelib.kernel.calendar import NEVER
 from chalicelib.kernel.events import EventId, Told
-from chalicelib.kernel.ids import AccountId, EntryId, MemberId, is_card, is_member
+from chalicelib.kernel.ids import AccountId, EntryId, MemberId, MergeId, is_card, is_member
 from chalicelib.members import store as members_store
 from chalicelib.members.events import MemberClosed, MemberEdited, MemberReinstated, MemberSuspended
+from chalicelib.merges.events import MemberMerged, MemberUnmerged
 from chalicelib.points import store as points_store
 from chalicelib.points.events import (
     AdjustedBy,
@@ -84,6 +85,7 @@ SILENT = {
     "U": "an identifier of a member; the profile's events say that it changed",
     "K enrol": "spends a key; the profile tells of the enrolment",
     "O waiting": "returns that wait for their purchase; what becomes of each is told when it does",
+    "MERGE": "what a merge did beside the ledger; its entries tell of it",
     "PROGRAM HEAD": "names the version in force; the version's own item tells of it",
 }
 """Items that tell nobody anything, and why not."""
@@ -240,6 +242,23 @@ def _review(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
     return [TierReviewed(**_leading(entry), held_through=_last_day(entry))]
 
 
+def _merge(entry: Entry, item: Item) -> list[Told]:
+    return [MemberMerged(**_leading(entry), **_of_merge(entry, item))]
+
+
+def _unmerge(entry: Entry, item: Item) -> list[Told]:
+    return [MemberUnmerged(**_leading(entry), **_of_merge(entry, item))]
+
+
+def _of_merge(entry: Entry, item: Item) -> dict[str, Any]:
+    return {
+        "merge_id": MergeId(item["rf"]),
+        "from_member_id": MemberId(item["mf"]),
+        "into_member_id": MemberId(item["mi"]),
+        "qualifying_points": sum(entry.sums.qualifying.values()) if entry.sums else 0,
+    }
+
+
 def _birthday(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
     given = BirthdayGiftGiven(**_leading(entry), year=int(entry.key.parts[1]), expires_on=_last_day(entry))
     return [given, _earned(entry, EarnedFrom.BIRTHDAY)] if entry.earned else [given]
@@ -358,6 +377,10 @@ _FROM_ENTRY: dict[str, Callable[[Entry, Item], list[Told]]] = {
     "card_use_reversal": _card_use_reversed,
     "card_extension": _card_extended,
     "card_close": _card_bonus_withdrawn,
+    "merge": _merge,
+    "merge_in": _merge,
+    "unmerge": _unmerge,
+    "unmerge_in": _unmerge,
 }
 
 

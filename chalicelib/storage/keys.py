@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from chalicelib.kernel.calendar import milliseconds
-from chalicelib.kernel.ids import AccountId, EntryId, MemberId, PurchaseId, packed, unpacked
+from chalicelib.kernel.ids import AccountId, EntryId, MemberId, MergeId, PurchaseId, packed, unpacked
 
 DUE_SHARDS = 8
 
@@ -176,6 +176,35 @@ def order_of(purchase_id: str) -> tuple[str, str] | None:
     if len(parts) != 2 or joined(*parts) != plain:
         return None
     return parts[0], parts[1]
+
+
+def entry_of(entry_id_: str) -> Key | None:
+    """The key of the ledger entry of that id, or None when no entry can have it."""
+    plain = unpacked(entry_id_.removeprefix("ent_")) or ""
+    parts = parted(plain)
+    key = Key(parts[1], parts[2]) if len(parts) == 3 and parts[0] == "R" else Key(plain, "O")
+    mark, *rest = parted(key.pk)
+    known = (mark == "O" and len(rest) == 2) or (mark == "K" and len(rest) > 1)
+    if not known or len(parted(key.sk)) > 2:
+        return None
+    # Only the one spelling that `entry_id` gives: another would name the same entry by a second id.
+    kind, own = entry_parts(key)
+    return key if entry(kind, *own) == key and entry_id(key) == entry_id_ else None
+
+
+def merge(key: str) -> Key:
+    """What a merge of two members did beside the ledger, by the command's key."""
+    return Key(joined("MERGE", key), "MERGE")
+
+
+def merge_id(key: str) -> MergeId:
+    """The id of a merge: the command's key, packed."""
+    return MergeId("mrg_" + packed(key))
+
+
+def merge_key(merge_id: str) -> str | None:
+    """The key of the command that made the merge of that id, or None when no merge can have it."""
+    return unpacked(merge_id.removeprefix("mrg_"))
 
 
 # ---------------------------------------------------------------- the program

@@ -63,6 +63,12 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
                    "paid_minor": 1000 + n, "points_tender": 100, "reason": "picking", "dry_run": True,
                    **{name: found[name] for name in ("version", "member_id", "channel", "order_no", "shop_id",
                                                      "occurred_at", "currency")}}  # fmt: skip
+        case "merge_members":
+            (second,) = api.get("/v1/members", card_no="second").json["items"]
+            yield {"from_member_id": second["member_id"], "into_member_id": member["member_id"],
+                   "reason": "the same person", "dry_run": True}  # fmt: skip
+        case "undo_merge":
+            yield {"reason": "not the same person", "dry_run": True}
         case "start_job_run":
             yield {"date": "2026-03-14", "dry_run": False}
         case "suspend_member" | "reinstate_member":
@@ -258,6 +264,10 @@ def prepared(api: Api, route: Route | None = None) -> dict[str, Any]:
         assert api.post(f"/v1/pools/{opened.json['pool_id']}/contributions", filled, key="filled").status == 201
     if route is not None and route.tag == "cards":
         with_cards(api, member["member_id"])
+    if route is not None and route.tag == "merges":
+        second = api.enrol(card_no="second")["member_id"]
+        pair = {"from_member_id": api.enrol()["member_id"], "into_member_id": second, "reason": "the same person"}
+        assert api.post("/v1/member-merges", pair, key="m1").json["merge_id"] == SOME_IDS["merge_id"]
     return member
 
 

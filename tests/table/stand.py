@@ -23,11 +23,13 @@ from chalicelib.cards.models import (
     TopUpCard,
     UseCard,
 )
-from chalicelib.kernel.ids import AccountId, CardId, MemberId, PurchaseId
+from chalicelib.kernel.ids import AccountId, CardId, MemberId, MergeId, PurchaseId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import service as members
 from chalicelib.members.models import CloseMember, EditMember, EnrolMember, MemberView, ReinstateMember, SuspendMember
+from chalicelib.merges import service as merges
+from chalicelib.merges.models import MergeMembers, MergeView, UndoMerge, UndoView
 from chalicelib.points import service as points
 from chalicelib.points import store
 from chalicelib.points.models import Account, AdjustPoints, Due, Entry, EntryView, PointsView, SpendPoints
@@ -181,6 +183,22 @@ class Desk:
         """The returns of a purchase."""
         return purchases.list_returns(
             self.table, self.book, PurchaseId(purchase_id), now=self.clock(), language=Language.EN
+        )
+
+    def merge(self, from_id: str, into_id: str, *, key: str, **fields: Any) -> Outcome[MergeView]:
+        """Make one member of two."""
+        command = MergeMembers.model_validate(
+            {"from_member_id": from_id, "into_member_id": into_id, "reason": "same person", **fields}, strict=False
+        )
+        return merges.merge_members(
+            self.table, self.keyring, self.book, key, command, now=self.clock(), language=Language.EN
+        )
+
+    def undo_merge(self, merge_id: str, **fields: Any) -> Outcome[UndoView]:
+        """Make two members of one again."""
+        command = UndoMerge.model_validate({"reason": "not the same person", **fields}, strict=False)
+        return merges.undo_merge(
+            self.table, self.keyring, self.book, MergeId(merge_id), command, now=self.clock(), language=Language.EN
         )
 
     def spend(self, member_id: str, amount: int, *, key: str, **fields: Any) -> Outcome[EntryView]:
