@@ -532,14 +532,15 @@ def look_up_card(table: Table, book: ProgramBook, card_number: str, *, now: date
 def list_cards(
     table: Table, book: ProgramBook, member_id: MemberId, *, after: str | None, limit: int, now: datetime
 ) -> Slice[CardView]:
-    """A page of a member's cards, newest first.
+    """A page of a member's cards, newest first, with those of members who were merged into this one.
 
     Raises:
         MemberUnknown: there is no such member.
     """
-    ids, position = store.list_owned(table, member_id, after=after, limit=limit)
-    if not ids and after is None and points_store.find_account(table, member_id, consistent=True) is None:
+    owner = points_store.find_answering(table, member_id, consistent=True)
+    if owner is None:
         raise MemberUnknown(member_id=member_id)
+    ids, position = store.list_owned(table, (owner.member_id, *owner.absorbed), after=after, limit=limit)
     today = today_of(book.current(now), now)
     found = store.find_cards(table, ids)
     return Slice(

@@ -17,7 +17,7 @@ from typing import Any
 from chalicelib.cards.models import Card, CardKind, Paid
 from chalicelib.cards.rules import PRINCIPAL, UNDATED, Back, TopUp, figure
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
-from chalicelib.kernel.ids import CardId, MemberId
+from chalicelib.kernel.ids import AccountId, CardId, MemberId
 from chalicelib.points.errors import AccountMoved
 from chalicelib.points.models import Entry
 from chalicelib.storage import keys
@@ -39,10 +39,15 @@ def find_items(table: Table, card_id: CardId, *, consistent: bool = False) -> tu
     return card_from(found["PROFILE"], found["OWNER"]), found["ACCOUNT"]
 
 
-def list_owned(table: Table, member_id: MemberId, *, after: str | None, limit: int) -> tuple[list[CardId], str | None]:
-    """The ids of a member's cards, newest first, and where the next ones start."""
-    rows = table.query_timeline(keys.cards_of(member_id), after=after, limit=limit)
-    return [CardId(keys.account_of(row["pk"])) for row in rows.items], rows.last
+def list_owned(
+    table: Table, owner_ids: Sequence[AccountId], *, after: str | None, limit: int
+) -> tuple[list[CardId], str | None]:
+    """The ids of the cards of a member, and of those merged into them, newest first, and where the next ones start."""
+    parts = [table.query_timeline(keys.cards_of(each), after=after, limit=limit) for each in owner_ids]
+    rows = sorted((row for part in parts for row in part.items), key=lambda row: str(row["at"]), reverse=True)
+    more = len(rows) > limit or any(part.last for part in parts)
+    shown = rows[:limit]
+    return [CardId(keys.account_of(row["pk"])) for row in shown], str(shown[-1]["at"]) if more and shown else None
 
 
 def find_cards(table: Table, card_ids: Sequence[CardId]) -> list[tuple[Card, Item]]:

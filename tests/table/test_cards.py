@@ -505,7 +505,7 @@ def test_what_cards_cost(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None
         "refund of visits": (2, 0.5, 5.0),
         "read": (1, 0.5, 0),
         "statement": (2, 1.0, 0),
-        "a member's three cards": (2, 5.0, 0),
+        "a member's three cards": (3, 6.0, 0.0),
     }
 
 
