@@ -27,6 +27,7 @@ STATUS: dict[str, int] = {
     "member_unknown": 404,
     "purchaser_unknown": 404,
     "purchase_unknown": 404,
+    "hold_unknown": 404,
     "program_version_unknown": 404,
     "run_unknown": 404,
     # what is said cannot be right, whatever the state
@@ -63,6 +64,9 @@ STATUS: dict[str, int] = {
     "member_moved": 409,
     "member_suspended": 409,
     "mobile_taken": 409,
+    "capture_too_large": 409,
+    "hold_over": 409,
+    "holds_open": 409,
     "holds_too_many": 409,
     "points_insufficient": 409,
     "program_moved": 409,

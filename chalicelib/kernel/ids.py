@@ -63,6 +63,12 @@ class EntryId(Id):
     longest = 600
 
 
+class HoldId(Id):
+    """Names a hold; carries the key that it was made with."""
+
+    pattern = r"^hld_[A-Za-z0-9_-]{2,396}$"
+
+
 class ShopId(Id):
     """Names a shop."""
 

@@ -289,6 +289,7 @@ def close_member(
 
     Raises:
         MemberUnknown: there is no such member.
+        HoldsOpen: points are held: somebody was promised them.
         BalanceRemaining: points are left or owed, and the command does not forfeit them.
     """
     program = book.current(now)
@@ -296,6 +297,7 @@ def close_member(
         profile, account = _load(table, keyring, member_id, consistent=True)
         if account.status is AccountStatus.CLOSED:
             return Outcome(member_view(profile, account, program, now, language), replayed=True)
+        points_rules.require_nothing_held(account, now)
         posting = points_rules.forfeit(account, EntryKey(kind="close", parts=(member_id,)), program, now=now)
         if posting is not None and not command.forfeit_points:
             balance = points_rules.derive(account, today_of(program, now)).balance
@@ -432,7 +434,7 @@ def member_view(profile: Profile, account: Account, program: Program, now: datet
         custom=dict(sorted(profile.custom.items())),
         consents=profile.consents,
         tier=points_views.tier_view(account, program, today, language),
-        points=points_views.summary(account, today),
+        points=points_views.summary(account, today, now),
         joined_at=profile.joined_at,
         version=profile.version,
     )

@@ -384,6 +384,7 @@ class PointsSummary(Record):
     available: int
     pending: int = 0
     held: int = 0
+    """Reserved for a checkout or a transfer: in the balance, and not available."""
     owed: int = 0
     expiring_next: ExpiringNext | None = None
 
@@ -394,6 +395,7 @@ class PointsView(Record):
     available: int
     pending: int = 0
     held: int = 0
+    """Reserved for a checkout or a transfer: among the lots, and not available."""
     owed: int = 0
     lots: tuple[Lot, ...]
     lifetime: Lifetime

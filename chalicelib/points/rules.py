@@ -32,6 +32,7 @@ from chalicelib.points.errors import (
     BalanceTooLarge,
     ExpiryPast,
     ExpiryTooFar,
+    HoldsOpen,
     HoldsTooMany,
     MemberClosed,
     MemberSuspended,
@@ -396,6 +397,7 @@ def time_out(account: Account, program: Program, *, now: datetime) -> tuple[Acco
             until,
             reserved=-hold.points,
             cause=hold_of(name),
+            why=(Why(rule_id="time_out", points=0, args=(hold.points,)),),
             reason_code=TIMED_OUT,
         )
         entry = _sealed(account, _entry(account, draft, program, now=now))
@@ -606,6 +608,18 @@ def require_open(account: Account) -> None:
         raise MemberSuspended(member_id=account.member_id)
     if account.status is AccountStatus.CLOSED:
         raise MemberClosed(member_id=account.member_id)
+
+
+def require_nothing_held(account: Account, now: datetime) -> None:
+    """Refuse what would take points that a hold promises to somebody.
+
+    Raises:
+        HoldsOpen: there are holds that are not over.
+    """
+    live = [hold for hold in account.holds.values() if hold.until > now]
+    if live:
+        until = max(hold.until for hold in live)
+        raise HoldsOpen(points=sum(hold.points for hold in live), until=until.isoformat())
 
 
 def not_later(occurred_at: datetime, now: datetime) -> datetime:

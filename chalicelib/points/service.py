@@ -421,7 +421,7 @@ def find_points(table: Table, book: ProgramBook, member_id: MemberId, *, now: da
     account = store.find_account(table, member_id) or store.find_account(table, member_id, consistent=True)
     if account is None:
         raise MemberUnknown(member_id=member_id)
-    return views.points_view(account, today_of(book.current(now), now))
+    return views.points_view(account, today_of(book.current(now), now), now)
 
 
 def list_statement(

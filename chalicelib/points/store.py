@@ -357,7 +357,7 @@ def reference_of(kind: str, parts: Sequence[str]) -> str:
     """What an entry belongs to, as callers see it: the part of its key that is not the member."""
     if kind in ("return", "write_off"):
         return "/".join(parts[:2])
-    return parts[1] if kind in ("expire", "birthday", "tier") else "/".join(parts)
+    return parts[1] if kind in ("expire", "birthday", "tier", "hold_end") else "/".join(parts)
 
 
 def _number(day: date) -> int:

@@ -1,8 +1,8 @@
 """What callers see of accounts, lots, tiers and reasons. Pure."""
 
-from datetime import date
+from datetime import date, datetime
 
-from chalicelib.kernel.calendar import NEVER, last_day
+from chalicelib.kernel.calendar import NEVER, from_milliseconds, last_day, zone
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.money import shown
 from chalicelib.points.models import (
@@ -20,25 +20,35 @@ from chalicelib.programs.models import Program
 from chalicelib.tiers.rules import next_tier
 
 
-def summary(account: Account, on: date) -> PointsSummary:
-    """A member's points in one line, on a day."""
-    position = derive(account, on)
+def summary(account: Account, on: date, at: datetime | None = None) -> PointsSummary:
+    """A member's points in one line, on a day.
+
+    Args:
+        at: the instant at which holds that are over by then hold nothing any more, booked or not.
+    """
+    position = derive(account, on, at)
     first = next((lot for lot in position.lots if lot.expires_on), None)
     return PointsSummary(
         available=position.available,
         pending=position.pending,
+        held=position.held,
         owed=position.owed,
         expiring_next=ExpiringNext(points=first.points, on=first.expires_on) if first and first.expires_on else None,
     )
 
 
-def points_view(account: Account, on: date) -> PointsView:
-    """A member's points in full, on a day; expiries count from the day they happen, booked or not."""
-    position = derive(account, on)
+def points_view(account: Account, on: date, at: datetime | None = None) -> PointsView:
+    """A member's points in full, on a day; expiries count from the day they happen, booked or not.
+
+    Args:
+        at: the instant at which holds that are over by then hold nothing any more, booked or not.
+    """
+    position = derive(account, on, at)
     life = account.lifetime
     return PointsView(
         available=position.available,
         pending=position.pending,
+        held=position.held,
         owed=position.owed,
         lots=position.lots,
         lifetime=life.model_copy(update={"expired": position.lapsed}),
@@ -87,6 +97,8 @@ def explained(why: Why, program: Program, language: Language) -> str:
     if why.rule_id == "qualifying":
         count = f"{why.args[0]:+,}"
         return f"成长值 {count}" if chinese else f"Qualifying points {count}"
+    if why.rule_id in _HOLDS:
+        return _hold_explained(why, program, chinese=chinese)
     kind, _, tier_id = why.rule_id.partition(".")
     name = program.tier(tier_id).name.in_(language)
     if kind == "review":
@@ -103,6 +115,23 @@ def explained(why: Why, program: Program, language: Language) -> str:
     return (
         f"{name}享 {times} 倍积分，另得 {why.points} 分" if chinese else f"{name} earns ×{times}: +{_count(why.points)}"
     )
+
+
+_HOLDS = ("hold", "capture", "release", "time_out")
+
+
+def _hold_explained(why: Why, program: Program, *, chinese: bool) -> str:
+    """What happened to points that were reserved; the first argument is how many there were, or are left."""
+    points, *rest = why.args
+    if why.rule_id == "hold":
+        until = from_milliseconds(rest[0]).astimezone(zone(program.time_zone)).strftime("%Y-%m-%d %H:%M")
+        return f"预留 {points} 分，保留至 {until}" if chinese else f"Held {_count(points)} until {until}"
+    if why.rule_id == "capture":
+        paid = rest[0]
+        return f"从预留的 {points} 分中使用 {paid} 分" if chinese else f"Used {paid:,} of {_count(points)} held"
+    if why.rule_id == "time_out":
+        return f"预留的 {points} 分已超时，可再使用" if chinese else f"A hold of {_count(points)} timed out"
+    return f"取消预留 {points} 分，可再使用" if chinese else f"A hold of {_count(points)} was released"
 
 
 def shown_expiry(expires_on: date | None) -> date | None:

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from chalicelib.kernel.ids import PurchaseId, ShopId
+from chalicelib.kernel.ids import HoldId, PurchaseId, ShopId
 from chalicelib.kernel.money import Currency, Minor
 from chalicelib.points.events import Leading
 
@@ -20,6 +20,8 @@ class PurchaseRecorded(Leading):
     """What points paid."""
     points_earned: int
     points_spent: int
+    points_hold_id: HoldId | None = None
+    """The hold that the points spent were taken from, which ended with it; null where they were not held."""
     qualifying_points: int
 
 

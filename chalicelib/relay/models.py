@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chalicelib.holds.events import HoldReleased, PointsHeld
 from chalicelib.kernel.events import Envelope, Told
 from chalicelib.members.events import MemberClosed, MemberEdited, MemberEnrolled, MemberReinstated, MemberSuspended
 from chalicelib.points.events import (
@@ -27,6 +28,7 @@ EVENT_TYPES: dict[str, type[Told]] = {
     kind.__name__: kind
     for kind in (
         BirthdayGiftGiven,
+        HoldReleased,
         MemberClosed,
         MemberEdited,
         MemberEnrolled,
@@ -36,6 +38,7 @@ EVENT_TYPES: dict[str, type[Told]] = {
         PointsEarned,
         PointsExpired,
         PointsExpiring,
+        PointsHeld,
         PointsReleased,
         PointsSpent,
         ProgramPublished,
@@ -84,7 +87,7 @@ class Telling:
 def leads(event: Event) -> bool:
     """Whether an event is the one that its ledger entry leads with; each entry has exactly one."""
     if isinstance(event.data, PointsSpent):
-        return event.data.source is SpentOn.SPEND
+        return event.data.source in (SpentOn.SPEND, SpentOn.HOLD)
     return isinstance(event.data, Leading)
 
 

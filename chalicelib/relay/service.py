@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+from chalicelib.holds.events import HoldReleased, PointsHeld, ReleasedBy
 from chalicelib.kernel.calendar import NEVER
 from chalicelib.kernel.events import EventId, Told
-from chalicelib.kernel.ids import AccountId, EntryId, MemberId
+from chalicelib.kernel.ids import AccountId, EntryId, HoldId, MemberId
 from chalicelib.members import store as members_store
 from chalicelib.members.events import MemberClosed, MemberEdited, MemberReinstated, MemberSuspended
 from chalicelib.points import store as points_store
@@ -31,7 +32,8 @@ from chalicelib.points.events import (
     TierChanged,
     TierReviewed,
 )
-from chalicelib.points.models import Entry, Happened
+from chalicelib.points.models import Entry, Happened, Reason
+from chalicelib.points.rules import TIMED_OUT
 from chalicelib.programs import store as programs_store
 from chalicelib.programs.events import ProgramPublished
 from chalicelib.purchases import store as purchases_store
@@ -47,6 +49,7 @@ SILENT = {
     "M ACCOUNT": "sums that the entries explain",
     "U": "an identifier of a member; the profile's events say that it changed",
     "K enrol": "spends a key; the profile tells of the enrolment",
+    "K hold_end": "ends a hold with the purchase that it paid for; the purchase's own entry tells",
     "PROGRAM HEAD": "names the version in force; the version's own item tells of it",
 }
 """Items that tell nobody anything, and why not."""
@@ -131,6 +134,7 @@ def _purchase(entry: Entry, item: Item) -> list[Told]:
         tender_minor=sale.tender_minor,
         points_earned=entry.earned or 0,
         points_spent=entry.consumed or 0,
+        points_hold_id=_hold_of(entry),
         qualifying_points=entry.qualifying or 0,
     )
     told: list[Told] = [recorded]
@@ -159,6 +163,23 @@ def _return(entry: Entry, item: Item) -> list[Told]:
 
 def _spend(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001 - as its siblings
     return [_spent(entry, SpentOn.SPEND)]
+
+
+def _hold(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    assert entry.held is not None
+    assert entry.held_until is not None
+    hold_id = keys.hold_id(*entry.key.parts)
+    return [PointsHeld(**_leading(entry), hold_id=hold_id, held=entry.held, held_until=entry.held_until)]
+
+
+def _hold_end(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    """What ended a hold: its capture, its release, or its time."""
+    if entry.reason is Reason.SPEND:
+        return [_spent(entry, SpentOn.HOLD)]
+    assert entry.cause is not None
+    source = ReleasedBy.TIMED_OUT if entry.reason_code == TIMED_OUT else ReleasedBy.ASKED
+    hold_id = keys.hold_id(*entry.cause.parts)
+    return [HoldReleased(**_leading(entry), hold_id=hold_id, source=source, released=-(entry.held or 0))]
 
 
 def _adjustment(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
@@ -191,6 +212,8 @@ _FROM_ENTRY: dict[str, Callable[[Entry, Item], list[Told]]] = {
     "return": _return,
     "write_off": _adjustment,
     "spend": _spend,
+    "hold": _hold,
+    "hold_end": _hold_end,
     "adjust": _adjustment,
     "close": _adjustment,
     "expire": _expiry,
@@ -223,8 +246,18 @@ def _earned(entry: Entry, source: EarnedFrom) -> PointsEarned:
 
 def _spent(entry: Entry, source: SpentOn) -> PointsSpent:
     return PointsSpent(
-        entry_id=_entry_id(entry), balance_after=entry.balance_after, source=source, points=entry.consumed or 0
+        entry_id=_entry_id(entry),
+        balance_after=entry.balance_after,
+        source=source,
+        points=entry.consumed or 0,
+        hold_id=_hold_of(entry),
     )
+
+
+def _hold_of(entry: Entry) -> HoldId | None:
+    """The hold that an entry captured, or None."""
+    captured = entry.held is not None and entry.held < 0 and entry.cause is not None
+    return keys.hold_id(*entry.cause.parts) if captured and entry.cause else None
 
 
 def _entry_id(entry: Entry) -> EntryId:

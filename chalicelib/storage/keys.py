@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from chalicelib.kernel.calendar import milliseconds
-from chalicelib.kernel.ids import AccountId, EntryId, MemberId, PurchaseId, packed, unpacked
+from chalicelib.kernel.ids import AccountId, EntryId, HoldId, MemberId, PurchaseId, packed, unpacked
 
 DUE_SHARDS = 8
 
@@ -107,6 +107,12 @@ def purchase_id(channel: str, order_no: str) -> PurchaseId:
     return PurchaseId("pur_" + packed(joined(channel, order_no)))
 
 
+def purchase_entry_id(purchase_id: str) -> EntryId | None:
+    """The id of the ledger entry that a purchase is, or None when no purchase can have that id."""
+    key = purchase_of(purchase_id)
+    return entry_id(key) if key is not None else None
+
+
 def purchase_of(purchase_id: str) -> Key | None:
     """The key of the purchase of that id, or None when no purchase can have it."""
     plain = unpacked(purchase_id.removeprefix("pur_"))
@@ -114,6 +120,16 @@ def purchase_of(purchase_id: str) -> Key | None:
     if len(parts) != 2 or joined(*parts) != plain:
         return None
     return purchase(*parts)
+
+
+def hold_id(key: str) -> HoldId:
+    """The id of the hold that was made with a key: the key, packed."""
+    return HoldId("hld_" + packed(key))
+
+
+def hold_key(hold_id: str) -> str | None:
+    """The key that the hold of an id was made with, or None when no hold can have it."""
+    return unpacked(hold_id.removeprefix("hld_"))
 
 
 # ---------------------------------------------------------------- the program

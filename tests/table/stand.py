@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from chalicelib.kernel.ids import MemberId, PurchaseId
+from chalicelib.holds import service as holds
+from chalicelib.holds.models import CaptureHold, HoldPoints, HoldView, ReleaseHold
+from chalicelib.kernel.ids import HoldId, MemberId, PurchaseId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import service as members
@@ -130,6 +132,24 @@ class Desk:
     def expire(self, member_id: str) -> int | None:
         """Book what has expired: points, or None."""
         return points.bring_up_to_date(self.table, self.book, MemberId(member_id), Due.EXPIRY, now=self.clock())
+
+    def hold(self, member_id: str, amount: int, *, key: str, **fields: Any) -> Outcome[HoldView]:
+        """Reserve points."""
+        command = HoldPoints(points=amount, **fields)
+        return holds.hold_points(self.table, self.book, MemberId(member_id), key, command, now=self.clock())
+
+    def capture(self, hold_id: str, amount: int | None = None, **fields: Any) -> Outcome[HoldView]:
+        """Spend points that are held."""
+        command = CaptureHold(points=amount, **fields)
+        return holds.capture_hold(self.table, self.book, HoldId(hold_id), command, now=self.clock())
+
+    def release(self, hold_id: str, **fields: Any) -> Outcome[HoldView]:
+        """Give points free that are held."""
+        return holds.release_hold(self.table, self.book, HoldId(hold_id), ReleaseHold(**fields), now=self.clock())
+
+    def held(self, hold_id: str) -> HoldView:
+        """A hold."""
+        return holds.find_hold(self.table, HoldId(hold_id), now=self.clock())
 
     def publish(self, version: int, **terms: Any) -> Program:
         """Publish the program's next version."""

@@ -142,6 +142,8 @@ def a_whole_life(desk: Desk) -> MemberId:
     desk.give_back(two.purchase_id, key="canary-item", amount_minor=100)
     desk.buy(a_purchase(member, order_no="free", paid_minor=0, lines=[], occurred_at="2026-03-25T10:00:00+08:00"))
     desk.spend(member, 100, key="spend/1#x", reference="canary-item")
+    desk.capture(desk.hold(member, 20, key="canary words".replace(" ", "-"), reference="canary-item").value.hold_id)
+    desk.release(desk.hold(member, 20, key="h").value.hold_id)
     desk.adjust(member, 40, key="give", note_to_member="canary words", note_internal="canary words")
     desk.adjust(member, -30, key="take")
     desk.suspend(member, reason="canary words")
@@ -191,13 +193,14 @@ def test_a_whole_life_tells_every_type_of_event_once_each_in_its_schema_and_noth
 
 LEADING = (
     "PurchaseRecorded", "PurchaseReturned", "PointsAdjusted", "PointsExpired", "TierReviewed", "BirthdayGiftGiven",
+    "PointsHeld", "HoldReleased",
 )  # fmt: skip
 
 
 def is_leading(event: dict[str, Any]) -> bool:
     """Whether an event leads its ledger entry, as docs/events/README.md tells consumers."""
     return event["seq"] is not None and (
-        event["type"] in LEADING or (event["type"] == "PointsSpent" and event["data"]["source"] == "spend")
+        event["type"] in LEADING or (event["type"] == "PointsSpent" and event["data"]["source"] in ("spend", "hold"))
     )
 
 
@@ -228,7 +231,7 @@ def test_the_events_of_a_purchase_say_what_the_till_was_told(desk: Desk, records
         "entry_id": entry_id, "points": 1_200, "balance_after": 1_200, "tier_before": "basic",
         "tier_after": "silver", "program_version": 1, "purchase_id": first.purchase_id, "shop_id": "shp_main",
         "occurred_on": "2026-03-15", "currency": "CNY", "paid_minor": 120_000, "tender_minor": 0,
-        "points_earned": 1_200, "points_spent": 0, "qualifying_points": 1_200,
+        "points_earned": 1_200, "points_spent": 0, "points_hold_id": None, "qualifying_points": 1_200,
     }  # fmt: skip
     assert datetime.fromisoformat(recorded["occurred_at"]) == first.occurred_at
     assert datetime.fromisoformat(recorded["recorded_at"]) == first.recorded_at
@@ -241,6 +244,35 @@ def test_the_events_of_a_purchase_say_what_the_till_was_told(desk: Desk, records
     }  # fmt: skip
     assert by_seq[2]["PointsSpent"]["data"]["points"] == second.points_tendered == 100
     assert by_seq[2]["PurchaseRecorded"]["data"]["tender_minor"] == 100
+
+
+def test_holds_are_told_with_what_became_of_them(desk: Desk, records: Batch, relay: Relay) -> None:
+    member, bus = desk.enrol().member_id, KeptBus()
+    desk.adjust(member, 1_000, key="a")
+    ids = [desk.hold(member, 100, key=f"h{n}", reference=SECRETS[3]).value.hold_id for n in range(4)]
+    desk.capture(ids[0], 40)
+    desk.release(ids[1])
+    desk.buy(a_purchase(member, points_hold_id=ids[2], paid_minor=0))
+    desk.clock.forward(hours=1)
+    desk.spend(member, 1, key="s")
+
+    assert relay(bus)(records()) == []
+
+    leading = sorted((event for event in told(bus) if is_leading(event)), key=lambda event: int(event["seq"]))
+    assert [event["seq"] for event in leading] == list(range(1, 11))
+    found = [(event["type"], event["data"]) for event in leading]
+    assert [(kind, data["hold_id"], data["held"]) for kind, data in found[1:5]] == [
+        ("PointsHeld", hold_id, 100) for hold_id in ids
+    ]
+    assert [(kind, data["source"], data.get("hold_id")) for kind, data in (found[5], found[6], found[8], found[9])] == [
+        ("PointsSpent", "hold", ids[0]), ("HoldReleased", "asked", ids[1]), ("HoldReleased", "timed_out", ids[3]),
+        ("PointsSpent", "spend", None),
+    ]  # fmt: skip
+    assert (found[5][1]["points"], found[6][1]["released"]) == (40, 100)
+    assert (found[7][0], found[7][1]["points_hold_id"], found[7][1]["points_spent"]) == (
+        "PurchaseRecorded", ids[2], 100,
+    )  # fmt: skip
+    assert SECRETS[3] not in json.dumps(told(bus))
 
 
 def test_records_again_tell_the_same_events_with_the_same_ids(desk: Desk, records: Batch, relay: Relay) -> None:
