@@ -10,6 +10,7 @@ from chalicelib.members.routes import members
 from chalicelib.points.routes import points
 from chalicelib.programs.routes import programs
 from chalicelib.purchases.routes import purchases
+from chalicelib.transfers.routes import transfers
 
 app = Chalice(app_name="regulars", configure_logs=False)
-register(app, api, programs, members, points, holds, purchases, jobs)
+register(app, api, programs, members, points, holds, purchases, transfers, jobs)

@@ -49,6 +49,7 @@ class Clock:
 SOME_IDS = {
     "purchase_id": "pur_cG9zI29yZGVyLTE",
     "hold_id": "hld_aG9sZC0x",
+    "transfer_id": "trf_Z2lmdC0x",
     "job": "birthday",
     "day": "2026-03-14",
 }

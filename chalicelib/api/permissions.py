@@ -15,6 +15,7 @@ class Permission(StrEnum):
     POINTS_READ = "points:read"
     POINTS_SPEND = "points:spend"
     POINTS_ADJUST = "points:adjust"
+    POINTS_TRANSFER = "points:transfer"
     PROGRAM_READ = "program:read"
     PROGRAM_PUBLISH = "program:publish"
     JOBS_READ = "jobs:read"
@@ -27,12 +28,12 @@ _TILL = _READS | {P.MEMBERS_WRITE, P.PURCHASES_RECORD, P.PURCHASES_RETURN, P.POI
 
 ROLES: dict[str, frozenset[Permission]] = {
     "clerk": _TILL,
-    "shop_manager": _TILL | {P.MEMBERS_STATUS, P.POINTS_ADJUST},
+    "shop_manager": _TILL | {P.MEMBERS_STATUS, P.POINTS_ADJUST, P.POINTS_TRANSFER},
     "marketer": frozenset({P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ}),
-    "agent": _READS | {P.MEMBERS_WRITE, P.MEMBERS_STATUS, P.POINTS_ADJUST},
+    "agent": _READS | {P.MEMBERS_WRITE, P.MEMBERS_STATUS, P.POINTS_ADJUST, P.POINTS_TRANSFER},
     "analyst": frozenset({P.PURCHASES_READ, P.POINTS_READ, P.PROGRAM_READ, P.JOBS_READ}),
     "admin": frozenset(P),
     "auditor": _READS | {P.JOBS_READ},
-    "integration": _TILL,
+    "integration": _TILL | {P.POINTS_TRANSFER},
 }
 """The permissions of each role; a caller has those of all their roles."""

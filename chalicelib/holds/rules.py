@@ -99,7 +99,7 @@ def release(
         now,
         reserved=-held.reserved.points,
         cause=held.key,
-        why=(Why(rule_id="release", points=0, args=(held.reserved.points,)),),
+        why=(Why(rule_id=reason_code or "release", points=0, args=(held.reserved.points,)),),
         reason_code=reason_code,
         content=content,
     )

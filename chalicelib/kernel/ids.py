@@ -69,6 +69,12 @@ class HoldId(Id):
     pattern = r"^hld_[A-Za-z0-9_-]{2,396}$"
 
 
+class TransferId(Id):
+    """Names a transfer of points; carries the key that it was offered with."""
+
+    pattern = r"^trf_[A-Za-z0-9_-]{2,396}$"
+
+
 class ShopId(Id):
     """Names a shop."""
 

@@ -143,6 +143,9 @@ class Account(Record):
     count no more; they stay until the member was told."""
     holds: dict[str, Reserved] = {}
     """Points that are reserved, by the name of the hold (`rules.hold_name`)."""
+    sent: dict[Month, int] = {}
+    """Points that went to other members, fees included, by the month in which they were offered; months that are over
+    are dropped."""
     lifetime: Lifetime = Lifetime()
     booked_through: date | None = None
     """Expiries up to and including this day are in the entries."""

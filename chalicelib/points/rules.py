@@ -690,7 +690,8 @@ def applied(account: Account, entry: Entry) -> Account:
         }
     )
     if entry.held:
-        changed = changed.model_copy(update={"holds": _holds_after(account.holds, entry)})
+        held = {"holds": _holds_after(account.holds, entry), "sent": _sent_after(account, entry)}
+        changed = changed.model_copy(update=held)
     return _with_sums(changed, entry.sums) if entry.sums is not None else changed
 
 
@@ -718,6 +719,14 @@ def _holds_after(holds: Mapping[str, Reserved], entry: Entry) -> dict[str, Reser
         return {**holds, hold_name(entry.key): hold}
     ended = hold_name(entry.cause) if entry.cause is not None else None
     return {name: hold for name, hold in holds.items() if name != ended}
+
+
+def _sent_after(account: Account, entry: Entry) -> dict[Month, int]:
+    """What went to other members, after an entry that ends a hold: a transfer counts in the month of its offer."""
+    offer = account.holds.get(hold_name(entry.cause)) if entry.cause is not None else None
+    if entry.reason is not Reason.TRANSFER or offer is None:
+        return account.sent
+    return _added(account.sent, month_of(offer.made_on), entry.consumed or 0)
 
 
 def _with_sums(account: Account, sums: Sums) -> Account:
@@ -784,6 +793,7 @@ def compacted(account: Account, program: Program, on: date) -> Account:
             "spent": spent,
             "folded": folded,
             "pending": pending,
+            "sent": {month: points for month, points in account.sent.items() if month >= month_of(on)},
             "booked_through": max(account.booked_through or yesterday, yesterday),
             "qualifying": qualifying,
             "anchor": anchor,

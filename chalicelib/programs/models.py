@@ -172,6 +172,27 @@ class Notices(Record):
     most, however many lots expire in it."""
 
 
+class Transfers(Record):
+    """Whether and how members may give points to each other."""
+
+    enabled: bool = False
+    min_points: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1
+    max_points: Annotated[int, Field(ge=1, le=1_000_000_000)] = 10_000
+    """At most so many in one transfer, without its fee."""
+    max_points_per_month: Annotated[int, Field(ge=1, le=1_000_000_000)] = 20_000
+    """At most so many leave a member's account in a calendar month, fees and offers that are still open included."""
+    fee_percent: Annotated[int, Field(ge=0, le=100)] = 0
+    """What it costs the giver besides, in percent of the points, rounded up."""
+    accept_days: Annotated[int, Field(ge=1, le=30)] = 7
+    """So many days the receiver has to accept; then the giver has the points back."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.min_points <= self.max_points <= self.max_points_per_month:
+            raise ValueError("min_points, max_points and max_points_per_month must not fall")
+        return self
+
+
 class NegativeBalance(StrEnum):
     """What happens when more points are taken back than the member has.
 
@@ -229,6 +250,7 @@ class ProgramTerms(Record):
     """Points of a purchase can be spent so many days after it, when it can no longer be returned; 0 is at once."""
     notices: Notices = Notices()
     negative_balance: NegativeBalance = NegativeBalance.OWE
+    transfers: Transfers = Transfers()
     custom_fields: Annotated[dict[Slug, CustomField], Field(max_length=50)] = {}
 
 

@@ -23,6 +23,7 @@ from chalicelib.points.events import (
 )
 from chalicelib.programs.events import ProgramPublished
 from chalicelib.purchases.events import PurchaseRecorded, PurchaseReturned
+from chalicelib.transfers.events import PointsReceived, PointsTransferEnded, PointsTransferOffered, PointsTransferred
 
 EVENT_TYPES: dict[str, type[Told]] = {
     kind.__name__: kind
@@ -39,8 +40,12 @@ EVENT_TYPES: dict[str, type[Told]] = {
         PointsExpired,
         PointsExpiring,
         PointsHeld,
+        PointsReceived,
         PointsReleased,
         PointsSpent,
+        PointsTransferEnded,
+        PointsTransferOffered,
+        PointsTransferred,
         ProgramPublished,
         PurchaseRecorded,
         PurchaseReturned,

@@ -44,12 +44,22 @@ from chalicelib.storage.bus import BusEvent
 from chalicelib.storage.dynamo import unmarshalled
 from chalicelib.storage.objects import Objects
 from chalicelib.storage.writes import Item
+from chalicelib.transfers.events import (
+    EndedBy,
+    PointsReceived,
+    PointsTransferEnded,
+    PointsTransferOffered,
+    PointsTransferred,
+)
+from chalicelib.transfers.rules import KIND as TRANSFER
+from chalicelib.transfers.rules import offered
 
 SILENT = {
     "M ACCOUNT": "sums that the entries explain",
     "U": "an identifier of a member; the profile's events say that it changed",
     "K enrol": "spends a key; the profile tells of the enrolment",
     "K hold_end": "ends a hold with the purchase that it paid for; the purchase's own entry tells",
+    "X": "lists a transfer for its two members; its entries tell of it",
     "PROGRAM HEAD": "names the version in force; the version's own item tells of it",
 }
 """Items that tell nobody anything, and why not."""
@@ -172,14 +182,49 @@ def _hold(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
     return [PointsHeld(**_leading(entry), hold_id=hold_id, held=entry.held, held_until=entry.held_until)]
 
 
-def _hold_end(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+def _hold_end(entry: Entry, item: Item) -> list[Told]:
     """What ended a hold: its capture, its release, or its time."""
     if entry.reason is Reason.SPEND:
         return [_spent(entry, SpentOn.HOLD)]
     assert entry.cause is not None
+    if entry.cause.kind == TRANSFER:
+        return _transfer_end(entry, item)
     source = ReleasedBy.TIMED_OUT if entry.reason_code == TIMED_OUT else ReleasedBy.ASKED
     hold_id = keys.hold_id(*entry.cause.parts)
     return [HoldReleased(**_leading(entry), hold_id=hold_id, source=source, released=-(entry.held or 0))]
+
+
+def _offer(entry: Entry, item: Item) -> list[Told]:
+    points, fee = offered(entry)
+    assert entry.held_until is not None
+    return [
+        PointsTransferOffered(
+            **_leading(entry),
+            transfer_id=keys.transfer_id(*entry.key.parts),
+            to_member_id=MemberId(item["to"]),
+            transferred=points,
+            fee_points=fee,
+            expires_at=entry.held_until,
+        )
+    ]
+
+
+def _transfer_end(entry: Entry, item: Item) -> list[Told]:
+    assert entry.cause is not None
+    leading, transfer_id = _leading(entry), keys.transfer_id(*entry.cause.parts)
+    if entry.reason is Reason.TRANSFER:
+        fee = sum(-why.points for why in entry.why[1:])
+        to, points = MemberId(item["to"]), (entry.consumed or 0) - fee
+        return [
+            PointsTransferred(**leading, transfer_id=transfer_id, to_member_id=to, transferred=points, fee_points=fee)
+        ]
+    source, released = EndedBy(entry.reason_code or ""), -(entry.held or 0)
+    return [PointsTransferEnded(**leading, transfer_id=transfer_id, source=source, released=released)]
+
+
+def _receipt(entry: Entry, item: Item) -> list[Told]:
+    transfer_id, giver = keys.transfer_id(*entry.key.parts), MemberId(item["from"])
+    return [PointsReceived(**_leading(entry), transfer_id=transfer_id, from_member_id=giver)]
 
 
 def _adjustment(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
@@ -214,6 +259,8 @@ _FROM_ENTRY: dict[str, Callable[[Entry, Item], list[Told]]] = {
     "spend": _spend,
     "hold": _hold,
     "hold_end": _hold_end,
+    "transfer": _offer,
+    "transfer_in": _receipt,
     "adjust": _adjustment,
     "close": _adjustment,
     "expire": _expiry,

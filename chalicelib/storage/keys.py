@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from chalicelib.kernel.calendar import milliseconds
-from chalicelib.kernel.ids import AccountId, EntryId, HoldId, MemberId, PurchaseId, packed, unpacked
+from chalicelib.kernel.ids import AccountId, EntryId, HoldId, MemberId, PurchaseId, TransferId, packed, unpacked
 
 DUE_SHARDS = 8
 
@@ -132,6 +132,21 @@ def hold_key(hold_id: str) -> str | None:
     return unpacked(hold_id.removeprefix("hld_"))
 
 
+def transfer_id(key: str) -> TransferId:
+    """The id of the transfer that was offered with a key: the key, packed."""
+    return TransferId("trf_" + packed(key))
+
+
+def transfer_key(transfer_id: str) -> str | None:
+    """The key that the transfer of an id was offered with, or None when no transfer can have it."""
+    return unpacked(transfer_id.removeprefix("trf_"))
+
+
+def transfer_row(key: str, side: str) -> Key:
+    """What lists a transfer for the member on one side of it, `giver` or `receiver`."""
+    return Key(joined("X", key), side)
+
+
 # ---------------------------------------------------------------- the program
 
 PROGRAM_HEAD = Key("PROGRAM", "HEAD")
@@ -169,6 +184,16 @@ def happened_to(partition: str) -> AccountId:
     """To whom the things of a timeline partition happened."""
     own = parted(partition)[1]
     return AccountId(own if "_" in own else f"mem_{own}")
+
+
+def transfers(account_id: str) -> str:
+    """Timeline partition of a member's transfers, those sent and those received."""
+    return joined("X", account_id)
+
+
+def transfer_moment(offered_at: datetime, key: str) -> str:
+    """Sort key of a transfer in its members' lists: two that were offered in the same millisecond differ."""
+    return moment(offered_at, zlib.crc32(key.encode()) & 0xFFFFFFF)
 
 
 def directory(account_id: str) -> str:

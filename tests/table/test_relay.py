@@ -122,7 +122,7 @@ def told(bus: KeptBus) -> list[dict[str, Any]]:
 
 def a_whole_life(desk: Desk) -> MemberId:
     """A member to whom happens whatever can happen."""
-    desk.publish(1, pending_days=7)
+    desk.publish(1, pending_days=7, transfers={"enabled": True, "fee_percent": 10})
     desk.clock.forward(minutes=1)
     member = desk.enrol(
         name="Canary Wong", mobile="+8613912345678", email="canary@example.com", card_no="canary-card",
@@ -144,6 +144,10 @@ def a_whole_life(desk: Desk) -> MemberId:
     desk.spend(member, 100, key="spend/1#x", reference="canary-item")
     desk.capture(desk.hold(member, 20, key="canary words".replace(" ", "-"), reference="canary-item").value.hold_id)
     desk.release(desk.hold(member, 20, key="h").value.hold_id)
+    other = desk.enrol().member_id
+    desk.cancel(desk.offer(member, other, 20, key="no", message="canary words").value.transfer_id)
+    desk.accept(desk.offer(member, other, 20, key="yes", message="canary words").value.transfer_id)
+    desk.accept(desk.offer(other, member, 10, key="back").value.transfer_id)
     desk.adjust(member, 40, key="give", note_to_member="canary words", note_internal="canary words")
     desk.adjust(member, -30, key="take")
     desk.suspend(member, reason="canary words")
@@ -169,14 +173,15 @@ def test_a_whole_life_tells_every_type_of_event_once_each_in_its_schema_and_noth
         assert handle(batch[start : start + 100]) == []
 
     events = told(bus)
+    assert max(Counter(event["event_id"] for event in events).values()) == 1
+    programs = [event for event in events if event["type"] == "ProgramPublished"]
+    events = [event for event in events if event["member_id"] == member] + programs
     assert {event["type"] for event in events} == set(EVENT_TYPES)
     for event in events:
         schema = json.loads(event_schema(event["type"]))
         jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker()).validate(event)
         assert set(event["data"]) == set(EVENT_TYPES[event["type"]].model_fields)
-    assert all(event["member_id"] == member for event in events if event["type"] != "ProgramPublished")
-    assert max(Counter(event["event_id"] for event in events).values()) == 1
-    assert [event.type for event in bus.events] == [event["type"] for event in events]
+    assert [event.type for event in bus.events] == [event["type"] for event in told(bus)]
 
     leading = [each for each in events if is_leading(each)]
     account = desk.account(member)
@@ -193,7 +198,7 @@ def test_a_whole_life_tells_every_type_of_event_once_each_in_its_schema_and_noth
 
 LEADING = (
     "PurchaseRecorded", "PurchaseReturned", "PointsAdjusted", "PointsExpired", "TierReviewed", "BirthdayGiftGiven",
-    "PointsHeld", "HoldReleased",
+    "PointsHeld", "HoldReleased", "PointsTransferOffered", "PointsTransferred", "PointsReceived", "PointsTransferEnded",
 )  # fmt: skip
 
 
@@ -273,6 +278,35 @@ def test_holds_are_told_with_what_became_of_them(desk: Desk, records: Batch, rel
         "PurchaseRecorded", ids[2], 100,
     )  # fmt: skip
     assert SECRETS[3] not in json.dumps(told(bus))
+
+
+def test_transfers_are_told_of_both_members(desk: Desk, records: Batch, relay: Relay) -> None:
+    desk.publish(1, transfers={"enabled": True, "fee_percent": 10, "accept_days": 1})
+    desk.clock.forward(minutes=1)
+    giver, receiver, bus = desk.enrol().member_id, desk.enrol().member_id, KeptBus()
+    desk.adjust(giver, 500, key="a")
+    ids = [desk.offer(giver, receiver, 50, key=f"t{n}", message=SECRETS[4]).value.transfer_id for n in range(4)]
+    desk.accept(ids[0])
+    desk.cancel(ids[1])
+    desk.decline(ids[2])
+    desk.clock.forward(days=1, seconds=1)
+    desk.spend(giver, 1, key="s")
+
+    assert relay(bus)(records()) == []
+
+    events = sorted((event for event in told(bus) if is_leading(event)), key=lambda event: int(event["seq"]))
+    sent = [(event["type"], event["data"]) for event in events if event["member_id"] == giver][1:]
+    (received,) = [event["data"] for event in events if event["member_id"] == receiver]
+    assert [(kind, data["to_member_id"], data["transferred"], data["fee_points"]) for kind, data in sent[:5]] == [
+        *[("PointsTransferOffered", receiver, 50, 5)] * 4, ("PointsTransferred", receiver, 50, 5),
+    ]  # fmt: skip
+    assert [data["transfer_id"] for _, data in sent[:5]] == [*ids, ids[0]]
+    assert [(kind, data["transfer_id"], data["source"], data["released"]) for kind, data in sent[5:8]] == [
+        ("PointsTransferEnded", ids[1], "cancelled", 55), ("PointsTransferEnded", ids[2], "declined", 55),
+        ("PointsTransferEnded", ids[3], "timed_out", 55),
+    ]  # fmt: skip
+    assert (sent[4][1]["points"], received["points"], received["from_member_id"]) == (-55, 50, giver)
+    assert SECRETS[4] not in json.dumps(told(bus))
 
 
 def test_records_again_tell_the_same_events_with_the_same_ids(desk: Desk, records: Batch, relay: Relay) -> None:
@@ -481,9 +515,9 @@ def test_a_fault_is_logged_without_what_is_in_the_record(
 def test_a_consumer_has_a_members_whole_account_however_the_events_were_shuffled(
     desk: Desk, ops: DynamoTable, records: Batch
 ) -> None:
-    a_whole_life(desk)
+    member = a_whole_life(desk)
     events = [event for record in records() for event in service.telling_of(service.change_of(record)).events]
-    queue = [event for event in events if leads(event)] * 2
+    queue = [event for event in events if leads(event) and event.member_id == member] * 2
     balances: list[int] = []
 
     def handle(event: Any, turn: Write) -> None:
@@ -496,8 +530,7 @@ def test_a_consumer_has_a_members_whole_account_however_the_events_were_shuffled
         batch, queue = queue[:10], queue[10:]
         queue += in_turn(ops, "test", batch, handle)
 
-    member = next(event.member_id for event in events if event.seq)
-    assert balances == [entry.balance_after for entry in desk.entries(str(member))]
+    assert balances == [entry.balance_after for entry in desk.entries(member)]
 
 
 # ---------------------------------------------------------------- archive
