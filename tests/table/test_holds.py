@@ -27,7 +27,7 @@ from chalicelib.purchases.errors import TenderUneven
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable
 from tests.makers import a_purchase
-from tests.table.stand import Crashed, CrashingTable, Desk, at_once, scan
+from tests.table.stand import Crashed, CrashingTable, Desk, StaleTable, at_once, scan
 from tests.table.test_costs import metered
 
 
@@ -334,6 +334,19 @@ def test_holds_at_once_never_hold_more_than_there_is(desk: Desk, dynamo: Dynamo)
     same = at_once(dynamo, *(lambda: desk.hold(member, 100, key=f"{member}-same") for _ in range(6)))
     assert len({answer.value.model_dump_json() for answer in same if isinstance(answer, Outcome)}) == 1
     assert all(isinstance(answer, Outcome) for answer in same)
+
+
+@pytest.mark.parametrize("name", ["capture", "release", "purchase"])
+def test_whoever_reads_an_account_that_is_a_little_old_still_finds_the_hold(
+    desk: Desk, dynamo: Dynamo, table: DynamoTable, name: str
+) -> None:
+    member = rich(desk)
+    old = scan(dynamo, table.name)
+    made = desk.hold(member, 300, key="k").value
+    late = Desk(StaleTable(table, old), desk.keyring, desk.book, desk.clock, desk.draw)
+    act, expected, _ = CRASHES[name]
+    act(late, made)
+    assert seen(desk, member) == expected
 
 
 # ---------------------------------------------------------------- purchases
