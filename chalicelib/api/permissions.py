@@ -17,6 +17,7 @@ class Permission(StrEnum):
     POINTS_READ = "points:read"
     POINTS_SPEND = "points:spend"
     POINTS_ADJUST = "points:adjust"
+    POINTS_TRANSFER = "points:transfer"
     POOLS_READ = "pools:read"
     POOLS_MANAGE = "pools:manage"
     CARDS_READ = "cards:read"
@@ -41,7 +42,9 @@ _TILL = _READS | {
     P.CARDS_SPEND,
 }
 # Money and points leave only where there is a till and somebody who answers for it.
-_MANAGES = frozenset({P.MEMBERS_STATUS, P.MEMBERS_MERGE, P.POINTS_ADJUST, P.POOLS_MANAGE, P.CARDS_STATUS})
+_MANAGES = frozenset(
+    {P.MEMBERS_STATUS, P.MEMBERS_MERGE, P.POINTS_ADJUST, P.POINTS_TRANSFER, P.POOLS_MANAGE, P.CARDS_STATUS}
+)
 
 ROLES: dict[str, frozenset[Permission]] = {
     "clerk": _TILL,
@@ -51,6 +54,6 @@ ROLES: dict[str, frozenset[Permission]] = {
     "analyst": frozenset({P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ}),
     "admin": frozenset(P),
     "auditor": _READS | {P.JOBS_READ},
-    "integration": _TILL | {P.PURCHASES_RESTATE},
+    "integration": _TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER},
 }
 """The permissions of each role; a caller has those of all their roles."""

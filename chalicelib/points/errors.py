@@ -19,6 +19,17 @@ class HoldsTooMany(Refusal):
         super().__init__(f"There are {limit} open holds on the account, and no more can be made.", limit=limit)
 
 
+class HoldsOpen(Refusal):
+    """Points of the account are held for a checkout or a transfer."""
+
+    def __init__(self, *, points: int, until: str) -> None:
+        super().__init__(
+            f"{points} points are held until {until} at the latest. Release the holds and cancel the transfers first.",
+            points=points,
+            until=until,
+        )
+
+
 class PointsInsufficient(Refusal):
     """The account holds fewer points than asked for."""
 

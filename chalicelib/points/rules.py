@@ -32,6 +32,7 @@ from chalicelib.points.errors import (
     BalanceTooLarge,
     ExpiryPast,
     ExpiryTooFar,
+    HoldsOpen,
     HoldsTooMany,
     MemberClosed,
     MemberSuspended,
@@ -403,6 +404,7 @@ def time_out(account: Account, program: Program, *, now: datetime) -> tuple[Acco
             until,
             reserved=-hold.points,
             cause=hold_of(name),
+            why=(Why(rule_id="time_out", points=0, args=(hold.points,)),),
             reason_code=TIMED_OUT,
         )
         entry = _sealed(account, _entry(account, draft, program, now=now))
@@ -620,6 +622,18 @@ def require_open(account: Account) -> None:
         raise MemberClosed(member_id=account.member_id)
 
 
+def require_nothing_held(account: Account, now: datetime) -> None:
+    """Refuse what would take points that a hold promises to somebody.
+
+    Raises:
+        HoldsOpen: there are holds that are not over.
+    """
+    live = [hold for hold in account.holds.values() if hold.until > now]
+    if live:
+        until = max(hold.until for hold in live)
+        raise HoldsOpen(points=sum(hold.points for hold in live), until=until.isoformat())
+
+
 def not_later(occurred_at: datetime, now: datetime) -> datetime:
     """The instant, unless it lies in the future; a till's clock may be a little ahead.
 
@@ -688,7 +702,8 @@ def applied(account: Account, entry: Entry) -> Account:
         }
     )
     if entry.held:
-        changed = changed.model_copy(update={"holds": _holds_after(account.holds, entry)})
+        held = {"holds": _holds_after(account.holds, entry), "sent": _sent_after(account, entry)}
+        changed = changed.model_copy(update=held)
     if entry.reason is Reason.MERGE:
         whole_through = entry.recorded_at.date() + timedelta(days=MERGE_UNDONE_DAYS + 1)
         changed = changed.model_copy(update={"anchor": entry.anchor, "whole_through": whole_through})
@@ -748,6 +763,14 @@ def _holds_after(holds: Mapping[str, Reserved], entry: Entry) -> dict[str, Reser
     return {name: hold for name, hold in holds.items() if name != ended}
 
 
+def _sent_after(account: Account, entry: Entry) -> dict[Month, int]:
+    """What went to other members, after an entry that ends a hold: a transfer counts in the month of its offer."""
+    offer = account.holds.get(hold_name(entry.cause)) if entry.cause is not None else None
+    if entry.reason is not Reason.TRANSFER or offer is None:
+        return account.sent
+    return _added(account.sent, month_of(offer.made_on), entry.consumed or 0)
+
+
 def with_sums(account: Account, sums: Sums) -> Account:
     """The account with sums added; periods that are folded take their part folded."""
     if sums.through is not None:
@@ -790,7 +813,11 @@ def compacted(account: Account, program: Program, on: date) -> Account:
     if len(pending) > PENDING_DAYS_KEPT:
         pending = {day: points for day, points in pending.items() if day > on}
     kept = account.model_copy(
-        update={"pending": pending, "booked_through": max(account.booked_through or yesterday, yesterday)}
+        update={
+            "pending": pending,
+            "sent": {month: points for month, points in account.sent.items() if month >= month_of(on)},
+            "booked_through": max(account.booked_through or yesterday, yesterday),
+        }
     )
     if account.whole_through is not None and on <= account.whole_through:
         return kept

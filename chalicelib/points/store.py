@@ -96,10 +96,11 @@ def find_accounts(table: Table, member_ids: Sequence[str]) -> dict[AccountId, Ac
 def find_entry(table: Table, key: EntryKey) -> Item | None:
     """What a command with this key was answered by, or None.
 
-    Something else may be kept there until the command comes: returns wait under the key of their purchase.
+    Something else may be kept there until the command comes, and says what it `is`: returns wait under the key of their
+    purchase.
     """
     item = table.get(key_of(key), consistent=True)
-    return item if item is not None and "d" in item else None
+    return None if item is None or "is" in item else item
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +274,7 @@ def account_from(item: Item) -> Account:
         folded=_folded(item.get("folded")),
         pending=_by_single_day(item.get("pending", "")),
         holds={name: _reserved(parts) for name, *parts in item.get("holds", ())},
+        sent=_by_month(item.get("sent", "")),
         lifetime=Lifetime(**dict(zip(_LIFE, item["life"], strict=False))),
         booked_through=_day(item["booked"]) if "booked" in item else None,
         qualifying=_by_month(item["qualifying"]),
@@ -425,6 +427,7 @@ def _account_item(account: Account, due_on: date | None) -> Item:
         "folded": [_text(folded.through), folded.carried, folded.lapsed] if folded else None,
         "pending": " ".join(f"{_text(day)}:{points}" for day, points in sorted(account.pending.items())) or None,
         "holds": [_reserved_parts(name, hold) for name, hold in sorted(account.holds.items())] or None,
+        "sent": _months_text(account.sent) or None,
         "life": [getattr(account.lifetime, figure) for figure in _LIFE],
         "booked": _text(account.booked_through) if account.booked_through else None,
         "qualifying": _months_text(account.qualifying),
@@ -447,7 +450,8 @@ def reference_of(kind: str, parts: Sequence[str]) -> str:
     """What an entry belongs to, as callers see it: the part of its key that is not the member."""
     if kind in ("return", "restatement", "write_off"):
         return "/".join(parts[:2])
-    return parts[1] if kind in ("expire", "birthday", "tier") else "/".join(parts)
+    # A hold's end names the kind of the hold, then its key.
+    return parts[1] if kind in ("expire", "birthday", "tier", "hold_end") else "/".join(parts)
 
 
 def _number(day: date) -> int:

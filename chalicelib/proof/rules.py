@@ -110,6 +110,7 @@ def _fault_at_end(folded: Account, account: Account) -> Fault | None:
             "the account's tier is not what its entries come to",
         ),
         (folded.holds == account.holds, "the account's holds are not those of its entries"),
+        (folded.sent == account.sent, "what the account says it sent is not what its entries add up to"),
         (_pending_follows(folded, account), "the account's pending points are not what its entries add up to"),
         (
             (folded.booked_through, folded.last_recorded_at) == (account.booked_through, account.last_recorded_at),

@@ -15,7 +15,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from chalicelib.kernel.calendar import milliseconds
-from chalicelib.kernel.ids import AccountId, EntryId, MemberId, MergeId, PurchaseId, packed, unpacked
+from chalicelib.kernel.ids import (
+    AccountId,
+    EntryId,
+    HoldId,
+    MemberId,
+    MergeId,
+    PurchaseId,
+    TransferId,
+    packed,
+    unpacked,
+)
 
 DUE_SHARDS = 8
 
@@ -163,6 +173,12 @@ def purchase_id(channel: str, order_no: str) -> PurchaseId:
     return PurchaseId("pur_" + packed(joined(channel, order_no)))
 
 
+def purchase_entry_id(purchase_id: str) -> EntryId | None:
+    """The id of the ledger entry that a purchase is, or None when no purchase can have that id."""
+    key = purchase_of(purchase_id)
+    return entry_id(key) if key is not None else None
+
+
 def purchase_of(purchase_id: str) -> Key | None:
     """The key of the purchase of that id, or None when no purchase can have it."""
     order = order_of(purchase_id)
@@ -207,6 +223,31 @@ def merge_key(merge_id: str) -> str | None:
     return unpacked(merge_id.removeprefix("mrg_"))
 
 
+def hold_id(key: str) -> HoldId:
+    """The id of the hold that was made with a key: the key, packed."""
+    return HoldId("hld_" + packed(key))
+
+
+def hold_key(hold_id: str) -> str | None:
+    """The key that the hold of an id was made with, or None when no hold can have it."""
+    return unpacked(hold_id.removeprefix("hld_"))
+
+
+def transfer_id(key: str) -> TransferId:
+    """The id of the transfer that was offered with a key: the key, packed."""
+    return TransferId("trf_" + packed(key))
+
+
+def transfer_key(transfer_id: str) -> str | None:
+    """The key that the transfer of an id was offered with, or None when no transfer can have it."""
+    return unpacked(transfer_id.removeprefix("trf_"))
+
+
+def transfer_row(key: str, side: str) -> Key:
+    """What lists a transfer for the member on one side of it, `giver` or `receiver`."""
+    return Key(joined("X", key), side)
+
+
 # ---------------------------------------------------------------- the program
 
 PROGRAM_HEAD = Key("PROGRAM", "HEAD")
@@ -244,6 +285,16 @@ def happened_to(partition: str) -> AccountId:
     """To whom the things of a timeline partition happened."""
     own = parted(partition)[1]
     return AccountId(own if "_" in own else f"mem_{own}")
+
+
+def transfers(account_id: str) -> str:
+    """Timeline partition of a member's transfers, those sent and those received."""
+    return joined("X", account_id)
+
+
+def transfer_moment(offered_at: datetime, key: str) -> str:
+    """Sort key of a transfer in its members' lists: two that were offered in the same millisecond differ."""
+    return moment(offered_at, zlib.crc32(key.encode()) & 0xFFFFFFF)
 
 
 def directory(account_id: str) -> str:
