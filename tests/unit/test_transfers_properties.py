@@ -182,9 +182,18 @@ _steps = st.one_of(
     st.builds(Cancel, which),
 )
 _passed_on = st.builds(lambda who, to, points: [Offer(who, to, points), Accept(-1)], who, who, st.integers(1, 60))
-_some = st.one_of(_steps.map(lambda step: [step]), _passed_on)
+_taken_from = st.builds(
+    lambda who, to, points: [Offer(who, to, points), Give(who, -points - 90, 0), Accept(-1)],
+    who, who, st.integers(20, 60),
+)  # fmt: skip
+"""Points are taken back while they are on offer."""
+_generous = st.builds(
+    lambda who, to: [*[Offer(who, to, 60)] * 3, Accept(-1), Accept(-2), Accept(-3)], st.just(1), st.integers(0, 2)
+)
+"""More is on offer at a time than may be sent in a month."""
+_some = st.one_of(_steps.map(lambda step: [step]), _passed_on, _taken_from, _generous)
 steps = st.one_of(st.lists(_some, max_size=12), st.lists(_some, min_size=12, max_size=25)).map(
-    lambda drawn: [Give(0, 100, 10), Give(1, 100, 30), *(step for part in drawn for step in part)]
+    lambda drawn: [Give(0, 100, 10), Give(1, 300, 30), *(step for part in drawn for step in part)]
 )
 
 
