@@ -4,6 +4,7 @@ from chalice.app import Chalice
 
 from chalicelib.api.routes import api
 from chalicelib.api.routing import register
+from chalicelib.corrections.routes import corrections
 from chalicelib.jobs.routes import jobs
 from chalicelib.members.routes import members
 from chalicelib.merges.routes import merges
@@ -12,4 +13,4 @@ from chalicelib.programs.routes import programs
 from chalicelib.purchases.routes import purchases
 
 app = Chalice(app_name="regulars", configure_logs=False)
-register(app, api, programs, members, points, purchases, merges, jobs)
+register(app, api, programs, members, points, purchases, merges, corrections, jobs)

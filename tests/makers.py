@@ -46,7 +46,13 @@ class Clock:
         return self.now
 
 
-SOME_IDS = {"purchase_id": "pur_cG9zI29yZGVyLTE", "merge_id": "mrg_bTE", "job": "birthday", "day": "2026-03-14"}
+SOME_IDS = {
+    "purchase_id": "pur_cG9zI29yZGVyLTE",
+    "merge_id": "mrg_bTE",
+    "entry_id": "ent_SyNhZGp1c3QjZ2lmdA",
+    "job": "birthday",
+    "day": "2026-03-14",
+}
 
 
 def a_path(path: str, **ids: str) -> str:

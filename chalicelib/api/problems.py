@@ -28,6 +28,7 @@ STATUS: dict[str, int] = {
     "purchaser_unknown": 404,
     "purchase_unknown": 404,
     "merge_unknown": 404,
+    "entry_unknown": 404,
     "program_version_unknown": 404,
     "run_unknown": 404,
     # what is said cannot be right, whatever the state
@@ -58,6 +59,7 @@ STATUS: dict[str, int] = {
     "email_taken": 409,
     "enrolment_differs": 409,
     "entry_differs": 409,
+    "entry_not_reversible": 409,
     "external_id_taken": 409,
     "identifier_taken": 409,
     "holds_open": 409,
@@ -75,6 +77,7 @@ STATUS: dict[str, int] = {
     "nothing_left": 409,
     "purchase_differs": 409,
     "return_differs": 409,
+    "reversal_differs": 409,
     "return_too_large": 409,
     "survivor_merged": 409,
     "undo_differs": 409,

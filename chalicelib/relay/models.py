@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chalicelib.corrections.events import PointsReversed
 from chalicelib.kernel.events import Envelope, Told
 from chalicelib.members.events import MemberClosed, MemberEdited, MemberEnrolled, MemberReinstated, MemberSuspended
 from chalicelib.merges.events import MemberMerged, MemberUnmerged
@@ -40,6 +41,7 @@ EVENT_TYPES: dict[str, type[Told]] = {
         PointsExpired,
         PointsExpiring,
         PointsReleased,
+        PointsReversed,
         PointsSpent,
         ProgramPublished,
         PurchaseRecorded,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+from chalicelib.corrections.events import PointsReversed
 from chalicelib.kernel.calendar import NEVER
 from chalicelib.kernel.events import EventId, Told
 from chalicelib.kernel.ids import AccountId, EntryId, MemberId, MergeId
@@ -183,6 +184,18 @@ def _review(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
     return [TierReviewed(**_leading(entry), held_through=_last_day(entry))]
 
 
+def _reversal(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    assert entry.cause is not None
+    return [
+        PointsReversed(
+            **_leading(entry),
+            reversed_entry_id=keys.entry_id(points_store.key_of(entry.cause)),
+            reason_code=entry.reason_code,
+            qualifying_points=sum(entry.sums.qualifying.values()) if entry.sums else 0,
+        )
+    ]
+
+
 def _merge(entry: Entry, item: Item) -> list[Told]:
     return [MemberMerged(**_leading(entry), **_of_merge(entry, item))]
 
@@ -215,6 +228,7 @@ _FROM_ENTRY: dict[str, Callable[[Entry, Item], list[Told]]] = {
     "expire": _expiry,
     "tier": _review,
     "birthday": _birthday,
+    "reverse": _reversal,
     "merge": _merge,
     "merge_in": _merge,
     "unmerge": _unmerge,

@@ -123,7 +123,7 @@ def entry_of(entry_id_: str) -> Key | None:
     key = Key(parts[1], parts[2]) if len(parts) == 3 and parts[0] == "R" else Key(plain, "O")
     mark, *rest = parted(key.pk)
     known = (mark == "O" and len(rest) == 2) or (mark == "K" and len(rest) > 1)
-    if not known or len(parted(key.sk)) > 2:
+    if not known or (key.sk != "O" and len(parted(key.sk)) != 2):
         return None
     # Only the one spelling that `entry_id` gives: another would name the same entry by a second id.
     kind, own = entry_parts(key)

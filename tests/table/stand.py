@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from chalicelib.corrections import service as corrections
+from chalicelib.corrections.models import ReverseEntry
 from chalicelib.kernel.ids import MemberId, MergeId, PurchaseId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
@@ -24,6 +26,7 @@ from chalicelib.programs.service import ProgramBook
 from chalicelib.proof import rules as proof
 from chalicelib.purchases import service as purchases
 from chalicelib.purchases.models import PurchaseView, RecordPurchase, ReturnPurchase, ReturnView
+from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Dynamo, DynamoFault, unmarshalled
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.keys import Key
@@ -129,6 +132,14 @@ class Desk:
         command = UndoMerge.model_validate({"reason": "not the same person", **fields}, strict=False)
         return merges.undo_merge(
             self.table, self.keyring, self.book, MergeId(merge_id), command, now=self.clock(), language=Language.EN
+        )
+
+    def take_back(self, entry: Entry, **fields: Any) -> Outcome[EntryView]:
+        """Take an entry back."""
+        command = ReverseEntry(**{"reason_code": "mistake", **fields})
+        entry_id = keys.entry_id(store.key_of(entry.key))
+        return corrections.reverse_entry(
+            self.table, self.book, entry_id, command, now=self.clock(), language=Language.EN
         )
 
     def spend(self, member_id: str, amount: int, *, key: str, **fields: Any) -> Outcome[EntryView]:

@@ -144,6 +144,7 @@ def a_whole_life(desk: Desk) -> MemberId:
     desk.spend(member, 100, key="spend/1#x", reference="canary-item")
     desk.adjust(member, 40, key="give", note_to_member="canary words", note_internal="canary words")
     desk.adjust(member, -30, key="take")
+    desk.take_back(desk.entries(member)[-1], note_to_member="canary words", note_internal="canary words")
     desk.suspend(member, reason="canary words")
     desk.reinstate(member, reason="canary words")
     desk.clock.at("2027-03-20")
@@ -193,7 +194,7 @@ def test_a_whole_life_tells_every_type_of_event_once_each_in_its_schema_and_noth
 
 LEADING = (
     "PurchaseRecorded", "PurchaseReturned", "PointsAdjusted", "PointsExpired", "TierReviewed", "BirthdayGiftGiven",
-    "MemberMerged", "MemberUnmerged",
+    "MemberMerged", "MemberUnmerged", "PointsReversed",
 )  # fmt: skip
 
 
