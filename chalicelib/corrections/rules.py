@@ -4,14 +4,13 @@ A reversal subtracts from the account's sums exactly what its entry added, in th
 left is what there would be without the entry.
 """
 
-from datetime import date, datetime
+from datetime import datetime
 
 from chalicelib.kernel.ids import AccountId, is_member
 from chalicelib.points import rules as ledger
-from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason, Sums
+from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason
 from chalicelib.points.rules import Draft
 from chalicelib.programs.models import NegativeBalance, Program
-from chalicelib.programs.rules import today_of
 
 REVERSALS_MAX = 20
 """How often an entry is taken back and put back at most."""
@@ -79,13 +78,12 @@ def reversal(
         MemberClosed: the membership was closed.
         BalanceTooLarge: the balance would pass `POINTS_MAX`.
     """
-    back = ledger.negated(ledger.effect_of(entry))
     draft = Draft(
         reversal_key(entry.key),
         Reason.REVERSE,
         now,
         expires_on=entry.expires_on if entry.earned else None,
-        sums=back.model_copy(update={"pending": _pending(account, back, program, now)}),
+        sums=ledger.negated(ledger.effect_of(entry)),
         reason_code=reason_code,
         cause=entry.key,
         content=content,
@@ -93,11 +91,3 @@ def reversal(
     )
     caps = program.negative_balance is not NegativeBalance.OWE and entry.key.kind != "write_off"
     return ledger.reverse(account, draft, program, now=now, caps=caps)
-
-
-def _pending(account: Account, back: Sums, program: Program, now: datetime) -> dict[date, int]:
-    """Of points that were pending, those that still are: taken from them, or put among them again."""
-    today = today_of(program, now)
-    return {
-        day: points for day, points in back.pending.items() if (day > today if points > 0 else day in account.pending)
-    }

@@ -186,30 +186,49 @@ def test_after_an_undoing_both_are_as_if_they_had_never_been_merged(
         assert ours.account.lifetime == settled.lifetime
 
 
-@settings(max_examples=12)
-@given(st.integers(0, 400), st.integers(0, 400), st.integers(1, 60), expiries)
+monthly = st.tuples(st.integers(0, 400), st.integers(0, 30), st.integers(0, 40), st.integers(0, 90))
+"""Days before the first of thirty months, and what every month brings: yuan, points taken, days that they last."""
+
+
+def for_years(program: Program, habit: tuple[int, int, int, int]) -> Life:
+    """A life in which every month is the same; more may be taken than there is, and what is not may lapse."""
+    wait, yuan, taken, lasts = habit
+    month: list[Step] = [Wait(24 * 31), Buy(yuan), Adjust(3, lasts_days=lasts), Adjust(-taken - 1)]
+    return lived(program, [Wait(24 * wait), *(step for _ in range(30) for step in month)])
+
+
+@settings(max_examples=15)
+@given(monthly, monthly, expiries)
 def test_accounts_of_years_that_are_folded_differently_are_merged_and_told_apart_again(
-    first_days: int, second_days: int, yuan: int, expiry: dict[str, Any]
+    first: tuple[int, int, int, int], second: tuple[int, int, int, int], expiry: dict[str, Any]
 ) -> None:
-    """Each bought every month for years, and began and stopped at another time."""
     program = a_program(expiry=expiry, ladder=LADDER)
-    steps: list[Step] = [each for _ in range(30) for each in (Wait(24 * 31), Buy(yuan), Spend(yuan // 3 + 1))]
-    pair = Pair(
-        program, lived(program, [Wait(24 * first_days), *steps]), lived(program, [Wait(24 * second_days), *steps])
-    )
+    pair = Pair(program, for_years(program, first), for_years(program, second))
     pair.gone.now = pair.kept.now = max(pair.gone.now, pair.kept.now)
     for life in (pair.gone, pair.kept):
         life.settle()
     today, later = pair.kept.today, pair.kept.today + timedelta(days=20)
-    was = [seen(life.account, program, later) for life in (pair.gone, pair.kept)]
+    was = seen(pair.gone.account, program, later)
     balances = sum(derive(life.account, today).balance for life in (pair.gone, pair.kept))
+    other = Pair(
+        program, Life(program, pair.kept.now, pair.kept.account), Life(program, pair.kept.now, pair.gone.account)
+    )
     posting = pair.merge()
+    other.merge()
     assert derive(pair.kept.account, today).balance == balances - (posting.main.lapsed or 0)
+    assert lots_seen(pair.kept.account, today) == lots_seen(other.kept.account, today), "whoever stays"
     pair.kept.now += timedelta(days=20)
+    bought = len(pair.kept.entries)
+    pair.kept.through([Buy(1), Adjust(-1)])
     pair.undo()
 
     assert pair.verified()
-    assert [seen(life.account, program, later) for life in (pair.gone, pair.kept)] == was
+    assert seen(pair.gone.account, program, later) == was
+    never = pair.before[1]
+    for entry in pair.kept.entries[bought:-1]:
+        if entry.reason in (Reason.EARN, Reason.ADJUST):
+            never = applied(never, entry.model_copy(update={"tier_after": None}))
+    assert seen(pair.kept.account, program, later) == seen(never, program, later)
 
 
 @settings(max_examples=60)
@@ -313,3 +332,31 @@ def test_profiles_are_united_and_told_apart_field_by_field() -> None:
         "new@c.cn", None, None, "+862",
     )  # fmt: skip
     assert set(back) == {("mobile", "+862"), ("ext", "erp:7")}
+
+
+def test_nobody_falls_by_a_merge_also_where_both_as_one_would_have_been_judged_by_now() -> None:
+    """As one they reach the tier in January and lose it in May; the one alone reached it in February and has it."""
+    program = a_program(ladder=LADDER)
+
+    def of(*months: tuple[int, int]) -> Life:
+        steps = Life(program, account=an_account(member_id=a_member_id(), tier_id="t0"))
+        for month, yuan in months:
+            steps.now = NOON.replace(month=month)
+            steps.through([Buy(yuan)])
+        return steps
+
+    pair = Pair(program, of((1, 20), (2, 20)), of((1, 20)))
+    pair.gone.now = pair.kept.now = NOON.replace(month=5)
+    as_both = standing_of(as_one(pair), program, pair.kept.today)
+    alone = standing_of(pair.gone.account, program, pair.kept.today)
+    assert (as_both.tier_id, alone.tier_id) == ("t0", "t1")
+    posting = pair.merge()
+    held = standing_of(pair.kept.account, program, pair.kept.today)
+    assert (posting.tier_before, posting.tier_after, held.review_after) == ("t0", "t1", alone.review_after)
+    assert pair.kept.account.anchor is not None
+    pair.kept.through([Buy(90)])
+    assert pair.kept.account.tier_id == "t2", "what is bought in the month of the merge still lifts"
+    pair.undo()
+    assert pair.gone.account.tier_id == "t1"
+    assert standing_of(pair.kept.account, program, pair.kept.today).tier_id == "t2", "by what it bought itself"
+    assert pair.verified()
