@@ -5,6 +5,7 @@ from chalice.app import Chalice
 from chalicelib.api.routes import api
 from chalicelib.api.routing import register
 from chalicelib.cards.routes import cards
+from chalicelib.corrections.routes import corrections
 from chalicelib.holds.routes import holds
 from chalicelib.jobs.routes import jobs
 from chalicelib.members.routes import members
@@ -16,4 +17,4 @@ from chalicelib.purchases.routes import purchases
 from chalicelib.transfers.routes import transfers
 
 app = Chalice(app_name="regulars", configure_logs=False)
-register(app, api, programs, members, points, holds, purchases, transfers, pools, cards, merges, jobs)
+register(app, api, programs, members, points, holds, purchases, transfers, pools, cards, merges, corrections, jobs)

@@ -53,6 +53,7 @@ SOME_IDS = {
     "merge_id": "mrg_bTE",
     "hold_id": "hld_aG9sZC0x",
     "transfer_id": "trf_Z2lmdC0x",
+    "entry_id": "ent_SyNhZGp1c3QjZ2lmdA",
     "job": "birthday",
     "day": "2026-03-14",
 }

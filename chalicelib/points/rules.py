@@ -556,25 +556,29 @@ def lots_taken(account: Account, points: int, on: date) -> dict[date, int]:
     return taken
 
 
-def reverse(account: Account, draft: Draft, program: Program, *, now: datetime) -> Posting:
-    """Take back what a purchase earned and give back what it spent, or correct both.
+def reverse(account: Account, draft: Draft, program: Program, *, now: datetime, caps: bool | None = None) -> Posting:
+    """Take back what a purchase or another entry brought and give back what it spent, or correct both.
 
     A balance below zero is a debt where the program's policy is `owe`; where it is `cap`, what is newly owed is written
     off by an entry of its own at once.
 
+    Args:
+        caps: whether what is newly owed is written off; by the program's policy, when left out.
+
     Raises:
         MemberClosed: the membership was closed.
     """
+    caps = program.negative_balance is NegativeBalance.CAP if caps is None else caps
     if account.status is AccountStatus.CLOSED:
         raise MemberClosed(member_id=account.member_id)
     owed = derive(account, today_of(program, _recorded_at(account, now))).owed
     posting = post(account, draft, program, now=now)
     today = today_of(program, _recorded_at(posting.account, now))
     newly = derive(posting.account, today).owed - owed
-    if program.negative_balance is not NegativeBalance.CAP or newly <= 0:
+    if not caps or newly <= 0:
         return posting
     write_off = Draft(
-        EntryKey(kind="write_off", parts=_write_off_parts(draft.key)),
+        write_off_key(draft.key),
         Reason.ADJUST,
         now,
         earned=newly,
@@ -586,9 +590,9 @@ def reverse(account: Account, draft: Draft, program: Program, *, now: datetime) 
     return replace(off, entries=(*posting.entries, *off.entries), tier_before=posting.tier_before, main=posting.main)
 
 
-def _write_off_parts(key: EntryKey) -> tuple[str, ...]:
-    """What names the write-off of an entry: a return's key and a restatement's number may be the same text."""
-    return key.parts if key.kind == "return" else (*key.parts, key.kind)
+def write_off_key(key: EntryKey) -> EntryKey:
+    """The key of what writes off the debt that an entry leaves: of a return, its own parts; of others, the kind too."""
+    return EntryKey(kind="write_off", parts=key.parts if key.kind == "return" else (key.kind, *key.parts))
 
 
 def forfeit(account: Account, key: EntryKey, program: Program, *, now: datetime) -> Posting | None:

@@ -448,6 +448,10 @@ def _text(day: date) -> str:
 
 def reference_of(kind: str, parts: Sequence[str]) -> str:
     """What an entry belongs to, as callers see it: the part of its key that is not the member."""
+    if kind == "reverse":
+        return reference_of(parts[1], parts[2:])
+    if kind == "write_off" and len(parts) > 3:
+        return reference_of(parts[0], parts[1:])
     if kind in ("return", "restatement", "write_off"):
         return "/".join(parts[:2])
     # A hold's end names the kind of the hold, then its key.

@@ -20,6 +20,7 @@ from chalicelib.cards.events import (
     CardUsed,
     CardUseReversed,
 )
+from chalicelib.corrections.events import PointsReversed
 from chalicelib.holds.events import HoldReleased, PointsHeld
 from chalicelib.kernel.events import Envelope, Told
 from chalicelib.members.events import MemberClosed, MemberEdited, MemberEnrolled, MemberReinstated, MemberSuspended
@@ -81,6 +82,7 @@ EVENT_TYPES: dict[str, type[Told]] = {
         PointsExpiring,
         PointsPooled,
         PointsReleased,
+        PointsReversed,
         PointsSpent,
         PoolClosed,
         PoolMemberLeft,

@@ -29,6 +29,7 @@ from chalicelib.cards.events import (
 )
 from chalicelib.cards.models import CardKind
 from chalicelib.cards.rules import figure
+from chalicelib.corrections.events import PointsReversed
 from chalicelib.holds.events import HoldReleased, PointsHeld, ReleasedBy
 from chalicelib.kernel.calendar import NEVER
 from chalicelib.kernel.events import EventId, Told
@@ -308,6 +309,18 @@ def _review(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
     return [TierReviewed(**_leading(entry), held_through=_last_day(entry))]
 
 
+def _reversal(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    assert entry.cause is not None
+    return [
+        PointsReversed(
+            **_leading(entry),
+            reversed_entry_id=keys.entry_id(points_store.key_of(entry.cause)),
+            reason_code=entry.reason_code,
+            qualifying_points=sum(entry.sums.qualifying.values()) if entry.sums else 0,
+        )
+    ]
+
+
 def _merge(entry: Entry, item: Item) -> list[Told]:
     return [MemberMerged(**_leading(entry), **_of_merge(entry, item))]
 
@@ -447,6 +460,7 @@ _FROM_ENTRY: dict[str, Callable[[Entry, Item], list[Told]]] = {
     "card_use_reversal": _card_use_reversed,
     "card_extension": _card_extended,
     "card_close": _card_bonus_withdrawn,
+    "reverse": _reversal,
     "merge": _merge,
     "merge_in": _merge,
     "unmerge": _unmerge,

@@ -158,16 +158,6 @@ def _packed_key(key: Key) -> str:
     return "ent_" + packed(key.pk if key.sk == "O" else joined("R", key.pk, key.sk))
 
 
-def key_of_entry(entry_id: str) -> Key | None:
-    """The key of the ledger entry of that id, or None when no entry can have it."""
-    plain = unpacked(entry_id.removeprefix("ent_"))
-    parts = parted(plain) if plain else ("",)
-    key = Key(parts[1], parts[2]) if parts[0] == "R" and len(parts) == 3 else Key(plain or "", "O")
-    if (key.pk[:2], key.sk[:3]) not in (("K#", "O"), ("O#", "O"), ("O#", "RF#"), ("C#", "TU#")):
-        return None
-    return key if _packed_key(key) == entry_id else None
-
-
 def purchase_id(channel: str, order_no: str) -> PurchaseId:
     """The id of a purchase: its channel and order number, packed."""
     return PurchaseId("pur_" + packed(joined(channel, order_no)))
@@ -200,12 +190,17 @@ def entry_of(entry_id_: str) -> Key | None:
     parts = parted(plain)
     key = Key(parts[1], parts[2]) if len(parts) == 3 and parts[0] == "R" else Key(plain, "O")
     mark, *rest = parted(key.pk)
-    known = (mark == "O" and len(rest) == 2) or (mark == "K" and len(rest) > 1)
-    if not known or len(parted(key.sk)) > 2:
+    own, *more = parted(key.sk)
+    known = {
+        "K": own == "O" and not more and len(rest) > 1,
+        "O": len(rest) == 2 and (own, len(more)) in (("O", 0), ("RF", 1), ("RS", 1)),
+        "C": len(rest) == 1 and (own, len(more)) == ("TU", 1),
+    }
+    if not known.get(mark, False):
         return None
     # Only the one spelling that `entry_id` gives: another would name the same entry by a second id.
-    kind, own = entry_parts(key)
-    return key if entry(kind, *own) == key and entry_id(key) == entry_id_ else None
+    kind, business = entry_parts(key)
+    return key if entry(kind, *business) == key and entry_id(key) == entry_id_ else None
 
 
 def merge(key: str) -> Key:

@@ -71,6 +71,8 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
                    "reason": "the same person", "dry_run": True}  # fmt: skip
         case "undo_merge":
             yield {"reason": "not the same person", "dry_run": True}
+        case "reverse_entry":
+            yield {"reason_code": "mistake", "note_to_member": "sorry", "note_internal": "why\nnot", "dry_run": True}
         case "start_job_run":
             yield {"date": "2026-03-14", "dry_run": False}
         case "suspend_member" | "reinstate_member":

@@ -23,6 +23,8 @@ from chalicelib.cards.models import (
     TopUpCard,
     UseCard,
 )
+from chalicelib.corrections import service as corrections
+from chalicelib.corrections.models import ReverseEntry
 from chalicelib.holds import service as holds
 from chalicelib.holds.models import CaptureHold, HoldPoints, HoldView, ReleaseHold
 from chalicelib.kernel.ids import AccountId, CardId, HoldId, MemberId, MergeId, PurchaseId, TransferId
@@ -69,6 +71,7 @@ from chalicelib.purchases.models import (
     ReturnView,
     WaitingReturn,
 )
+from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Dynamo, DynamoFault, unmarshalled
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.keys import Key
@@ -217,6 +220,14 @@ class Desk:
         command = UndoMerge.model_validate({"reason": "not the same person", **fields}, strict=False)
         return merges.undo_merge(
             self.table, self.keyring, self.book, MergeId(merge_id), command, now=self.clock(), language=Language.EN
+        )
+
+    def take_back(self, entry: Entry, **fields: Any) -> Outcome[EntryView]:
+        """Take an entry back."""
+        command = ReverseEntry(**{"reason_code": "mistake", **fields})
+        entry_id = keys.entry_id(store.key_of(entry.key))
+        return corrections.reverse_entry(
+            self.table, self.book, entry_id, command, now=self.clock(), language=Language.EN
         )
 
     def spend(self, member_id: str, amount: int, *, key: str, **fields: Any) -> Outcome[EntryView]:

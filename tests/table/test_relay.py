@@ -167,6 +167,7 @@ def a_whole_life(desk: Desk) -> MemberId:
     desk.accept(desk.offer(other, member, 10, key="back").value.transfer_id)
     desk.adjust(member, 40, key="give", note_to_member="canary words", note_internal="canary words")
     desk.adjust(member, -30, key="take")
+    desk.take_back(desk.entries(member)[-1], note_to_member="canary words", note_internal="canary words")
     desk.suspend(member, reason="canary words")
     desk.reinstate(member, reason="canary words")
     pool = desk.pool(member).value.pool_id
@@ -279,6 +280,7 @@ LEADING = (
     "PurchaseRecorded", "PurchaseReturned", "PurchaseRestated", "PointsAdjusted", "PointsExpired", "TierReviewed",
     "BirthdayGiftGiven", "PointsPooled", "PoolPointsMoved", "PoolPointsSpent", "MemberMerged", "MemberUnmerged",
     "PointsHeld", "HoldReleased", "PointsTransferOffered", "PointsTransferred", "PointsReceived", "PointsTransferEnded",
+    "PointsReversed",
 )  # fmt: skip
 
 
