@@ -416,7 +416,7 @@ def entry_view(
 
 
 def why_lines(entry: Entry, program: Program, language: Language) -> tuple[WhyLine, ...]:
-    """Why points were given, in sentences."""
+    """Why points were given, in sentences; a tier whose multiplier made no point of difference is not told."""
     return tuple(
         WhyLine(
             rule_id=why.rule_id,
@@ -425,6 +425,7 @@ def why_lines(entry: Entry, program: Program, language: Language) -> tuple[WhyLi
             points=why.points,
         )
         for why in entry.why
+        if why.points or not why.rule_id.startswith("tier.")
     )
 
 

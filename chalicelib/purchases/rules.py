@@ -71,7 +71,7 @@ def assess(account: Account, command: RecordPurchase, program: Program, *, conte
         raise BalanceTooLarge(balance=base, limit=POINTS_MAX)
     total = earned_points(command.paid_minor, program.earn_rate, percent=percent)
     why = [Why(rule_id="base", points=base, args=(command.paid_minor,))]
-    if total != base:
+    if percent != 100:  # also where rounding hides it: a return of some of it reckons with the multiplier
         why.append(Why(rule_id=f"tier.{held.tier_id}", points=total - base, args=(percent,)))
 
     draft = Draft(
