@@ -14,7 +14,7 @@ from chalicelib.points.store import ENTRIES_IN_INDEX
 from chalicelib.storage.dynamo import DynamoFault, marshalled
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import WRITES_MAX, Rows
-from chalicelib.storage.writes import Absent, Add, Condition, Delete, Item, Put, Still, Unchanged, Write
+from chalicelib.storage.writes import Absent, Add, Condition, Delete, Held, Item, Put, Still, Unchanged, Write
 
 IN_TIMELINE = frozenset({"pk", "sk", "tl", "at", *ENTRIES_IN_INDEX})
 IN_DUE = frozenset({"pk", "sk", "due"})
@@ -145,7 +145,7 @@ class MemoryTable:
         before = self.items.pop(key, None)
         if before is not None:
             for name, sort in SORTED_BY.items():
-                if name in before:
+                if name in before and sort in before:
                     places = self._by[name, before[name]]
                     del places[bisect_left(places, (before[sort], key.pk, key.sk))]
         if item is None:
@@ -154,7 +154,7 @@ class MemoryTable:
             return
         self.items[key] = item
         for name, sort in SORTED_BY.items():
-            if name in item:
+            if name in item and sort in item:
                 insort(self._by[name, item[name]], (item[sort], key.pk, key.sk))
         self.stream.append(("INSERT" if before is None else "MODIFY", key, item))
 
@@ -168,11 +168,14 @@ def holds(condition: Condition, item: Item | None) -> bool:
     """Whether a condition holds for what is there."""
     if isinstance(condition, Absent):
         return item is None
+    if item is None:
+        return False
+    if isinstance(condition, Held):
+        return item.get("member_id") == condition.member_id
     if isinstance(condition, Unchanged):
-        return item is not None and item.get("version") == condition.version
-    if isinstance(condition, Still):
-        return item is not None and item.get(condition.name) == condition.value
-    return item is not None and item.get("member_id") == condition.member_id
+        condition = Still("version", condition.version)
+    found = item.get(condition.name)
+    return bool(found == condition.value and type(found) is not bool)
 
 
 def _kept(key: Key, item: Item) -> Item:

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from chalicelib.points.errors import PointsInsufficient
-from chalicelib.points.models import Entry
+from chalicelib.points.models import AccountStatus, Entry
 from chalicelib.points.rules import derive
 from chalicelib.points.rules import verify as chain_fault
 from chalicelib.points.store import account_from, entry_from
@@ -174,7 +174,9 @@ class Judge:
         position = derive(account, today)
         found = (position.balance, dict(position.left), position.lapsed, position.pending)
         there = purse.on(today)
-        if purse.exact and found != (there.balance, there.lots, there.lapsed, there.pending):
+        # Who is closed waits for nothing any more.
+        pending = 0 if account.status is AccountStatus.CLOSED else there.pending
+        if purse.exact and found != (there.balance, there.lots, there.lapsed, pending):
             self.complaints.append(f"I1 {owner}: the account comes to {found}, the entries to {there}")
         if sum(dict(position.left).values()) - position.owed != position.balance:
             self.complaints.append(f"I1 {owner}: balance {position.balance} is not what the lots say")

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from tests.sim.judge import judged
 from tests.sim.weather import Kind
@@ -67,10 +68,19 @@ def invariant_of(complaint: str) -> str:
     return head if head[:1] == "I" and head[1:].isdigit() else "bug"
 
 
-def run(seeds: Iterable[int], ops: int, make: Make = in_memory, tell: Callable[[Tally], None] | None = None) -> Tally:
-    """Run worlds, one for each seed, until something does not hold."""
-    tally = Tally()
+def run(
+    seeds: Iterable[int],
+    ops: int,
+    make: Make = in_memory,
+    tell: Callable[[Tally], None] | None = None,
+    *,
+    seconds: float = inf,
+) -> Tally:
+    """Run worlds, one for each seed, until something does not hold or so much time is over."""
+    tally, until = Tally(), time.monotonic() + seconds
     for seed in seeds:
+        if time.monotonic() >= until:
+            break
         plan = planned(seed, ops)
         world = make(plan).run()
         tally.add(plan, world, judged(world))
