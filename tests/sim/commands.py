@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.kernel.errors import Refusal
 
 if TYPE_CHECKING:
-    from tests.sim.judge import Case
+    from tests.sim.chains import Case
     from tests.sim.world import World
     from tests.table.stand import Desk
 
@@ -112,6 +112,7 @@ class Operation:
         effect: what an entry of it should do to the purse of its account; complains where it does otherwise.
         variant_of: which variant an entry's item came from.
         keyed: sent again it must be answered the same.
+        payer: the argument that names the member whose points it takes.
         seen: how many points of which member an attempt's answer says can be spent, and whether it may be a little old.
         check: what else must hold for it at the end.
     """
@@ -124,6 +125,7 @@ class Operation:
     effect: "Callable[[Case], None] | None" = None
     variant_of: Callable[[dict[str, Any]], int] = lambda _: 0
     keyed: bool = False
+    payer: str = "member"
     seen: "Callable[[World, Step, Attempt], Seen | None] | None" = None
     check: "Callable[[World, Command], Sequence[str]] | None" = None
 
@@ -136,6 +138,12 @@ class Seen:
     available: int
     old: bool
 
+
+DERIVED = {"expire", "tier"}
+"""Kinds of entries that nobody asks for: time brings them. An operation's file may add its own."""
+
+FAMILIES = {"M", "O", "K", "U", "H", "PROGRAM"}
+"""How partition keys may begin. An operation's file may add its own."""
 
 OPERATIONS: dict[str, Operation] = {}
 """Every operation, by name. `tests.sim.operations` fills it."""

@@ -10,7 +10,7 @@ from tests.sim.purse import day_of, last_day, tier
 from tests.table.stand import Desk
 
 if TYPE_CHECKING:
-    from tests.sim.judge import Case
+    from tests.sim.chains import Case
     from tests.sim.world import World
 
 

@@ -10,7 +10,7 @@ from tests.sim.purse import closing, day_of, month_number, worth
 from tests.table.stand import Desk
 
 if TYPE_CHECKING:
-    from tests.sim.judge import Case
+    from tests.sim.chains import Case
     from tests.sim.world import World
 
 

@@ -9,7 +9,7 @@ from tests.sim.commands import Args, Operation, Past, Step, operation
 from tests.table.stand import Desk
 
 if TYPE_CHECKING:
-    from tests.sim.judge import Case
+    from tests.sim.chains import Case
     from tests.sim.world import World
 
 _MOBILES = 6

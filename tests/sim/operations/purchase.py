@@ -13,7 +13,7 @@ from tests.sim.purse import Terms, day_of, last_day, matures_on, month_number, t
 from tests.table.stand import Desk
 
 if TYPE_CHECKING:
-    from tests.sim.judge import Case
+    from tests.sim.chains import Case
     from tests.sim.world import World
 
 CHANNEL = "sim"
