@@ -19,13 +19,12 @@ import pytest
 
 from local.reliability import PAGE, RESULTS, page
 from local.settings import ROOT
-from tests.sim.planted import BUGS
+from tests.sim.planted import BUGS, SEEDS, SIZE
 from tests.sim.runs import WORLD, Make, Tally, run, shrunken, told
 from tests.sim.wire import an_emulator, on_emulator
 from tests.sim.world import in_memory
 
 BUILD = ROOT / "build" / "sim.json"
-PLANTED_SIZE, PLANTED_SEEDS = 150, range(1, 21)
 _TELL_EVERY = 20.0
 
 
@@ -105,6 +104,8 @@ def _results(tally: Tally, seed: int, size: int, seconds: float) -> dict[str, An
         "commands_sent": tally.attempts,
         "told": dict(sorted(tally.told.items())),
         "entries": tally.entries,
+        "accounts": tally.accounts,
+        "accounts_told_exactly": tally.exact,
         "faults": {kind.value: tally.struck[kind] for kind in sorted(tally.struck)},
         "seconds": round(seconds),
         "operations_a_second": round(tally.operations / max(seconds, 1e-9)),
@@ -118,7 +119,7 @@ def _planted() -> int:
     for name, plant in BUGS.items():
         with pytest.MonkeyPatch.context() as patch:
             plant(patch)
-            tally = run(PLANTED_SEEDS, PLANTED_SIZE)
+            tally = run(SEEDS, SIZE)
         first = tally.failures[0] if tally.failures else None
         found[name] = {
             "what": (plant.__doc__ or "").split("\n")[0],
@@ -127,8 +128,8 @@ def _planted() -> int:
         }
         _say(f"{name:34} {f'seed {tally.runs}, {first.invariant}' if first else 'NOT FOUND'}")
     missed = [name for name, each in found.items() if each["seeds"] is None or each["invariant"] == "bug"]
-    _keep("planted", {"operations_in_a_world": PLANTED_SIZE, "bugs": found})
-    _say(f"{len(found)} planted bugs, {len(missed)} not found within {len(PLANTED_SEEDS)} seeds.")
+    _keep("planted", {"operations_in_a_world": SIZE, "bugs": found})
+    _say(f"{len(found)} planted bugs, {len(missed)} not found within {len(SEEDS)} seeds.")
     return 1 if missed else 0
 
 

@@ -87,17 +87,27 @@ class Past:
 
     def __init__(self) -> None:
         self._by: dict[str, list[Step]] = {}
+        self._member = 0
 
     def add(self, step: Step) -> None:
         """Note one."""
         self._by.setdefault(step.operation, []).append(step)
+        self._member = step.args.get("member", self._member)
+
+    def member(self, chance: Random) -> int:
+        """A member's number: often the one of the step before, so that they collide."""
+        return self._member if chance.random() < 0.5 else chance.randrange(8)
+
+    def steps(self, operation: str) -> Sequence[Step]:
+        """The steps of an operation."""
+        return self._by.get(operation, ())
 
     def some(self, operation: str, chance: Random) -> Step | None:
         """A step of that operation: often one of the newest, so that they collide."""
         steps = self._by.get(operation, ())
         if not steps:
             return None
-        return chance.choice(steps[-6:] if chance.random() < 0.6 else steps)
+        return chance.choice(steps[-6:] if chance.random() < 0.3 else steps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.kernel.errors import StorageBusy
+from chalicelib.kernel.errors import Refusal, StorageBusy
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import service as members_service
 from chalicelib.points import rules, service, store
-from chalicelib.points.errors import AccountMoved, EntryKnown, MemberClosed, PointsInsufficient
+from chalicelib.points.errors import AccountMoved, EntryKnown, MemberClosed, MemberUnknown, PointsInsufficient
 from chalicelib.points.models import Account, AccountStatus, EntryKey, Position, Reason
 from chalicelib.programs.rules import earned_points, expires_on, today_of
 from chalicelib.purchases import rules as purchase_rules
@@ -27,9 +27,11 @@ from chalicelib.storage.writes import Absent, Condition, Delete, Item, Put, Stil
 from tests import memory
 from tests.sim.port import Port
 
-_members: Any = members_service
 _purchases: Any = purchase_rules
 Plant = Callable[[pytest.MonkeyPatch], None]
+
+SEEDS, SIZE = range(1, 21), 200
+"""Each must be found in one of these worlds."""
 
 BUGS: dict[str, Plant] = {}
 """Every planted bug, by name."""
@@ -134,23 +136,20 @@ def replay_tells_todays_balance(patch: pytest.MonkeyPatch) -> None:
 @bug
 def gift_by_half_year(patch: pytest.MonkeyPatch) -> None:
     """The key of a birthday gift follows from more than member and year: a corrected birthday brings another."""
-    real = members_service.give_birthday_gift
 
-    def give(table: Any, book: Any, member_id: Any, *, on: date, **more: Any) -> Any:
-        made = EntryKey
+    def give(table: Any, book: Any, member_id: Any, *, on: date, now: Any) -> Any:
+        key = EntryKey(kind="birthday", parts=(member_id, f"{on.year}" if on.month < 7 else f"{on.year}-2"))
+        program = book.current(now)
 
-        def key(**parts: Any) -> EntryKey:
-            if parts["kind"] == "birthday" and on.month > 6:
-                parts["parts"] = (member_id, f"{on.year}-2")
-            return made(**parts)
+        def decide(account: Account) -> Any:
+            posting = rules.gift(account, key, program, on=on, content=b"gift", now=now)
+            if posting is None:
+                raise MemberUnknown(member_id=member_id)
+            return posting.main, store.post(account, posting)
 
-        _members.EntryKey = key
-        try:
-            return real(table, book, member_id, on=on, **more)
-        finally:
-            _members.EntryKey = made
+        with suppress(Refusal):
+            return service.once(table, book, member_id, key, decide=decide, recall=store.entry_from, now=now)
 
-    patch.setattr(members_service, "give_birthday_gift", give)
     from tests.sim.operations import birthday
 
     patch.setattr(birthday, "give_birthday_gift", give)

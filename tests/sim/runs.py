@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from tests.sim.judge import judged
+from tests.sim.judge import Judge, judged
 from tests.sim.weather import Kind
 from tests.sim.world import Plan, World, in_memory, planned
 
@@ -40,18 +40,24 @@ class Tally:
         attempts: how often commands were sent.
         told: what those who sent them were told.
         struck: faults that came, by kind.
+        exact: of how many of the accounts the judge could tell the lots exactly to the end.
     """
 
     runs: int = 0
     operations: int = 0
     attempts: int = 0
     entries: int = 0
+    accounts: int = 0
+    exact: int = 0
     told: Counter[str] = field(default_factory=Counter)
     struck: Counter[Kind] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
 
-    def add(self, plan: Plan, world: World, complaints: list[str]) -> None:
-        """Count a run."""
+    def add(self, plan: Plan, judge: Judge) -> None:
+        """Count a run that was judged."""
+        world, complaints = judge.world, judge.complaints
+        self.accounts += judge.accounts[0]
+        self.exact += judge.accounts[1]
         self.runs += 1
         self.operations += len(plan.steps)
         self.attempts += len(world.attempts)
@@ -83,7 +89,9 @@ def run(
             break
         plan = planned(seed, ops)
         world = make(plan).run()
-        tally.add(plan, world, judged(world))
+        judge = Judge(world, world.backing.items())
+        judge.verdict()
+        tally.add(plan, judge)
         if tell is not None:
             tell(tally)
         if tally.failures:

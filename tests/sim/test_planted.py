@@ -2,10 +2,8 @@
 
 import pytest
 
-from tests.sim.planted import BUGS
+from tests.sim.planted import BUGS, SEEDS, SIZE
 from tests.sim.runs import run
-
-SIZE, SEEDS = 150, range(1, 21)
 
 
 def test_without_a_bug_the_same_runs_are_clean() -> None:

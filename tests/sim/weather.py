@@ -72,7 +72,7 @@ class Weather:
         """The weather of a run: some kinds often, some never, so that runs differ in what they are about."""
         level = chance.choice((0.005, 0.01, 0.02, 0.05))
         odds = {kind: level * chance.choice((0, 0.5, 1, 1, 2)) for kind in Kind}
-        odds[Kind.STALE] *= 3
+        odds[Kind.STALE] *= 5
         return cls(odds)
 
     def strikes(self, kinds: tuple[Kind, ...], chance: Random) -> Kind | None:

@@ -54,22 +54,20 @@ class Plan:
         return {step.number: step for step in self.steps}
 
 
-def planned(seed: int, ops: int, *, only: Sequence[str] = ()) -> Plan:
+def planned(seed: int, ops: int) -> Plan:
     """The plan that follows from a seed.
 
     Args:
         ops: how many steps.
-        only: draw only these operations.
     """
     chance, past = Random(seed), Past()
-    known = [each for each in OPERATIONS.values() if each.weight and (not only or each.name in only)]
     # Runs differ in what they are about: each leaves some operations out and does others often.
-    weights = {each.name: each.weight * chance.choice((0, 1, 1, 1, 2, 3)) for each in known} if not only else {}
-    weights = {name: weight for name, weight in weights.items() if weight} or {each.name: 1 for each in known}
+    weights = {each.name: each.weight * chance.choice((0, 1, 1, 1, 2, 3)) for each in OPERATIONS.values()}
+    weights["purchase"] = weights["purchase"] or 50
     again = chance.choice((0, 0.05, 0.1, 0.2))
-    terms, weather = drawn_terms(chance), Weather.of(chance)
+    terms, weather = drawn_terms(seed, chance), Weather.of(chance)
     steps: list[Step] = []
-    pace = chance.choice((1, 1, 4))  # runs of days and runs of years
+    pace = (1, 4)[seed % 2]  # runs of months and runs of years
     at = 0
     while len(steps) < ops:
         number = len(steps)
@@ -78,27 +76,23 @@ def planned(seed: int, ops: int, *, only: Sequence[str] = ()) -> Plan:
         if args is None or chance.random() >= again:
             name = chance.choices(list(weights), list(weights.values()))[0]
             args = OPERATIONS[name].draw(chance, past)
-            if args is None:
-                name = chance.choice(list(OPERATIONS)) if not only else name
-                args = OPERATIONS[name].draw(chance, past)
-        if args is None:
-            at += MILLISECOND
-            if chance.random() < 0.01:  # only operations that go on with others were drawn
-                weights["purchase"] = 1
-            continue
+        if args is None:  # nothing to go on with yet
+            name = "purchase"
+            args = OPERATIONS[name].draw(chance, past)
+        assert args is not None
         step = Step(number, at, name, args, chance.getrandbits(48))
         steps.append(step)
         past.add(step)
     return Plan(seed, chance.choice((1, 2, 3, 5)), terms, weather.odds, tuple(steps))
 
 
-def drawn_terms(chance: Random) -> dict[str, Any]:
-    """Terms of a program, in plain values."""
+def drawn_terms(seed: int, chance: Random) -> dict[str, Any]:
+    """Terms of a program, in plain values; what matters most takes turns, so that few seeds see all of it."""
     expiry = {
         "mode": chance.choice(("rolling", "rolling", "rolling", "end_of_year", "never")),
         "months": chance.choice((1, 2, 3, 12)),
         "years": chance.choice((0, 1)),
-        "bucket": chance.choice(("month", "month", "day")),
+        "bucket": ("month", "day")[seed // 2 % 2],
     }
     tiers = [
         {"tier_id": f"t{place}", "name": {"zh": f"级{place}", "en": f"Tier {place}"}, "threshold": threshold,
@@ -116,9 +110,9 @@ def drawn_terms(chance: Random) -> dict[str, Any]:
         "earn_rate": drawn_rate(chance),
         "expiry": expiry,
         "ladder": {"tiers": tiers, "qualification": qualification},
-        "pending_days": chance.choice((0, 0, 3, 14)),
+        "pending_days": (0, 3, 0, 14)[seed // 3 % 4],
         "notices": {"expiring_days": chance.choice((14, 3, None))},
-        "negative_balance": chance.choice(("owe", "cap", "pending_only")),
+        "negative_balance": ("owe", "cap", "pending_only")[seed % 3],
     }
 
 
@@ -170,6 +164,7 @@ class World:
         members: those who are known to be enrolled, in the order in which that became known.
         commands: by the number of their step.
         bugs: what the product raised that it must not.
+        settled: figures that were settled when a step's command was sent first, by its number.
     """
 
     plan: Plan
@@ -181,6 +176,7 @@ class World:
     attempts: list[tuple[Command, Attempt]] = field(default_factory=list)
     bugs: list[str] = field(default_factory=list)
     told: Counter[str] = field(default_factory=Counter)
+    settled: dict[int, int] = field(default_factory=dict)
     drawn: int = 0
     _free: list[Process] = field(default_factory=list)
     _whom: dict[tuple[int, str], MemberId] = field(default_factory=dict)

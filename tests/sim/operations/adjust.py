@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def draw(chance: Random, past: Past) -> Args:
     """Some points more or fewer."""
-    args: Args = {"member": chance.randrange(8), "points": chance.choice((1, 1, -1)) * chance.randrange(1, 80)}
+    args: Args = {"member": past.member(chance), "points": chance.choice((1, 1, -1)) * chance.randrange(1, 80)}
     if chance.random() < 0.2:
         args["qualifying"] = chance.randrange(-50, 150)
     if args["points"] > 0 and chance.random() < 0.3:

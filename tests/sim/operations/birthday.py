@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def draw(chance: Random, past: Past) -> Args:
     """A member's birthday, some days ago."""
-    return {"member": chance.randrange(8), "late": chance.choice((0, 0, 1, 7))}
+    return {"member": past.member(chance), "late": chance.choice((0, 0, 1, 7))}
 
 
 def _on(world: "World", step: Step) -> Any:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def draw(chance: Random, past: Past) -> Args | None:
     """Some of a purchase."""
-    bought = past.some("purchase", chance)
+    bought, before = past.some("purchase", chance), past.some("return", chance)
+    if before is not None and chance.random() < 0.4:  # another part of what came back in part
+        bought = next(step for step in past.steps("purchase") if step.number == before.args["of"])
     if bought is None:
         return None
     lines = bought.args["lines"]

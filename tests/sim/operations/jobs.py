@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def draw(chance: Random, past: Past) -> Args:
     """A job and a member."""
-    return {"member": chance.randrange(8), "due": chance.choice(list(Due)).value, "times": chance.choice((1, 1, 2))}
+    return {"member": past.member(chance), "due": chance.choice(list(Due)).value, "times": chance.choice((1, 1, 2))}
 
 
 def send(desk: Desk, world: "World", step: Step, variant: int) -> Any:

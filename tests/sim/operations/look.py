@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def draw(chance: Random, past: Past) -> Args:
     """A member."""
-    return {"member": chance.randrange(8), "lines": chance.choice((0, 3, 25))}
+    return {"member": past.member(chance), "lines": chance.choice((0, 3, 25))}
 
 
 def send(desk: Desk, world: "World", step: Step, variant: int) -> Any:

@@ -36,7 +36,7 @@ def _enrol(desk: Desk, world: "World", step: Step, variant: int) -> Any:
 
 
 def _draw_edit(chance: Random, past: Past) -> Args:
-    return {"member": chance.randrange(8), "mobile": chance.randrange(_MOBILES * 2)}
+    return {"member": past.member(chance), "mobile": chance.randrange(_MOBILES * 2)}
 
 
 def _edit(desk: Desk, world: "World", step: Step, variant: int) -> Any:
@@ -46,12 +46,17 @@ def _edit(desk: Desk, world: "World", step: Step, variant: int) -> Any:
     return desk.edit(member, read.version, **fields).member_id
 
 
-def _draw_member(chance: Random, past: Past) -> Args:
-    return {"member": chance.randrange(8)}
+def _draw_standing(chance: Random, past: Past) -> Args:
+    return {"member": past.member(chance), "suspended": chance.random() < 0.2}
+
+
+def _change_standing(desk: Desk, world: "World", step: Step, variant: int) -> Any:
+    change = desk.suspend if step.args["suspended"] else desk.reinstate
+    return change(world.whom(step)).value.status
 
 
 def _draw_closure(chance: Random, past: Past) -> Args:
-    return {"member": chance.randrange(8), "forfeit": chance.random() < 0.8}
+    return {"member": past.member(chance), "forfeit": chance.random() < 0.8}
 
 
 def _close(desk: Desk, world: "World", step: Step, variant: int) -> Any:
@@ -72,26 +77,11 @@ def _effect_of_closure(case: "Case") -> None:
 
 operation(Operation("enrol", weight=20, draw=_draw_enrolment, send=_enrol, keyed=True))
 operation(Operation("edit", weight=20, draw=_draw_edit, send=_edit))
-operation(
-    Operation(
-        "suspend",
-        weight=10,
-        draw=_draw_member,
-        send=lambda desk, world, step, _: desk.suspend(world.whom(step)).value.status,
-    )
-)
-operation(
-    Operation(
-        "reinstate",
-        weight=40,
-        draw=_draw_member,
-        send=lambda desk, world, step, _: desk.reinstate(world.whom(step)).value.status,
-    )
-)
+operation(Operation("standing", weight=30, draw=_draw_standing, send=_change_standing))
 operation(
     Operation(
         "close",
-        weight=3,  # who is closed does little for a simulation
+        weight=1,  # who is closed does little for a simulation
         draw=_draw_closure,
         send=_close,
         claims=lambda world, step: [("close", (world.whom(step),))],

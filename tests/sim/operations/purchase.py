@@ -50,7 +50,7 @@ def draw(chance: Random, past: Past) -> Args:
         tender = min(tender, goods)
         paid = goods - tender if chance.random() < 0.7 else paid
     return {
-        "member": chance.randrange(8),
+        "member": past.member(chance),
         "paid": max(paid, 0 if tender or lines else 1),
         "tender": tender,
         "lines": lines,
