@@ -37,8 +37,8 @@ from local.settings import STACK, queue_url
 from local.stack import DEAD, Stack
 from local.tables import TEMPLATE
 from tests.fakes import MemoryBus, MemorySqs
-from tests.faults.memory import MemoryTable
 from tests.makers import NOON, Clock
+from tests.memory import MemoryTable
 from tests.table.stand import Desk, faults_in
 
 KEYRING = Keyring(b"i" * 32, b"c" * 32, ClearContacts())

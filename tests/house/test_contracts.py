@@ -301,7 +301,8 @@ def test_no_test_file_is_left_out_of_the_folders_that_the_house_knows() -> None:
         "faults",
         "bench",
         "local",
-        "simulator",
+        "contract",
+        "sim",
         "web",
     }
     found = {path.relative_to(ROOT / "tests").parts[0] for path in Path(ROOT / "tests").rglob("test_*.py")}

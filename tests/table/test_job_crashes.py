@@ -17,9 +17,9 @@ from chalicelib.storage import keys
 from chalicelib.storage.signed import SignedClient
 from chalicelib.storage.table import Table
 from tests.faults import planted
-from tests.faults.memory import MemoryTable
 from tests.faults.works import Works, happened
 from tests.makers import Clock, a_ladder, a_purchase
+from tests.memory import MemoryTable
 from tests.table.stand import CrashingTable
 
 T = TypeVar("T")
