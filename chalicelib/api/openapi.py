@@ -22,7 +22,7 @@ from chalicelib.api.errors import (
     TokenMissing,
     VersionUnclear,
 )
-from chalicelib.api.routing import OPEN, ROUTES, Route
+from chalicelib.api.routing import OPEN, ROUTES, Route, Sheet
 from chalicelib.kernel.errors import Refusal, StorageBusy, Trouble, WriteContended
 from chalicelib.kernel.outcomes import Outcome
 
@@ -182,12 +182,14 @@ def _responses(route: Route, refusals: tuple[type[Refusal] | type[Trouble], ...]
     responses: dict[str, Any] = {
         str(route.status): {"description": "Done.", "content": {"application/json": {"schema": schema}}}
     }
+    if answer is Sheet:
+        responses[str(route.status)]["content"] = {"text/csv": {"schema": {"type": "string"}}}
     if route.body is not None and "dry_run" in route.body.model_fields and route.status != 200:
         responses["200"] = {
             **responses[str(route.status)],
             "description": "What would be done; nothing was written.",
         }
-    if route.method == "GET" and answer is not str:
+    if route.method == "GET" and not (isinstance(answer, type) and issubclass(answer, str)):
         responses["304"] = {"description": "Unchanged since the ETag in If-None-Match."}
     by_status: dict[int, list[str]] = {}
     for kind in refusals:

@@ -19,6 +19,7 @@ class Permission(StrEnum):
     PROGRAM_PUBLISH = "program:publish"
     JOBS_READ = "jobs:read"
     JOBS_RUN = "jobs:run"
+    LIABILITY_READ = "liability:read"
 
 
 P = Permission
@@ -30,9 +31,9 @@ ROLES: dict[str, frozenset[Permission]] = {
     "shop_manager": _TILL | {P.MEMBERS_STATUS, P.POINTS_ADJUST},
     "marketer": frozenset({P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ}),
     "agent": _READS | {P.MEMBERS_WRITE, P.MEMBERS_STATUS, P.POINTS_ADJUST},
-    "analyst": frozenset({P.PURCHASES_READ, P.POINTS_READ, P.PROGRAM_READ, P.JOBS_READ}),
+    "analyst": frozenset({P.PURCHASES_READ, P.POINTS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}),
     "admin": frozenset(P),
-    "auditor": _READS | {P.JOBS_READ},
+    "auditor": _READS | {P.JOBS_READ, P.LIABILITY_READ},
     "integration": _TILL,
 }
 """The permissions of each role; a caller has those of all their roles."""

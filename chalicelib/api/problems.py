@@ -29,6 +29,8 @@ STATUS: dict[str, int] = {
     "purchase_unknown": 404,
     "program_version_unknown": 404,
     "run_unknown": 404,
+    "entry_unknown": 404,
+    "liability_unknown": 404,
     # what is said cannot be right, whatever the state
     "adjustment_empty": 400,
     "birthday_in_future": 400,
@@ -70,9 +72,11 @@ STATUS: dict[str, int] = {
     "purchase_differs": 409,
     "return_differs": 409,
     "return_too_large": 409,
+    "liability_untied": 409,
     # ours
     "unexpected": 500,
     "jobs_unavailable": 503,
+    "receipts_unavailable": 503,
     "storage_busy": 503,
     "write_contended": 503,
 }

@@ -119,6 +119,15 @@ def list_entries(table: Table, member_id: str) -> list[Entry]:
         after = rows.last
 
 
+def list_beside(table: Table, entry: Entry, *, newest_first: bool, limit: int) -> list[Entry]:
+    """The entries next to one in its account: those before it, newest first, or those after it, oldest first."""
+    at = keys.moment(entry.recorded_at, entry.seq)
+    rows = table.query_timeline(keys.statement(entry.member_id), after=at, limit=limit, newest_first=newest_first)
+    wanted = [Key(row["pk"], row["sk"]) for row in rows.items]
+    items = table.get_many(wanted)
+    return [entry_from(items[key]) for key in wanted if key in items]
+
+
 # ---------------------------------------------------------------- describing writes
 
 

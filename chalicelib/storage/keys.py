@@ -102,6 +102,16 @@ def entry_id(key: Key) -> EntryId:
     return EntryId("ent_" + packed(key.pk if key.sk == "O" else joined("R", key.pk, key.sk)))
 
 
+def entry_of(wanted: str) -> Key | None:
+    """The key of the ledger entry of that id, or None when no entry can have it."""
+    plain = unpacked(wanted.removeprefix("ent_"))
+    parts = parted(plain) if plain else ()
+    if len(parts) < 2:
+        return None
+    key = Key(*parts[1:]) if parts[0] == "R" and len(parts) == 3 else Key(joined(*parts), "O")
+    return key if key.pk[:2] in ("O#", "K#") and entry_id(key) == wanted else None
+
+
 def purchase_id(channel: str, order_no: str) -> PurchaseId:
     """The id of a purchase: its channel and order number, packed."""
     return PurchaseId("pur_" + packed(joined(channel, order_no)))
@@ -239,6 +249,11 @@ def job_count(partition: str, shard: int) -> Key:
 def job_part(partition: str, part: str) -> Key:
     """Tells that a part of an attempt is done, and what it has handed on."""
     return Key(partition, joined("P", part))
+
+
+def job_found(partition: str, part: str) -> Key:
+    """What a part of an attempt has found for the run's end."""
+    return Key(partition, joined("V", part))
 
 
 def consumer_turn(consumer: str, member_id: str) -> Key:

@@ -66,6 +66,13 @@ class MemoryObjects(Objects):
         """See `Objects.put`."""
         self.files[key] = content
 
+    def put_once(self, key: str, content: bytes, *, kind: str) -> bool:
+        """See `Objects.put_once`."""
+        new = key not in self.files
+        if new:
+            self.put(key, content, kind=kind)
+        return new
+
     def get(self, key: str) -> bytes | None:
         """See `Objects.get`."""
         return self.files.get(key)
