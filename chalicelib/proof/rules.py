@@ -1,5 +1,6 @@
 """Folds an account's entries from nothing and compares; the trees over heads, and what leads to their roots. Pure."""
 
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -16,7 +17,7 @@ from chalicelib.tiers.models import Standing
 Watch = Callable[[Account, Entry], None]
 """Is shown the account after each entry that holds."""
 
-UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, zlib.error)
 """What reading an item raises that nobody of ours has written."""
 
 

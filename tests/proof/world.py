@@ -83,14 +83,17 @@ class World:
 def a_full_member(desk: Desk) -> str:
     """A member with every kind of entry that there is."""
     member = desk.enrol(birthday="1990-03-15").member_id
+    desk.clock.forward(hours=1)
     lines = [a_line(quantity=3, unit_price_minor=4_000).model_dump(exclude_none=True)]
     desk.adjust(member, 40, key=f"a{member}", expires_on=date(2026, 3, 31), note_to_member="谢谢")
     desk.adjust(member, 300, key=f"q{member}", qualifying_points=1_200, note_internal="by hand")
     bought = desk.buy(a_purchase(member, paid_minor=12_000, lines=lines)).value
     desk.spend(member, 70, key=f"s{member}", reference="R-1")
+    desk.clock.forward(minutes=1)
     paid = desk.buy(a_purchase(member, paid_minor=5_000, points_tender=100, lines=[])).value
     desk.give_back(bought.purchase_id, key="r1", lines=[{"sku": "L1", "quantity": 1}])
     desk.give_back(paid.purchase_id, key="r2", amount_minor=2_000)
+    desk.clock.forward(minutes=1)
     reserve(desk, member, f"h{member}", 10)
     desk.clock.forward(hours=3)
     desk.buy(a_purchase(member, paid_minor=900, lines=[]))
