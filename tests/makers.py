@@ -46,7 +46,12 @@ class Clock:
         return self.now
 
 
-SOME_IDS = {"purchase_id": "pur_cG9zI29yZGVyLTE", "job": "birthday", "day": "2026-03-14"}
+SOME_IDS = {
+    "entry_id": "ent_SyNzcGVuZCNr",
+    "purchase_id": "pur_cG9zI29yZGVyLTE",
+    "job": "birthday",
+    "day": "2026-03-14",
+}
 
 
 def a_path(path: str, **ids: str) -> str:

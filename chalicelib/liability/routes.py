@@ -19,16 +19,10 @@ def get_liability(query: LiabilityQuery, call: Call) -> LiabilityReport:
 
     The job `verify` makes it once a day, as of midnight. It ties to the ledger to the point, or is not given.
     """
-    return _report(query, call)
+    return service.find_report(call.house.roots, query.month, now=call.now)
 
 
 @liability.get("/analytics/liability.csv", allow=Permission.LIABILITY_READ, refuses=_REFUSES)
 def get_liability_sheet(query: LiabilityQuery, call: Call) -> Sheet:
     """The same for a spreadsheet: one figure a row."""
-    return Sheet(csv_text(rows_of(_report(query, call))))
-
-
-def _report(query: LiabilityQuery, call: Call) -> LiabilityReport:
-    if call.house.settings.roots is None:
-        raise LiabilityUnknown
-    return service.find_report(call.house.roots, query.month, now=call.now)
+    return Sheet(csv_text(rows_of(service.find_report(call.house.roots, query.month, now=call.now))))

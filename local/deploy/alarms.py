@@ -189,7 +189,7 @@ def _of_proof() -> Json:
         }
         for name, field in (("LedgerFaults", "faulty"), ("RootsSigned", "sealed"))
     }
-    space = {"Namespace": sub("Regulars/${Stack}"), "Statistic": "Sum"}
+    space: Json = {"Namespace": sub("Regulars/${Stack}"), "Statistic": "Sum"}
     return filters | {
         "LedgerFaultyAlarm": _alarm(
             "ledger-faulty",

@@ -256,7 +256,7 @@ def everything_is_watched(stacks: Stacks) -> list[str]:
     watched = {_watched(each) for each in alarms}
     wanted = {("Errors", name) for name, _ in stacks.of("Lambda::Function")}
     wanted |= {("Throttles", name) for name, _ in stacks.of("Lambda::Function")}
-    wanted |= {("LedgerFaults", ""), ("RootsSigned", "")}
+    wanted |= {("LedgerFaults", spelt("")), ("RootsSigned", spelt(""))}
     wanted |= {("IteratorAge", "RelayFunction"), ("5XXError", "${Stack}"), ("Latency", "${Stack}")}
     for name, queue in stacks.of("SQS::Queue"):
         metric = "ApproximateNumberOfMessagesVisible" if name.endswith(DEAD) else "ApproximateAgeOfOldestMessage"
