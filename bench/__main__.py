@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 NAMES = (
     "earn_cost", "read_paths", "history_flat", "due_flat", "due_linear", "cold_import", "package", "memory",
-    "earn_rate", "replay",
+    "earn_rate", "replay", "verify",
 )  # fmt: skip
 
 
