@@ -86,14 +86,14 @@ def days_between(first: date, last: date) -> list[date]:
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
-def require_day(day: date, today: date, *, dry_run: bool) -> None:
-    """Refuse a day that lies too far back, or ahead.
+def require_day(job: Job, day: date, today: date, *, dry_run: bool) -> None:
+    """Refuse a day that lies too far back, or ahead. A proof is of the ledger as it is: today, or a night's run.
 
     Raises:
         RunDayWrong: it does.
     """
-    first = today - timedelta(days=RUNS_FOR_DAYS)
-    last = today + timedelta(days=DRY_RUN_AHEAD_DAYS if dry_run else 0)
+    first = today - timedelta(days=1 if job is Job.VERIFY else RUNS_FOR_DAYS)
+    last = today + timedelta(days=DRY_RUN_AHEAD_DAYS if dry_run and job is not Job.VERIFY else 0)
     if not first <= day <= last:
         raise RunDayWrong(date=day.isoformat(), first=first.isoformat(), last=last.isoformat())
 

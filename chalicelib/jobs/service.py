@@ -104,7 +104,7 @@ def start_run(yard: Yard, job: Job, day: date, *, dry_run: bool, by: str, now: d
         StorageBusy: the queue did not take the parts; the run goes on when it is asked for again.
     """
     today = local_day(now, yard.book.current(now).time_zone)
-    rules.require_day(day, today, dry_run=dry_run)
+    rules.require_day(job, day, today, dry_run=dry_run)
     known = store.find_run(yard.ops, job, day, dry_run=dry_run)
     if known is not None and known.finished_at is not None and not anew:
         return view(yard, known, now)

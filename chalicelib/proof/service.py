@@ -134,7 +134,9 @@ def _proven(
 ) -> Proven:
     signed = earlier.heads.get(ledger.account_id) if earlier is not None else None
     if ledger.account is None:
-        return Proven(ledger.account_id, signed, Fault(0, "the directory lists an account that is not there"))
+        gone = earlier is not None and signed is not None
+        what = f"the account was in the root of {earlier.day} and is gone" if earlier is not None and gone else ""
+        return Proven(ledger.account_id, signed, Fault(0, what or "the directory lists an account that is not there"))
     try:
         account = points_store.account_from(ledger.account)
     except UNREADABLE as unreadable:
@@ -321,13 +323,16 @@ class Walked:
 
 
 def seal(roots: Roots, signer: Signer, stack: str, walked: Walked) -> Root:
-    """Sign the root of a day and keep it, unless the day has one; the day's root.
+    """Sign the root of a day and keep it, unless that day or a later one has one; that root.
 
-    Two that do it at once sign the same text.
+    A walk that ends after a later one adds no root: each follows from the one signed before it. Two that do it at once
+    sign the same text.
     """
+    until = walked.day + store.ROOTS_LOOKED_AT
+    later = store.list_root_days(roots.objects, first=walked.day, last=until, most=1)
+    if later:
+        return roots.find(later[0])[0]
     last = roots.newest(walked.day)
-    if last == walked.day:
-        return roots.find(last)[0]
     previous = roots.find(last)[1] if last is not None else None
     parts = rules.in_order(walked.parts)
     root = Root(
@@ -403,9 +408,9 @@ def _hash_before(table: Table, entry: Entry) -> bytes:
 def _anchor(table: Table, roots: Roots, entry: Entry, now: datetime) -> Anchor | None:
     """The first root that covers an entry, and what leads to it."""
     first = entry.recorded_at.date() - timedelta(days=1)
-    days = store.list_root_days(roots.objects, first=first, last=now.date() + timedelta(days=1))
+    last = now.date() + timedelta(days=1)
     shard = keys.shard_of(entry.member_id)
-    for day in days[:ROOTS_TRIED]:
+    for day in store.list_root_days(roots.objects, first=first, last=last, most=ROOTS_TRIED):
         place = _place(roots, day, shard, entry.member_id)
         if place is not None and place[2][place[3]].seq >= entry.seq:
             return _anchored(table, roots, entry, day, *place)

@@ -140,11 +140,10 @@ def put_root(objects: Objects, day: date, parts: Sequence[PartHeads], signed: Si
     return objects.put_once(f"roots/{day}/root.json", signed.model_dump_json().encode(), kind="application/json")
 
 
-def list_root_days(objects: Objects, *, first: date, last: date) -> list[date]:
-    """Days from the first to the last that have a root, in order."""
+def list_root_days(objects: Objects, *, first: date, last: date, most: int | None = None) -> list[date]:
+    """Days from the first to the last that have a root, in order; no more than `most`."""
     after = f"roots/{(first - timedelta(days=1)).isoformat()}/~"
-    most = 2 * ((last - first).days + 2)
-    names = objects.list("roots/", after=after, limit=most)
+    names = objects.list("roots/", after=after, limit=2 * (most or (last - first).days + 2))
     days = (date.fromisoformat(name.split("/")[1]) for name in names if name.endswith("/root.json"))
     return [day for day in days if day <= last]
 

@@ -1,5 +1,6 @@
 """Receipts, and the script that checks them without us."""
 
+import base64
 import json
 from dataclasses import replace
 from datetime import date
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.kernel.errors import StorageBusy
 from chalicelib.kernel.ids import EntryId
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import EntryUnknown
@@ -15,7 +17,8 @@ from chalicelib.proof import service
 from chalicelib.proof.models import Receipt
 from chalicelib.proof.service import Roots
 from chalicelib.storage import keys
-from chalicelib.storage.signing import FileSigner, PublicKey, public_from, raw_signature
+from chalicelib.storage.signed import ServiceFault, SignedClient, Unreachable
+from chalicelib.storage.signing import FileSigner, KmsSigner, PublicKey, public_from, raw_signature
 from local.keys import ensure_signing_key
 from local.verify import check_receipt, roots_in_order
 from tests.proof.world import World, a_full_member
@@ -261,6 +264,41 @@ def test_keys_and_signatures_come_out_of_their_der(signer: FileSigner) -> None:
     assert raw_signature(bytes.fromhex("3006020101020102")) == bytes(31) + b"\1" + bytes(31) + b"\2"
     with pytest.raises(ValueError, match="P-256"):
         public_from(bytes(91))
+
+
+class Kms(SignedClient):
+    """KMS over a key of our own; busy the first time."""
+
+    def __init__(self, signer: FileSigner) -> None:
+        self.key = signer._private
+        self.answers: list[Exception] = [ServiceFault("ThrottlingException", 400, {}), Unreachable("no")]
+
+    def call(self, operation: str, payload: Any) -> dict[str, Any]:
+        """See `SignedClient.call`."""
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import ec, utils
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        assert payload["KeyId"] == "arn:aws:kms:x"
+        if self.answers:
+            raise self.answers.pop()
+        if operation == "GetPublicKey":
+            der = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            return {"PublicKey": base64.b64encode(der).decode()}
+        assert (payload["MessageType"], payload["SigningAlgorithm"]) == ("DIGEST", "ECDSA_SHA_256")
+        digest = base64.b64decode(payload["Message"])
+        signature = self.key.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+        return {"Signature": base64.b64encode(signature).decode()}
+
+
+def test_kms_signs_as_a_file_does(signer: FileSigner) -> None:
+    kms = KmsSigner(Kms(signer), "arn:aws:kms:x")
+    for _ in range(2):
+        with pytest.raises(StorageBusy):
+            kms.sign(b"x")
+    assert kms.public() == signer.public()
+    x, y = (int.from_bytes(part, "big") for part in (kms.public().x, kms.public().y))
+    assert script.verifies(b"x", kms.sign(b"x"), x, y)
 
 
 def test_the_content_in_a_receipt_is_the_one_that_is_hashed(world: World) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.jobs import jobs, rules, service
+from chalicelib.jobs.errors import RunDayWrong
 from chalicelib.jobs.models import Job, Part, RunState
 from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.canonical import digest
@@ -74,6 +75,17 @@ def test_a_day_that_is_done_again_keeps_its_root(world: World) -> None:
     world.desk.spend(member, 1, key="later")
     assert world.run(TODAY).attempt == 2
     assert world.roots.get("roots/2026-03-16/root.json") == before
+
+
+def test_a_walk_that_ends_after_a_later_one_adds_no_root(world: World) -> None:
+    a_full_member(world.desk)
+    world.desk.clock.at("2026-03-17")
+    world.run(date(2026, 3, 17))
+    assert world.run(TODAY).state is RunState.DONE
+    assert Roots(world.roots).newest(TODAY) is None
+    assert world.roots.get("liability/2026-03-16/report.json") is not None, "a midnight's report is right at any time"
+    with pytest.raises(RunDayWrong):
+        world.run(date(2026, 3, 15))
 
 
 def test_an_empty_ledger_has_a_root_too(world: World) -> None:
