@@ -211,6 +211,14 @@ class Roots:
         self.objects = objects
         self._parts: dict[date, list[PartHeads]] = {}
         self._heads: dict[str, list[Head]] = {}
+        self._keys: dict[str, ReceiptKey] = {}
+
+    def keys(self, current: ReceiptKey) -> list[ReceiptKey]:
+        """The public keys that were ever signed with, among them the current one, which is kept from now on."""
+        if current.key_id not in self._keys:
+            store.keep_key(self.objects, current)
+            self._keys = {key.key_id: key for key in store.list_keys(self.objects)}
+        return list(self._keys.values())
 
     def newest(self, on: date) -> date | None:
         """The day of the last root by a day, or None."""
@@ -349,7 +357,7 @@ def seal(roots: Roots, signer: Signer, stack: str, walked: Walked) -> Root:
         previous=hashlib.sha256(previous.text.encode()).hexdigest() if previous is not None else None,
     )
     content = {name: value for name, value in root.model_dump().items() if value is not None}
-    store.keep_key(roots.objects, public_key(signer))
+    roots.keys(public_key(signer))
     store.put_root(roots.objects, walked.day, parts, _signed(signer, content))
     return root
 
@@ -385,7 +393,7 @@ def find_receipt(table: Table, roots: Roots, signer: Signer, entry_id: EntryId, 
         "issued_at": milliseconds(now),
         "seq": entry.seq,
     }
-    store.keep_key(roots.objects, public_key(signer))
+    roots.keys(public_key(signer))
     return Receipt(
         content=content,
         hash_before=before.hex(),
@@ -467,7 +475,7 @@ def public_key(signer: Signer, *, current: bool = False) -> ReceiptKey:
 def list_receipt_keys(roots: Roots, signer: Signer) -> ReceiptKeys:
     """The public keys that receipts and roots are, or were, signed with; the current one first."""
     current = public_key(signer, current=True)
-    others = (key for key in store.list_keys(roots.objects) if key.key_id != current.key_id)
+    others = (key for key in roots.keys(public_key(signer)) if key.key_id != current.key_id)
     return ReceiptKeys(items=(current, *others))
 
 

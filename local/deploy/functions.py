@@ -229,7 +229,7 @@ FUNCTIONS: tuple[Function, ...] = (
             _receive("JobWorkQueue"),
             _send("JobWorkQueue"),
             _list_roots(),
-            _roots("s3:GetObject", "roots", "heads"),
+            _roots("s3:GetObject", "roots", "heads", "keys"),
             _roots("s3:PutObject", "roots", "heads", "keys", "liability"),
             _sign(),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),

@@ -393,7 +393,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "RootsBucketArn/roots/*": {"s3:GetObject", "s3:PutObject"},
         "RootsBucketArn/heads/*": {"s3:GetObject", "s3:PutObject"},
         "RootsBucketArn/liability/*": {"s3:PutObject"},
-        "RootsBucketArn/keys/*": {"s3:PutObject"},
+        "RootsBucketArn/keys/*": {"s3:GetObject", "s3:PutObject"},
         "SigningKeyArn": SIGN,
     },
     "NoticesFunction": {

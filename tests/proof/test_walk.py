@@ -18,12 +18,15 @@ from chalicelib.kernel.ids import AccountId
 from chalicelib.points import rules as ledger
 from chalicelib.points import store as points_store
 from chalicelib.points.models import Account
+from chalicelib.programs.service import ProgramBook
 from chalicelib.proof import service as proof
 from chalicelib.proof.errors import RootBroken
 from chalicelib.proof.service import Programs, Roots
 from chalicelib.storage import keys
 from chalicelib.storage.objects import FolderObjects
+from chalicelib.storage.table import DynamoTable
 from tests.proof.world import World, a_full_member
+from tests.table.test_costs import Meter
 
 TODAY = date(2026, 3, 16)
 
@@ -275,3 +278,31 @@ def test_an_account_of_many_entries_is_read_a_page_at_a_time(world: World, monke
     proven = proof.prove(world.desk.table, Programs(world.desk.book), ids, now=datetime(2026, 3, 20, tzinfo=UTC))
     assert [(each.account_id, each.fault) for each in proven] == [(each, None) for each in ids]
     assert [each.entries for each in proven] == [len(world.desk.entries(each)) for each in members]
+
+
+def test_what_the_walk_costs_is_as_the_decision_says(world: World) -> None:
+    """ADR 0026: half a read unit and a little for each entry, about one for each account, ten write units a part."""
+    members = [AccountId(a_full_member(world.desk)) for _ in range(3)]
+    entries = sum(len(world.desk.entries(each)) for each in members)
+    assert isinstance(world.desk.table, DynamoTable)
+    assert isinstance(world.yard.ops, DynamoTable)
+    core, ops = Meter(), Meter()
+    table = DynamoTable(world.dynamo, world.desk.table.name, meter=core)
+    book = ProgramBook(table)
+    book.current(world.desk.clock())
+    core.read()
+    proof.prove(table, Programs(book), members, now=world.desk.clock())
+    trips, reads, writes = core.read()
+    assert (trips, writes) == (1 + 3 + 1, 0)
+    assert reads <= 1.5 * len(members) + 0.55 * entries
+
+    world.desk.clock.at("2026-03-16")
+    service.start_run(world.yard, Job.VERIFY, TODAY, dry_run=False, by="stf_test", now=world.desk.clock())
+    pages = world.tray.taken()
+    for record in pages:
+        part = Part.model_validate_json(record["body"])
+        service.do_part(world.yard, part, now=world.desk.clock(), attempt=lambda work: (True, work()))
+    metered = replace(world.yard, ops=DynamoTable(world.dynamo, world.yard.ops.name, meter=ops))
+    first = Part.model_validate_json(world.tray.taken()[0]["body"])
+    service.do_part(metered, first, now=world.desk.clock(), attempt=lambda work: (True, work()))
+    assert ops.read()[2] <= 10
