@@ -10,11 +10,12 @@ PY := .venv/bin/python
 
 PORT ?= 8000
 DATA_DIR ?= .data
-export PORT DATA_DIR OPS SEEDS ON BUG SECONDS_MAX PUBLISH WORKERS SEED PUMP ROLE SUB SHOP FILE SHIFT B ENV JOB DATE DRY FROM TO TYPE QUEUE MAX YES SHOW
+export PORT DATA_DIR OPS SEEDS ON BUG SECONDS_MAX PUBLISH WORKERS SEED PUMP ROLE SUB SHOP FILE SHIFT B ENV JOB DATE DRY FROM TO TYPE QUEUE MAX YES \
+       SHOW SEAL
 SETTINGS = $(foreach each,$(SET),--set "$(each)")
 
-.PHONY: help setup run test check fmt faults sim bench costs token fire events redrive replay reconcile docs stop clean lock package deploy \
-        destroy \
+.PHONY: help setup run test check fmt faults sim bench costs token fire events redrive replay reconcile verify liability docs stop clean lock \
+        package deploy destroy \
         _lint _format _types _arrows _drift
 
 help: ## list the verbs
@@ -68,6 +69,12 @@ replay: setup ## send the sales of FILE=… to the running server; SHIFT=today m
 
 reconcile: setup ## prove every account of the demo in DATA_DIR, or FILE=… against what was replayed
 	@$(PY) -m local reconcile $${FILE:+--file "$$FILE"}
+
+verify: setup ## prove every account of the run in DATA_DIR, and that nothing signed is gone; SEAL=1 signs today's root
+	@$(PY) -m local verify $${SEAL:+--seal}
+
+liability: setup ## verify, and report points outstanding, the roll-forward of every month, breakage; CSV in DATA_DIR
+	@$(PY) -m local verify --liability
 
 docs: setup ## write the generated files anew
 	@$(PY) -m local.generate

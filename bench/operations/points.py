@@ -77,6 +77,12 @@ def get_entry(scene: Scene) -> Metered:
     return lambda: scene.get(f"/v1/point-entries/{entry}")
 
 
+@operation("get_receipt", "the receipt of an entry before the day's root")
+def get_receipt(scene: Scene) -> Metered:
+    entry = _spent(scene)
+    return lambda: scene.get(f"/v1/point-entries/{entry}/receipt")
+
+
 @operation("reverse_entry", "take a spend back")
 def reverse_entry(scene: Scene) -> Metered:
     entry = _spent(scene)

@@ -29,6 +29,7 @@ class Permission(StrEnum):
     PROGRAM_PUBLISH = "program:publish"
     JOBS_READ = "jobs:read"
     JOBS_RUN = "jobs:run"
+    LIABILITY_READ = "liability:read"
 
 
 P = Permission
@@ -51,9 +52,11 @@ ROLES: dict[str, frozenset[Permission]] = {
     "shop_manager": _TILL | _MANAGES | {P.PURCHASES_RESTATE, P.CARDS_REFUND},
     "marketer": frozenset({P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ}),
     "agent": _READS | _MANAGES | {P.MEMBERS_WRITE},
-    "analyst": frozenset({P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ}),
+    "analyst": frozenset(
+        {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}
+    ),
     "admin": frozenset(P),
-    "auditor": _READS | {P.JOBS_READ},
+    "auditor": _READS | {P.JOBS_READ, P.LIABILITY_READ},
     "integration": _TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER},
 }
 """The permissions of each role; a caller has those of all their roles."""

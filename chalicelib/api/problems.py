@@ -37,6 +37,7 @@ STATUS: dict[str, int] = {
     "run_unknown": 404,
     "card_unknown": 404,
     "card_entry_unknown": 404,
+    "liability_unknown": 404,
     # what is said cannot be right, whatever the state
     "adjustment_empty": 400,
     "birthday_in_future": 400,
@@ -124,9 +125,11 @@ STATUS: dict[str, int] = {
     "transfer_too_small": 409,
     "transfer_uncovered": 409,
     "transfers_off": 409,
+    "liability_untied": 409,
     # ours
     "unexpected": 500,
     "jobs_unavailable": 503,
+    "receipts_unavailable": 503,
     "storage_busy": 503,
     "write_contended": 503,
 }

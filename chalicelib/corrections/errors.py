@@ -3,13 +3,6 @@
 from chalicelib.kernel.errors import Refusal
 
 
-class EntryUnknown(Refusal):
-    """There is no such ledger entry."""
-
-    def __init__(self, *, entry_id: str) -> None:
-        super().__init__(f"There is no ledger entry {entry_id}.", entry_id=entry_id)
-
-
 class EntryNotReversible(Refusal):
     """An entry of this kind is not taken back as such; something else is to be done."""
 

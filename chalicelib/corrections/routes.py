@@ -3,11 +3,11 @@
 from chalicelib.api.permissions import Permission
 from chalicelib.api.routing import Call, Routes
 from chalicelib.corrections import service
-from chalicelib.corrections.errors import EntryNotReversible, EntryUnknown, ReversalDiffers
+from chalicelib.corrections.errors import EntryNotReversible, ReversalDiffers
 from chalicelib.corrections.models import EntryDetail, ReverseEntry
 from chalicelib.kernel.ids import EntryId
 from chalicelib.kernel.outcomes import Outcome
-from chalicelib.points.errors import BalanceTooLarge, MemberClosed, MemberUnknown
+from chalicelib.points.errors import BalanceTooLarge, EntryUnknown, MemberClosed, MemberUnknown
 from chalicelib.points.models import EntryView
 from chalicelib.programs.service import book_of
 

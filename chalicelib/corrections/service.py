@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from chalicelib.corrections import rules
-from chalicelib.corrections.errors import EntryNotReversible, EntryUnknown, ReversalDiffers
+from chalicelib.corrections.errors import EntryNotReversible, ReversalDiffers
 from chalicelib.corrections.models import EntryDetail, ReverseEntry
 from chalicelib.kernel.ids import EntryId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points import service as points
 from chalicelib.points import store as points_store
+from chalicelib.points.errors import EntryUnknown
 from chalicelib.points.models import Account, Entry, EntryKey, EntryView, Notes, Reason
 from chalicelib.points.rules import effect_of
 from chalicelib.points.views import shown_expiry

@@ -12,6 +12,13 @@ class MemberUnknown(Refusal):
         super().__init__(f"There is no member {member_id}.", member_id=member_id)
 
 
+class EntryUnknown(Refusal):
+    """There is no such ledger entry."""
+
+    def __init__(self, *, entry_id: str) -> None:
+        super().__init__(f"There is no ledger entry {entry_id}.", entry_id=entry_id)
+
+
 class HoldsTooMany(Refusal):
     """So many holds are open that no other can be made."""
 

@@ -6,7 +6,7 @@ late, a return and a spend may come in any order and leave the same state, and a
 never cannot change what a member has. Entries book what the walk implies; they never decide it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, TypeVar
@@ -722,7 +722,20 @@ def relived(account: Account, entry: Entry, program: Program) -> Account:
     Args:
         program: the version that the entry was decided by.
     """
-    account = applied(account, entry)
+    return closed_off(applied(account, entry), entry, program)
+
+
+def closed_off(
+    account: Account,
+    entry: Entry,
+    program: Program,
+    stands: Callable[[Account, Program, date], Standing] = standing_of,
+) -> Account:
+    """The account, to which an entry was applied, with what was done when the entry was posted: compacted, tier held.
+
+    Args:
+        stands: works out the tier held; for who folds thousands of entries and remembers.
+    """
     today = local_day(entry.recorded_at, program.time_zone)
     # What was posted was compacted once per command; an entry that an expiry correction follows is not its end.
     corrects = entry.reason is Reason.EXPIRE and entry.cause is not None
@@ -731,7 +744,7 @@ def relived(account: Account, entry: Entry, program: Program) -> Account:
     if ends_command:
         account = compacted(account, program, today)
     if ends_command or entry.reason is Reason.TIER:
-        held = standing_of(account, program, today)
+        held = stands(account, program, today)
         account = account.model_copy(update={"tier_id": held.tier_id, "held_through": held.review_after})
     return account
 

@@ -185,13 +185,27 @@ def list_entries(
     while True:
         rows = table.query_timeline(keys.statement(member_id), after=after, limit=100, newest_first=False)
         wanted = [Key(row["pk"], row["sk"]) for row in rows.items]
-        items = table.get_many(wanted)
-        found += (entry_from(items[key]) for key in wanted if key in items)
+        found += (entry_from(item) for item in _in_full(table, wanted))
         if through is not None and found and found[-1].recorded_at > through:
             return [entry for entry in found if entry.recorded_at <= through]
         if rows.last is None:
             return found
         after = rows.last
+
+
+def list_beside(table: Table, entry: Entry, *, newest_first: bool, limit: int) -> list[Entry]:
+    """The entries next to one in its account: those before it, newest first, or those after it, oldest first."""
+    at = keys.moment(entry.recorded_at, entry.seq)
+    rows = table.query_timeline(keys.statement(entry.member_id), after=at, limit=limit, newest_first=newest_first)
+    wanted = [Key(row["pk"], row["sk"]) for row in rows.items]
+    return [entry_from(item) for item in _in_full(table, wanted)]
+
+
+def _in_full(table: Table, wanted: Sequence[Key]) -> list[Item]:
+    """The items under keys that the index names; those that the first read does not have yet are read as they are."""
+    found = table.get_many(wanted)
+    items = (found.get(key) or table.get(key, consistent=True) for key in wanted)
+    return [item for item in items if item is not None]
 
 
 # ---------------------------------------------------------------- describing writes

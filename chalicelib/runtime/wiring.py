@@ -16,6 +16,7 @@ from chalicelib.storage.keyring import ClearContacts, Keyring
 from chalicelib.storage.objects import BucketObjects, FolderObjects, Objects
 from chalicelib.storage.queues import SQS, Queues, SqsQueues
 from chalicelib.storage.signed import Credentials, Service, SignedClient
+from chalicelib.storage.signing import KMS, FileSigner, KmsSigner, Signer
 from chalicelib.storage.table import DynamoTable, Table
 
 
@@ -68,6 +69,7 @@ class House:
     Attributes:
         table: `core`, where the product's records are.
         ops: what jobs and consumers keep for themselves, much of it for a while only.
+        roots: files that are written once: signed roots, heads, reports.
     """
 
     settings: Settings
@@ -79,6 +81,8 @@ class House:
     queues: Queues = _not_made("queues")  # noqa: RUF009
     bus: Bus = _not_made("bus")  # noqa: RUF009
     objects: Objects = _not_made("objects")  # noqa: RUF009
+    roots: Objects = _not_made("roots")  # noqa: RUF009
+    signer: Signer = _not_made("a signer")  # noqa: RUF009
 
 
 _HOUSE: list[House] = []
@@ -107,6 +111,8 @@ def build(settings: Settings) -> House:
         queues=SqsQueues(client(settings, SQS)),
         bus=EventBus(client(settings, EVENTBRIDGE), settings.bus) if settings.bus else _missing("REGULARS_BUS"),
         objects=archive(settings),
+        roots=_files(settings, settings.roots, "REGULARS_ROOTS"),
+        signer=signer(settings),
     )
 
 
@@ -117,12 +123,30 @@ def client(settings: Settings, service: Service) -> SignedClient:
 
 def archive(settings: Settings) -> Objects:
     """Where files are kept for years."""
-    if settings.archive is None:
-        missing: Objects = _missing("REGULARS_ARCHIVE")
+    return _files(settings, settings.archive, "REGULARS_ARCHIVE")
+
+
+def _files(settings: Settings, place: str | None, variable: str) -> Objects:
+    if place is None:
+        missing: Objects = _missing(variable)
         return missing
-    if settings.archive.startswith("file:"):
-        return FolderObjects(Path(unquote(urlsplit(settings.archive).path)))
-    return BucketObjects(settings.archive, settings.region, settings.endpoint)
+    if place.startswith("file:"):
+        return FolderObjects(_path(place))
+    return BucketObjects(place, settings.region, settings.endpoint)
+
+
+def signer(settings: Settings) -> Signer:
+    """The key that receipts and roots are signed with."""
+    if settings.signing_key is None:
+        missing: Signer = _missing("REGULARS_SIGNING_KEY")
+        return missing
+    if settings.signing_key.startswith("file:"):
+        return FileSigner(_path(settings.signing_key))
+    return KmsSigner(client(settings, KMS), settings.signing_key)
+
+
+def _path(place: str) -> Path:
+    return Path(unquote(urlsplit(place).path))
 
 
 def _keyring(settings: Settings) -> Keyring:

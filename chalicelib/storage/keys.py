@@ -378,6 +378,11 @@ def job_part(partition: str, part: str) -> Key:
     return Key(partition, joined("P", part))
 
 
+def job_found(partition: str, part: str) -> Key:
+    """What a part of an attempt has found for the run's end."""
+    return Key(partition, joined("V", part))
+
+
 def consumer_turn(consumer: str, member_id: str) -> Key:
     """Which of a member's ledger events a consumer handled last."""
     return Key(joined("T", consumer, member_id.removeprefix("mem_")), "T")

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from chalicelib.corrections import service as corrections
-from chalicelib.corrections.errors import EntryNotReversible, EntryUnknown, ReversalDiffers
+from chalicelib.corrections.errors import EntryNotReversible, ReversalDiffers
 from chalicelib.corrections.models import EntryDetail
 from chalicelib.kernel.ids import EntryId, packed
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points import store
-from chalicelib.points.errors import MemberClosed
+from chalicelib.points.errors import EntryUnknown, MemberClosed
 from chalicelib.points.models import Entry, Reason
 from chalicelib.points.service import list_statement
 from chalicelib.storage import keys
