@@ -124,7 +124,7 @@ def test_many_pages_make_one_root_whatever_the_order_in_which_parts_come(
 
 
 def test_the_function_of_the_job_tells_of_what_does_not_hold_in_its_log(
-    world: World, capsys: pytest.CaptureFixture[str]
+    world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     member = a_full_member(world.desk)
     world.delete(world.of(member)[-1])
@@ -133,9 +133,9 @@ def test_the_function_of_the_job_tells_of_what_does_not_hold_in_its_log(
     jobs.LAG_SECONDS = 0.0
     while records := world.tray.taken():
         assert jobs.work_job({"Records": records}, None) == {"batchItemFailures": []}
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lines = [vars(record) for record in caplog.records]
     faulty = [line for line in lines if line.get("faulty")]
-    assert [(line["level"], line["account"]) for line in faulty if "account" in line] == [("ERROR", member)]
+    assert [(line["levelname"], line["account"]) for line in faulty if "account" in line] == [("ERROR", member)]
     assert [line["sealed"] for line in lines if "sealed" in line] == [1]
 
 
