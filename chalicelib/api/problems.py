@@ -83,6 +83,7 @@ STATUS: dict[str, int] = {
     # ours
     "unexpected": 500,
     "jobs_unavailable": 503,
+    "lane_slow": 503,
     "storage_busy": 503,
     "write_contended": 503,
 }
