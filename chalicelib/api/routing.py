@@ -113,7 +113,7 @@ class Route:
     allow: Permission | str
     status: int
     keyed: bool | None
-    refuses: tuple[type[Refusal], ...]
+    refuses: tuple[type[Refusal] | type[Trouble], ...]
     tag: str
     path_types: dict[str, type[Id]] = field(default_factory=dict)
     body: type[BaseModel] | None = None
@@ -167,14 +167,14 @@ class Routes:
         allow: Permission | str,
         status: int = 200,
         keyed: bool | None = None,
-        refuses: tuple[type[Refusal], ...] = (),
+        refuses: tuple[type[Refusal] | type[Trouble], ...] = (),
     ) -> Callable[[F], F]:
         """Declare a route.
 
         Args:
             allow: the permission it needs, or `OPEN`. There is no default: a route without a policy cannot start.
             keyed: True when it needs an `Idempotency-Key`, False when it takes one, None when it knows none.
-            refuses: what its use case refuses, for the documents.
+            refuses: what its use case refuses, and trouble of its own, for the documents.
         """
         if allow != OPEN and not isinstance(allow, Permission):
             raise TypeError(f"{method} {path} needs a permission, or OPEN on purpose")

@@ -3,6 +3,7 @@
 from chalicelib.api.permissions import Permission
 from chalicelib.api.routing import Call, Routes
 from chalicelib.api.ways import carried_out
+from chalicelib.kernel.errors import LaneSlow
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
@@ -76,6 +77,7 @@ def list_point_entries(member_id: MemberId, query: Paging, call: Call) -> EntryP
         OccurredTooLongAgo,
         EntryDiffers,
         BalanceTooLarge,
+        LaneSlow,
     ),
 )
 def spend_points(member_id: MemberId, body: SpendPoints, call: Call) -> Outcome[EntryView]:

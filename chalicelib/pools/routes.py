@@ -3,6 +3,7 @@
 from chalicelib.api.permissions import Permission
 from chalicelib.api.routing import Call, Routes
 from chalicelib.api.ways import carried_out
+from chalicelib.kernel.errors import LaneSlow
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
@@ -172,6 +173,7 @@ def contribute(pool_id: PoolId, body: Contribute, call: Call) -> Outcome[EntryVi
         PointsInsufficient,
         EntryDiffers,
         BalanceTooLarge,
+        LaneSlow,
     ),
 )
 def spend_from_pool(pool_id: PoolId, body: SpendFromPool, call: Call) -> Outcome[EntryView]:

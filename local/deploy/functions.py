@@ -149,12 +149,14 @@ FUNCTIONS: tuple[Function, ...] = (
             **_KEYS,
             "REGULARS_CORS_ORIGIN": ref("CorsOrigin"),
             "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
+            "REGULARS_LANE_QUEUE": imported("LaneQueueUrl"),
         },
         may=(
             _core("GetItem", "BatchGetItem", "PutItem", "DeleteItem"),
             _query(imported("CoreTableArn"), TIMELINE),
             _ops("GetItem", "PutItem", "Query"),
             _send("JobWorkQueue"),
+            _send("LaneQueue"),
             allow_key(_ENCRYPT, "dynamodb", "sqs"),
         ),
         more={"ReservedConcurrentExecutions": when("ReserveApi", ref("ApiConcurrency"))},
@@ -221,6 +223,16 @@ FUNCTIONS: tuple[Function, ...] = (
             _receive("NoticesQueue"),
             _write("outbox"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+    ),
+    Function(
+        "LaneFunction", "lane", "chalicelib.lane.jobs.work_line", 20,
+        events=_queue("LaneQueue", 10, "LaneConcurrency"),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem"),
+            _ops("GetItem", "PutItem"),
+            _receive("LaneQueue"),
+            allow_key(_ENCRYPT, "dynamodb", "sqs"),
         ),
     ),
 )  # fmt: skip

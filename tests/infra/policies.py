@@ -335,6 +335,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "CoreTableArn/index/timeline": {"dynamodb:Query"},
         "OpsTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"},
         "JobWorkQueueArn": SEND,
+        "LaneQueueArn": SEND,
     },
     "RelayFunction": {
         "CoreTableStreamArn": READ_STREAM,
@@ -359,6 +360,11 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
         "NoticesQueueArn": RECEIVE,
         "ArchiveBucketArn/outbox/*": {"s3:PutObject"},
+    },
+    "LaneFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "OpsTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "LaneQueueArn": RECEIVE,
     },
 }  # fmt: skip
 KEYED = {"dynamodb": "dynamodb", "sqs": "sqs", "s3": "s3"}
@@ -401,7 +407,7 @@ def roles_fit_what_is_called(stacks: Stacks) -> list[str]:
 ALL = {"REGULARS_STAGE", "REGULARS_STACK", "REGULARS_ISSUER", "REGULARS_AUDIENCE"}
 KEYS = {"REGULARS_INDEX_KEY", "REGULARS_CURSOR_KEY"}
 TOLD = {
-    "ApiFunction": KEYS | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE"},
+    "ApiFunction": KEYS | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_LANE_QUEUE"},
     "RelayFunction": {"REGULARS_BUS"},
     "ArchiveFunction": {"REGULARS_ARCHIVE"},
     "StartJobFunction": {"REGULARS_JOB_QUEUE"},
