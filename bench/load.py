@@ -36,11 +36,13 @@ class Refused(Exception):
     """An answer was none of those expected."""
 
 
-def request(url: str, body: bytes, headers: dict[str, str]) -> bytes:
-    """A POST as bytes, ready to be sent."""
+def request(url: str, body: bytes, headers: dict[str, str], *, method: str = "POST") -> bytes:
+    """A request as bytes, ready to be sent."""
     parts = urlsplit(url)
     sent = {"host": parts.netloc, "content-length": str(len(body)), **headers}
-    head = f"POST {parts.path or '/'} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+    head = f"{method} {parts.path or '/'} HTTP/1.1\r\n" + "".join(
+        f"{name}: {value}\r\n" for name, value in sent.items()
+    )
     return head.encode() + b"\r\n" + body
 
 
@@ -58,7 +60,7 @@ def send(url: str, lanes: Sequence[Sequence[bytes]], *, expect: bytes) -> Outcom
         poll = stack.enter_context(select.epoll())
         open_lanes = {}
         for requests in lanes:
-            lane = _Lane(stack.enter_context(_connected(url)), requests)
+            lane = _Lane(stack.enter_context(connected(url)), requests)
             open_lanes[lane.number] = lane
             poll.register(lane.number, select.EPOLLIN)
         cpu, started = time.process_time(), time.perf_counter()
@@ -99,7 +101,7 @@ class _Lane:
         if not chunk:
             raise Refused("the connection was closed")
         self._buffer += chunk
-        if not _is_whole(self._buffer):
+        if not is_whole(self._buffer):
             return True
         if not self._buffer.startswith(expect):
             raise Refused(self._buffer[:600].decode(errors="replace"))
@@ -111,14 +113,15 @@ class _Lane:
         return True
 
 
-def _connected(url: str) -> socket.socket:
+def connected(url: str) -> socket.socket:
+    """A connection to a server that waits for nothing before it sends."""
     parts = urlsplit(url)
-    connected = socket.create_connection((parts.hostname, parts.port), timeout=30)
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return connected
+    made = socket.create_connection((parts.hostname, parts.port), timeout=30)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
 
 
-def _is_whole(answer: bytes) -> bool:
+def is_whole(answer: bytes) -> bool:
     """Whether an answer with a Content-Length has come in to its end."""
     head = answer.find(b"\r\n\r\n")
     if head < 0:

@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+class CannotRun(Exception):
+    """Something that a bench needs is not to be had here; no figure is better than one that was made up."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """The outcome of a bench: one number, and what it had to be.

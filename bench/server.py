@@ -83,10 +83,10 @@ def _awaited(process: subprocess.Popen[bytes], path: Path, workers: int) -> Serv
     while time.monotonic() < deadline and process.poll() is None:
         run = find_run(path)
         if run is not None and run.dynamodb and "Regulars runs at" in (path / "server.log").read_text():
-            children = _children(process.pid)
-            api = tuple(pid for pid, command in children.items() if "local.worker" in command)
-            database = next(pid for pid, command in children.items() if "dynoxide" in command)
-            assert len(api) == workers, children
+            started = children(process.pid)
+            api = tuple(pid for pid, command in started.items() if "local.worker" in command)
+            database = next(pid for pid, command in started.items() if "dynoxide" in command)
+            assert len(api) == workers, started
             return Server(run.url, run.dynamodb, path, _token(path), api, database)
         time.sleep(0.05)
     raise RuntimeError("the server did not start: " + (path / "server.log").read_text()[-2000:])
@@ -96,7 +96,7 @@ def _token(path: Path) -> str:
     return make_token(ensure_keys(path / "keys.json"), "admin")
 
 
-def _children(parent: int) -> dict[int, str]:
+def children(parent: int) -> dict[int, str]:
     """Command lines of a process's children."""
     found = {}
     for entry in Path("/proc").iterdir():

@@ -49,6 +49,8 @@ class Clock:
 SOME_IDS = {
     "purchase_id": "pur_cG9zI29yZGVyLTE",
     "pool_id": "pol_25cd2wakkbrfc4dc",
+    "card_id": "crd_aaaaaaaaaaaaaaaa",
+    "merge_id": "mrg_bTE",
     "job": "birthday",
     "day": "2026-03-14",
 }

@@ -131,3 +131,31 @@ def get_purchase(scene: Scene) -> Metered:
 @operation("list_purchases", "a page of 25 purchases with their lines")
 def list_purchases(scene: Scene) -> Metered:
     return lambda: scene.get(f"/v1/members/{scene.member}/purchases?limit=25")
+
+
+@operation("return_order", "return part of an order by its number")
+def return_order(scene: Scene) -> Metered:
+    bought = scene.buy()
+    body = {"channel": bought["channel"], "order_no": bought["order_no"], "amount_minor": 100}
+    return lambda: scene.post("/v1/returns", body, key="return-0001")
+
+
+@operation("return_order", "a return that comes before its purchase")
+def return_early(scene: Scene) -> Metered:
+    body = {"channel": "web", "order_no": "early-0001", "amount_minor": 100}
+    return lambda: scene.post("/v1/returns", body, key="return-0001")
+
+
+@operation("record_purchase", "a purchase for which a return waits")
+def purchase_awaited(scene: Scene) -> Metered:
+    basket = scene.basket()
+    body = {"channel": basket["channel"], "order_no": basket["order_no"], "amount_minor": 100}
+    scene.post("/v1/returns", body, key="return-0001")
+    return lambda: scene.post("/v1/purchases", basket)
+
+
+@operation("restate_purchase", "an order as it now is, with half of its money")
+def restate_purchase(scene: Scene) -> Metered:
+    bought = scene.buy()
+    body = {"lines": bought["lines"], "paid_minor": bought["paid_minor"] // 2}
+    return lambda: scene.send("PUT", f"{_TILL}/{bought['purchase_id']}", body)

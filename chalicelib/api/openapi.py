@@ -97,16 +97,15 @@ def _models() -> list[tuple[type[BaseModel], Any]]:
     for route in ROUTES:
         if route.body is not None:
             found[(route.body, "validation")] = None
-        answer = _answered(route)
-        if isinstance(answer, type) and issubclass(answer, BaseModel):
-            found[(answer, "serialization")] = None
+        for answer in (_answered(route), route.waits):
+            if isinstance(answer, type) and issubclass(answer, BaseModel):
+                found[(answer, "serialization")] = None
     return list(found)
 
 
 def _answered(route: Route) -> Any:
-    if typing.get_origin(route.answer) is Outcome:
-        return typing.get_args(route.answer)[0]
-    return route.answer
+    answer = typing.get_args(route.answer)[0] if route.waits else route.answer
+    return typing.get_args(answer)[0] if typing.get_origin(answer) is Outcome else answer
 
 
 def _operation(route: Route) -> dict[str, Any]:
@@ -174,7 +173,7 @@ def _plain_schema(prop: dict[str, Any]) -> dict[str, Any]:
 
 def _responses(route: Route, refusals: tuple[type[Refusal] | type[Trouble], ...]) -> dict[str, Any]:
     answer = _answered(route)
-    schema = (
+    schema: dict[str, Any] = (
         {"$ref": _REF.format(model=_name(answer))}
         if isinstance(answer, type) and issubclass(answer, BaseModel)
         else {"type": "object"}
@@ -182,10 +181,14 @@ def _responses(route: Route, refusals: tuple[type[Refusal] | type[Trouble], ...]
     responses: dict[str, Any] = {
         str(route.status): {"description": "Done.", "content": {"application/json": {"schema": schema}}}
     }
+    if route.waits is not None:
+        waits = {"$ref": _REF.format(model=_name(route.waits))}
+        responses["202"] = {"description": "It waits.", "content": {"application/json": {"schema": waits}}}
+        schema = {"anyOf": [schema, waits]}
     if route.body is not None and "dry_run" in route.body.model_fields and route.status != 200:
         responses["200"] = {
-            **responses[str(route.status)],
             "description": "What would be done; nothing was written.",
+            "content": {"application/json": {"schema": schema}},
         }
     if route.method == "GET" and answer is not str:
         responses["304"] = {"description": "Unchanged since the ETag in If-None-Match."}
@@ -209,6 +212,8 @@ def _refusals(route: Route) -> tuple[type[Refusal] | type[Trouble], ...]:
         edge.append(IdMalformed)
     if route.query is not None:
         edge.append(RequestInvalid)
+    if route.method != "GET":
+        edge.append(WriteContended)
     if route.body is not None:
         edge += [
             BodyMissing,
@@ -216,7 +221,6 @@ def _refusals(route: Route) -> tuple[type[Refusal] | type[Trouble], ...]:
             BodyTooLarge,
             ContentTypeUnsupported,
             RequestInvalid,
-            WriteContended,
         ]
         if "version" in route.body.model_fields:
             edge.append(VersionUnclear)

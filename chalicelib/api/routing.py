@@ -120,6 +120,7 @@ class Route:
     query: type[BaseModel] | None = None
     takes_call: bool = False
     answer: Any = None
+    waits: type[BaseModel] | None = None
 
 
 ROUTES: list[Route] = []
@@ -168,6 +169,7 @@ class Routes:
         status: int = 200,
         keyed: bool | None = None,
         refuses: tuple[type[Refusal] | type[Trouble], ...] = (),
+        waits: type[BaseModel] | None = None,
     ) -> Callable[[F], F]:
         """Declare a route.
 
@@ -175,12 +177,13 @@ class Routes:
             allow: the permission it needs, or `OPEN`. There is no default: a route without a policy cannot start.
             keyed: True when it needs an `Idempotency-Key`, False when it takes one, None when it knows none.
             refuses: what its use case refuses, and trouble of its own, for the documents.
+            waits: the answer, with status 202, when the command was taken and waits for something.
         """
         if allow != OPEN and not isinstance(allow, Permission):
             raise TypeError(f"{method} {path} needs a permission, or OPEN on purpose")
 
         def declare(function: F) -> F:
-            route = _described(Route(method, path, function, allow, status, keyed, refuses, self.tag))
+            route = _described(Route(method, path, function, allow, status, keyed, refuses, self.tag, waits=waits))
             ROUTES.append(route)
             view = self._view(route)
             self.blueprint.route(
@@ -218,7 +221,7 @@ def _described(route: Route) -> Route:
     return Route(
         route.method, route.path, route.function, route.allow, route.status, route.keyed, route.refuses, route.tag,
         path_types=path_types, body=hints.get("body"), query=hints.get("query"),
-        takes_call="call" in names, answer=hints["return"],
+        takes_call="call" in names, answer=hints["return"], waits=route.waits,
     )  # fmt: skip
 
 
@@ -321,6 +324,8 @@ def _rendered(route: Route, request: Request, result: Any) -> tuple[int, dict[st
     if isinstance(result, Outcome):
         if result.replayed:
             headers["Idempotency-Replayed"] = "true"
+        if result.waits:
+            status = 202
         if not result.stored:
             status = 200
         result = result.value

@@ -15,7 +15,7 @@ from chalicelib.jobs import rules, store
 from chalicelib.jobs.errors import PartKnown, RunMoved, RunUnknown
 from chalicelib.jobs.models import TIMETABLES, Closed, Job, JobView, Part, Run, RunRecord
 from chalicelib.kernel.calendar import local_day
-from chalicelib.kernel.ids import AccountId, MemberId
+from chalicelib.kernel.ids import AccountId, MemberId, is_card
 from chalicelib.kernel.pages import Slice
 from chalicelib.members import service as members
 from chalicelib.points import service as points
@@ -284,11 +284,13 @@ def _bring_up_to_date(
 ) -> int | None:
     """Do any other job for one member: points concerned, or None when there was nothing to do."""
     try:
-        return points.bring_up_to_date(
+        moved = points.bring_up_to_date(
             yard.table, yard.book, member_id, _DUE[run.job], now=now, on=run.day, known=account, dry_run=run.dry_run
         )
     except MemberUnknown:
         return None  # gone since the index was read
+    # A run counts points; what a card holds is money or visits.
+    return 0 if moved is not None and is_card(member_id) else moved
 
 
 _DUE = {

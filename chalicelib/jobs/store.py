@@ -14,7 +14,7 @@ from typing import Any
 from chalicelib.jobs.errors import PartKnown, RunMoved
 from chalicelib.jobs.models import RUNS_FOR_DAYS, Closed, Counts, Job, Part, RunRecord
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
-from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.ids import AccountId
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Absent, Add, Item, Put, Unchanged, Write
@@ -124,7 +124,7 @@ def _handed_on(item: Item, part: Part) -> tuple[Part, ...]:
                 "name": name,
                 "partition": partition or None,
                 "after": after or None,
-                "members": tuple(MemberId(f"mem_{each}") for each in members),
+                "members": tuple(AccountId(each if "_" in each else f"mem_{each}") for each in members),
             }
         )
         for name, partition, after, members in item.get("parts", ())

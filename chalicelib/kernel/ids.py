@@ -45,9 +45,30 @@ class MemberId(AccountId):
         return cls("mem_" + base64.b32encode(digest[:10]).decode().lower())
 
 
+class CardId(AccountId):
+    """Names a card: `crd_` and 16 characters that follow from its number, or from the key that it was opened with."""
+
+    pattern = r"^crd_[a-z2-7]{16}$"
+
+    @classmethod
+    def of(cls, what: str, text: str) -> Self:
+        """The id that belongs to a card's number, or to a key.
+
+        Args:
+            what: `number` or `key`, so that no number gives the id of a key.
+        """
+        digest = hashlib.sha256(f"regulars card {what} {text}".encode()).digest()
+        return cls("crd_" + base64.b32encode(digest[:10]).decode().lower())
+
+
 def is_member(account_id: AccountId) -> bool:
     """Whether an account is a member's own."""
     return account_id.startswith("mem_")
+
+
+def is_card(account_id: AccountId) -> bool:
+    """Whether an account is a card's."""
+    return account_id.startswith("crd_")
 
 
 class PurchaseId(Id):
@@ -57,10 +78,16 @@ class PurchaseId(Id):
 
 
 class EntryId(Id):
-    """Names a ledger entry; carries its kind and key, of which every character may need an escape."""
+    """Names a ledger entry; carries its kind and key, of which every character may need an escape, and a second one."""
 
-    pattern = r"^ent_[A-Za-z0-9_-]{4,596}$"
-    longest = 600
+    pattern = r"^ent_[A-Za-z0-9_-]{4,1396}$"
+    longest = 1400
+
+
+class MergeId(Id):
+    """Names a merge of two members; carries the key of the command that made it."""
+
+    pattern = r"^mrg_[A-Za-z0-9_-]{2,172}$"
 
 
 class ShopId(Id):

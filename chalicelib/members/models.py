@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, field_validator, model_validator
 
-from chalicelib.kernel.ids import MemberId, MemberNumber, ShopId
+from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, ShopId
 from chalicelib.kernel.records import CompatibleReference, Line, Note, Record, Reference, Slug, one_spelling
 from chalicelib.points.models import AccountStatus, PointsSummary, TierView
 
@@ -156,6 +156,14 @@ class CloseMember(Record):
     dry_run: bool = False
 
 
+class OtherIdentifier(Record):
+    """A mobile number, e-mail address or card that a member is found by besides: that of a member who was merged."""
+
+    kind: str
+    """`mobile`, `email` or `card`."""
+    value: str
+
+
 class Contact(Record):
     """What identifies a person; stored sealed."""
 
@@ -166,6 +174,7 @@ class Contact(Record):
     """Lower case."""
     card_no: str | None = None
     external_ids: tuple[ExternalId, ...] = ()
+    others: tuple[OtherIdentifier, ...] = ()
     birth_year: int | None = None
 
 
@@ -206,6 +215,10 @@ class MemberView(Record):
     email: str | None
     card_no: str | None
     external_ids: tuple[ExternalId, ...]
+    other_identifiers: tuple[OtherIdentifier, ...]
+    """What this member is found by besides, from members who were merged into this one."""
+    merged_member_ids: tuple[AccountId, ...]
+    """Ids of members who were merged into this one, who answers for them."""
     gender: Gender | None
     birthday: str | None
     shop_id: ShopId | None
@@ -283,6 +296,8 @@ class Happening(Record):
     type: str
     """`enrolled`, `edited`, `suspended`, `reinstated`, `closed`, `points_expiring`, `points_released`, or a ledger
     entry's reason."""
+    member_id: AccountId | None = None
+    """To whom it happened, where that is another who was merged into this member."""
     at: AwareDatetime
     """When it was recorded."""
     occurred_at: AwareDatetime | None = None

@@ -69,7 +69,8 @@ def identifiers(contact: Contact) -> list[Identifier]:
     """Everything about a person that nobody else may have."""
     pairs = (("mobile", contact.mobile), ("email", contact.email), ("card", contact.card_no))
     found = [(kind, value) for kind, value in pairs if value is not None]
-    return found + [external_identifier(each) for each in contact.external_ids]
+    found += [external_identifier(each) for each in contact.external_ids]
+    return list(dict.fromkeys([*found, *((each.kind, each.value) for each in contact.others)]))
 
 
 def taken(kind: str) -> Refusal:
@@ -142,6 +143,9 @@ def edited(profile: Profile, command: EditMember, program: Program, *, now: date
         changes["custom"] = custom_values(profile.custom, command.custom or {}, program.custom_fields)
     if "consents" in given:
         changes["consents"] = _consents(profile.consents, command.consents or (), now)
+    primary = {("mobile", contact.mobile), ("email", contact.email), ("card", contact.card_no)}
+    others = tuple(each for each in contact.others if (each.kind, each.value) not in primary)
+    contact = contact.model_copy(update={"others": others})
     _require_identifier(contact)
     return profile.model_copy(update={**changes, "contact": contact, "version": profile.version + 1})
 

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.canonical import digest, plain
 from chalicelib.kernel.errors import Refusal, WriteContended
-from chalicelib.kernel.ids import MemberId, MemberNumber
+from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
@@ -266,7 +266,7 @@ def change_status(
 
         due = points_rules.due_on(changed, program, today_of(program, now))
         kind, facts = "suspended" if suspends else "reinstated", {"reason": command.reason}
-        note = points_store.note(member_id, kind, facts, at=now, version=account.version)
+        note = points_store.note(profile.member_id, kind, facts, at=now, version=account.version)
         try:
             table.commit([points_store.replace_account(account, changed, due), note])
         except AccountMoved:
@@ -296,7 +296,8 @@ def close_member(
         profile, account = _load(table, keyring, member_id, consistent=True)
         if account.status is AccountStatus.CLOSED:
             return Outcome(member_view(profile, account, program, now, language), replayed=True)
-        posting = points_rules.forfeit(account, EntryKey(kind="close", parts=(member_id,)), program, now=now)
+        closing = EntryKey(kind="close", parts=(profile.member_id,))
+        posting = points_rules.forfeit(account, closing, program, now=now)
         if posting is not None and not command.forfeit_points:
             balance = points_rules.derive(account, today_of(program, now)).balance
             raise BalanceRemaining(balance=balance)
@@ -337,7 +338,7 @@ def give_birthday_gift(
     """Give a member the birthday gift of their tier, or None when there is none to give: also not for who joined later.
 
     The key is the member and the year, so there is one gift a year, however often and however late it is given and
-    however often the birthday is corrected.
+    however often the birthday is corrected. Who had it as a member that was merged into this one has had it.
 
     Args:
         on: the day that is celebrated.
@@ -354,6 +355,8 @@ def give_birthday_gift(
     content = digest({"member_id": member_id, "year": on.year})
 
     def decide(account: Account) -> tuple[Entry, list[Write]]:
+        if any(_had_gift(table, each, on) for each in account.absorbed):
+            raise _NoGift
         posting = points_rules.gift(account, key, program, on=on, content=content, now=now)
         if posting is None:
             raise _NoGift
@@ -378,6 +381,10 @@ def give_birthday_gift(
         return None  # what changed in between decides
 
 
+def _had_gift(table: Table, member_id: AccountId, on: date) -> bool:
+    return points_store.find_entry(table, EntryKey(kind="birthday", parts=(member_id, f"{on.year:04d}"))) is not None
+
+
 class _NoGift(Exception):
     """The member's tier gives nothing."""
 
@@ -390,17 +397,20 @@ def find_birthdays(table: Table, member_ids: Sequence[MemberId]) -> dict[MemberI
 def list_timeline(table: Table, member_id: MemberId, *, after: str | None, limit: int) -> Slice[Happening]:
     """Everything that happened to a member, newest first: ledger entries and what moved no points, in one order.
 
+    What happened to members who were merged into this one is among it.
+
     Raises:
         MemberUnknown: there is no such member.
     """
-    entries = table.query_timeline(keys.statement(member_id), after=after, limit=limit)
-    notes = store.list_happenings(table, member_id, after=after, limit=limit)
-    merged = sorted([*entries.items, *notes.items], key=lambda row: str(row["at"]), reverse=True)
-    shown = merged[:limit]
-    more = len(merged) >= limit
-    happenings = tuple(_happening(row) for row in shown)
-    if more:
-        return Slice(happenings, str(shown[-1]["at"]))
+    part = points_store.list_rows(
+        table, member_id, after=after, limit=limit, partitions=(keys.statement, keys.happenings),
+        besides=lambda owners: store.list_enrolments(table, owners),
+    )  # fmt: skip
+    happenings = tuple(_happening(row, part.owner) for row in part.rows)
+    if part.owner is not None:
+        return Slice(happenings, part.last)
+    if len(part.rows) == limit:
+        return Slice(happenings, part.rows[-1]["place"])
     profile, _ = store.find_items(table, member_id)
     if profile is None:
         profile, _ = store.find_items(table, member_id, consistent=True)
@@ -423,6 +433,8 @@ def member_view(profile: Profile, account: Account, program: Program, now: datet
         email=contact.email,
         card_no=contact.card_no,
         external_ids=contact.external_ids,
+        other_identifiers=contact.others,
+        merged_member_ids=account.absorbed,
         gender=profile.gender,
         birthday=profile.birthday,
         shop_id=profile.shop_id,
@@ -439,12 +451,16 @@ def member_view(profile: Profile, account: Account, program: Program, now: datet
 
 
 def _load(table: Table, keyring: Keyring, member_id: MemberId, *, consistent: bool = False) -> tuple[Profile, Account]:
+    """The member who answers for an id: the one of that id, or who that one was merged into."""
     profile, account = store.find_items(table, member_id, consistent=consistent)
     if profile is None or account is None:
         if not consistent:
             return _load(table, keyring, member_id, consistent=True)
         raise MemberUnknown(member_id=member_id)
-    return store.profile_from(profile, keyring), points_store.account_from(account)
+    read = points_store.account_from(account)
+    if read.merged_into is not None:
+        return _load(table, keyring, MemberId(read.merged_into), consistent=True)
+    return store.profile_from(profile, keyring), read
 
 
 def _identifier(reference: MemberRef, program: Program) -> rules.Identifier:
@@ -498,13 +514,21 @@ def _require_free(table: Table, keyring: Keyring, profile: Profile) -> None:
             raise rules.taken(kind)
 
 
-def _happening(row: Item) -> Happening:
+def _happening(row: Item, owner: AccountId | None) -> Happening:
+    """A row of the timeline as callers see it.
+
+    Args:
+        owner: whose timeline it is, where others' rows may be in it.
+    """
     recorded, _ = keys.moment_parts(row["at"])
+    whose = keys.account_of(row["tl"]) if "r" in row else keys.happened_to(row["tl"])
+    other = whose if owner not in (None, whose) else None
     if "r" not in row:
-        return Happening(type=row["kind"], at=from_milliseconds(recorded), facts=row.get("what", {}))
+        return Happening(type=row["kind"], member_id=other, at=from_milliseconds(recorded), facts=row.get("what", {}))
     kind, parts = keys.entry_parts(keys.Key(row["pk"], row["sk"]))
     return Happening(
         type=points_store.reason_of(row).value,
+        member_id=other,
         at=from_milliseconds(recorded),
         occurred_at=from_milliseconds(row["o"]),
         points=row["p"],

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
-from chalicelib.kernel.ids import MemberId, MemberNumber, ShopId
+from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, ShopId
 from chalicelib.members.errors import MemberMoved
 from chalicelib.members.events import MemberEnrolled
-from chalicelib.members.models import Consent, Contact, ExternalId, Gender, Profile
+from chalicelib.members.models import Consent, Contact, ExternalId, Gender, OtherIdentifier, Profile
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
-from chalicelib.storage.table import Rows, Table
+from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Absent, Delete, Held, Item, Otherwise, Put, Unchanged, Write
 
 
@@ -52,9 +52,18 @@ def find_month_days(table: Table, member_ids: Sequence[MemberId]) -> dict[Member
     return {keys.member_of(key.pk): str(item["month_day"]) for key, item in found.items() if item.get("month_day")}
 
 
-def list_happenings(table: Table, member_id: str, *, after: str | None, limit: int) -> Rows:
-    """What happened to a member and moved no points, newest first."""
-    return table.query_timeline(keys.happenings(member_id), after=after, limit=limit)
+def list_enrolments(table: Table, member_ids: Sequence[AccountId]) -> list[Item]:
+    """The enrolments of several members, as rows of the timeline."""
+    found = table.get_many([keys.profile(member_id) for member_id in member_ids])
+    return [
+        {
+            "tl": keys.happenings(item["member_id"]),
+            "at": keys.moment(joined_at(item), 0),
+            "kind": "enrolled",
+            "what": {"source": item["source"]} if "source" in item else {},
+        }
+        for item in found.values()
+    ]
 
 
 # ---------------------------------------------------------------- describing writes
@@ -93,6 +102,13 @@ def release(member_id: MemberId, kind: str, value: str, keyring: Keyring, versio
     return Delete(keys.unique(kind, keyring.blind(kind, value)), Held(member_id), lambda _: moved)
 
 
+def hand_over(
+    before: MemberId, after: MemberId, kind: str, value: str, keyring: Keyring, otherwise: Otherwise
+) -> Write:
+    """The write that makes a member's identifier another's."""
+    return Put(keys.unique(kind, keyring.blind(kind, value)), {"member_id": after}, Held(before), otherwise)
+
+
 # ---------------------------------------------------------------- items
 
 
@@ -104,7 +120,8 @@ def profile_from(item: Item, keyring: Keyring) -> Profile:
         member_id=member_id,
         member_number=MemberNumber(item["number"]),
         contact=Contact(
-            **{name: value for name, value in contact.items() if name != "external_ids"},
+            **{name: value for name, value in contact.items() if name not in ("external_ids", "others")},
+            others=tuple(OtherIdentifier(kind=kind, value=value) for kind, value in contact.get("others", ())),
             # Not validated: its claim is released under the spelling that it was stored with.
             external_ids=tuple(ExternalId.model_construct(source=s, id=i) for s, i in contact.get("external_ids", ())),
         ),
@@ -135,9 +152,12 @@ def joined_at(item: Item) -> datetime:
 
 
 def _item(profile: Profile, keyring: Keyring) -> Item:
-    contact = profile.contact.model_dump(exclude_none=True, exclude={"external_ids"})
-    external = [[each.source, each.id] for each in profile.contact.external_ids]
-    sealed = keyring.contacts.seal(profile.member_id, {**contact, **({"external_ids": external} if external else {})})
+    contact = profile.contact.model_dump(exclude_none=True, exclude={"external_ids", "others"})
+    lists = {
+        "external_ids": [[each.source, each.id] for each in profile.contact.external_ids],
+        "others": [[each.kind, each.value] for each in profile.contact.others],
+    }
+    sealed = keyring.contacts.seal(profile.member_id, contact | {name: each for name, each in lists.items() if each})
     return {
         "member_id": profile.member_id,
         "tl": keys.directory(profile.member_id),

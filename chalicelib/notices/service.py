@@ -29,7 +29,7 @@ def tell(table: Table, keyring: Keyring, program: Program, sender: Sender, event
     if words is None or event.member_id is None or not is_member(event.member_id):
         return None
     item, account = members_store.find_items(table, event.member_id, consistent=True)
-    if item is None or account is None or account["status"] == AccountStatus.CLOSED.value:
+    if item is None or account is None or account["status"] in (AccountStatus.CLOSED, AccountStatus.MERGED):
         return None
     address = rules.address_of(members_store.profile_from(item, keyring))
     if address is None:

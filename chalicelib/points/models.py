@@ -37,7 +37,8 @@ class Reason(StrEnum):
     RELEASE = "release"
     """What was reserved is free again."""
     REVERSE = "reverse"
-    """A purchase was returned, in part or whole, or an entry taken back."""
+    """A purchase was returned or restated, or an entry taken back: what it brought is corrected, down or up. The cause
+    names it."""
     TRANSFER = "transfer"
     """Points went to another account, or came from one."""
     MERGE = "merge"
@@ -116,6 +117,8 @@ class Sums(Record):
     carried: int = 0
     lapsed: int = 0
     """`carried` and `lapsed` of folded periods."""
+    through: date | None = None
+    """The last day of the last folded period; an account that is folded through less is brought to it first."""
 
 
 class Account(Record):
@@ -131,6 +134,10 @@ class Account(Record):
     status: AccountStatus = AccountStatus.ACTIVE
     merged_into: AccountId | None = None
     """The account that answers for this one, when it was merged."""
+    absorbed: tuple[AccountId, ...] = ()
+    """The accounts that this one answers for, those that went into them among them."""
+    whole_through: date | None = None
+    """Until then nothing is folded or dropped, so that a merge can be undone exactly."""
     opened_on: date
     tier_id: Slug
     earned: dict[date, int] = {}
@@ -257,6 +264,8 @@ class Entry(Record):
     """What the entry adds to sums besides its own bucket and period."""
     actor: MemberId | None = None
     """The member who did it, where the account is not a member's own."""
+    anchor: Anchor | None = None
+    """Of a merge and its undoing: the account's anchor from here on."""
     tier_before: str | None = None
     tier_after: str | None = None
     why: tuple[Why, ...] = ()
@@ -369,6 +378,9 @@ class EntryView(Record):
     why: tuple[WhyLine, ...] = ()
     reason_code: str | None = None
     note_to_member: str | None = None
+    account_id: AccountId | None = None
+    """Whose chain it stands in, with its `seq` and `balance_after`, where that is another's who was merged into this
+    member."""
     hash: str
     """SHA-256 over the entry before and this one's content, in hexadecimal."""
 

@@ -58,7 +58,7 @@ from chalicelib.points.models import (
 )
 from chalicelib.programs.models import NegativeBalance, Program
 from chalicelib.programs.rules import expires_on, period_of, today_of
-from chalicelib.tiers.models import Standing
+from chalicelib.tiers.models import Anchor, Standing
 from chalicelib.tiers.rules import pruned, standing
 
 K = TypeVar("K", bound=date | int)
@@ -80,6 +80,9 @@ TIMED_OUT = "timed_out"
 
 HOLD_DAYS_UNLISTED = 2
 """Holds that are booked as over within so many days are not in the index of what is due."""
+
+MERGE_UNDONE_DAYS = 30
+"""For so long a merge can be undone, and nothing of what it joined is folded."""
 
 HOLDS_MAX = 16
 """How many holds an account has at a time; each stands on the account's item."""
@@ -122,8 +125,12 @@ class Draft:
     reserved_until: datetime | None = None
     sums: Sums | None = None
     actor: MemberId | None = None
+    anchor: Anchor | None = None
+    """For a merge and its undoing: the account's anchor from here on."""
     shows_tier: bool = False
     """The entry names the tiers even when they are the same."""
+    hides_tier: bool = False
+    """The entry names no tiers: another account answers, or did until now."""
     held: Held | None = None
     """The tier held in a month, where it was worked out already: it is the dearest thing to work out."""
 
@@ -190,7 +197,7 @@ def due_on(account: Account, program: Program, on: date) -> date | None:
 
 def _due_on(account: Account, position: Position, program: Program, on: date) -> date | None:
     days = [day_after(bucket) for bucket in unbooked(account, on)]
-    days += [day_after(bucket) for bucket, _ in position.left[:1] if bucket != NEVER]
+    days += [day_after(bucket) for bucket, _ in position.left[:1] if day_after(bucket) != NEVER]
     days += [_notice_day(bucket, program) for bucket in _untold(account, position, program)[:1]]
     days += list(account.pending)
     days += filter(None, (_over_on(hold, program) for hold in account.holds.values()))
@@ -232,11 +239,11 @@ def post(account: Account, draft: Draft, program: Program, *, now: datetime) -> 
 
     entry = _entry(settled, draft, program, now=now)
     sums = applied(settled, entry)
-    qualified = draft.qualifying or (draft.sums is not None and draft.sums.qualifying)
+    qualified = draft.qualifying or draft.reason is Reason.MERGE or (draft.sums is not None and draft.sums.qualifying)
     after = standing_of(sums, program, today) if qualified else before
     position = derive(sums, today)
     lapsed = position.lapsed - sums.lifetime.expired
-    shows_tier = draft.shows_tier or after.tier_id != before.tier_id
+    shows_tier = draft.shows_tier or (after.tier_id != before.tier_id and not draft.hides_tier)
     entry = _sealed(
         settled,
         entry.model_copy(
@@ -548,7 +555,7 @@ def lots_taken(account: Account, points: int, on: date) -> dict[date, int]:
 
 
 def reverse(account: Account, draft: Draft, program: Program, *, now: datetime) -> Posting:
-    """Take back what a purchase earned, and give back what it spent.
+    """Take back what a purchase earned and give back what it spent, or correct both.
 
     A balance below zero is a debt where the program's policy is `owe`; where it is `cap`, what is newly owed is written
     off by an entry of its own at once.
@@ -565,7 +572,7 @@ def reverse(account: Account, draft: Draft, program: Program, *, now: datetime) 
     if program.negative_balance is not NegativeBalance.CAP or newly <= 0:
         return posting
     write_off = Draft(
-        EntryKey(kind="write_off", parts=draft.key.parts),
+        EntryKey(kind="write_off", parts=_write_off_parts(draft.key)),
         Reason.ADJUST,
         now,
         earned=newly,
@@ -575,6 +582,11 @@ def reverse(account: Account, draft: Draft, program: Program, *, now: datetime) 
     )
     off = post(posting.account, write_off, program, now=now)
     return replace(off, entries=(*posting.entries, *off.entries), tier_before=posting.tier_before, main=posting.main)
+
+
+def _write_off_parts(key: EntryKey) -> tuple[str, ...]:
+    """What names the write-off of an entry: a return's key and a restatement's number may be the same text."""
+    return key.parts if key.kind == "return" else (*key.parts, key.kind)
 
 
 def forfeit(account: Account, key: EntryKey, program: Program, *, now: datetime) -> Posting | None:
@@ -677,7 +689,10 @@ def applied(account: Account, entry: Entry) -> Account:
     )
     if entry.held:
         changed = changed.model_copy(update={"holds": _holds_after(account.holds, entry)})
-    return _with_sums(changed, entry.sums) if entry.sums is not None else changed
+    if entry.reason is Reason.MERGE:
+        whole_through = entry.recorded_at.date() + timedelta(days=MERGE_UNDONE_DAYS + 1)
+        changed = changed.model_copy(update={"anchor": entry.anchor, "whole_through": whole_through})
+    return with_sums(changed, entry.sums) if entry.sums is not None else changed
 
 
 def relived(account: Account, entry: Entry, program: Program) -> Account:
@@ -733,8 +748,10 @@ def _holds_after(holds: Mapping[str, Reserved], entry: Entry) -> dict[str, Reser
     return {name: hold for name, hold in holds.items() if name != ended}
 
 
-def _with_sums(account: Account, sums: Sums) -> Account:
+def with_sums(account: Account, sums: Sums) -> Account:
     """The account with sums added; periods that are folded take their part folded."""
+    if sums.through is not None:
+        account = folded_through(account, sums.through)
     earned, spent, folded = account.earned, account.spent, account.folded
     for bucket, points in sums.earned.items():
         earned, folded = _with_earned(earned, folded, bucket, points)
@@ -744,24 +761,14 @@ def _with_sums(account: Account, sums: Sums) -> Account:
         base = folded or Folded(through=date.min, carried=0, lapsed=0)
         carried, lapsed = base.carried + sums.carried, base.lapsed + sums.lapsed
         folded = Folded(through=base.through, carried=carried, lapsed=lapsed)
-    pending, qualifying, life, more = account.pending, account.qualifying, account.lifetime, sums.lifetime
-    for day, points in sums.pending.items():
-        pending = _added(pending, day, points)
-    for month, points in sums.qualifying.items():
-        qualifying = _added(qualifying, month, points)
     return account.model_copy(
         update={
             "earned": earned,
             "spent": spent,
             "folded": folded,
-            "pending": pending,
-            "qualifying": qualifying,
-            "lifetime": Lifetime(
-                earned=life.earned + more.earned,
-                spent=life.spent + more.spent,
-                expired=life.expired + more.expired,
-                taken=life.taken + more.taken,
-            ),
+            "pending": _united(account.pending, sums.pending),
+            "qualifying": _united(account.qualifying, sums.qualifying),
+            "lifetime": _lifetimes(account.lifetime, sums.lifetime),
         }
     )
 
@@ -778,30 +785,116 @@ def compacted(account: Account, program: Program, on: date) -> Account:
     What it comes to stays the same. What arrives later for a folded period pays first what was left uncovered, in
     the member's favour.
     """
-    qualifying, anchor = pruned(account.qualifying, program, account.anchor, on=month_of(on))
     yesterday = on - timedelta(days=1)
     pending = account.pending
     if len(pending) > PENDING_DAYS_KEPT:
         pending = {day: points for day, points in pending.items() if day > on}
+    kept = account.model_copy(
+        update={"pending": pending, "booked_through": max(account.booked_through or yesterday, yesterday)}
+    )
+    if account.whole_through is not None and on <= account.whole_through:
+        return kept
+    qualifying, anchor = pruned(account.qualifying, program, account.anchor, on=month_of(on))
+    kept = kept.model_copy(update={"qualifying": qualifying, "anchor": anchor})
+    closed = sorted({each for each in (*account.earned, *account.spent) if each < on})
+    old = closed[: max(len(closed) - CLOSED_PERIODS_KEPT, 0)]
+    return folded_through(kept, old[-1]) if old else kept
+
+
+def folded_through(account: Account, through: date) -> Account:
+    """The account with its periods through a day, all of them closed, folded into one figure."""
     earned, spent, folded = dict(account.earned), dict(account.spent), account.folded
-    closed = sorted({each for each in (*earned, *spent) if each < on})
-    for period in closed[: max(len(closed) - CLOSED_PERIODS_KEPT, 0)]:
-        carried = (folded.carried if folded else 0) + spent.pop(period, 0)
+    carried, lapsed = (folded.carried, folded.lapsed) if folded else (0, 0)
+    for period in sorted({each for each in (*earned, *spent) if each <= through}):
+        carried += spent.pop(period, 0)
         points = earned.pop(period, 0)
         covered = min(points, carried)
-        lapsed = (folded.lapsed if folded else 0) + points - covered
-        folded = Folded(through=period, carried=carried - covered, lapsed=lapsed)
+        carried, lapsed = carried - covered, lapsed + points - covered
+    through = max(through, folded.through) if folded else through
     return account.model_copy(
-        update={
-            "earned": earned,
-            "spent": spent,
-            "folded": folded,
-            "pending": pending,
-            "booked_through": max(account.booked_through or yesterday, yesterday),
-            "qualifying": qualifying,
-            "anchor": anchor,
-        }
+        update={"earned": earned, "spent": spent, "folded": Folded(through=through, carried=carried, lapsed=lapsed)}
     )
+
+
+def sums_of(account: Account) -> Sums:
+    """All sums of an account: what a merge moves."""
+    folded = account.folded
+    return Sums(
+        lifetime=account.lifetime,
+        earned=account.earned,
+        spent=account.spent,
+        pending=account.pending,
+        qualifying=account.qualifying,
+        carried=folded.carried if folded else 0,
+        lapsed=folded.lapsed if folded else 0,
+        through=folded.through if folded else None,
+    )
+
+
+def effect_of(entry: Entry) -> Sums:
+    """What an entry of a command added to its account's sums. Taken away again, it is as if it had never been."""
+    life = {"earned": entry.earned or 0}
+    spent: dict[date, int] = {}
+    if entry.consumed and entry.period:
+        life["taken" if entry.reason is Reason.ADJUST else "spent"] = entry.consumed
+        spent[entry.period] = entry.consumed
+    own = Sums(
+        lifetime=Lifetime(**life),
+        earned={entry.expires_on: entry.earned} if entry.earned and entry.expires_on else {},
+        spent=spent,
+        pending={entry.matures_on: entry.earned} if entry.earned and entry.matures_on else {},
+        qualifying={month_of(entry.occurred_on): entry.qualifying} if entry.qualifying else {},
+    )
+    return total((own, entry.sums)) if entry.sums is not None else own
+
+
+def total(parts: Iterable[Sums]) -> Sums:
+    """Several sums in one."""
+    whole = Sums()
+    for part in parts:
+        life, more = whole.lifetime, part.lifetime
+        whole = Sums(
+            lifetime=_lifetimes(life, more),
+            earned=_united(whole.earned, part.earned),
+            spent=_united(whole.spent, part.spent),
+            pending=_united(whole.pending, part.pending),
+            qualifying=_united(whole.qualifying, part.qualifying),
+            carried=whole.carried + part.carried,
+            lapsed=whole.lapsed + part.lapsed,
+            through=max(filter(None, (whole.through, part.through)), default=None),
+        )
+    return whole
+
+
+def negated(sums: Sums) -> Sums:
+    """Sums with their signs turned."""
+    life = sums.lifetime
+    return Sums(
+        lifetime=Lifetime(earned=-life.earned, spent=-life.spent, expired=-life.expired, taken=-life.taken),
+        earned={day: -points for day, points in sums.earned.items()},
+        spent={day: -points for day, points in sums.spent.items()},
+        pending={day: -points for day, points in sums.pending.items()},
+        qualifying={month: -points for month, points in sums.qualifying.items()},
+        carried=-sums.carried,
+        lapsed=-sums.lapsed,
+        through=sums.through,
+    )
+
+
+def _lifetimes(one: Lifetime, other: Lifetime) -> Lifetime:
+    return Lifetime(
+        earned=one.earned + other.earned,
+        spent=one.spent + other.spent,
+        expired=one.expired + other.expired,
+        taken=one.taken + other.taken,
+    )
+
+
+def _united(sums: Mapping[K, int], more: Mapping[K, int]) -> dict[K, int]:
+    both = dict(sums)
+    for key, amount in more.items():
+        both = _added(both, key, amount)
+    return both
 
 
 def _earned_in_folded(folded: Folded, points: int) -> Folded:
@@ -838,6 +931,7 @@ def _entry(account: Account, draft: Draft, program: Program, *, now: datetime) -
         held_until=from_milliseconds(milliseconds(draft.reserved_until)) if draft.reserved_until else None,
         sums=draft.sums,
         actor=draft.actor,
+        anchor=draft.anchor,
         why=draft.why,
         reason_code=draft.reason_code,
         cause=draft.cause,
@@ -918,6 +1012,7 @@ def content_of(entry: Entry) -> dict[str, Any]:
         "held_until": milliseconds(entry.held_until) if entry.held_until else None,
         "sums": sums_content(entry.sums) if entry.sums else None,
         "actor": str(entry.actor) if entry.actor else None,
+        "anchor": anchor_content(entry.anchor) if entry.anchor else None,
         "tier_before": entry.tier_before,
         "tier_after": entry.tier_after,
         "why": [[why.rule_id, why.points, *why.args] for why in entry.why] or None,
@@ -939,6 +1034,7 @@ def sums_content(sums: Sums) -> dict[str, Any]:
         "pending": _pairs(sums.pending),
         "qualifying": [[int(month), points] for month, points in sorted(sums.qualifying.items())],
         "folded": [sums.carried, sums.lapsed] if sums.carried or sums.lapsed else [],
+        "through": sums.through.isoformat() if sums.through else "",
     }
     return {name: value for name, value in content.items() if value}
 
@@ -954,7 +1050,13 @@ def sums_from(content: Mapping[str, Any]) -> Sums:
         qualifying={Month(month): points for month, points in content.get("qualifying", ())},
         carried=carried,
         lapsed=lapsed,
+        through=date.fromisoformat(content["through"]) if "through" in content else None,
     )
+
+
+def anchor_content(anchor: Anchor) -> list[Any]:
+    """An anchor, for the hash chain and for the table."""
+    return [int(anchor.month), anchor.tier_id, *([int(anchor.review_after)] if anchor.review_after is not None else [])]
 
 
 def _pairs(sums: Mapping[date, int]) -> list[list[Any]]:

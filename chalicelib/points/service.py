@@ -32,7 +32,7 @@ from chalicelib.points.models import (
     WhyLine,
 )
 from chalicelib.programs.models import Program
-from chalicelib.programs.rules import today_of
+from chalicelib.programs.rules import for_account, today_of
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage import keys
 from chalicelib.storage.line import REQUEST
@@ -86,6 +86,7 @@ def once_among(
     now: datetime,
     dry_run: bool = False,
     loaded: Sequence[Account] | None = None,
+    follow: bool = True,
 ) -> Outcome[T]:
     """Carry a command out on one or several accounts in one transaction, exactly once for its key.
 
@@ -98,6 +99,7 @@ def once_among(
         decide: gives the answer and the writes that go with it, the put under `key` first; or refuses. It is given the
             accounts in the order of their ids; two ids may have come to be one account.
         loaded: the accounts, where they were read already.
+        follow: for an account that was merged, decide on the one that it went into.
         recall: gives the first answer from what is stored under the key, or refuses because its content differs.
 
     Raises:
@@ -108,7 +110,7 @@ def once_among(
     consistent, attempts = False, 1
     for _ in range(ATTEMPTS_MAX):
         try:
-            accounts = loaded or _answering(table, account_ids, consistent=consistent)
+            accounts = loaded or _answering(table, account_ids, consistent=consistent, follow=follow)
             loaded = None
             if not dry_run and _book_long_due(table, book, accounts, now=now):
                 consistent = True
@@ -142,10 +144,13 @@ def once_among(
     raise WriteContended
 
 
-def _answering(table: Table, account_ids: Sequence[AccountId], *, consistent: bool) -> list[Account]:
+def _answering(
+    table: Table, account_ids: Sequence[AccountId], *, consistent: bool, follow: bool = True
+) -> list[Account]:
     accounts = []
+    find = store.find_answering if follow else store.find_account
     for account_id in account_ids:
-        account = store.find_answering(table, account_id, consistent=consistent)
+        account = find(table, account_id, consistent=consistent)
         if account is None:
             raise MemberUnknown(member_id=account_id)
         accounts.append(account)
@@ -171,7 +176,7 @@ def book_due(table: Table, book: ProgramBook, account: Account, *, now: datetime
     Raises:
         AccountMoved: another write got there first.
     """
-    program = book.current(now)
+    program = for_account(book.current(now), account.member_id)
     after, entries = rules.lapse(account, program, now=now, at_most=CLOSINGS_MAX)
     if entries:
         table.commit(store.book(account, after, entries, rules.due_on(after, program, today_of(program, now))))
@@ -203,14 +208,14 @@ def bring_up_to_date(
         MemberUnknown: there is no such member.
         WriteContended: other writes kept getting there first.
     """
-    program = book.current(now)
+    program = for_account(book.current(now), member_id)
     today = (on if dry_run else None) or today_of(program, now)
     account, points = known, None
     for _ in range(ATTEMPTS_MAX):
         account = account or store.find_account(table, member_id, consistent=True)
         if account is None:
             raise MemberUnknown(member_id=member_id)
-        closed = account.status is AccountStatus.CLOSED
+        closed = account.status in (AccountStatus.CLOSED, AccountStatus.MERGED)
         if dry_run:
             return None if closed else _LOOKS[due](account, program, today)
         planned = None if closed else _PLANS[due](account, program, today, now)
@@ -326,7 +331,8 @@ def _noted(
 
 
 def _moved_in_index(account: Account, program: Program, today: date) -> Sequence[Write]:
-    due = rules.due_on(account, program, today) if account.status is not AccountStatus.CLOSED else None
+    ended = account.status in (AccountStatus.CLOSED, AccountStatus.MERGED)
+    due = None if ended else rules.due_on(account, program, today)
     if due == account.due_on:
         return ()
     return [store.replace_account(account, account, due)]
@@ -368,7 +374,7 @@ def spend_points(
         member_id,
         entry_key,
         decide=decide,
-        recall=_recall(entry_key, content, book, language),
+        recall=_recall(table, entry_key, member_id, command, book, language),
         now=now,
         dry_run=command.dry_run,
     )
@@ -393,7 +399,7 @@ def find_spend(
         EntryDiffers: this key was used before for something else.
     """
     entry_key = EntryKey(kind="spend", parts=(key,))
-    recall = _recall(entry_key, content_digest(member_id, command), book, language)
+    recall = _recall(table, entry_key, member_id, command, book, language)
     return find_answer(table, entry_key, recall, token)
 
 
@@ -438,7 +444,7 @@ def adjust_points(
         member_id,
         entry_key,
         decide=decide,
-        recall=_recall(entry_key, content, book, language),
+        recall=_recall(table, entry_key, member_id, command, book, language),
         now=now,
         dry_run=command.dry_run,
     )
@@ -525,15 +531,34 @@ def _find_past(table: Table, book: ProgramBook, member_id: AccountId, then: Then
 def list_statement(
     table: Table, book: ProgramBook, member_id: AccountId, *, after: str | None, limit: int, language: Language
 ) -> Slice[EntryView]:
-    """A page of a member's statement, newest first.
+    """A page of a member's statement, newest first, with what members had who were merged into this one.
 
     Raises:
         MemberUnknown: there is no such member.
     """
-    rows, last = store.list_entry_rows(table, member_id, after=after, limit=limit)
-    if not rows and after is None and store.find_account(table, member_id, consistent=True) is None:
+    part = store.list_rows(table, member_id, after=after, limit=limit)
+    if not part.rows and after is None and store.find_account(table, member_id, consistent=True) is None:
         raise MemberUnknown(member_id=member_id)
-    return Slice(tuple(_row_view(row, book, language) for row in rows), last)
+    return Slice(tuple(_row_view(row, part.owner, book, language) for row in part.rows), part.last)
+
+
+def is_repeat(table: Table, stored: Item, member_id: str, content: Callable[[str], bytes]) -> bool:
+    """Whether what is stored under a command's key answers the same command.
+
+    A command that named a member who was merged since, or names one now, is the same where one member answers for
+    both.
+
+    Args:
+        content: the command's digest, where it names that member.
+    """
+    known = stored.get("d")
+    if known == content(member_id):
+        return True
+    owner, asked = store.member_of(stored), store.find_answering(table, member_id, consistent=True)
+    if asked is None:
+        return False
+    family = (asked.member_id, *asked.absorbed)
+    return owner in family and any(known == content(each) for each in family)
 
 
 def content_digest(member_id: str, command: Record, **more: str) -> bytes:
@@ -570,7 +595,7 @@ def entry_view(
 
 
 def why_lines(entry: Entry, program: Program, language: Language) -> tuple[WhyLine, ...]:
-    """Why points were given, in sentences."""
+    """Why points were given, in sentences; a tier whose multiplier made no point of difference is not told."""
     return tuple(
         WhyLine(
             rule_id=why.rule_id,
@@ -579,22 +604,26 @@ def why_lines(entry: Entry, program: Program, language: Language) -> tuple[WhyLi
             points=why.points,
         )
         for why in entry.why
+        if why.points or not why.rule_id.startswith("tier.")
     )
 
 
-def _recall(key: EntryKey, content: bytes, book: ProgramBook, language: Language) -> Callable[[Item], EntryView]:
+def _recall(
+    table: Table, key: EntryKey, member_id: MemberId, command: Record, book: ProgramBook, language: Language
+) -> Callable[[Item], EntryView]:
     def recall(item: Item) -> EntryView:
-        entry = store.entry_from(item)
-        if entry.content != content:
+        if not is_repeat(table, item, member_id, lambda each: content_digest(each, command)):
             raise EntryDiffers(key="/".join(key.parts))
+        entry = store.entry_from(item)
         program = book.version(entry.program_version)
         return entry_view(entry, item.get("nm"), program, language, reference=item.get("rf"))
 
     return recall
 
 
-def _row_view(row: Item, book: ProgramBook, language: Language) -> EntryView:
+def _row_view(row: Item, owner: AccountId | None, book: ProgramBook, language: Language) -> EntryView:
     """A statement line from the index alone: no second read."""
     entry = store.entry_from({"on": 19700101, **row})
     program = book.version(entry.program_version)
-    return entry_view(entry, row.get("nm"), program, language, reference=row.get("rf"))
+    view = entry_view(entry, row.get("nm"), program, language, reference=row.get("rf"))
+    return view.model_copy(update={"account_id": entry.member_id}) if owner not in (None, entry.member_id) else view

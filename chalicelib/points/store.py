@@ -8,11 +8,12 @@ c points consumed, rc reason code, nm note to the member, rf the caller's refere
 account that is not their own; kind and what of things that moved no points.
 Beside them: on the day it occurred, e points earned, x their last day, pd period of what was spent, q qualifying
 points, l lapsed, mt first day on which points earned can be spent, hd points reserved, hu until when (ms), sm what is
-added to sums besides, tb and ta tier before and after (ta only when it differs), cz cause, d digest of the command's
-content, note_internal. Days are numbers, 20260315.
+added to sums besides, an the anchor from here on, tb and ta tier before and after (ta only when it differs), cz cause,
+d digest of the command's content, note_internal. Days are numbers, 20260315.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -34,7 +35,7 @@ from chalicelib.points.models import (
     Reserved,
     Why,
 )
-from chalicelib.points.rules import sums_content, sums_from
+from chalicelib.points.rules import anchor_content, sums_content, sums_from
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Table
@@ -93,21 +94,92 @@ def find_accounts(table: Table, member_ids: Sequence[str]) -> dict[AccountId, Ac
 
 
 def find_entry(table: Table, key: EntryKey) -> Item | None:
-    """What is stored under an entry's key, or None."""
-    return table.get(key_of(key), consistent=True)
+    """What a command with this key was answered by, or None.
+
+    Something else may be kept there until the command comes: returns wait under the key of their purchase.
+    """
+    item = table.get(key_of(key), consistent=True)
+    return item if item is not None and "d" in item else None
 
 
-def list_entry_rows(
-    table: Table, member_id: str, *, after: str | None, limit: int
-) -> tuple[tuple[Item, ...], str | None]:
-    """Rows of a member's statement, newest first, as the index holds them, and where the next ones start."""
-    rows = table.query_timeline(keys.statement(member_id), after=after, limit=limit)
-    return rows.items, rows.last
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Part of what belongs to a member, newest first, that of members who were merged into this one among it.
+
+    Attributes:
+        rows: as the index holds them; each says in `place` where to go on after it.
+        last: where to go on; None at the end.
+        owner: the member that answers, where that was asked for: because a merge was met.
+    """
+
+    rows: tuple[Item, ...]
+    last: str | None
+    owner: AccountId | None
 
 
-def list_entries(table: Table, member_id: str, *, through: datetime | None = None) -> list[Entry]:
-    """All entries of an account in full, oldest first; those recorded by an instant, when one is given."""
-    after: str | None = None
+def list_rows(
+    table: Table,
+    member_id: str,
+    *,
+    after: str | None,
+    limit: int,
+    partitions: Sequence[Callable[[str], str]] = (keys.statement,),
+    besides: Callable[[Sequence[AccountId]], Sequence[Item]] = lambda _: (),
+) -> Listed:
+    """Rows of a member's partitions of the timeline, newest first, those of merged members in between.
+
+    A member who has seen no merge costs one query for each partition. What belongs to merged members is older than
+    the merge's own row, so nothing is looked for before that row is met; from there on, a position ends in `+` and the
+    number of rows of its instant that were shown, because rows of two members may share one.
+
+    Args:
+        partitions: those of an account, by its id.
+        besides: rows that accounts have besides; asked for only once a merge is met.
+    """
+    at, plus, shown = (after or "").partition("+")
+    if not plus:
+        parts = [table.query_timeline(of(member_id), after=after, limit=limit) for of in partitions]
+        rows = sorted((row for part in parts for row in part.items), key=_newest, reverse=True)
+        if not any("r" in row and reason_of(row) is Reason.MERGE for row in rows):
+            more = len(rows) > limit or any(part.last for part in parts)
+            placed = tuple(row | {"place": str(row["at"])} for row in rows[:limit])
+            return Listed(placed, placed[-1]["place"] if more and placed else None, None)
+    account = find_answering(table, member_id, consistent=True)
+    assert account is not None, "a merge's row names members that there are"
+    owners = (account.member_id, *account.absorbed)
+    skipped = int(shown or 0)
+    start = f"{at}~" if plus else after
+    wanted = [of(owner) for owner in owners for of in partitions]
+    parts = [table.query_timeline(each, after=start, limit=limit + skipped) for each in wanted]
+    own = [row for row in besides(owners) if start is None or str(row["at"]) < start]
+    rows = sorted([*own, *(row for part in parts for row in part.items)], key=_newest, reverse=True)
+    placed = tuple(_placed(rows)[skipped : skipped + limit])
+    more = len(rows) > skipped + limit or any(part.last for part in parts)
+    return Listed(placed, placed[-1]["place"] if more and placed else None, account.member_id)
+
+
+def _newest(row: Item) -> tuple[str, str]:
+    return str(row["at"]), str(row["tl"])
+
+
+def _placed(rows: Sequence[Item]) -> list[Item]:
+    placed: list[Item] = []
+    number = 0
+    for row in rows:
+        number = number + 1 if placed and placed[-1]["at"] == row["at"] else 1
+        placed.append(row | {"place": f"{row['at']}+{number}"})
+    return placed
+
+
+def list_entries(
+    table: Table, member_id: str, *, after: str | None = None, through: datetime | None = None
+) -> list[Entry]:
+    """All entries of an account in full, oldest first; for proofs, not for most requests.
+
+    Args:
+        after: the position behind which to begin.
+        through: only those recorded by this instant.
+    """
     found: list[Entry] = []
     while True:
         rows = table.query_timeline(keys.statement(member_id), after=after, limit=100, newest_first=False)
@@ -124,9 +196,9 @@ def list_entries(table: Table, member_id: str, *, through: datetime | None = Non
 # ---------------------------------------------------------------- describing writes
 
 
-def open_account(account: Account, otherwise: Exception) -> Write:
+def open_account(account: Account, otherwise: Exception, due_on: date | None = None) -> Write:
     """The write that opens an account."""
-    return Put(keys.account(account.member_id), _account_item(account, None), Absent(), lambda _: otherwise)
+    return Put(keys.account(account.member_id), _account_item(account, due_on), Absent(), lambda _: otherwise)
 
 
 def replace_account(before: Account, after: Account, due_on: date | None) -> Write:
@@ -146,20 +218,29 @@ def post(
         more: attributes that a domain adds to the command's own entry.
         notes: words that go with the command's own entry.
     """
+    return [
+        *entry_writes(posting, more=more, notes=notes),
+        replace_account(before, posting.account, posting.due_on),
+    ]
+
+
+def entry_writes(posting: Posting, *, more: Mapping[str, Any] | None = None, notes: Notes | None = None) -> list[Write]:
+    """Writes of a posting's entries alone: several postings in one transaction share the write of the account."""
     extra = dict(more or {})
     if notes is not None:
         extra |= {"nm": notes.to_member, "note_internal": notes.internal}
     main = posting.main
-    writes: list[Write] = [Put(key_of(main.key), _entry_item(main) | extra, Absent(), EntryKnown)]
-    return writes + book(
-        before, posting.account, [each for each in posting.entries if each is not main], posting.due_on
-    )
+    own: Write = Put(key_of(main.key), _entry_item(main) | extra, Absent(), EntryKnown)
+    return [own, *_booked([each for each in posting.entries if each is not main])]
 
 
 def book(before: Account, after: Account, entries: Sequence[Entry], due_on: date | None) -> list[Write]:
     """Writes of entries that no command asked for, and the account."""
-    puts = [Put(key_of(entry.key), _entry_item(entry), Absent(), lambda _: AccountMoved()) for entry in entries]
-    return [*puts, replace_account(before, after, due_on)]
+    return [*_booked(entries), replace_account(before, after, due_on)]
+
+
+def _booked(entries: Sequence[Entry]) -> list[Write]:
+    return [Put(key_of(entry.key), _entry_item(entry), Absent(), lambda _: AccountMoved()) for entry in entries]
 
 
 def note(member_id: AccountId, kind: str, facts: Mapping[str, Any], *, at: datetime, version: int) -> Write:
@@ -183,6 +264,8 @@ def account_from(item: Item) -> Account:
         member_id=keys.account_of(item["pk"]),
         status=AccountStatus(item["status"]),
         merged_into=AccountId(item["into"]) if "into" in item else None,
+        absorbed=tuple(AccountId(each) for each in item.get("absorbed", ())),
+        whole_through=_day(item["whole"]) if "whole" in item else None,
         opened_on=date.fromisoformat(item["opened"]),
         tier_id=item["tier"],
         earned=_by_day(item["earned"]),
@@ -231,6 +314,7 @@ def entry_from(item: Item) -> Entry:
         held_until=from_milliseconds(item["hu"]) if "hu" in item else None,
         sums=sums_from(item["sm"]) if "sm" in item else None,
         actor=MemberId(item["by"]) if "by" in item else None,
+        anchor=_anchor(item.get("an")),
         tier_before=item.get("tb"),
         tier_after=item.get("ta", item.get("tb")),
         why=why_from(item.get("w")),
@@ -288,6 +372,18 @@ def _short_rule(rule_id: str) -> str:
     return {"base": "b", "tier": "t"}.get(head, head) + dot + rest
 
 
+def figures_item(entry: Entry) -> Item:
+    """The attributes of what an entry moves, and where."""
+    return {
+        "e": entry.earned,
+        "x": _number(entry.expires_on) if entry.expires_on else None,
+        "c": entry.consumed,
+        "pd": _number(entry.period) if entry.period else None,
+        "q": entry.qualifying,
+        "mt": _number(entry.matures_on) if entry.matures_on else None,
+    }
+
+
 def _entry_item(entry: Entry) -> Item:
     return {
         "tl": keys.statement(entry.member_id),
@@ -298,17 +394,13 @@ def _entry_item(entry: Entry) -> Item:
         "o": milliseconds(entry.occurred_at),
         "on": _number(entry.occurred_on),
         "v": entry.program_version,
-        "e": entry.earned,
-        "x": _number(entry.expires_on) if entry.expires_on else None,
-        "c": entry.consumed,
-        "pd": _number(entry.period) if entry.period else None,
-        "q": entry.qualifying,
+        **figures_item(entry),
         "l": entry.lapsed,
-        "mt": _number(entry.matures_on) if entry.matures_on else None,
         "hd": entry.held,
         "hu": milliseconds(entry.held_until) if entry.held_until else None,
         "sm": sums_content(entry.sums) if entry.sums else None,
         "by": entry.actor,
+        "an": anchor_content(entry.anchor) if entry.anchor else None,
         "tb": entry.tier_before,
         "ta": entry.tier_after if entry.tier_after != entry.tier_before else None,
         "w": _why_text(entry.why),
@@ -320,10 +412,12 @@ def _entry_item(entry: Entry) -> Item:
 
 
 def _account_item(account: Account, due_on: date | None) -> Item:
-    folded, anchor = account.folded, account.anchor
+    folded = account.folded
     return {
         "status": account.status.value,
         "into": account.merged_into,
+        "absorbed": list(account.absorbed) or None,
+        "whole": _number(account.whole_through) if account.whole_through else None,
         "opened": account.opened_on.isoformat(),
         "tier": account.tier_id,
         "earned": _days_text(account.earned),
@@ -334,13 +428,7 @@ def _account_item(account: Account, due_on: date | None) -> Item:
         "life": [getattr(account.lifetime, figure) for figure in _LIFE],
         "booked": _text(account.booked_through) if account.booked_through else None,
         "qualifying": _months_text(account.qualifying),
-        "anchor": [
-            anchor.month,
-            anchor.tier_id,
-            *([anchor.review_after] if anchor.review_after is not None else []),
-        ]
-        if anchor
-        else None,
+        "anchor": anchor_content(account.anchor) if account.anchor else None,
         "held": account.held_through,
         "told": _number(account.noticed_through) if account.noticed_through else None,
         "seq": account.seq,
@@ -357,7 +445,7 @@ def _text(day: date) -> str:
 
 def reference_of(kind: str, parts: Sequence[str]) -> str:
     """What an entry belongs to, as callers see it: the part of its key that is not the member."""
-    if kind in ("return", "write_off"):
+    if kind in ("return", "restatement", "write_off"):
         return "/".join(parts[:2])
     return parts[1] if kind in ("expire", "birthday", "tier") else "/".join(parts)
 

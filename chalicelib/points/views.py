@@ -94,6 +94,12 @@ def explained(why: Why, program: Program, language: Language) -> str:
     if why.rule_id == "return":
         goods = shown(why.args[0], program.currency)
         return f"退货 {goods}，收回 {-why.points} 分" if chinese else f"Returned {goods}: -{_count(-why.points)}"
+    if why.rule_id == "restated":
+        was, now = (shown(paid, program.currency) for paid in why.args)
+        count = f"{why.points:+,}"
+        return (
+            f"订单由 {was} 改为 {now}，积分 {count}" if chinese else f"Order restated, {was} to {now}: {count} points"
+        )
     if why.rule_id == "pooled" or why.rule_id.startswith("pool."):
         return _pooled(why, chinese=chinese)
     if why.rule_id == "qualifying":

@@ -93,7 +93,7 @@ def close_pool(pool_id: PoolId, body: ClosePool, call: Call) -> Outcome[PoolView
     return service.close_pool(call.house.table, book_of(call.house.table), pool_id, body, now=call.now)
 
 
-@pools.get("/members/{member_id}/pools", allow=Permission.POOLS_READ)
+@pools.get("/members/{member_id}/pools", allow=Permission.POOLS_READ, refuses=(MemberUnknown,))
 def list_pools(member_id: MemberId, call: Call) -> PoolList:
     """The pools to which a member belongs."""
     return PoolList(items=service.list_pools(call.house.table, book_of(call.house.table), member_id, now=call.now))
@@ -133,8 +133,8 @@ def set_pool_member(pool_id: PoolId, member_id: MemberId, body: SetMembership, c
 )
 def end_pool_member(pool_id: PoolId, member_id: MemberId, call: Call) -> PoolView:
     """Let a member out of a pool; what they contributed stays."""
-    service.end_member(call.house.table, pool_id, member_id, now=call.now)
-    return service.find_pool(call.house.table, book_of(call.house.table), pool_id, now=call.now)
+    book = book_of(call.house.table)
+    return service.end_member(call.house.table, book, pool_id, member_id, now=call.now)
 
 
 @pools.post(

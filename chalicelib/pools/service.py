@@ -80,8 +80,14 @@ def find_pool(table: Table, book: ProgramBook, pool_id: PoolId, *, now: datetime
 
 
 def list_pools(table: Table, book: ProgramBook, member_id: MemberId, *, now: datetime) -> tuple[PoolView, ...]:
-    """The pools to which a member belongs."""
-    return tuple(find_pool(table, book, pool_id, now=now) for pool_id in store.list_pool_ids(table, member_id))
+    """The pools to which a member belongs, or somebody who was merged into this member.
+
+    Raises:
+        MemberUnknown: there is no such member.
+    """
+    member = _member(table, member_id)
+    ids = (pool_id for each in (member.member_id, *member.absorbed) for pool_id in store.list_pool_ids(table, each))
+    return tuple(find_pool(table, book, pool_id, now=now) for pool_id in dict.fromkeys(ids))
 
 
 def edit_pool(table: Table, book: ProgramBook, pool_id: PoolId, command: EditPool, *, now: datetime) -> PoolView:
@@ -149,7 +155,7 @@ def set_member(
     return _membership_view(_until_still(attempt), book, now)
 
 
-def end_member(table: Table, pool_id: PoolId, member_id: MemberId, *, now: datetime) -> None:
+def end_member(table: Table, book: ProgramBook, pool_id: PoolId, member_id: MemberId, *, now: datetime) -> PoolView:
     """Let a member out of a pool. What they contributed stays.
 
     Raises:
@@ -158,7 +164,7 @@ def end_member(table: Table, pool_id: PoolId, member_id: MemberId, *, now: datet
         WriteContended: others kept changing the pool; safe to try again.
     """
 
-    def attempt() -> None:
+    def attempt() -> Pool:
         pool, content = _pool(table, pool_id)
         leaving = rules.require_part(pool_id, member_id, store.find_membership(table, pool_id, member_id))
         after = rules.without_member(pool, leaving)
@@ -170,8 +176,9 @@ def end_member(table: Table, pool_id: PoolId, member_id: MemberId, *, now: datet
                 points_store.note(pool_id, "pool_member_left", facts, at=now, version=after.version),
             ]
         )
+        return after
 
-    _until_still(attempt)
+    return _view(_until_still(attempt), _account(table, pool_id), book, now)
 
 
 def contribute(
@@ -200,7 +207,7 @@ def contribute(
     def decide(accounts: Sequence[Account]) -> tuple[EntryView, Sequence[Write]]:
         member, pool = accounts
         rules.require_pool_open(pool)
-        rules.require_part(pool_id, command.member_id, store.find_membership(table, pool_id, command.member_id))
+        rules.require_part(pool_id, command.member_id, _part_of(table, pool_id, member))
         ledger.require_open(member)
         moved = rules.move(
             member, pool, command.points, entry_key, program, actor=command.member_id, content=content, now=now
@@ -248,10 +255,10 @@ def spend_from_pool(
     def decide(accounts: Sequence[Account]) -> tuple[EntryView, Sequence[Write]]:
         (pool,) = accounts
         rules.require_pool_open(pool)
-        membership = store.find_membership(table, pool_id, command.member_id)
-        part = rules.require_part(pool_id, command.member_id, membership)
+        member = _member(table, command.member_id)
+        part = rules.require_part(pool_id, command.member_id, _part_of(table, pool_id, member))
         after = rules.having_spent(part, command.points, today_of(program, now))
-        ledger.require_open(_member(table, command.member_id))
+        ledger.require_open(member)
         posting = rules.spend(pool, command, entry_key, program, content=content, now=now)
         counted = [store.replace_membership(after)] if part.monthly_limit is not None else []
         writes = points_store.post(pool, posting, more={"rf": command.reference})
@@ -380,6 +387,12 @@ def _member(table: Table, member_id: MemberId) -> Account:
     if account is None:
         raise MemberUnknown(member_id=member_id)
     return account
+
+
+def _part_of(table: Table, pool_id: PoolId, member: Account) -> Membership | None:
+    """A member's part in a pool, or that of a member who was merged into this one."""
+    parts = (store.find_membership(table, pool_id, each) for each in (member.member_id, *member.absorbed))
+    return next(filter(None, parts), None)
 
 
 def _until_still(attempt: Callable[[], T]) -> T:

@@ -172,6 +172,18 @@ class Notices(Record):
     most, however many lots expire in it."""
 
 
+CARD_LIMITS = {"CNY": 500_000}
+"""What a card in a member's name may hold where the program does not say, by currency: in China ¥5,000, by the rules
+for single-purpose prepaid cards (单用途商业预付卡管理办法). Elsewhere there is no limit but that of a balance."""
+
+
+class StoredValue(Record):
+    """Terms of cards that hold money (储值卡)."""
+
+    balance_max_minor: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    """What a card may hold after a top-up, bonus included; null: ¥5,000 where the currency is CNY, else no limit."""
+
+
 class NegativeBalance(StrEnum):
     """What happens when more points are taken back than the member has.
 
@@ -229,6 +241,7 @@ class ProgramTerms(Record):
     """Points of a purchase can be spent so many days after it, when it can no longer be returned; 0 is at once."""
     notices: Notices = Notices()
     negative_balance: NegativeBalance = NegativeBalance.OWE
+    stored_value: StoredValue = StoredValue()
     custom_fields: Annotated[dict[Slug, CustomField], Field(max_length=50)] = {}
 
 

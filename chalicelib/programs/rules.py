@@ -1,21 +1,34 @@
 """Arithmetic of a program: earning, worth, expiry, and the next version."""
 
 from datetime import date, datetime
+from functools import cache
+from typing import Any
 
 from chalicelib.kernel.calendar import NEVER, last_day, local_day, month_of, months_later
+from chalicelib.kernel.ids import AccountId, is_card
+from chalicelib.kernel.money import MINOR_MAX
 from chalicelib.programs.errors import CurrencyFixed
 from chalicelib.programs.models import (
+    CARD_LIMITS,
     Bucket,
     EarnRate,
     Expiry,
     ExpiryMode,
     FormerLadder,
+    Ladder,
+    NegativeBalance,
+    Notices,
     PointValue,
     Program,
     ProgramTerms,
     PublishProgram,
     Rounding,
+    Text,
+    Tier,
 )
+
+NO_TIER = "none"
+"""The tier of accounts that climb no ladder."""
 
 # Reviews look back at most two years, and standings are re-derived over three: older ladders decide nothing.
 _FORMER_LADDERS_MONTHS = 72
@@ -59,6 +72,32 @@ def expires_on(earned_on: date, expiry: Expiry) -> date:
 def period_of(day: date, expiry: Expiry) -> date:
     """The day at whose end the period of a day closes: the month's last day, or the day itself."""
     return last_day(month_of(day)) if expiry.bucket is Bucket.MONTH else day
+
+
+def for_account(program: Program, account_id: AccountId) -> Program:
+    """The program as an account goes by it: what a card holds climbs no ladder and is not told of as points are."""
+    if not is_card(account_id):
+        return program
+    return program.model_copy(update=_for_cards())
+
+
+@cache
+def _for_cards() -> dict[str, Any]:
+    """Terms that cards go by in place of the merchant's. Months are periods, so that years of visits stay few sums."""
+    only = Tier(tier_id=NO_TIER, name=Text(zh="无", en="None"), threshold=0)
+    return {
+        "ladder": Ladder(tiers=(only,)),
+        "former_ladders": (),
+        "notices": Notices(expiring_days=None),
+        "expiry": Expiry(mode=ExpiryMode.NEVER),
+        "pending_days": 0,
+        "negative_balance": NegativeBalance.OWE,
+    }
+
+
+def card_limit_minor(program: Program) -> int:
+    """What a card may hold after a top-up, bonus included."""
+    return program.stored_value.balance_max_minor or CARD_LIMITS.get(program.currency, MINOR_MAX)
 
 
 def today_of(program: Program, now: datetime) -> date:

@@ -9,6 +9,7 @@ from chalicelib.kernel.canonical import chained
 from chalicelib.points.models import Account, Entry, Reason
 from chalicelib.points.rules import applied, content_of, derive, relived, standing_of, unbooked, unlived
 from chalicelib.programs.models import Program
+from chalicelib.programs.rules import for_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ def verify(account: Account, entries: Iterable[Entry], programs: Mapping[int, Pr
         entries: all of the account's entries, oldest first.
         programs: every program version that an entry names.
     """
+    programs = {version: for_account(program, account.member_id) for version, program in programs.items()}
     folded = unlived(account)
     for entry in entries:
         fault = _fault_in(folded, entry, programs)

@@ -1,7 +1,10 @@
 """What is refused about purchases."""
 
+from typing import Any
+
 from chalicelib.kernel.errors import Refusal
 from chalicelib.members.errors import identifier_name
+from chalicelib.points.errors import BalanceTooLarge, OccurredInFuture
 
 
 class CurrencyWrong(Refusal):
@@ -101,5 +104,60 @@ class ReturnedBeforeBought(Refusal):
         )
 
 
-class PurchaseMoved(Exception):
-    """The purchase was returned in part since it was read. Never leaves the service."""
+class ReturnWaitedTooLong(Refusal):
+    """The return waited 72 hours for its purchase, which did not come."""
+
+    def __init__(self, *, waited_until: str) -> None:
+        super().__init__(f"The return waited until {waited_until} for its purchase.", waited_until=waited_until)
+
+
+class TooManyWaiting(Refusal):
+    """So many returns wait for this purchase already that no more can."""
+
+    def __init__(self, *, purchase_id: str, limit: int) -> None:
+        super().__init__(f"{limit} returns wait for {purchase_id} already.", purchase_id=purchase_id, limit=limit)
+
+
+class PurchaseMoved(Refusal):
+    """The purchase was returned or restated since the version that was named."""
+
+    def __init__(self, *, asked: int, version: int) -> None:
+        super().__init__(f"Version {asked} was named, but the purchase is at {version}.", asked=asked, version=version)
+
+
+class PurchaseFixed(Refusal):
+    """What names a purchase and says whose it is cannot be restated."""
+
+    def __init__(self, *, field: str) -> None:
+        super().__init__(f"{field} of a purchase cannot change: it is another one then.", field=field)
+
+
+class OrderMoved(Exception):
+    """What is kept under the order's key changed since it was read. Never leaves the service."""
+
+
+class PurchaseAwaited(Exception):
+    """Returns wait for the purchase that was to be recorded. Never leaves the service.
+
+    Args:
+        item: what is stored under the order's key.
+    """
+
+    def __init__(self, item: dict[str, Any]) -> None:
+        super().__init__("returns wait under the key")
+        self.item = item
+
+
+RECORDED: dict[str, type[Refusal]] = {
+    kind.code: kind
+    for kind in (
+        NothingLeft,
+        ReturnTooLarge,
+        ReturnLineUnknown,
+        ReturnedBeforeBought,
+        ReturnWaitedTooLong,
+        OccurredInFuture,
+        BalanceTooLarge,
+    )
+}
+"""What a return that waited may be refused for. It is recorded with its facts, of which it is made again."""

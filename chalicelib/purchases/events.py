@@ -2,8 +2,10 @@
 
 from datetime import date
 
-from chalicelib.kernel.ids import PurchaseId, ShopId
-from chalicelib.kernel.money import Currency, Minor
+from chalicelib.kernel.events import Told
+from chalicelib.kernel.ids import EntryId, PurchaseId, ShopId
+from chalicelib.kernel.money import Currency, Minor, Points
+from chalicelib.kernel.records import Slug
 from chalicelib.points.events import Leading
 
 
@@ -21,6 +23,35 @@ class PurchaseRecorded(Leading):
     points_earned: int
     points_spent: int
     qualifying_points: int
+
+
+class PurchaseRestated(Leading):
+    """An order was stated anew: it is another one now than it was. Its basket is read by `purchase_id`."""
+
+    purchase_id: PurchaseId
+    currency: Currency
+    paid_minor: Minor
+    """What is paid in money now."""
+    tender_points: Points
+    """Points that pay for part of it now."""
+    points_earned: Points
+    """Change, up or down."""
+    points_spent: Points
+    """Change, up or down."""
+    qualifying_points: int
+    """Change of what counts towards tiers, up or down."""
+
+
+class ReturnRefused(Told):
+    """A return came before its purchase, waited for it, and was refused: when the purchase came, or came too late.
+
+    The member is unknown, and null, where the purchase has not come at all.
+    """
+
+    return_id: EntryId
+    purchase_id: PurchaseId
+    code: Slug
+    """As in a problem: `return_too_large`, `return_waited_too_long` …"""
 
 
 class PurchaseReturned(Leading):

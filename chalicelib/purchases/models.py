@@ -1,12 +1,12 @@
 """Purchases: the command a till sends, and what it is answered."""
 
 from datetime import date
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from chalicelib.kernel.ids import EntryId, MemberId, PurchaseId, ShopId
-from chalicelib.kernel.money import MINOR_MAX, Currency, Minor, SomePoints
+from chalicelib.kernel.money import MINOR_MAX, POINTS_MAX, Currency, Minor, SomePoints
 from chalicelib.kernel.records import Instant, Record, Reference, Slug
 from chalicelib.kernel.records import Line as TextLine
 from chalicelib.members.models import MemberRef
@@ -90,11 +90,36 @@ class ReturnPurchase(Record):
         return self
 
 
+class OrderName(Record):
+    """What an order is called, for ever."""
+
+    channel: Channel
+    order_no: Reference
+
+
+class ReturnOrder(ReturnPurchase):
+    """Return part of a purchase of which only the order number is known: the same command, found another way."""
+
+    channel: Channel
+    order_no: Reference
+
+
+class Waiting(Record):
+    """A return that came before its purchase."""
+
+    key: str
+    """The caller's."""
+    content: bytes
+    """Digest of the command; whose purchase it is, is not known yet."""
+    command: ReturnPurchase
+    received_at: AwareDatetime
+
+
 class Returned(Record):
-    """What returns of a purchase come to."""
+    """What returns of a purchase come to, of the order as it was last stated."""
 
     count: int = 0
-    """How many returns there were."""
+    """How many returns there were since it was last stated."""
     amount_minor: int = 0
     """Of the goods."""
     refund_minor: int = 0
@@ -111,6 +136,7 @@ class Returned(Record):
 class ReturnView(Record):
     """A return and what followed from it."""
 
+    status: Literal["applied"] = "applied"
     return_id: EntryId
     purchase_id: PurchaseId
     member_id: MemberId
@@ -138,8 +164,101 @@ class ReturnView(Record):
     hash: str
 
 
+class WaitingReturn(Record):
+    """A return that waits for its purchase. When that comes, it is carried out in the same transaction."""
+
+    status: Literal["waiting"] = "waiting"
+    return_id: EntryId
+    purchase_id: PurchaseId
+    reason: str
+    lines: tuple[ReturnLine, ...]
+    """All that there is, when neither lines nor an amount are named."""
+    amount_minor: int | None
+    received_at: AwareDatetime
+    waits_until: AwareDatetime
+    """A purchase that comes later is recorded without this return, which is refused then."""
+
+
+class RefusedReturn(Record):
+    """A return that waited for its purchase and was refused."""
+
+    status: Literal["refused"] = "refused"
+    return_id: EntryId
+    purchase_id: PurchaseId
+    reason: str
+    lines: tuple[ReturnLine, ...]
+    amount_minor: int | None
+    received_at: AwareDatetime
+    refused_at: AwareDatetime
+    code: str
+    """As in a problem: `return_too_large`, `return_waited_too_long` …"""
+    detail: str
+    facts: dict[str, str | int]
+
+
+class RestatePurchase(Record):
+    """Say how an order is now: what the customer keeps, whatever happened to it before.
+
+    What names the order may be sent along as it was read; it cannot change.
+    """
+
+    lines: Annotated[tuple[PurchaseLine, ...], Field(max_length=LINES_MAX)] = ()
+    paid_minor: Minor
+    """What is paid in money now, after all that was paid back."""
+    points_tender: Annotated[int, Field(ge=0, le=POINTS_MAX)] = 0
+    """Points that pay for part of it now, after those that were given back."""
+    version: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """The purchase's version that this is based on; when left out, the last word counts."""
+    reason: Slug = "restated"
+    """A code of your own choosing."""
+    member_id: MemberId | None = None
+    channel: Channel | None = None
+    order_no: Reference | None = None
+    shop_id: ShopId | None = None
+    occurred_at: Instant | None = None
+    currency: Currency | None = None
+    dry_run: bool = False
+
+
+class RestatementView(Record):
+    """A restatement of a purchase and what followed from it."""
+
+    restatement_id: EntryId
+    reason: str
+    recorded_at: AwareDatetime
+    lines: tuple[PurchaseLine, ...]
+    """As they were stated."""
+    paid_minor: int
+    points_tender: int
+    points_earned: int
+    """Change of the points earned, up or down."""
+    points_spent: int
+    """Change of the points that pay for part of it, up or down."""
+    points_expired: int
+    """Of the points earned, those that had expired since; below nought, points that had expired and now count as the
+    ones that were taken back or spent."""
+    why: tuple[WhyLine, ...]
+    tier_before: TierName
+    tier_after: TierName
+    balance_after: int
+    """Below nought when the member owes points."""
+    seq: int
+    program_version: int
+    hash: str
+
+
+class Kept(Record):
+    """What the customer keeps of an order: as it is now, after returns and restatements."""
+
+    lines: tuple[PurchaseLine, ...]
+    """Less what came back line by line; a return by amount takes no line away."""
+    paid_minor: int
+    points_tender: int
+    points_earned: int
+
+
 class PurchaseView(Record):
-    """A purchase and everything that followed from it."""
+    """A purchase and everything that followed from it, as it was recorded first; `kept` is how it is now."""
 
     purchase_id: PurchaseId
     member_id: MemberId
@@ -169,8 +288,14 @@ class PurchaseView(Record):
     program_version: int
     hash: str
     """SHA-256 over the member's entry before and this one's content, in hexadecimal."""
+    version: int = 0
+    """How often it was returned or restated. In the answer of the recording itself 0, and so is all that follows."""
+    kept: Kept | None = None
+    """The order as it is now; null while it is as it was recorded."""
     returned: Returned | None = None
-    """What came back since; null when nothing did. The answer of the recording itself never has it."""
+    """What came back since the order was last stated; null when nothing did."""
+    history: tuple[ReturnView | RestatementView, ...] = ()
+    """Returns and restatements in the order in which they were recorded, where one purchase is asked for."""
 
 
 class Sale(Record):

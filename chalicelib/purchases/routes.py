@@ -22,17 +22,30 @@ from chalicelib.purchases.errors import (
     CurrencyWrong,
     NothingLeft,
     PurchaseDiffers,
+    PurchaseFixed,
+    PurchaseMoved,
     PurchaserUnknown,
     PurchaseUnknown,
     ReturnDiffers,
     ReturnedBeforeBought,
     ReturnLineUnknown,
     ReturnTooLarge,
+    ReturnWaitedTooLong,
     TenderTooLarge,
     TenderTooSmall,
     TenderUneven,
+    TooManyWaiting,
 )
-from chalicelib.purchases.models import PurchaseView, RecordPurchase, ReturnPurchase, ReturnView
+from chalicelib.purchases.models import (
+    PurchaseView,
+    RecordPurchase,
+    RefusedReturn,
+    RestatePurchase,
+    ReturnOrder,
+    ReturnPurchase,
+    ReturnView,
+    WaitingReturn,
+)
 
 purchases = Routes("purchases")
 
@@ -80,10 +93,25 @@ def record_purchase(body: RecordPurchase, call: Call) -> Outcome[PurchaseView]:
 
 
 class ReturnList(Record):
-    """The returns of a purchase."""
+    """The returns of a purchase: applied, waiting for it, or refused after they waited."""
 
-    items: tuple[ReturnView, ...]
+    items: tuple[ReturnView | WaitingReturn | RefusedReturn, ...]
     next_cursor: None = None
+
+
+_RETURN_REFUSES = (
+    PurchaseUnknown,
+    NothingLeft,
+    ReturnTooLarge,
+    ReturnLineUnknown,
+    OccurredInFuture,
+    ReturnedBeforeBought,
+    MemberClosed,
+    ReturnDiffers,
+    ReturnWaitedTooLong,
+    TooManyWaiting,
+    BalanceTooLarge,
+)
 
 
 @purchases.post(
@@ -91,22 +119,18 @@ class ReturnList(Record):
     allow=Permission.PURCHASES_RETURN,
     keyed=True,
     status=201,
-    refuses=(
-        PurchaseUnknown,
-        NothingLeft,
-        ReturnTooLarge,
-        ReturnLineUnknown,
-        OccurredInFuture,
-        ReturnedBeforeBought,
-        MemberClosed,
-        ReturnDiffers,
-        BalanceTooLarge,
-    ),
+    waits=WaitingReturn,
+    refuses=_RETURN_REFUSES,
 )
-def return_purchase(purchase_id: PurchaseId, body: ReturnPurchase, call: Call) -> Outcome[ReturnView]:
+def return_purchase(
+    purchase_id: PurchaseId, body: ReturnPurchase, call: Call
+) -> Outcome[ReturnView] | Outcome[WaitingReturn]:
     """Return part of a purchase, or all that is left: points it earned are taken back, points it spent given back.
 
     Any number of returns in any order that add up to the whole leave the member as if the purchase had never been.
+
+    A return that comes before its purchase waits for it, for 72 hours: 202. The id of a purchase follows from its
+    channel and order number; who has only those sends the return to `/v1/returns`.
     """
     book = book_of(call.house.table)
     return service.return_purchase(
@@ -120,19 +144,72 @@ def return_purchase(purchase_id: PurchaseId, body: ReturnPurchase, call: Call) -
     )
 
 
-@purchases.get("/purchases/{purchase_id}/returns", allow=Permission.PURCHASES_READ, refuses=(PurchaseUnknown,))
-def list_purchase_returns(purchase_id: PurchaseId, call: Call) -> ReturnList:
-    """The returns of a purchase, in the order in which they were recorded."""
+@purchases.post(
+    "/returns",
+    allow=Permission.PURCHASES_RETURN,
+    keyed=True,
+    status=201,
+    waits=WaitingReturn,
+    refuses=_RETURN_REFUSES,
+)
+def return_order(body: ReturnOrder, call: Call) -> Outcome[ReturnView] | Outcome[WaitingReturn]:
+    """Return part of a purchase by its channel and order number.
+
+    The same command as a return of the purchase by its id: the same key is the same return.
+    """
     book = book_of(call.house.table)
     language = book.language(call.language, call.now)
-    return ReturnList(items=service.list_returns(call.house.table, book, purchase_id, language=language))
+    return service.return_order(call.house.table, book, call.key, body, now=call.now, language=language)
+
+
+@purchases.get("/purchases/{purchase_id}/returns", allow=Permission.PURCHASES_READ, refuses=(PurchaseUnknown,))
+def list_purchase_returns(purchase_id: PurchaseId, call: Call) -> ReturnList:
+    """The returns of a purchase, in the order in which they were recorded; also those that wait for it."""
+    book = book_of(call.house.table)
+    language = book.language(call.language, call.now)
+    return ReturnList(items=service.list_returns(call.house.table, book, purchase_id, now=call.now, language=language))
 
 
 @purchases.get("/purchases/{purchase_id}", allow=Permission.PURCHASES_READ, refuses=(PurchaseUnknown,))
 def get_purchase(purchase_id: PurchaseId, call: Call) -> PurchaseView:
-    """A purchase with its lines and what followed from it."""
+    """A purchase as it was recorded, what followed from it, how it is now and how it became so."""
     book = book_of(call.house.table)
     return service.find_purchase(call.house.table, book, purchase_id, language=book.language(call.language, call.now))
+
+
+@purchases.put(
+    "/purchases/{purchase_id}",
+    allow=Permission.PURCHASES_RESTATE,
+    refuses=(
+        PurchaseUnknown,
+        PurchaseFixed,
+        PurchaseMoved,
+        TenderTooSmall,
+        TenderUneven,
+        TenderTooLarge,
+        PointsInsufficient,
+        OccurredTooLongAgo,
+        MemberSuspended,
+        MemberClosed,
+        BalanceTooLarge,
+    ),
+)
+def restate_purchase(purchase_id: PurchaseId, body: RestatePurchase, call: Call) -> Outcome[PurchaseView]:
+    """Say how an order is now, after whatever happened to it: the difference in points is worked out and booked.
+
+    What is sent is what the customer keeps (`kept` of the purchase), not what changed. The same again changes nothing.
+    """
+    if body.version is not None:
+        call.require_version(body.version)
+    book = book_of(call.house.table)
+    return service.restate_purchase(
+        call.house.table,
+        book,
+        purchase_id,
+        body,
+        now=call.now,
+        language=book.language(call.language, call.now),
+    )
 
 
 @purchases.get(

@@ -1,28 +1,47 @@
 """What a purchase comes to: points, tier, tender. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from chalicelib.kernel.calendar import local_day, month_of
+from chalicelib.kernel.calendar import from_milliseconds, local_day, milliseconds, month_of
 from chalicelib.kernel.money import POINTS_MAX, shown
 from chalicelib.points import rules as ledger
-from chalicelib.points.errors import BalanceTooLarge
+from chalicelib.points.errors import BalanceTooLarge, PointsInsufficient
 from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason, Why
 from chalicelib.points.rules import Draft, Held
 from chalicelib.programs.models import NegativeBalance, Program
-from chalicelib.programs.rules import earned_points, expires_on, today_of, worth_minor
+from chalicelib.programs.rules import earned_points, expires_on, period_of, today_of, worth_minor
 from chalicelib.purchases.errors import (
     CurrencyWrong,
     NothingLeft,
+    PurchaseFixed,
     ReturnedBeforeBought,
     ReturnLineUnknown,
     ReturnTooLarge,
+    ReturnWaitedTooLong,
     TenderTooLarge,
     TenderTooSmall,
     TenderUneven,
 )
-from chalicelib.purchases.models import RecordPurchase, Returned, ReturnLine, ReturnPurchase, Sale
+from chalicelib.purchases.models import (
+    Kept,
+    PurchaseLine,
+    RecordPurchase,
+    RestatePurchase,
+    Returned,
+    ReturnLine,
+    ReturnPurchase,
+    Sale,
+    Waiting,
+)
 from chalicelib.tiers.rules import standing
+
+WAITING_FOR = timedelta(hours=72)
+"""How long a return waits for its purchase."""
+
+WAITING_MAX = 10
+"""How many returns wait for one purchase: with it they fit one transaction."""
 
 
 def key_of(command: RecordPurchase) -> EntryKey:
@@ -43,7 +62,7 @@ def sale_of(command: RecordPurchase, program: Program) -> Sale:
         shop_id=command.shop_id,
         currency=command.currency,
         paid_minor=command.paid_minor,
-        tender_minor=_tender_minor(command, program),
+        tender_minor=_tender_minor(command.points_tender or 0, command.lines, program),
         lines=command.lines,
     )
 
@@ -66,12 +85,10 @@ def assess(account: Account, command: RecordPurchase, program: Program, *, conte
     held = standing(account.qualifying, program, on=month_of(bought_on), anchor=account.anchor)
     percent = program.tier(held.tier_id).multiplier_percent
 
-    base = earned_points(command.paid_minor, program.earn_rate)
-    if base > POINTS_MAX:
-        raise BalanceTooLarge(balance=base, limit=POINTS_MAX)
+    base = _qualifying(command.paid_minor, program)
     total = earned_points(command.paid_minor, program.earn_rate, percent=percent)
     why = [Why(rule_id="base", points=base, args=(command.paid_minor,))]
-    if total != base:
+    if percent != 100:  # also where rounding hides it: a return of some of it reckons with the multiplier
         why.append(Why(rule_id=f"tier.{held.tier_id}", points=total - base, args=(percent,)))
 
     draft = Draft(
@@ -80,7 +97,7 @@ def assess(account: Account, command: RecordPurchase, program: Program, *, conte
         occurred_at,
         earned=total,
         expires_on=expires_on(bought_on, program.expiry) if total else None,
-        matures_on=_matures_on(bought_on, program, now) if total else None,
+        matures_on=_matures_on(bought_on, program, today_of(program, now)) if total else None,
         consumed=command.points_tender or 0,
         qualifying=base,
         why=tuple(why),
@@ -96,17 +113,20 @@ def assess(account: Account, command: RecordPurchase, program: Program, *, conte
 
 @dataclass(frozen=True, slots=True)
 class Bought:
-    """A purchase as far as a return needs it.
+    """A purchase as it was last stated, and what came back since.
 
     Attributes:
+        entry: the purchase's own, with the figures that it would have, had it been bought as it was last stated.
         program: the version that it was decided by.
-        returned: what came back before.
+        returned: what came back since.
+        version: how often it was returned or restated.
     """
 
     entry: Entry
     sale: Sale
     program: Program
     returned: Returned
+    version: int = 0
 
 
 def return_key(bought: Entry, key: str) -> EntryKey:
@@ -133,7 +153,7 @@ def returned_after(bought: Bought, command: ReturnPurchase, policy: NegativeBala
     amount = before.amount_minor + _amount(bought, command, quantities, total)
     whole = amount >= total and (not sale.lines or command.amount_minor is not None or _all_back(sale, quantities))
     spent_up = before.amount_minor >= total if total else quantities == before.quantities
-    if before.count and spent_up:
+    if (before.count or bought.version) and spent_up:
         raise NothingLeft(purchase_id=purchase_id_of(bought.entry))
     if amount > total:
         raise ReturnTooLarge(asked=amount - before.amount_minor, left=total - before.amount_minor)
@@ -203,6 +223,184 @@ def assess_return(
     return ledger.reverse(account, draft, program, now=now)
 
 
+def waits_until(waiting: Waiting) -> datetime:
+    """The last instant at which the purchase of a waiting return may come."""
+    return waiting.received_at + WAITING_FOR
+
+
+def assess_waiting(
+    account: Account, bought: Bought, waiting: Waiting, program: Program, *, content: bytes, now: datetime
+) -> tuple[Returned, Posting]:
+    """Decide a return that waited, now that its purchase has come.
+
+    A return that was there before the order was bought is for another order: whoever mistypes a number must not undo
+    what somebody will buy under it tomorrow.
+
+    Raises:
+        ReturnWaitedTooLong: the purchase came too late for it.
+        ReturnedBeforeBought: it was received, or says that it happened, before the purchase.
+        NothingLeft, ReturnTooLarge, ReturnLineUnknown: so much is not there to return.
+    """
+    bought_at = bought.entry.occurred_at
+    if now > waits_until(waiting):
+        raise ReturnWaitedTooLong(waited_until=waits_until(waiting).isoformat())
+    if waiting.received_at + ledger.CLOCK_SKEW < bought_at:
+        raise ReturnedBeforeBought(occurred_at=waiting.received_at.isoformat(), bought_at=bought_at.isoformat())
+    occurred_at = waiting.command.occurred_at or max(waiting.received_at, bought_at)
+    command = waiting.command.model_copy(update={"occurred_at": occurred_at})
+    after = returned_after(bought, command, program.negative_balance, today_of(program, now))
+    key = return_key(bought.entry, waiting.key)
+    return after, assess_return(account, bought, after, command, key, program, content=content, now=now)
+
+
+# ---------------------------------------------------------------- restatements
+
+
+def restatement_key(bought: Bought) -> EntryKey:
+    """The key of a purchase's next restatement: the version that it makes."""
+    return EntryKey(kind="restatement", parts=(*bought.entry.key.parts, str(bought.version + 1)))
+
+
+def kept_of(bought: Bought) -> Kept:
+    """What the customer keeps of a purchase."""
+    back = bought.returned.quantities or (0,) * len(bought.sale.lines)
+    lines = tuple(
+        line.model_copy(update={"quantity": line.quantity - some})
+        for line, some in zip(bought.sale.lines, back, strict=True)
+        if line.quantity > some
+    )
+    return Kept(
+        lines=lines,
+        paid_minor=bought.sale.paid_minor - bought.returned.refund_minor,
+        points_tender=(bought.entry.consumed or 0) - bought.returned.points_given_back,
+        points_earned=(bought.entry.earned or 0) - bought.returned.points_taken_back,
+    )
+
+
+def require_same_order(bought: Bought, command: RestatePurchase) -> None:
+    """Refuse a restatement that would make another purchase of it.
+
+    Raises:
+        PurchaseFixed: a field that names the purchase is another than it was recorded with.
+    """
+    channel, order_no = bought.entry.key.parts
+    recorded = {
+        "member_id": bought.entry.member_id,
+        "channel": channel,
+        "order_no": order_no,
+        "shop_id": bought.sale.shop_id,
+        "occurred_at": bought.entry.occurred_at,
+        "currency": bought.sale.currency,
+    }
+    for field, value in recorded.items():
+        sent = getattr(command, field)
+        if isinstance(sent, datetime):
+            sent = from_milliseconds(milliseconds(sent))
+        if sent is not None and sent != value:
+            raise PurchaseFixed(field=field)
+
+
+def restated(bought: Bought, command: RestatePurchase, policy: NegativeBalance, today: date) -> Bought | None:
+    """A purchase as it is stated now; None when that is what the customer keeps of it already.
+
+    The points follow from the money by the rate, multiplier and program version of the purchase, so it does not matter
+    by which returns and restatements an order became what it is.
+
+    Args:
+        policy: with `pending_only`, points that can be spent by now are not taken back.
+
+    Raises:
+        TenderTooSmall, TenderUneven, TenderTooLarge: other points than now pay nothing, no whole amount, or too much.
+        BalanceTooLarge: the earn rate alone would pass `POINTS_MAX`.
+    """
+    kept, program, entry = kept_of(bought), bought.program, bought.entry
+    if (command.lines, command.paid_minor, command.points_tender) == (kept.lines, kept.paid_minor, kept.points_tender):
+        return None
+    tender_minor = worth_minor(command.points_tender, program.point_value)  # what is left of a tender may be uneven
+    if command.points_tender != kept.points_tender:
+        tender_minor = _tender_minor(command.points_tender, command.lines, program)
+    qualifying = _qualifying(command.paid_minor, program)
+    earned = earned_points(command.paid_minor, program.earn_rate, percent=_percent(entry))
+    matures_on = entry.matures_on or _matures_on(
+        entry.occurred_on, program, local_day(entry.recorded_at, program.time_zone)
+    )
+    if policy is NegativeBalance.PENDING_ONLY and not (matures_on is not None and matures_on > today):
+        earned = max(earned, kept.points_earned)
+    figures = {
+        "earned": earned,
+        "consumed": command.points_tender,
+        "qualifying": qualifying,
+        "expires_on": entry.expires_on or expires_on(entry.occurred_on, program.expiry),
+        "matures_on": matures_on,
+        "period": entry.period or period_of(entry.occurred_on, program.expiry),
+    }
+    sale = bought.sale.model_copy(
+        update={"lines": command.lines, "paid_minor": command.paid_minor, "tender_minor": tender_minor}
+    )
+    return Bought(entry.model_copy(update=figures), sale, program, Returned(), bought.version + 1)
+
+
+def assess_restatement(
+    account: Account,
+    bought: Bought,
+    after: Bought,
+    command: RestatePurchase,
+    program: Program,
+    *,
+    content: bytes,
+    now: datetime,
+) -> Posting:
+    """Decide a restatement: the purchase's own bucket, period and month get the difference, up or down.
+
+    Raises:
+        MemberClosed: the membership was closed.
+        MemberSuspended: points would be given or taken to pay, and the account takes no such commands.
+        OccurredTooLongAgo: more points would pay for a purchase that is too old for that.
+        PointsInsufficient: more points would pay than there are.
+        BalanceTooLarge: the balance would pass `POINTS_MAX`.
+    """
+    before, entry = kept_of(bought), after.entry
+    gained = (entry.earned or 0) - before.points_earned
+    tendered = (entry.consumed or 0) - before.points_tender
+    qualified = (entry.qualifying or 0) - (bought.entry.qualifying or 0) + bought.returned.qualifying_taken_back
+    if gained > 0 or tendered > 0:
+        ledger.require_open(account)
+    today = today_of(program, now)
+    matures_on = entry.matures_on
+    pends = matures_on is not None and (matures_on > today or matures_on in account.pending)
+    draft = Draft(
+        restatement_key(bought),
+        Reason.REVERSE,
+        max(now, entry.occurred_at),
+        earned=gained,
+        expires_on=entry.expires_on if gained else None,
+        matures_on=matures_on if gained and pends else None,
+        consumed=tendered,
+        period=entry.period,
+        qualifying=qualified,
+        counts_on=entry.occurred_on,
+        why=(Why(rule_id="restated", points=gained, args=(before.paid_minor, after.sale.paid_minor)),),
+        reason_code=command.reason,
+        cause=entry.key,
+        content=content,
+        may_owe=True,
+        shows_tier=True,
+    )
+    if tendered > 0:
+        ledger.require_recent(entry.occurred_at, now)
+        _require_points(account, draft, program, now=now)
+    return ledger.reverse(account, draft, program, now=now)
+
+
+def _require_points(account: Account, draft: Draft, program: Program, *, now: datetime) -> None:
+    """Refuse a tender of more points than there are without those that the restatement itself gives or takes back."""
+    today = today_of(program, now)
+    without = ledger.post(account, replace(draft, consumed=0), program, now=now).account
+    available = min(ledger.derive(each, today).available for each in (account, without))
+    if draft.consumed > available:
+        raise PointsInsufficient(asked=draft.consumed, available=available)
+
+
 def goods_minor(sale: Sale) -> int:
     """What a purchase's goods cost: its lines, or what was paid in money and points."""
     if not sale.lines:
@@ -268,26 +466,43 @@ def _percent(entry: Entry) -> int:
     return next((why.args[0] for why in entry.why if why.rule_id.startswith("tier.")), 100)
 
 
-def _matures_on(bought_on: date, program: Program, now: datetime) -> date | None:
+def _qualifying(paid_minor: int, program: Program) -> int:
+    """The points of the earn rate alone.
+
+    Raises:
+        BalanceTooLarge: they would pass `POINTS_MAX`.
+    """
+    base = earned_points(paid_minor, program.earn_rate)
+    if base > POINTS_MAX:
+        raise BalanceTooLarge(balance=base, limit=POINTS_MAX)
+    return base
+
+
+def _matures_on(bought_on: date, program: Program, today: date) -> date | None:
     """The first day on which the points can be spent, where that is yet to come."""
     if not program.pending_days:
         return None
     day = bought_on + timedelta(days=program.pending_days)
-    return day if day > today_of(program, now) else None
+    return day if day > today else None
 
 
-def _tender_minor(command: RecordPurchase, program: Program) -> int:
-    if command.points_tender is None:
+def _tender_minor(points: int, lines: Sequence[PurchaseLine], program: Program) -> int:
+    """What points pay.
+
+    Raises:
+        TenderTooSmall, TenderUneven, TenderTooLarge: nothing, no whole amount, or more than the lines cost.
+    """
+    if points == 0:
         return 0
     value = program.point_value
-    tender = worth_minor(command.points_tender, value)
+    tender = worth_minor(points, value)
     if tender == 0:
         worth = f"{value.points} points pay {shown(value.minor, program.currency)}"
-        raise TenderTooSmall(points=command.points_tender, worth=worth)
+        raise TenderTooSmall(points=points, worth=worth)
     even = -(-tender * value.points // value.minor)
-    if even != command.points_tender:
-        raise TenderUneven(points=command.points_tender, even=even)
-    total = sum(line.quantity * line.unit_price_minor for line in command.lines)
-    if command.lines and tender > total:
+    if even != points:
+        raise TenderUneven(points=points, even=even)
+    total = sum(line.quantity * line.unit_price_minor for line in lines)
+    if lines and tender > total:
         raise TenderTooLarge(tender_minor=tender, total_minor=total)
     return tender

@@ -12,28 +12,32 @@ price says whether a quantity other than 1 follows.
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from chalicelib.kernel.ids import ShopId
-from chalicelib.purchases.errors import PurchaseMoved
-from chalicelib.purchases.models import PurchaseLine, Returned, ReturnLine, Sale
-from chalicelib.storage import keys
+from chalicelib.kernel.calendar import from_milliseconds, milliseconds
+from chalicelib.kernel.errors import Refusal
+from chalicelib.kernel.ids import AccountId, ShopId
+from chalicelib.purchases.errors import RECORDED, OrderMoved, PurchaseAwaited
+from chalicelib.purchases.models import PurchaseLine, Returned, ReturnLine, ReturnPurchase, Sale, Waiting
 from chalicelib.storage.keys import Key
-from chalicelib.storage.table import Rows, Table
-from chalicelib.storage.writes import Item, Put, Still, Write
+from chalicelib.storage.table import Table
+from chalicelib.storage.writes import Absent, Item, Put, Still, Write
 
 _FORM = 2
 _ARTICLES, _TEXT = 0, 1
 
 
 def find_purchase(table: Table, key: Key, *, consistent: bool = False) -> Item | None:
-    """The purchase under a key, or None."""
-    return table.get(key, consistent=consistent)
+    """The purchase under a key, or None, also where returns wait for it."""
+    item = table.get(key, consistent=consistent)
+    return None if item is None or is_waiting(item) else item
 
 
-def list_rows(table: Table, member_id: str, *, after: str | None, limit: int) -> Rows:
-    """Rows of a member's statement, purchases among them, newest first."""
-    return table.query_timeline(keys.statement(member_id), after=after, limit=limit)
+def find_order(table: Table, key: Key) -> Item | None:
+    """The purchase under a key, or the returns that wait for it, or None."""
+    return table.get(key, consistent=True)
 
 
 def is_purchase(row: Item) -> bool:
@@ -70,14 +74,36 @@ def sale_from(item: Item) -> Sale:
     )
 
 
-# ---------------------------------------------------------------- returns
+# ---------------------------------------------------------------- returns and restatements
 
 _RETURNED = ("count", "amount_minor", "refund_minor", "points_taken_back", "points_given_back", "qualifying_taken_back")
 
 
+_STATED = ("m", "tn", "ln", "e", "c", "q", "x", "mt", "pd")
+"""The attributes of a purchase that a restatement gives another value; `rs` holds the values."""
+
+
 def find_returns(table: Table, key: Key) -> tuple[Item, ...]:
-    """The returns of a purchase, in the order of their keys."""
+    """The returns of a purchase, refused ones among them, in the order of their keys."""
     return table.query_partition(key.pk, first="RF#", last="RF#\U0010ffff")
+
+
+def find_changes(table: Table, key: Key) -> tuple[Item, ...]:
+    """The entries of a purchase's returns and restatements, in the order in which they were recorded."""
+    items = table.query_partition(key.pk, first="RF#", last="RS#\U0010ffff", consistent=True)
+    return tuple(sorted((item for item in items if not is_refused(item)), key=lambda item: str(item["at"])))
+
+
+def as_stated(item: Item) -> Item:
+    """A purchase's item as it would be, had it been bought as it was last stated."""
+    if "rs" not in item:
+        return item
+    return {**{name: value for name, value in item.items() if name not in _STATED}, **item["rs"]}
+
+
+def version_of(item: Item) -> int:
+    """How often a purchase was returned or restated."""
+    return int(item.get("rn", 0))
 
 
 def returned_from(item: Item) -> Returned:
@@ -88,14 +114,43 @@ def returned_from(item: Item) -> Returned:
     return Returned(**dict(zip(_RETURNED, figures, strict=True)), quantities=tuple(quantities))
 
 
-def count_return(item: Item, before: Returned, after: Returned) -> Write:
-    """The write of what came back of a purchase, unless more did since it was read.
+def returned_item(after: Returned, version: int) -> dict[str, Any]:
+    """The attributes that say what came back of a purchase."""
+    return {"rn": version, "ret": [[getattr(after, name) for name in _RETURNED], list(after.quantities)]}
+
+
+def count_return(item: Item, after: Returned) -> Write:
+    """The write of what came back of a purchase, unless it was returned or restated since it was read.
 
     The entry of the purchase stays as it is: what comes back is no part of what its hash covers.
     """
-    counted = {**item, "rn": after.count, "ret": [[getattr(after, name) for name in _RETURNED], list(after.quantities)]}
-    still = Still("rn", before.count or None)
-    return Put(Key(item["pk"], item["sk"]), counted, still, lambda _: PurchaseMoved())
+    return _changed(item, {**item, **returned_item(after, version_of(item) + 1)})
+
+
+def restate(item: Item, figures: Item, sale: Sale) -> Write:
+    """The write of a purchase as it is stated now, unless it was returned or restated since it was read.
+
+    Args:
+        figures: the attributes of what it moves now.
+    """
+    now = figures | sale_item(sale)
+    stated = {name: now[name] for name in _STATED if now[name] is not None}
+    rest = {name: value for name, value in item.items() if name != "ret"}
+    return _changed(item, {**rest, "rn": version_of(item) + 1, "rs": stated})
+
+
+def _changed(item: Item, after: Item) -> Write:
+    return Put(Key(item["pk"], item["sk"]), after, Still("rn", item.get("rn")), lambda _: OrderMoved())
+
+
+def restatement_item(sale: Sale, tender: int) -> dict[str, Any]:
+    """The attributes that a restatement adds to its entry: cu currency, m paid, tp points tendered, ln lines."""
+    return {
+        "cu": sale.currency,
+        "m": sale.paid_minor,
+        "tp": tender,
+        "ln": packed_lines(sale.lines) if sale.lines else None,
+    }
 
 
 def return_item(sale: Sale, before: Returned, after: Returned, lines: Sequence[ReturnLine]) -> dict[str, Any]:
@@ -106,6 +161,96 @@ def return_item(sale: Sale, before: Returned, after: Returned, lines: Sequence[R
         "cu": sale.currency,
         "rl": [[line.sku, line.quantity] for line in lines] or None,
     }
+
+
+# ---------------------------------------------------------------- returns before their purchase
+
+_WAITING = "waiting"
+
+
+def is_waiting(item: Item) -> bool:
+    """Whether returns wait under a purchase's key, which has not come yet."""
+    return item.get("is") == _WAITING
+
+
+def waiting_from(item: Item | None) -> tuple[Waiting, ...]:
+    """The returns that wait under a purchase's key, in the order in which they came."""
+    if item is None:
+        return ()
+    return tuple(_waiting_from(each) for each in item["wr"])
+
+
+def keep_waiting(key: Key, before: Item | None, waiting: Sequence[Waiting]) -> Write:
+    """The write of the returns that wait for a purchase, unless it came or others did since the key was read.
+
+    They wait under the very key that the purchase is written under if that is absent, so neither can miss the other.
+    """
+    number = before["wn"] + 1 if before else 1
+    item = {"is": _WAITING, "wn": number, "wr": [_waiting_item(each) for each in waiting]}
+    return Put(key, item, Still("wn", before["wn"]) if before else Absent(), lambda _: OrderMoved())
+
+
+def record(own: Write, awaited: Item | None) -> Write:
+    """The write of a purchase's own entry, which finds the returns that wait for it where the key is taken.
+
+    Args:
+        awaited: the returns that were found and go with it.
+    """
+    assert isinstance(own, Put)
+    known = own.otherwise
+
+    def otherwise(item: Item) -> Exception:
+        return PurchaseAwaited(item) if is_waiting(item) else known(item)
+
+    return replace(own, condition=Still("wn", awaited["wn"]) if awaited else Absent(), otherwise=otherwise)
+
+
+def find_return(table: Table, key: Key) -> Item | None:
+    """The return under a key, applied or refused, or None."""
+    return table.get(key, consistent=True)
+
+
+def refuse_return(key: Key, waiting: Waiting, refusal: Refusal, member_id: AccountId | None, *, at: datetime) -> Write:
+    """The write of a return that waited and is refused for good, under the key that it would have had."""
+    item = {
+        "no": refusal.code,
+        "facts": {name: fact for name, fact in refusal.facts.items() if fact is not None},
+        "member_id": member_id,
+        "ra": milliseconds(at),
+        "d": waiting.content,
+        "wr": _waiting_item(waiting),
+    }
+    return Put(key, item, Absent(), lambda _: OrderMoved())
+
+
+def is_refused(item: Item) -> bool:
+    """Whether what is under a return's key was refused."""
+    return "no" in item
+
+
+def refusal_from(item: Item) -> Refusal:
+    """What a return was refused for."""
+    return RECORDED[item["no"]](**item["facts"])
+
+
+def refused_from(item: Item) -> tuple[Waiting, datetime]:
+    """The return that was refused, and when."""
+    return _waiting_from(item["wr"]), from_milliseconds(item["ra"])
+
+
+def _waiting_item(waiting: Waiting) -> list[Any]:
+    command = waiting.command.model_dump_json(exclude_defaults=True)
+    return [waiting.key, waiting.content, milliseconds(waiting.received_at), command]
+
+
+def _waiting_from(stored: Sequence[Any]) -> Waiting:
+    key, content, received, command = stored
+    return Waiting(
+        key=key,
+        content=content,
+        command=ReturnPurchase.model_validate_json(command),
+        received_at=from_milliseconds(received),
+    )
 
 
 # ---------------------------------------------------------------- lines

@@ -5,8 +5,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chalicelib.cards.events import (
+    CardBonusWithdrawn,
+    CardClosed,
+    CardExpired,
+    CardExtended,
+    CardOpened,
+    CardRefunded,
+    CardReinstated,
+    CardSpendRefunded,
+    CardSpent,
+    CardSuspended,
+    CardToppedUp,
+    CardUsed,
+    CardUseReversed,
+)
 from chalicelib.kernel.events import Envelope, Told
 from chalicelib.members.events import MemberClosed, MemberEdited, MemberEnrolled, MemberReinstated, MemberSuspended
+from chalicelib.merges.events import MemberMerged, MemberUnmerged
 from chalicelib.points.events import (
     BirthdayGiftGiven,
     Leading,
@@ -30,17 +46,32 @@ from chalicelib.pools.events import (
     PoolPointsSpent,
 )
 from chalicelib.programs.events import ProgramPublished
-from chalicelib.purchases.events import PurchaseRecorded, PurchaseReturned
+from chalicelib.purchases.events import PurchaseRecorded, PurchaseRestated, PurchaseReturned, ReturnRefused
 
 EVENT_TYPES: dict[str, type[Told]] = {
     kind.__name__: kind
     for kind in (
         BirthdayGiftGiven,
+        CardBonusWithdrawn,
+        CardClosed,
+        CardExpired,
+        CardExtended,
+        CardOpened,
+        CardRefunded,
+        CardReinstated,
+        CardSpendRefunded,
+        CardSpent,
+        CardSuspended,
+        CardToppedUp,
+        CardUsed,
+        CardUseReversed,
         MemberClosed,
         MemberEdited,
         MemberEnrolled,
+        MemberMerged,
         MemberReinstated,
         MemberSuspended,
+        MemberUnmerged,
         PointsAdjusted,
         PointsEarned,
         PointsExpired,
@@ -56,7 +87,9 @@ EVENT_TYPES: dict[str, type[Told]] = {
         PoolPointsSpent,
         ProgramPublished,
         PurchaseRecorded,
+        PurchaseRestated,
         PurchaseReturned,
+        ReturnRefused,
         TierChanged,
         TierReviewed,
     )
@@ -72,7 +105,7 @@ class Change:
     """A record of the table's stream.
 
     Attributes:
-        new: whether the item was not there before.
+        new: whether the item was not there before, or only what waited for it.
         item: what is there now; None when it was removed.
         sequence_number: its place in the stream.
     """

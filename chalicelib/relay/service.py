@@ -11,11 +11,30 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+from chalicelib.cards import views as cards_views
+from chalicelib.cards.events import (
+    CardBonusWithdrawn,
+    CardClosed,
+    CardExpired,
+    CardExtended,
+    CardOpened,
+    CardRefunded,
+    CardReinstated,
+    CardSpendRefunded,
+    CardSpent,
+    CardSuspended,
+    CardToppedUp,
+    CardUsed,
+    CardUseReversed,
+)
+from chalicelib.cards.models import CardKind
+from chalicelib.cards.rules import figure
 from chalicelib.kernel.calendar import NEVER
 from chalicelib.kernel.events import EventId, Told
-from chalicelib.kernel.ids import AccountId, EntryId, MemberId, is_member
+from chalicelib.kernel.ids import AccountId, EntryId, MemberId, MergeId, is_card, is_member
 from chalicelib.members import store as members_store
 from chalicelib.members.events import MemberClosed, MemberEdited, MemberReinstated, MemberSuspended
+from chalicelib.merges.events import MemberMerged, MemberUnmerged
 from chalicelib.points import store as points_store
 from chalicelib.points.events import (
     AdjustedBy,
@@ -47,7 +66,7 @@ from chalicelib.pools.models import PoolId, Role
 from chalicelib.programs import store as programs_store
 from chalicelib.programs.events import ProgramPublished
 from chalicelib.purchases import store as purchases_store
-from chalicelib.purchases.events import PurchaseRecorded, PurchaseReturned
+from chalicelib.purchases.events import PurchaseRecorded, PurchaseRestated, PurchaseReturned, ReturnRefused
 from chalicelib.relay.models import Change, Event, Telling
 from chalicelib.storage import keys
 from chalicelib.storage.bus import BusEvent
@@ -60,8 +79,13 @@ SILENT = {
     "M SHARES": "says again what a member's part in a pool says",
     "G ACCOUNT": "sums that the entries explain",
     "G W": "a member's part in a pool; the pool's notes tell of its changes",
+    "C ACCOUNT": "sums that the entries explain",
+    "C OWNER": "whose a card is; its first entry says so, and a merge of members says what changed",
+    "C PROFILE": "what a card is; its first entry tells of the opening",
     "U": "an identifier of a member; the profile's events say that it changed",
     "K enrol": "spends a key; the profile tells of the enrolment",
+    "O waiting": "returns that wait for their purchase; what becomes of each is told when it does",
+    "MERGE": "what a merge did beside the ledger; its entries tell of it",
     "PROGRAM HEAD": "names the version in force; the version's own item tells of it",
 }
 """Items that tell nobody anything, and why not."""
@@ -84,7 +108,9 @@ def change_of(record: Mapping[str, Any]) -> Change:
     image = change.get("NewImage")
     item = {name: unmarshalled(value) for name, value in image.items()} if image is not None else None
     key = {name: unmarshalled(value) for name, value in change["Keys"].items()}
-    return Change(record["eventName"] == "INSERT", key["pk"], key["sk"], item, change["SequenceNumber"])
+    awaited = "is" in change.get("OldImage", ()) and item is not None and not purchases_store.is_waiting(item)
+    new = record["eventName"] == "INSERT" or awaited
+    return Change(new, key["pk"], key["sk"], item, change["SequenceNumber"])
 
 
 def telling_of(change: Change) -> Telling:
@@ -108,13 +134,15 @@ def telling_of(change: Change) -> Telling:
 def kind_of(pk: str, sk: str, item: Item) -> str:
     """What kind of item is under a key."""
     mark, *rest = keys.parted(pk)
-    if mark == "O" or (mark == "K" and "r" in item):
+    if mark in ("O", "K", "C") and "r" in item:
         return "entry"
+    if mark == "O":
+        return "O waiting" if purchases_store.is_waiting(item) else "O refused"
     if mark == "K":
         return f"K {rest[0]}"
     if mark == "H":
         return f"H {item['kind']}"
-    if mark in ("M", "G", "PROGRAM"):
+    if mark in ("M", "G", "C", "PROGRAM"):
         return f"{mark} {keys.parted(sk)[0]}"
     return mark
 
@@ -172,6 +200,22 @@ def _return(entry: Entry, item: Item) -> list[Told]:
     ]
 
 
+def _restatement(entry: Entry, item: Item) -> list[Told]:
+    channel, order_no, _ = entry.key.parts
+    return [
+        PurchaseRestated(
+            **_leading(entry),
+            purchase_id=keys.purchase_id(channel, order_no),
+            currency=item["cu"],
+            paid_minor=item["m"],
+            tender_points=item["tp"],
+            points_earned=entry.earned or 0,
+            points_spent=entry.consumed or 0,
+            qualifying_points=entry.qualifying or 0,
+        )
+    ]
+
+
 def _spend(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001 - as its siblings
     return [_spent(entry, SpentOn.SPEND)]
 
@@ -189,11 +233,30 @@ def _adjustment(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
 
 
 def _expiry(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    if is_card(entry.member_id):
+        return [CardExpired(**_leading(entry), expired=-entry.points, expires_on=_last_day(entry))]
     return [PointsExpired(**_leading(entry), expires_on=_last_day(entry))]
 
 
 def _review(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
     return [TierReviewed(**_leading(entry), held_through=_last_day(entry))]
+
+
+def _merge(entry: Entry, item: Item) -> list[Told]:
+    return [MemberMerged(**_leading(entry), **_of_merge(entry, item))]
+
+
+def _unmerge(entry: Entry, item: Item) -> list[Told]:
+    return [MemberUnmerged(**_leading(entry), **_of_merge(entry, item))]
+
+
+def _of_merge(entry: Entry, item: Item) -> dict[str, Any]:
+    return {
+        "merge_id": MergeId(item["rf"]),
+        "from_member_id": MemberId(item["mf"]),
+        "into_member_id": MemberId(item["mi"]),
+        "qualifying_points": sum(entry.sums.qualifying.values()) if entry.sums else 0,
+    }
 
 
 def _birthday(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
@@ -219,9 +282,80 @@ def _pool_spend(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
     return [PoolPointsSpent(**_leading(entry), subject_id=_actor(entry))]
 
 
+# ---------------------------------------------------------------- cards
+
+
+def _card_opened(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    return [
+        CardOpened(
+            **_of_card(entry),
+            kind=CardKind.COUNT if entry.earned else CardKind.STORED_VALUE,
+            uses=entry.earned or 0,
+            paid_minor=cards_views.money_of(entry),
+            expires_on=_last_day(entry),
+        )
+    ]
+
+
+def _card_topped_up(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    return [CardToppedUp(**_of_card(entry), **_split(entry), bonus_expires_on=cards_views.last_day_set(entry))]
+
+
+def _card_spent(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    return [CardSpent(**_of_card(entry), **_split(entry))]
+
+
+def _card_spend_refunded(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    return [CardSpendRefunded(**_of_card(entry), **_split(entry), spend_id=_cause_id(entry))]
+
+
+def _card_refunded(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    return [
+        CardRefunded(
+            **_of_card(entry),
+            **_split(entry),
+            refunded_minor=-cards_views.money_of(entry),
+            uses=-figure(entry, "uses"),
+            reason_code=entry.reason_code or "",
+        )
+    ]
+
+
+def _card_used(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    return [CardUsed(**_of_card(entry), uses=-entry.points)]
+
+
+def _card_use_reversed(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    return [CardUseReversed(**_of_card(entry), uses=entry.points, use_id=_cause_id(entry))]
+
+
+def _card_extended(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    last = cards_views.last_day_set(entry) or NEVER
+    return [CardExtended(**_of_card(entry), expires_on=last, reason_code=entry.reason_code or "")]
+
+
+def _card_bonus_withdrawn(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    return [CardBonusWithdrawn(**_of_card(entry), bonus_minor=-entry.points)]
+
+
+def _of_card(entry: Entry) -> dict[str, Any]:
+    return {**_leading(entry), "owner_id": entry.actor}
+
+
+def _split(entry: Entry) -> dict[str, Any]:
+    """Principal and bonus that an entry moves, without a sign."""
+    return {"principal_minor": abs(figure(entry, "principal")), "bonus_minor": abs(figure(entry, "bonus"))}
+
+
+def _cause_id(entry: Entry) -> EntryId:
+    assert entry.cause is not None
+    return keys.entry_id(points_store.key_of(entry.cause))
+
+
 _FROM_ENTRY: dict[str, Callable[[Entry, Item], list[Told]]] = {
     "purchase": _purchase,
     "return": _return,
+    "restatement": _restatement,
     "write_off": _adjustment,
     "spend": _spend,
     "adjust": _adjustment,
@@ -234,6 +368,19 @@ _FROM_ENTRY: dict[str, Callable[[Entry, Item], list[Told]]] = {
     "pool_close_in": _pooled,
     "pool_spend": _pool_spend,
     "birthday": _birthday,
+    "card": _card_opened,
+    "top_up": _card_topped_up,
+    "card_spend": _card_spent,
+    "card_spend_refund": _card_spend_refunded,
+    "card_refund": _card_refunded,
+    "card_use": _card_used,
+    "card_use_reversal": _card_use_reversed,
+    "card_extension": _card_extended,
+    "card_close": _card_bonus_withdrawn,
+    "merge": _merge,
+    "merge_in": _merge,
+    "unmerge": _unmerge,
+    "unmerge_in": _unmerge,
 }
 
 
@@ -271,6 +418,18 @@ def _entry_id(entry: Entry) -> EntryId:
 
 def _last_day(entry: Entry) -> date | None:
     return None if entry.expires_on == NEVER else entry.expires_on
+
+
+def _refused(item: Item) -> list[Event]:
+    waiting, refused_at = purchases_store.refused_from(item)
+    key = keys.Key(item["pk"], item["sk"])
+    told = ReturnRefused(
+        return_id=keys.entry_id(key),
+        purchase_id=keys.purchase_id(*keys.entry_parts(key)[1][:2]),
+        code=item["no"],
+    )
+    member_id = MemberId(item["member_id"]) if "member_id" in item else None
+    return [_enveloped(item, told, member_id, None, waiting.received_at, refused_at)]
 
 
 # ---------------------------------------------------------------- members and programs
@@ -313,6 +472,9 @@ _FROM_NOTE: dict[str, Callable[[Happened], list[Told]]] = {
     ],
     "pool_member_left": lambda note: [PoolMemberLeft(subject_id=MemberId(note.facts["member_id"]))],
     "pool_closed": lambda _: [PoolClosed()],
+    "card_suspended": lambda note: [CardSuspended(owner_id=note.facts["owner_id"])],
+    "card_reinstated": lambda note: [CardReinstated(owner_id=note.facts["owner_id"])],
+    "card_closed": lambda note: [CardClosed(owner_id=note.facts["owner_id"])],
 }
 
 
@@ -329,6 +491,7 @@ def _program(item: Item) -> list[Event]:
 
 _TELL: dict[str, Callable[[Item], list[Event]]] = {
     "entry": _entry,
+    "O refused": _refused,
     "M PROFILE": _enrolment,
     "G POOL": _pool,
     "PROGRAM V": _program,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from chalicelib.kernel.calendar import milliseconds
-from chalicelib.kernel.ids import AccountId, EntryId, MemberId, PurchaseId, packed, unpacked
+from chalicelib.kernel.ids import AccountId, EntryId, MemberId, MergeId, PurchaseId, packed, unpacked
 
 DUE_SHARDS = 8
 
@@ -96,25 +96,66 @@ def purchase_return(channel: str, order_no: str, key: str) -> Key:
     return Key(purchase(channel, order_no).pk, joined("RF", key))
 
 
+def restatement(channel: str, order_no: str, number: str) -> Key:
+    """A restatement of a purchase, beside its returns."""
+    return Key(purchase(channel, order_no).pk, joined("RS", number))
+
+
+def card_owner(card_id: str) -> Key:
+    """Whose a card is: the one place that says so."""
+    return Key(member_partition(card_id), "OWNER")
+
+
+def cards_of(member_id: str) -> str:
+    """Timeline partition of a member's cards."""
+    return joined("W", member_id)
+
+
+def card_top_up(card_id: str, key: str) -> Key:
+    """A top-up of a card: in the card's own partition, so that a refund reads all of them, and as they are."""
+    return Key(member_partition(card_id), joined("TU", key))
+
+
 def entry(kind: str, *parts: str) -> Key:
     """Any ledger entry, by its business key."""
     if kind == "purchase":
         return purchase(*parts)
-    return purchase_return(*parts) if kind == "return" else Key(joined("K", kind, *parts), "O")
+    if kind == "top_up":
+        return card_top_up(*parts)
+    if kind == "return":
+        return purchase_return(*parts)
+    return restatement(*parts) if kind == "restatement" else Key(joined("K", kind, *parts), "O")
 
 
 def entry_parts(key: Key) -> tuple[str, tuple[str, ...]]:
     """The kind and business key of the ledger entry under a key."""
     mark, *rest = parted(key.pk)
+    if mark == "C":
+        return "top_up", (account_of(key.pk), parted(key.sk)[1])
     if mark != "O":
         return rest[0], tuple(rest[1:])
     own = parted(key.sk)
-    return ("return", (*rest, own[1])) if own[0] == "RF" else ("purchase", tuple(rest))
+    kind = {"O": "purchase", "RF": "return", "RS": "restatement"}[own[0]]
+    return kind, (*rest, *own[1:])
 
 
 def entry_id(key: Key) -> EntryId:
     """The id of the ledger entry under a key."""
-    return EntryId("ent_" + packed(key.pk if key.sk == "O" else joined("R", key.pk, key.sk)))
+    return EntryId(_packed_key(key))
+
+
+def _packed_key(key: Key) -> str:
+    return "ent_" + packed(key.pk if key.sk == "O" else joined("R", key.pk, key.sk))
+
+
+def key_of_entry(entry_id: str) -> Key | None:
+    """The key of the ledger entry of that id, or None when no entry can have it."""
+    plain = unpacked(entry_id.removeprefix("ent_"))
+    parts = parted(plain) if plain else ("",)
+    key = Key(parts[1], parts[2]) if parts[0] == "R" and len(parts) == 3 else Key(plain or "", "O")
+    if (key.pk[:2], key.sk[:3]) not in (("K#", "O"), ("O#", "O"), ("O#", "RF#"), ("C#", "TU#")):
+        return None
+    return key if _packed_key(key) == entry_id else None
 
 
 def purchase_id(channel: str, order_no: str) -> PurchaseId:
@@ -124,11 +165,46 @@ def purchase_id(channel: str, order_no: str) -> PurchaseId:
 
 def purchase_of(purchase_id: str) -> Key | None:
     """The key of the purchase of that id, or None when no purchase can have it."""
+    order = order_of(purchase_id)
+    return purchase(*order) if order else None
+
+
+def order_of(purchase_id: str) -> tuple[str, str] | None:
+    """The channel and order number that an id was made of, or None when it was made of none."""
     plain = unpacked(purchase_id.removeprefix("pur_"))
     parts = parted(plain) if plain else ()
     if len(parts) != 2 or joined(*parts) != plain:
         return None
-    return purchase(*parts)
+    return parts[0], parts[1]
+
+
+def entry_of(entry_id_: str) -> Key | None:
+    """The key of the ledger entry of that id, or None when no entry can have it."""
+    plain = unpacked(entry_id_.removeprefix("ent_")) or ""
+    parts = parted(plain)
+    key = Key(parts[1], parts[2]) if len(parts) == 3 and parts[0] == "R" else Key(plain, "O")
+    mark, *rest = parted(key.pk)
+    known = (mark == "O" and len(rest) == 2) or (mark == "K" and len(rest) > 1)
+    if not known or len(parted(key.sk)) > 2:
+        return None
+    # Only the one spelling that `entry_id` gives: another would name the same entry by a second id.
+    kind, own = entry_parts(key)
+    return key if entry(kind, *own) == key and entry_id(key) == entry_id_ else None
+
+
+def merge(key: str) -> Key:
+    """What a merge of two members did beside the ledger, by the command's key."""
+    return Key(joined("MERGE", key), "MERGE")
+
+
+def merge_id(key: str) -> MergeId:
+    """The id of a merge: the command's key, packed."""
+    return MergeId("mrg_" + packed(key))
+
+
+def merge_key(merge_id: str) -> str | None:
+    """The key of the command that made the merge of that id, or None when no merge can have it."""
+    return unpacked(merge_id.removeprefix("mrg_"))
 
 
 # ---------------------------------------------------------------- the program

@@ -104,17 +104,20 @@ def _queue(queue: str, batch: int, concurrency: str, window: int = 0) -> Json:
 
 
 TOLD: tuple[Json, ...] = (
-    {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": ["PROFILE"]}}}},
+    {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": ["PROFILE", "POOL"]}}}},
     {
         "eventName": ["INSERT"],
         "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "O#"}, {"prefix": "K#"}, {"prefix": "H#"}]}}},
     },
+    {"eventName": ["MODIFY"], "dynamodb": {"OldImage": {"is": {"S": ["waiting"]}}}},
     {
         "eventName": ["INSERT"],
         "dynamodb": {"Keys": {"pk": {"S": ["PROGRAM"]}, "sk": {"S": [{"prefix": "V#"}]}}},
     },
 )
-"""The records that the relay tells of: profiles made, entries, happenings, versions of the program.
+"""The records that the relay tells of: profiles and pools made, entries, happenings, versions of the program.
+
+A purchase for which returns waited takes the place of what waited: for the stream that is a change.
 
 An account's sums change with every entry and tell nothing that the entry does not: half the stream stays behind.
 """

@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from local.adapter import Adapter
-from tests.http.test_hostile import a_full_member
+from tests.http.test_hostile import CARDS, a_full_member, with_cards
 from tests.makers import Api
 
 CASES = 12
@@ -53,6 +53,8 @@ def loaded() -> Any:
 def test_answers_are_as_documented(api: Api, name: str, mode: schemathesis.GenerationMode) -> None:
     member = a_full_member(api)
     purchase = api.buy(member["member_id"])["purchase_id"]
+    if "card" in name:
+        with_cards(api, member["member_id"])
     schema = loaded()
     operation = schema.find_operation_by_id(name) if hasattr(schema, "find_operation_by_id") else None
     if operation is None:
@@ -80,6 +82,8 @@ def test_answers_are_as_documented(api: Api, name: str, mode: schemathesis.Gener
             # Ids that exist get past the first refusal.
             if "member_id" in (case.path_parameters or {}):
                 case.path_parameters["member_id"] = member["member_id"]
+            if "card_id" in (case.path_parameters or {}):
+                case.path_parameters["card_id"] = CARDS["count" if "use" in name else "value"]
             if "purchase_id" in (case.path_parameters or {}):
                 case.path_parameters["purchase_id"] = purchase
         response = case.call(headers={"Authorization": f"Bearer {api.token}"})

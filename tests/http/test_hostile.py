@@ -14,6 +14,8 @@ import jsonschema  # type: ignore[import-untyped]  # stubs are one more thing to
 import pytest
 
 from chalicelib.api.routing import ROUTES, Route
+from chalicelib.kernel.ids import CardId
+from chalicelib.storage import keys
 from tests.http.conftest import CountingTable, Look
 from tests.makers import SOME_IDS, Api, Reply, a_path, a_purchase_body
 
@@ -31,13 +33,13 @@ TERMS: dict[str, Any] = {
         "qualification": {"window": "rolling", "months": 12, "at_end": "step_down"},
     },
     "expiry": {"mode": "rolling", "months": 12, "years": 1, "bucket": "month"}, "negative_balance": "owe",
-    "pending_days": 0, "notices": {"expiring_days": 14},
+    "pending_days": 0, "notices": {"expiring_days": 14}, "stored_value": {"balance_max_minor": 500_000},
     "custom_fields": {"size": {"type": "choice", "label": {"zh": "码", "en": "Size"}, "required": False,
                                "choices": ["S", "M"]}},
 }  # fmt: skip
 
 
-def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, Any]]:  # noqa: PLR0912 - one case a route
     """Bodies that together fill every field of a route's body; each is accepted as it is."""
     n = next(_numbers)
     details = {
@@ -50,10 +52,23 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             yield {**details, "external_ids": [{"source": "erp", "id": f"{n}"}], "source": "till", "referral_code": "R"}
         case "edit_member":
             yield {**details, "version": api.get(f"/v1/members/{member['member_id']}").json["version"]}
-        case "return_purchase":
-            yield {"lines": [{"sku": "A", "quantity": 1}], "reason": "damaged", "dry_run": True,
+        case "return_purchase" | "return_order":
+            order = {"channel": "pos", "order_no": "order-1"} if name == "return_order" else {}
+            yield {**order, "lines": [{"sku": "A", "quantity": 1}], "reason": "damaged", "dry_run": True,
                    "occurred_at": "2026-03-15T12:00:00+08:00"}  # fmt: skip
-            yield {"amount_minor": 1, "dry_run": True}
+            yield {**order, "amount_minor": 1, "dry_run": True}
+        case "restate_purchase":
+            found = api.get(f"/v1/purchases/{SOME_IDS['purchase_id']}").json
+            yield {"lines": [{"sku": "A", "name": "n", "category": "c", "quantity": 2, "unit_price_minor": 100}],
+                   "paid_minor": 1000 + n, "points_tender": 100, "reason": "picking", "dry_run": True,
+                   **{name: found[name] for name in ("version", "member_id", "channel", "order_no", "shop_id",
+                                                     "occurred_at", "currency")}}  # fmt: skip
+        case "merge_members":
+            (second,) = api.get("/v1/members", card_no="second").json["items"]
+            yield {"from_member_id": second["member_id"], "into_member_id": member["member_id"],
+                   "reason": "the same person", "dry_run": True}  # fmt: skip
+        case "undo_merge":
+            yield {"reason": "not the same person", "dry_run": True}
         case "start_job_run":
             yield {"date": "2026-03-14", "dry_run": False}
         case "suspend_member" | "reinstate_member":
@@ -77,6 +92,8 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
                 yield a_purchase_body(ref, points_tender=100, dry_run=False, order_no=f"h-{next(_numbers)}")
         case "publish_program":
             yield {**TERMS, "version": api.get("/v1/program").json["version"], "dry_run": False}
+        case _ if "card" in name:
+            yield from card_samples(name, n)
         case _:
             yield from pool_samples(name, api, member)
 
@@ -98,6 +115,67 @@ def pool_samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[s
             yield {"dry_run": True}
         case _:
             raise NotImplementedError(f"{name} takes a body: give a sample of it here")
+
+
+def card_samples(name: str, n: int) -> Iterator[dict[str, Any]]:
+    """The same for commands on cards, which `prepared` opens."""
+    means = [{"kind": "cash", "amount_minor": 100, "reference": "w"}]
+    told = {"occurred_at": "2026-03-15T12:00:00+08:00", "dry_run": True}
+    match name:
+        case "open_card":
+            yield {"kind": "stored_value", "name": "卡", "card_number": f"n-{n}", "dry_run": False}
+            yield {"kind": "count", "uses": 10, "expires_on": "2026-12-31", "price_minor": 100, "product": "yoga",
+                   "means": means}  # fmt: skip
+        case "top_up_card":
+            yield {"amount_minor": 100, "bonus_minor": 10, "bonus_expires_on": "2026-12-31", "means": means,
+                   "reference": "r", **told}  # fmt: skip
+        case "spend_card":
+            yield {"amount_minor": 1, "reference": "r", **told}
+        case "refund_card_spend":
+            yield {"spend_id": entry_id("card_spend", "h"), "amount_minor": 1, "reason": "returned", **told}
+        case "refund_card":
+            top_up = entry_id("top_up", CARDS["value"], "h")
+            yield {"amount_minor": 1, "top_up_id": top_up, "uses": None, "reason": "refunded", "dry_run": True}
+        case "use_card":
+            yield {"count": 1, "reference": "r", **told}
+        case "reverse_card_use":
+            yield {"use_id": entry_id("card_use", "h"), "count": 1, "reason": "mistake", "dry_run": True}
+        case "extend_card":
+            yield {"expires_on": "2027-06-30", "reason": "goodwill", "dry_run": True}
+        case "suspend_card" | "reinstate_card" | "close_card":
+            yield {"reason": "because", "dry_run": False}
+        case _:
+            raise NotImplementedError(f"{name} takes a body: give a sample of it here")
+
+
+CARDS = {name: CardId.of("key", f"h-{name}") for name in ("value", "count", "empty")}
+_COUNTED = ("use_card", "reverse_card_use", "extend_card")
+
+
+def entry_id(kind: str, *parts: str) -> str:
+    """The id of an entry, by its business key."""
+    return keys.entry_id(keys.entry(kind, *parts))
+
+
+def card_for(route: Route) -> str:
+    """The card that a route's samples are for."""
+    name = route.function.__name__
+    return CARDS["count" if name in _COUNTED else "empty" if name == "close_card" else "value"]
+
+
+def with_cards(api: Api, member_id: str) -> None:
+    """Open a card with money, one with visits, and an empty one; the first two are used once."""
+    opening = f"/v1/members/{member_id}/cards"
+    means = [{"kind": "cash", "amount_minor": 100_000}]
+    done = [
+        api.post(opening, {"kind": "stored_value"}, key="h-value"),
+        api.post(opening, {"kind": "stored_value"}, key="h-empty"),
+        api.post(opening, {"kind": "count", "uses": 1000, "expires_on": "2026-12-31"}, key="h-count"),
+        api.post(f"/v1/cards/{CARDS['value']}/top-ups", {"amount_minor": 100_000, "means": means}, key="h"),
+        api.post(f"/v1/cards/{CARDS['value']}/spends", {"amount_minor": 50_000}, key="h"),
+        api.post(f"/v1/cards/{CARDS['count']}/uses", {"count": 500}, key="h"),
+    ]
+    assert [each.status for each in done] == [201] * len(done)
 
 
 def places(value: Any, path: Path = ()) -> Iterator[Path]:
@@ -154,7 +232,7 @@ def with_body() -> list[Route]:
 
 def send(api: Api, route: Route, member: dict[str, Any], body: bytes) -> Reply:
     """Send a body to a route, with a new key."""
-    path = a_path(route.path, member_id=member["member_id"])
+    path = a_path(route.path, member_id=member["member_id"], card_id=card_for(route))
     key = {"Idempotency_Key": f"h{next(_numbers)}"} if route.keyed is not None else {}
     return api.send(route.method, path, body, **key)
 
@@ -172,17 +250,24 @@ def a_full_member(api: Api) -> dict[str, Any]:
     return member
 
 
-def prepared(api: Api) -> dict[str, Any]:
+def prepared(api: Api, route: Route | None = None) -> dict[str, Any]:
     """A program with a custom field, and a member who bought something."""
     assert api.put("/v1/program", {**TERMS, "version": 1}).status == 200
     member = a_full_member(api)
     lines = [{"sku": "A", "quantity": 1000, "unit_price_minor": 100}]
     body = a_purchase_body({"member_id": member["member_id"]}, channel="pos", order_no="order-1", lines=lines)
     assert api.post("/v1/purchases", body).json["purchase_id"] == SOME_IDS["purchase_id"]
-    opened = api.post("/v1/pools", {"owner_id": member["member_id"], "name": "Home"}, key="pool")
-    assert opened.json["pool_id"] == SOME_IDS["pool_id"]
-    filled = {"member_id": member["member_id"], "points": 10**6}
-    assert api.post(f"/v1/pools/{opened.json['pool_id']}/contributions", filled, key="filled").status == 201
+    if route is not None and route.tag == "pools":
+        opened = api.post("/v1/pools", {"owner_id": member["member_id"], "name": "Home"}, key="pool")
+        assert opened.json["pool_id"] == SOME_IDS["pool_id"]
+        filled = {"member_id": member["member_id"], "points": 10**6}
+        assert api.post(f"/v1/pools/{opened.json['pool_id']}/contributions", filled, key="filled").status == 201
+    if route is not None and route.tag == "cards":
+        with_cards(api, member["member_id"])
+    if route is not None and route.tag == "merges":
+        second = api.enrol(card_no="second")["member_id"]
+        pair = {"from_member_id": api.enrol()["member_id"], "into_member_id": second, "reason": "the same person"}
+        assert api.post("/v1/member-merges", pair, key="m1").json["merge_id"] == SOME_IDS["merge_id"]
     return member
 
 
@@ -210,7 +295,7 @@ def fields_of(schema: dict[str, Any], document: dict[str, Any], path: Path = ())
 
 @pytest.mark.parametrize("route", with_body(), ids=lambda route: route.function.__name__)
 def test_the_samples_fill_every_field_and_are_accepted(api: Api, route: Route) -> None:
-    member = prepared(api)
+    member = prepared(api, route)
     schema, document = schema_of(api, route)
     filled: set[Path] = set()
     for body in samples(route.function.__name__, api, member):
@@ -246,7 +331,7 @@ def fault(reply: Reply, path: Path, *, valid: bool | None) -> str | None:
 def test_no_value_in_any_field_makes_a_5xx_or_a_write_that_the_schema_forbids(
     api: Api, counting: CountingTable, route: Route
 ) -> None:
-    member = prepared(api)
+    member = prepared(api, route)
     schema, document = schema_of(api, route)
     validator = jsonschema.Draft202012Validator({**schema, "components": document["components"]})
     name = route.function.__name__
@@ -274,7 +359,7 @@ def test_no_value_in_any_field_makes_a_5xx_or_a_write_that_the_schema_forbids(
                     member = {**member, **api.enrol()} if name == "close_member" else member
                     sample = next(itertools.islice(samples(name, api, member), number, None))
     assert wrong == []
-    assert accepted >= (1 if name == "return_purchase" else 3), (
+    assert accepted >= (1 if name in ("return_purchase", "refund_card") else 3), (
         "a matrix that nothing passes tests only the first check"
     )
 
@@ -283,7 +368,7 @@ def test_no_value_in_any_field_makes_a_5xx_or_a_write_that_the_schema_forbids(
 def test_what_is_not_json_that_means_one_thing_is_refused_in_every_field(
     api: Api, counting: CountingTable, route: Route
 ) -> None:
-    member = prepared(api)
+    member = prepared(api, route)
     name = route.function.__name__
     body = next(samples(name, api, member))
     before = counting.commits
@@ -304,7 +389,7 @@ def test_what_is_not_json_that_means_one_thing_is_refused_in_every_field(
 
 @pytest.mark.parametrize("route", with_body(), ids=lambda route: route.function.__name__)
 def test_an_unknown_field_is_refused_wherever_there_is_an_object(api: Api, look: Look, route: Route) -> None:
-    member = prepared(api)
+    member = prepared(api, route)
     name = route.function.__name__
     before = look()
     for body in samples(name, api, member):
@@ -326,7 +411,7 @@ def test_an_unknown_field_is_refused_wherever_there_is_an_object(api: Api, look:
 
 @pytest.mark.parametrize("route", with_body(), ids=lambda route: route.function.__name__)
 def test_every_field_that_is_needed_is_missed(api: Api, look: Look, route: Route) -> None:
-    member = prepared(api)
+    member = prepared(api, route)
     schema, document = schema_of(api, route)
     required = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]].get("required", [])
     body = next(samples(route.function.__name__, api, member))
@@ -367,7 +452,7 @@ WHOLE: dict[str, tuple[bytes, int, str]] = {
 
 @pytest.mark.parametrize("route", with_body(), ids=lambda route: route.function.__name__)
 def test_a_body_that_is_none_is_refused_as_what_it_is(api: Api, look: Look, route: Route) -> None:
-    member = prepared(api)
+    member = prepared(api, route)
     before = look()
     for name, (body, status, code) in WHOLE.items():
         reply = send(api, route, member, body)
@@ -498,7 +583,7 @@ def test_no_query_makes_a_5xx_and_faults_are_pointed_at(api: Api, look: Look, ro
 @pytest.mark.parametrize("text", ["0", "101", "-1", "1e3", "abc", "1_0", "1.0", "+1", " 1", "01", "", "9" * 30, "1\n"])
 def test_a_limit_that_is_not_1_to_100_in_plain_digits_is_refused(api: Api, text: str) -> None:
     member = api.enrol()["member_id"]
-    for path in ("point-entries", "purchases", "timeline"):
+    for path in ("point-entries", "purchases", "timeline", "cards"):
         reply = api.get(f"/v1/members/{member}/{path}", limit=text)
         assert (reply.status, reply.code) == (422, "request_invalid"), path
         assert [error["pointer"] for error in reply.json["errors"]] == ["/query/limit"]

@@ -66,6 +66,10 @@ def test_who_may_do_what_with_money_is_as_agreed() -> None:
     assert may[Permission.POINTS_ADJUST] == {"admin", "agent", "shop_manager"}
     assert may[Permission.POINTS_SPEND] == {"admin", "clerk", "integration", "shop_manager"}
     assert may[Permission.PURCHASES_RECORD] == {"admin", "clerk", "integration", "shop_manager"}
+    assert may[Permission.PURCHASES_RESTATE] == {"admin", "integration", "shop_manager"}
+    assert may[Permission.CARDS_TOP_UP] == may[Permission.CARDS_SPEND] == may[Permission.POINTS_SPEND]
+    assert may[Permission.CARDS_REFUND] == {"admin", "shop_manager"}
+    assert may[Permission.CARDS_STATUS] == {"admin", "agent", "shop_manager"}
     assert may[Permission.MEMBERS_STATUS] == {"admin", "agent", "shop_manager"}
     assert may[Permission.MEMBERS_WRITE] == {"admin", "agent", "clerk", "integration", "shop_manager"}
     assert may[Permission.MEMBERS_READ] == set(ROLES) - {"analyst"}

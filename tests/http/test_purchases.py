@@ -89,3 +89,74 @@ def test_a_return_is_answered_listed_and_seen_on_the_purchase(api: Api) -> None:
     assert api.post(path, {}, key="rest").json["points_taken_back"] == 50
     assert api.post(path, {}, key="more").code == "nothing_left"
     assert api.get("/v1/purchases/pur_cG9zI25vdGhpbmc/returns").code == "purchase_unknown"
+
+
+def test_a_return_that_comes_before_its_purchase_waits_and_is_listed_as_what_became_of_it(api: Api) -> None:
+    member = api.enrol()["member_id"]
+    order = {"channel": "pos", "order_no": "early"}
+    waits = api.post("/v1/returns", {**order, "amount_minor": 1_000}, key="r1")
+    assert (waits.status, waits.json["status"], waits.replayed) == (202, "waiting", False)
+    assert waits.json["waits_until"] == "2026-03-18T04:00:00Z"
+    path = f"/v1/purchases/{waits.json['purchase_id']}"
+    again = api.post(path + "/returns", {"amount_minor": 1_000}, key="r1")
+    assert (again.status, again.replayed, again.json) == (202, True, waits.json)
+    assert api.post(path + "/returns", {"amount_minor": 1}, key="r1").code == "return_differs"
+    tried = api.post("/v1/returns", {**order, "dry_run": True}, key="r2")
+    assert (tried.status, tried.json["status"]) == (200, "waiting")
+    assert api.post("/v1/returns", {**order, "amount_minor": 9_999}, key="much").status == 202
+    assert (api.get(path).code, api.get(path + "/returns").json["items"][0]) == ("purchase_unknown", waits.json)
+    for n in range(8):
+        assert api.post("/v1/returns", {**order, "amount_minor": 1}, key=f"x{n}").status == 202
+    assert api.post("/v1/returns", order, key="full").code == "too_many_waiting"
+    assert api.post("/v1/purchases/pur_bm90aGluZw/returns", {}, key="r").code == "purchase_unknown"
+
+    bought = api.post("/v1/purchases", {**a_purchase_body({"member_id": member}), **order})
+
+    assert (bought.status, bought.json["version"], bought.json["history"]) == (201, 0, [])
+    became = {each["return_id"]: each for each in api.get(path + "/returns").json["items"]}
+    assert became[waits.json["return_id"]]["status"] == "applied"
+    assert [each["code"] for each in became.values() if each["status"] == "refused"] == ["return_too_large"]
+    done = api.post("/v1/returns", {**order, "amount_minor": 1_000}, key="r1")
+    assert (done.status, done.replayed, done.json) == (201, True, became[waits.json["return_id"]])
+    assert api.post("/v1/returns", {**order, "amount_minor": 9_999}, key="much").code == "return_too_large"
+    assert api.get(path).json["version"] == 9
+
+    assert api.post("/v1/returns", {**order, "order_no": "never"}, key="r1").status == 202
+    api.clock.forward(hours=73)
+    assert api.post("/v1/returns", {**order, "order_no": "never"}, key="r1").code == "return_waited_too_long"
+
+
+def test_an_order_is_restated_and_every_refusal_has_its_code(api: Api) -> None:
+    member = api.enrol()["member_id"]
+    sale = api.buy(member, paid_minor=10_000, lines=[])
+    path = f"/v1/purchases/{sale['purchase_id']}"
+    read = api.get(path)
+    assert (read.json, read.headers["ETag"][:4]) == (sale, '"v0-')
+
+    done = api.put(path, {"paid_minor": 4_000, "version": 0}, If_Match=read.headers["ETag"])
+
+    assert (done.status, done.headers["ETag"][:4]) == (200, '"v1-')
+    assert done.json["kept"] == {"lines": [], "paid_minor": 4_000, "points_tender": 0, "points_earned": 40}
+    assert done.json["history"][0]["why"][0]["text"] == "订单由 ¥100.00 改为 ¥40.00，积分 -60"
+    assert api.get(path).json == api.put(path, {"paid_minor": 4_000, "version": 0}).json == done.json
+    statement = api.get(f"/v1/members/{member}/point-entries").json["items"]
+    assert [(line["reason"], line["points"], line["reference"]) for line in statement] == [
+        ("reverse", -60, statement[1]["reference"]), ("earn", 100, statement[1]["reference"]),
+    ]  # fmt: skip
+    tried = api.put(path, {"paid_minor": 0, "dry_run": True})
+    assert (tried.status, tried.json["version"], api.get(path).json["version"]) == (200, 2, 1)
+    for body, status, code in (
+        ({"paid_minor": 1, "version": 0}, 409, "purchase_moved"),
+        ({"paid_minor": 1, "currency": "USD"}, 409, "purchase_fixed"),
+        ({"paid_minor": 1, "points_tender": 41}, 409, "points_insufficient"),
+        ({"paid_minor": 1, "points_tender": 9, "lines": [{"sku": "a", "quantity": 1, "unit_price_minor": 8}]},
+         400, "tender_too_large"),
+        ({"paid_minor": -1}, 422, "request_invalid"),
+        ({}, 422, "request_invalid"),
+    ):  # fmt: skip
+        reply = api.put(path, body)
+        assert (reply.status, reply.code) == (status, code), body
+    assert api.put(path, {"paid_minor": 1, "version": 1}, If_Match='"v0"').code == "version_unclear"
+    assert api.put("/v1/purchases/pur_cG9zI25vdGhpbmc", {"paid_minor": 1}).code == "purchase_unknown"
+    assert api.as_("clerk").put(path, {"paid_minor": 1}).code == "permission_missing"
+    assert api.get(path).json["version"] == 1

@@ -188,7 +188,9 @@ def test_every_policy_has_a_planted_fault() -> None:
 
 RECORDS: dict[str, tuple[str, str]] = {
     "entry": ("O#pos-1#2026-0001", "O"),
+    "O refused": ("O#pos-1#2026-0001", "RF#r1"),
     "M PROFILE": ("M#abc", "PROFILE"),
+    "G POOL": ("G#abc", "POOL"),
     "PROGRAM V": ("PROGRAM", "V#000001"),
     **{f"H {kind}": (keys.happenings("mem_abc"), "0198f00000000000001") for kind in _FROM_NOTE},
 }
@@ -201,8 +203,8 @@ def _passes(pattern: Any, value: Any) -> bool:
     return any(value.startswith(each["prefix"]) if isinstance(each, dict) else value == each for each in pattern)
 
 
-def _delivered(event: str, pk: str, sk: str) -> bool:
-    record = {"eventName": event, "dynamodb": {"Keys": {"pk": {"S": pk}, "sk": {"S": sk}}}}
+def _delivered(event: str, pk: str, sk: str, **images: Any) -> bool:
+    record = {"eventName": event, "dynamodb": {"Keys": {"pk": {"S": pk}, "sk": {"S": sk}}, **images}}
     return any(_passes(pattern, record) for pattern in functions.TOLD)
 
 
@@ -213,6 +215,12 @@ def test_the_filter_lets_through_every_kind_of_record_that_the_relay_tells_of() 
 
 def test_the_filter_lets_through_entries_under_business_keys() -> None:
     assert _delivered("INSERT", *_key(keys.entry("spend", "web", "1")))
+
+
+def test_the_filter_lets_through_a_purchase_that_takes_the_place_of_what_waited_for_it() -> None:
+    place = ("O#pos-1#2026-0001", "O")
+    assert _delivered("MODIFY", *place, OldImage={"is": {"S": "waiting"}})
+    assert not _delivered("MODIFY", *place, OldImage={"r": {"S": "e"}})
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from chalicelib.kernel.ids import AccountId, MemberId, PurchaseId
+from chalicelib.cards import service as cards
+from chalicelib.cards.models import (
+    CardEntryView,
+    CardView,
+    CloseCard,
+    ExtendCard,
+    OpenCard,
+    RefundCard,
+    RefundCardSpend,
+    ReinstateCard,
+    ReverseCardUse,
+    SpendCard,
+    SuspendCard,
+    TopUpCard,
+    UseCard,
+)
+from chalicelib.kernel.ids import AccountId, CardId, MemberId, MergeId, PurchaseId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import service as members
 from chalicelib.members.models import CloseMember, EditMember, EnrolMember, MemberView, ReinstateMember, SuspendMember
+from chalicelib.merges import service as merges
+from chalicelib.merges.models import MergeMembers, MergeView, UndoMerge, UndoView
 from chalicelib.points import service as points
 from chalicelib.points import store
 from chalicelib.points.models import Account, AdjustPoints, Due, Entry, EntryView, PointsView, SpendPoints
@@ -32,7 +50,15 @@ from chalicelib.programs.models import DEFAULT_TERMS, Program, PublishProgram
 from chalicelib.programs.service import ProgramBook
 from chalicelib.proof import rules as proof
 from chalicelib.purchases import service as purchases
-from chalicelib.purchases.models import PurchaseView, RecordPurchase, ReturnPurchase, ReturnView
+from chalicelib.purchases.models import (
+    PurchaseView,
+    RecordPurchase,
+    RefusedReturn,
+    RestatePurchase,
+    ReturnPurchase,
+    ReturnView,
+    WaitingReturn,
+)
 from chalicelib.storage.dynamo import Dynamo, DynamoFault, unmarshalled
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.keys import Key
@@ -43,6 +69,18 @@ from tests.makers import Clock, an_enrolment
 T = TypeVar("T")
 
 _draws = itertools.count(1)
+
+CardCommand = TopUpCard | SpendCard | RefundCardSpend | RefundCard | UseCard | ReverseCardUse | ExtendCard
+
+CARD_VERBS: dict[type[Any], Callable[..., Outcome[CardEntryView]]] = {
+    TopUpCard: cards.top_up_card,
+    SpendCard: cards.spend_card,
+    RefundCardSpend: cards.refund_card_spend,
+    RefundCard: cards.refund_card,
+    UseCard: cards.use_card,
+    ReverseCardUse: cards.reverse_card_use,
+    ExtendCard: cards.extend_card,
+}
 
 
 @dataclass
@@ -118,10 +156,49 @@ class Desk:
         )
 
     def give_back(self, purchase_id: str, *, key: str, **fields: Any) -> Outcome[ReturnView]:
-        """Return part of a purchase."""
+        """Return part of a purchase that is there."""
+        outcome = self.send_back(purchase_id, key=key, **fields)
+        assert isinstance(outcome.value, ReturnView), outcome
+        return outcome
+
+    def send_back(self, purchase_id: str, *, key: str, **fields: Any) -> Outcome[ReturnView] | Outcome[WaitingReturn]:
+        """Return part of a purchase that is there or will come."""
         command = ReturnPurchase.model_validate(fields, strict=False)
         return purchases.return_purchase(
             self.table, self.book, PurchaseId(purchase_id), key, command, now=self.clock(), language=Language.EN
+        )
+
+    def restate(self, purchase_id: str, **fields: Any) -> Outcome[PurchaseView]:
+        """Say how an order is now."""
+        command = RestatePurchase.model_validate(fields, strict=False)
+        return purchases.restate_purchase(
+            self.table, self.book, PurchaseId(purchase_id), command, now=self.clock(), language=Language.EN
+        )
+
+    def purchase(self, purchase_id: str) -> PurchaseView:
+        """A purchase."""
+        return purchases.find_purchase(self.table, self.book, PurchaseId(purchase_id), language=Language.EN)
+
+    def returns(self, purchase_id: str) -> tuple[ReturnView | WaitingReturn | RefusedReturn, ...]:
+        """The returns of a purchase."""
+        return purchases.list_returns(
+            self.table, self.book, PurchaseId(purchase_id), now=self.clock(), language=Language.EN
+        )
+
+    def merge(self, from_id: str, into_id: str, *, key: str, **fields: Any) -> Outcome[MergeView]:
+        """Make one member of two."""
+        command = MergeMembers.model_validate(
+            {"from_member_id": from_id, "into_member_id": into_id, "reason": "same person", **fields}, strict=False
+        )
+        return merges.merge_members(
+            self.table, self.keyring, self.book, key, command, now=self.clock(), language=Language.EN
+        )
+
+    def undo_merge(self, merge_id: str, **fields: Any) -> Outcome[UndoView]:
+        """Make two members of one again."""
+        command = UndoMerge.model_validate({"reason": "not the same person", **fields}, strict=False)
+        return merges.undo_merge(
+            self.table, self.keyring, self.book, MergeId(merge_id), command, now=self.clock(), language=Language.EN
         )
 
     def spend(self, member_id: str, amount: int, *, key: str, **fields: Any) -> Outcome[EntryView]:
@@ -137,6 +214,27 @@ class Desk:
         return points.adjust_points(
             self.table, self.book, MemberId(member_id), key, command, now=self.clock(), language=Language.EN
         )
+
+    def open_card(self, member_id: str, *, key: str, **fields: Any) -> Outcome[CardView]:
+        """Open a card: one that holds money, unless the fields say otherwise."""
+        command = OpenCard.model_validate({"kind": "stored_value", **fields}, strict=False)
+        return cards.open_card(self.table, self.book, MemberId(member_id), key, command, now=self.clock())
+
+    def on_card(self, card_id: str, command: CardCommand, *, key: str) -> Outcome[CardEntryView]:
+        """Carry out a command that writes an entry of a card."""
+        return CARD_VERBS[type(command)](
+            self.table, self.book, CardId(card_id), key, command, now=self.clock(), language=Language.EN
+        )
+
+    def card_status(self, card_id: str, command: SuspendCard | ReinstateCard | CloseCard) -> Outcome[CardView]:
+        """Suspend, reinstate or close a card."""
+        if isinstance(command, CloseCard):
+            return cards.close_card(self.table, self.book, CardId(card_id), command, now=self.clock())
+        return cards.change_status(self.table, self.book, CardId(card_id), command, now=self.clock())
+
+    def card(self, card_id: str) -> CardView:
+        """A card and what it holds."""
+        return cards.find_card(self.table, self.book, CardId(card_id), now=self.clock())
 
     def expire(self, member_id: str) -> int | None:
         """Book what has expired: points, or None."""

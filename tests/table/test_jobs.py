@@ -8,17 +8,19 @@ from datetime import date, timedelta
 import pytest
 
 from chalicelib.jobs import jobs, service
+from chalicelib.jobs import store as job_store
 from chalicelib.jobs.errors import RunDayWrong
-from chalicelib.jobs.models import Job, Part, Run, RunState
+from chalicelib.jobs.models import Closed, Counts, Job, Part, Run, RunState
 from chalicelib.jobs.service import Yard
 from chalicelib.kernel.errors import StorageBusy
+from chalicelib.kernel.ids import CardId
 from chalicelib.points.models import Reason
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable
-from tests.makers import Tray, a_ladder, a_purchase
+from tests.makers import Tray, a_ladder, a_member_id, a_purchase
 from tests.table.stand import Desk, at_once, scan
 
 TODAY = date(2026, 3, 15)
@@ -187,6 +189,27 @@ def test_members_due_have_their_expiries_booked_and_leave_the_index(works: Works
     assert [desk.account(each).lifetime.expired for each in members] == [0, 100, 100]
     assert desk.sums(members[1]) == (2, 0, 0)
     assert all(desk.account(each).due_on is None for each in members[1:])
+
+
+def test_what_cards_hold_expires_by_the_same_job_and_is_not_counted_as_points(works: Works) -> None:
+    desk = works.desk
+    cards = [
+        desk.open_card(desk.enrol().member_id, key=f"k{n}", kind="count", uses=5, expires_on="2026-03-20").value.card_id
+        for n in range(30)
+    ]
+    desk.clock.at("2026-03-21")
+    run = works.run(Job.EXPIRE, date(2026, 3, 21))
+    assert figures(run) == (RunState.DONE, 30, 30, 30, 0)
+    assert {desk.sums(card) for card in cards} == {(2, 0, 0)}
+    assert {desk.account(card).due_on for card in cards} == {None}
+    assert figures(works.run(Job.EXPIRING_SOON, date(2026, 3, 21)))[2] == 0
+
+
+def test_the_parts_that_follow_from_a_part_are_found_again_with_members_and_cards(works: Works) -> None:
+    part = Part(job=Job.EXPIRE, day=TODAY, dry_run=False, attempt=1, name="1")
+    follow = part.model_copy(update={"name": "1.1", "members": (a_member_id(), CardId.of("key", "k"))})
+    works.yard.ops.commit(job_store.close(part, Closed(Counts(closed=1), (follow,)), works.desk.clock()))
+    assert job_store.find_closed(works.yard.ops, part) == (follow,)
 
 
 def test_a_member_is_told_of_points_that_expire_soon_once_and_then_they_expire(works: Works) -> None:

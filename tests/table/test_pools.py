@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 
+from chalicelib.cards import service as cards
 from chalicelib.kernel.ids import MemberId
 from chalicelib.points.errors import EntryDiffers, MemberClosed, MemberSuspended, MemberUnknown, PointsInsufficient
 from chalicelib.points.models import Lot, Reason
@@ -136,7 +137,7 @@ def test_who_may_not_is_refused_and_nothing_changes(desk: Desk, dynamo: Dynamo, 
     with pytest.raises(OwnerNeeded):
         desk.let_in(pool, owner, role="spender")
     with pytest.raises(OwnerNeeded):
-        service.end_member(table, PoolId(pool), MemberId(owner), now=desk.clock())
+        service.end_member(table, desk.book, PoolId(pool), MemberId(owner), now=desk.clock())
     desk.contribute(pool, giver, 5, key="f", dry_run=True)
 
     assert scan(dynamo, table.name) == before
@@ -148,7 +149,7 @@ def test_suspended_members_and_those_who_left_spend_nothing(desk: Desk) -> None:
     desk.let_in(pool, friend)
     desk.let_in(pool, other)
     desk.suspend(friend)
-    service.end_member(desk.table, PoolId(pool), MemberId(other), now=desk.clock())
+    service.end_member(desk.table, desk.book, PoolId(pool), MemberId(other), now=desk.clock())
 
     with pytest.raises(MemberSuspended):
         desk.spend_from(pool, friend, 1, key="a")
@@ -248,3 +249,25 @@ def test_what_pools_cost(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None
     assert meter.read() == (4, 2.5, 7.0), "and the month's sum"
     other.contribute(pool, owner, 5, key="c")
     assert meter.read() == (4, 2.0, 10.0), "an entry and an account on either side"
+
+
+def test_who_was_merged_goes_on_in_pools_and_with_cards_under_either_id(desk: Desk) -> None:
+    pool, _ = a_pool(desk)
+    friend, double = desk.enrol().member_id, desk.enrol().member_id
+    desk.let_in(pool, double, monthly_limit=50)
+    card = desk.open_card(double, key="k").value.card_id
+    own = desk.open_card(friend, key="k2").value.card_id
+    desk.merge(double, friend, key="m")
+
+    assert desk.spend_from(pool, double, 20, key="old").value.balance_after == 80
+    assert desk.spend_from(pool, friend, 20, key="new").value.balance_after == 60
+    with pytest.raises(PoolLimitReached):
+        desk.spend_from(pool, friend, 20, key="more")
+    for member in (friend, double):
+        pools = service.list_pools(desk.table, desk.book, MemberId(member), now=desk.clock())
+        assert [each.pool_id for each in pools] == [pool]
+        listed = cards.list_cards(desk.table, desk.book, MemberId(member), after=None, limit=1, now=desk.clock())
+        rest = cards.list_cards(
+            desk.table, desk.book, MemberId(member), after=listed.next_position, limit=1, now=desk.clock()
+        )
+        assert {each.card_id for each in (*listed.items, *rest.items)} == {card, own}

@@ -12,8 +12,21 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from chalicelib.cards.models import (
+    CloseCard,
+    ExtendCard,
+    Paid,
+    RefundCard,
+    RefundCardSpend,
+    ReinstateCard,
+    ReverseCardUse,
+    SpendCard,
+    SuspendCard,
+    TopUpCard,
+    UseCard,
+)
 from chalicelib.kernel.errors import StorageBusy
-from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.ids import CardId, MemberId
 from chalicelib.members import service as members
 from chalicelib.points import service as points
 from chalicelib.points.models import Due
@@ -22,6 +35,7 @@ from chalicelib.relay import jobs, service
 from chalicelib.relay.models import EVENT_TYPES, leads
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
+from chalicelib.storage import keys
 from chalicelib.storage.batches import Sender
 from chalicelib.storage.bus import Bus, BusEvent, EventBus
 from chalicelib.storage.dynamo import Dynamo
@@ -141,6 +155,8 @@ def a_whole_life(desk: Desk) -> MemberId:
         a_purchase(member, order_no="two", paid_minor=5_000, points_tender=300, occurred_at="2026-03-25T10:00:00+08:00")
     ).value
     desk.give_back(two.purchase_id, key="canary-item", amount_minor=100)
+    desk.restate(two.purchase_id, paid_minor=6_000, points_tender=290)
+    desk.send_back(keys.purchase_id("pos", "free"), key="canary-item", amount_minor=100)
     desk.buy(a_purchase(member, order_no="free", paid_minor=0, lines=[], occurred_at="2026-03-25T10:00:00+08:00"))
     desk.spend(member, 100, key="spend/1#x", reference="canary-item")
     desk.adjust(member, 40, key="give", note_to_member="canary words", note_internal="canary words")
@@ -152,7 +168,7 @@ def a_whole_life(desk: Desk) -> MemberId:
     desk.let_in(pool, friend)
     desk.contribute(pool, member, 20, key="canary-item")
     desk.spend_from(pool, friend, 5, key="canary-item", reference="canary-item")
-    pools.end_member(desk.table, pool, friend, now=desk.clock())
+    pools.end_member(desk.table, desk.book, pool, friend, now=desk.clock())
     desk.close_pool(pool)
     desk.clock.at("2027-03-20")
     assert points.bring_up_to_date(desk.table, desk.book, member, Due.NOTICE, now=desk.clock())
@@ -161,6 +177,9 @@ def a_whole_life(desk: Desk) -> MemberId:
     assert points.bring_up_to_date(desk.table, desk.book, member, Due.REVIEW, now=desk.clock()) is not None
     desk.buy(a_purchase(member, order_no="late", paid_minor=500, occurred_at="2026-03-15T12:00:00+08:00"))
     desk.buy(a_purchase(member, order_no="last", paid_minor=700, occurred_at="2027-04-02T12:00:00+08:00"))
+    other = desk.enrol(name="Canary Wong", tags=["canary words"]).member_id
+    merged = desk.merge(other, member, key="m", reason="canary words").value
+    desk.undo_merge(merged.merge_id, reason="canary words")
     desk.close(member, forfeit=True)
     return member
 
@@ -175,7 +194,7 @@ def test_a_whole_life_tells_every_type_of_event_once_each_in_its_schema_and_noth
         assert handle(batch[start : start + 100]) == []
 
     events = told(bus)
-    assert {event["type"] for event in events} == set(EVENT_TYPES)
+    assert {event["type"] for event in events} == {name for name in EVENT_TYPES if not name.startswith("Card")}
     for event in events:
         schema = json.loads(event_schema(event["type"]))
         jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker()).validate(event)
@@ -197,11 +216,62 @@ def test_a_whole_life_tells_every_type_of_event_once_each_in_its_schema_and_noth
     assert [secret for secret in SECRETS if secret in written] == []
 
 
+def test_the_life_of_two_cards_tells_every_type_of_their_events_in_its_schema_and_nothing_personal(
+    desk: Desk, records: Batch, relay: Relay
+) -> None:
+    member, bus = desk.enrol().member_id, KeptBus()
+    lives = lives_of_cards(desk, member)
+
+    assert relay(bus)(records()) == []
+
+    events = [event for event in told(bus) if event["type"].startswith("Card")]
+    assert {event["type"] for event in events} == {name for name in EVENT_TYPES if name.startswith("Card")}
+    for event in events:
+        schema = json.loads(event_schema(event["type"]))
+        jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker()).validate(event)
+        assert event["data"].get("owner_id", member) == member
+    for card in lives:
+        leading = [event for event in events if event["member_id"] == card and event["seq"] is not None]
+        account = desk.account(card)
+        assert sorted(each["seq"] for each in leading) == list(range(1, account.seq + 1))
+        assert sum(change_of(each) for each in leading) == account.lifetime.balance
+    money = [event["data"] for event in events if event["member_id"] == lives[0] and event["seq"] is not None]
+    figures = ("principal_minor", "bonus_minor", "refunded_minor", "expired")
+    assert [[each["points"], *(each[name] for name in figures if name in each)] for each in money] == [
+        [0], [12_000, 10_000, 2_000], [-6_000, 5_000, 1_000], [3_000, 2_500, 500], [-1_500, 1_500],
+        [-7_500, 7_500, 0, 7_500], [2, 1, 1], [-1, 1, 0], [-1, 1],
+    ]  # fmt: skip
+    written = "\n".join(event.detail for event in bus.events)
+    assert [secret for secret in SECRETS if secret in written] == []
+
+
+def lives_of_cards(desk: Desk, member: MemberId) -> tuple[str, str]:
+    """One card of each kind, to which happens whatever can happen."""
+    means = (Paid(kind="cash", amount_minor=10_000, reference="canary-item"),)
+    card = desk.open_card(member, key="k", name="Canary Wong", card_number="canary-card").value.card_id
+    first = TopUpCard(amount_minor=10_000, bonus_minor=2_000, bonus_expires_on=date(2026, 4, 30), means=means)
+    desk.on_card(card, first, key="t")
+    spent = desk.on_card(card, SpendCard(amount_minor=6_000, reference="canary-item"), key="s").value
+    desk.on_card(card, RefundCardSpend(spend_id=spent.entry_id, amount_minor=3_000), key="b")
+    desk.clock.at("2026-05-01")
+    assert points.bring_up_to_date(desk.table, desk.book, CardId(card), Due.EXPIRY, now=desk.clock()) == 1_500
+    desk.card_status(card, SuspendCard(reason="canary words"))
+    desk.card_status(card, ReinstateCard(reason="canary words"))
+    desk.on_card(card, RefundCard(), key="r")
+    cent = (Paid(kind="cash", amount_minor=1),)
+    desk.on_card(card, TopUpCard(amount_minor=1, bonus_minor=1, means=cent), key="t2")
+    desk.on_card(card, SpendCard(amount_minor=1), key="s2")
+    desk.card_status(card, CloseCard(reason="canary words"))
+    visits = desk.open_card(member, key="v", kind="count", uses=3, expires_on="2026-05-31").value.card_id
+    used = desk.on_card(visits, UseCard(count=2, reference="canary-item"), key="u").value
+    desk.on_card(visits, ReverseCardUse(use_id=used.entry_id), key="x")
+    desk.on_card(visits, ExtendCard(expires_on=date(2026, 6, 30), reason="goodwill"), key="e")
+    return card, visits
+
+
 LEADING = (
-    "PurchaseRecorded", "PurchaseReturned", "PointsAdjusted", "PointsExpired", "TierReviewed", "BirthdayGiftGiven",
-    "PointsPooled",
-    "PoolPointsMoved",
-    "PoolPointsSpent",
+    "PurchaseRecorded", "PurchaseReturned", "PurchaseRestated", "PointsAdjusted", "PointsExpired", "TierReviewed",
+    "BirthdayGiftGiven", "PointsPooled", "PoolPointsMoved", "PoolPointsSpent", "MemberMerged", "MemberUnmerged",
 )  # fmt: skip
 
 
@@ -461,15 +531,13 @@ def test_a_consumer_has_a_members_whole_account_however_the_events_were_shuffled
     desk: Desk, ops: DynamoTable, records: Batch
 ) -> None:
     a_whole_life(desk)
-    told_of = [event for record in records() for event in service.telling_of(service.change_of(record)).events]
-    member = next(event.member_id for event in told_of if event.seq)
-    events = [event for event in told_of if event.member_id == member]
+    events = [event for record in records() for event in service.telling_of(service.change_of(record)).events]
     queue = [event for event in events if leads(event)] * 2
-    balances: list[int] = []
+    balances: dict[str, list[int]] = defaultdict(list)
 
     def handle(event: Any, turn: Write) -> None:
         ops.commit([turn])
-        balances.append(event.data.balance_after)
+        balances[event.member_id].append(event.data.balance_after)
 
     chance = random.Random(1)
     while queue:
@@ -477,7 +545,9 @@ def test_a_consumer_has_a_members_whole_account_however_the_events_were_shuffled
         batch, queue = queue[:10], queue[10:]
         queue += in_turn(ops, "test", batch, handle)
 
-    assert balances == [entry.balance_after for entry in desk.entries(str(member))]
+    assert len(balances) > 1
+    for account, found in balances.items():
+        assert found == [entry.balance_after for entry in desk.entries(account)]
 
 
 # ---------------------------------------------------------------- archive

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from chalicelib.kernel.calendar import NEVER, local_day
+from chalicelib.kernel.calendar import NEVER, Month, local_day, month_of
 from chalicelib.kernel.ids import MemberId
 from chalicelib.points import rules
 from chalicelib.points.errors import PointsInsufficient
@@ -23,6 +23,7 @@ from chalicelib.points.models import (
 )
 from chalicelib.programs.models import Program
 from chalicelib.purchases.rules import assess
+from chalicelib.tiers.models import Anchor
 from tests.makers import NOON, a_purchase, an_account
 from tests.unit.oracle import Event, Given, Taken
 
@@ -85,7 +86,15 @@ class Receive:
     lasts_days: int
 
 
-Step = Wait | Buy | Spend | Adjust | Settle | Reserve | Receive
+@dataclass(frozen=True)
+class Absorb:
+    """Another account goes into this one, with qualifying points of this month and a tier that it held."""
+
+    points: int
+    tier_id: str
+
+
+Step = Wait | Buy | Spend | Adjust | Settle | Reserve | Receive | Absorb
 
 
 @dataclass
@@ -128,7 +137,7 @@ class Life:
                 self.now += timedelta(hours=hours)
             case Settle(at_most):
                 self.settle(at_most)
-            case Reserve() | Receive():
+            case Reserve() | Receive() | Absorb():
                 self._post(rules.post(self.account, self._draft(step), self.program, now=self.now))
             case Buy() | Spend() | Adjust():
                 try:
@@ -136,7 +145,7 @@ class Life:
                 except PointsInsufficient:
                     self.refused += 1
 
-    def _draft(self, step: Reserve | Receive) -> rules.Draft:
+    def _draft(self, step: Reserve | Receive | Absorb) -> rules.Draft:
         key = EntryKey(kind=type(step).__name__.lower(), parts=(str(len(self.entries)),))
         match step:
             case Reserve(points, hours):
@@ -146,6 +155,11 @@ class Life:
                 lots = {self.today + timedelta(days=lasts_days): points}
                 sums = Sums(lifetime=Lifetime(earned=points), earned=lots)
                 return rules.Draft(key, Reason.TRANSFER, self.now, sums=sums, actor=OTHER_MEMBER)
+            case Absorb(points, tier_id):
+                month = month_of(self.today)
+                sums = Sums(lifetime=Lifetime(earned=points), earned={NEVER: points}, qualifying={month: points})
+                anchor = Anchor(month=Month(month - 1), tier_id=tier_id, review_after=Month(month + 3))
+                return rules.Draft(key, Reason.MERGE, self.now, sums=sums, anchor=anchor)
 
     def _posting(self, step: Buy | Spend | Adjust) -> Posting:
         at = self.now - timedelta(days=step.days_late)
@@ -223,6 +237,11 @@ def _lived(actions: st.SearchStrategy[Step]) -> st.SearchStrategy[list[Step]]:
 
 histories = _lived(_actions)
 """Anything, told in any order, by clocks that disagree."""
+
+brief_histories = st.lists(st.tuples(_waits, _actions), max_size=6).map(
+    lambda pairs: [step for pair in pairs for step in pair]
+)
+"""The same, with few steps."""
 
 ordered_histories = _lived(_timely)
 """Everything told when it happens, and every last day set by the program."""

@@ -20,6 +20,7 @@ from chalicelib.kernel.canonical import GENESIS, canonical, chained, digest, pla
 from chalicelib.kernel.ids import AccountId, MemberId
 from chalicelib.points.models import Entry, EntryKey, Lifetime, Reason, Sums, Why
 from chalicelib.points.rules import content_of
+from chalicelib.tiers.models import Anchor
 
 DOC = Path(__file__).parents[2] / "docs" / "canonical-form.md"
 MEMBER = MemberId("mem_abcdefghij234567")
@@ -154,6 +155,28 @@ MOVED_BYTES = (
 )
 MOVED_HASH = "b2d81c7150acd254cef6b29965ef845244c4fe3765103f91548f2511fc218b7c"
 
+MERGED = Entry(
+    key=EntryKey(kind="merge_in", parts=("m-1",)),
+    member_id=MEMBER,
+    seq=6,
+    reason=Reason.MERGE,
+    points=3,
+    balance_after=21,
+    occurred_at=datetime(2027, 4, 4, 4, tzinfo=UTC),
+    occurred_on=date(2027, 4, 4),
+    recorded_at=datetime(2027, 4, 4, 4, tzinfo=UTC),
+    program_version=4,
+    sums=Sums(lifetime=Lifetime(earned=3), earned={date(2028, 4, 30): 3}, through=date(2026, 3, 31)),
+    anchor=Anchor(month=Month(24_326), tier_id="gold", review_after=Month(24_338)),
+)
+MERGED_BYTES = (
+    b'{"anchor":[24326,"gold",24338],"balance_after":21,"key":["merge_in","m-1"],"member_id":"mem_abcdefghij234567",'
+    b'"occurred_at":1806811200000,"occurred_on":"2027-04-04","points":3,"program_version":4,"reason":"merge",'
+    b'"recorded_at":1806811200000,"seq":6,"sums":{"earned":[["2028-04-30",3]],"lifetime":[3,0,0,0],'
+    b'"through":"2026-03-31"}}'
+)
+MERGED_HASH = "fbff857469556c205b7f267d9b83606b003455de67cc35aefbc592beaa236d72"
+
 
 def test_the_bytes_and_hashes_of_entries_are_frozen() -> None:
     previous = GENESIS
@@ -163,6 +186,7 @@ def test_the_bytes_and_hashes_of_entries_are_frozen() -> None:
         (EXPIRE, EXPIRE_BYTES, EXPIRE_HASH),
         (PENDING, PENDING_BYTES, PENDING_HASH),
         (MOVED, MOVED_BYTES, MOVED_HASH),
+        (MERGED, MERGED_BYTES, MERGED_HASH),
     ):
         content = content_of(entry)
         assert canonical(content) == spelled
@@ -171,7 +195,7 @@ def test_the_bytes_and_hashes_of_entries_are_frozen() -> None:
 
 
 def test_the_golden_entries_have_every_field_that_the_chain_knows() -> None:
-    names = {name for entry in (EARN, SPEND, EXPIRE, PENDING, MOVED) for name in content_of(entry)}
+    names = {name for entry in (EARN, SPEND, EXPIRE, PENDING, MOVED, MERGED) for name in content_of(entry)}
     assert names == set(Entry.model_fields) - {"hash"}
 
 

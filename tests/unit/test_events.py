@@ -62,7 +62,7 @@ def test_every_event_that_a_domain_declares_is_registered() -> None:
     def below(kind: type[Told]) -> set[type[Told]]:
         return {kind} | {each for child in kind.__subclasses__() for each in below(child)}
 
-    bases = {"Told", "FromEntry", "Leading"}
+    bases = {"Told", "FromEntry", "Leading", "CardLeading"}
     assert {kind.__name__ for kind in below(Told)} - bases == set(EVENT_TYPES)
 
 
@@ -90,10 +90,17 @@ def test_an_event_that_came_with_a_newer_version_is_read_by_an_older_one() -> No
     ("pk", "sk", "item", "kind"),
     [
         ("O#pos#1", "O", {"r": "e"}, "entry"),
+        ("O#pos#1", "O", {"is": "waiting"}, "O waiting"),
+        ("O#pos#1", "RF#r1", {"no": "nothing_left"}, "O refused"),
+        ("O#pos#1", "RF#r1", {"r": "r"}, "entry"),
         ("K#spend#1", "O", {"r": "s"}, "entry"),
         ("K#enrol#r", "O", {}, "K enrol"),
         ("M#abc", "PROFILE", {}, "M PROFILE"),
         ("M#abc", "ACCOUNT", {}, "M ACCOUNT"),
+        ("C#abc", "TU#1", {"r": "e"}, "entry"),
+        ("C#abc", "PROFILE", {}, "C PROFILE"),
+        ("C#abc", "OWNER", {}, "C OWNER"),
+        ("C#abc", "ACCOUNT", {}, "C ACCOUNT"),
         ("U#mobile#x", "U", {}, "U"),
         ("H#abc", "0", {"kind": "edited"}, "H edited"),
         ("PROGRAM", "HEAD", {}, "PROGRAM HEAD"),

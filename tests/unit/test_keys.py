@@ -55,6 +55,37 @@ def test_a_purchases_id_leads_to_where_it_is_stored(channel: str, order_no: str)
     assert keys.purchase_of(keys.purchase_id(channel, order_no)) == keys.purchase(channel, order_no)
 
 
+@given(tricky, tricky, st.sampled_from(["spend", "purchase", "top_up"]))
+def test_an_entrys_id_leads_to_where_it_is_stored(first: str, second: str, kind: str) -> None:
+    key = keys.entry(kind, "crd_abcdefghij234567" if kind == "top_up" else first, second)
+    assert keys.key_of_entry(keys.entry_id(key)) == key
+    if kind == "top_up":
+        assert keys.entry_parts(key) == (kind, ("crd_abcdefghij234567", second))
+    back = keys.purchase_return(first, second, "k")
+    assert keys.key_of_entry(keys.entry_id(back)) == back
+
+
+@given(
+    st.one_of(
+        st.from_regex(r"\Aent_[A-Za-z0-9_-]{4,40}\Z"),
+        st.tuples(st.sampled_from(["R", "K", "O", "C", "M", ""]), tricky, tricky).map(
+            lambda parts: "ent_" + packed(joined(*parts))
+        ),
+        st.sampled_from(["C#a", "M#a", "O#a#b", "K#a", "PROGRAM"]).flatmap(
+            lambda pk: st.sampled_from(["PROFILE", "ACCOUNT", "TU", "RF", "", "O"]).map(
+                lambda sk: "ent_" + packed(joined("R", pk, sk))
+            )
+        ),
+    )
+)
+def test_what_is_no_entrys_id_leads_nowhere_and_never_to_another_kind_of_item(text: str) -> None:
+    key = keys.key_of_entry(text)
+    if key is not None:
+        assert keys.entry_id(key) == text
+        assert key.sk == "O" or key.sk[:3] in ("RF#", "TU#")
+        assert keys.entry_parts(key)
+
+
 @given(st.one_of(st.from_regex(r"\Apur_[A-Za-z0-9_-]{4,40}\Z"), st.text(max_size=12).map(lambda text: "pur_" + text)))
 def test_anything_else_is_no_purchases_id(text: str) -> None:
     """What is no id leads nowhere, and no two ids lead to the same purchase."""
@@ -120,6 +151,15 @@ def test_a_return_lies_with_its_purchase_and_has_an_id_of_its_own(channel: str, 
     assert found.pk == keys.purchase(channel, order_no).pk
     assert keys.entry_parts(found) == ("return", (channel, order_no, key))
     assert keys.entry_id(found) != keys.entry_id(keys.purchase(channel, order_no))
+
+
+@given(tricky, tricky)
+def test_a_restatement_lies_beside_the_returns_and_is_none(channel: str, order_no: str) -> None:
+    found = keys.entry("restatement", channel, order_no, "3")
+    assert found.pk == keys.purchase(channel, order_no).pk
+    assert keys.entry_parts(found) == ("restatement", (channel, order_no, "3"))
+    assert keys.entry_id(found) != keys.entry_id(keys.entry("return", channel, order_no, "3"))
+    assert "RF#" < keys.entry("return", channel, order_no, "\uffff").sk < found.sk < "RS#\U0010ffff"
 
 
 def test_jobs_keep_runs_attempts_counters_and_parts_apart() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.kernel.calendar import NEVER
+from chalicelib.kernel.calendar import NEVER, Month
 from chalicelib.kernel.canonical import GENESIS
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.money import POINTS_MAX
@@ -54,8 +54,9 @@ from chalicelib.points.views import explained, points_view, summary, tier_view
 from chalicelib.programs.models import Program
 from chalicelib.proof.rules import verify
 from chalicelib.purchases.rules import assess
+from chalicelib.tiers.models import Anchor
 from tests.makers import NOON, a_ladder, a_program, a_purchase, an_account
-from tests.unit.histories import Adjust, Buy, Life, Receive, Reserve, Settle, Spend, Step, Wait
+from tests.unit.histories import Absorb, Adjust, Buy, Life, Receive, Reserve, Settle, Spend, Step, Wait
 
 PROGRAM = a_program()
 DAY = 24
@@ -435,6 +436,7 @@ STEPS: list[Step] = [
     Buy(30), Wait(DAY), Spend(10), Buy(60, tender=5), Wait(70 * DAY), Settle(), Adjust(20, lasts_days=90),
     Buy(10, days_late=55), Adjust(-25), Wait(-DAY), Buy(7), Wait(40 * DAY), Spend(1, days_late=35), Buy(80),
     Reserve(6, hours=2), Wait(3), Receive(9, lasts_days=40), Reserve(4, hours=5 * DAY),
+    Absorb(8, "t1"),
 ]  # fmt: skip
 
 
@@ -462,6 +464,7 @@ OTHER: dict[str, Any] = {
     "held_until": NOON + timedelta(days=900),
     "sums": Sums(lifetime=Lifetime(earned=1), earned={date(2020, 1, 31): 1}),
     "actor": an_account().member_id,
+    "anchor": Anchor(month=Month(24_000), tier_id="t0"),
     "tier_before": "other",
     "tier_after": "other",
     "why": (Why(rule_id="other", points=1, args=()),),

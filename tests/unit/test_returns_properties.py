@@ -1,22 +1,34 @@
 """The refund law: any split of returns, in any order, that adds up to the whole leaves what there would be without it.
 
-The oracle is a replay of the same life without the purchase: the other entries stay as they were decided.
+The oracle is a replay of the same life without the purchase: the other entries stay as they were decided. For orders
+that were restated it is a replay with the purchase as it is at the end, bought so at first.
 """
 
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.kernel.calendar import local_day, month_of
-from chalicelib.points.models import Account, EntryKey, Reason
+from chalicelib.kernel.errors import Refusal
+from chalicelib.points.models import Account, Entry, EntryKey, Reason
 from chalicelib.points.rules import applied, derive, settle, standing_of
 from chalicelib.programs.models import Program
 from chalicelib.proof.rules import verify
-from chalicelib.purchases.models import Returned, ReturnLine, ReturnPurchase
-from chalicelib.purchases.rules import Bought, assess, assess_return, returned_after, sale_of
+from chalicelib.purchases.models import RecordPurchase, RestatePurchase, Returned, ReturnLine, ReturnPurchase, Waiting
+from chalicelib.purchases.rules import (
+    Bought,
+    assess,
+    assess_restatement,
+    assess_return,
+    assess_waiting,
+    kept_of,
+    restated,
+    returned_after,
+    sale_of,
+)
 from tests.makers import NOON, a_ladder, a_program, a_purchase, an_account
 from tests.unit.histories import Life, Step, expiries, histories
 
@@ -31,6 +43,9 @@ class Refunds:
     life: Life
     bought: list[Bought] = field(default_factory=list)
     number: int = 0
+    before: Account | None = None
+    command: RecordPurchase | None = None
+    bought_at: datetime = NOON
 
     def buy(self, lines: list[tuple[int, int]], tender: int, days_late: int) -> bool:
         """Make the purchase that will come back; False when there are no points for its tender."""
@@ -47,6 +62,7 @@ class Refunds:
             occurred_at=at.isoformat(),
             points_tender=tender if 0 < tender <= min(total, derive(life.account, life.today).available) else None,
         )
+        self.before, self.command, self.bought_at = life.account, command, life.now
         posting = assess(life.account, command, life.program, content=b"p" * 32, now=life.now)
         life._post(posting)
         self.bought.append(Bought(posting.main, sale_of(command, life.program), life.program, Returned()))
@@ -63,13 +79,67 @@ class Refunds:
         )
         life.account = posting.account
         life.entries += posting.entries
-        self.bought[-1] = Bought(bought.entry, bought.sale, bought.program, after)
+        self.bought[-1] = replace(bought, returned=after, version=bought.version + 1)
+
+    def meet(self, command: ReturnPurchase) -> None:
+        """Carry out a return that came before the purchase, as the purchase is recorded."""
+        bought, life = self.bought[-1], self.life
+        self.number += 1
+        received = max(bought.entry.occurred_at, life.now - timedelta(hours=70))
+        waiting = Waiting(key=f"r{self.number}", content=b"w", command=command, received_at=received)
+        after, posting = assess_waiting(life.account, bought, waiting, life.program, content=b"r" * 32, now=life.now)
+        life.account = posting.account
+        life.entries += posting.entries
+        self.bought[-1] = replace(bought, returned=after, version=bought.version + 1)
+
+    def try_back(self, what: int | str) -> None:
+        """Return a part by amount, a piece of the first line, or all that is left; a refusal changes nothing."""
+        one = (ReturnLine(sku="s0", quantity=1),)
+        command = ReturnPurchase(
+            lines=one if what == "line" else (), amount_minor=what if isinstance(what, int) else None
+        )
+        try:
+            self.give_back(command)
+        except Refusal:
+            self.life.refused += 1
+
+    def restate(self, command: RestatePurchase) -> None:
+        """Say how the order is now; a refusal changes nothing."""
+        bought, life = self.bought[-1], self.life
+        try:
+            after = restated(bought, command, life.program.negative_balance, life.today)
+            if after is None:
+                return
+            posting = assess_restatement(
+                life.account, bought, after, command, life.program, content=b"s" * 32, now=life.now
+            )
+        except Refusal:
+            life.refused += 1
+            return
+        life.account = posting.account
+        life.entries += posting.entries
+        self.bought[-1] = after
+
+    def bought_so_at_first(self) -> Entry:
+        """The entry that the purchase would have, had it been bought as the customer keeps it now."""
+        kept = kept_of(self.bought[-1])
+        assert self.before is not None
+        assert self.command is not None
+        command = self.command.model_copy(
+            update={"lines": kept.lines, "paid_minor": kept.paid_minor, "points_tender": kept.points_tender or None}
+        )
+        return assess(self.before, command, self.life.program, content=b"p" * 32, now=self.bought_at).main
 
 
-def without(life: Life, kinds: set[EntryKey]) -> Account:
-    """The oracle: the account folded from its entries without some of them and what only they brought about."""
+def without(life: Life, kinds: set[EntryKey], instead: Entry | None = None) -> Account:
+    """The oracle: the account folded from its entries without some of them and what only they brought about.
+
+    Args:
+        instead: stands in place of the entry with the same key.
+    """
     account = an_account(member_id=life.account.member_id)
-    for entry in life.entries:
+    for each in life.entries:
+        entry = instead if instead is not None and each.key == instead.key else each
         booked_by_time = entry.reason in (Reason.EXPIRE, Reason.TIER)
         if not booked_by_time and entry.key not in kinds:
             account = applied(account, entry.model_copy(update={"tier_after": None}))
@@ -137,6 +207,94 @@ def test_any_split_of_returns_that_adds_up_to_the_whole_leaves_what_would_be_wit
     assert verify(life.account, life.entries, {1: program}) is None
     if life.account.folded is None:
         oracle, _ = settle(without(life, returns | {entry.key}), program, now=life.now)
+        assert seen(life.account, program, life.today) == seen(oracle, program, life.today)
+
+
+@given(short, short, expiries, splits(), rounding, st.integers(0, 30), st.sampled_from([0, 0, 2, 3, 20]),
+       st.sampled_from([0, 0, 20]), st.integers(1, 4))  # fmt: skip
+def test_it_does_not_matter_which_parts_come_back_before_the_purchase_is_known(
+    first: list[Step], then: list[Step], expiry: dict[str, Any], split: Any, how: str, tender: int, days_late: int,
+    pending_days: int, early: int,
+) -> None:  # fmt: skip
+    lines, parts = split
+    program = a_program(
+        expiry=expiry, ladder=LADDER, pending_days=pending_days,
+        earn_rate={"points": 3, "per_minor": 100, "rounding": how},
+    )  # fmt: skip
+    refunds = Refunds(Life(program).through(first))
+    refunds.buy(lines, tender, days_late)
+    for number, part in enumerate(parts):
+        asked = tuple(ReturnLine(sku=f"s{place}", quantity=quantity) for place, quantity in part)
+        (refunds.meet if number < early else refunds.give_back)(ReturnPurchase(lines=asked))
+        if number == early:
+            refunds.life.through(then)
+    life = refunds.life
+    life.settle()
+
+    returns = {each.key for each in life.entries if each.reason is Reason.REVERSE}
+    assert len(returns) == len(parts)
+    assert verify(life.account, life.entries, {1: program}) is None
+    if life.account.folded is None:
+        oracle, _ = settle(without(life, returns | {refunds.bought[-1].entry.key}), program, now=life.now)
+        assert seen(life.account, program, life.today) == seen(oracle, program, life.today)
+
+
+MULTIPLIED = {
+    "tiers": [
+        {"tier_id": f"t{n}", "name": {"zh": f"级{n}", "en": f"Tier {n}"}, "threshold": threshold,
+         "multiplier_percent": percent}
+        for n, (threshold, percent) in enumerate([(0, 100), (40, 125), (90, 173)])
+    ],
+    "qualification": {"months": 3},
+}  # fmt: skip
+
+statements = st.tuples(st.integers(0, 9_000), st.sampled_from([0, 0, 50, 100]), st.integers(0, 3))
+"""What is paid, how much of the first tender in percent, how many pieces of the first line."""
+part_returns = st.one_of(st.integers(1, 2_000), st.just("line"), st.just("rest"))
+"""By amount, one piece of the first line, or all that is left."""
+changes = st.lists(st.tuples(st.one_of(statements, part_returns), short), min_size=1, max_size=5)
+
+
+@given(short, changes, st.sampled_from(["as it is", "nothing"]), expiries, splits(), rounding, st.integers(0, 30),
+       st.sampled_from([0, 0, 20, 70]), st.sampled_from([0, 0, 20]))  # fmt: skip
+def test_returns_and_restatements_leave_what_there_would_be_had_it_been_bought_so_at_first(
+    first: list[Step], steps: list[Any], end: str, expiry: dict[str, Any], split: Any, how: str, tender: int,
+    days_late: int, pending_days: int,
+) -> None:  # fmt: skip
+    lines, _ = split
+    program = a_program(
+        expiry=expiry, ladder=MULTIPLIED, pending_days=pending_days,
+        earn_rate={"points": 3, "per_minor": 100, "rounding": how},
+    )  # fmt: skip
+    refunds = Refunds(Life(program).through(first))
+    refunds.buy(lines, tender, days_late)
+    tendered = refunds.bought[-1].entry.consumed or 0
+    line = refunds.bought[-1].sale.lines[0]
+    for what, meanwhile in steps:
+        if isinstance(what, tuple):
+            paid, percent, pieces = what
+            kept = (line.model_copy(update={"quantity": pieces}),) if pieces else ()
+            refunds.restate(RestatePurchase(lines=kept, paid_minor=paid, points_tender=tendered * percent // 100))
+        else:
+            refunds.try_back(what)
+        refunds.life.through(meanwhile)
+    if end == "nothing":
+        refunds.restate(RestatePurchase(paid_minor=0))
+        refunds.restate(RestatePurchase(paid_minor=0))
+    life = refunds.life
+    life.settle()
+
+    assert verify(life.account, life.entries, {1: program}) is None
+    instead = refunds.bought_so_at_first()
+    kept_now = kept_of(refunds.bought[-1])
+    assert kept_now.points_earned == (instead.earned or 0)
+    assert kept_now.points_tender == (instead.consumed or 0)
+    if end == "nothing":
+        assert (kept_now.paid_minor, kept_now.points_earned, kept_now.points_tender) == (0, 0, 0)
+    if life.account.folded is None:
+        reversals = {each.key for each in life.entries if each.reason is Reason.REVERSE}
+        gone = reversals | ({instead.key} if end == "nothing" else set())
+        oracle, _ = settle(without(life, gone, instead), program, now=life.now)
         assert seen(life.account, program, life.today) == seen(oracle, program, life.today)
 
 

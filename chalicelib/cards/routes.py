@@ -1,0 +1,298 @@
+"""HTTP of cards."""
+
+from chalicelib.api.permissions import Permission
+from chalicelib.api.routing import Call, Routes
+from chalicelib.cards import service
+from chalicelib.cards.errors import (
+    CardBalanceInsufficient,
+    CardClosed,
+    CardDiffers,
+    CardEmpty,
+    CardEntryUnknown,
+    CardKindWrong,
+    CardLimitExceeded,
+    CardNotEmpty,
+    CardNumberTaken,
+    CardRefundTooLarge,
+    CardRefundTooWide,
+    CardSuspended,
+    CardUnknown,
+    ExtensionNotLater,
+    RefundUnclear,
+    UsesInsufficient,
+)
+from chalicelib.cards.models import (
+    CardEntryView,
+    CardList,
+    CardView,
+    CloseCard,
+    ExtendCard,
+    LookUpCard,
+    OpenCard,
+    RefundCard,
+    RefundCardSpend,
+    ReinstateCard,
+    ReverseCardUse,
+    SpendCard,
+    SuspendCard,
+    TopUpCard,
+    UseCard,
+)
+from chalicelib.kernel.ids import CardId, MemberId
+from chalicelib.kernel.languages import Language
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.kernel.pages import CursorInvalid, Page, Paging
+from chalicelib.points.errors import (
+    EntryDiffers,
+    ExpiryPast,
+    ExpiryTooFar,
+    MemberClosed,
+    MemberSuspended,
+    MemberUnknown,
+    OccurredInFuture,
+    OccurredTooLongAgo,
+)
+from chalicelib.programs.service import ProgramBook, book_of
+
+cards = Routes("cards")
+
+
+class CardPage(Page[CardView]):
+    """A page of cards."""
+
+
+class CardEntryPage(Page[CardEntryView]):
+    """A page of a card's statement."""
+
+
+def _speaking(call: Call) -> tuple[ProgramBook, Language]:
+    book = book_of(call.house.table)
+    return book, book.language(call.language, call.now)
+
+
+@cards.post(
+    "/members/{member_id}/cards",
+    allow=Permission.CARDS_TOP_UP,
+    keyed=True,
+    status=201,
+    refuses=(MemberUnknown, MemberSuspended, MemberClosed, CardNumberTaken, ExpiryPast, ExpiryTooFar, CardDiffers),
+)
+def open_card(member_id: MemberId, body: OpenCard, call: Call) -> Outcome[CardView]:
+    """Open a card for a member: one that holds money (储值卡), or one that is sold with visits (次卡)."""
+    return service.open_card(call.house.table, book_of(call.house.table), member_id, call.key, body, now=call.now)
+
+
+@cards.get("/members/{member_id}/cards", allow=Permission.CARDS_READ, refuses=(MemberUnknown, CursorInvalid))
+def list_cards(member_id: MemberId, query: Paging, call: Call) -> CardPage:
+    """A member's cards, newest first, closed ones too."""
+    scope = ("cards", member_id)
+    book = book_of(call.house.table)
+    part = service.list_cards(
+        call.house.table,
+        book,
+        member_id,
+        after=call.position(query.cursor, *scope),
+        limit=query.limit,
+        now=call.now,
+    )
+    return call.page(part, CardPage, *scope)
+
+
+@cards.get("/cards", allow=Permission.CARDS_READ)
+def look_up_card(query: LookUpCard, call: Call) -> CardList:
+    """Find a card by its number: a list of one, or of none."""
+    book = book_of(call.house.table)
+    return CardList(items=service.look_up_card(call.house.table, book, query.card_number, now=call.now))
+
+
+@cards.get("/cards/{card_id}", allow=Permission.CARDS_READ, refuses=(CardUnknown,))
+def get_card(card_id: CardId, call: Call) -> CardView:
+    """A card and what it holds now; what expires counts from the day it happens."""
+    return service.find_card(call.house.table, book_of(call.house.table), card_id, now=call.now)
+
+
+@cards.get("/cards/{card_id}/entries", allow=Permission.CARDS_READ, refuses=(CardUnknown, CursorInvalid))
+def list_card_entries(card_id: CardId, query: Paging, call: Call) -> CardEntryPage:
+    """A card's statement, newest first."""
+    scope = ("card-entries", card_id)
+    _, language = _speaking(call)
+    part = service.list_entries(
+        call.house.table,
+        card_id,
+        after=call.position(query.cursor, *scope),
+        limit=query.limit,
+        language=language,
+    )
+    return call.page(part, CardEntryPage, *scope)
+
+
+@cards.post(
+    "/cards/{card_id}/top-ups",
+    allow=Permission.CARDS_TOP_UP,
+    keyed=True,
+    status=201,
+    refuses=(
+        CardUnknown,
+        CardSuspended,
+        CardClosed,
+        CardKindWrong,
+        CardLimitExceeded,
+        ExpiryPast,
+        ExpiryTooFar,
+        OccurredInFuture,
+        EntryDiffers,
+    ),
+)
+def top_up_card(card_id: CardId, body: TopUpCard, call: Call) -> Outcome[CardEntryView]:
+    """Pay money into a card, with or without a bonus."""
+    book, language = _speaking(call)
+    return service.top_up_card(call.house.table, book, card_id, call.key, body, now=call.now, language=language)
+
+
+@cards.post(
+    "/cards/{card_id}/spends",
+    allow=Permission.CARDS_SPEND,
+    keyed=True,
+    status=201,
+    refuses=(
+        CardUnknown,
+        CardSuspended,
+        CardClosed,
+        CardKindWrong,
+        CardBalanceInsufficient,
+        OccurredInFuture,
+        OccurredTooLongAgo,
+        EntryDiffers,
+    ),
+)
+def spend_card(card_id: CardId, body: SpendCard, call: Call) -> Outcome[CardEntryView]:
+    """Pay with a card: principal and bonus are taken in the proportion in which they are there."""
+    book, language = _speaking(call)
+    return service.spend_card(call.house.table, book, card_id, call.key, body, now=call.now, language=language)
+
+
+@cards.post(
+    "/cards/{card_id}/spend-refunds",
+    allow=Permission.CARDS_SPEND,
+    keyed=True,
+    status=201,
+    refuses=(
+        CardUnknown,
+        CardClosed,
+        CardKindWrong,
+        CardEntryUnknown,
+        CardRefundTooLarge,
+        OccurredInFuture,
+        EntryDiffers,
+    ),
+)
+def refund_card_spend(card_id: CardId, body: RefundCardSpend, call: Call) -> Outcome[CardEntryView]:
+    """Give a spend back to its card, in part or whole: principal and bonus come back as they were taken."""
+    book, language = _speaking(call)
+    return service.refund_card_spend(call.house.table, book, card_id, call.key, body, now=call.now, language=language)
+
+
+@cards.post(
+    "/cards/{card_id}/refunds",
+    allow=Permission.CARDS_REFUND,
+    keyed=True,
+    status=201,
+    refuses=(
+        CardUnknown,
+        CardClosed,
+        CardEmpty,
+        CardEntryUnknown,
+        CardRefundTooLarge,
+        CardRefundTooWide,
+        UsesInsufficient,
+        RefundUnclear,
+        EntryDiffers,
+    ),
+)
+def refund_card(card_id: CardId, body: RefundCard, call: Call) -> Outcome[CardEntryView]:
+    """Pay back what is left on a card (退卡), in part or whole; `means` says what goes back by which means.
+
+    Of money the newest top-up goes back first, and the bonus that belongs to it is withdrawn. Visits that were not used
+    are paid back by their share of the price.
+    """
+    book, language = _speaking(call)
+    return service.refund_card(call.house.table, book, card_id, call.key, body, now=call.now, language=language)
+
+
+@cards.post(
+    "/cards/{card_id}/uses",
+    allow=Permission.CARDS_SPEND,
+    keyed=True,
+    status=201,
+    refuses=(
+        CardUnknown,
+        CardSuspended,
+        CardClosed,
+        CardKindWrong,
+        UsesInsufficient,
+        OccurredInFuture,
+        OccurredTooLongAgo,
+        EntryDiffers,
+    ),
+)
+def use_card(card_id: CardId, body: UseCard, call: Call) -> Outcome[CardEntryView]:
+    """Use a count card, once or several times."""
+    book, language = _speaking(call)
+    return service.use_card(call.house.table, book, card_id, call.key, body, now=call.now, language=language)
+
+
+@cards.post(
+    "/cards/{card_id}/use-reversals",
+    allow=Permission.CARDS_SPEND,
+    keyed=True,
+    status=201,
+    refuses=(CardUnknown, CardClosed, CardKindWrong, CardEntryUnknown, CardRefundTooLarge, EntryDiffers),
+)
+def reverse_card_use(card_id: CardId, body: ReverseCardUse, call: Call) -> Outcome[CardEntryView]:
+    """Take a use back, because it was a mistake: as if it had never been."""
+    book, language = _speaking(call)
+    return service.reverse_card_use(call.house.table, book, card_id, call.key, body, now=call.now, language=language)
+
+
+@cards.post(
+    "/cards/{card_id}/extensions",
+    allow=Permission.CARDS_REFUND,
+    keyed=True,
+    status=201,
+    refuses=(
+        CardUnknown,
+        CardClosed,
+        CardKindWrong,
+        CardEmpty,
+        ExtensionNotLater,
+        ExpiryPast,
+        ExpiryTooFar,
+        EntryDiffers,
+    ),
+)
+def extend_card(card_id: CardId, body: ExtendCard, call: Call) -> Outcome[CardEntryView]:
+    """Let a count card live longer; visits that had expired come to life again."""
+    book, language = _speaking(call)
+    return service.extend_card(call.house.table, book, card_id, call.key, body, now=call.now, language=language)
+
+
+@cards.post(
+    "/cards/{card_id}/suspensions", allow=Permission.CARDS_STATUS, status=201, refuses=(CardUnknown, CardClosed)
+)
+def suspend_card(card_id: CardId, body: SuspendCard, call: Call) -> Outcome[CardView]:
+    """Suspend a card, because it was lost: nothing is paid in or spent until it is reinstated."""
+    return service.change_status(call.house.table, book_of(call.house.table), card_id, body, now=call.now)
+
+
+@cards.post(
+    "/cards/{card_id}/reinstatements", allow=Permission.CARDS_STATUS, status=201, refuses=(CardUnknown, CardClosed)
+)
+def reinstate_card(card_id: CardId, body: ReinstateCard, call: Call) -> Outcome[CardView]:
+    """End a card's suspension."""
+    return service.change_status(call.house.table, book_of(call.house.table), card_id, body, now=call.now)
+
+
+@cards.post("/cards/{card_id}/closures", allow=Permission.CARDS_STATUS, status=201, refuses=(CardUnknown, CardNotEmpty))
+def close_card(card_id: CardId, body: CloseCard, call: Call) -> Outcome[CardView]:
+    """Close a card for good. It must hold nothing that was paid for."""
+    return service.close_card(call.house.table, book_of(call.house.table), card_id, body, now=call.now)

@@ -1,0 +1,603 @@
+"""Use cases of cards: open, top up, spend, use, refund, extend, suspend, close, read."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from chalicelib.cards import rules, store, views
+from chalicelib.cards.errors import CardClosed, CardDiffers, CardEntryUnknown, CardNumberTaken, CardUnknown
+from chalicelib.cards.models import (
+    Card,
+    CardEntryView,
+    CardKind,
+    CardView,
+    CloseCard,
+    ExtendCard,
+    OpenCard,
+    Payout,
+    RefundCard,
+    RefundCardSpend,
+    ReinstateCard,
+    ReverseCardUse,
+    SpendCard,
+    SuspendCard,
+    TopUpCard,
+    UseCard,
+)
+from chalicelib.kernel.calendar import from_milliseconds, local_day, milliseconds
+from chalicelib.kernel.errors import Refusal, WriteContended
+from chalicelib.kernel.ids import CardId, EntryId, MemberId
+from chalicelib.kernel.languages import Language
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.kernel.pages import Slice
+from chalicelib.points import rules as ledger
+from chalicelib.points import store as points_store
+from chalicelib.points.errors import AccountMoved, EntryDiffers, EntryKnown, MemberUnknown
+from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Posting
+from chalicelib.points.service import ATTEMPTS_MAX, CLOSINGS_MAX, book_due, content_digest, once
+from chalicelib.programs.errors import ProgramMoved
+from chalicelib.programs.models import Program
+from chalicelib.programs.rules import for_account, today_of
+from chalicelib.programs.service import ProgramBook
+from chalicelib.storage import keys
+from chalicelib.storage.table import Table
+from chalicelib.storage.writes import Item, Write
+
+# ---------------------------------------------------------------- opening
+
+
+def open_card(
+    table: Table,
+    book: ProgramBook,
+    member_id: MemberId,
+    key: str,
+    command: OpenCard,
+    *,
+    now: datetime,
+) -> Outcome[CardView]:
+    """Open a card for a member, once for ever for its key.
+
+    Raises:
+        MemberUnknown, MemberSuspended, MemberClosed: nobody can own it.
+        CardNumberTaken: there is a card of this number.
+        ExpiryPast, ExpiryTooFar: its visits would have expired already, or live for decades.
+        CardDiffers: this key was used before to open another card.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    content = content_digest(member_id, command)
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            return _open(table, book, member_id, key, command, content, now=now)
+        except ProgramMoved:  # it was put in use meanwhile
+            book.reread(now)
+        except EntryKnown as known:
+            return Outcome(_opened_before(table, book, known.item, key, content), replayed=True)
+        except Refusal:
+            item = points_store.find_entry(table, rules.opening_key(key))
+            if item is None:
+                raise
+            return Outcome(_opened_before(table, book, item, key, content), replayed=True)
+    raise WriteContended
+
+
+def _open(
+    table: Table, book: ProgramBook, member_id: MemberId, key: str, command: OpenCard, content: bytes, *, now: datetime
+) -> Outcome[CardView]:
+    owner = points_store.find_answering(table, member_id, consistent=True)
+    if owner is None:
+        raise MemberUnknown(member_id=member_id)
+    ledger.require_open(owner)
+    card_id = rules.card_id_of(command, key)
+    program = for_account(book.current(now), card_id)
+    card = Card(
+        card_id=card_id,
+        member_id=MemberId(owner.member_id),
+        kind=command.kind,
+        currency=program.currency,
+        name=command.name,
+        card_number=command.card_number,
+        uses=command.uses or 0,
+        price_minor=command.price_minor,
+        product=command.product,
+        means=command.means,
+        opened_at=from_milliseconds(milliseconds(now)),
+    )
+    posting = rules.opened(card, command, key, program, content=content, now=now)
+    answer = views.card_view(card, posting.account, today_of(program, now))
+    taken = CardNumberTaken(card_number=command.card_number or card_id)
+    if command.dry_run:
+        known = points_store.find_entry(table, rules.opening_key(key))
+        if known is not None:
+            raise EntryKnown(known)
+        if store.find_items(table, card_id, consistent=True) is not None:
+            raise taken
+        return Outcome(answer, stored=False)
+    first = points_store.post(posting.account, posting, more=store.entry_more(means=command.means))[0]
+    opening = points_store.open_account(posting.account, taken, posting.due_on)
+    table.commit([first, opening, *store.open_card(card, taken), *book.putting_in_use(now)])
+    return Outcome(answer)
+
+
+def _opened_before(table: Table, book: ProgramBook, item: Item, key: str, content: bytes) -> CardView:
+    """The first answer to an opening: the card as it was then."""
+    entry = points_store.entry_from(item)
+    if entry.content != content or entry.actor is None:
+        raise CardDiffers(key=key)
+    card, _ = _load(table, CardId(entry.member_id), consistent=True)
+    program = book.version(entry.program_version)
+    on = local_day(entry.occurred_at, program.time_zone)
+    account = ledger.applied(rules.empty(card.card_id, on), entry)
+    return views.card_view(card.model_copy(update={"member_id": entry.actor}), account, on)
+
+
+# ---------------------------------------------------------------- commands that write an entry
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What a command comes to.
+
+    Attributes:
+        more: attributes that it adds to its entry.
+        writes: what is written besides.
+    """
+
+    posting: Posting
+    more: Item
+    writes: list[Write] = field(default_factory=list)
+
+
+Decide = Callable[[Card, Account, Program, bytes], _Decided]
+
+
+def top_up_card(
+    table: Table, book: ProgramBook, card_id: CardId, key: str, command: TopUpCard, *, now: datetime, language: Language
+) -> Outcome[CardEntryView]:
+    """Pay money into a card.
+
+    Raises:
+        CardUnknown, CardSuspended, CardClosed, CardKindWrong: no card takes it.
+        CardLimitExceeded: the card would hold more than a card may.
+        ExpiryPast, ExpiryTooFar: the bonus would have expired already, or live for decades.
+        OccurredInFuture: `occurred_at` is later than now.
+        EntryDiffers: this key was used before for something else.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    entry_key = EntryKey(kind="top_up", parts=(card_id, key))
+
+    def decide(card: Card, account: Account, program: Program, content: bytes) -> _Decided:
+        posting = rules.top_up(account, card, command, entry_key, program, content=content, now=now)
+        return _Decided(posting, store.entry_more(reference=command.reference, means=command.means))
+
+    return _carry_out(
+        table, book, card_id, CardKind.STORED_VALUE, entry_key, command, decide, now=now, language=language
+    )
+
+
+def spend_card(
+    table: Table, book: ProgramBook, card_id: CardId, key: str, command: SpendCard, *, now: datetime, language: Language
+) -> Outcome[CardEntryView]:
+    """Pay with a card, out of principal and bonus in proportion.
+
+    Raises:
+        CardUnknown, CardSuspended, CardClosed, CardKindWrong: no card pays for it.
+        CardBalanceInsufficient: the card holds less.
+        OccurredInFuture, OccurredTooLongAgo: `occurred_at` is later than now, or too long ago to be told now.
+        EntryDiffers: this key was used before for something else.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    entry_key = EntryKey(kind="card_spend", parts=(key,))
+
+    def decide(card: Card, account: Account, program: Program, content: bytes) -> _Decided:
+        ledger.require_recent(command.occurred_at or now, now)
+        posting = rules.spend(account, card, command, entry_key, program, content=content, now=now)
+        return _Decided(posting, store.entry_more(reference=command.reference))
+
+    return _carry_out(
+        table, book, card_id, CardKind.STORED_VALUE, entry_key, command, decide, now=now, language=language
+    )
+
+
+def refund_card_spend(
+    table: Table,
+    book: ProgramBook,
+    card_id: CardId,
+    key: str,
+    command: RefundCardSpend,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[CardEntryView]:
+    """Give a spend back to its card, in part or whole; principal and bonus come back as they were taken.
+
+    Raises:
+        CardUnknown, CardClosed, CardKindWrong: no card takes it back.
+        CardEntryUnknown: the card has no such spend.
+        CardRefundTooLarge: more than is left of the spend.
+        OccurredInFuture: `occurred_at` is later than now.
+        EntryDiffers: this key was used before for something else.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    entry_key = EntryKey(kind="card_spend_refund", parts=(key,))
+
+    def decide(card: Card, account: Account, program: Program, content: bytes) -> _Decided:
+        item = _entry_item(table, card_id, command.spend_id, "card_spend")
+        spent, before = points_store.entry_from(item), store.back_of(item)
+        posting, back = rules.refund_spend(
+            account, card, spent, before, command, entry_key, program, content=content, now=now
+        )
+        return _Decided(posting, store.entry_more(reference=item.get("rf")), [store.count_back(item, back)])
+
+    return _carry_out(
+        table, book, card_id, CardKind.STORED_VALUE, entry_key, command, decide, now=now, language=language
+    )
+
+
+def refund_card(
+    table: Table,
+    book: ProgramBook,
+    card_id: CardId,
+    key: str,
+    command: RefundCard,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[CardEntryView]:
+    """Pay back what is left on a card, by the means by which it was paid in; the answer says what goes back by which.
+
+    Raises:
+        CardUnknown, CardClosed: there is no card to refund.
+        CardEmpty: nothing is left that was paid for.
+        CardEntryUnknown: the card has no such top-up.
+        CardRefundTooLarge, CardRefundTooWide, UsesInsufficient: more than is left, or to too many top-ups.
+        RefundUnclear: it names what a card of this kind does not have.
+        EntryDiffers: this key was used before for something else.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    entry_key = EntryKey(kind="card_refund", parts=(key,))
+
+    def decide(card: Card, account: Account, program: Program, content: bytes) -> _Decided:
+        if card.kind is CardKind.COUNT:
+            made = rules.refund_uses(account, card, command, entry_key, program, content=content, now=now)
+            return _Decided(made.posting, store.entry_more(payouts=made.payouts))
+        items = store.find_top_ups(table, card_id)
+        top_ups = [_top_up(item) for item in items]
+        named = _top_up(_entry_item(table, card_id, command.top_up_id, "top_up")) if command.top_up_id else None
+        made = rules.refund(account, card, top_ups, named, command, entry_key, program, content=content, now=now)
+        by_seq = {each.seq: item for each, item in zip(top_ups, items, strict=True)}
+        writes = [store.count_back(by_seq[each.seq], back) for each, back in made.back]
+        return _Decided(made.posting, store.entry_more(payouts=made.payouts), writes)
+
+    return _carry_out(table, book, card_id, None, entry_key, command, decide, now=now, language=language)
+
+
+def use_card(
+    table: Table, book: ProgramBook, card_id: CardId, key: str, command: UseCard, *, now: datetime, language: Language
+) -> Outcome[CardEntryView]:
+    """Use a count card.
+
+    Raises:
+        CardUnknown, CardSuspended, CardClosed, CardKindWrong: no card can be used.
+        UsesInsufficient: fewer are left, or they expired.
+        OccurredInFuture, OccurredTooLongAgo: `occurred_at` is later than now, or too long ago to be told now.
+        EntryDiffers: this key was used before for something else.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    entry_key = EntryKey(kind="card_use", parts=(key,))
+
+    def decide(card: Card, account: Account, program: Program, content: bytes) -> _Decided:
+        ledger.require_recent(command.occurred_at or now, now)
+        posting = rules.use(account, card, command, entry_key, program, content=content, now=now)
+        return _Decided(posting, store.entry_more(reference=command.reference))
+
+    return _carry_out(table, book, card_id, CardKind.COUNT, entry_key, command, decide, now=now, language=language)
+
+
+def reverse_card_use(
+    table: Table,
+    book: ProgramBook,
+    card_id: CardId,
+    key: str,
+    command: ReverseCardUse,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[CardEntryView]:
+    """Take a use back, in part or whole, as if it had never been.
+
+    Raises:
+        CardUnknown, CardClosed, CardKindWrong: no card takes it back.
+        CardEntryUnknown: the card has no such use.
+        CardRefundTooLarge: more than is left of the use.
+        EntryDiffers: this key was used before for something else.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    entry_key = EntryKey(kind="card_use_reversal", parts=(key,))
+
+    def decide(card: Card, account: Account, program: Program, content: bytes) -> _Decided:
+        item = _entry_item(table, card_id, command.use_id, "card_use")
+        used, before = points_store.entry_from(item), store.back_of(item)
+        posting, back = rules.reverse_use(
+            account, card, used, before, command, entry_key, program, content=content, now=now
+        )
+        return _Decided(posting, store.entry_more(reference=item.get("rf")), [store.count_back(item, back)])
+
+    return _carry_out(table, book, card_id, CardKind.COUNT, entry_key, command, decide, now=now, language=language)
+
+
+def extend_card(
+    table: Table,
+    book: ProgramBook,
+    card_id: CardId,
+    key: str,
+    command: ExtendCard,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[CardEntryView]:
+    """Let a count card live longer; visits that had expired come to life again.
+
+    Raises:
+        CardUnknown, CardClosed, CardKindWrong, CardEmpty: there is nothing to extend.
+        ExtensionNotLater, ExpiryPast, ExpiryTooFar: the day is not later than the card's, is over, or decades ahead.
+        EntryDiffers: this key was used before for something else.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    entry_key = EntryKey(kind="card_extension", parts=(key,))
+
+    def decide(card: Card, account: Account, program: Program, content: bytes) -> _Decided:
+        posting = rules.extend(account, card, command, entry_key, program, content=content, now=now)
+        return _Decided(posting, {})
+
+    return _carry_out(table, book, card_id, CardKind.COUNT, entry_key, command, decide, now=now, language=language)
+
+
+def _carry_out(
+    table: Table,
+    book: ProgramBook,
+    card_id: CardId,
+    kind: CardKind | None,
+    key: EntryKey,
+    command: Any,
+    decide: Decide,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[CardEntryView]:
+    """Carry a command out on a card, exactly once for its key.
+
+    Args:
+        kind: the kind of card that it is for; None for either.
+        decide: may read what else it needs: whatever writes that writes the account too, so that a change shows.
+    """
+    card, loaded = _load(table, card_id)
+    if kind is not None:
+        rules.require_kind(card, kind)
+    content = content_digest(card_id, command)
+    program = for_account(book.current(now), card_id)
+
+    def decide_on(account: Account) -> tuple[CardEntryView, Sequence[Write]]:
+        decided = decide(card, account, program, content)
+        writes = points_store.post(account, decided.posting, more=decided.more)
+        return entry_view(decided.posting.main, decided.more, card, language), [*writes, *decided.writes]
+
+    def recall(item: Item) -> CardEntryView:
+        if item.get("d") != content:
+            raise EntryDiffers(key=key.parts[-1])
+        return entry_view(points_store.entry_from(item), item, card, language)
+
+    return once(
+        table,
+        book,
+        card_id,
+        key,
+        decide=decide_on,
+        recall=recall,
+        now=now,
+        dry_run=command.dry_run,
+        loaded=loaded,
+    )
+
+
+def _top_up(item: Item) -> rules.TopUp:
+    return store.top_up_from(points_store.entry_from(item), item)
+
+
+def _entry_item(table: Table, card_id: CardId, entry_id: EntryId, kind: str) -> Item:
+    item = store.find_entry_item(table, card_id, entry_id, kind)
+    if item is None:
+        raise CardEntryUnknown(entry_id=entry_id, expected=views.LINES[kind].value)
+    return item
+
+
+def _load(table: Table, card_id: CardId, *, consistent: bool = False) -> tuple[Card, Account]:
+    found = store.find_items(table, card_id, consistent=consistent)
+    if found is None:
+        if not consistent:
+            return _load(table, card_id, consistent=True)
+        raise CardUnknown(card_id=card_id)
+    card, account = found
+    return card, points_store.account_from(account)
+
+
+# ---------------------------------------------------------------- status
+
+
+def change_status(
+    table: Table,
+    book: ProgramBook,
+    card_id: CardId,
+    command: SuspendCard | ReinstateCard,
+    *,
+    now: datetime,
+) -> Outcome[CardView]:
+    """Suspend a card or reinstate it; what it is already changes nothing.
+
+    Raises:
+        CardUnknown, CardClosed: there is no such card any more.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    suspends = isinstance(command, SuspendCard)
+    status = AccountStatus.SUSPENDED if suspends else AccountStatus.ACTIVE
+    program = for_account(book.current(now), card_id)
+    today = today_of(program, now)
+    for _ in range(ATTEMPTS_MAX):
+        card, account = _load(table, card_id, consistent=True)
+        if account.status is AccountStatus.CLOSED:
+            raise CardClosed(card_id=card_id)
+        if account.status is status:
+            return Outcome(views.card_view(card, account, today), replayed=True)
+        changed = account.model_copy(update={"status": status})
+        answer = views.card_view(card, changed, today)
+        if command.dry_run:
+            return Outcome(answer, stored=False)
+        kind = "card_suspended" if suspends else "card_reinstated"
+        due = ledger.due_on(changed, program, today)
+        try:
+            table.commit(
+                [points_store.replace_account(account, changed, due), _note(kind, card, account, command, now)]
+            )
+        except AccountMoved:
+            continue
+        return Outcome(answer)
+    raise WriteContended
+
+
+def close_card(
+    table: Table, book: ProgramBook, card_id: CardId, command: CloseCard, *, now: datetime
+) -> Outcome[CardView]:
+    """Close a card for good; a bonus that is left is taken.
+
+    Raises:
+        CardUnknown: there is no such card.
+        CardNotEmpty: it still holds what was paid for.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    program = for_account(book.current(now), card_id)
+    today = today_of(program, now)
+    for _ in range(ATTEMPTS_MAX):
+        card, account = _load(table, card_id, consistent=True)
+        if account.status is AccountStatus.CLOSED:
+            return Outcome(views.card_view(card, account, today), replayed=True)
+        posting = rules.close(account, card, EntryKey(kind="card_close", parts=(card_id,)), program, now=now)
+        closed = (posting.account if posting else account).model_copy(update={"status": AccountStatus.CLOSED})
+        answer = views.card_view(card, closed, today)
+        if command.dry_run:
+            return Outcome(answer, stored=False)
+        try:
+            if posting is not None and len(posting.entries) > CLOSINGS_MAX:
+                book_due(table, book, account, now=now)
+                continue
+            writes = (
+                points_store.post(account, replace(posting, account=closed, due_on=None))
+                if posting
+                else [points_store.replace_account(account, closed, None)]
+            )
+            table.commit([*writes, _note("card_closed", card, account, command, now)])
+        except (AccountMoved, EntryKnown):
+            continue
+        return Outcome(answer)
+    raise WriteContended
+
+
+def _note(
+    kind: str, card: Card, account: Account, command: SuspendCard | ReinstateCard | CloseCard, now: datetime
+) -> Write:
+    facts = {"owner_id": str(card.member_id), "reason": command.reason}
+    return points_store.note(card.card_id, kind, facts, at=now, version=account.version)
+
+
+# ---------------------------------------------------------------- reading
+
+
+def find_card(table: Table, book: ProgramBook, card_id: CardId, *, now: datetime) -> CardView:
+    """A card and what it holds now, in one read.
+
+    Raises:
+        CardUnknown: there is no such card.
+    """
+    card, account = _load(table, card_id)
+    return views.card_view(card, account, today_of(book.current(now), now))
+
+
+def look_up_card(table: Table, book: ProgramBook, card_number: str, *, now: datetime) -> tuple[CardView, ...]:
+    """The card of a number, or none: its id follows from the number."""
+    try:
+        return (find_card(table, book, CardId.of("number", card_number), now=now),)
+    except CardUnknown:
+        return ()
+
+
+def list_cards(
+    table: Table, book: ProgramBook, member_id: MemberId, *, after: str | None, limit: int, now: datetime
+) -> Slice[CardView]:
+    """A page of a member's cards, newest first, with those of members who were merged into this one.
+
+    Raises:
+        MemberUnknown: there is no such member.
+    """
+    owner = points_store.find_answering(table, member_id, consistent=True)
+    if owner is None:
+        raise MemberUnknown(member_id=member_id)
+    ids, position = store.list_owned(table, (owner.member_id, *owner.absorbed), after=after, limit=limit)
+    today = today_of(book.current(now), now)
+    found = store.find_cards(table, ids)
+    return Slice(
+        tuple(views.card_view(card, points_store.account_from(account), today) for card, account in found), position
+    )
+
+
+def list_entries(
+    table: Table, card_id: CardId, *, after: str | None, limit: int, language: Language
+) -> Slice[CardEntryView]:
+    """A page of a card's statement, newest first.
+
+    Raises:
+        CardUnknown: there is no such card.
+    """
+    card, _ = _load(table, card_id)
+    rows = store.list_rows(table, card_id, after=after, limit=limit)
+    lines = (entry_view(points_store.entry_from({"on": 19700101, **row}), row, card, language) for row in rows.items)
+    return Slice(tuple(lines), rows.last)
+
+
+def entry_view(entry: Entry, item: Item, card: Card, language: Language) -> CardEntryView:
+    """A line of a card's statement.
+
+    Args:
+        item: what the command adds to its entry.
+    """
+    payouts = _payouts(item, card.card_id)
+    principal, bonus, uses = views.changes(entry, card.kind)
+    return CardEntryView(
+        entry_id=keys.entry_id(points_store.key_of(entry.key)),
+        card_id=card.card_id,
+        type=views.LINES[entry.key.kind],
+        seq=entry.seq,
+        text=views.worded(entry, card, payouts, language),
+        principal_minor=principal,
+        bonus_minor=bonus,
+        uses=uses,
+        balance_after=entry.balance_after,
+        money_minor=views.money_of(entry),
+        means=payouts,
+        expires_on=views.last_day_set(entry),
+        occurred_at=entry.occurred_at,
+        recorded_at=entry.recorded_at,
+        reference=item.get("rf"),
+        reason_code=entry.reason_code,
+        hash=entry.hash.hex(),
+    )
+
+
+def _payouts(item: Item, card_id: CardId) -> tuple[Payout, ...]:
+    return tuple(
+        Payout(
+            kind=kind,
+            amount_minor=amount,
+            reference=reference or None,
+            top_up_id=keys.entry_id(keys.card_top_up(card_id, top_up)) if top_up else None,
+        )
+        for kind, amount, reference, top_up in (item.get("what") or {}).get("means") or ()
+    )

@@ -1,0 +1,1 @@
+"""Merges: two memberships of one person become one, and can be two again for a while."""

@@ -1,0 +1,26 @@
+"""What merges tell others."""
+
+from chalicelib.kernel.ids import MemberId, MergeId
+from chalicelib.points.events import Leading
+
+
+class MemberMerged(Leading):
+    """A member was merged into another. Told of both: each has an entry, which this leads."""
+
+    merge_id: MergeId
+    from_member_id: MemberId
+    """Whose id answers with the other from now on."""
+    into_member_id: MemberId
+    qualifying_points: int
+    """Moved with the points; below nought for the member who was merged."""
+
+
+class MemberUnmerged(Leading):
+    """A merge was undone. Told of both members: each has an entry, which this leads."""
+
+    merge_id: MergeId
+    from_member_id: MemberId
+    """Who is a member again."""
+    into_member_id: MemberId
+    qualifying_points: int
+    """Moved back with the points; below nought for the member who gives them back."""

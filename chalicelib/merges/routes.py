@@ -1,0 +1,98 @@
+"""HTTP of merges."""
+
+from chalicelib.api.permissions import Permission
+from chalicelib.api.routing import Call, Routes
+from chalicelib.kernel.ids import MergeId
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.merges import service
+from chalicelib.merges.errors import (
+    HoldsOpen,
+    IdentifiersTooMany,
+    MemberMerged,
+    MembersSame,
+    MergeDiffers,
+    MergeUnknown,
+    SurvivorMerged,
+    UndoDiffers,
+    UndoTooLate,
+)
+from chalicelib.merges.models import MergeMembers, MergeView, UndoMerge, UndoView
+from chalicelib.points.errors import BalanceTooLarge, MemberClosed, MemberSuspended, MemberUnknown
+from chalicelib.programs.service import book_of
+
+merges = Routes("merges")
+
+
+@merges.post(
+    "/member-merges",
+    allow=Permission.MEMBERS_MERGE,
+    keyed=True,
+    status=201,
+    refuses=(
+        MemberUnknown,
+        MembersSame,
+        MemberMerged,
+        MemberSuspended,
+        MemberClosed,
+        HoldsOpen,
+        IdentifiersTooMany,
+        BalanceTooLarge,
+        MergeDiffers,
+    ),
+)
+def merge_members(body: MergeMembers, call: Call) -> Outcome[MergeView]:
+    """Make one member of two memberships of the same person.
+
+    Points, purchases, history and identifiers are the other's from then on, and the old id answers with the new one.
+    """
+    house = call.house
+    book = book_of(house.table)
+    return service.merge_members(
+        house.table,
+        house.keyring,
+        book,
+        call.key,
+        body,
+        now=call.now,
+        language=book.language(call.language, call.now),
+    )
+
+
+@merges.get("/member-merges/{merge_id}", allow=Permission.MEMBERS_READ, refuses=(MergeUnknown,))
+def get_merge(merge_id: MergeId, call: Call) -> MergeView:
+    """A merge: what it moved, until when it can be undone, and its undoing."""
+    book = book_of(call.house.table)
+    return service.find_merge(call.house.table, book, merge_id, language=book.language(call.language, call.now))
+
+
+@merges.post(
+    "/member-merges/{merge_id}/undo",
+    allow=Permission.MEMBERS_MERGE,
+    status=201,
+    refuses=(
+        MergeUnknown,
+        UndoTooLate,
+        SurvivorMerged,
+        MemberUnknown,
+        MemberSuspended,
+        MemberClosed,
+        BalanceTooLarge,
+        UndoDiffers,
+    ),
+)
+def undo_merge(merge_id: MergeId, body: UndoMerge, call: Call) -> Outcome[UndoView]:
+    """Undo a merge within 30 days: what was moved moves back, what happened since stays.
+
+    A merge is undone once; the same request again gets its first answer.
+    """
+    house = call.house
+    book = book_of(house.table)
+    return service.undo_merge(
+        house.table,
+        house.keyring,
+        book,
+        merge_id,
+        body,
+        now=call.now,
+        language=book.language(call.language, call.now),
+    )
