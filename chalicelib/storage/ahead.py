@@ -57,9 +57,9 @@ class Stamped:
         """See `Table.get`."""
         return self._real.get(key, consistent=consistent)
 
-    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+    def get_many(self, keys: Sequence[Key], *, consistent: bool = False) -> dict[Key, Item]:
         """See `Table.get_many`."""
-        return self._real.get_many(keys)
+        return self._real.get_many(keys, consistent=consistent)
 
     def query_partition(
         self,
@@ -148,9 +148,9 @@ class Ahead(Stamped):
         found = self._seen[key]
         return dict(found) if found is not None else None
 
-    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+    def get_many(self, keys: Sequence[Key], *, consistent: bool = False) -> dict[Key, Item]:
         """See `Table.get_many`."""
-        found = self._real.get_many([key for key in keys if key not in self._seen])
+        found = self._real.get_many([key for key in keys if key not in self._seen], consistent=consistent)
         return found | {key: dict(item) for key in keys if (item := self._seen.get(key)) is not None}
 
     def commit(self, writes: Sequence[Write], *, keyed: bool = False) -> None:
@@ -188,10 +188,12 @@ class Work(Generic[T_co]):
 
     Attributes:
         stamp: attributes that its own entry is given besides.
+        reads: keys of items that it will read: those of all the work are read at once.
     """
 
     do: Callable[[Table], T_co]
     stamp: Item = field(default_factory=dict)
+    reads: tuple[Key, ...] = ()
 
 
 def in_turn(table: Table, works: Sequence[Work[T]]) -> list[T | Refusal]:
@@ -206,9 +208,10 @@ def in_turn(table: Table, works: Sequence[Work[T]]) -> list[T | Refusal]:
     known: dict[Key, Item | None] = {}
     moves = 0
     while len(done) < len(works):
-        ahead, part = _as_far_as_they_fit(Ahead(table, known), works[len(done) :])
+        left = works[len(done) :]
+        ahead, part = _as_far_as_they_fit(Ahead(table, _read(table, left) | known), left)
         if not part:
-            alone = works[len(done)]
+            alone = left[0]
             done.append(_answer(alone, Stamped(table, alone.stamp)))
             known = {}
             continue
@@ -223,6 +226,13 @@ def in_turn(table: Table, works: Sequence[Work[T]]) -> list[T | Refusal]:
         done += part
         known = {}
     return done
+
+
+def _read(table: Table, works: Sequence[Work[T]]) -> dict[Key, Item | None]:
+    """The items that work will read, and the keys under which there is none."""
+    wanted = list(dict.fromkeys(key for work in works for key in work.reads))
+    found = table.get_many(wanted, consistent=True) if wanted else {}
+    return {key: found.get(key) for key in wanted}
 
 
 def _as_far_as_they_fit(ahead: Ahead, works: Sequence[Work[T]]) -> tuple[Ahead, list[T | Refusal]]:

@@ -37,7 +37,7 @@ class MemoryTable:
         item = self.items.get(key)
         return dict(item) if item is not None else None
 
-    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+    def get_many(self, keys: Sequence[Key], *, consistent: bool = False) -> dict[Key, Item]:
         """See `Table.get_many`."""
         return {key: dict(self.items[key]) for key in keys if key in self.items}
 

@@ -27,7 +27,7 @@ class Real:
         self.reads += 1
         return self.items.get(key)
 
-    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+    def get_many(self, keys: Sequence[Key], *, consistent: bool = False) -> dict[Key, Item]:
         return {key: self.items[key] for key in keys if key in self.items}
 
     def commit(self, writes: Sequence[Write], *, keyed: bool = False) -> None:
