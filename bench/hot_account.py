@@ -112,7 +112,7 @@ class Fifo:
 
 def run(*, quick: bool = False) -> Figure:
     """Take turns; the value is the median rate of the one pool by the lane ÷ that of many pools directly."""
-    plan = Plan(1, 4, 5) if quick else Plan(5, 32, 40)
+    plan = Plan(1, 4, 5) if quick else Plan(3, 32, 40)
     with database() as server:
         dynamo = Conflicting(server.endpoint)
         stack = stack_on(dynamo, datetime.now(UTC), metered=False)
