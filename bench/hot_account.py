@@ -56,7 +56,7 @@ class Round:
 
     Attributes:
         failed: answers that were trouble, by their code.
-        largest: commands in the largest batch of the lane; 0 for the direct way.
+        batches: commands in a transaction of the lane, on the average; 0 for the direct way.
     """
 
     rate: float

@@ -209,7 +209,7 @@ def in_turn(table: Table, works: Sequence[Work[T]]) -> list[T | Refusal]:
     moves = 0
     while len(done) < len(works):
         left = works[len(done) :]
-        ahead, part = _as_far_as_they_fit(Ahead(table, _read(table, left) | known), left)
+        ahead, part = _as_far_as_they_fit(Ahead(table, known | _read(table, left)), left)
         if not part:
             alone = left[0]
             done.append(_answer(alone, Stamped(table, alone.stamp)))
