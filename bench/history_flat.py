@@ -163,7 +163,7 @@ class Notebook:
             else:
                 self.changed[write.key] = write
 
-    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+    def get_many(self, keys: Sequence[Key], *, consistent: bool = False) -> dict[Key, Item]:  # noqa: ARG002 - the port's shape
         """See `Table.get_many`."""
         return self._behind.get_many(keys)
 

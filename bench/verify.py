@@ -62,7 +62,7 @@ class Shelf:
         """See `Table.get`."""
         return self.items.get(key)
 
-    def get_many(self, wanted: Sequence[Key]) -> dict[Key, Item]:
+    def get_many(self, wanted: Sequence[Key], *, consistent: bool = False) -> dict[Key, Item]:  # noqa: ARG002
         """See `Table.get_many`."""
         return {key: self.items[key] for key in wanted if key in self.items}
 

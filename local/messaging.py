@@ -28,7 +28,12 @@ from local.tables import TEMPLATE
 _SERVER = Path(__file__).with_name("ministack_server.py")
 
 # What CreateQueue shares with AWS::SQS::Queue and an emulator can honour.
-_QUEUE = ("VisibilityTimeout", "MessageRetentionPeriod", "DelaySeconds", "MaximumMessageSize")
+_QUEUE = (
+    "VisibilityTimeout", "MessageRetentionPeriod", "DelaySeconds", "MaximumMessageSize",
+    "FifoQueue", "DeduplicationScope", "FifoThroughputLimit",
+)  # fmt: skip
+_FOR_GOOD = ("FifoQueue",)
+"""What a queue is made with and never changes."""
 _TARGET = ("Id", "InputPath", "Input")
 
 
@@ -150,7 +155,8 @@ def set_up(endpoint: str, template: dict[str, Any], *, stack: str = STACK, visib
         except ServiceFault:
             queues.call("CreateQueue", {"QueueName": name, "Attributes": attributes})
         else:
-            queues.call("SetQueueAttributes", {"QueueUrl": f"{endpoint}/{ACCOUNT}/{name}", "Attributes": attributes})
+            changing = {key: value for key, value in attributes.items() if key not in _FOR_GOOD}
+            queues.call("SetQueueAttributes", {"QueueUrl": f"{endpoint}/{ACCOUNT}/{name}", "Attributes": changing})
     names = _Names(template, stack)
     for properties in _of(template, "AWS::Events::EventBus"):
         name = names.filled(properties["Name"])
@@ -173,11 +179,15 @@ def queue_calls(template: dict[str, Any], stack: str) -> list[tuple[str, dict[st
     """Name and attributes of each queue of a template, dead-letter queues first."""
     names, calls = _Names(template, stack), []
     for properties in _of(template, "AWS::SQS::Queue"):
-        attributes = {name: str(names.filled(properties[name])) for name in _QUEUE if name in properties}
+        attributes = {name: _text(names.filled(properties[name])) for name in _QUEUE if name in properties}
         if policy := properties.get("RedrivePolicy"):
             attributes["RedrivePolicy"] = json.dumps(names.filled(policy))
         calls.append((names.filled(properties["QueueName"]), attributes))
     return sorted(calls, key=lambda call: "RedrivePolicy" in call[1])
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def rule_calls(template: dict[str, Any], stack: str) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:

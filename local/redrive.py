@@ -21,6 +21,7 @@ from local.stack import DEAD, NoQueue, NoStack, Stack, find_stack
 
 NO_SOURCE = {
     "events": "It holds what the bus could not hand to a queue; send that from the archive: python -m local events.",
+    "lane": "It holds commands that nobody waits for any more: who sent them was told to send them again.",
     "relay": "It holds places of the table's stream, not messages: read the records there while the stream keeps them.",
     "schedules": "It holds what the scheduler could not start; the job's next firing catches up by itself.",
 }

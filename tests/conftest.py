@@ -75,6 +75,13 @@ def ops(dynamo: Dynamo) -> Iterator[DynamoTable]:
         yield made
 
 
+@pytest.fixture
+def other_table(dynamo: Dynamo) -> Iterator[DynamoTable]:
+    """A second empty table `core`, to do the same in another way."""
+    with _made(dynamo, "core") as made:
+        yield made
+
+
 @contextmanager
 def _made(dynamo: Dynamo, which: str) -> Iterator[DynamoTable]:
     calls = table_calls(json.loads(TEMPLATE.read_text()), f"t{next(_numbers)}")

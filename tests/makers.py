@@ -82,6 +82,30 @@ class Tray:
         return [{"messageId": f"m{number}", "body": body} for number, body in enumerate(taken)]
 
 
+class Queued:
+    """A line port that keeps what it is sent, in order, until somebody takes it."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+        self.sent = 0
+
+    def send(self, group: str, body: str, *, once: str) -> None:
+        """See `Line.send`."""
+        self.sent += 1
+        self.records.append(a_record(group, body, once))
+
+    def taken(self, most: int = 10) -> dict[str, Any]:
+        """Take a batch, as a Lambda event."""
+        taken, self.records = self.records[:most], self.records[most:]
+        return {"Records": taken}
+
+
+def a_record(group: str, body: str, message_id: str, received: int = 1) -> dict[str, Any]:
+    """A message of a FIFO queue as Lambda hands it over."""
+    attributes = {"MessageGroupId": group, "ApproximateReceiveCount": str(received)}
+    return {"messageId": message_id, "body": body, "attributes": attributes}
+
+
 def a_program(**terms: Any) -> Program:
     """The default program with some terms changed, from plain values: `expiry={"mode": "never"}`."""
     plain = {**DEFAULT_TERMS, "version": 1, "published_at": NOON, **terms}

@@ -44,7 +44,7 @@ class MemoryTable:
         item = self.items.get(key)
         return _copy(item) if item is not None else None
 
-    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+    def get_many(self, keys: Sequence[Key], *, consistent: bool = False) -> dict[Key, Item]:
         """See `Table.get_many`."""
         return {key: _copy(self.items[key]) for key in keys if key in self.items}
 

@@ -9,7 +9,8 @@ def _pool(scene: Scene) -> str:
     return str(opened["pool_id"])
 
 
-def _filled(scene: Scene) -> str:
+def filled(scene: Scene) -> str:
+    """A pool with points in it."""
     pool = _pool(scene)
     scene.adjust(500, key="adjust-pool")
     body = {"member_id": scene.member, "points": 400}
@@ -48,33 +49,33 @@ def list_pool_members(scene: Scene) -> Metered:
 
 @operation("get_pool_points", "a pool's points")
 def get_pool_points(scene: Scene) -> Metered:
-    pool = _filled(scene)
+    pool = filled(scene)
     return lambda: scene.get(f"/v1/pools/{pool}/points")
 
 
 @operation("list_pool_entries", "a page of a pool's statement")
 def list_pool_entries(scene: Scene) -> Metered:
-    pool = _filled(scene)
+    pool = filled(scene)
     return lambda: scene.get(f"/v1/pools/{pool}/point-entries?limit=25")
 
 
 @operation("contribute", "points into a pool")
 def contribute(scene: Scene) -> Metered:
-    pool = _filled(scene)
+    pool = filled(scene)
     body = {"member_id": scene.member, "points": 5}
     return lambda: scene.post(f"/v1/pools/{pool}/contributions", body, key="contribution-0002")
 
 
 @operation("spend_from_pool", "spend points of a pool")
 def spend_from_pool(scene: Scene) -> Metered:
-    pool = _filled(scene)
+    pool = filled(scene)
     body = {"member_id": scene.member, "points": 5}
     return lambda: scene.post(f"/v1/pools/{pool}/spends", body, key="pool-spend-0001")
 
 
 @operation("close_pool", "close a pool with points in it")
 def close_pool(scene: Scene) -> Metered:
-    pool = _filled(scene)
+    pool = filled(scene)
     return lambda: scene.post(f"/v1/pools/{pool}/closures", {})
 
 

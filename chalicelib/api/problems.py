@@ -130,6 +130,7 @@ STATUS: dict[str, int] = {
     "unexpected": 500,
     "jobs_unavailable": 503,
     "receipts_unavailable": 503,
+    "lane_slow": 503,
     "storage_busy": 503,
     "write_contended": 503,
 }

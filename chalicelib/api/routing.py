@@ -118,7 +118,7 @@ class Route:
     allow: Permission | str
     status: int
     keyed: bool | None
-    refuses: tuple[type[Refusal], ...]
+    refuses: tuple[type[Refusal] | type[Trouble], ...]
     tag: str
     path_types: dict[str, type[Id]] = field(default_factory=dict)
     body: type[BaseModel] | None = None
@@ -173,7 +173,7 @@ class Routes:
         allow: Permission | str,
         status: int = 200,
         keyed: bool | None = None,
-        refuses: tuple[type[Refusal], ...] = (),
+        refuses: tuple[type[Refusal] | type[Trouble], ...] = (),
         waits: type[BaseModel] | None = None,
     ) -> Callable[[F], F]:
         """Declare a route.
@@ -181,7 +181,7 @@ class Routes:
         Args:
             allow: the permission it needs, or `OPEN`. There is no default: a route without a policy cannot start.
             keyed: True when it needs an `Idempotency-Key`, False when it takes one, None when it knows none.
-            refuses: what its use case refuses, for the documents.
+            refuses: what its use case refuses, and trouble of its own, for the documents.
             waits: the answer, with status 202, when the command was taken and waits for something.
         """
         if allow != OPEN and not isinstance(allow, Permission):

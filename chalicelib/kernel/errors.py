@@ -1,6 +1,7 @@
 """Refusals (expected, the caller's to mend) and trouble (passing, safe to try again)."""
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 
@@ -19,6 +20,26 @@ class Refusal(Exception):
         super().__init__(detail)
         self.detail = detail
         self.facts = facts
+
+
+def refusal_of(code: str, detail: str, facts: Mapping[str, Any]) -> Refusal:
+    """A refusal that another process made, from its code, its words and its facts.
+
+    Raises:
+        LookupError: no refusal has this code.
+    """
+    for kind in _kinds(Refusal):
+        if kind.code == code:
+            refusal = kind.__new__(kind)
+            Refusal.__init__(refusal, detail, **facts)
+            return refusal
+    raise LookupError(f"no refusal has the code {code}")
+
+
+def _kinds(kind: type[Refusal]) -> Iterator[type[Refusal]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _kinds(each)
 
 
 class Trouble(Exception):
@@ -51,3 +72,13 @@ class StorageBusy(Trouble):
 
     def __init__(self, detail: str = "The database is busy. Send the request again.") -> None:
         super().__init__(detail)
+
+
+class LaneSlow(Trouble):
+    """Many commands wait for the same account, and this one got no answer in time; it may simply be sent again."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Many commands wait for the same account, and this one got no answer in time. Send the request again.",
+            retry_after=2,
+        )

@@ -1,6 +1,6 @@
 """What a command answers: its result, and whether it was there already."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -15,9 +15,11 @@ class Outcome(Generic[T]):
         replayed: this call changed nothing, because the same command was carried out before.
         stored: False for a dry run.
         waits: it was taken and is carried out when something else has come.
+        attempts: how often it was decided because other writes got there first.
     """
 
     value: T
     replayed: bool = False
     stored: bool = True
     waits: bool = False
+    attempts: int = field(default=1, compare=False)

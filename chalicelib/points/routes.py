@@ -2,6 +2,8 @@
 
 from chalicelib.api.permissions import Permission
 from chalicelib.api.routing import Call, Routes
+from chalicelib.api.ways import carried_out
+from chalicelib.kernel.errors import LaneSlow
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
@@ -75,20 +77,23 @@ def list_point_entries(member_id: MemberId, query: Paging, call: Call) -> EntryP
         OccurredTooLongAgo,
         EntryDiffers,
         BalanceTooLarge,
+        LaneSlow,
     ),
 )
 def spend_points(member_id: MemberId, body: SpendPoints, call: Call) -> Outcome[EntryView]:
     """Spend a member's points, soonest expiry first."""
-    book = book_of(call.house.table)
-    return service.spend_points(
-        call.house.table,
-        book,
-        member_id,
-        call.key,
-        body,
-        now=call.now,
-        language=book.language(call.language, call.now),
-    )
+    table, book = call.house.table, book_of(call.house.table)
+    language = book.language(call.language, call.now)
+
+    def directly() -> Outcome[EntryView]:
+        return service.spend_points(table, book, member_id, call.key, body, now=call.now, language=language)
+
+    def find(token: str) -> Outcome[EntryView] | None:
+        return service.find_spend(table, book, member_id, call.key, body, token=token, language=language)
+
+    if body.dry_run:
+        return directly()
+    return carried_out(call, "spend", member_id, body, language, directly=directly, find=find)
 
 
 @points.post(

@@ -36,6 +36,7 @@ from chalicelib.programs.models import Program
 from chalicelib.programs.rules import for_account, today_of
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage import keys
+from chalicelib.storage.line import REQUEST
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Put, Write
 
@@ -107,7 +108,7 @@ def once_among(
         WriteContended: other writes kept getting there first.
         Refusal: whatever `decide` or `recall` refuse.
     """
-    consistent = False
+    consistent, attempts = False, 1
     for _ in range(ATTEMPTS_MAX):
         try:
             accounts = loaded or _answering(table, account_ids, consistent=consistent, follow=follow)
@@ -117,7 +118,7 @@ def once_among(
                 continue
             answer, writes = decide(accounts)
         except AccountMoved:
-            consistent = True
+            consistent, attempts = True, attempts + 1
             continue
         except Refusal:
             if not consistent:
@@ -135,12 +136,12 @@ def once_among(
         except EntryKnown as known_entry:
             own = writes[0]
             if isinstance(own, Put) and own.item["h"] == known_entry.item.get("h"):
-                return Outcome(answer)  # our own write, whose answer was lost on the way
+                return Outcome(answer, attempts=attempts)  # our own write, whose answer was lost on the way
             return Outcome(recall(known_entry.item), replayed=True)
         except AccountMoved:
-            consistent = True
+            consistent, attempts = True, attempts + 1
             continue
-        return Outcome(answer)
+        return Outcome(answer, attempts=attempts)
     raise WriteContended
 
 
@@ -378,6 +379,35 @@ def spend_points(
         now=now,
         dry_run=command.dry_run,
     )
+
+
+def find_spend(
+    table: Table,
+    book: ProgramBook,
+    member_id: MemberId,
+    key: str,
+    command: SpendPoints,
+    *,
+    token: str,
+    language: Language,
+) -> Outcome[EntryView] | None:
+    """What a spend that somebody else carries out has come to; None when it was not carried out yet.
+
+    Args:
+        token: names the request that it was handed over by; any other's is a replay.
+
+    Raises:
+        EntryDiffers: this key was used before for something else.
+    """
+    entry_key = EntryKey(kind="spend", parts=(key,))
+    recall = _recall(table, entry_key, member_id, command, book, language)
+    return find_answer(table, entry_key, recall, token)
+
+
+def find_answer(table: Table, key: EntryKey, recall: Callable[[Item], T], token: str) -> Outcome[T] | None:
+    """The answer that an entry is, when it was written; None when it was not yet."""
+    item = table.get(store.key_of(key))
+    return Outcome(recall(item), replayed=item.get(REQUEST) != token) if item is not None else None
 
 
 def adjust_points(

@@ -2,6 +2,8 @@
 
 from chalicelib.api.permissions import Permission
 from chalicelib.api.routing import Call, Routes
+from chalicelib.api.ways import carried_out
+from chalicelib.kernel.errors import LaneSlow
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
@@ -171,20 +173,23 @@ def contribute(pool_id: PoolId, body: Contribute, call: Call) -> Outcome[EntryVi
         PointsInsufficient,
         EntryDiffers,
         BalanceTooLarge,
+        LaneSlow,
     ),
 )
 def spend_from_pool(pool_id: PoolId, body: SpendFromPool, call: Call) -> Outcome[EntryView]:
     """Spend points of a pool, soonest expiry first, on behalf of a member who belongs to it."""
-    book = book_of(call.house.table)
-    return service.spend_from_pool(
-        call.house.table,
-        book,
-        pool_id,
-        call.key,
-        body,
-        now=call.now,
-        language=book.language(call.language, call.now),
-    )
+    table, book = call.house.table, book_of(call.house.table)
+    language = book.language(call.language, call.now)
+
+    def directly() -> Outcome[EntryView]:
+        return service.spend_from_pool(table, book, pool_id, call.key, body, now=call.now, language=language)
+
+    def find(token: str) -> Outcome[EntryView] | None:
+        return service.find_spend(table, book, pool_id, call.key, body, token=token, language=language)
+
+    if body.dry_run:
+        return directly()
+    return carried_out(call, "pool_spend", pool_id, body, language, directly=directly, find=find)
 
 
 @pools.get("/pools/{pool_id}/points", allow=Permission.POOLS_READ, refuses=(PoolUnknown, InstantInFuture))

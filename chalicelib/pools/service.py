@@ -269,6 +269,29 @@ def spend_from_pool(
     )
 
 
+def find_spend(
+    table: Table,
+    book: ProgramBook,
+    pool_id: PoolId,
+    key: str,
+    command: SpendFromPool,
+    *,
+    token: str,
+    language: Language,
+) -> Outcome[EntryView] | None:
+    """What a spend that somebody else carries out has come to; None when it was not carried out yet.
+
+    Args:
+        token: names the request that it was handed over by; any other's is a replay.
+
+    Raises:
+        EntryDiffers: this key was used before for something else.
+    """
+    entry_key = EntryKey(kind="pool_spend", parts=(key,))
+    recall = _recall(entry_key, content_digest(pool_id, command), book, language)
+    return points_service.find_answer(table, entry_key, recall, token)
+
+
 def close_pool(
     table: Table, book: ProgramBook, pool_id: PoolId, command: ClosePool, *, now: datetime
 ) -> Outcome[PoolView]:
@@ -395,14 +418,7 @@ def _once(
     dry_run: bool,
 ) -> Outcome[EntryView]:
     """A command on a pool's account; who names a pool that there is not is told so."""
-
-    def recall(item: Item) -> EntryView:
-        entry = points_store.entry_from(item)
-        if entry.content != content:
-            raise EntryDiffers(key="/".join(key.parts))
-        program = book.version(entry.program_version)
-        return entry_view(entry, None, program, language, reference=item.get("rf"))
-
+    recall = _recall(key, content, book, language)
     try:
         return once_among(table, book, account_ids, key, decide=decide, recall=recall, now=now, dry_run=dry_run)
     except MemberUnknown as unknown:
@@ -410,6 +426,17 @@ def _once(
         if unknown.facts["member_id"] != pool_id:
             raise
         raise PoolUnknown(pool_id=pool_id) from None
+
+
+def _recall(key: EntryKey, content: bytes, book: ProgramBook, language: Language) -> Callable[[Item], EntryView]:
+    def recall(item: Item) -> EntryView:
+        entry = points_store.entry_from(item)
+        if entry.content != content:
+            raise EntryDiffers(key="/".join(key.parts))
+        program = book.version(entry.program_version)
+        return entry_view(entry, None, program, language, reference=item.get("rf"))
+
+    return recall
 
 
 def _writes_of(giver: Account, receiver: Account, moved: rules.Moved) -> list[Write]:

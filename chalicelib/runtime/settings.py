@@ -24,6 +24,7 @@ class Settings:
         token_key: verifies bearer tokens of the local stack; empty elsewhere.
         endpoint: where everything but DynamoDB answers, and DynamoDB too when it has no endpoint of its own.
         job_queue: URL of the queue of job work.
+        lane_queue: URL of the FIFO queue of commands on hot accounts; without it all are carried out directly.
         bus: name of the event bus.
         archive: name of the archive bucket, or `file:///…` of a folder on a laptop.
         roots: name of the bucket of roots and reports, which is written once, or `file:///…` likewise.
@@ -41,6 +42,7 @@ class Settings:
     audience: str
     endpoint: str | None = None
     job_queue: str | None = None
+    lane_queue: str | None = None
     bus: str | None = None
     archive: str | None = None
     roots: str | None = None
@@ -80,6 +82,7 @@ def load() -> Settings:
         audience=_needed("REGULARS_AUDIENCE"),
         endpoint=os.environ.get("AWS_ENDPOINT_URL") or None,
         job_queue=os.environ.get("REGULARS_JOB_QUEUE") or None,
+        lane_queue=os.environ.get("REGULARS_LANE_QUEUE") or None,
         bus=os.environ.get("REGULARS_BUS") or None,
         archive=archive,
         roots=roots,

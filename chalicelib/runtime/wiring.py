@@ -13,6 +13,7 @@ from chalicelib.runtime.settings import LOCAL_STAGES, Settings, SettingsWrong, l
 from chalicelib.storage.bus import EVENTBRIDGE, Bus, EventBus
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.keyring import ClearContacts, Keyring
+from chalicelib.storage.line import Lane, SqsLine
 from chalicelib.storage.objects import BucketObjects, FolderObjects, Objects
 from chalicelib.storage.queues import SQS, Queues, SqsQueues
 from chalicelib.storage.signed import Credentials, Service, SignedClient
@@ -70,6 +71,7 @@ class House:
         table: `core`, where the product's records are.
         ops: what jobs and consumers keep for themselves, much of it for a while only.
         roots: files that are written once: signed roots, heads, reports.
+        lane: the way of commands on hot accounts; None where all are carried out directly.
     """
 
     settings: Settings
@@ -83,6 +85,7 @@ class House:
     objects: Objects = _not_made("objects")  # noqa: RUF009
     roots: Objects = _not_made("roots")  # noqa: RUF009
     signer: Signer = _not_made("a signer")  # noqa: RUF009
+    lane: Lane | None = None
 
 
 _HOUSE: list[House] = []
@@ -103,14 +106,16 @@ def use(house: House | None) -> None:
 def build(settings: Settings) -> House:
     """A house from settings. Nothing is connected to until it is used."""
     dynamo = Dynamo(settings.region, settings.dynamodb_endpoint, credentials, utc_now)
+    ops, sqs = DynamoTable(dynamo, settings.ops_table), client(settings, SQS)
     return House(
         settings,
         DynamoTable(dynamo, settings.core_table),
         _keyring(settings),
-        ops=DynamoTable(dynamo, settings.ops_table),
-        queues=SqsQueues(client(settings, SQS)),
+        ops=ops,
+        queues=SqsQueues(sqs),
         bus=EventBus(client(settings, EVENTBRIDGE), settings.bus) if settings.bus else _missing("REGULARS_BUS"),
         objects=archive(settings),
+        lane=Lane(SqsLine(sqs, settings.lane_queue), ops) if settings.lane_queue else None,
         roots=_files(settings, settings.roots, "REGULARS_ROOTS"),
         signer=signer(settings),
     )

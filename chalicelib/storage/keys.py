@@ -383,6 +383,11 @@ def job_found(partition: str, part: str) -> Key:
     return Key(partition, joined("V", part))
 
 
+def line_refusal(token: str) -> Key:
+    """What a command that came through the line was refused for, by the request that waits for it."""
+    return Key(joined("L", token), "L")
+
+
 def consumer_turn(consumer: str, member_id: str) -> Key:
     """Which of a member's ledger events a consumer handled last."""
     return Key(joined("T", consumer, member_id.removeprefix("mem_")), "T")

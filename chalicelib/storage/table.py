@@ -38,7 +38,7 @@ class Table(Protocol):
     def get(self, key: Key, *, consistent: bool = False) -> Item | None:
         """The item under a key, or None. A read that is not `consistent` may be a little old."""
 
-    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+    def get_many(self, keys: Sequence[Key], *, consistent: bool = False) -> dict[Key, Item]:
         """The items under several keys; those that are missing are left out."""
 
     def query_partition(
@@ -124,13 +124,12 @@ class DynamoTable:
         answer = self._call("GetItem", request)
         return _plain(answer["Item"]) if "Item" in answer else None
 
-    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+    def get_many(self, keys: Sequence[Key], *, consistent: bool = False) -> dict[Key, Item]:
         """See `Table.get_many`."""
         found: dict[Key, Item] = {}
         for start in range(0, len(keys), BATCH_MAX):
-            asked: Mapping[str, Any] = {
-                self.name: {"Keys": [_typed(key) for key in dict.fromkeys(keys[start : start + BATCH_MAX])]}
-            }
+            wanted = {"Keys": [_typed(key) for key in dict.fromkeys(keys[start : start + BATCH_MAX])]}
+            asked: Mapping[str, Any] = {self.name: {**wanted, **({"ConsistentRead": True} if consistent else {})}}
             waited, tries = 0.0, 0
             while asked:
                 if waited >= self._patience:

@@ -6,8 +6,18 @@ from typing import Any
 from local.deploy.functions import FUNCTIONS, Function
 from local.deploy.intrinsics import Json, given, imported, policy, ref, sub
 
-QUEUES = ("job-work", "notices", "archive")
-DEAD_LETTERS = (*(f"{queue}-dlq" for queue in QUEUES), "relay-dlq", "schedules-dlq", "events-dlq")
+QUEUES = ("job-work", "notices", "archive", "lane.fifo")
+DEAD_LETTERS = (
+    "job-work-dlq",
+    "notices-dlq",
+    "archive-dlq",
+    "lane-dlq.fifo",
+    "relay-dlq",
+    "schedules-dlq",
+    "events-dlq",
+)
+_OLDEST_SECONDS = {"lane.fifo": 60}
+"""How old the oldest message of a queue may be; 15 minutes where nothing is said. In the line somebody waits for it."""
 TABLES = ("core", "ops")
 _THROTTLED = ("ReadThrottleEvents", "WriteThrottleEvents")
 _TABLE_CALLS = ("GetItem", "BatchGetItem", "Query", "TransactWriteItems")
@@ -124,7 +134,8 @@ def _of_function(function: Function) -> Json:
 
 def _oldest_message(queue: str) -> Json:
     metric = _metric("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", QueueName=sub("${Stack}-" + queue))
-    return {f"{_camel(queue)}AgeAlarm": _alarm(f"{queue}-age", f"{queue} is not keeping up", 900, times=2, **metric)}
+    over = _OLDEST_SECONDS.get(queue, 900)
+    return {f"{_camel(queue)}AgeAlarm": _alarm(f"{queue}-age", f"{queue} is not keeping up", over, times=2, **metric)}
 
 
 def _dead_letters(queue: str) -> Json:
@@ -290,4 +301,4 @@ def _of_queue(metric: str, queue: str) -> list[Any]:
 
 
 def _camel(name: str) -> str:
-    return "".join(word.capitalize() for word in name.split("-"))
+    return "".join(word.capitalize() for word in name.replace(".", "-").split("-"))

@@ -117,7 +117,7 @@ def _queue(queue: str, batch: int, concurrency: str, window: int = 0) -> Json:
 
 
 TOLD: tuple[Json, ...] = (
-    {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": ["PROFILE"]}}}},
+    {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": ["PROFILE", "POOL"]}}}},
     {
         "eventName": ["INSERT"],
         "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "O#"}, {"prefix": "K#"}, {"prefix": "H#"}]}}},
@@ -128,7 +128,7 @@ TOLD: tuple[Json, ...] = (
         "dynamodb": {"Keys": {"pk": {"S": ["PROGRAM"]}, "sk": {"S": [{"prefix": "V#"}]}}},
     },
 )
-"""The records that the relay tells of: profiles made, entries, happenings, versions of the program.
+"""The records that the relay tells of: profiles and pools made, entries, happenings, versions of the program.
 
 A purchase for which returns waited takes the place of what waited: for the stream that is a change.
 
@@ -167,6 +167,7 @@ FUNCTIONS: tuple[Function, ...] = (
             **_SIGNS,
             "REGULARS_CORS_ORIGIN": ref("CorsOrigin"),
             "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
+            "REGULARS_LANE_QUEUE": imported("LaneQueueUrl"),
         },
         may=(
             _core("GetItem", "BatchGetItem", "PutItem", "DeleteItem"),
@@ -177,6 +178,7 @@ FUNCTIONS: tuple[Function, ...] = (
             _roots("s3:GetObject", "roots", "heads", "keys", "liability"),
             _roots("s3:PutObject", "keys"),
             _sign(),
+            _send("LaneQueue"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),
         more={"ReservedConcurrentExecutions": when("ReserveApi", ref("ApiConcurrency"))},
@@ -247,6 +249,16 @@ FUNCTIONS: tuple[Function, ...] = (
             _receive("NoticesQueue"),
             _write("outbox"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+    ),
+    Function(
+        "LaneFunction", "lane", "chalicelib.lane.jobs.work_line", 20,
+        events=_queue("LaneQueue", 10, "LaneConcurrency"),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem"),
+            _ops("GetItem", "PutItem"),
+            _receive("LaneQueue"),
+            allow_key(_ENCRYPT, "dynamodb", "sqs"),
         ),
     ),
 )  # fmt: skip

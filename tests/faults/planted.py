@@ -87,7 +87,7 @@ def naive_queue(patch: pytest.MonkeyPatch) -> None:
 def naive_reads(patch: pytest.MonkeyPatch) -> None:
     """Keys that were left unprocessed are taken for items that are not there."""
 
-    def get_many(self: DynamoTable, keys: Sequence[Any]) -> dict[Any, Any]:
+    def get_many(self: DynamoTable, keys: Sequence[Any], *, consistent: bool = False) -> dict[Any, Any]:
         found = {}
         for start in range(0, len(keys), 100):
             asked = {self.name: {"Keys": [{"pk": {"S": k.pk}, "sk": {"S": k.sk}} for k in keys[start : start + 100]]}}

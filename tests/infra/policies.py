@@ -369,6 +369,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "RootsBucketArn/liability/*": {"s3:GetObject"},
         "RootsBucketArn/keys/*": {"s3:GetObject", "s3:PutObject"},
         "SigningKeyArn": SIGN,
+        "LaneQueueArn": SEND,
     },
     "RelayFunction": {
         "CoreTableStreamArn": READ_STREAM,
@@ -400,6 +401,11 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
         "NoticesQueueArn": RECEIVE,
         "ArchiveBucketArn/outbox/*": {"s3:PutObject"},
+    },
+    "LaneFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "OpsTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "LaneQueueArn": RECEIVE,
     },
 }  # fmt: skip
 KEYED = {"dynamodb": "dynamodb", "sqs": "sqs", "s3": "s3"}
@@ -443,7 +449,7 @@ ALL = {"REGULARS_STAGE", "REGULARS_STACK", "REGULARS_ISSUER", "REGULARS_AUDIENCE
 SIGNS = {"REGULARS_ROOTS", "REGULARS_SIGNING_KEY"}
 KEYS = {"REGULARS_INDEX_KEY", "REGULARS_CURSOR_KEY"}
 TOLD = {
-    "ApiFunction": KEYS | SIGNS | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE"},
+    "ApiFunction": KEYS | SIGNS | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_LANE_QUEUE"},
     "RelayFunction": {"REGULARS_BUS"},
     "ArchiveFunction": {"REGULARS_ARCHIVE"},
     "StartJobFunction": {"REGULARS_JOB_QUEUE"},

@@ -198,6 +198,7 @@ RECORDS: dict[str, tuple[str, str]] = {
     "entry": ("O#pos-1#2026-0001", "O"),
     "O refused": ("O#pos-1#2026-0001", "RF#r1"),
     "M PROFILE": ("M#abc", "PROFILE"),
+    "G POOL": ("G#abc", "POOL"),
     "PROGRAM V": ("PROGRAM", "V#000001"),
     **{f"H {kind}": (keys.happenings("mem_abc"), "0198f00000000000001") for kind in _FROM_NOTE},
 }

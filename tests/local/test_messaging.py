@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.storage.bus import EVENTBRIDGE
+from chalicelib.storage.line import SqsLine
 from chalicelib.storage.queues import SQS
 from local.messaging import Messaging, client, queue_calls, rule_calls, save, set_up, ttl_calls
 from local.processes import answers
@@ -14,8 +15,13 @@ from local.settings import ACCOUNT
 from local.tables import TEMPLATE
 from tests.local.test_pump import within
 
-QUEUES = {"job-work", "notices", "archive"}
-DEAD = {"job-work-dlq", "notices-dlq", "archive-dlq", "relay-dlq", "schedules-dlq"}
+QUEUES = {"job-work", "notices", "archive", "lane.fifo"}
+DEAD = {"job-work-dlq", "notices-dlq", "archive-dlq", "lane-dlq.fifo", "relay-dlq", "schedules-dlq"}
+
+
+def dead_letters_of(queue: str) -> str:
+    name, dot, fifo = queue.partition(".")
+    return f"{name}-dlq{dot}{fifo}"
 
 
 def up(messaging: Messaging) -> Messaging:
@@ -40,7 +46,7 @@ def test_the_template_says_which_queues_and_rules_there_are() -> None:
     for name in QUEUES:
         policy = json.loads(queues[f"s-{name}"]["RedrivePolicy"])
         assert policy == {
-            "deadLetterTargetArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:s-{name}-dlq", "maxReceiveCount": 5,
+            "deadLetterTargetArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:s-{dead_letters_of(name)}", "maxReceiveCount": 5,
         }  # fmt: skip
     assert int(queues["s-job-work"]["VisibilityTimeout"]) >= 360
     rules = {rule["Name"]: (rule, targets) for rule, targets in rule_calls(template(), "s")}
@@ -89,3 +95,31 @@ def test_what_was_saved_outlives_kill_9_and_another_port(tmp_path: Path) -> None
     set_up(second.endpoint, template(), visibility=1)  # again, over what is there
     second.stop()
     assert not answers(second.port)
+
+
+def test_the_line_keeps_the_order_of_a_group_and_gives_nothing_of_it_while_some_is_under_way(tmp_path: Path) -> None:
+    messaging = up(Messaging(tmp_path / "m", visibility=1))
+    sqs = client(SQS, messaging.endpoint)
+    url = f"{messaging.endpoint}/{ACCOUNT}/regulars-lane.fifo"
+    line = SqsLine(sqs, url)
+    for body in ("a0", "a1", "a2", "a0"):
+        line.send("a", body, once=body)
+    line.send("b", "b0", once="b0")
+
+    def received(most: int) -> list[tuple[str, str]]:
+        asked = {"QueueUrl": url, "MaxNumberOfMessages": most, "AttributeNames": ["All"]}
+        messages = sqs.call("ReceiveMessage", asked).get("Messages") or ()
+        return [(each["Body"], each["Attributes"]["ApproximateReceiveCount"]) for each in messages]
+
+    assert received(2) == [("a0", "1"), ("a1", "1")]
+    assert received(10) == [("b0", "1")]
+    again: list[tuple[str, str]] = []
+
+    def all_again() -> bool:
+        again.extend(received(10))
+        return len(again) >= 4
+
+    within(5, all_again)
+    assert [body for body, _ in again if body != "b0"] == ["a0", "a1", "a2"], "in order, and once though sent twice"
+    sqs.close()
+    messaging.stop()

@@ -27,6 +27,10 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "jobs.jobs.start_job": {"job": "birthday", "days": ["today or yesterday"]},
     "jobs.jobs.work_job": {"batchItemFailures": []},
     "jobs.jobs.work_job.malformed": {"batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662be002"}]},
+    "lane.jobs.work_line": {"batchItemFailures": []},
+    "lane.jobs.work_line.malformed": {
+        "batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662be0a2"}]
+    },
     "notices.jobs.send_notices": {"batchItemFailures": []},
     "notices.jobs.send_notices.malformed": {
         "batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662be003"}]

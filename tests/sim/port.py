@@ -132,9 +132,11 @@ class Port:
             return self._read(lambda: table.get(key), lambda _: table.get(key))
         return self._read(lambda: table.get(key), lambda old: _copied(old.get(key)))
 
-    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+    def get_many(self, keys: Sequence[Key], *, consistent: bool = False) -> dict[Key, Item]:
         """See `Table.get_many`."""
         table = self._shared.table
+        if consistent:
+            return self._read(lambda: table.get_many(keys), lambda _: table.get_many(keys), BATCHES)
 
         def stale(old: "Old") -> dict[Key, Item]:
             # Each item is read apart: some may be old while others are not.

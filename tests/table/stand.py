@@ -522,9 +522,9 @@ class CrashingTable:
         """See `Table.get`."""
         return self._call(lambda: self._real.get(key, consistent=consistent))
 
-    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+    def get_many(self, keys: Sequence[Key], *, consistent: bool = False) -> dict[Key, Item]:
         """See `Table.get_many`."""
-        return self._call(lambda: self._real.get_many(keys))
+        return self._call(lambda: self._real.get_many(keys, consistent=consistent))
 
     def query_partition(
         self,
@@ -569,8 +569,10 @@ class StaleTable:
         """See `Table.get`."""
         return self._real.get(key, consistent=True) if consistent else self._old.get(key)
 
-    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+    def get_many(self, keys: Sequence[Key], *, consistent: bool = False) -> dict[Key, Item]:
         """See `Table.get_many`."""
+        if consistent:
+            return self._real.get_many(keys, consistent=True)
         return {key: self._old[key] for key in keys if key in self._old}
 
     def query_partition(
