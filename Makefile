@@ -10,11 +10,11 @@ PY := .venv/bin/python
 
 PORT ?= 8000
 DATA_DIR ?= .data
-export PORT DATA_DIR OPS SEEDS ON BUG SECONDS_MAX PUBLISH WORKERS SEED PUMP ROLE SUB SHOP FILE SHIFT B ENV JOB DATE DRY FROM TO TYPE QUEUE MAX YES \
+export PORT DATA_DIR OPS COUNT SEEDS ON BUG SECONDS_MAX PUBLISH WORKERS SEED PUMP ROLE SUB SHOP FILE SHIFT B ENV JOB DATE DRY FROM TO TYPE QUEUE MAX YES \
        SHOW SEAL
 SETTINGS = $(foreach each,$(SET),--set "$(each)")
 
-.PHONY: help setup run test check fmt faults sim bench costs token fire events redrive replay reconcile verify liability docs stop clean lock \
+.PHONY: help setup run test check fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability docs stop clean lock \
         package deploy destroy \
         _lint _format _types _arrows _drift
 
@@ -66,6 +66,9 @@ redrive: setup ## move dead letters of QUEUE=… back to it; MAX=… at the most
 
 replay: setup ## send the sales of FILE=… to the running server; SHIFT=today moves their dates
 	@$(PY) -m local replay $${FILE:+--file "$$FILE"} $${SHIFT:+--shift "$$SHIFT"}
+
+returns: setup ## return parts of purchases of FILE=… that were replayed, at random: COUNT=5000, SEED=1; then: make verify
+	@$(PY) -m local returns $${FILE:+--file "$$FILE"} $${COUNT:+--count "$$COUNT"} $${SEED:+--seed "$$SEED"}
 
 reconcile: setup ## prove every account of the demo in DATA_DIR, or FILE=… against what was replayed
 	@$(PY) -m local reconcile $${FILE:+--file "$$FILE"}

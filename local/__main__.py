@@ -18,6 +18,10 @@ def main(arguments: Sequence[str]) -> int:
     """Do what one verb says, and give the exit code."""
     if arguments[:1] == ["replay"]:
         return _replay(arguments[1:])  # it reads its own arguments
+    if arguments[:1] == ["returns"]:
+        from local.replay.returns import main as returns  # noqa: PLC0415  # as the verbs below
+
+        return returns(list(arguments[1:]))
     if arguments[:1] in (["reconcile"], ["fire"], ["events"], ["redrive"], ["verify"]):
         verb: ModuleType = importlib.import_module(f"local.{arguments[0]}")  # only this verb needs all of it
         code: int = verb.main(list(arguments[1:]))
@@ -94,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("seed", help="make the demo data (the run does this)")
     verbs.add_parser("ministack", help="make ministack's venv (the run does this)")
     verbs.add_parser("replay", help="send recorded events")
+    verbs.add_parser("returns", help="return parts of replayed purchases at random")
     verbs.add_parser("reconcile", help="prove demo data and replays, account by account")
     verbs.add_parser("verify", help="prove every account, and what the points come to")
     verbs.add_parser("fire", help="run a job now")
