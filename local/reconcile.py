@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.ids import AccountId
 from chalicelib.kernel.money import shown
+from chalicelib.points import fold
 from chalicelib.points import rules as points_rules
 from chalicelib.points import store as points_store
 from chalicelib.points import views as points_views
@@ -300,7 +301,7 @@ def _difference(
     sent = [(row.order_no, replay_rows.occurred_at(row, shift_days), row.cents) for row in rows]
     kept = [(entry.key.parts[1], entry.occurred_at, cents) for entry, cents in ledger.purchases(CHANNEL)]
     view = points_views.points_view(ledger.account, today)
-    standing = points_rules.standing_of(ledger.account, program, today)
+    standing = fold.standing_of(ledger.account, program, today)
     checks = (
         ("purchases", sent, kept),
         ("points earned", due.earned, view.lifetime.earned),
@@ -350,7 +351,7 @@ class Ledger:
         position = points_rules.derive(self.account, today)
         found.earned = sum(entry.earned or 0 for entry in self.entries if entry.reason is Reason.EARN)
         found.balance = position.available
-        found.tiers[points_rules.standing_of(self.account, book.current(utc_now()), today).tier_id] += 1
+        found.tiers[fold.standing_of(self.account, book.current(utc_now()), today).tier_id] += 1
         fault = self._fault(book, today)
         if fault is None:
             found.verified = 1

@@ -31,6 +31,7 @@ from chalicelib.kernel.ids import CardId, EntryId, MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
+from chalicelib.points import fold
 from chalicelib.points import rules as ledger
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import AccountMoved, EntryDiffers, EntryKnown, MemberUnknown
@@ -127,7 +128,7 @@ def _opened_before(table: Table, book: ProgramBook, item: Item, key: str, conten
     card, _ = _load(table, CardId(entry.member_id), consistent=True)
     program = book.version(entry.program_version)
     on = local_day(entry.occurred_at, program.time_zone)
-    account = ledger.applied(rules.empty(card.card_id, on), entry)
+    account = fold.applied(rules.empty(card.card_id, on), entry)
     return views.card_view(card.model_copy(update={"member_id": entry.actor}), account, on)
 
 

@@ -7,6 +7,7 @@ left is what there would be without the entry.
 from datetime import datetime
 
 from chalicelib.kernel.ids import AccountId, is_member
+from chalicelib.points import fold
 from chalicelib.points import rules as ledger
 from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason
 from chalicelib.points.rules import Draft
@@ -84,7 +85,7 @@ def reversal(
         Reason.REVERSE,
         now,
         expires_on=entry.expires_on if entry.earned else None,
-        sums=ledger.negated(ledger.effect_of(entry)),
+        sums=fold.negated(fold.effect_of(entry)),
         reason_code=reason_code,
         cause=entry.key,
         content=content,

@@ -12,8 +12,8 @@ from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points import service as points
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import EntryUnknown
+from chalicelib.points.fold import effect_of
 from chalicelib.points.models import Account, Entry, EntryKey, EntryView, Notes, Reason
-from chalicelib.points.rules import effect_of
 from chalicelib.points.views import shown_expiry
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage import keys

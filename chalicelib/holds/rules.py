@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from chalicelib.holds.errors import CaptureTooLarge
 from chalicelib.holds.models import Hold, HoldPoints
 from chalicelib.kernel.calendar import milliseconds
+from chalicelib.points import fold
 from chalicelib.points import rules as ledger
 from chalicelib.points.models import Account, EntryKey, Posting, Reason, Reserved, Why
 from chalicelib.points.rules import Draft
@@ -23,7 +24,7 @@ def key_of(key: str) -> EntryKey:
 
 def end_key(hold_key: EntryKey) -> EntryKey:
     """The one key under which a hold ends."""
-    return ledger.hold_end_key(ledger.hold_name(hold_key))
+    return ledger.hold_end_key(fold.hold_name(hold_key))
 
 
 def hold(
@@ -44,13 +45,13 @@ def hold(
 def live(account: Account, hold_key: EntryKey, program: Program, *, now: datetime) -> Hold | None:
     """The hold that an account has under a key, or None when it has none, or it is over by now, booked or not."""
     settled, _ = ledger.settle(account, program, now=now)
-    reserved = settled.holds.get(ledger.hold_name(hold_key))
+    reserved = settled.holds.get(fold.hold_name(hold_key))
     return Hold(hold_key, reserved) if reserved is not None else None
 
 
 def over(account: Account, hold_key: EntryKey) -> Reserved | None:
     """What an account still remembers of a hold that is not live: it timed out and that is not booked."""
-    return account.holds.get(ledger.hold_name(hold_key))
+    return account.holds.get(fold.hold_name(hold_key))
 
 
 def capture(

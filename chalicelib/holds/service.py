@@ -18,6 +18,7 @@ from chalicelib.holds.models import (
 from chalicelib.kernel.calendar import from_milliseconds
 from chalicelib.kernel.ids import HoldId, MemberId, PurchaseId
 from chalicelib.kernel.outcomes import Outcome
+from chalicelib.points import fold
 from chalicelib.points import rules as ledger
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import AccountMoved, EntryDiffers, MemberUnknown
@@ -262,7 +263,7 @@ def _view(entry: Entry, reference: str | None, end: Item | None = None, *, now: 
 
 
 def _ended_view(view: HoldView, end: Entry) -> HoldView:
-    timed_out = end.reason_code == ledger.TIMED_OUT
+    timed_out = end.reason_code == fold.TIMED_OUT
     status = HoldStatus.TIMED_OUT if timed_out else HoldStatus.RELEASED
     ended = HoldEnd(
         at=end.occurred_at,

@@ -14,6 +14,7 @@ from chalicelib.members.models import Consent, Contact, OtherIdentifier, Profile
 from chalicelib.members.rules import Identifier, external_identifier, identifiers
 from chalicelib.merges.errors import MemberMerged, MembersSame, SurvivorMerged
 from chalicelib.merges.models import Brought
+from chalicelib.points import fold
 from chalicelib.points import rules as ledger
 from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Posting, Reason, Sums
 from chalicelib.points.rules import Draft
@@ -22,7 +23,7 @@ from chalicelib.programs.rules import today_of
 from chalicelib.tiers.models import Anchor, Standing
 from chalicelib.tiers.rules import standing
 
-UNDONE_FOR = timedelta(days=ledger.MERGE_UNDONE_DAYS)
+UNDONE_FOR = timedelta(days=fold.MERGE_UNDONE_DAYS)
 """For so long a merge can be undone."""
 
 _A_MOMENT = timedelta(milliseconds=1)
@@ -88,9 +89,9 @@ def merge(account: Account, into: Account, key: str, program: Program, *, conten
     settled, booked = ledger.settle(account, program, now=now)
     known = ledger.settle(into, program, now=now)[0]
     folded = [each.folded.through for each in (settled, known) if each.folded is not None]
-    sums = ledger.sums_of(ledger.folded_through(settled, max(folded)) if folded else settled)
+    sums = fold.sums_of(fold.folded_through(settled, max(folded)) if folded else settled)
     out = Draft(
-        merge_key(key), Reason.MERGE, now, sums=ledger.negated(sums), content=content, may_owe=True, hides_tier=True
+        merge_key(key), Reason.MERGE, now, sums=fold.negated(sums), content=content, may_owe=True, hides_tier=True
     )
     gone = ledger.post(settled, out, program, now=now)
     # The statement of the one that stays shows the other's entries below its own entry of the merge.
@@ -135,7 +136,7 @@ def _anchor_of_both(account: Account, into: Account, program: Program, today: da
     merge: where that would be, the better standing of the two is settled.
     """
     month = month_of(today)
-    sums = ledger.total((ledger.sums_of(into), ledger.sums_of(account))).qualifying
+    sums = fold.total((fold.sums_of(into), fold.sums_of(account))).qualifying
 
     def worth(held: Standing) -> tuple[int, int]:
         ranks = {tier.tier_id: rank for rank, tier in enumerate(program.ladder.tiers)}
@@ -144,7 +145,7 @@ def _anchor_of_both(account: Account, into: Account, program: Program, today: da
     def both(anchor: Anchor | None) -> tuple[int, int]:
         return worth(standing(sums, program, on=month, anchor=anchor))
 
-    alone = max((ledger.standing_of(each, program, today) for each in (into, account)), key=worth)
+    alone = max((fold.standing_of(each, program, today) for each in (into, account)), key=worth)
     # Of the month before, so that what is bought in this one still lifts; of this one where the ladder is new.
     settled = [
         Anchor(month=each, tier_id=alone.tier_id, review_after=alone.review_after) for each in (Month(month - 1), month)
@@ -217,7 +218,7 @@ def undo(
         undo_key(key),
         Reason.MERGE,
         now,
-        sums=ledger.negated(back),
+        sums=fold.negated(back),
         anchor=anchors[1],
         content=content,
         cause=merged.key,
@@ -250,13 +251,13 @@ def undo(
 
 def _moved_back(account: Account, into: Account, merged: Entry, home: Sequence[Entry], today: date) -> Sums:
     assert merged.sums is not None
-    brought = ledger.negated(merged.sums)
+    brought = fold.negated(merged.sums)
     if into.folded is not None:
         # Another merge may have folded more since.
         bare = Account(member_id=account.member_id, opened_on=account.opened_on, tier_id=account.tier_id)
-        as_it_was = ledger.with_sums(bare, brought)
-        brought = ledger.sums_of(ledger.folded_through(as_it_was, into.folded.through))
-    back = ledger.total((brought, *(ledger.effect_of(entry) for entry in home)))
+        as_it_was = fold.with_sums(bare, brought)
+        brought = fold.sums_of(fold.folded_through(as_it_was, into.folded.through))
+    back = fold.total((brought, *(fold.effect_of(entry) for entry in home)))
     # Points whose day has come may be gone from the sums: their member was told.
     return back.model_copy(update={"pending": {day: points for day, points in back.pending.items() if day > today}})
 

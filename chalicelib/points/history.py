@@ -11,8 +11,8 @@ from datetime import date, datetime, time
 from functools import reduce
 
 from chalicelib.kernel.calendar import day_after, local_day, zone
+from chalicelib.points.fold import applied, relived, unlived
 from chalicelib.points.models import Account, Entry, Reason
-from chalicelib.points.rules import applied, relived, unlived
 from chalicelib.programs.models import Program
 
 

@@ -6,10 +6,8 @@ late, a return and a spend may come in any order and leave the same state, and a
 never cannot change what a member has. Entries book what the walk implies; they never decide it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from typing import Any, TypeVar
 
 from chalicelib.kernel.calendar import (
     NEVER,
@@ -27,6 +25,7 @@ from chalicelib.kernel.calendar import (
 from chalicelib.kernel.canonical import chained
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.money import POINTS_MAX
+from chalicelib.points.content import content_of
 from chalicelib.points.errors import (
     AdjustmentEmpty,
     BalanceTooLarge,
@@ -40,14 +39,13 @@ from chalicelib.points.errors import (
     OccurredTooLongAgo,
     PointsInsufficient,
 )
+from chalicelib.points.fold import TIMED_OUT, applied, compacted, standing_of
 from chalicelib.points.models import (
     Account,
     AccountStatus,
     AdjustPoints,
     Entry,
     EntryKey,
-    Folded,
-    Lifetime,
     Lot,
     Position,
     Posting,
@@ -60,15 +58,6 @@ from chalicelib.points.models import (
 from chalicelib.programs.models import NegativeBalance, Program
 from chalicelib.programs.rules import expires_on, period_of, today_of
 from chalicelib.tiers.models import Anchor, Standing
-from chalicelib.tiers.rules import pruned, standing
-
-K = TypeVar("K", bound=date | int)
-
-CLOSED_PERIODS_KEPT = 12
-"""How many closed periods an account keeps as sums of their own; older ones are folded into one figure."""
-
-PENDING_DAYS_KEPT = 64
-"""How many days of pending points an account keeps, come or not, before those that have come are dropped untold."""
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a till's clock may be ahead of ours."""
@@ -76,14 +65,10 @@ CLOCK_SKEW = timedelta(minutes=5)
 SPEND_LATE_DAYS = 31
 """How late a spend may be recorded: a till that was offline, not a way to points that lapsed long ago."""
 
-TIMED_OUT = "timed_out"
-"""The reason code of a hold's end that nobody asked for."""
 
 HOLD_DAYS_UNLISTED = 2
 """Holds that are booked as over within so many days are not in the index of what is due."""
 
-MERGE_UNDONE_DAYS = 30
-"""For so long a merge can be undone, and nothing of what it joined is folded."""
 
 HOLDS_MAX = 16
 """How many holds an account has at a time; each stands on the account's item."""
@@ -178,11 +163,6 @@ def derive(account: Account, on: date, at: datetime | None = None) -> Position:
     pending = sum(points for day, points in account.pending.items() if day > on)
     held = sum(hold.points for hold in account.holds.values() if at is None or hold.until > at)
     return Position(balance=balance, left=tuple(left), lapses=lapses, lapsed=lapsed, pending=pending, held=held)
-
-
-def standing_of(account: Account, program: Program, on: date) -> Standing:
-    """The tier a member holds on a day."""
-    return standing(account.qualifying, program, on=month_of(on), anchor=account.anchor)
 
 
 def due_on(account: Account, program: Program, on: date) -> date | None:
@@ -374,11 +354,6 @@ def release(account: Account, on: date) -> tuple[Account, int] | None:
         return None
     released = sum(account.pending.values()) - sum(waiting.values())
     return account.model_copy(update={"pending": waiting}), released
-
-
-def hold_name(key: EntryKey) -> str:
-    """The name under which an account remembers the points that an entry reserved."""
-    return "/".join((key.kind, *key.parts))
 
 
 def hold_end_key(name: str) -> EntryKey:
@@ -665,291 +640,6 @@ def require_recent(spent_at: datetime, now: datetime) -> None:
         raise OccurredTooLongAgo(occurred_at=spent_at.isoformat(), days=SPEND_LATE_DAYS)
 
 
-# ---------------------------------------------------------------- applying
-
-
-def applied(account: Account, entry: Entry) -> Account:
-    """The account after an entry. The only place where an entry changes sums; `verify` folds with it too."""
-    earned, spent, folded = account.earned, account.spent, account.folded
-    life = account.lifetime
-    booked = account.booked_through
-    if entry.reason is Reason.EXPIRE:
-        life = life.model_copy(update={"expired": life.expired - entry.points})
-        if entry.expires_on is not None and entry.cause is None:
-            booked = max(booked or entry.expires_on, entry.expires_on)
-    if entry.earned and entry.expires_on:
-        life = life.model_copy(update={"earned": life.earned + entry.earned})
-        earned, folded = _with_earned(earned, folded, entry.expires_on, entry.earned)
-    if entry.consumed and entry.period:
-        figure = "taken" if entry.reason is Reason.ADJUST else "spent"
-        life = life.model_copy(update={figure: getattr(life, figure) + entry.consumed})
-        spent, folded = _with_spent(spent, folded, entry.period, entry.consumed)
-    pending = account.pending
-    if entry.earned and entry.matures_on:
-        pending = _added(pending, entry.matures_on, entry.earned)
-    qualifying = account.qualifying
-    if entry.qualifying:
-        qualifying = _added(qualifying, month_of(entry.occurred_on), entry.qualifying)
-    changed = account.model_copy(
-        update={
-            "earned": earned,
-            "spent": spent,
-            "folded": folded,
-            "pending": pending,
-            "lifetime": life,
-            "booked_through": booked,
-            "qualifying": qualifying,
-            "tier_id": entry.tier_after or account.tier_id,
-            "seq": entry.seq,
-            "head": entry.hash,
-            "last_recorded_at": entry.recorded_at,
-        }
-    )
-    if entry.held:
-        held = {"holds": _holds_after(account.holds, entry), "sent": _sent_after(account, entry)}
-        changed = changed.model_copy(update=held)
-    if entry.reason is Reason.MERGE:
-        whole_through = entry.recorded_at.date() + timedelta(days=MERGE_UNDONE_DAYS + 1)
-        changed = changed.model_copy(update={"anchor": entry.anchor, "whole_through": whole_through})
-    return with_sums(changed, entry.sums) if entry.sums is not None else changed
-
-
-def relived(account: Account, entry: Entry, program: Program) -> Account:
-    """The account after an entry, with all that was done to it when the entry was posted.
-
-    Whoever folds the entries of an account with this has the account as it was after each.
-
-    Args:
-        program: the version that the entry was decided by.
-    """
-    return closed_off(applied(account, entry), entry, program)
-
-
-def closed_off(
-    account: Account,
-    entry: Entry,
-    program: Program,
-    stands: Callable[[Account, Program, date], Standing] = standing_of,
-) -> Account:
-    """The account, to which an entry was applied, with what was done when the entry was posted: compacted, tier held.
-
-    Args:
-        stands: works out the tier held; for who folds thousands of entries and remembers.
-    """
-    today = local_day(entry.recorded_at, program.time_zone)
-    # What was posted was compacted once per command; an entry that an expiry correction follows is not its end.
-    corrects = entry.reason is Reason.EXPIRE and entry.cause is not None
-    came_by_time = entry.reason in (Reason.EXPIRE, Reason.TIER) or entry.reason_code == TIMED_OUT
-    ends_command = corrects or (not came_by_time and not entry.lapsed)
-    if ends_command:
-        account = compacted(account, program, today)
-    if ends_command or entry.reason is Reason.TIER:
-        held = stands(account, program, today)
-        account = account.model_copy(update={"tier_id": held.tier_id, "held_through": held.review_after})
-    return account
-
-
-def unlived(account: Account) -> Account:
-    """The account before its first entry."""
-    return Account(member_id=account.member_id, opened_on=account.opened_on, tier_id=account.tier_id)
-
-
-def _with_earned(
-    earned: Mapping[date, int], folded: Folded | None, bucket: date, points: int
-) -> tuple[dict[date, int], Folded | None]:
-    if folded is not None and bucket <= folded.through:
-        return dict(earned), _earned_in_folded(folded, points)
-    return _added(earned, bucket, points), folded
-
-
-def _with_spent(
-    spent: Mapping[date, int], folded: Folded | None, period: date, points: int
-) -> tuple[dict[date, int], Folded | None]:
-    if folded is not None and period <= folded.through:
-        return dict(spent), folded.model_copy(update={"carried": folded.carried + points})
-    return _added(spent, period, points), folded
-
-
-def _holds_after(holds: Mapping[str, Reserved], entry: Entry) -> dict[str, Reserved]:
-    """What is reserved after an entry that reserves points, or ends a hold."""
-    points = entry.held or 0
-    if points > 0 and entry.held_until is not None and entry.period is not None:
-        hold = Reserved(points=points, until=entry.held_until, period=entry.period, made_on=entry.occurred_on)
-        return {**holds, hold_name(entry.key): hold}
-    ended = hold_name(entry.cause) if entry.cause is not None else None
-    return {name: hold for name, hold in holds.items() if name != ended}
-
-
-def _sent_after(account: Account, entry: Entry) -> dict[Month, int]:
-    """What went to other members, after an entry that ends a hold: a transfer counts in the month of its offer."""
-    offer = account.holds.get(hold_name(entry.cause)) if entry.cause is not None else None
-    if entry.reason is not Reason.TRANSFER or offer is None:
-        return account.sent
-    return _added(account.sent, month_of(offer.made_on), entry.consumed or 0)
-
-
-def with_sums(account: Account, sums: Sums) -> Account:
-    """The account with sums added; periods that are folded take their part folded."""
-    if sums.through is not None:
-        account = folded_through(account, sums.through)
-    earned, spent, folded = account.earned, account.spent, account.folded
-    for bucket, points in sums.earned.items():
-        earned, folded = _with_earned(earned, folded, bucket, points)
-    for period, points in sums.spent.items():
-        spent, folded = _with_spent(spent, folded, period, points)
-    if sums.carried or sums.lapsed:
-        base = folded or Folded(through=date.min, carried=0, lapsed=0)
-        carried, lapsed = base.carried + sums.carried, base.lapsed + sums.lapsed
-        folded = Folded(through=base.through, carried=carried, lapsed=lapsed)
-    return account.model_copy(
-        update={
-            "earned": earned,
-            "spent": spent,
-            "folded": folded,
-            "pending": _united(account.pending, sums.pending),
-            "qualifying": _united(account.qualifying, sums.qualifying),
-            "lifetime": _lifetimes(account.lifetime, sums.lifetime),
-        }
-    )
-
-
-def _added(sums: Mapping[K, int], key: K, amount: int) -> dict[K, int]:
-    """Sums with an amount added to one; one that comes to nothing is gone, as if it had never been."""
-    total = sums.get(key, 0) + amount
-    return {**sums, key: total} if total else {each: points for each, points in sums.items() if each != key}
-
-
-def compacted(account: Account, program: Program, on: date) -> Account:
-    """The account with its oldest closed periods folded and its oldest monthly sums dropped.
-
-    What it comes to stays the same. What arrives later for a folded period pays first what was left uncovered, in
-    the member's favour.
-    """
-    yesterday = on - timedelta(days=1)
-    pending = account.pending
-    if len(pending) > PENDING_DAYS_KEPT:
-        pending = {day: points for day, points in pending.items() if day > on}
-    kept = account.model_copy(
-        update={
-            "pending": pending,
-            "sent": {month: points for month, points in account.sent.items() if month >= month_of(on)},
-            "booked_through": max(account.booked_through or yesterday, yesterday),
-        }
-    )
-    if account.whole_through is not None and on <= account.whole_through:
-        return kept
-    qualifying, anchor = pruned(account.qualifying, program, account.anchor, on=month_of(on))
-    kept = kept.model_copy(update={"qualifying": qualifying, "anchor": anchor})
-    closed = sorted({each for each in (*account.earned, *account.spent) if each < on})
-    old = closed[: max(len(closed) - CLOSED_PERIODS_KEPT, 0)]
-    return folded_through(kept, old[-1]) if old else kept
-
-
-def folded_through(account: Account, through: date) -> Account:
-    """The account with its periods through a day, all of them closed, folded into one figure."""
-    earned, spent, folded = dict(account.earned), dict(account.spent), account.folded
-    carried, lapsed = (folded.carried, folded.lapsed) if folded else (0, 0)
-    for period in sorted({each for each in (*earned, *spent) if each <= through}):
-        carried += spent.pop(period, 0)
-        points = earned.pop(period, 0)
-        covered = min(points, carried)
-        carried, lapsed = carried - covered, lapsed + points - covered
-    through = max(through, folded.through) if folded else through
-    return account.model_copy(
-        update={"earned": earned, "spent": spent, "folded": Folded(through=through, carried=carried, lapsed=lapsed)}
-    )
-
-
-def sums_of(account: Account) -> Sums:
-    """All sums of an account: what a merge moves."""
-    folded = account.folded
-    return Sums(
-        lifetime=account.lifetime,
-        earned=account.earned,
-        spent=account.spent,
-        pending=account.pending,
-        qualifying=account.qualifying,
-        carried=folded.carried if folded else 0,
-        lapsed=folded.lapsed if folded else 0,
-        through=folded.through if folded else None,
-    )
-
-
-def effect_of(entry: Entry) -> Sums:
-    """What an entry of a command added to its account's sums. Taken away again, it is as if it had never been."""
-    life = {"earned": entry.earned or 0}
-    spent: dict[date, int] = {}
-    if entry.consumed and entry.period:
-        life["taken" if entry.reason is Reason.ADJUST else "spent"] = entry.consumed
-        spent[entry.period] = entry.consumed
-    own = Sums(
-        lifetime=Lifetime(**life),
-        earned={entry.expires_on: entry.earned} if entry.earned and entry.expires_on else {},
-        spent=spent,
-        pending={entry.matures_on: entry.earned} if entry.earned and entry.matures_on else {},
-        qualifying={month_of(entry.occurred_on): entry.qualifying} if entry.qualifying else {},
-    )
-    return total((own, entry.sums)) if entry.sums is not None else own
-
-
-def total(parts: Iterable[Sums]) -> Sums:
-    """Several sums in one."""
-    whole = Sums()
-    for part in parts:
-        life, more = whole.lifetime, part.lifetime
-        whole = Sums(
-            lifetime=_lifetimes(life, more),
-            earned=_united(whole.earned, part.earned),
-            spent=_united(whole.spent, part.spent),
-            pending=_united(whole.pending, part.pending),
-            qualifying=_united(whole.qualifying, part.qualifying),
-            carried=whole.carried + part.carried,
-            lapsed=whole.lapsed + part.lapsed,
-            through=max(filter(None, (whole.through, part.through)), default=None),
-        )
-    return whole
-
-
-def negated(sums: Sums) -> Sums:
-    """Sums with their signs turned."""
-    life = sums.lifetime
-    return Sums(
-        lifetime=Lifetime(earned=-life.earned, spent=-life.spent, expired=-life.expired, taken=-life.taken),
-        earned={day: -points for day, points in sums.earned.items()},
-        spent={day: -points for day, points in sums.spent.items()},
-        pending={day: -points for day, points in sums.pending.items()},
-        qualifying={month: -points for month, points in sums.qualifying.items()},
-        carried=-sums.carried,
-        lapsed=-sums.lapsed,
-        through=sums.through,
-    )
-
-
-def _lifetimes(one: Lifetime, other: Lifetime) -> Lifetime:
-    return Lifetime(
-        earned=one.earned + other.earned,
-        spent=one.spent + other.spent,
-        expired=one.expired + other.expired,
-        taken=one.taken + other.taken,
-    )
-
-
-def _united(sums: Mapping[K, int], more: Mapping[K, int]) -> dict[K, int]:
-    both = dict(sums)
-    for key, amount in more.items():
-        both = _added(both, key, amount)
-    return both
-
-
-def _earned_in_folded(folded: Folded, points: int) -> Folded:
-    """What folded periods come to when points are added to them late, or taken back: of what lapsed there first."""
-    if points < 0:
-        lapsed = min(-points, folded.lapsed)
-        return Folded(through=folded.through, carried=folded.carried - points - lapsed, lapsed=folded.lapsed - lapsed)
-    covered = min(points, folded.carried)
-    return Folded(through=folded.through, carried=folded.carried - covered, lapsed=folded.lapsed + points - covered)
-
-
 def _entry(account: Account, draft: Draft, program: Program, *, now: datetime) -> Entry:
     occurred_on = draft.counts_on or local_day(draft.occurred_at, program.time_zone)
     points = draft.earned - draft.consumed + (draft.sums.lifetime.balance if draft.sums else 0)
@@ -1028,84 +718,3 @@ def _recorded_at(account: Account, now: datetime) -> datetime:
 
 def _sealed(account: Account, entry: Entry) -> Entry:
     return entry.model_copy(update={"hash": chained(account.head, content_of(entry))})
-
-
-def content_of(entry: Entry) -> dict[str, Any]:
-    """An entry's content for the hash chain (docs/canonical-form.md). Fields that are not set are left out."""
-    content: dict[str, Any] = {
-        "key": [entry.key.kind, *entry.key.parts],
-        "member_id": str(entry.member_id),
-        "seq": entry.seq,
-        "reason": entry.reason.value,
-        "points": entry.points,
-        "balance_after": entry.balance_after,
-        "occurred_at": milliseconds(entry.occurred_at),
-        "occurred_on": entry.occurred_on.isoformat(),
-        "recorded_at": milliseconds(entry.recorded_at),
-        "program_version": entry.program_version,
-    }
-    optional: dict[str, Any] = {
-        "earned": entry.earned,
-        "expires_on": entry.expires_on.isoformat() if entry.expires_on else None,
-        "consumed": entry.consumed,
-        "period": entry.period.isoformat() if entry.period else None,
-        "qualifying": entry.qualifying,
-        "lapsed": entry.lapsed,
-        "matures_on": entry.matures_on.isoformat() if entry.matures_on else None,
-        "held": entry.held,
-        "held_until": milliseconds(entry.held_until) if entry.held_until else None,
-        "sums": sums_content(entry.sums) if entry.sums else None,
-        "actor": str(entry.actor) if entry.actor else None,
-        "anchor": anchor_content(entry.anchor) if entry.anchor else None,
-        "tier_before": entry.tier_before,
-        "tier_after": entry.tier_after,
-        "why": [[why.rule_id, why.points, *why.args] for why in entry.why] or None,
-        "reason_code": entry.reason_code,
-        "cause": [entry.cause.kind, *entry.cause.parts] if entry.cause else None,
-        "content": entry.content.hex() if entry.content else None,
-    }
-    content.update((name, value) for name, value in optional.items() if value is not None)
-    return content
-
-
-def sums_content(sums: Sums) -> dict[str, Any]:
-    """What an entry adds to sums, for the hash chain and for the table. What is nought or empty is left out."""
-    life = sums.lifetime
-    content: dict[str, Any] = {
-        "lifetime": [life.earned, life.spent, life.expired, life.taken],
-        "earned": _pairs(sums.earned),
-        "spent": _pairs(sums.spent),
-        "pending": _pairs(sums.pending),
-        "qualifying": [[int(month), points] for month, points in sorted(sums.qualifying.items())],
-        "folded": [sums.carried, sums.lapsed] if sums.carried or sums.lapsed else [],
-        "through": sums.through.isoformat() if sums.through else "",
-    }
-    return {name: value for name, value in content.items() if value}
-
-
-def sums_from(content: Mapping[str, Any]) -> Sums:
-    """The sums that `sums_content` was given."""
-    carried, lapsed = content.get("folded", (0, 0))
-    return Sums(
-        lifetime=Lifetime(**dict(zip(("earned", "spent", "expired", "taken"), content["lifetime"], strict=True))),
-        earned=_from_pairs(content.get("earned", ())),
-        spent=_from_pairs(content.get("spent", ())),
-        pending=_from_pairs(content.get("pending", ())),
-        qualifying={Month(month): points for month, points in content.get("qualifying", ())},
-        carried=carried,
-        lapsed=lapsed,
-        through=date.fromisoformat(content["through"]) if "through" in content else None,
-    )
-
-
-def anchor_content(anchor: Anchor) -> list[Any]:
-    """An anchor, for the hash chain and for the table."""
-    return [int(anchor.month), anchor.tier_id, *([int(anchor.review_after)] if anchor.review_after is not None else [])]
-
-
-def _pairs(sums: Mapping[date, int]) -> list[list[Any]]:
-    return [[day.isoformat(), points] for day, points in sorted(sums.items())]
-
-
-def _from_pairs(pairs: Iterable[Sequence[Any]]) -> dict[date, int]:
-    return {date.fromisoformat(day): points for day, points in pairs}

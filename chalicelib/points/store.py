@@ -20,6 +20,7 @@ from typing import Any
 
 from chalicelib.kernel.calendar import Month, from_milliseconds, last_day, milliseconds, month_of
 from chalicelib.kernel.ids import AccountId, MemberId
+from chalicelib.points.content import anchor_content, sums_content, sums_from
 from chalicelib.points.errors import AccountMoved, EntryKnown
 from chalicelib.points.models import (
     Account,
@@ -35,7 +36,6 @@ from chalicelib.points.models import (
     Reserved,
     Why,
 )
-from chalicelib.points.rules import anchor_content, sums_content, sums_from
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Table

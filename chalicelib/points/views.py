@@ -5,6 +5,7 @@ from datetime import date, datetime
 from chalicelib.kernel.calendar import NEVER, from_milliseconds, last_day, zone
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.money import shown
+from chalicelib.points.fold import standing_of
 from chalicelib.points.models import (
     Account,
     ExpiringNext,
@@ -15,7 +16,7 @@ from chalicelib.points.models import (
     TierView,
     Why,
 )
-from chalicelib.points.rules import derive, standing_of
+from chalicelib.points.rules import derive
 from chalicelib.programs.models import Program
 from chalicelib.tiers.rules import next_tier
 

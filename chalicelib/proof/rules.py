@@ -8,8 +8,10 @@ from typing import Any
 from chalicelib.kernel.calendar import Month, local_day, month_of
 from chalicelib.kernel.canonical import canonical, chained
 from chalicelib.kernel.merkle import leaf_hash, root_of
+from chalicelib.points.content import content_of
+from chalicelib.points.fold import applied, closed_off, standing_of, unlived
 from chalicelib.points.models import Account, Entry, Reason
-from chalicelib.points.rules import applied, closed_off, content_of, derive, standing_of, unbooked, unlived
+from chalicelib.points.rules import derive, unbooked
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import for_account
 from chalicelib.proof.models import Earlier, Fault, Head, PartHeads

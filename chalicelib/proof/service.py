@@ -16,9 +16,9 @@ from chalicelib.kernel.errors import StorageBusy
 from chalicelib.kernel.ids import AccountId, EntryId
 from chalicelib.kernel.merkle import leaf_hash, path_to, root_of
 from chalicelib.points import store as points_store
+from chalicelib.points.content import content_of
 from chalicelib.points.errors import EntryUnknown
 from chalicelib.points.models import Account, Entry
-from chalicelib.points.rules import content_of
 from chalicelib.programs.errors import ProgramVersionUnknown
 from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook

@@ -52,8 +52,8 @@ from chalicelib.points.events import (
     TierChanged,
     TierReviewed,
 )
+from chalicelib.points.fold import TIMED_OUT
 from chalicelib.points.models import Entry, Happened, Reason
-from chalicelib.points.rules import TIMED_OUT
 from chalicelib.pools import store as pools_store
 from chalicelib.pools.events import (
     PointsPooled,

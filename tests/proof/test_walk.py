@@ -15,6 +15,7 @@ from chalicelib.jobs.models import Job, Part, RunState
 from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.canonical import digest
 from chalicelib.kernel.ids import AccountId
+from chalicelib.points import fold
 from chalicelib.points import rules as ledger
 from chalicelib.points import store as points_store
 from chalicelib.points.models import Account
@@ -170,14 +171,12 @@ def rechained(world: World, member: str, change: Callable[[list[Any]], list[Any]
         points = entry.points
         moved = entry.model_copy(update={"seq": folded.seq + 1, "balance_after": folded.lifetime.balance + points})
         sealed = ledger._sealed(folded, moved)
-        folded = ledger.compacted(
-            ledger.applied(folded, sealed), program, local_day(sealed.recorded_at, "Asia/Shanghai")
-        )
+        folded = fold.compacted(fold.applied(folded, sealed), program, local_day(sealed.recorded_at, "Asia/Shanghai"))
         world.write(
             points_store.key_of(sealed.key),
             {k: v for k, v in points_store._entry_item(sealed).items() if v is not None},
         )
-    held = ledger.standing_of(folded, program, date(2026, 3, 16))
+    held = fold.standing_of(folded, program, date(2026, 3, 16))
     folded = folded.model_copy(update={"tier_id": held.tier_id, "held_through": held.review_after, "version": 99})
     item = points_store._account_item(folded, None)
     world.write(keys.account(member), {name: value for name, value in item.items() if value is not None})

@@ -15,7 +15,7 @@ import pytest
 from chalicelib.kernel.errors import Refusal, StorageBusy
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import service as members_service
-from chalicelib.points import rules, service, store
+from chalicelib.points import content, fold, rules, service, store
 from chalicelib.points.errors import AccountMoved, EntryKnown, MemberClosed, MemberUnknown, PointsInsufficient
 from chalicelib.points.models import Account, AccountStatus, EntryKey, Position, Reason
 from chalicelib.programs.rules import earned_points, expires_on, today_of
@@ -240,7 +240,7 @@ def clock_goes_backwards(patch: pytest.MonkeyPatch) -> None:
 @bug
 def hash_over_too_little(patch: pytest.MonkeyPatch) -> None:
     """The reasons of an entry are no part of its hash."""
-    real = rules.content_of
+    real = content.content_of
     patch.setattr(rules, "content_of", lambda entry: {n: v for n, v in real(entry).items() if n != "why"})
 
 
@@ -261,7 +261,7 @@ def balance_after_wrong(patch: pytest.MonkeyPatch) -> None:
 @bug
 def expiry_by_job_only(patch: pytest.MonkeyPatch) -> None:
     """Points live until the job has come by."""
-    derive, compacted = rules.derive, rules.compacted
+    derive, compacted = rules.derive, fold.compacted
 
     def derived(account: Account, on: date) -> Position:
         position, booked = derive(account, on), account.booked_through or date.min
@@ -272,7 +272,7 @@ def expiry_by_job_only(patch: pytest.MonkeyPatch) -> None:
         return compacted(account, program, on).model_copy(update={"booked_through": account.booked_through})
 
     def settled(account: Account, program: Any, held: Any, *, now: Any) -> Any:
-        return account, (), rules.standing_of(account, program, today_of(program, now))
+        return account, (), fold.standing_of(account, program, today_of(program, now))
 
     patch.setattr(rules, "derive", derived)
     patch.setattr(rules, "compacted", compact)
@@ -335,7 +335,7 @@ def release_forgets_days(patch: pytest.MonkeyPatch) -> None:
 @bug
 def folding_drops_a_sum(patch: pytest.MonkeyPatch) -> None:
     """When old periods are folded, what was spent and not covered is forgotten."""
-    real = rules.compacted
+    real = fold.compacted
 
     def compact(account: Account, program: Any, on: date) -> Account:
         made = real(account, program, on)
@@ -476,7 +476,7 @@ def multiplier_of_today(patch: pytest.MonkeyPatch) -> None:
         standing = _purchases.standing
 
         def held(qualifying: Any, terms: Any, *, on: Any, anchor: Any) -> Any:
-            return rules.standing_of(account, program, today_of(program, now))
+            return fold.standing_of(account, program, today_of(program, now))
 
         _purchases.standing = held
         try:

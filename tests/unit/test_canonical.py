@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from chalicelib.kernel.calendar import Month
 from chalicelib.kernel.canonical import GENESIS, canonical, chained, digest, plain
 from chalicelib.kernel.ids import AccountId, MemberId
+from chalicelib.points.content import content_of
 from chalicelib.points.models import Entry, EntryKey, Lifetime, Reason, Sums, Why
-from chalicelib.points.rules import content_of
 from chalicelib.tiers.models import Anchor
 
 DOC = Path(__file__).parents[2] / "docs" / "canonical-form.md"

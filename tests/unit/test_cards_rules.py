@@ -41,8 +41,8 @@ from chalicelib.kernel.errors import Refusal
 from chalicelib.kernel.ids import CardId, EntryId
 from chalicelib.kernel.languages import Language
 from chalicelib.points.errors import ExpiryPast
+from chalicelib.points.fold import CLOSED_PERIODS_KEPT
 from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Posting
-from chalicelib.points.rules import CLOSED_PERIODS_KEPT
 from chalicelib.programs.rules import for_account
 from chalicelib.proof.rules import verify
 from tests.makers import NOON, a_member_id, a_program

@@ -12,6 +12,7 @@ from chalicelib.holds.models import HoldPoints
 from chalicelib.kernel.calendar import NEVER, day_after, local_day, zone
 from chalicelib.points import rules
 from chalicelib.points.errors import HoldsTooMany, PointsInsufficient
+from chalicelib.points.fold import hold_name
 from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason, SpendPoints
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import expires_on
@@ -278,4 +279,4 @@ def test_what_is_promised_is_kept_and_nothing_is_promised_twice(lived: list[Step
     assert verify(till.account, till.entries, {1: till.program}) is None
     ends = [entry.cause for entry in till.entries if entry.held is not None and entry.held < 0]
     assert len(ends) == len({(key.kind, key.parts) for key in ends if key}), "a hold ends once"
-    assert set(till.account.holds) == {rules.hold_name(each.key) for each in till.live()}
+    assert set(till.account.holds) == {hold_name(each.key) for each in till.live()}

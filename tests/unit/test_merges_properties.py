@@ -18,8 +18,9 @@ from chalicelib.members.models import Consent, Contact, ExternalId, Gender, Prof
 from chalicelib.members.rules import identifiers
 from chalicelib.merges import rules as merges
 from chalicelib.points.errors import HoldsOpen
+from chalicelib.points.fold import applied, standing_of
 from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Posting, Reason
-from chalicelib.points.rules import applied, derive, settle, standing_of
+from chalicelib.points.rules import derive, settle
 from chalicelib.programs.models import Program
 from chalicelib.proof.rules import verify
 from chalicelib.purchases.models import ReturnPurchase

@@ -40,16 +40,7 @@ from chalicelib.points.models import (
     TierView,
     Why,
 )
-from chalicelib.points.rules import (
-    CLOCK_SKEW,
-    adjust,
-    derive,
-    due_on,
-    forfeit,
-    lapse,
-    settle,
-    spend,
-)
+from chalicelib.points.rules import CLOCK_SKEW, adjust, derive, due_on, forfeit, lapse, settle, spend
 from chalicelib.points.views import explained, points_view, summary, tier_view
 from chalicelib.programs.models import Program
 from chalicelib.proof.rules import verify

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from chalicelib.kernel.calendar import local_day, month_of
 from chalicelib.kernel.errors import Refusal
+from chalicelib.points.fold import applied, standing_of
 from chalicelib.points.models import Account, Entry, EntryKey, Reason
-from chalicelib.points.rules import applied, derive, settle, standing_of
+from chalicelib.points.rules import derive, settle
 from chalicelib.programs.models import Program
 from chalicelib.proof.rules import verify
 from chalicelib.purchases.models import RecordPurchase, RestatePurchase, Returned, ReturnLine, ReturnPurchase, Waiting
