@@ -10,10 +10,12 @@ PY := .venv/bin/python
 
 PORT ?= 8000
 DATA_DIR ?= .data
-export PORT DATA_DIR WORKERS SEED PUMP ROLE SUB SHOP FILE SHIFT B ENV JOB DATE DRY FROM TO TYPE QUEUE MAX YES SHOW
+export PORT DATA_DIR OPS SEEDS ON BUG SECONDS_MAX PUBLISH WORKERS SEED PUMP ROLE SUB SHOP FILE SHIFT B ENV JOB DATE DRY FROM TO TYPE QUEUE MAX YES \
+       SHOW SEAL
 SETTINGS = $(foreach each,$(SET),--set "$(each)")
 
-.PHONY: help setup run test check fmt faults bench costs token fire events redrive replay reconcile docs stop clean lock package deploy destroy \
+.PHONY: help setup run test check fmt faults sim bench costs token fire events redrive replay reconcile verify liability docs stop clean lock \
+        package deploy destroy \
         _lint _format _types _arrows _drift
 
 help: ## list the verbs
@@ -37,6 +39,10 @@ fmt: setup ## format the code and mend what can be mended
 
 faults: setup ## break what can break, at full size: KILLS=50, SIZE=10000, SEED=1; the last line says what held
 	@KILLS=$${KILLS:-50} SIZE=$${SIZE:-10000} SEED=$${SEED:-1} $(PY) -m tests.faults
+
+sim: setup ## simulate with faults: SEED=1 OPS=10000, SEEDS=… worlds of OPS each, ON=emulator, BUG=name|all, PUBLISH=1 writes the page
+	@$(PY) -m tests.sim $${SEED:+--seed "$$SEED"} $${OPS:+--ops "$$OPS"} $${SEEDS:+--seeds "$$SEEDS"} $${ON:+--on "$$ON"} \
+	  $${BUG:+--bug "$$BUG"} $${SECONDS_MAX:+--seconds "$$SECONDS_MAX"} $${PUBLISH:+--publish}
 
 bench: setup ## measure; B=name for one figure
 	@$(PY) -m bench $${B:+"$$B"}
@@ -63,6 +69,12 @@ replay: setup ## send the sales of FILE=… to the running server; SHIFT=today m
 
 reconcile: setup ## prove every account of the demo in DATA_DIR, or FILE=… against what was replayed
 	@$(PY) -m local reconcile $${FILE:+--file "$$FILE"}
+
+verify: setup ## prove every account of the run in DATA_DIR, and that nothing signed is gone; SEAL=1 signs today's root
+	@$(PY) -m local verify $${SEAL:+--seal}
+
+liability: setup ## verify, and report points outstanding, the roll-forward of every month, breakage; CSV in DATA_DIR
+	@$(PY) -m local verify --liability
 
 docs: setup ## write the generated files anew
 	@$(PY) -m local.generate

@@ -5,13 +5,34 @@ from chalice.app import Chalice
 from chalicelib.api.routes import api
 from chalicelib.api.routing import register
 from chalicelib.cards.routes import cards
+from chalicelib.corrections.routes import corrections
+from chalicelib.holds.routes import holds
 from chalicelib.jobs.routes import jobs
+from chalicelib.liability.routes import liability
 from chalicelib.members.routes import members
 from chalicelib.merges.routes import merges
 from chalicelib.points.routes import points
 from chalicelib.pools.routes import pools
 from chalicelib.programs.routes import programs
+from chalicelib.proof.routes import proof
 from chalicelib.purchases.routes import purchases
+from chalicelib.transfers.routes import transfers
 
 app = Chalice(app_name="regulars", configure_logs=False)
-register(app, api, programs, members, points, purchases, pools, cards, merges, jobs)
+register(
+    app,
+    api,
+    programs,
+    members,
+    points,
+    holds,
+    purchases,
+    transfers,
+    pools,
+    cards,
+    merges,
+    corrections,
+    proof,
+    liability,
+    jobs,
+)

@@ -18,7 +18,7 @@ def main(arguments: Sequence[str]) -> int:
     """Do what one verb says, and give the exit code."""
     if arguments[:1] == ["replay"]:
         return _replay(arguments[1:])  # it reads its own arguments
-    if arguments[:1] in (["reconcile"], ["fire"], ["events"], ["redrive"]):
+    if arguments[:1] in (["reconcile"], ["fire"], ["events"], ["redrive"], ["verify"]):
         verb: ModuleType = importlib.import_module(f"local.{arguments[0]}")  # only this verb needs all of it
         code: int = verb.main(list(arguments[1:]))
         return code
@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("ministack", help="make ministack's venv (the run does this)")
     verbs.add_parser("replay", help="send recorded events")
     verbs.add_parser("reconcile", help="prove demo data and replays, account by account")
+    verbs.add_parser("verify", help="prove every account, and what the points come to")
     verbs.add_parser("fire", help="run a job now")
     verbs.add_parser("events", help="show or send again what happened")
     verbs.add_parser("redrive", help="send dead letters again")

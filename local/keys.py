@@ -14,18 +14,36 @@ def ensure_keys(path: Path) -> dict[str, str]:
     The file appears whole or not at all, and the first of two makers wins: data and tokens depend on it.
     """
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        keys = {name: secrets.token_hex(32) for name in NAMES}
-        try:
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(json.dumps(keys, indent=2) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(draft, path)
-        except FileExistsError:
-            pass  # another process was first; its keys are the keys
-        finally:
-            draft.unlink(missing_ok=True)
+        _make(path, json.dumps({name: secrets.token_hex(32) for name in NAMES}, indent=2) + "\n")
     found: dict[str, str] = json.loads(path.read_text())
     return found
+
+
+def ensure_signing_key(path: Path) -> None:
+    """The key that receipts and roots are signed with, made if there is none yet: P-256, PKCS #8 as PEM."""
+    if path.exists():
+        return
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415  # slow to import, and seldom needed
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+    )
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    _make(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
+
+
+def _make(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        pass  # another process was first; its keys are the keys
+    finally:
+        draft.unlink(missing_ok=True)

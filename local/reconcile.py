@@ -4,7 +4,7 @@ For every account: its entries add up to its balance, the balance is what its lo
 verifies from the first entry to the head. For a replayed file besides: members, purchases, money, points and tiers are
 what the file alone says they must be (`local.replay.rule`, which shares no code with the product).
 
-It reads the table directly, by member id: the product has no way to list all members, on purpose.
+It reads the table directly, by member id. `python -m local verify` proves all accounts that the directory lists.
 """
 
 import argparse
@@ -17,28 +17,32 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from chalicelib.kernel.calendar import local_day
+from chalicelib.kernel.ids import AccountId
 from chalicelib.kernel.money import shown
 from chalicelib.points import rules as points_rules
 from chalicelib.points import store as points_store
 from chalicelib.points import views as points_views
 from chalicelib.points.models import Account, Entry, Reason
 from chalicelib.programs.models import Program
-from chalicelib.programs.service import ProgramBook
+from chalicelib.programs.service import ProgramBook, book_of
 from chalicelib.proof import rules as proof
+from chalicelib.proof import store as proof_store
+from chalicelib.proof.service import Programs
 from chalicelib.purchases.store import sale_from
 from chalicelib.runtime.settings import Settings as AppSettings
 from chalicelib.runtime.wiring import House, utc_now
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Credentials, Dynamo
 from chalicelib.storage.keyring import ClearContacts, Keyring
-from chalicelib.storage.keys import Key
+from chalicelib.storage.objects import FolderObjects
+from chalicelib.storage.signing import FileSigner
 from chalicelib.storage.table import BATCH_MAX, DynamoTable, Table
 from chalicelib.storage.writes import Item
 from local.replay import rows as replay_rows
@@ -108,7 +112,7 @@ def main(arguments: Sequence[str]) -> int:
 def members(chosen: Settings, member_ids: Sequence[str]) -> bool:
     """Verify the accounts of some members; whether everything holds."""
     with open_house(chosen) as house:
-        program = Programs(house.table).current
+        program = book_of(house.table).current(utc_now())
     shares = [list(member_ids[number::PROCESSES]) for number in range(PROCESSES)]
     found = _walked(partial(_walk_members, chosen), shares)
     table = Comparison()
@@ -123,7 +127,7 @@ def members(chosen: Settings, member_ids: Sequence[str]) -> bool:
 def file(chosen: Settings, path: Path, shift_days: int, *, answers: Tally | None = None) -> bool:
     """Compare a replayed file with the ledger, and with what the API answered; whether they are the same."""
     with open_house(chosen) as house:
-        program = Programs(house.table).current
+        program = book_of(house.table).current(utc_now())
     try:
         rule = rule_of(program.model_dump(mode="json"))
     except NotOurs as problem:
@@ -215,13 +219,16 @@ def open_house(chosen: Settings) -> Iterator[House]:
         token_key=secrets["token_key"],
         issuer=ISSUER,
         audience=AUDIENCE,
+        roots=chosen.roots.as_uri(),
+        signing_key=chosen.signing_key_file.as_uri(),
     )
     credentials = Credentials(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env.get("AWS_SESSION_TOKEN"))
     dynamo = Dynamo(app.region, endpoint, lambda: credentials, utc_now)
     keyring = Keyring(app.index_key, app.cursor_key, ClearContacts())
     with closing(dynamo):
         ops = DynamoTable(dynamo, app.ops_table)
-        yield House(app, DynamoTable(dynamo, app.core_table), keyring, ops=ops)
+        table, roots = DynamoTable(dynamo, app.core_table), FolderObjects(chosen.roots)
+        yield House(app, table, keyring, ops=ops, roots=roots, signer=FileSigner(chosen.signing_key_file))
 
 
 def _walked(walk: Callable[[Any], Findings], shares: Iterable[Any]) -> Findings:
@@ -234,13 +241,13 @@ def _walked(walk: Callable[[Any], Findings], shares: Iterable[Any]) -> Findings:
 def _walk_members(chosen: Settings, member_ids: Sequence[str]) -> Findings:
     found = Findings()
     with open_house(chosen) as house:
-        programs = Programs(house.table)
-        today = local_day(utc_now(), programs.current.time_zone)
+        book = book_of(house.table)
+        today = local_day(utc_now(), book.current(utc_now()).time_zone)
         for some in _batches(member_ids):
             ledgers = read_ledgers(house.table, some)
             found.faults += [f"{each}: there is no such member" for each in some if each not in ledgers]
             for ledger in ledgers.values():
-                found += ledger.findings(programs, today)
+                found += ledger.findings(book, today)
     return found
 
 
@@ -250,7 +257,7 @@ def _walk_file(
     number, of = share
     found = Findings()
     with open_house(chosen) as house:
-        programs = Programs(house.table)
+        book = book_of(house.table)
         for some in _batches(replay_rows.customers(path, share=number, of=of)):
             holders = _holders(house, [customer for customer, _ in some])
             ledgers = read_ledgers(house.table, list(holders.values()))
@@ -259,8 +266,8 @@ def _walk_file(
                 if ledger is None:
                     found.faults.append(f"customer {customer}: there is no such member")
                     continue
-                found += ledger.findings(programs, today)
-                fault = _difference(ledger, rows, shift_days, rule, today, programs.current)
+                found += ledger.findings(book, today)
+                fault = _difference(ledger, rows, shift_days, rule, today, book.current(utc_now()))
                 if fault is not None:
                     found.faults.append(f"customer {customer} ({ledger.account.member_id}): {fault}")
     return found
@@ -318,23 +325,6 @@ def _expected(path: Path, shift_days: int, rule: Rule, today: date) -> Findings:
     return found
 
 
-class Programs(Mapping[int, Program]):
-    """Program versions as `proof.rules.verify` asks for them, each read once."""
-
-    def __init__(self, table: Table) -> None:
-        self._book = ProgramBook(table)
-        self.current = self._book.current(datetime.now(UTC))
-
-    def __getitem__(self, version: int) -> Program:
-        return self._book.version(version)
-
-    def __iter__(self) -> Any:
-        return iter(range(1, self.current.version + 1))
-
-    def __len__(self) -> int:
-        return self.current.version
-
-
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """A member's account and everything that was ever written to it."""
@@ -352,7 +342,7 @@ class Ledger:
             if entry.seq in self.sales and entry.key.parts[0] == channel
         ]
 
-    def findings(self, programs: Programs, today: date) -> Findings:
+    def findings(self, book: ProgramBook, today: date) -> Findings:
         """What this account adds to the totals, and whether it holds together."""
         found = Findings(
             members=1, entries=len(self.entries), purchases=len(self.sales), cents=sum(self.sales.values())
@@ -360,17 +350,17 @@ class Ledger:
         position = points_rules.derive(self.account, today)
         found.earned = sum(entry.earned or 0 for entry in self.entries if entry.reason is Reason.EARN)
         found.balance = position.available
-        found.tiers[points_rules.standing_of(self.account, programs.current, today).tier_id] += 1
-        fault = self._fault(programs, today)
+        found.tiers[points_rules.standing_of(self.account, book.current(utc_now()), today).tier_id] += 1
+        fault = self._fault(book, today)
         if fault is None:
             found.verified = 1
         else:
             found.faults.append(f"{self.account.member_id}: {fault}")
         return found
 
-    def _fault(self, programs: Programs, today: date) -> str | None:
+    def _fault(self, book: ProgramBook, today: date) -> str | None:
         """The first of entries = balance = lots and the chain that does not hold."""
-        fault = proof.verify(self.account, self.entries, programs)
+        fault = proof.verify(self.account, self.entries, Programs(book))
         if fault is not None:
             return f"entry {fault.seq}: {fault.what}"
         position = points_rules.derive(self.account, today)
@@ -388,27 +378,14 @@ def read_ledgers(table: Table, member_ids: Sequence[str]) -> dict[str, Ledger]:
 
     Many at a time, because waiting for the database is most of the time it takes.
     """
-    owned = [key for each in member_ids for key in (keys.account(each), keys.profile(each))]
-    items = table.get_many(owned)
-    rows = {each: _entry_keys(table, each) for each in member_ids if keys.account(each) in items}
-    entries = table.get_many([key for wanted in rows.values() for key in wanted])
+    ids = [AccountId(each) for each in member_ids]
+    profiles = table.get_many([keys.profile(each) for each in ids])
     return {
-        each: _ledger(items[keys.account(each)], [entries[key] for key in wanted if key in entries])
-        for each, wanted in rows.items()
-        if items.get(keys.profile(each), {}).get("member_id") == each
+        each.account_id: _ledger(each.account, list(each.entries))
+        for each in proof_store.ledgers(table, ids)
+        if each.account is not None
+        and profiles.get(keys.profile(each.account_id), {}).get("member_id") == each.account_id
     }
-
-
-def _entry_keys(table: Table, member_id: str) -> list[Key]:
-    """Keys of all of a member's entries, oldest first."""
-    found: list[Key] = []
-    after: str | None = None
-    while True:
-        rows = table.query_timeline(keys.statement(member_id), after=after, limit=BATCH_MAX, newest_first=False)
-        found += (Key(row["pk"], row["sk"]) for row in rows.items)
-        if rows.last is None:
-            return found
-        after = rows.last
 
 
 def _ledger(account: Item, items: Sequence[Item]) -> Ledger:

@@ -59,6 +59,16 @@ class Settings:
         return self.data_dir / "archive"
 
     @property
+    def roots(self) -> Path:
+        """The folder that stands for the bucket that is written once."""
+        return self.data_dir / "roots"
+
+    @property
+    def signing_key_file(self) -> Path:
+        """The key that signs receipts and roots."""
+        return self.data_dir / "signing_key.pem"
+
+    @property
     def keys_file(self) -> Path:
         """The keys of this data folder."""
         return self.data_dir / "keys.json"
@@ -114,6 +124,8 @@ def app_environment(chosen: Settings, dynamodb: str, messaging: str = NOWHERE) -
         "REGULARS_LANE_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "lane.fifo"),
         "REGULARS_BUS": f"{STACK}-events",
         "REGULARS_ARCHIVE": chosen.archive.as_uri(),
+        "REGULARS_ROOTS": chosen.roots.as_uri(),
+        "REGULARS_SIGNING_KEY": chosen.signing_key_file.as_uri(),
         "DYNAMODB_ENDPOINT": dynamodb,
         "AWS_ENDPOINT_URL": messaging,
     }

@@ -20,8 +20,11 @@ from chalicelib.runtime.settings import Settings
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Credentials, Dynamo
 from chalicelib.storage.keyring import ClearContacts, Keyring
+from chalicelib.storage.objects import FolderObjects
+from chalicelib.storage.signing import FileSigner
 from chalicelib.storage.table import DynamoTable
 from local.dynamo import Dynoxide
+from local.keys import ensure_signing_key
 from local.tables import TEMPLATE, table_calls
 from tests.makers import Api, Clock, Tray
 from tests.sharing import Sharing
@@ -106,15 +109,36 @@ def clock() -> Clock:
     return Clock(datetime(2026, 3, 15, 4, 0, tzinfo=UTC))
 
 
+@pytest.fixture(scope="session")
+def signer(tmp_path_factory: pytest.TempPathFactory) -> FileSigner:
+    """A key that signs, of the test worker's own."""
+    path = tmp_path_factory.mktemp("keys") / "signing_key.pem"
+    ensure_signing_key(path)
+    return FileSigner(path)
+
+
 @pytest.fixture
-def house(table: DynamoTable, ops: DynamoTable, keyring: Keyring, clock: Clock) -> Iterator[House]:
+def roots(tmp_path: Path) -> FolderObjects:
+    """A folder for what is written once."""
+    return FolderObjects(tmp_path / "roots")
+
+
+@pytest.fixture
+def house(
+    table: DynamoTable,
+    ops: DynamoTable,
+    keyring: Keyring,
+    clock: Clock,
+    roots: FolderObjects,
+    signer: FileSigner,
+) -> Iterator[House]:
     """The app's surroundings, with the test's table and clock."""
     settings = Settings(
         stage="test", stack="test", region="us-east-1", dynamodb_endpoint=None,
         index_key=keyring.index_key, cursor_key=keyring.cursor_key, token_key=TOKEN_KEY,
-        issuer=ISSUER, audience=AUDIENCE, job_queue="jobs",
+        issuer=ISSUER, audience=AUDIENCE, job_queue="jobs", roots="roots", signing_key="key",
     )  # fmt: skip
-    made = House(settings, table, keyring, clock, ops=ops, queues=Tray())
+    made = House(settings, table, keyring, clock, ops=ops, queues=Tray(), roots=roots, signer=signer)
     wiring.use(made)
     yield made
     wiring.use(None)

@@ -51,6 +51,9 @@ SOME_IDS = {
     "pool_id": "pol_25cd2wakkbrfc4dc",
     "card_id": "crd_aaaaaaaaaaaaaaaa",
     "merge_id": "mrg_bTE",
+    "hold_id": "hld_aG9sZC0x",
+    "transfer_id": "trf_Z2lmdC0x",
+    "entry_id": "ent_SyNhZGp1c3QjZ2lmdA",
     "job": "birthday",
     "day": "2026-03-14",
 }

@@ -64,8 +64,8 @@ def _step(job: Job) -> Arrange:
     return arrange
 
 
-for _job in Job:
-    operation(f"jobs.jobs.work_job {_job}", f"{_DONE[_job]}, a part of one member", name=f"work_{_job}")(_step(_job))
+for _job, _done in _DONE.items():
+    operation(f"jobs.jobs.work_job {_job}", f"{_done}, a part of one member", name=f"work_{_job}")(_step(_job))
 
 
 @operation("jobs.jobs.work_job expire", "nothing to do for a member: it was done before")
@@ -105,6 +105,17 @@ def work_last_part(scene: Scene) -> Metered:
     (part,) = scene.tray.bodies
     scene.work(part)
     return lambda: scene.work(empty[0])
+
+
+@operation("jobs.jobs.work_job verify", "prove a member, a part of one member")
+def work_verify(scene: Scene) -> Metered:
+    scene.post("/v1/jobs/verify/runs", {"date": scene.clock().date().isoformat()})
+    pages = list(scene.tray.bodies)
+    scene.tray.bodies.clear()
+    for page in pages:
+        scene.work(page)
+    (part,) = (body for body in scene.tray.bodies if Part.model_validate_json(body).partition is None)
+    return lambda: scene.work(part)
 
 
 @operation("jobs.jobs.start_job", "a job's day begins")

@@ -64,3 +64,26 @@ def get_tier(scene: Scene) -> Metered:
 @operation("get_tier", "as it was known at an instant")
 def get_tier_known_at(scene: Scene) -> Metered:
     return lambda: scene.get(f"/v1/members/{scene.member}/tier?known_at=2026-03-10T00:00:00Z")
+
+
+def _spent(scene: Scene) -> str:
+    _spend(scene, 5)()
+    return str(scene.get(f"/v1/members/{scene.member}/point-entries?limit=1")["items"][0]["entry_id"])
+
+
+@operation("get_entry", "an entry in full")
+def get_entry(scene: Scene) -> Metered:
+    entry = _spent(scene)
+    return lambda: scene.get(f"/v1/point-entries/{entry}")
+
+
+@operation("get_receipt", "the receipt of an entry before the day's root")
+def get_receipt(scene: Scene) -> Metered:
+    entry = _spent(scene)
+    return lambda: scene.get(f"/v1/point-entries/{entry}/receipt")
+
+
+@operation("reverse_entry", "take a spend back")
+def reverse_entry(scene: Scene) -> Metered:
+    entry = _spent(scene)
+    return lambda: scene.post(f"/v1/point-entries/{entry}/reversals", {"reason_code": "mistake"})

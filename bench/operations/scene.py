@@ -32,6 +32,7 @@ from chalicelib.runtime.settings import Settings
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Credentials, Dynamo, DynamoFault, unmarshalled
 from chalicelib.storage.keyring import ClearContacts, Keyring
+from chalicelib.storage.signing import PublicKey
 from chalicelib.storage.table import DynamoTable
 
 TODAY = datetime(2026, 3, 15, 4, tzinfo=UTC)
@@ -113,6 +114,13 @@ class Shelf:
         """See `Objects.put`."""
         self.files[key] = content
 
+    def put_once(self, key: str, content: bytes, *, kind: str) -> bool:
+        """See `Objects.put_once`."""
+        if key in self.files:
+            return False
+        self.put(key, content, kind=kind)
+        return True
+
     def get(self, key: str) -> bytes | None:
         """See `Objects.get`."""
         return self.files.get(key)
@@ -120,6 +128,18 @@ class Shelf:
     def list(self, prefix: str, *, after: str | None, limit: int) -> list[str]:
         """See `Objects.list`."""
         return sorted(key for key in self.files if key.startswith(prefix) and key > (after or ""))[:limit]
+
+
+class Stamp:
+    """Signs nothing: what a signature costs is no matter of the table."""
+
+    def public(self) -> PublicKey:
+        """See `Signer.public`."""
+        return PublicKey(bytes(32), bytes(32))
+
+    def sign(self, message: bytes) -> bytes:  # noqa: ARG002 - the port's shape
+        """See `Signer.sign`."""
+        return bytes(64)
 
 
 @dataclass
@@ -348,6 +368,7 @@ def _scene(tables: Tables, person: Person, now: datetime) -> Iterator[Scene]:
         stage="test", stack="bench", region=REGION, dynamodb_endpoint=None,
         index_key=bytes.fromhex(KEYS["index_key"]), cursor_key=bytes.fromhex(KEYS["cursor_key"]),
         token_key=bytes.fromhex(KEYS["token_key"]), issuer=ISSUER, audience=AUDIENCE, job_queue="jobs",
+        roots="shelf", signing_key="stamp",
     )  # fmt: skip
     house = House(
         settings,
@@ -358,6 +379,8 @@ def _scene(tables: Tables, person: Person, now: datetime) -> Iterator[Scene]:
         ops=DynamoTable(tables.watch, tables.ops, meter=meter),
         queues=tray,
         objects=Shelf(),
+        roots=Shelf(),
+        signer=Stamp(),
     )
     wiring.use(house)
     try:

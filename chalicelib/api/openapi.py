@@ -22,7 +22,7 @@ from chalicelib.api.errors import (
     TokenMissing,
     VersionUnclear,
 )
-from chalicelib.api.routing import OPEN, ROUTES, Route
+from chalicelib.api.routing import OPEN, ROUTES, Route, Sheet
 from chalicelib.kernel.errors import Refusal, StorageBusy, Trouble, WriteContended
 from chalicelib.kernel.outcomes import Outcome
 
@@ -185,12 +185,14 @@ def _responses(route: Route, refusals: tuple[type[Refusal] | type[Trouble], ...]
         waits = {"$ref": _REF.format(model=_name(route.waits))}
         responses["202"] = {"description": "It waits.", "content": {"application/json": {"schema": waits}}}
         schema = {"anyOf": [schema, waits]}
+    if answer is Sheet:
+        responses[str(route.status)]["content"] = {"text/csv": {"schema": {"type": "string"}}}
     if route.body is not None and "dry_run" in route.body.model_fields and route.status != 200:
         responses["200"] = {
             "description": "What would be done; nothing was written.",
             "content": {"application/json": {"schema": schema}},
         }
-    if route.method == "GET" and answer is not str:
+    if route.method == "GET" and not (isinstance(answer, type) and issubclass(answer, str)):
         responses["304"] = {"description": "Unchanged since the ETag in If-None-Match."}
     by_status: dict[int, list[str]] = {}
     for kind in refusals:

@@ -17,6 +17,7 @@ class Permission(StrEnum):
     POINTS_READ = "points:read"
     POINTS_SPEND = "points:spend"
     POINTS_ADJUST = "points:adjust"
+    POINTS_TRANSFER = "points:transfer"
     POOLS_READ = "pools:read"
     POOLS_MANAGE = "pools:manage"
     CARDS_READ = "cards:read"
@@ -28,6 +29,7 @@ class Permission(StrEnum):
     PROGRAM_PUBLISH = "program:publish"
     JOBS_READ = "jobs:read"
     JOBS_RUN = "jobs:run"
+    LIABILITY_READ = "liability:read"
 
 
 P = Permission
@@ -41,16 +43,20 @@ _TILL = _READS | {
     P.CARDS_SPEND,
 }
 # Money and points leave only where there is a till and somebody who answers for it.
-_MANAGES = frozenset({P.MEMBERS_STATUS, P.MEMBERS_MERGE, P.POINTS_ADJUST, P.POOLS_MANAGE, P.CARDS_STATUS})
+_MANAGES = frozenset(
+    {P.MEMBERS_STATUS, P.MEMBERS_MERGE, P.POINTS_ADJUST, P.POINTS_TRANSFER, P.POOLS_MANAGE, P.CARDS_STATUS}
+)
 
 ROLES: dict[str, frozenset[Permission]] = {
     "clerk": _TILL,
     "shop_manager": _TILL | _MANAGES | {P.PURCHASES_RESTATE, P.CARDS_REFUND},
     "marketer": frozenset({P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ}),
     "agent": _READS | _MANAGES | {P.MEMBERS_WRITE},
-    "analyst": frozenset({P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ}),
+    "analyst": frozenset(
+        {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}
+    ),
     "admin": frozenset(P),
-    "auditor": _READS | {P.JOBS_READ},
-    "integration": _TILL | {P.PURCHASES_RESTATE},
+    "auditor": _READS | {P.JOBS_READ, P.LIABILITY_READ},
+    "integration": _TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER},
 }
 """The permissions of each role; a caller has those of all their roles."""

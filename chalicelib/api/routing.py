@@ -54,6 +54,11 @@ _ETAG = re.compile(r'(?:W/)?"v(\d{1,9})(?:-[0-9a-f]+)?"')
 _NO_VERSION = -1
 """What an If-Match that names no version of ours counts as: it matches nothing."""
 
+
+class Sheet(str):
+    """An answer that is a spreadsheet, CSV, and not JSON."""
+
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -329,6 +334,8 @@ def _rendered(route: Route, request: Request, result: Any) -> tuple[int, dict[st
         if not result.stored:
             status = 200
         result = result.value
+    if isinstance(result, Sheet):
+        return status, headers | {"Content-Type": "text/csv; charset=utf-8"}, result
     if isinstance(result, str):
         return status, headers | {"Cache-Control": "public, max-age=60"}, result
     body = result.model_dump_json()

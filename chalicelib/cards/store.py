@@ -64,7 +64,7 @@ def list_rows(table: Table, card_id: CardId, *, after: str | None, limit: int) -
 
 def find_entry_item(table: Table, card_id: CardId, entry_id: str, kind: str) -> Item | None:
     """The item of a card's entry of a kind, by its id; None when the card has no such entry."""
-    key = keys.key_of_entry(entry_id)
+    key = keys.entry_of(entry_id)
     if key is None or keys.entry_parts(key)[0] != kind:
         return None
     item = table.get(key, consistent=True)

@@ -1,5 +1,6 @@
 """The two functions of jobs: one that schedules start, one that the queue of job work feeds."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -8,9 +9,13 @@ from chalicelib.jobs import rules, service
 from chalicelib.jobs.models import Job, Part
 from chalicelib.jobs.service import Yard
 from chalicelib.programs.service import book_of
-from chalicelib.runtime.observe import log_job
+from chalicelib.proof.service import roots_of
+from chalicelib.runtime.observe import log_fact, log_job
 from chalicelib.runtime.settings import SettingsWrong
 from chalicelib.runtime.wiring import house
+
+LAG_SECONDS = 1.0
+"""How long an index is given to catch up with its table."""
 
 
 def start_job(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
@@ -54,4 +59,8 @@ def _yard() -> Yard:
     here = house()
     if here.settings.job_queue is None:
         raise SettingsWrong("the environment variable REGULARS_JOB_QUEUE is not set")
-    return Yard(here.table, here.ops, book_of(here.table), here.queues, here.settings.job_queue)
+    return Yard(
+        here.table, here.ops, book_of(here.table), here.queues, here.settings.job_queue,
+        stack=here.settings.stack, roots=roots_of(here.roots), signer=here.signer,
+        pause=lambda: time.sleep(LAG_SECONDS), tell=log_fact,
+    )  # fmt: skip

@@ -1,9 +1,10 @@
 """Jobs, their runs, and the parts that runs are cut into."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, time
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field
 
@@ -25,6 +26,7 @@ class Job(StrEnum):
     EXPIRING_SOON = "expiring_soon"
     RELEASE = "release"
     TIER_REVIEW = "tier_review"
+    VERIFY = "verify"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ TIMETABLES = {
     Job.EXPIRING_SOON: Timetable(time(10), RUNS_FOR_DAYS),
     Job.RELEASE: Timetable(time(9), RUNS_FOR_DAYS),
     Job.TIER_REVIEW: Timetable(time(0), RUNS_FOR_DAYS),
+    Job.VERIFY: Timetable(time(3), 0),  # a proof is of today's ledger: a missed day cannot be proven later
 }
 
 
@@ -131,19 +134,19 @@ class Run(Record):
     attempt: int
     """How many times this run was started anew, the first included."""
     due: int
-    """Members whom the index of what is due named."""
+    """Members whom the index of what is due named; for `verify`, all accounts."""
     done: int
     """Of them, those who were looked at."""
     changed: int
     """Of them, those for whom there was something to do; for a dry run, there would be. Members of a part that was cut
-    off and done again may count as unchanged."""
+    off and done again may count as unchanged. For `verify`, accounts that do not hold."""
     unchanged: int
     waiting: int
     """Members who are still to be looked at."""
     set_aside: int
     """Members who failed among others and were tried again alone."""
     points: int
-    """Points given, expired, told of or released."""
+    """Points given, expired, told of or released; for `verify`, the balance of all accounts."""
     started_at: AwareDatetime
     started_by: str
     """`schedule`, or whoever asked."""
@@ -173,7 +176,7 @@ class JobList(Record):
 class Part(Record):
     """A message of the queue of job work: part of a run.
 
-    Either a partition of the index of what is due, from a position on, or some members.
+    Either a partition of the index of what is due (or of the directory), from a position on, or some members.
     """
 
     job: Job
@@ -185,11 +188,14 @@ class Part(Record):
     partition: str | None = None
     after: str | None = None
     members: tuple[AccountId, ...] = ()
+    unlisted: tuple[AccountId, ...] = ()
+    """Of them, those that should be in the directory and are not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A part that is through: what it counted, and the parts that it hands on."""
+    """A part that is through: what it counted, the parts that it hands on, and what it found for the run's end."""
 
     counts: Counts
     parts: tuple[Part, ...] = ()
+    found: Mapping[str, Any] | None = None

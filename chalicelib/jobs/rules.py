@@ -23,6 +23,10 @@ MEMBERS_IN_A_PART = 25
 PAGE = 100
 """Members that are looked up in the index at a time."""
 
+ACCOUNTS_IN_A_PART = 100
+ACCOUNTS_ON_A_PAGE = 500
+"""Likewise of the directory: proving an account takes less than writing to one, and there are all of them."""
+
 QUIET = timedelta(minutes=30)
 """A run that has not moved for so long has lost parts, or they went to the dead-letter queue."""
 
@@ -82,14 +86,14 @@ def days_between(first: date, last: date) -> list[date]:
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
-def require_day(day: date, today: date, *, dry_run: bool) -> None:
-    """Refuse a day that lies too far back, or ahead.
+def require_day(job: Job, day: date, today: date, *, dry_run: bool) -> None:
+    """Refuse a day that lies too far back, or ahead. A proof is of the ledger as it is: today, or a night's run.
 
     Raises:
         RunDayWrong: it does.
     """
-    first = today - timedelta(days=RUNS_FOR_DAYS)
-    last = today + timedelta(days=DRY_RUN_AHEAD_DAYS if dry_run else 0)
+    first = today - timedelta(days=1 if job is Job.VERIFY else RUNS_FOR_DAYS)
+    last = today + timedelta(days=DRY_RUN_AHEAD_DAYS if dry_run and job is not Job.VERIFY else 0)
     if not first <= day <= last:
         raise RunDayWrong(date=day.isoformat(), first=first.isoformat(), last=last.isoformat())
 
@@ -105,16 +109,48 @@ def page_closed(part: Part, members: Sequence[AccountId], last: str | None) -> C
     Args:
         last: where the next page starts; None at the end.
     """
-    groups = [members[at : at + MEMBERS_IN_A_PART] for at in range(0, len(members), MEMBERS_IN_A_PART)]
+    return _page_closed(part, members, last, MEMBERS_IN_A_PART, frozenset())
+
+
+def directory_closed(
+    part: Part, listed: Sequence[AccountId], unlisted: Sequence[AccountId], last: str | None
+) -> Closed:
+    """What reading a page of the directory comes to.
+
+    The order of ids decides which accounts are a part, so that the same accounts make the same parts.
+
+    Args:
+        unlisted: accounts that should be on the page and are not.
+    """
+    return _page_closed(part, sorted({*listed, *unlisted}), last, ACCOUNTS_IN_A_PART, frozenset(unlisted))
+
+
+def _page_closed(
+    part: Part, members: Sequence[AccountId], last: str | None, size: int, unlisted: frozenset[AccountId]
+) -> Closed:
+    groups = [members[at : at + size] for at in range(0, len(members), size)]
     parts = [
         part.model_copy(
-            update={"name": f"{part.name}.{number}", "partition": None, "after": None, "members": tuple(group)}
+            update={
+                "name": f"{part.name}.{number}",
+                "partition": None,
+                "after": None,
+                "members": tuple(group),
+                "unlisted": tuple(each for each in group if each in unlisted),
+            }
         )
         for number, group in enumerate(groups)
     ]
     if last is not None:
-        parts.append(part.model_copy(update={"name": f"{part.name}+", "after": last}))
+        parts.append(part.model_copy(update={"name": _next_page(part.name), "after": last}))
     return Closed(Counts(opened=len(parts), closed=1, due=len(members)), tuple(parts))
+
+
+def _next_page(name: str) -> str:
+    """The name of the page after one: `0`, `0+1`, `0+2` … A key has room for any number of them."""
+    first, _, count = name.partition("+")
+    pages = int(count) if count.isdecimal() else len(name) - len(first)
+    return f"{first}+{pages + 1}"
 
 
 def members_closed(part: Part, results: Sequence[int | None], aside: Sequence[AccountId]) -> Closed:
@@ -184,6 +220,7 @@ DESCRIPTIONS = {
     Job.EXPIRING_SOON: "Tells members of points that expire soon.",
     Job.RELEASE: "Tells members that pending points can be spent.",
     Job.TIER_REVIEW: "Books the reviews of tiers whose time is over, kept or not, and tells members.",
+    Job.VERIFY: "Proves every account, signs the root over all of them, and reports the liability.",
 }
 
 

@@ -1,9 +1,10 @@
 """Use cases of jobs: start what is due, do a part, show how runs are going.
 
 A run walks over the index of what is due, partition by partition and page by page, and hands members on in parts of a
-few. Each step is a message of a queue, so a run of millions is as safe as a run of one: a part that is lost, repeated
-or cut off is done again, and doing it again changes nothing. What a member gets is decided by the member's own items,
-in one transaction; the index only says where to look.
+few; the job `verify` walks over the directory of all accounts instead (`proving.py`). Each step is a message of a
+queue, so a run of millions is as safe as a run of one: a part that is lost, repeated or cut off is done again, and
+doing it again changes nothing. What a member gets is decided by the member's own items, in one transaction; the index
+only says where to look.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from chalicelib.jobs import rules, store
+from chalicelib.jobs import proving, rules, store
 from chalicelib.jobs.errors import PartKnown, RunMoved, RunUnknown
 from chalicelib.jobs.models import TIMETABLES, Closed, Job, JobView, Part, Run, RunRecord
 from chalicelib.kernel.calendar import local_day
@@ -23,8 +24,10 @@ from chalicelib.points import store as points_store
 from chalicelib.points.errors import MemberUnknown
 from chalicelib.points.models import Account, Due
 from chalicelib.programs.service import ProgramBook
+from chalicelib.proof.service import Roots
 from chalicelib.storage import keys
 from chalicelib.storage.queues import Queues
+from chalicelib.storage.signing import Signer
 from chalicelib.storage.table import Table
 
 RESUMED_FOR = timedelta(days=8)
@@ -48,6 +51,10 @@ class Yard:
         table: `core`.
         ops: where runs are counted.
         queue: URL of the queue of job work.
+        stack: its name, which stands in roots.
+        roots: None where nothing is proven: whoever only starts runs.
+        pause: waits before what may have lagged is read again.
+        tell: tells operators of something.
     """
 
     table: Table
@@ -55,6 +62,11 @@ class Yard:
     book: ProgramBook
     queues: Queues
     queue: str
+    stack: str = ""
+    roots: Roots | None = None
+    signer: Signer | None = None
+    pause: Callable[[], None] = lambda: None
+    tell: proving.Tell = proving.tell_nobody
 
 
 Attempt = Callable[[Callable[[], int | None]], tuple[bool, int | None]]
@@ -92,7 +104,7 @@ def start_run(yard: Yard, job: Job, day: date, *, dry_run: bool, by: str, now: d
         StorageBusy: the queue did not take the parts; the run goes on when it is asked for again.
     """
     today = local_day(now, yard.book.current(now).time_zone)
-    rules.require_day(day, today, dry_run=dry_run)
+    rules.require_day(job, day, today, dry_run=dry_run)
     known = store.find_run(yard.ops, job, day, dry_run=dry_run)
     if known is not None and known.finished_at is not None and not anew:
         return view(yard, known, now)
@@ -213,6 +225,8 @@ def _send_first(yard: Yard, run: RunRecord) -> None:
 
 
 def _partitions(job: Job, since: date, day: date) -> list[str]:
+    if job is Job.VERIFY:
+        return list(keys.directories())
     if job is Job.BIRTHDAY:
         birthdays = dict.fromkeys(each for on in (since, day) for each in rules.celebrated_on(on))
         return [each for month_day in birthdays for each in keys.birthday_partitions(month_day)]
@@ -221,11 +235,17 @@ def _partitions(job: Job, since: date, day: date) -> list[str]:
 
 def _page(yard: Yard, part: Part) -> Closed:
     assert part.partition is not None
+    if part.job is Job.VERIFY:
+        assert yard.roots is not None
+        return proving.page(yard.table, yard.roots, part)
     rows = yard.table.query_due(part.partition, after=part.after, limit=rules.PAGE)
     return rules.page_closed(part, [keys.account_of(row["pk"]) for row in rows.items], rows.last)
 
 
 def _members(yard: Yard, part: Part, run: RunRecord, now: datetime, attempt: Attempt) -> Closed:
+    if part.job is Job.VERIFY:
+        assert yard.roots is not None
+        return proving.accounts(yard.table, yard.book, yard.roots, part, run, now=now, pause=yard.pause, tell=yard.tell)
     results: list[int | None] = []
     aside: list[AccountId] = []
     alone = len(part.members) == 1
@@ -306,6 +326,11 @@ def _finish(yard: Yard, run: RunRecord, now: datetime) -> None:
     counts, _ = store.find_counts(yard.ops, run)
     if not rules.is_through(run, counts):
         return
+    if run.job is Job.VERIFY and not run.dry_run:
+        assert yard.roots is not None
+        assert yard.signer is not None
+        found = store.list_found(yard.ops, run)
+        proving.end(found, yard.book, yard.roots, yard.signer, yard.stack, run, now=now, tell=yard.tell)
     current: RunRecord | None = run
     while current is not None and current.attempt == run.attempt and current.finished_at is None:
         finished = current.model_copy(update={"finished_at": now, "totals": counts, "version": current.version + 1})

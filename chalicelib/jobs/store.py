@@ -5,8 +5,9 @@ the attempt's counters. So a part that is done twice counts once, and what it ha
 again rather than cut anew.
 """
 
+import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -24,6 +25,7 @@ COUNTERS = 16
 
 _PARTS_KEPT = timedelta(days=30)
 _RUNS_KEPT = timedelta(days=RUNS_FOR_DAYS + 30)
+_FOUND_AT_ONCE = 200
 _LATEST = "~"
 """After every day."""
 
@@ -77,6 +79,18 @@ def find_counts(ops: Table, run: RunRecord) -> tuple[Counts, datetime | None]:
     return Counts(**sums), from_milliseconds(moved) if moved is not None else None
 
 
+def list_found(ops: Table, run: RunRecord) -> Iterator[dict[str, Any]]:
+    """What the parts of an attempt have found, some at a time: there may be thousands."""
+    partition = keys.job_attempt(run.job, run.day, run.attempt, dry_run=run.dry_run)
+    first = "V#"
+    while True:
+        items = ops.query_partition(partition, first=first, last="V#~", consistent=True, limit=_FOUND_AT_ONCE)
+        yield from (json.loads(zlib.decompress(item["found"])) for item in items)
+        if len(items) < _FOUND_AT_ONCE:
+            return
+        first = items[-1]["sk"] + "\0"
+
+
 # ---------------------------------------------------------------- describing writes
 
 
@@ -100,10 +114,14 @@ def close(part: Part, closed: Closed, now: datetime) -> list[Write]:
     shard = zlib.crc32(part.name.encode()) % COUNTERS
     marker = {"parts": [_packed(each) for each in closed.parts] or None, "expires": expires}
     amounts = {name: amount for name, amount in closed.counts.model_dump().items() if amount}
-    return [
+    writes: list[Write] = [
         Put(_part_key(part), marker, Absent(), lambda _: PartKnown()),
         Add(keys.job_count(partition, shard), amounts, {"at": milliseconds(now), "expires": expires}),
     ]
+    if closed.found is not None:
+        found = {"found": zlib.compress(json.dumps(closed.found).encode(), 6), "expires": expires}
+        writes.append(Put(keys.job_found(partition, part.name), found, Absent(), lambda _: PartKnown()))
+    return writes
 
 
 # ---------------------------------------------------------------- items
@@ -114,7 +132,8 @@ def _part_key(part: Part) -> keys.Key:
 
 
 def _packed(part: Part) -> list[Any]:
-    return [part.name, part.partition or "", part.after or "", [each.removeprefix("mem_") for each in part.members]]
+    packed = [part.name, part.partition or "", part.after or "", [each.removeprefix("mem_") for each in part.members]]
+    return [*packed, list(part.unlisted)] if part.unlisted else packed
 
 
 def _handed_on(item: Item, part: Part) -> tuple[Part, ...]:
@@ -125,9 +144,10 @@ def _handed_on(item: Item, part: Part) -> tuple[Part, ...]:
                 "partition": partition or None,
                 "after": after or None,
                 "members": tuple(AccountId(each if "_" in each else f"mem_{each}") for each in members),
+                "unlisted": tuple(AccountId(each) for unlisted in more for each in unlisted),
             }
         )
-        for name, partition, after, members in item.get("parts", ())
+        for name, partition, after, members, *more in item.get("parts", ())
     )
 
 

@@ -90,6 +90,18 @@ class MergeId(Id):
     pattern = r"^mrg_[A-Za-z0-9_-]{2,172}$"
 
 
+class HoldId(Id):
+    """Names a hold; carries the key that it was made with."""
+
+    pattern = r"^hld_[A-Za-z0-9_-]{2,396}$"
+
+
+class TransferId(Id):
+    """Names a transfer of points; carries the key that it was offered with."""
+
+    pattern = r"^trf_[A-Za-z0-9_-]{2,396}$"
+
+
 class ShopId(Id):
     """Names a shop."""
 

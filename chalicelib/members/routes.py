@@ -34,7 +34,7 @@ from chalicelib.members.models import (
     ReinstateMember,
     SuspendMember,
 )
-from chalicelib.points.errors import MemberClosed, MemberUnknown
+from chalicelib.points.errors import HoldsOpen, MemberClosed, MemberUnknown
 from chalicelib.programs.service import ProgramBook, book_of
 
 members = Routes("members")
@@ -134,7 +134,7 @@ def reinstate_member(member_id: MemberId, body: ReinstateMember, call: Call) -> 
     "/members/{member_id}/closures",
     allow=Permission.MEMBERS_STATUS,
     status=201,
-    refuses=(MemberUnknown, BalanceRemaining),
+    refuses=(MemberUnknown, HoldsOpen, BalanceRemaining),
 )
 def close_member(member_id: MemberId, body: CloseMember, call: Call) -> Outcome[MemberView]:
     """Close a membership for good."""

@@ -289,6 +289,7 @@ def close_member(
 
     Raises:
         MemberUnknown: there is no such member.
+        HoldsOpen: points are held: somebody was promised them.
         BalanceRemaining: points are left or owed, and the command does not forfeit them.
     """
     program = book.current(now)
@@ -296,6 +297,7 @@ def close_member(
         profile, account = _load(table, keyring, member_id, consistent=True)
         if account.status is AccountStatus.CLOSED:
             return Outcome(member_view(profile, account, program, now, language), replayed=True)
+        points_rules.require_nothing_held(account, now)
         closing = EntryKey(kind="close", parts=(profile.member_id,))
         posting = points_rules.forfeit(account, closing, program, now=now)
         if posting is not None and not command.forfeit_points:

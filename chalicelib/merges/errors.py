@@ -26,16 +26,6 @@ class MemberMerged(Refusal):
         )
 
 
-class HoldsOpen(Refusal):
-    """The member has holds that are open."""
-
-    def __init__(self, *, member_id: str, count: int) -> None:
-        held = "1 open hold" if count == 1 else f"{count} open holds"
-        super().__init__(
-            f"{member_id} has {held}. Capture or release before merging.", member_id=member_id, count=count
-        )
-
-
 class IdentifiersTooMany(Refusal):
     """So many identifiers cannot be moved at once."""
 

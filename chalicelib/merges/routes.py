@@ -6,7 +6,6 @@ from chalicelib.kernel.ids import MergeId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.merges import service
 from chalicelib.merges.errors import (
-    HoldsOpen,
     IdentifiersTooMany,
     MemberMerged,
     MembersSame,
@@ -17,7 +16,7 @@ from chalicelib.merges.errors import (
     UndoTooLate,
 )
 from chalicelib.merges.models import MergeMembers, MergeView, UndoMerge, UndoView
-from chalicelib.points.errors import BalanceTooLarge, MemberClosed, MemberSuspended, MemberUnknown
+from chalicelib.points.errors import BalanceTooLarge, HoldsOpen, MemberClosed, MemberSuspended, MemberUnknown
 from chalicelib.programs.service import book_of
 
 merges = Routes("merges")

@@ -12,7 +12,7 @@ from chalicelib.kernel.calendar import Month, month_of
 from chalicelib.kernel.ids import AccountId
 from chalicelib.members.models import Consent, Contact, OtherIdentifier, Profile
 from chalicelib.members.rules import Identifier, external_identifier, identifiers
-from chalicelib.merges.errors import HoldsOpen, MemberMerged, MembersSame, SurvivorMerged
+from chalicelib.merges.errors import MemberMerged, MembersSame, SurvivorMerged
 from chalicelib.merges.models import Brought
 from chalicelib.points import rules as ledger
 from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Posting, Reason, Sums
@@ -74,9 +74,7 @@ def require_mergeable(account: Account, into: Account, from_id: AccountId, into_
         raise MemberMerged(member_id=from_id, into_member_id=account.member_id)
     ledger.require_open(account)
     ledger.require_open(into)
-    live = sum(hold.until > now for hold in account.holds.values())
-    if live:
-        raise HoldsOpen(member_id=from_id, count=live)
+    ledger.require_nothing_held(account, now)
 
 
 def merge(account: Account, into: Account, key: str, program: Program, *, content: bytes, now: datetime) -> Moved:

@@ -12,11 +12,29 @@ class MemberUnknown(Refusal):
         super().__init__(f"There is no member {member_id}.", member_id=member_id)
 
 
+class EntryUnknown(Refusal):
+    """There is no such ledger entry."""
+
+    def __init__(self, *, entry_id: str) -> None:
+        super().__init__(f"There is no ledger entry {entry_id}.", entry_id=entry_id)
+
+
 class HoldsTooMany(Refusal):
     """So many holds are open that no other can be made."""
 
     def __init__(self, *, limit: int) -> None:
         super().__init__(f"There are {limit} open holds on the account, and no more can be made.", limit=limit)
+
+
+class HoldsOpen(Refusal):
+    """Points of the account are held for a checkout or a transfer."""
+
+    def __init__(self, *, points: int, until: str) -> None:
+        super().__init__(
+            f"{points} points are held until {until} at the latest. Release the holds and cancel the transfers first.",
+            points=points,
+            until=until,
+        )
 
 
 class PointsInsufficient(Refusal):

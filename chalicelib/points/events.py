@@ -1,8 +1,8 @@
 """What the ledger tells others.
 
 Every entry of the ledger leads with exactly one event, whose `seq` is dense for each member: who takes all of those,
-in order, has the whole account. They are the `Leading` ones, and `PointsSpent` whose source is a spend. What an entry
-tells besides, for those who want only that, has the same `seq`.
+in order, has the whole account. They are the `Leading` ones, and `PointsSpent` whose source is a spend or a hold. What
+an entry tells besides, for those who want only that, has the same `seq`.
 """
 
 from datetime import date
@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from chalicelib.kernel.events import Told
-from chalicelib.kernel.ids import EntryId
+from chalicelib.kernel.ids import EntryId, HoldId
 from chalicelib.kernel.money import Points, SomePoints
 from chalicelib.kernel.records import Slug
 
@@ -29,6 +29,8 @@ class SpentOn(StrEnum):
 
     SPEND = "spend"
     """A command to spend them; the event leads its entry."""
+    HOLD = "hold"
+    """A hold was captured; the event leads its entry."""
     PURCHASE = "purchase"
     """Part of a purchase's price."""
 
@@ -82,6 +84,8 @@ class PointsSpent(FromEntry):
     source: SpentOn
     points: SomePoints
     """How many, without a sign."""
+    hold_id: HoldId | None = None
+    """The hold that they were taken from, which ended with it; null where they were not held."""
 
 
 class PointsAdjusted(Leading):

@@ -150,6 +150,9 @@ class Account(Record):
     count no more; they stay until the member was told."""
     holds: dict[str, Reserved] = {}
     """Points that are reserved, by the name of the hold (`rules.hold_name`)."""
+    sent: dict[Month, int] = {}
+    """Points that went to other members, fees included, by the month in which they were offered; months that are over
+    are dropped."""
     lifetime: Lifetime = Lifetime()
     booked_through: date | None = None
     """Expiries up to and including this day are in the entries."""
@@ -398,6 +401,7 @@ class PointsSummary(Record):
     available: int
     pending: int = 0
     held: int = 0
+    """Reserved for a checkout or a transfer: in the balance, and not available."""
     owed: int = 0
     expiring_next: ExpiringNext | None = None
 
@@ -408,6 +412,7 @@ class PointsView(Record):
     available: int
     pending: int = 0
     held: int = 0
+    """Reserved for a checkout or a transfer: among the lots, and not available."""
     owed: int = 0
     lots: tuple[Lot, ...]
     lifetime: Lifetime

@@ -6,7 +6,7 @@ late, a return and a spend may come in any order and leave the same state, and a
 never cannot change what a member has. Entries book what the walk implies; they never decide it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, TypeVar
@@ -32,6 +32,7 @@ from chalicelib.points.errors import (
     BalanceTooLarge,
     ExpiryPast,
     ExpiryTooFar,
+    HoldsOpen,
     HoldsTooMany,
     MemberClosed,
     MemberSuspended,
@@ -403,6 +404,7 @@ def time_out(account: Account, program: Program, *, now: datetime) -> tuple[Acco
             until,
             reserved=-hold.points,
             cause=hold_of(name),
+            why=(Why(rule_id="time_out", points=0, args=(hold.points,)),),
             reason_code=TIMED_OUT,
         )
         entry = _sealed(account, _entry(account, draft, program, now=now))
@@ -554,25 +556,29 @@ def lots_taken(account: Account, points: int, on: date) -> dict[date, int]:
     return taken
 
 
-def reverse(account: Account, draft: Draft, program: Program, *, now: datetime) -> Posting:
-    """Take back what a purchase earned and give back what it spent, or correct both.
+def reverse(account: Account, draft: Draft, program: Program, *, now: datetime, caps: bool | None = None) -> Posting:
+    """Take back what a purchase or another entry brought and give back what it spent, or correct both.
 
     A balance below zero is a debt where the program's policy is `owe`; where it is `cap`, what is newly owed is written
     off by an entry of its own at once.
 
+    Args:
+        caps: whether what is newly owed is written off; by the program's policy, when left out.
+
     Raises:
         MemberClosed: the membership was closed.
     """
+    caps = program.negative_balance is NegativeBalance.CAP if caps is None else caps
     if account.status is AccountStatus.CLOSED:
         raise MemberClosed(member_id=account.member_id)
     owed = derive(account, today_of(program, _recorded_at(account, now))).owed
     posting = post(account, draft, program, now=now)
     today = today_of(program, _recorded_at(posting.account, now))
     newly = derive(posting.account, today).owed - owed
-    if program.negative_balance is not NegativeBalance.CAP or newly <= 0:
+    if not caps or newly <= 0:
         return posting
     write_off = Draft(
-        EntryKey(kind="write_off", parts=_write_off_parts(draft.key)),
+        write_off_key(draft.key),
         Reason.ADJUST,
         now,
         earned=newly,
@@ -584,9 +590,9 @@ def reverse(account: Account, draft: Draft, program: Program, *, now: datetime) 
     return replace(off, entries=(*posting.entries, *off.entries), tier_before=posting.tier_before, main=posting.main)
 
 
-def _write_off_parts(key: EntryKey) -> tuple[str, ...]:
-    """What names the write-off of an entry: a return's key and a restatement's number may be the same text."""
-    return key.parts if key.kind == "return" else (*key.parts, key.kind)
+def write_off_key(key: EntryKey) -> EntryKey:
+    """The key of what writes off the debt that an entry leaves: of a return, its own parts; of others, the kind too."""
+    return EntryKey(kind="write_off", parts=key.parts if key.kind == "return" else (key.kind, *key.parts))
 
 
 def forfeit(account: Account, key: EntryKey, program: Program, *, now: datetime) -> Posting | None:
@@ -618,6 +624,18 @@ def require_open(account: Account) -> None:
         raise MemberSuspended(member_id=account.member_id)
     if account.status is AccountStatus.CLOSED:
         raise MemberClosed(member_id=account.member_id)
+
+
+def require_nothing_held(account: Account, now: datetime) -> None:
+    """Refuse what would take points that a hold promises to somebody.
+
+    Raises:
+        HoldsOpen: there are holds that are not over.
+    """
+    live = [hold for hold in account.holds.values() if hold.until > now]
+    if live:
+        until = max(hold.until for hold in live)
+        raise HoldsOpen(points=sum(hold.points for hold in live), until=until.isoformat())
 
 
 def not_later(occurred_at: datetime, now: datetime) -> datetime:
@@ -688,7 +706,8 @@ def applied(account: Account, entry: Entry) -> Account:
         }
     )
     if entry.held:
-        changed = changed.model_copy(update={"holds": _holds_after(account.holds, entry)})
+        held = {"holds": _holds_after(account.holds, entry), "sent": _sent_after(account, entry)}
+        changed = changed.model_copy(update=held)
     if entry.reason is Reason.MERGE:
         whole_through = entry.recorded_at.date() + timedelta(days=MERGE_UNDONE_DAYS + 1)
         changed = changed.model_copy(update={"anchor": entry.anchor, "whole_through": whole_through})
@@ -703,7 +722,20 @@ def relived(account: Account, entry: Entry, program: Program) -> Account:
     Args:
         program: the version that the entry was decided by.
     """
-    account = applied(account, entry)
+    return closed_off(applied(account, entry), entry, program)
+
+
+def closed_off(
+    account: Account,
+    entry: Entry,
+    program: Program,
+    stands: Callable[[Account, Program, date], Standing] = standing_of,
+) -> Account:
+    """The account, to which an entry was applied, with what was done when the entry was posted: compacted, tier held.
+
+    Args:
+        stands: works out the tier held; for who folds thousands of entries and remembers.
+    """
     today = local_day(entry.recorded_at, program.time_zone)
     # What was posted was compacted once per command; an entry that an expiry correction follows is not its end.
     corrects = entry.reason is Reason.EXPIRE and entry.cause is not None
@@ -712,7 +744,7 @@ def relived(account: Account, entry: Entry, program: Program) -> Account:
     if ends_command:
         account = compacted(account, program, today)
     if ends_command or entry.reason is Reason.TIER:
-        held = standing_of(account, program, today)
+        held = stands(account, program, today)
         account = account.model_copy(update={"tier_id": held.tier_id, "held_through": held.review_after})
     return account
 
@@ -746,6 +778,14 @@ def _holds_after(holds: Mapping[str, Reserved], entry: Entry) -> dict[str, Reser
         return {**holds, hold_name(entry.key): hold}
     ended = hold_name(entry.cause) if entry.cause is not None else None
     return {name: hold for name, hold in holds.items() if name != ended}
+
+
+def _sent_after(account: Account, entry: Entry) -> dict[Month, int]:
+    """What went to other members, after an entry that ends a hold: a transfer counts in the month of its offer."""
+    offer = account.holds.get(hold_name(entry.cause)) if entry.cause is not None else None
+    if entry.reason is not Reason.TRANSFER or offer is None:
+        return account.sent
+    return _added(account.sent, month_of(offer.made_on), entry.consumed or 0)
 
 
 def with_sums(account: Account, sums: Sums) -> Account:
@@ -790,7 +830,11 @@ def compacted(account: Account, program: Program, on: date) -> Account:
     if len(pending) > PENDING_DAYS_KEPT:
         pending = {day: points for day, points in pending.items() if day > on}
     kept = account.model_copy(
-        update={"pending": pending, "booked_through": max(account.booked_through or yesterday, yesterday)}
+        update={
+            "pending": pending,
+            "sent": {month: points for month, points in account.sent.items() if month >= month_of(on)},
+            "booked_through": max(account.booked_through or yesterday, yesterday),
+        }
     )
     if account.whole_through is not None and on <= account.whole_through:
         return kept

@@ -1,12 +1,13 @@
 """Use cases of the ledger: load, decide, commit."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
 from chalicelib.kernel.calendar import month_of
-from chalicelib.kernel.canonical import digest, plain
+from chalicelib.kernel.canonical import canonical, plain
 from chalicelib.kernel.errors import Refusal, WriteContended
 from chalicelib.kernel.ids import AccountId, MemberId
 from chalicelib.kernel.languages import Language
@@ -563,8 +564,13 @@ def is_repeat(table: Table, stored: Item, member_id: str, content: Callable[[str
 
 def content_digest(member_id: str, command: Record, **more: str) -> bytes:
     """The digest of what a command asks for; whether it is a dry run is no part of it."""
+    return hashlib.sha256(content_text(member_id, command, **more)).digest()
+
+
+def content_text(member_id: str, command: Record, **more: str) -> bytes:
+    """What a command asks for, in canonical form: what the digest in its entry is taken of."""
     content = command.model_dump(exclude={"dry_run", "member"}, exclude_defaults=True)
-    return digest(plain({"member_id": str(member_id), **content, **more}))
+    return canonical(plain({"member_id": str(member_id), **content, **more}))
 
 
 def entry_view(

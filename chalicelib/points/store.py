@@ -96,10 +96,11 @@ def find_accounts(table: Table, member_ids: Sequence[str]) -> dict[AccountId, Ac
 def find_entry(table: Table, key: EntryKey) -> Item | None:
     """What a command with this key was answered by, or None.
 
-    Something else may be kept there until the command comes: returns wait under the key of their purchase.
+    Something else may be kept there until the command comes, and says what it `is`: returns wait under the key of their
+    purchase.
     """
     item = table.get(key_of(key), consistent=True)
-    return item if item is not None and "d" in item else None
+    return None if item is None or "is" in item else item
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +185,27 @@ def list_entries(
     while True:
         rows = table.query_timeline(keys.statement(member_id), after=after, limit=100, newest_first=False)
         wanted = [Key(row["pk"], row["sk"]) for row in rows.items]
-        items = table.get_many(wanted)
-        found += (entry_from(items[key]) for key in wanted if key in items)
+        found += (entry_from(item) for item in _in_full(table, wanted))
         if through is not None and found and found[-1].recorded_at > through:
             return [entry for entry in found if entry.recorded_at <= through]
         if rows.last is None:
             return found
         after = rows.last
+
+
+def list_beside(table: Table, entry: Entry, *, newest_first: bool, limit: int) -> list[Entry]:
+    """The entries next to one in its account: those before it, newest first, or those after it, oldest first."""
+    at = keys.moment(entry.recorded_at, entry.seq)
+    rows = table.query_timeline(keys.statement(entry.member_id), after=at, limit=limit, newest_first=newest_first)
+    wanted = [Key(row["pk"], row["sk"]) for row in rows.items]
+    return [entry_from(item) for item in _in_full(table, wanted)]
+
+
+def _in_full(table: Table, wanted: Sequence[Key]) -> list[Item]:
+    """The items under keys that the index names; those that the first read does not have yet are read as they are."""
+    found = table.get_many(wanted)
+    items = (found.get(key) or table.get(key, consistent=True) for key in wanted)
+    return [item for item in items if item is not None]
 
 
 # ---------------------------------------------------------------- describing writes
@@ -273,6 +288,7 @@ def account_from(item: Item) -> Account:
         folded=_folded(item.get("folded")),
         pending=_by_single_day(item.get("pending", "")),
         holds={name: _reserved(parts) for name, *parts in item.get("holds", ())},
+        sent=_by_month(item.get("sent", "")),
         lifetime=Lifetime(**dict(zip(_LIFE, item["life"], strict=False))),
         booked_through=_day(item["booked"]) if "booked" in item else None,
         qualifying=_by_month(item["qualifying"]),
@@ -425,6 +441,7 @@ def _account_item(account: Account, due_on: date | None) -> Item:
         "folded": [_text(folded.through), folded.carried, folded.lapsed] if folded else None,
         "pending": " ".join(f"{_text(day)}:{points}" for day, points in sorted(account.pending.items())) or None,
         "holds": [_reserved_parts(name, hold) for name, hold in sorted(account.holds.items())] or None,
+        "sent": _months_text(account.sent) or None,
         "life": [getattr(account.lifetime, figure) for figure in _LIFE],
         "booked": _text(account.booked_through) if account.booked_through else None,
         "qualifying": _months_text(account.qualifying),
@@ -445,9 +462,14 @@ def _text(day: date) -> str:
 
 def reference_of(kind: str, parts: Sequence[str]) -> str:
     """What an entry belongs to, as callers see it: the part of its key that is not the member."""
+    if kind == "reverse":
+        return reference_of(parts[1], parts[2:])
+    if kind == "write_off" and len(parts) > 3:
+        return reference_of(parts[0], parts[1:])
     if kind in ("return", "restatement", "write_off"):
         return "/".join(parts[:2])
-    return parts[1] if kind in ("expire", "birthday", "tier") else "/".join(parts)
+    # A hold's end names the kind of the hold, then its key.
+    return parts[1] if kind in ("expire", "birthday", "tier", "hold_end") else "/".join(parts)
 
 
 def _number(day: date) -> int:

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from chalicelib.kernel.calendar import NEVER, last_day
+from chalicelib.kernel.calendar import NEVER, from_milliseconds, last_day, zone
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.money import shown
 from chalicelib.points.models import (
@@ -105,6 +105,10 @@ def explained(why: Why, program: Program, language: Language) -> str:
     if why.rule_id == "qualifying":
         count = f"{why.args[0]:+,}"
         return f"成长值 {count}" if chinese else f"Qualifying points {count}"
+    if why.rule_id in _HOLDS:
+        return _hold_explained(why, program, chinese=chinese)
+    if why.rule_id in _TRANSFERS:
+        return _transfer_explained(why, chinese=chinese)
     kind, _, tier_id = why.rule_id.partition(".")
     name = program.tier(tier_id).name.in_(language)
     if kind == "review":
@@ -133,6 +137,40 @@ def _pooled(why: Why, *, chinese: bool) -> str:
     if chinese:
         return f"积分池转回 {count} 分" if came else f"转入积分池 {count} 分"
     return f"{_count(count)} back from the pool" if came else f"{_count(count)} given to the pool"
+
+
+_HOLDS = ("hold", "capture", "release", "time_out")
+
+
+def _hold_explained(why: Why, program: Program, *, chinese: bool) -> str:
+    """What happened to points that were reserved; the first argument is how many there were, or are left."""
+    points, *rest = why.args
+    if why.rule_id == "hold":
+        until = from_milliseconds(rest[0]).astimezone(zone(program.time_zone)).strftime("%Y-%m-%d %H:%M")
+        return f"预留 {points} 分，保留至 {until}" if chinese else f"Held {_count(points)} until {until}"
+    if why.rule_id == "capture":
+        paid = rest[0]
+        return f"从预留的 {points} 分中使用 {paid} 分" if chinese else f"Used {paid:,} of {_count(points)} held"
+    if why.rule_id == "time_out":
+        return f"预留的 {points} 分已超时，可再使用" if chinese else f"A hold of {_count(points)} timed out"
+    return f"取消预留 {points} 分，可再使用" if chinese else f"A hold of {_count(points)} was released"
+
+
+_TRANSFERS = {
+    "offer": ("转赠 {} 分，待对方接收", "Offered {} to another member"),
+    "sent": ("转赠给其他会员 {} 分", "Gave {} to another member"),
+    "transfer_fee": ("转赠手续费 {} 分", "Transfer fee: {}"),
+    "received": ("收到其他会员转赠 {} 分", "Received {} from another member"),
+    "cancelled": ("已撤回转赠，{} 分可再使用", "A transfer was cancelled: {} free again"),
+    "declined": ("对方未接收转赠，{} 分可再使用", "A transfer was declined: {} free again"),
+}
+"""What a transfer's steps are called, in Chinese and English."""
+
+
+def _transfer_explained(why: Why, *, chinese: bool) -> str:
+    zh, en = _TRANSFERS[why.rule_id]
+    points = why.args[0]
+    return zh.format(points) if chinese else en.format(_count(points))
 
 
 def shown_expiry(expires_on: date | None) -> date | None:

@@ -184,6 +184,27 @@ class StoredValue(Record):
     """What a card may hold after a top-up, bonus included; null: ¥5,000 where the currency is CNY, else no limit."""
 
 
+class Transfers(Record):
+    """Whether and how members may give points to each other."""
+
+    enabled: bool = False
+    min_points: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1
+    max_points: Annotated[int, Field(ge=1, le=1_000_000_000)] = 10_000
+    """At most so many in one transfer, without its fee."""
+    max_points_per_month: Annotated[int, Field(ge=1, le=1_000_000_000)] = 20_000
+    """At most so many leave a member's account in a calendar month, fees and offers that are still open included."""
+    fee_percent: Annotated[int, Field(ge=0, le=100)] = 0
+    """What it costs the giver besides, in percent of the points, rounded up."""
+    accept_days: Annotated[int, Field(ge=1, le=30)] = 7
+    """So many days the receiver has to accept; then the giver has the points back."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.min_points <= self.max_points <= self.max_points_per_month:
+            raise ValueError("min_points, max_points and max_points_per_month must not fall")
+        return self
+
+
 class NegativeBalance(StrEnum):
     """What happens when more points are taken back than the member has.
 
@@ -242,6 +263,7 @@ class ProgramTerms(Record):
     notices: Notices = Notices()
     negative_balance: NegativeBalance = NegativeBalance.OWE
     stored_value: StoredValue = StoredValue()
+    transfers: Transfers = Transfers()
     custom_fields: Annotated[dict[Slug, CustomField], Field(max_length=50)] = {}
 
 

@@ -3,7 +3,7 @@
 from datetime import date
 
 from chalicelib.kernel.events import Told
-from chalicelib.kernel.ids import EntryId, PurchaseId, ShopId
+from chalicelib.kernel.ids import EntryId, HoldId, PurchaseId, ShopId
 from chalicelib.kernel.money import Currency, Minor, Points
 from chalicelib.kernel.records import Slug
 from chalicelib.points.events import Leading
@@ -22,6 +22,8 @@ class PurchaseRecorded(Leading):
     """What points paid."""
     points_earned: int
     points_spent: int
+    points_hold_id: HoldId | None = None
+    """The hold that the points spent were taken from, which ended with it; null where they were not held."""
     qualifying_points: int
 
 

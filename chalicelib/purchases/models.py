@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
-from chalicelib.kernel.ids import EntryId, MemberId, PurchaseId, ShopId
+from chalicelib.kernel.ids import EntryId, HoldId, MemberId, PurchaseId, ShopId
 from chalicelib.kernel.money import MINOR_MAX, POINTS_MAX, Currency, Minor, SomePoints
 from chalicelib.kernel.records import Instant, Record, Reference, Slug
 from chalicelib.kernel.records import Line as TextLine
@@ -45,6 +45,8 @@ class RecordPurchase(Record):
     tips, delivery and vouchers may make it another figure than the lines add up to."""
     points_tender: SomePoints | None = None
     """Points that pay for part of the purchase (积分抵现)."""
+    points_hold_id: HoldId | None = None
+    """A hold that the points are taken from: as many as `points_tender` says, or all of them. The rest is free."""
     dry_run: bool = False
 
 
@@ -272,6 +274,8 @@ class PurchaseView(Record):
     paid_minor: int
     points_earned: int
     points_tendered: int
+    points_hold_id: HoldId | None = None
+    """The hold that they were taken from; null where they were not held."""
     points_expired: int
     """Of the points earned, those that had expired before the purchase was recorded (it arrived late)."""
     expires_on: date | None

@@ -2,6 +2,7 @@
 
 from chalicelib.api.permissions import Permission
 from chalicelib.api.routing import Call, Routes
+from chalicelib.holds.errors import CaptureTooLarge, HoldOver, HoldUnknown
 from chalicelib.kernel.ids import MemberId, PurchaseId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
@@ -72,6 +73,9 @@ class PurchasePage(Page[PurchaseView]):
         TenderUneven,
         TenderTooLarge,
         PointsInsufficient,
+        HoldUnknown,
+        HoldOver,
+        CaptureTooLarge,
         PurchaseDiffers,
         BalanceTooLarge,
     ),

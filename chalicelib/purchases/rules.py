@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from chalicelib.holds.models import Hold
+from chalicelib.holds.rules import captured
 from chalicelib.kernel.calendar import from_milliseconds, local_day, milliseconds, month_of
 from chalicelib.kernel.money import POINTS_MAX, shown
 from chalicelib.points import rules as ledger
@@ -67,29 +69,48 @@ def sale_of(command: RecordPurchase, program: Program) -> Sale:
     )
 
 
-def assess(account: Account, command: RecordPurchase, program: Program, *, content: bytes, now: datetime) -> Posting:
+def tendering(command: RecordPurchase, held: Hold | None) -> RecordPurchase:
+    """The purchase with its tender named: all that is held, where it names a hold and no figure."""
+    if held is None or command.points_tender is not None:
+        return command
+    return command.model_copy(update={"points_tender": held.reserved.points})
+
+
+def assess(
+    account: Account,
+    command: RecordPurchase,
+    program: Program,
+    *,
+    content: bytes,
+    now: datetime,
+    held: Hold | None = None,
+) -> Posting:
     """Decide a purchase: what it earns and why, what its tender takes, which tier it reaches.
 
     The rate of the tier held in the purchase's own month applies. Qualifying points are the points of the earn rate
     alone, without the tier's multiplier, so that a tier does not feed itself.
 
+    Args:
+        held: the hold that the tender is taken from.
+
     Raises:
         MemberSuspended, MemberClosed: the account takes no commands.
         OccurredInFuture: `occurred_at` is later than now.
         PointsInsufficient: the tender is more than the balance.
+        CaptureTooLarge: the tender is more than is held.
         BalanceTooLarge: the earn rate alone, which qualifies for tiers, or the balance would pass `POINTS_MAX`.
     """
     ledger.require_open(account)
     occurred_at = ledger.not_later(command.occurred_at, now)
     bought_on = local_day(occurred_at, program.time_zone)
-    held = standing(account.qualifying, program, on=month_of(bought_on), anchor=account.anchor)
-    percent = program.tier(held.tier_id).multiplier_percent
+    standing_then = standing(account.qualifying, program, on=month_of(bought_on), anchor=account.anchor)
+    percent = program.tier(standing_then.tier_id).multiplier_percent
 
     base = _qualifying(command.paid_minor, program)
     total = earned_points(command.paid_minor, program.earn_rate, percent=percent)
     why = [Why(rule_id="base", points=base, args=(command.paid_minor,))]
     if percent != 100:  # also where rounding hides it: a return of some of it reckons with the multiplier
-        why.append(Why(rule_id=f"tier.{held.tier_id}", points=total - base, args=(percent,)))
+        why.append(Why(rule_id=f"tier.{standing_then.tier_id}", points=total - base, args=(percent,)))
 
     draft = Draft(
         key_of(command),
@@ -103,9 +124,9 @@ def assess(account: Account, command: RecordPurchase, program: Program, *, conte
         why=tuple(why),
         content=content,
         shows_tier=True,
-        held=Held(month_of(bought_on), held),
+        held=Held(month_of(bought_on), standing_then),
     )
-    return ledger.post(account, draft, program, now=now)
+    return ledger.post(account, captured(draft, held) if held is not None else draft, program, now=now)
 
 
 # ---------------------------------------------------------------- returns

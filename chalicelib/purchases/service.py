@@ -7,6 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from chalicelib.holds.rules import end_key
+from chalicelib.holds.service import require_live
+from chalicelib.holds.store import end_with_purchase
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.errors import Refusal, WriteContended
 from chalicelib.kernel.ids import AccountId, MemberId, PurchaseId
@@ -86,6 +89,7 @@ def record_purchase(
         MobileInvalid, MemberNumberWrong: nobody can have this identifier.
         CurrencyWrong, OccurredInFuture, TenderTooSmall, TenderUneven, TenderTooLarge, PointsInsufficient,
         BalanceTooLarge: as they say.
+        HoldUnknown, HoldOver, CaptureTooLarge: the hold that is to pay cannot, or not so much.
         PurchaseDiffers: this order was recorded before with other content.
         WriteContended: other writes kept getting there first; safe to try again.
     """
@@ -125,12 +129,16 @@ def _record(
     awaited: Item | None = None
 
     def decide(account: Account) -> tuple[PurchaseView, Sequence[Write]]:
-        sale = rules.sale_of(command, program)
-        if command.points_tender:
+        hold_id = command.points_hold_id
+        held = require_live(table, account, hold_id, program, now=now) if hold_id is not None else None
+        asked = rules.tendering(command, held)
+        sale = rules.sale_of(asked, program)
+        if asked.points_tender and held is None:
             ledger.require_recent(command.occurred_at, now)
-        posting = rules.assess(account, command, program, content=content, now=now)
+        posting = rules.assess(account, asked, program, content=content, now=now, held=held)
         writes = _purchase_writes(account, posting, sale, program, awaited, now=now)
-        return purchase_view(posting.main, sale, program, language), [*writes, *putting_in_use]
+        ends = [end_with_purchase(end_key(held.key), posting.main, now=now)] if held is not None else []
+        return purchase_view(posting.main, sale, program, language), [*writes, *ends, *putting_in_use]
 
     def recall(item: Item) -> PurchaseView:
         return _recalled(table, item, member_id, book, command, language)
@@ -526,6 +534,7 @@ def purchase_view(entry: Entry, sale: Sale, program: Program, language: Language
         paid_minor=sale.paid_minor,
         points_earned=entry.earned or 0,
         points_tendered=tendered,
+        points_hold_id=keys.hold_id(*entry.cause.parts) if entry.cause and entry.cause.kind == "hold" else None,
         points_expired=entry.lapsed or 0,
         expires_on=shown_expiry(entry.expires_on),
         matures_on=entry.matures_on,

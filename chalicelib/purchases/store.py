@@ -46,10 +46,14 @@ def is_purchase(row: Item) -> bool:
 
 
 def find_purchases(table: Table, rows: list[Item]) -> list[Item]:
-    """The purchases of statement rows in full, in their order."""
+    """The purchases of statement rows in full, in their order.
+
+    The index may know of a purchase before a read that need not be consistent does.
+    """
     wanted = [Key(row["pk"], row["sk"]) for row in rows]
     found = table.get_many(wanted)
-    return [found[key] for key in wanted if key in found]
+    items = (found.get(key) or table.get(key, consistent=True) for key in wanted)
+    return [item for item in items if item is not None]
 
 
 def sale_item(sale: Sale) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from chalicelib.cards.events import (
     CardUsed,
     CardUseReversed,
 )
+from chalicelib.corrections.events import PointsReversed
+from chalicelib.holds.events import HoldReleased, PointsHeld
 from chalicelib.kernel.events import Envelope, Told
 from chalicelib.members.events import MemberClosed, MemberEdited, MemberEnrolled, MemberReinstated, MemberSuspended
 from chalicelib.merges.events import MemberMerged, MemberUnmerged
@@ -47,6 +49,7 @@ from chalicelib.pools.events import (
 )
 from chalicelib.programs.events import ProgramPublished
 from chalicelib.purchases.events import PurchaseRecorded, PurchaseRestated, PurchaseReturned, ReturnRefused
+from chalicelib.transfers.events import PointsReceived, PointsTransferEnded, PointsTransferOffered, PointsTransferred
 
 EVENT_TYPES: dict[str, type[Told]] = {
     kind.__name__: kind
@@ -65,6 +68,7 @@ EVENT_TYPES: dict[str, type[Told]] = {
         CardToppedUp,
         CardUsed,
         CardUseReversed,
+        HoldReleased,
         MemberClosed,
         MemberEdited,
         MemberEnrolled,
@@ -78,6 +82,7 @@ EVENT_TYPES: dict[str, type[Told]] = {
         PointsExpiring,
         PointsPooled,
         PointsReleased,
+        PointsReversed,
         PointsSpent,
         PoolClosed,
         PoolMemberLeft,
@@ -85,6 +90,13 @@ EVENT_TYPES: dict[str, type[Told]] = {
         PoolOpened,
         PoolPointsMoved,
         PoolPointsSpent,
+        PointsHeld,
+        PointsReceived,
+        PointsReleased,
+        PointsSpent,
+        PointsTransferEnded,
+        PointsTransferOffered,
+        PointsTransferred,
         ProgramPublished,
         PurchaseRecorded,
         PurchaseRestated,
@@ -133,7 +145,7 @@ class Telling:
 def leads(event: Event) -> bool:
     """Whether an event is the one that its ledger entry leads with; each entry has exactly one."""
     if isinstance(event.data, PointsSpent):
-        return event.data.source is SpentOn.SPEND
+        return event.data.source in (SpentOn.SPEND, SpentOn.HOLD)
     return isinstance(event.data, Leading)
 
 

@@ -29,9 +29,11 @@ from chalicelib.cards.events import (
 )
 from chalicelib.cards.models import CardKind
 from chalicelib.cards.rules import figure
+from chalicelib.corrections.events import PointsReversed
+from chalicelib.holds.events import HoldReleased, PointsHeld, ReleasedBy
 from chalicelib.kernel.calendar import NEVER
 from chalicelib.kernel.events import EventId, Told
-from chalicelib.kernel.ids import AccountId, EntryId, MemberId, MergeId, is_card, is_member
+from chalicelib.kernel.ids import AccountId, EntryId, HoldId, MemberId, MergeId, is_card, is_member
 from chalicelib.members import store as members_store
 from chalicelib.members.events import MemberClosed, MemberEdited, MemberReinstated, MemberSuspended
 from chalicelib.merges.events import MemberMerged, MemberUnmerged
@@ -50,7 +52,8 @@ from chalicelib.points.events import (
     TierChanged,
     TierReviewed,
 )
-from chalicelib.points.models import Entry, Happened
+from chalicelib.points.models import Entry, Happened, Reason
+from chalicelib.points.rules import TIMED_OUT
 from chalicelib.pools import store as pools_store
 from chalicelib.pools.events import (
     PointsPooled,
@@ -73,6 +76,15 @@ from chalicelib.storage.bus import BusEvent
 from chalicelib.storage.dynamo import unmarshalled
 from chalicelib.storage.objects import Objects
 from chalicelib.storage.writes import Item
+from chalicelib.transfers.events import (
+    EndedBy,
+    PointsReceived,
+    PointsTransferEnded,
+    PointsTransferOffered,
+    PointsTransferred,
+)
+from chalicelib.transfers.rules import KIND as TRANSFER
+from chalicelib.transfers.rules import offered
 
 SILENT = {
     "M ACCOUNT": "sums that the entries explain",
@@ -86,6 +98,8 @@ SILENT = {
     "K enrol": "spends a key; the profile tells of the enrolment",
     "O waiting": "returns that wait for their purchase; what becomes of each is told when it does",
     "MERGE": "what a merge did beside the ledger; its entries tell of it",
+    "K hold_end": "ends a hold with the purchase that it paid for; the purchase's own entry tells",
+    "X": "lists a transfer for its two members; its entries tell of it",
     "PROGRAM HEAD": "names the version in force; the version's own item tells of it",
 }
 """Items that tell nobody anything, and why not."""
@@ -174,6 +188,7 @@ def _purchase(entry: Entry, item: Item) -> list[Told]:
         tender_minor=sale.tender_minor,
         points_earned=entry.earned or 0,
         points_spent=entry.consumed or 0,
+        points_hold_id=_hold_of(entry),
         qualifying_points=entry.qualifying or 0,
     )
     told: list[Told] = [recorded]
@@ -220,6 +235,58 @@ def _spend(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001 - as its sib
     return [_spent(entry, SpentOn.SPEND)]
 
 
+def _hold(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    assert entry.held is not None
+    assert entry.held_until is not None
+    hold_id = keys.hold_id(*entry.key.parts)
+    return [PointsHeld(**_leading(entry), hold_id=hold_id, held=entry.held, held_until=entry.held_until)]
+
+
+def _hold_end(entry: Entry, item: Item) -> list[Told]:
+    """What ended a hold: its capture, its release, or its time."""
+    if entry.reason is Reason.SPEND:
+        return [_spent(entry, SpentOn.HOLD)]
+    assert entry.cause is not None
+    if entry.cause.kind == TRANSFER:
+        return _transfer_end(entry, item)
+    source = ReleasedBy.TIMED_OUT if entry.reason_code == TIMED_OUT else ReleasedBy.ASKED
+    hold_id = keys.hold_id(*entry.cause.parts)
+    return [HoldReleased(**_leading(entry), hold_id=hold_id, source=source, released=-(entry.held or 0))]
+
+
+def _offer(entry: Entry, item: Item) -> list[Told]:
+    points, fee = offered(entry)
+    assert entry.held_until is not None
+    return [
+        PointsTransferOffered(
+            **_leading(entry),
+            transfer_id=keys.transfer_id(*entry.key.parts),
+            to_member_id=MemberId(item["to"]),
+            transferred=points,
+            fee_points=fee,
+            expires_at=entry.held_until,
+        )
+    ]
+
+
+def _transfer_end(entry: Entry, item: Item) -> list[Told]:
+    assert entry.cause is not None
+    leading, transfer_id = _leading(entry), keys.transfer_id(*entry.cause.parts)
+    if entry.reason is Reason.TRANSFER:
+        fee = sum(-why.points for why in entry.why[1:])
+        to, points = MemberId(item["to"]), (entry.consumed or 0) - fee
+        return [
+            PointsTransferred(**leading, transfer_id=transfer_id, to_member_id=to, transferred=points, fee_points=fee)
+        ]
+    source, released = EndedBy(entry.reason_code or ""), -(entry.held or 0)
+    return [PointsTransferEnded(**leading, transfer_id=transfer_id, source=source, released=released)]
+
+
+def _receipt(entry: Entry, item: Item) -> list[Told]:
+    transfer_id, giver = keys.transfer_id(*entry.key.parts), MemberId(item["from"])
+    return [PointsReceived(**_leading(entry), transfer_id=transfer_id, from_member_id=giver)]
+
+
 def _adjustment(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
     return [
         PointsAdjusted(
@@ -240,6 +307,18 @@ def _expiry(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
 
 def _review(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
     return [TierReviewed(**_leading(entry), held_through=_last_day(entry))]
+
+
+def _reversal(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+    assert entry.cause is not None
+    return [
+        PointsReversed(
+            **_leading(entry),
+            reversed_entry_id=keys.entry_id(points_store.key_of(entry.cause)),
+            reason_code=entry.reason_code,
+            qualifying_points=sum(entry.sums.qualifying.values()) if entry.sums else 0,
+        )
+    ]
 
 
 def _merge(entry: Entry, item: Item) -> list[Told]:
@@ -358,6 +437,10 @@ _FROM_ENTRY: dict[str, Callable[[Entry, Item], list[Told]]] = {
     "restatement": _restatement,
     "write_off": _adjustment,
     "spend": _spend,
+    "hold": _hold,
+    "hold_end": _hold_end,
+    "transfer": _offer,
+    "transfer_in": _receipt,
     "adjust": _adjustment,
     "close": _adjustment,
     "expire": _expiry,
@@ -377,6 +460,7 @@ _FROM_ENTRY: dict[str, Callable[[Entry, Item], list[Told]]] = {
     "card_use_reversal": _card_use_reversed,
     "card_extension": _card_extended,
     "card_close": _card_bonus_withdrawn,
+    "reverse": _reversal,
     "merge": _merge,
     "merge_in": _merge,
     "unmerge": _unmerge,
@@ -408,8 +492,18 @@ def _earned(entry: Entry, source: EarnedFrom) -> PointsEarned:
 
 def _spent(entry: Entry, source: SpentOn) -> PointsSpent:
     return PointsSpent(
-        entry_id=_entry_id(entry), balance_after=entry.balance_after, source=source, points=entry.consumed or 0
+        entry_id=_entry_id(entry),
+        balance_after=entry.balance_after,
+        source=source,
+        points=entry.consumed or 0,
+        hold_id=_hold_of(entry),
     )
+
+
+def _hold_of(entry: Entry) -> HoldId | None:
+    """The hold that an entry captured, or None."""
+    captured = entry.held is not None and entry.held < 0 and entry.cause is not None
+    return keys.hold_id(*entry.cause.parts) if captured and entry.cause else None
 
 
 def _entry_id(entry: Entry) -> EntryId:

@@ -32,6 +32,12 @@ def log_job(job: str, facts: Mapping[str, Any], faults: Sequence[Exception]) -> 
         logger().error("job", job=job, outcome="bug", faults=kinds, **facts)
 
 
+def log_fact(what: str, facts: Mapping[str, Any]) -> None:
+    """One line that tells operators of something, for a metric to count; an error when it says that it is faulty."""
+    level = logger().error if facts.get("faulty") else logger().info
+    level(what, **facts)
+
+
 def _named(fault: Exception) -> str:
     place = fault.__traceback__
     while place is not None and place.tb_next is not None:

@@ -27,6 +27,8 @@ class Settings:
         lane_queue: URL of the FIFO queue of commands on hot accounts; without it all are carried out directly.
         bus: name of the event bus.
         archive: name of the archive bucket, or `file:///…` of a folder on a laptop.
+        roots: name of the bucket of roots and reports, which is written once, or `file:///…` likewise.
+        signing_key: ARN of the key that signs receipts and roots, or `file:///…` likewise.
     """
 
     stage: str
@@ -43,6 +45,8 @@ class Settings:
     lane_queue: str | None = None
     bus: str | None = None
     archive: str | None = None
+    roots: str | None = None
+    signing_key: str | None = None
 
     @property
     def core_table(self) -> str:
@@ -62,9 +66,9 @@ def load() -> Settings:
         SettingsWrong: something that every function needs is missing, or local means are used outside a laptop.
     """
     stage = _needed("REGULARS_STAGE")
-    archive = os.environ.get("REGULARS_ARCHIVE") or None
-    if archive and archive.startswith("file:") and stage not in LOCAL_STAGES:
-        raise SettingsWrong(f"an archive in a local folder is refused in stage {stage}: it belongs on a laptop")
+    archive = _place("ARCHIVE", "an archive in a local folder", stage)
+    roots = _place("ROOTS", "a store of roots in a local folder", stage)
+    signing_key = _place("SIGNING_KEY", "a signing key in a local file", stage)
     index_key, cursor_key, token_key = _keys(stage)
     return Settings(
         stage=stage,
@@ -81,7 +85,17 @@ def load() -> Settings:
         lane_queue=os.environ.get("REGULARS_LANE_QUEUE") or None,
         bus=os.environ.get("REGULARS_BUS") or None,
         archive=archive,
+        roots=roots,
+        signing_key=signing_key,
     )
+
+
+def _place(name: str, what: str, stage: str) -> str | None:
+    """Where something is kept: a name in AWS, or a place on a laptop."""
+    place = os.environ.get(f"REGULARS_{name}") or None
+    if place and place.startswith("file:") and stage not in LOCAL_STAGES:
+        raise SettingsWrong(f"{what} is refused in stage {stage}: it belongs on a laptop")
+    return place
 
 
 def _needed(name: str) -> str:

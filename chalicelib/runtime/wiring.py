@@ -17,6 +17,7 @@ from chalicelib.storage.line import Lane, SqsLine
 from chalicelib.storage.objects import BucketObjects, FolderObjects, Objects
 from chalicelib.storage.queues import SQS, Queues, SqsQueues
 from chalicelib.storage.signed import Credentials, Service, SignedClient
+from chalicelib.storage.signing import KMS, FileSigner, KmsSigner, Signer
 from chalicelib.storage.table import DynamoTable, Table
 
 
@@ -69,6 +70,7 @@ class House:
     Attributes:
         table: `core`, where the product's records are.
         ops: what jobs and consumers keep for themselves, much of it for a while only.
+        roots: files that are written once: signed roots, heads, reports.
         lane: the way of commands on hot accounts; None where all are carried out directly.
     """
 
@@ -81,6 +83,8 @@ class House:
     queues: Queues = _not_made("queues")  # noqa: RUF009
     bus: Bus = _not_made("bus")  # noqa: RUF009
     objects: Objects = _not_made("objects")  # noqa: RUF009
+    roots: Objects = _not_made("roots")  # noqa: RUF009
+    signer: Signer = _not_made("a signer")  # noqa: RUF009
     lane: Lane | None = None
 
 
@@ -111,6 +115,8 @@ def build(settings: Settings) -> House:
         queues=SqsQueues(sqs),
         bus=EventBus(client(settings, EVENTBRIDGE), settings.bus) if settings.bus else _missing("REGULARS_BUS"),
         objects=archive(settings),
+        roots=_files(settings, settings.roots, "REGULARS_ROOTS"),
+        signer=signer(settings),
         lane=Lane(SqsLine(sqs, settings.lane_queue), ops) if settings.lane_queue else None,
     )
 
@@ -122,12 +128,30 @@ def client(settings: Settings, service: Service) -> SignedClient:
 
 def archive(settings: Settings) -> Objects:
     """Where files are kept for years."""
-    if settings.archive is None:
-        missing: Objects = _missing("REGULARS_ARCHIVE")
+    return _files(settings, settings.archive, "REGULARS_ARCHIVE")
+
+
+def _files(settings: Settings, place: str | None, variable: str) -> Objects:
+    if place is None:
+        missing: Objects = _missing(variable)
         return missing
-    if settings.archive.startswith("file:"):
-        return FolderObjects(Path(unquote(urlsplit(settings.archive).path)))
-    return BucketObjects(settings.archive, settings.region, settings.endpoint)
+    if place.startswith("file:"):
+        return FolderObjects(_path(place))
+    return BucketObjects(place, settings.region, settings.endpoint)
+
+
+def signer(settings: Settings) -> Signer:
+    """The key that receipts and roots are signed with."""
+    if settings.signing_key is None:
+        missing: Signer = _missing("REGULARS_SIGNING_KEY")
+        return missing
+    if settings.signing_key.startswith("file:"):
+        return FileSigner(_path(settings.signing_key))
+    return KmsSigner(client(settings, KMS), settings.signing_key)
+
+
+def _path(place: str) -> Path:
+    return Path(unquote(urlsplit(place).path))
 
 
 def _keyring(settings: Settings) -> Keyring:

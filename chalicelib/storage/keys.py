@@ -15,7 +15,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from chalicelib.kernel.calendar import milliseconds
-from chalicelib.kernel.ids import AccountId, EntryId, MemberId, MergeId, PurchaseId, packed, unpacked
+from chalicelib.kernel.ids import (
+    AccountId,
+    EntryId,
+    HoldId,
+    MemberId,
+    MergeId,
+    PurchaseId,
+    TransferId,
+    packed,
+    unpacked,
+)
 
 DUE_SHARDS = 8
 
@@ -148,19 +158,15 @@ def _packed_key(key: Key) -> str:
     return "ent_" + packed(key.pk if key.sk == "O" else joined("R", key.pk, key.sk))
 
 
-def key_of_entry(entry_id: str) -> Key | None:
-    """The key of the ledger entry of that id, or None when no entry can have it."""
-    plain = unpacked(entry_id.removeprefix("ent_"))
-    parts = parted(plain) if plain else ("",)
-    key = Key(parts[1], parts[2]) if parts[0] == "R" and len(parts) == 3 else Key(plain or "", "O")
-    if (key.pk[:2], key.sk[:3]) not in (("K#", "O"), ("O#", "O"), ("O#", "RF#"), ("C#", "TU#")):
-        return None
-    return key if _packed_key(key) == entry_id else None
-
-
 def purchase_id(channel: str, order_no: str) -> PurchaseId:
     """The id of a purchase: its channel and order number, packed."""
     return PurchaseId("pur_" + packed(joined(channel, order_no)))
+
+
+def purchase_entry_id(purchase_id: str) -> EntryId | None:
+    """The id of the ledger entry that a purchase is, or None when no purchase can have that id."""
+    key = purchase_of(purchase_id)
+    return entry_id(key) if key is not None else None
 
 
 def purchase_of(purchase_id: str) -> Key | None:
@@ -184,12 +190,17 @@ def entry_of(entry_id_: str) -> Key | None:
     parts = parted(plain)
     key = Key(parts[1], parts[2]) if len(parts) == 3 and parts[0] == "R" else Key(plain, "O")
     mark, *rest = parted(key.pk)
-    known = (mark == "O" and len(rest) == 2) or (mark == "K" and len(rest) > 1)
-    if not known or len(parted(key.sk)) > 2:
+    own, *more = parted(key.sk)
+    known = {
+        "K": own == "O" and not more and len(rest) > 1,
+        "O": len(rest) == 2 and (own, len(more)) in (("O", 0), ("RF", 1), ("RS", 1)),
+        "C": len(rest) == 1 and (own, len(more)) == ("TU", 1),
+    }
+    if not known.get(mark, False):
         return None
     # Only the one spelling that `entry_id` gives: another would name the same entry by a second id.
-    kind, own = entry_parts(key)
-    return key if entry(kind, *own) == key and entry_id(key) == entry_id_ else None
+    kind, business = entry_parts(key)
+    return key if entry(kind, *business) == key and entry_id(key) == entry_id_ else None
 
 
 def merge(key: str) -> Key:
@@ -205,6 +216,31 @@ def merge_id(key: str) -> MergeId:
 def merge_key(merge_id: str) -> str | None:
     """The key of the command that made the merge of that id, or None when no merge can have it."""
     return unpacked(merge_id.removeprefix("mrg_"))
+
+
+def hold_id(key: str) -> HoldId:
+    """The id of the hold that was made with a key: the key, packed."""
+    return HoldId("hld_" + packed(key))
+
+
+def hold_key(hold_id: str) -> str | None:
+    """The key that the hold of an id was made with, or None when no hold can have it."""
+    return unpacked(hold_id.removeprefix("hld_"))
+
+
+def transfer_id(key: str) -> TransferId:
+    """The id of the transfer that was offered with a key: the key, packed."""
+    return TransferId("trf_" + packed(key))
+
+
+def transfer_key(transfer_id: str) -> str | None:
+    """The key that the transfer of an id was offered with, or None when no transfer can have it."""
+    return unpacked(transfer_id.removeprefix("trf_"))
+
+
+def transfer_row(key: str, side: str) -> Key:
+    """What lists a transfer for the member on one side of it, `giver` or `receiver`."""
+    return Key(joined("X", key), side)
 
 
 # ---------------------------------------------------------------- the program
@@ -244,6 +280,16 @@ def happened_to(partition: str) -> AccountId:
     """To whom the things of a timeline partition happened."""
     own = parted(partition)[1]
     return AccountId(own if "_" in own else f"mem_{own}")
+
+
+def transfers(account_id: str) -> str:
+    """Timeline partition of a member's transfers, those sent and those received."""
+    return joined("X", account_id)
+
+
+def transfer_moment(offered_at: datetime, key: str) -> str:
+    """Sort key of a transfer in its members' lists: two that were offered in the same millisecond differ."""
+    return moment(offered_at, zlib.crc32(key.encode()) & 0xFFFFFFF)
 
 
 def directory(account_id: str) -> str:
@@ -330,6 +376,11 @@ def job_count(partition: str, shard: int) -> Key:
 def job_part(partition: str, part: str) -> Key:
     """Tells that a part of an attempt is done, and what it has handed on."""
     return Key(partition, joined("P", part))
+
+
+def job_found(partition: str, part: str) -> Key:
+    """What a part of an attempt has found for the run's end."""
+    return Key(partition, joined("V", part))
 
 
 def line_refusal(token: str) -> Key:

@@ -3,6 +3,7 @@
 import secrets
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ Keys = list[str]
 
 
 class Objects(Protocol):
-    """All that the product asks of a store of files: put, get, list. A key is a path with `/`."""
+    """All that the product asks of a store of files: put, put once, get, list. A key is a path with `/`."""
 
     def put(self, key: str, content: bytes, *, kind: str) -> None:
         """Write a file, whole or not at all; one that is there under the key is replaced.
@@ -23,6 +24,9 @@ class Objects(Protocol):
         Args:
             kind: its content type.
         """
+
+    def put_once(self, key: str, content: bytes, *, kind: str) -> bool:
+        """Write a file unless there is one under the key, whole or not at all; whether it was written."""
 
     def get(self, key: str) -> bytes | None:
         """A file's content, or None."""
@@ -43,12 +47,28 @@ class FolderObjects:
 
     def put(self, key: str, content: bytes, *, kind: str) -> None:  # noqa: ARG002 - the port's shape
         """See `Objects.put`. The file gets its name when it is complete, so that nobody reads half of it."""
+        with self._half(key, content) as (half, path):
+            half.replace(path)
+
+    def put_once(self, key: str, content: bytes, *, kind: str) -> bool:  # noqa: ARG002 - the port's shape
+        """See `Objects.put_once`. The file can be read only; nothing hinders its owner from changing that."""
+        with self._half(key, content) as (half, path):
+            half.chmod(0o444)
+            try:
+                path.hardlink_to(half)
+            except FileExistsError:
+                return False
+        return True
+
+    @contextmanager
+    def _half(self, key: str, content: bytes) -> Iterator[tuple[Path, Path]]:
+        """A file that is complete and has no name of its own yet, and the path that it is for."""
         path = self._path_of(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         half = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
         try:
             half.write_bytes(content)
-            half.replace(path)
+            yield half, path
         finally:
             half.unlink(missing_ok=True)
 
@@ -108,6 +128,14 @@ class BucketObjects:
         """
         self._call("put_object", Key=key, Body=content, ContentType=kind)
 
+    def put_once(self, key: str, content: bytes, *, kind: str) -> bool:
+        """See `Objects.put_once`. How long it is kept from being replaced or deleted is the bucket's own rule.
+
+        Raises:
+            StorageBusy: S3 is throttling, failing or out of reach, or the same file is being written.
+        """
+        return self._call("put_object", Key=key, Body=content, ContentType=kind, IfNoneMatch="*") is not None
+
     def get(self, key: str) -> bytes | None:
         """See `Objects.get`."""
         answer = self._call("get_object", Key=key)
@@ -129,7 +157,7 @@ class BucketObjects:
         return keys
 
     def _call(self, operation: str, **request: Any) -> Any:
-        """What S3 answers; None where there is no such key."""
+        """What S3 answers; None where there is no such key, or one where there must be none."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as boto3
 
         if self._made is None:
@@ -137,10 +165,11 @@ class BucketObjects:
         try:
             return getattr(self._made, operation)(Bucket=self._bucket, **request)
         except ClientError as fault:
-            if fault.response["Error"]["Code"] == "NoSuchKey":
+            code = fault.response["Error"]["Code"]
+            if code in ("NoSuchKey", "PreconditionFailed"):
                 return None
             status = fault.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if status >= 500 or status == 429:
+            if status >= 500 or status == 429 or code == "ConditionalRequestConflict":
                 raise StorageBusy("The bucket is busy. Try again later.") from fault
             raise
         except BotoCoreError as fault:

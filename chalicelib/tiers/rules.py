@@ -7,7 +7,7 @@ walk gives what would have been, had it been there all along.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from chalicelib.kernel.calendar import Month
 from chalicelib.programs.models import AtEnd, Ladder, Program, Tier, Window
@@ -24,6 +24,11 @@ class _Sums:
     def __init__(self, qualifying: Mapping[Month, int]) -> None:
         self._months = sorted(qualifying)
         self._totals = [0, *accumulate(qualifying[month] for month in self._months)]
+
+    @property
+    def taken_in(self) -> list[Month]:
+        """The months in which more was taken than given: when they leave a window, its sum rises."""
+        return [month for month, sums in zip(self._months, pairwise(self._totals), strict=True) if sums[1] < sums[0]]
 
     def between(self, first: int, last: int) -> int:
         """The sum of the months from the first to the last, both included."""
@@ -60,6 +65,10 @@ class _Rungs:
         """What counts in a month: its year so far, or it and the months before it."""
         first = month // _MONTHS_IN_A_YEAR * _MONTHS_IN_A_YEAR if self._yearly else month - self._rules.months
         return sums.between(first, month)
+
+    def leaves(self, month: Month) -> Month:
+        """The first month whose window holds a month no more."""
+        return Month(month // _MONTHS_IN_A_YEAR * 12 + 12 if self._yearly else month + self._rules.months + 1)
 
     def judged(self, sums: _Sums, review_after: Month) -> int:
         """What counts at the review after a month: the year that ends, or the last so many whole months."""
@@ -104,6 +113,11 @@ class _Ladders:
         rungs = [*(_Rungs(former.ladder) for former in program.former_ladders), self.last]
         self.first = rungs[0]
         self._spans = list(zip(rungs, [None, *self.changes], [*self.changes, None], strict=True))
+
+    def reliefs(self, sums: _Sums) -> list[Month]:
+        """Months in which time alone raises what is in a window, because something that was taken leaves it."""
+        rungs = [each for each, _, _ in self._spans]
+        return [each.leaves(month) for month in sums.taken_in for each in rungs]
 
     def at(self, month: Month) -> Sequence[_Rungs]:
         """The ladders in force in a month, oldest first."""
@@ -163,7 +177,8 @@ def standing(qualifying: Mapping[Month, int], program: Program, *, on: Month, an
     climber = _Climber(sums, ladders, month, anchor)
     if anchor is None:
         _enter(climber, ladders, month)
-    while (step := _next_month(month, climber, ladders, on)) is not None:
+    turns = [*ladders.changes, *ladders.reliefs(sums)]
+    while (step := _next_month(month, climber, turns, on)) is not None:
         month = step
         climber.review(month, ladders.at(month)[-1])
         _enter(climber, ladders, month)
@@ -212,9 +227,13 @@ def _enter(climber: _Climber, ladders: _Ladders, month: Month) -> None:
         climber.climb(month)
 
 
-def _next_month(month: Month, climber: _Climber, ladders: _Ladders, on: Month) -> Month | None:
-    """The next month in which a tier could change: one with qualifying points, a review, or a new ladder."""
-    candidates = [change for change in ladders.changes if change > month]
+def _next_month(month: Month, climber: _Climber, turns: Sequence[Month], on: Month) -> Month | None:
+    """The next month in which a tier could change: one with qualifying points, a review, or a turn.
+
+    Args:
+        turns: months of a new ladder, or in which something that was taken leaves the window.
+    """
+    candidates = [turn for turn in turns if turn > month]
     if (active := climber.sums.next_after(month)) is not None:
         candidates.append(active)
     if climber.review_after is not None:

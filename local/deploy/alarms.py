@@ -32,7 +32,7 @@ def resources() -> Json:
         made |= _oldest_message(queue)
     for queue in DEAD_LETTERS:
         made |= _dead_letters(queue)
-    made |= _of_api() | _of_rules()
+    made |= _of_api() | _of_rules() | _of_proof()
     for table in TABLES:
         made |= _of_table(table)
     return made
@@ -183,6 +183,43 @@ def _of_rules() -> Json:
         for number, rule in enumerate(("archive", "notices"))
     ]
     return {"RulesFailAlarm": _alarm("rules-fail", "A rule could not deliver", 0, Metrics=_total(figures))}
+
+
+def _of_proof() -> Json:
+    """Accounts that do not hold, and days without a signed root: from lines of the log (`chalicelib/jobs/proving`)."""
+    filters: Json = {
+        f"{name}Filter": {
+            "Type": "AWS::Logs::MetricFilter",
+            "Properties": {
+                "LogGroupName": ref("WorkJobLog"),
+                "FilterPattern": f"{{ $.{field} > 0 }}",
+                "MetricTransformations": [
+                    {"MetricNamespace": sub("Regulars/${Stack}"), "MetricName": name, "MetricValue": f"$.{field}"}
+                ],
+            },
+        }
+        for name, field in (("LedgerFaults", "faulty"), ("RootsSigned", "sealed"))
+    }
+    space: Json = {"Namespace": sub("Regulars/${Stack}"), "Statistic": "Sum"}
+    return filters | {
+        "LedgerFaultyAlarm": _alarm(
+            "ledger-faulty",
+            "An account does not hold, or a report does not tie: see the log of work-job, then docs/proof.md",
+            0,
+            MetricName="LedgerFaults",
+            **space,
+        ),
+        "RootMissingAlarm": _alarm(
+            "root-missing",
+            "No root was signed for a day: see the runs of the job verify",
+            1,
+            minutes=24 * 60,
+            MetricName="RootsSigned",
+            ComparisonOperator="LessThanThreshold",
+            TreatMissingData="breaching",
+            **space,
+        ),
+    }
 
 
 def _of_table(table: str) -> Json:

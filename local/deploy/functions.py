@@ -85,6 +85,19 @@ def _write(folder: str) -> Json:
     return allow(["s3:PutObject"], beside("ArchiveBucketArn", f"/{folder}/*"))
 
 
+def _roots(action: str, *folders: str) -> Json:
+    """What is written once: nobody may delete there, nor shorten how long it is kept."""
+    return allow([action], *(beside("RootsBucketArn", f"/{folder}/*") for folder in folders))
+
+
+def _list_roots() -> Json:
+    return allow(["s3:ListBucket"], imported("RootsBucketArn"))
+
+
+def _sign() -> Json:
+    return allow(["kms:GetPublicKey", "kms:Sign"], imported("SigningKeyArn"))
+
+
 _ENCRYPT = ["kms:Decrypt", "kms:GenerateDataKey"]
 
 # ---------------------------------------------------------------- what invokes a function
@@ -143,6 +156,7 @@ _STREAM = {
     }
 }
 
+_SIGNS = {"REGULARS_ROOTS": imported("RootsBucketName"), "REGULARS_SIGNING_KEY": imported("SigningKeyArn")}
 _KEYS = {"REGULARS_INDEX_KEY": secret("index-key"), "REGULARS_CURSOR_KEY": secret("cursor-key")}
 
 FUNCTIONS: tuple[Function, ...] = (
@@ -150,6 +164,7 @@ FUNCTIONS: tuple[Function, ...] = (
         "ApiFunction", "api", "app.app", 15,
         told={
             **_KEYS,
+            **_SIGNS,
             "REGULARS_CORS_ORIGIN": ref("CorsOrigin"),
             "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
             "REGULARS_LANE_QUEUE": imported("LaneQueueUrl"),
@@ -160,7 +175,11 @@ FUNCTIONS: tuple[Function, ...] = (
             _ops("GetItem", "PutItem", "Query"),
             _send("JobWorkQueue"),
             _send("LaneQueue"),
-            allow_key(_ENCRYPT, "dynamodb", "sqs"),
+            _list_roots(),
+            _roots("s3:GetObject", "roots", "heads", "keys", "liability"),
+            _roots("s3:PutObject", "keys"),
+            _sign(),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),
         more={"ReservedConcurrentExecutions": when("ReserveApi", ref("ApiConcurrency"))},
     ),
@@ -206,15 +225,19 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         "WorkJobFunction", "work-job", "chalicelib.jobs.jobs.work_job", 60,
-        told={"REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl")},
+        told={"REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"), **_SIGNS},
         events=_queue("JobWorkQueue", 10, "WorkConcurrency"),
         may=(
             _core("GetItem", "BatchGetItem", "PutItem"),
-            _query(DUE),
+            _query(TIMELINE, DUE),
             _ops("GetItem", "PutItem", "Query", "UpdateItem"),
             _receive("JobWorkQueue"),
             _send("JobWorkQueue"),
-            allow_key(_ENCRYPT, "dynamodb", "sqs"),
+            _list_roots(),
+            _roots("s3:GetObject", "roots", "heads", "keys"),
+            _roots("s3:PutObject", "roots", "heads", "keys", "liability"),
+            _sign(),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),
     ),
     Function(

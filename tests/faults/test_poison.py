@@ -20,9 +20,9 @@ from chalicelib.storage.table import Rows
 from chalicelib.storage.writes import Item
 from tests.faults import works as stand
 from tests.faults.conftest import Report
-from tests.faults.memory import MemoryTable
 from tests.faults.sizes import PATIENCE, SEED, SIZE
 from tests.faults.works import Works, happened
+from tests.memory import MemoryTable
 
 RECEIVES = 5
 JUNK = ("no json", "{}", '{"job": "birthday"}', '{"job": "teleport", "day": "2026-03-15"}', "[]", "毒", "null")

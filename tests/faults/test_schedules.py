@@ -12,7 +12,6 @@ import pytest
 
 from chalicelib.jobs import rules as job_rules
 from chalicelib.jobs import service as jobs_service
-from chalicelib.jobs.models import Job
 from chalicelib.kernel.ids import MemberId
 from chalicelib.points import rules as points_rules
 from chalicelib.points.service import find_points
@@ -20,7 +19,7 @@ from chalicelib.storage import keys
 from tests.faults import planted
 from tests.faults.conftest import Report
 from tests.faults.sizes import LONG, PATIENCE, SEED
-from tests.faults.works import Works
+from tests.faults.works import DUE, Works
 from tests.makers import Clock, a_purchase
 
 SEEDS = range(SEED, SEED + (10 if LONG else 2))
@@ -77,7 +76,7 @@ def a_crowd(seed: int) -> tuple[Works, list[MemberId]]:
         crowd.append(member)
     for day in range(-8, 0):  # a schedule that never fired knows of no day that it missed
         works.clock.now = local(START + timedelta(days=day), 22)
-        for job in Job:
+        for job in DUE:
             works.start(job)
             works.drain("work-job")
     return works, crowd
@@ -149,7 +148,7 @@ def lived(
             deed.act(works, crowd[deed.member])
         works.clock.now = at
         for _ in range(fires(at) if at < last else 1):
-            for job in Job:
+            for job in DUE:
                 works.start(job)
                 if again:
                     works.yard.queues.send(works.yard.queue, works.sqs.bodies("regulars-job-work"))

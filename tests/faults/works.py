@@ -3,6 +3,7 @@
 Time passes only when nothing can be done at once, so that visibility time-outs and receives cost nothing.
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ from chalicelib.storage.keyring import ClearContacts, Keyring
 from chalicelib.storage.objects import Keys, Objects
 from chalicelib.storage.queues import SqsQueues
 from chalicelib.storage.signed import ServiceFault, SignedClient, Unreachable
+from chalicelib.storage.signing import PublicKey
 from chalicelib.storage.table import Table
 from local.messaging import queue_calls, rule_calls
 from local.pace import Pace
@@ -37,8 +39,8 @@ from local.settings import STACK, queue_url
 from local.stack import DEAD, Stack
 from local.tables import TEMPLATE
 from tests.fakes import MemoryBus, MemorySqs
-from tests.faults.memory import MemoryTable
 from tests.makers import NOON, Clock
+from tests.memory import MemoryTable
 from tests.table.stand import Desk, faults_in
 
 KEYRING = Keyring(b"i" * 32, b"c" * 32, ClearContacts())
@@ -46,6 +48,7 @@ SETTINGS = Settings(
     stage="test", stack=STACK, region="us-east-1", dynamodb_endpoint=None,
     index_key=KEYRING.index_key, cursor_key=KEYRING.cursor_key, token_key=b"t" * 32,
     issuer="https://test.invalid", audience=STACK, job_queue=queue_url("http://127.0.0.1:9", "job-work"),
+    roots="roots", signing_key="key",
 )  # fmt: skip
 _TEMPLATE = json.loads(TEMPLATE.read_text())
 FUNCTIONS = {each.name: each for each in fed_functions()}
@@ -54,6 +57,9 @@ HANDLERS: dict[str, Callable[[dict[str, Any], Any], Any]] = {
     "notices": notices_jobs.send_notices,
     "archive": relay_jobs.archive_events,
 }
+
+DUE = tuple(job for job in Job if job is not Job.VERIFY)
+"""Jobs that do something to members."""
 
 
 class MemoryObjects(Objects):
@@ -66,6 +72,13 @@ class MemoryObjects(Objects):
         """See `Objects.put`."""
         self.files[key] = content
 
+    def put_once(self, key: str, content: bytes, *, kind: str) -> bool:
+        """See `Objects.put_once`."""
+        new = key not in self.files
+        if new:
+            self.put(key, content, kind=kind)
+        return new
+
     def get(self, key: str) -> bytes | None:
         """See `Objects.get`."""
         return self.files.get(key)
@@ -74,6 +87,18 @@ class MemoryObjects(Objects):
         """See `Objects.list`."""
         keys = sorted(key for key in self.files if key.startswith(prefix) and (after is None or key > after))
         return keys[:limit]
+
+
+class Stamp:
+    """Signs as nobody can check, and at once."""
+
+    def public(self) -> PublicKey:
+        """See `Signer.public`."""
+        return PublicKey(b"x" * 32, b"y" * 32)
+
+    def sign(self, message: bytes) -> bytes:
+        """See `Signer.sign`."""
+        return hashlib.sha512(message).digest()
 
 
 class _Safe:
@@ -95,6 +120,7 @@ class Works:
     ops: Any = field(default_factory=MemoryTable)
     clock: Clock = field(default_factory=lambda: Clock(NOON))
     objects: MemoryObjects = field(default_factory=MemoryObjects)
+    roots: MemoryObjects = field(default_factory=MemoryObjects)
 
     def __post_init__(self) -> None:
         self.sqs = MemorySqs(lambda: self.clock().timestamp())
@@ -124,6 +150,7 @@ class Works:
         sqs: SignedClient | None = None,
         bus: SignedClient | None = None,
         objects: Objects | None = None,
+        roots: Objects | None = None,
     ) -> None:
         """Start the functions' processes anew, over these ports where others are given."""
 
@@ -137,6 +164,7 @@ class Works:
             House(
                 SETTINGS, table, KEYRING, self.clock, ops=ops or self.ops, queues=queues,
                 bus=EventBus(bus or self.bus, "events", hurried()), objects=objects or self.objects,
+                roots=roots or self.roots, signer=Stamp(),
             )
         )  # fmt: skip
         self.yard = Yard(table, ops or self.ops, ProgramBook(table), queues, SETTINGS.job_queue or "")

@@ -51,12 +51,12 @@ def test_every_operation_costs_what_is_kept_of_it() -> None:
 def test_a_route_and_a_job_that_nobody_measures_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     ways_in()
 
-    def hold_points() -> None:
-        """Hold points."""
+    def paint_points() -> None:
+        """Paint points."""
 
-    monkeypatch.setattr("bench.operations.registry.ROUTES", [*ROUTES, replace(ROUTES[0], function=hold_points)])
-    monkeypatch.setattr("bench.operations.registry.Job", ["birthday", "verify"])
-    assert unmeasured(operations()) == ["hold_points", "jobs.jobs.work_job verify"]
+    monkeypatch.setattr("bench.operations.registry.ROUTES", [*ROUTES, replace(ROUTES[0], function=paint_points)])
+    monkeypatch.setattr("bench.operations.registry.Job", ["birthday", "sweep"])
+    assert unmeasured(operations()) == ["jobs.jobs.work_job sweep", "paint_points"]
 
 
 # ---------------------------------------------------------------- dearer ones
@@ -193,7 +193,7 @@ def test_new_figures_replace_those_that_a_merge_left_in_pieces(
     assert op_cost.main(["--publish"]) == 0
     assert kept(path) == a_row()
     assert "op (spend) is new" in capsys.readouterr().out
-    monkeypatch.setattr(op_cost, "unmeasured", lambda known: ["hold_points"])
+    monkeypatch.setattr(op_cost, "unmeasured", lambda known: ["paint_points"])
     assert op_cost.main(["--publish"]) == 1, "nothing is kept while something is not measured"
 
 

@@ -65,6 +65,7 @@ def test_who_may_do_what_with_money_is_as_agreed() -> None:
     assert may[Permission.PROGRAM_PUBLISH] == {"admin"}
     assert may[Permission.POINTS_ADJUST] == {"admin", "agent", "shop_manager"}
     assert may[Permission.POINTS_SPEND] == {"admin", "clerk", "integration", "shop_manager"}
+    assert may[Permission.POINTS_TRANSFER] == {"admin", "agent", "integration", "shop_manager"}
     assert may[Permission.PURCHASES_RECORD] == {"admin", "clerk", "integration", "shop_manager"}
     assert may[Permission.PURCHASES_RESTATE] == {"admin", "integration", "shop_manager"}
     assert may[Permission.CARDS_TOP_UP] == may[Permission.CARDS_SPEND] == may[Permission.POINTS_SPEND]

@@ -93,10 +93,34 @@ def what_holds_data_outlives_its_stack(stacks: Stacks) -> list[str]:
 
 
 def the_key_rotates(stacks: Stacks) -> list[str]:
-    """The customer key is renewed every year."""
+    """The customer key is renewed every year; KMS renews no key that signs, which is changed by hand (ADR 0026)."""
     return [
-        f"{name} never rotates" for name, key in stacks.of("KMS::Key") if not key["Properties"].get("EnableKeyRotation")
+        f"{name} never rotates"
+        for name, key in stacks.of("KMS::Key")
+        if not key["Properties"].get("EnableKeyRotation") and key["Properties"].get("KeyUsage") != "SIGN_VERIFY"
     ]
+
+
+def roots_are_written_once(stacks: Stacks) -> list[str]:
+    """Roots are locked from the moment they are written, no policy lets anybody around that, and no role deletes."""
+    found = []
+    bucket = stacks.data["Resources"]["RootsBucket"]["Properties"]
+    lock = {"Mode": {"Ref": "RootsMode"}, "Days": {"Ref": "RootsRetentionDays"}}
+    rule = bucket.get("ObjectLockConfiguration", {}).get("Rule", {})
+    if not bucket.get("ObjectLockEnabled") or rule != {"DefaultRetention": lock}:
+        found.append("roots are not locked")
+    statements = stacks.data["Resources"]["RootsBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    denied = {a for each in statements if each["Effect"] == "Deny" and "Condition" not in each for a in each["Action"]}
+    if not {"s3:BypassGovernanceRetention", "s3:PutObjectRetention", "s3:DeleteObjectVersion"} <= denied:
+        found.append("somebody may get around the lock")
+    if stacks.envs["prod"]["RootsMode"] != "COMPLIANCE":
+        found.append("in prod somebody can end the lock")
+    for name, statement in _statements(stacks):
+        touches = any("RootsBucket" in spelt(each) for each in _listed(statement["Resource"]))
+        more = set(_listed(statement["Action"])) - {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
+        if statement["Effect"] == "Allow" and touches and more:
+            found.append(f"{name} may do {sorted(more)} to roots")
+    return found
 
 
 def buckets_are_closed(stacks: Stacks) -> list[str]:
@@ -232,6 +256,7 @@ def everything_is_watched(stacks: Stacks) -> list[str]:
     watched = {_watched(each) for each in alarms}
     wanted = {("Errors", name) for name, _ in stacks.of("Lambda::Function")}
     wanted |= {("Throttles", name) for name, _ in stacks.of("Lambda::Function")}
+    wanted |= {("LedgerFaults", spelt("")), ("RootsSigned", spelt(""))}
     wanted |= {("IteratorAge", "RelayFunction"), ("5XXError", "${Stack}"), ("Latency", "${Stack}")}
     for name, queue in stacks.of("SQS::Queue"):
         metric = "ApproximateNumberOfMessagesVisible" if name.endswith(DEAD) else "ApproximateAgeOfOldestMessage"
@@ -246,7 +271,8 @@ def everything_is_watched(stacks: Stacks) -> list[str]:
     return found + [
         f"{spelt(each['AlarmName'])} rings where nobody hears it"
         for each in alarms
-        if each.get("AlarmActions") != [{"Ref": "AlarmTopic"}] or each.get("TreatMissingData") != "notBreaching"
+        if each.get("AlarmActions") != [{"Ref": "AlarmTopic"}]
+        or each.get("TreatMissingData") != ("breaching" if each.get("MetricName") == "RootsSigned" else "notBreaching")
     ]
 
 
@@ -279,6 +305,7 @@ def logs_are_kept(stacks: Stacks) -> list[str]:
 
 STARS = {
     "/stream/*": "ListStreams knows no single stream",
+    **{f"/{each}/*": "objects of a folder have no other name" for each in ("roots", "heads", "keys", "liability")},
     "/events/*": "objects of a folder have no other name",
     "/outbox/*": "objects of a folder have no other name",
     ":*": "the streams of one log group",
@@ -326,6 +353,7 @@ def _listed(value: Any) -> list[Any]:
 
 SEND = {"sqs:SendMessage"}
 RECEIVE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+SIGN = {"kms:GetPublicKey", "kms:Sign"}
 READ_STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
 # What each handler calls, by the ports it uses: table.get is GetItem, get_many BatchGetItem, query_* Query on what they
 # read, commit the actions of its writes (Put, Delete, Add); a queue's own poller acts in the function's name.
@@ -336,6 +364,12 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "OpsTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"},
         "JobWorkQueueArn": SEND,
         "LaneQueueArn": SEND,
+        "RootsBucketArn": {"s3:ListBucket"},
+        "RootsBucketArn/roots/*": {"s3:GetObject"},
+        "RootsBucketArn/heads/*": {"s3:GetObject"},
+        "RootsBucketArn/liability/*": {"s3:GetObject"},
+        "RootsBucketArn/keys/*": {"s3:GetObject", "s3:PutObject"},
+        "SigningKeyArn": SIGN,
     },
     "RelayFunction": {
         "CoreTableStreamArn": READ_STREAM,
@@ -353,8 +387,15 @@ CALLS: dict[str, dict[str, set[str]]] = {
     "WorkJobFunction": {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
         "CoreTableArn/index/due": {"dynamodb:Query"},
+        "CoreTableArn/index/timeline": {"dynamodb:Query"},
         "OpsTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"},
         "JobWorkQueueArn": RECEIVE | SEND,
+        "RootsBucketArn": {"s3:ListBucket"},
+        "RootsBucketArn/roots/*": {"s3:GetObject", "s3:PutObject"},
+        "RootsBucketArn/heads/*": {"s3:GetObject", "s3:PutObject"},
+        "RootsBucketArn/liability/*": {"s3:PutObject"},
+        "RootsBucketArn/keys/*": {"s3:GetObject", "s3:PutObject"},
+        "SigningKeyArn": SIGN,
     },
     "NoticesFunction": {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
@@ -405,13 +446,14 @@ def roles_fit_what_is_called(stacks: Stacks) -> list[str]:
 # ---------------------------------------------------------------- functions and the API
 
 ALL = {"REGULARS_STAGE", "REGULARS_STACK", "REGULARS_ISSUER", "REGULARS_AUDIENCE"}
+SIGNS = {"REGULARS_ROOTS", "REGULARS_SIGNING_KEY"}
 KEYS = {"REGULARS_INDEX_KEY", "REGULARS_CURSOR_KEY"}
 TOLD = {
-    "ApiFunction": KEYS | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_LANE_QUEUE"},
+    "ApiFunction": KEYS | SIGNS | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_LANE_QUEUE"},
     "RelayFunction": {"REGULARS_BUS"},
     "ArchiveFunction": {"REGULARS_ARCHIVE"},
     "StartJobFunction": {"REGULARS_JOB_QUEUE"},
-    "WorkJobFunction": {"REGULARS_JOB_QUEUE"},
+    "WorkJobFunction": SIGNS | {"REGULARS_JOB_QUEUE"},
     "NoticesFunction": {"REGULARS_ARCHIVE"},
 }
 
@@ -529,6 +571,7 @@ POLICIES: tuple[Callable[[Stacks], list[str]], ...] = (
     what_holds_data_outlives_its_stack,
     the_key_rotates,
     buckets_are_closed,
+    roots_are_written_once,
     queues_have_dead_letters,
     event_sources_fail_in_part,
     rules_and_schedules_lose_nothing,

@@ -91,6 +91,12 @@ PLANTED: dict[Policy, dict[str, Fault]] = {
     policies.the_key_rotates: {
         "no rotation": _with(False, *_props("data", "DataKey"), "EnableKeyRotation"),
     },
+    policies.roots_are_written_once: {
+        "no lock": _without(*_props("data", "RootsBucket"), "ObjectLockConfiguration"),
+        "a way around": _without(*_props("data", "RootsBucketPolicy"), "PolicyDocument", "Statement", 1),
+        "ended by hand": _with("GOVERNANCE", "envs", "prod", "RootsMode"),
+        "deleted": _grant("WorkJobRole", "s3:DeleteObject", {"Fn::Sub": "${RootsBucket}/*"}),
+    },
     policies.buckets_are_closed: {
         "no versions": _without(*BUCKET, "VersioningConfiguration"),
         "public": _with(False, *BUCKET, "PublicAccessBlockConfiguration", "BlockPublicPolicy"),
@@ -123,6 +129,8 @@ PLANTED: dict[Policy, dict[str, Fault]] = {
     },
     policies.everything_is_watched: {
         "function": _without("app", "Resources", "NoticesErrorsAlarm"),
+        "ledger": _without("app", "Resources", "LedgerFaultyAlarm"),
+        "no root": _with("notBreaching", *_props("app", "RootMissingAlarm"), "TreatMissingData"),
         "dead letters": _without("app", "Resources", "RelayDlqAlarm"),
         "age of messages": _without("app", "Resources", "JobWorkAgeAlarm"),
         "age of records": _without("app", "Resources", "RelayBehindAlarm"),

@@ -23,11 +23,23 @@ from chalicelib.cards.models import (
     TopUpCard,
     UseCard,
 )
-from chalicelib.kernel.ids import AccountId, CardId, MemberId, MergeId, PurchaseId
+from chalicelib.corrections import service as corrections
+from chalicelib.corrections.models import ReverseEntry
+from chalicelib.holds import service as holds
+from chalicelib.holds.models import CaptureHold, HoldPoints, HoldView, ReleaseHold
+from chalicelib.kernel.ids import AccountId, CardId, HoldId, MemberId, MergeId, PurchaseId, TransferId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import service as members
-from chalicelib.members.models import CloseMember, EditMember, EnrolMember, MemberView, ReinstateMember, SuspendMember
+from chalicelib.members.models import (
+    CloseMember,
+    EditMember,
+    EnrolMember,
+    MemberRef,
+    MemberView,
+    ReinstateMember,
+    SuspendMember,
+)
 from chalicelib.merges import service as merges
 from chalicelib.merges.models import MergeMembers, MergeView, UndoMerge, UndoView
 from chalicelib.points import service as points
@@ -59,11 +71,20 @@ from chalicelib.purchases.models import (
     ReturnView,
     WaitingReturn,
 )
+from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Dynamo, DynamoFault, unmarshalled
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import DynamoTable, Rows, Table
 from chalicelib.storage.writes import Item, Write
+from chalicelib.transfers import service as transfers
+from chalicelib.transfers.models import (
+    AcceptTransfer,
+    CancelTransfer,
+    DeclineTransfer,
+    OfferTransfer,
+    TransferView,
+)
 from tests.makers import Clock, an_enrolment
 
 T = TypeVar("T")
@@ -201,6 +222,14 @@ class Desk:
             self.table, self.keyring, self.book, MergeId(merge_id), command, now=self.clock(), language=Language.EN
         )
 
+    def take_back(self, entry: Entry, **fields: Any) -> Outcome[EntryView]:
+        """Take an entry back."""
+        command = ReverseEntry(**{"reason_code": "mistake", **fields})
+        entry_id = keys.entry_id(store.key_of(entry.key))
+        return corrections.reverse_entry(
+            self.table, self.book, entry_id, command, now=self.clock(), language=Language.EN
+        )
+
     def spend(self, member_id: str, amount: int, *, key: str, **fields: Any) -> Outcome[EntryView]:
         """Spend points."""
         command = SpendPoints(points=amount, **fields)
@@ -239,6 +268,54 @@ class Desk:
     def expire(self, member_id: str) -> int | None:
         """Book what has expired: points, or None."""
         return points.bring_up_to_date(self.table, self.book, MemberId(member_id), Due.EXPIRY, now=self.clock())
+
+    def hold(self, member_id: str, amount: int, *, key: str, **fields: Any) -> Outcome[HoldView]:
+        """Reserve points."""
+        command = HoldPoints(points=amount, **fields)
+        return holds.hold_points(self.table, self.book, MemberId(member_id), key, command, now=self.clock())
+
+    def capture(self, hold_id: str, amount: int | None = None, **fields: Any) -> Outcome[HoldView]:
+        """Spend points that are held."""
+        command = CaptureHold(points=amount, **fields)
+        return holds.capture_hold(self.table, self.book, HoldId(hold_id), command, now=self.clock())
+
+    def release(self, hold_id: str, **fields: Any) -> Outcome[HoldView]:
+        """Give points free that are held."""
+        return holds.release_hold(self.table, self.book, HoldId(hold_id), ReleaseHold(**fields), now=self.clock())
+
+    def held(self, hold_id: str) -> HoldView:
+        """A hold."""
+        return holds.find_hold(self.table, HoldId(hold_id), now=self.clock())
+
+    def offer(self, member_id: str, to: str, amount: int, *, key: str, **fields: Any) -> Outcome[TransferView]:
+        """Offer points to another member."""
+        command = OfferTransfer(to=MemberRef(member_id=MemberId(to)), points=amount, **fields)
+        return self.offered(member_id, command, key=key)
+
+    def offered(self, member_id: str, command: OfferTransfer, *, key: str) -> Outcome[TransferView]:
+        """Carry out an offer of points."""
+        return transfers.offer_transfer(
+            self.table, self.keyring, self.book, MemberId(member_id), key, command, now=self.clock()
+        )
+
+    def accept(self, transfer_id: str, **fields: Any) -> Outcome[TransferView]:
+        """Take points that were offered."""
+        command = AcceptTransfer(**fields)
+        return transfers.accept_transfer(self.table, self.book, TransferId(transfer_id), command, now=self.clock())
+
+    def cancel(self, transfer_id: str, **fields: Any) -> Outcome[TransferView]:
+        """Take an offer of points back."""
+        command = CancelTransfer(**fields)
+        return transfers.end_transfer(self.table, self.book, TransferId(transfer_id), command, now=self.clock())
+
+    def decline(self, transfer_id: str, **fields: Any) -> Outcome[TransferView]:
+        """Decline an offer of points."""
+        command = DeclineTransfer(**fields)
+        return transfers.end_transfer(self.table, self.book, TransferId(transfer_id), command, now=self.clock())
+
+    def transfer(self, transfer_id: str) -> TransferView:
+        """A transfer."""
+        return transfers.find_transfer(self.table, TransferId(transfer_id), now=self.clock())
 
     def publish(self, version: int, **terms: Any) -> Program:
         """Publish the program's next version."""

@@ -12,7 +12,7 @@ from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points.errors import MemberUnknown, PointsInsufficient
 from chalicelib.storage.dynamo import Dynamo, DynamoFault, Unreachable
 from chalicelib.storage.keys import Key
-from chalicelib.storage.table import DynamoTable
+from chalicelib.storage.table import DynamoTable, Rows
 from chalicelib.storage.writes import Absent, Put
 from tests.makers import a_purchase, an_enrolment
 from tests.table.stand import (
@@ -311,6 +311,25 @@ def test_a_member_who_was_enrolled_a_moment_ago_is_known(desk: Desk, dynamo: Dyn
     assert other.buy(a_purchase(member.member_id)).value.balance_after == 38
     with pytest.raises(MemberUnknown):
         other.points("mem_" + "a" * 16)
+
+
+class EarlyIndex(StaleTable):
+    """A table port whose index knows of things before its other reads do."""
+
+    def query_timeline(self, partition: str, *, after: str | None, limit: int, newest_first: bool = True) -> Rows:
+        """See `Table.query_timeline`."""
+        return self._real.query_timeline(partition, after=after, limit=limit, newest_first=newest_first)
+
+
+def test_a_purchase_that_only_the_index_knows_yet_is_listed(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None:
+    from chalicelib.kernel.languages import Language
+    from chalicelib.purchases.service import list_purchases
+
+    member = desk.enrol().member_id
+    early = EarlyIndex(table, scan(dynamo, table.name))
+    bought = desk.buy(a_purchase(member)).value
+    page = list_purchases(early, desk.book, member, after=None, limit=25, language=Language.EN)
+    assert page.items == (bought,)
 
 
 def test_stale_accounts_give_neither_wrong_refusals_nor_second_effects(

@@ -1,6 +1,9 @@
 """Merges over a real table: one member of two, found by every identifier, once, whatever races; and two again."""
 
+import itertools
+from collections.abc import Callable
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,9 +11,12 @@ import pytest
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
+from chalicelib.members.errors import MemberMoved
+from chalicelib.members.models import MemberView
 from chalicelib.members.service import give_birthday_gift, list_timeline
 from chalicelib.merges import service as merges
 from chalicelib.merges.errors import (
+    IdentifiersTooMany,
     MemberMerged,
     MembersSame,
     MergeDiffers,
@@ -28,7 +34,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable
 from tests.makers import a_member_ref, a_purchase
-from tests.table.stand import Crashed, CrashingTable, Desk, at_once, scan
+from tests.table.stand import Crashed, CrashingTable, Desk, StaleTable, at_once, scan
 from tests.table.test_costs import metered
 
 
@@ -183,6 +189,10 @@ def test_a_member_who_saw_no_merge_is_read_as_cheaply_as_ever_and_a_merged_one_c
     assert meter.read() == (5, 3.0, 23.0), "with three identifiers"
     statement(other, kept)
     assert meter.read()[:2] == (4, 2.5)
+    other.member(gone)
+    assert meter.read()[:2] == (2, 1.5)
+    other.undo_merge(keys.merge_id("m"))
+    assert meter.read() == (9, 6.5, 23.0)
 
 
 def test_the_same_merge_again_is_answered_the_same_for_ever(desk: Desk) -> None:
@@ -374,6 +384,56 @@ def test_an_undoing_at_once_happens_once(desk: Desk, dynamo: Dynamo) -> None:
     answers = at_once(dynamo, *(lambda: desk.undo_merge(merge_id) for _ in range(4)))
     assert all(isinstance(answer, Outcome) for answer in answers)
     assert (desk.points(gone).available, desk.points(kept).available) == (100, 38)
+
+
+def test_what_is_decided_on_an_old_read_is_decided_again_on_the_member_who_stays(
+    desk: Desk, dynamo: Dynamo, table: DynamoTable
+) -> None:
+    gone, kept = two(desk)
+    stale = desk.over(StaleTable(table, scan(dynamo, table.name)))
+    desk.merge(gone, kept, key="m")
+    stale.spend(gone, 100, key="s1")
+    stale.spend(kept, 20, key="s2")
+    stale.buy(a_purchase(gone, order_no="late", paid_minor=1_000))
+    assert desk.points(kept).available == 138 - 120 + 10
+    assert len(desk.entries(gone)) == 2
+    with pytest.raises(MembersSame):
+        stale.merge(gone, kept, key="m2")
+
+
+def test_an_edit_that_comes_between_is_not_lost(desk: Desk, dynamo: Dynamo) -> None:
+    gone, kept = two(desk)
+    for n in range(5):
+        edit = partial(desk.edit, kept, desk.member(kept).version, name="李四", tags=["edited"])
+        calls: list[Callable[[], Any]] = [edit, partial(desk.merge, gone, kept, key=f"m{n}")]
+        answers = at_once(dynamo, *calls)
+        merged = answers[1]
+        assert isinstance(merged, Outcome)
+        edited = isinstance(answers[0], MemberView)
+        assert edited or isinstance(answers[0], MemberMoved)
+        assert (desk.member(kept).tags == ("edited",)) is edited
+        desk.undo_merge(merged.value.merge_id)
+        desk.edit(kept, desk.member(kept).version, tags=[], name="王五")
+
+
+def test_much_that_is_due_and_many_identifiers_are_merged_in_steps(desk: Desk) -> None:
+    desk.publish(1, expiry={"mode": "rolling", "months": 12, "bucket": "day"})
+    desk.clock.forward(minutes=1)
+    known = [{"source": "erp", "id": f"{n}"} for n in range(10)]
+    ids = [desk.enrol(external_ids=[{**each, "source": f"s{n}"} for each in known]).member_id for n in range(5)]
+    for n in range(24):
+        for member in (ids[0], ids[4]):
+            desk.adjust(member, 1, key=f"{member}{n}", expires_on=date(2026, 4, 1 + n))
+    desk.clock.at("2026-05-01")
+    for one, other in itertools.pairwise(ids[:4]):
+        desk.merge(one, other, key=one)
+        desk.clock.forward(minutes=1)
+    assert len(desk.member(ids[3]).external_ids) == 40
+    assert desk.merge(ids[3], ids[4], key="last").value.balance_after == 0
+    assert desk.member(ids[0]).member_id == ids[4]
+    assert desk.account(ids[4]).lifetime.expired == 48
+    with pytest.raises(IdentifiersTooMany):
+        desk.merge(ids[4], desk.enrol().member_id, key="more")
 
 
 def test_a_crash_at_any_call_is_whole_or_nothing_and_a_retry_completes(desk: Desk, table: DynamoTable) -> None:

@@ -137,7 +137,7 @@ def told(bus: KeptBus) -> list[dict[str, Any]]:
 
 def a_whole_life(desk: Desk) -> MemberId:
     """A member to whom happens whatever can happen."""
-    desk.publish(1, pending_days=7)
+    desk.publish(1, pending_days=7, transfers={"enabled": True, "fee_percent": 10})
     desk.clock.forward(minutes=1)
     member = desk.enrol(
         name="Canary Wong", mobile="+8613912345678", email="canary@example.com", card_no="canary-card",
@@ -159,8 +159,15 @@ def a_whole_life(desk: Desk) -> MemberId:
     desk.send_back(keys.purchase_id("pos", "free"), key="canary-item", amount_minor=100)
     desk.buy(a_purchase(member, order_no="free", paid_minor=0, lines=[], occurred_at="2026-03-25T10:00:00+08:00"))
     desk.spend(member, 100, key="spend/1#x", reference="canary-item")
+    desk.capture(desk.hold(member, 20, key="canary words".replace(" ", "-"), reference="canary-item").value.hold_id)
+    desk.release(desk.hold(member, 20, key="h").value.hold_id)
+    other = desk.enrol().member_id
+    desk.cancel(desk.offer(member, other, 20, key="no", message="canary words").value.transfer_id)
+    desk.accept(desk.offer(member, other, 20, key="yes", message="canary words").value.transfer_id)
+    desk.accept(desk.offer(other, member, 10, key="back").value.transfer_id)
     desk.adjust(member, 40, key="give", note_to_member="canary words", note_internal="canary words")
     desk.adjust(member, -30, key="take")
+    desk.take_back(desk.entries(member)[-1], note_to_member="canary words", note_internal="canary words")
     desk.suspend(member, reason="canary words")
     desk.reinstate(member, reason="canary words")
     pool = desk.pool(member).value.pool_id
@@ -195,12 +202,12 @@ def test_a_whole_life_tells_every_type_of_event_once_each_in_its_schema_and_noth
 
     events = told(bus)
     assert {event["type"] for event in events} == {name for name in EVENT_TYPES if not name.startswith("Card")}
+    assert max(Counter(event["event_id"] for event in events).values()) == 1
     for event in events:
         schema = json.loads(event_schema(event["type"]))
         jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker()).validate(event)
         assert set(event["data"]) == set(EVENT_TYPES[event["type"]].model_fields)
     assert {event["type"] for event in events if event["member_id"] is None} == {"ProgramPublished"}
-    assert max(Counter(event["event_id"] for event in events).values()) == 1
     assert [event.type for event in bus.events] == [event["type"] for event in events]
 
     leading = [each for each in events if is_leading(each) and each["member_id"] == member]
@@ -272,13 +279,15 @@ def lives_of_cards(desk: Desk, member: MemberId) -> tuple[str, str]:
 LEADING = (
     "PurchaseRecorded", "PurchaseReturned", "PurchaseRestated", "PointsAdjusted", "PointsExpired", "TierReviewed",
     "BirthdayGiftGiven", "PointsPooled", "PoolPointsMoved", "PoolPointsSpent", "MemberMerged", "MemberUnmerged",
+    "PointsHeld", "HoldReleased", "PointsTransferOffered", "PointsTransferred", "PointsReceived", "PointsTransferEnded",
+    "PointsReversed",
 )  # fmt: skip
 
 
 def is_leading(event: dict[str, Any]) -> bool:
     """Whether an event leads its ledger entry, as docs/events/README.md tells consumers."""
     return event["seq"] is not None and (
-        event["type"] in LEADING or (event["type"] == "PointsSpent" and event["data"]["source"] == "spend")
+        event["type"] in LEADING or (event["type"] == "PointsSpent" and event["data"]["source"] in ("spend", "hold"))
     )
 
 
@@ -309,7 +318,7 @@ def test_the_events_of_a_purchase_say_what_the_till_was_told(desk: Desk, records
         "entry_id": entry_id, "points": 1_200, "balance_after": 1_200, "tier_before": "basic",
         "tier_after": "silver", "program_version": 1, "purchase_id": first.purchase_id, "shop_id": "shp_main",
         "occurred_on": "2026-03-15", "currency": "CNY", "paid_minor": 120_000, "tender_minor": 0,
-        "points_earned": 1_200, "points_spent": 0, "qualifying_points": 1_200,
+        "points_earned": 1_200, "points_spent": 0, "points_hold_id": None, "qualifying_points": 1_200,
     }  # fmt: skip
     assert datetime.fromisoformat(recorded["occurred_at"]) == first.occurred_at
     assert datetime.fromisoformat(recorded["recorded_at"]) == first.recorded_at
@@ -322,6 +331,64 @@ def test_the_events_of_a_purchase_say_what_the_till_was_told(desk: Desk, records
     }  # fmt: skip
     assert by_seq[2]["PointsSpent"]["data"]["points"] == second.points_tendered == 100
     assert by_seq[2]["PurchaseRecorded"]["data"]["tender_minor"] == 100
+
+
+def test_holds_are_told_with_what_became_of_them(desk: Desk, records: Batch, relay: Relay) -> None:
+    member, bus = desk.enrol().member_id, KeptBus()
+    desk.adjust(member, 1_000, key="a")
+    ids = [desk.hold(member, 100, key=f"h{n}", reference=SECRETS[3]).value.hold_id for n in range(4)]
+    desk.capture(ids[0], 40)
+    desk.release(ids[1])
+    desk.buy(a_purchase(member, points_hold_id=ids[2], paid_minor=0))
+    desk.clock.forward(hours=1)
+    desk.spend(member, 1, key="s")
+
+    assert relay(bus)(records()) == []
+
+    leading = sorted((event for event in told(bus) if is_leading(event)), key=lambda event: int(event["seq"]))
+    assert [event["seq"] for event in leading] == list(range(1, 11))
+    found = [(event["type"], event["data"]) for event in leading]
+    assert [(kind, data["hold_id"], data["held"]) for kind, data in found[1:5]] == [
+        ("PointsHeld", hold_id, 100) for hold_id in ids
+    ]
+    assert [(kind, data["source"], data.get("hold_id")) for kind, data in (found[5], found[6], found[8], found[9])] == [
+        ("PointsSpent", "hold", ids[0]), ("HoldReleased", "asked", ids[1]), ("HoldReleased", "timed_out", ids[3]),
+        ("PointsSpent", "spend", None),
+    ]  # fmt: skip
+    assert (found[5][1]["points"], found[6][1]["released"]) == (40, 100)
+    assert (found[7][0], found[7][1]["points_hold_id"], found[7][1]["points_spent"]) == (
+        "PurchaseRecorded", ids[2], 100,
+    )  # fmt: skip
+    assert SECRETS[3] not in json.dumps(told(bus))
+
+
+def test_transfers_are_told_of_both_members(desk: Desk, records: Batch, relay: Relay) -> None:
+    desk.publish(1, transfers={"enabled": True, "fee_percent": 10, "accept_days": 1})
+    desk.clock.forward(minutes=1)
+    giver, receiver, bus = desk.enrol().member_id, desk.enrol().member_id, KeptBus()
+    desk.adjust(giver, 500, key="a")
+    ids = [desk.offer(giver, receiver, 50, key=f"t{n}", message=SECRETS[4]).value.transfer_id for n in range(4)]
+    desk.accept(ids[0])
+    desk.cancel(ids[1])
+    desk.decline(ids[2])
+    desk.clock.forward(days=1, seconds=1)
+    desk.spend(giver, 1, key="s")
+
+    assert relay(bus)(records()) == []
+
+    events = sorted((event for event in told(bus) if is_leading(event)), key=lambda event: int(event["seq"]))
+    sent = [(event["type"], event["data"]) for event in events if event["member_id"] == giver][1:]
+    (received,) = [event["data"] for event in events if event["member_id"] == receiver]
+    assert [(kind, data["to_member_id"], data["transferred"], data["fee_points"]) for kind, data in sent[:5]] == [
+        *[("PointsTransferOffered", receiver, 50, 5)] * 4, ("PointsTransferred", receiver, 50, 5),
+    ]  # fmt: skip
+    assert [data["transfer_id"] for _, data in sent[:5]] == [*ids, ids[0]]
+    assert [(kind, data["transfer_id"], data["source"], data["released"]) for kind, data in sent[5:8]] == [
+        ("PointsTransferEnded", ids[1], "cancelled", 55), ("PointsTransferEnded", ids[2], "declined", 55),
+        ("PointsTransferEnded", ids[3], "timed_out", 55),
+    ]  # fmt: skip
+    assert (sent[4][1]["points"], received["points"], received["from_member_id"]) == (-55, 50, giver)
+    assert SECRETS[4] not in json.dumps(told(bus))
 
 
 def test_records_again_tell_the_same_events_with_the_same_ids(desk: Desk, records: Batch, relay: Relay) -> None:

@@ -41,6 +41,7 @@ def test_sums_are_spelt_in_runs() -> None:
     pending=some.dictionaries(DAYS, POINTS, max_size=40),
     held=some.none() | MONTHS,
     days=some.tuples(some.none() | DAYS, some.none() | DAYS),
+    sent=some.dictionaries(MONTHS, POINTS, max_size=2),
 )
 def test_what_is_stored_is_what_is_read(
     qualifying: dict[Month, int],
@@ -49,11 +50,12 @@ def test_what_is_stored_is_what_is_read(
     pending: dict[date, int],
     held: Month | None,
     days: tuple[date | None, date | None],
+    sent: dict[Month, int],
 ) -> None:
     told, due = days
     account = an_account(
         qualifying=qualifying, earned=earned, spent=spent, pending=pending, held_through=held, noticed_through=told,
-        due_on=due, version=1,
+        due_on=due, version=1, sent=sent,
     )  # fmt: skip
     write = replace_account(account, account, due)
     assert isinstance(write, Put)

@@ -58,11 +58,11 @@ def test_a_purchases_id_leads_to_where_it_is_stored(channel: str, order_no: str)
 @given(tricky, tricky, st.sampled_from(["spend", "purchase", "top_up"]))
 def test_an_entrys_id_leads_to_where_it_is_stored(first: str, second: str, kind: str) -> None:
     key = keys.entry(kind, "crd_abcdefghij234567" if kind == "top_up" else first, second)
-    assert keys.key_of_entry(keys.entry_id(key)) == key
+    assert keys.entry_of(keys.entry_id(key)) == key
     if kind == "top_up":
         assert keys.entry_parts(key) == (kind, ("crd_abcdefghij234567", second))
     back = keys.purchase_return(first, second, "k")
-    assert keys.key_of_entry(keys.entry_id(back)) == back
+    assert keys.entry_of(keys.entry_id(back)) == back
 
 
 @given(
@@ -79,7 +79,7 @@ def test_an_entrys_id_leads_to_where_it_is_stored(first: str, second: str, kind:
     )
 )
 def test_what_is_no_entrys_id_leads_nowhere_and_never_to_another_kind_of_item(text: str) -> None:
-    key = keys.key_of_entry(text)
+    key = keys.entry_of(text)
     if key is not None:
         assert keys.entry_id(key) == text
         assert key.sk == "O" or key.sk[:3] in ("RF#", "TU#")

@@ -285,6 +285,7 @@ def test_an_enrolment_makes_a_profile_of_everything_in_it() -> None:
             "card_no": "C1",
             "external_ids": [{"source": "wechat", "id": "o1"}],
             "birth_year": 1990,
+            "others": [],
         },
         "gender": "male",
         "month_day": "05-20",

@@ -8,16 +8,25 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.corrections.rules import reversal
+from chalicelib.kernel.ids import MemberId, MemberNumber
+from chalicelib.members.models import Consent, Contact, ExternalId, Gender, Profile
+from chalicelib.members.rules import identifiers
 from chalicelib.merges import rules as merges
-from chalicelib.points.models import Account, AccountStatus, Entry, Posting, Reason
+from chalicelib.points.errors import HoldsOpen
+from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Posting, Reason
 from chalicelib.points.rules import applied, derive, settle, standing_of
 from chalicelib.programs.models import Program
 from chalicelib.proof.rules import verify
-from tests.makers import a_ladder, a_member_id, a_program, an_account
-from tests.unit.histories import Buy, Life, Spend, Step, Wait, brief_histories, expiries
+from chalicelib.purchases.models import ReturnPurchase
+from chalicelib.purchases.rules import assess_return, returned_after
+from tests.makers import NOON, a_ladder, a_member_id, a_program, an_account
+from tests.unit.histories import Adjust, Buy, Life, Reserve, Spend, Step, Wait, brief_histories, expiries
+from tests.unit.test_returns_properties import Refunds
 
 LADDER = a_ladder(0, 40, 90, months=3)
 DAYS_AHEAD = (0, 1, 31, 90, 400)
@@ -63,9 +72,12 @@ class Pair:
     def undo(self) -> None:
         """Make two again."""
         self.gone.now = self.kept.now
+        place = next(n for n, each in enumerate(self.kept.entries) if each.key.kind == "merge_in")
+        owners = {each.key: self.gone.account.member_id for each in self.gone.entries}
+        home = merges.goes_home(self.kept.entries[place + 1 :], owners, (self.gone.account.member_id,))
         anchors = (self.before[0].anchor, self.before[1].anchor)
         moved = merges.undo(
-            self.gone.account, self.kept.account, self.merged, (), anchors, self.program, content=b"u" * 32,
+            self.gone.account, self.kept.account, self.merged, home, anchors, self.program, content=b"u" * 32,
             now=self.kept.now,
         )  # fmt: skip
         self._take(moved)
@@ -174,27 +186,177 @@ def test_after_an_undoing_both_are_as_if_they_had_never_been_merged(
         assert ours.account.lifetime == settled.lifetime
 
 
-@settings(max_examples=12)
-@given(st.integers(0, 400), st.integers(0, 400), st.integers(1, 60), expiries)
+monthly = st.tuples(st.integers(0, 400), st.integers(0, 30), st.integers(0, 40), st.integers(0, 90))
+"""Days before the first of thirty months, and what every month brings: yuan, points taken, days that they last."""
+
+
+def for_years(program: Program, habit: tuple[int, int, int, int]) -> Life:
+    """A life in which every month is the same; more may be taken than there is, and what is not may lapse."""
+    wait, yuan, taken, lasts = habit
+    month: list[Step] = [Wait(24 * 31), Buy(yuan), Adjust(3, lasts_days=lasts), Adjust(-taken - 1)]
+    return lived(program, [Wait(24 * wait), *(step for _ in range(30) for step in month)])
+
+
+@settings(max_examples=15)
+@given(monthly, monthly, expiries)
 def test_accounts_of_years_that_are_folded_differently_are_merged_and_told_apart_again(
-    first_days: int, second_days: int, yuan: int, expiry: dict[str, Any]
+    first: tuple[int, int, int, int], second: tuple[int, int, int, int], expiry: dict[str, Any]
 ) -> None:
-    """Each bought every month for years, and began and stopped at another time."""
     program = a_program(expiry=expiry, ladder=LADDER)
-    steps: list[Step] = [each for _ in range(30) for each in (Wait(24 * 31), Buy(yuan), Spend(yuan // 3 + 1))]
-    pair = Pair(
-        program, lived(program, [Wait(24 * first_days), *steps]), lived(program, [Wait(24 * second_days), *steps])
-    )
+    pair = Pair(program, for_years(program, first), for_years(program, second))
     pair.gone.now = pair.kept.now = max(pair.gone.now, pair.kept.now)
     for life in (pair.gone, pair.kept):
         life.settle()
     today, later = pair.kept.today, pair.kept.today + timedelta(days=20)
-    was = [seen(life.account, program, later) for life in (pair.gone, pair.kept)]
+    was = seen(pair.gone.account, program, later)
     balances = sum(derive(life.account, today).balance for life in (pair.gone, pair.kept))
+    other = Pair(
+        program, Life(program, pair.kept.now, pair.kept.account), Life(program, pair.kept.now, pair.gone.account)
+    )
     posting = pair.merge()
+    other.merge()
     assert derive(pair.kept.account, today).balance == balances - (posting.main.lapsed or 0)
+    assert lots_seen(pair.kept.account, today) == lots_seen(other.kept.account, today), "whoever stays"
     pair.kept.now += timedelta(days=20)
+    bought = len(pair.kept.entries)
+    pair.kept.through([Buy(1), Adjust(-1)])
     pair.undo()
 
     assert pair.verified()
-    assert [seen(life.account, program, later) for life in (pair.gone, pair.kept)] == was
+    assert seen(pair.gone.account, program, later) == was
+    never = pair.before[1]
+    for entry in pair.kept.entries[bought:-1]:
+        if entry.reason in (Reason.EARN, Reason.ADJUST):
+            never = applied(never, entry.model_copy(update={"tier_after": None}))
+    assert seen(pair.kept.account, program, later) == seen(never, program, later)
+
+
+@settings(max_examples=60)
+@given(brief_histories, between, brief_histories, st.integers(1, 99), st.sampled_from([0, 20]))
+def test_returns_and_reversals_of_what_the_one_had_go_home_with_it(
+    first: list[Step], since: list[Step], second: list[Step], yuan: int, pending_days: int
+) -> None:
+    program = a_program(ladder=LADDER, pending_days=pending_days)
+    refunds = Refunds(lived(program, [*first, Buy(5), Adjust(7)]))
+    given = refunds.life.entries[-1]
+    refunds.buy([(1, 10_000)], 0, 0)
+    bought = refunds.bought[-1]
+    pair = Pair(program, refunds.life, lived(program, second))
+    pair.merge()
+    pair.kept.through(since)
+    asked = ReturnPurchase(amount_minor=yuan * 100)
+    after = returned_after(bought, asked, program.negative_balance, pair.kept.today)
+    key = EntryKey(kind="return", parts=(*bought.entry.key.parts, "r"))
+    now = pair.kept.now
+    back = assess_return(pair.kept.account, bought, after, asked, key, program, content=b"r" * 32, now=now)
+    pair.kept._post(back)
+    taken = reversal(pair.kept.account, given, "mistake", program, content=b"v" * 32, now=now)
+    pair.kept._post(taken)
+    oracle = pair.before[0]
+    for entry in (back.main, taken.main):
+        oracle = applied(oracle, entry.model_copy(update={"tier_after": None}))
+    pair.undo()
+
+    assert pair.verified()
+    if oracle.folded is None and pair.before[1].folded is None:
+        settled, _ = settle(oracle, program, now=pair.kept.now)
+        today = pair.kept.today
+        assert seen(pair.gone.account, program, today) == seen(settled, program, today)
+
+
+def test_who_has_points_on_hold_is_not_merged_until_they_are_free() -> None:
+    program = a_program()
+    pair = Pair(program, lived(program, [Buy(30), Reserve(10, hours=2)]), lived(program, []))
+    gone, kept = pair.gone.account, pair.kept.account
+    now = pair.gone.now
+    with pytest.raises(HoldsOpen):
+        merges.require_mergeable(gone, kept, gone.member_id, kept.member_id, now)
+    pair.gone.now = pair.kept.now = now + timedelta(hours=2)
+    merges.require_mergeable(gone, kept, gone.member_id, kept.member_id, pair.gone.now)
+    pair.merge()
+    assert [entry.reason for entry in pair.gone.entries[-2:]] == [Reason.RELEASE, Reason.MERGE]
+    assert (pair.gone.account.holds, pair.kept.account.lifetime.balance) == ({}, 30)
+    assert pair.verified()
+
+
+def a_profile(number: int, **fields: Any) -> Profile:
+    """Somebody."""
+    chance = MemberNumber.from_chance(number)
+    contact = Contact(**fields.pop("contact", {}))
+    return Profile(member_id=MemberId.of(chance), member_number=chance, contact=contact, joined_at=NOON, **fields)
+
+
+def consent(purpose: str, granted: bool, days: int) -> Consent:
+    """A consent, given or withdrawn on a day."""
+    return Consent(purpose=purpose, granted=granted, text_version="1", at=NOON + timedelta(days=days))
+
+
+def test_profiles_are_united_and_told_apart_field_by_field() -> None:
+    into = a_profile(
+        1, contact={"name": "A", "mobile": "+861"}, tags=("x",), custom={"size": "M"}, version=3,
+        consents=(consent("sms", True, 1), consent("mail", True, 5), consent("call", True, 2)),
+    )  # fmt: skip
+    other = a_profile(
+        2, contact={"name": "B", "mobile": "+862", "email": "b@c.cn", "birth_year": 1990,
+                    "external_ids": (ExternalId(source="erp", id="7"),)},
+        month_day="05-01", gender=Gender.FEMALE, tags=("x", "y"), custom={"size": "S", "pet": "cat"},
+        consents=(consent("sms", False, 3), consent("mail", False, 4), consent("call", False, 2),
+                  consent("post", True, 1)),
+    )  # fmt: skip
+    united, brought = merges.united(into, other)
+
+    assert (united.contact.name, united.contact.mobile, united.contact.email) == ("A", "+861", "b@c.cn")
+    assert (united.birthday, united.gender, united.tags) == ("1990-05-01", Gender.FEMALE, ("x", "y"))
+    assert (united.custom, united.version) == ({"size": "M", "pet": "cat"}, 4)
+    assert set(brought.fields) == {"email", "gender", "birthday"}
+    assert {each.purpose: each.granted for each in united.consents} == {
+        "sms": False, "mail": True, "call": False, "post": True,
+    }  # fmt: skip
+    assert set(identifiers(united.contact)) == {*identifiers(into.contact), *identifiers(other.contact)}
+
+    stays, again, back = merges.told_apart(united, other, brought)
+    assert stays == into.model_copy(update={"version": 5, "consents": stays.consents})
+    assert set(stays.consents) == set(into.consents)
+    assert again == other.model_copy(update={"version": 2})
+    assert set(back) == set(identifiers(other.contact))
+
+    later = consent("post", False, 9)
+    kept = tuple(each for each in united.consents if each.purpose != "post")
+    contact = united.contact.model_copy(update={"email": "new@c.cn", "mobile": "+862", "others": ()})
+    edited = united.model_copy(
+        update={"gender": Gender.OTHER, "custom": {"pet": "dog"}, "consents": (*kept, later), "contact": contact}
+    )
+    stays, again, back = merges.told_apart(edited, other, brought)
+    assert (stays.gender, stays.custom, later in stays.consents) == (Gender.OTHER, {"pet": "dog"}, True)
+    assert (stays.contact.email, stays.contact.mobile, again.contact.email, again.contact.mobile) == (
+        "new@c.cn", None, None, "+862",
+    )  # fmt: skip
+    assert set(back) == {("mobile", "+862"), ("ext", "erp:7")}
+
+
+def test_nobody_falls_by_a_merge_also_where_both_as_one_would_have_been_judged_by_now() -> None:
+    """As one they reach the tier in January and lose it in May; the one alone reached it in February and has it."""
+    program = a_program(ladder=LADDER)
+
+    def of(*months: tuple[int, int]) -> Life:
+        steps = Life(program, account=an_account(member_id=a_member_id(), tier_id="t0"))
+        for month, yuan in months:
+            steps.now = NOON.replace(month=month)
+            steps.through([Buy(yuan)])
+        return steps
+
+    pair = Pair(program, of((1, 20), (2, 20)), of((1, 20)))
+    pair.gone.now = pair.kept.now = NOON.replace(month=5)
+    as_both = standing_of(as_one(pair), program, pair.kept.today)
+    alone = standing_of(pair.gone.account, program, pair.kept.today)
+    assert (as_both.tier_id, alone.tier_id) == ("t0", "t1")
+    posting = pair.merge()
+    held = standing_of(pair.kept.account, program, pair.kept.today)
+    assert (posting.tier_before, posting.tier_after, held.review_after) == ("t0", "t1", alone.review_after)
+    assert pair.kept.account.anchor is not None
+    pair.kept.through([Buy(90)])
+    assert pair.kept.account.tier_id == "t2", "what is bought in the month of the merge still lifts"
+    pair.undo()
+    assert pair.gone.account.tier_id == "t1"
+    assert standing_of(pair.kept.account, program, pair.kept.today).tier_id == "t2", "by what it bought itself"
+    assert pair.verified()

@@ -34,6 +34,13 @@ def test_what_was_put_is_got_and_what_is_put_again_replaces_it(objects: Objects)
     assert objects.get("events/2026") is None
 
 
+def test_what_is_put_once_is_not_replaced(objects: Objects) -> None:
+    assert objects.put_once("roots/a.json", b"one", kind="application/json")
+    assert not objects.put_once("roots/a.json", b"two", kind="application/json")
+    assert objects.get("roots/a.json") == b"one"
+    assert objects.list("roots/", after=None, limit=9) == ["roots/a.json"]
+
+
 def test_keys_are_listed_in_order_by_prefix_and_from_a_position_on(objects: Objects) -> None:
     keys = ["events/2026/01/a", "events/2026/01/b", "events/2026/01-x", "events/2026/10/a", "outbox/a"]
     for key in reversed(keys):

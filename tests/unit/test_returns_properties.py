@@ -352,6 +352,16 @@ def test_after_spending_a_return_leaves_a_debt_that_the_next_points_pay() -> Non
     assert derive(life.account, life.today).lots[0].points == 20
 
 
+def test_a_return_reckons_with_the_multiplier_also_where_rounding_hid_it() -> None:
+    tier = {"tier_id": "t0", "name": {"zh": "级0", "en": "Tier 0"}, "threshold": 0, "multiplier_percent": 110}
+    refunds = Refunds(Life(a_program(ladder={"tiers": [tier]})))
+    refunds.buy([(1, 317)], 0, 0)  # 3.17 and 3.487 points are both 3
+    refunds.give_back(ReturnPurchase(amount_minor=44))  # 2.73 alone would be 2; 3.003 is 3
+    assert refunds.bought[-1].returned.points_taken_back == 0
+    refunds.give_back(ReturnPurchase())
+    assert refunds.bought[-1].returned.points_taken_back == 3
+
+
 def test_a_return_after_the_points_expired_leaves_nothing_owed() -> None:
     program = a_program(expiry={"mode": "rolling", "months": 1})
     refunds = Refunds(Life(program))

@@ -36,6 +36,12 @@ CASES: list[tuple[str, Program, dict[Month, int], dict[str, str]]] = [
     ("nothing bought", ROLLING, {}, {"2026-03": "t0"}),
     ("a first small purchase stays in the first tier", ROLLING, months(y2025_03=38), {"2025-03": "t0"}),
     ("one point short", ROLLING, months(y2025_03=999), {"2025-03": "t0", "2027-01": "t0"}),
+    (
+        "what was taken leaves the window, and time alone lifts",
+        HALF,
+        months(y2025_01=-500, y2025_03=1_200),
+        {"2025-03": "t0", "2025-07": "t0", "2025-08": "t1", "2025-09": "t1"},
+    ),
     ("exactly at the threshold", ROLLING, months(y2025_03=1_000), {"2025-02": "t0", "2025-03": "t1"}),
     ("two tiers at once", ROLLING, months(y2025_03=5_000), {"2025-03": "t2"}),
     ("to the top at once", ROLLING, months(y2025_03=20_000), {"2025-03": "t3"}),

@@ -10,9 +10,9 @@ from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import DynamoTable, Table
 from chalicelib.storage.writes import Absent, Add, Delete, Held, Put, Unchanged, Write
-from tests.faults.memory import MemoryTable
 from tests.faults.works import Works
 from tests.makers import a_purchase
+from tests.memory import MemoryTable
 from tests.table.stand import scan
 
 

@@ -1,0 +1,1 @@
+"""Corrections: one ledger entry in full, and taking it back."""

@@ -1,0 +1,94 @@
+"""What taking an entry back comes to. Pure.
+
+A reversal subtracts from the account's sums exactly what its entry added, in the same bucket, period and month; what is
+left is what there would be without the entry.
+"""
+
+from datetime import datetime
+
+from chalicelib.kernel.ids import AccountId, is_member
+from chalicelib.points import rules as ledger
+from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason
+from chalicelib.points.rules import Draft
+from chalicelib.programs.models import NegativeBalance, Program
+
+REVERSALS_MAX = 20
+"""How often an entry is taken back and put back at most."""
+
+_KINDS = {
+    ("spend", Reason.SPEND),
+    ("pool_spend", Reason.SPEND),
+    ("hold_end", Reason.SPEND),
+    ("adjust", Reason.ADJUST),
+    ("write_off", Reason.ADJUST),
+    ("birthday", Reason.EARN),
+    ("reverse", Reason.REVERSE),
+}
+"""Entries that are taken back as such."""
+
+_INSTEAD = {
+    Reason.EXPIRE: "points expire by time; give points with an adjustment",
+    Reason.TIER: "a tier follows from qualifying points and time; adjust the qualifying points",
+    Reason.HOLD: "release the hold",
+    Reason.RELEASE: "what it freed can be held again",
+    Reason.TRANSFER: "cancel the transfer, or send the points back",
+    Reason.MERGE: "undo the merge",
+}
+
+
+def reversal_key(key: EntryKey) -> EntryKey:
+    """The business key of what takes an entry back: there is one for each.
+
+    A reversal of a reversal counts on, so that keys do not grow.
+    """
+    if key.kind == "reverse":
+        return EntryKey(kind="reverse", parts=(str(int(key.parts[0]) + 1), *key.parts[1:]))
+    return EntryKey(kind="reverse", parts=("1", key.kind, *key.parts))
+
+
+def instead_of(entry: Entry) -> str | None:
+    """What is to be done instead of taking an entry back; None when it is taken back."""
+    if not _is_points(entry.member_id):
+        return "refund it by the card's own commands"
+    if entry.key.kind == "reverse" and int(entry.key.parts[0]) >= REVERSALS_MAX:
+        return f"it was taken back and put back {REVERSALS_MAX} times; adjust the balance"
+    if (entry.key.kind, entry.reason) in _KINDS:
+        return None
+    if entry.key.kind == "purchase":
+        return "return what is left of the purchase"
+    if entry.reason is Reason.REVERSE:
+        return "restate the order as it is now"
+    if entry.key.kind == "close":
+        return "the membership was closed for good"
+    return _INSTEAD.get(entry.reason, "undo it by the operation that made it")
+
+
+def _is_points(account_id: AccountId) -> bool:
+    return is_member(account_id) or account_id.startswith("pol_")
+
+
+def reversal(
+    account: Account, entry: Entry, reason_code: str, program: Program, *, content: bytes, now: datetime
+) -> Posting:
+    """Decide a reversal: the account's sums without what an entry added to them.
+
+    Points that were spent meanwhile become a debt where the program's policy is `owe`; elsewhere what is newly owed is
+    written off at once. A write-off that is taken back leaves its debt, whatever the policy.
+
+    Raises:
+        MemberClosed: the membership was closed.
+        BalanceTooLarge: the balance would pass `POINTS_MAX`.
+    """
+    draft = Draft(
+        reversal_key(entry.key),
+        Reason.REVERSE,
+        now,
+        expires_on=entry.expires_on if entry.earned else None,
+        sums=ledger.negated(ledger.effect_of(entry)),
+        reason_code=reason_code,
+        cause=entry.key,
+        content=content,
+        may_owe=True,
+    )
+    caps = program.negative_balance is not NegativeBalance.OWE and entry.key.kind != "write_off"
+    return ledger.reverse(account, draft, program, now=now, caps=caps)

@@ -1,0 +1,116 @@
+"""Use cases of corrections: show an entry, take it back."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from chalicelib.corrections import rules
+from chalicelib.corrections.errors import EntryNotReversible, ReversalDiffers
+from chalicelib.corrections.models import EntryDetail, ReverseEntry
+from chalicelib.kernel.ids import EntryId
+from chalicelib.kernel.languages import Language
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.points import service as points
+from chalicelib.points import store as points_store
+from chalicelib.points.errors import EntryUnknown
+from chalicelib.points.models import Account, Entry, EntryKey, EntryView, Notes, Reason
+from chalicelib.points.rules import effect_of
+from chalicelib.points.views import shown_expiry
+from chalicelib.programs.service import ProgramBook
+from chalicelib.storage import keys
+from chalicelib.storage.table import Table
+from chalicelib.storage.writes import Item, Write
+
+
+def find_entry(table: Table, book: ProgramBook, entry_id: EntryId, *, language: Language) -> EntryDetail:
+    """One entry in full, and what took it back.
+
+    Raises:
+        EntryUnknown: there is no such entry.
+    """
+    item = _find(table, entry_id)
+    entry = points_store.entry_from(item)
+    program = book.version(entry.program_version)
+    view = points.entry_view(entry, item.get("nm"), program, language, reference=item.get("rf"))
+    by = rules.reversal_key(entry.key)
+    effect = effect_of(entry).lifetime
+    return EntryDetail(
+        **view.model_dump(exclude={"why"}),
+        why=view.why,
+        member_id=entry.member_id,
+        occurred_on=entry.occurred_on,
+        program_version=entry.program_version,
+        points_earned=effect.earned,
+        points_spent=effect.spent + effect.taken,
+        points_reserved=entry.held or 0,
+        points_expired=entry.lapsed or 0,
+        expires_on=shown_expiry(entry.expires_on),
+        matures_on=entry.matures_on,
+        qualifying_points=(entry.qualifying or 0) + (sum(entry.sums.qualifying.values()) if entry.sums else 0),
+        tier_before=entry.tier_before,
+        tier_after=entry.tier_after,
+        cause_id=_id(entry.cause) if entry.cause else None,
+        reversed_by_id=_id(by) if points_store.find_entry(table, by) else None,
+    )
+
+
+def reverse_entry(
+    table: Table, book: ProgramBook, entry_id: EntryId, command: ReverseEntry, *, now: datetime, language: Language
+) -> Outcome[EntryView]:
+    """Take an entry back, once: what it added to the account's sums is taken from them.
+
+    Raises:
+        EntryUnknown: there is no such entry.
+        EntryNotReversible: something else is to be done with an entry of this kind; the refusal says what.
+        MemberClosed: the membership was closed.
+        ReversalDiffers: it was taken back before with other content.
+        BalanceTooLarge: the balance would pass its limit.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    item = _find(table, entry_id)
+    entry = points_store.entry_from(item)
+    instead = rules.instead_of(entry)
+    if instead is not None:
+        raise EntryNotReversible(entry_id=entry_id, kind=entry.key.kind, instead=instead + _where(entry, item))
+    program = book.current(now)
+    key = rules.reversal_key(entry.key)
+    content = points.content_digest(entry.member_id, command, entry_id=entry_id)
+    notes = Notes(to_member=command.note_to_member, internal=command.note_internal)
+
+    def decide(account: Account) -> tuple[EntryView, Sequence[Write]]:
+        posting = rules.reversal(account, entry, command.reason_code, program, content=content, now=now)
+        writes = points_store.post(account, posting, more={"rf": item.get("rf")}, notes=notes)
+        return points.entry_view(posting.main, notes.to_member, program, language, reference=item.get("rf")), writes
+
+    def recall(known: Item) -> EntryView:
+        if known.get("d") != content:
+            raise ReversalDiffers(entry_id=entry_id)
+        stored = points_store.entry_from(known)
+        by = book.version(stored.program_version)
+        return points.entry_view(stored, known.get("nm"), by, language, reference=known.get("rf"))
+
+    return points.once(
+        table, book, entry.member_id, key, decide=decide, recall=recall, now=now, dry_run=command.dry_run
+    )
+
+
+def _find(table: Table, entry_id: EntryId) -> Item:
+    key = keys.entry_of(entry_id)
+    item = (table.get(key) or table.get(key, consistent=True)) if key else None
+    if item is None or "r" not in item:
+        raise EntryUnknown(entry_id=entry_id)
+    return item
+
+
+def _id(key: EntryKey) -> EntryId:
+    return keys.entry_id(points_store.key_of(key))
+
+
+def _where(entry: Entry, item: Item) -> str:
+    """The request that does it, where one does."""
+    if entry.key.kind == "purchase":
+        return f", POST /v1/purchases/{keys.purchase_id(*entry.key.parts)}/returns"
+    if entry.reason is Reason.REVERSE and entry.key.kind != "reverse":
+        return f", PUT /v1/purchases/{keys.purchase_id(*entry.key.parts[:2])}"
+    if entry.reason is Reason.MERGE and not entry.key.kind.startswith("un"):
+        return f", POST /v1/member-merges/{item['rf']}/undo"
+    return ""

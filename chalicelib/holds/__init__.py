@@ -1,0 +1,1 @@
+"""Holds: points that a checkout reserves, and then captures or releases."""

@@ -1,0 +1,17 @@
+"""What reports of liability refuse."""
+
+from chalicelib.kernel.errors import Refusal
+
+
+class LiabilityUnknown(Refusal):
+    """There is no report of liability yet."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no report of liability yet. The job `verify` makes one each day.")
+
+
+class LiabilityUntied(Refusal):
+    """A report does not tie to the ledger, and is not given."""
+
+    def __init__(self, *, kind: str, what: str) -> None:
+        super().__init__(f"The report of {kind} accounts does not tie: {what}. It is not given.", kind=kind, what=what)

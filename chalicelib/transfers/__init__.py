@@ -1,0 +1,1 @@
+"""Transfers: points that one member gives to another, who accepts them or does not."""

@@ -1,0 +1,128 @@
+"""HTTP of transfers."""
+
+from chalicelib.api.permissions import Permission
+from chalicelib.api.routing import Call, Routes
+from chalicelib.kernel.ids import MemberId, TransferId
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.kernel.pages import CursorInvalid, Page, Paging
+from chalicelib.members.errors import MemberNumberWrong, MobileInvalid
+from chalicelib.points.errors import (
+    BalanceTooLarge,
+    EntryDiffers,
+    HoldsTooMany,
+    MemberClosed,
+    MemberSuspended,
+    MemberUnknown,
+    PointsInsufficient,
+)
+from chalicelib.programs.service import book_of
+from chalicelib.transfers import service
+from chalicelib.transfers.errors import (
+    RecipientUnknown,
+    TransferLimitReached,
+    TransferOver,
+    TransfersOff,
+    TransferTooLarge,
+    TransferTooSmall,
+    TransferToSelf,
+    TransferUncovered,
+    TransferUnknown,
+)
+from chalicelib.transfers.models import AcceptTransfer, CancelTransfer, DeclineTransfer, OfferTransfer, TransferView
+
+transfers = Routes("transfers")
+
+
+class TransferPage(Page[TransferView]):
+    """A page of transfers."""
+
+
+@transfers.post(
+    "/members/{member_id}/point-transfers",
+    allow=Permission.POINTS_TRANSFER,
+    keyed=True,
+    status=201,
+    refuses=(
+        RecipientUnknown,
+        MobileInvalid,
+        MemberNumberWrong,
+        MemberUnknown,
+        MemberSuspended,
+        MemberClosed,
+        TransfersOff,
+        TransferToSelf,
+        TransferTooSmall,
+        TransferTooLarge,
+        TransferLimitReached,
+        PointsInsufficient,
+        HoldsTooMany,
+        EntryDiffers,
+        BalanceTooLarge,
+    ),
+)
+def offer_point_transfer(member_id: MemberId, body: OfferTransfer, call: Call) -> Outcome[TransferView]:
+    """Offer a member's points to another one: they are held until the other accepts, or the time is over."""
+    table = call.house.table
+    return service.offer_transfer(table, call.house.keyring, book_of(table), member_id, call.key, body, now=call.now)
+
+
+@transfers.get(
+    "/members/{member_id}/point-transfers", allow=Permission.POINTS_READ, refuses=(MemberUnknown, CursorInvalid)
+)
+def list_point_transfers(member_id: MemberId, query: Paging, call: Call) -> TransferPage:
+    """The transfers that a member sent and received, newest first."""
+    scope = ("point-transfers", member_id)
+    after = call.position(query.cursor, *scope)
+    part = service.list_transfers(call.house.table, member_id, after=after, limit=query.limit, now=call.now)
+    return call.page(part, TransferPage, *scope)
+
+
+@transfers.get("/point-transfers/{transfer_id}", allow=Permission.POINTS_READ, refuses=(TransferUnknown,))
+def get_point_transfer(transfer_id: TransferId, call: Call) -> TransferView:
+    """A transfer, and what became of it."""
+    return service.find_transfer(call.house.table, transfer_id, now=call.now)
+
+
+@transfers.post(
+    "/point-transfers/{transfer_id}/accept",
+    allow=Permission.POINTS_TRANSFER,
+    status=201,
+    refuses=(
+        TransferUnknown,
+        TransferOver,
+        TransferUncovered,
+        TransferToSelf,
+        MemberUnknown,
+        MemberSuspended,
+        MemberClosed,
+        BalanceTooLarge,
+    ),
+)
+def accept_point_transfer(transfer_id: TransferId, body: AcceptTransfer, call: Call) -> Outcome[TransferView]:
+    """Take the points that were offered, for the receiver. They keep the last days that they have."""
+    table = call.house.table
+    return service.accept_transfer(table, book_of(table), transfer_id, body, now=call.now)
+
+
+@transfers.post(
+    "/point-transfers/{transfer_id}/cancel",
+    allow=Permission.POINTS_TRANSFER,
+    status=201,
+    refuses=(TransferUnknown, TransferOver, MemberUnknown),
+)
+def cancel_point_transfer(transfer_id: TransferId, body: CancelTransfer, call: Call) -> Outcome[TransferView]:
+    """Take an offer back, for the giver, as long as it was not accepted."""
+    table = call.house.table
+    return service.end_transfer(table, book_of(table), transfer_id, body, now=call.now)
+
+
+@transfers.post(
+    "/point-transfers/{transfer_id}/decline",
+    allow=Permission.POINTS_TRANSFER,
+    status=201,
+    refuses=(TransferUnknown, TransferOver, MemberUnknown),
+)
+def decline_point_transfer(transfer_id: TransferId, body: DeclineTransfer, call: Call) -> Outcome[TransferView]:
+    """Leave the points that were offered to the giver, for the receiver."""
+    table = call.house.table
+    return service.end_transfer(table, book_of(table), transfer_id, body, now=call.now)

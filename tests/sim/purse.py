@@ -1,0 +1,217 @@
+"""What a member's points come to, by the product's promises alone: the judge's own arithmetic.
+
+It shares no code with the product. It knows no buckets, running sums or folding: each thing that gave points is a
+parcel with a last day, each thing that took points a day on which it did. A return makes its purchase's parcel and
+taking smaller, as if so much had never been bought. `tests/unit/oracle.py` tells the same promises point by point;
+`test_purse.py` holds the two together.
+"""
+
+from calendar import monthrange
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from typing import Any
+from zoneinfo import ZoneInfo
+
+Terms = Mapping[str, Any]
+"""A version of the program as it was published, in plain values."""
+
+CLOSED_PERIODS = 12
+"""For so many closed periods an account promises exactness; what arrives for an older one may be off."""
+
+_FOREVER = date(9999, 12, 31)
+
+
+@dataclass
+class Parcel:
+    """Points that were given together."""
+
+    last_day: date
+    points: int
+    matures_on: date | None = None
+
+
+@dataclass
+class Taking:
+    """Points that were taken together."""
+
+    day: date
+    points: int
+
+
+@dataclass
+class Standing:
+    """What there is on a day."""
+
+    balance: int
+    lots: dict[date, int]
+    lapsed: int
+    pending: int
+
+    @property
+    def available(self) -> int:
+        """Points that can be spent."""
+        return max(self.balance - self.pending, 0)
+
+
+@dataclass
+class Purse:
+    """All that was ever given to a member and taken.
+
+    Attributes:
+        exact: nothing arrived for a period that was closed too long ago.
+        in_debt: something left a debt that was allowed.
+    """
+
+    parcels: dict[object, Parcel] = field(default_factory=dict)
+    takings: dict[object, Taking] = field(default_factory=dict)
+    qualifying: Counter[int] = field(default_factory=Counter)
+    exact: bool = True
+    in_debt: bool = False
+    _lots: Counter[date] = field(default_factory=Counter)
+    _taken: Counter[date] = field(default_factory=Counter)
+    _folded: date = date.min
+
+    def give(self, key: object, points: int, last_day: date, matures_on: date | None = None) -> None:
+        """Give points; fewer than none makes a parcel that is there smaller."""
+        self.exact = self.exact and last_day > self._folded
+        parcel = self.parcels.setdefault(key, Parcel(last_day, 0, matures_on))
+        parcel.points += points
+        self._lots[last_day] += points
+
+    def take(self, key: object, points: int, day: date, terms: Terms) -> None:
+        """Take points; fewer than none gives some of a taking back."""
+        self.exact = self.exact and closing(day, terms) > self._folded
+        self.takings.setdefault(key, Taking(day, 0)).points += points
+        self._taken[day] += points
+
+    def fold(self, on: date, terms: Terms) -> None:
+        """Note which periods are closed for so long that they may be kept as one figure, from a day on."""
+        closed = {day for day, points in self._lots.items() if day < on}
+        closed |= {end for day in self._taken if (end := closing(day, terms)) < on}
+        if len(closed) > CLOSED_PERIODS:
+            self._folded = max(self._folded, sorted(closed)[-CLOSED_PERIODS - 1])
+
+    def on(self, day: date) -> Standing:
+        """What there is on a day: what dies first pays first, and only for what was taken before it died."""
+        takings = sorted(self._taken.items())
+        lots = sorted((last, points) for last, points in self._lots.items() if points)
+        told = unpaid = lapsed = 0
+        living: list[tuple[date, int]] = []
+        for last, points in lots:
+            if last >= day:
+                living.append((last, points))
+                continue
+            while told < len(takings) and takings[told][0] <= last:
+                unpaid += takings[told][1]
+                told += 1
+            paid = min(points, unpaid)
+            unpaid -= paid
+            lapsed += points - paid
+        unpaid += sum(points for _, points in takings[told:])
+        balance = sum(points for _, points in living) - unpaid
+        left: dict[date, int] = {}
+        for last, points in living:
+            paid = min(points, unpaid)
+            unpaid -= paid
+            if points > paid:
+                left[last] = points - paid
+        pending = sum(
+            parcel.points
+            for parcel in self.parcels.values()
+            if parcel.matures_on is not None and parcel.matures_on > day
+        )
+        return Standing(balance, left, lapsed, pending)
+
+
+# ---------------------------------------------------------------- days
+
+
+def day_of(moment: datetime, terms: Terms) -> date:
+    """The calendar day in the program's zone."""
+    return moment.astimezone(ZoneInfo(terms["time_zone"])).date()
+
+
+def month_number(day: date) -> int:
+    """A month as a number that can be counted."""
+    return day.year * 12 + day.month - 1
+
+
+def month_end(day: date) -> date:
+    """The last day of a day's month."""
+    return day.replace(day=monthrange(day.year, day.month)[1])
+
+
+def closing(day: date, terms: Terms) -> date:
+    """The day at whose end the period of a day closes."""
+    return day if terms["expiry"]["bucket"] == "day" or day == _FOREVER else month_end(day)
+
+
+def last_day(earned_on: date, terms: Terms) -> date:
+    """The last day of points earned on a day."""
+    expiry = terms["expiry"]
+    if expiry["mode"] == "never":
+        return _FOREVER
+    if expiry["mode"] == "end_of_year":
+        return date(earned_on.year + expiry["years"], 12, 31)
+    year, month = divmod(month_number(earned_on) + expiry["months"], 12)
+    there = date(year, month + 1, min(earned_on.day, monthrange(year, month + 1)[1]))
+    return closing(there, terms)
+
+
+def matures_on(bought_on: date, terms: Terms, today: date) -> date | None:
+    """The first day on which points of a purchase can be spent, when that is yet to come."""
+    first = bought_on + timedelta(days=terms["pending_days"])
+    return first if terms["pending_days"] and first > today else None
+
+
+# ---------------------------------------------------------------- amounts
+
+
+def worth(paid_minor: int, terms: Terms, percent: int = 100) -> int:
+    """Points for an amount, rounded once."""
+    rate = terms["earn_rate"]
+    points = Fraction(paid_minor * rate["points"] * percent, rate["per_minor"] * 100)
+    whole = points.numerator // points.denominator
+    rest = points - whole
+    if rate["rounding"] == "up":
+        return whole + (rest > 0)
+    return whole + (rate["rounding"] == "half_up" and rest >= Fraction(1, 2))
+
+
+# ---------------------------------------------------------------- tiers
+
+
+def rank(sums: Mapping[int, int], terms: Terms, month: int) -> int:
+    """The rank held in a month, walked month by month; true while the ladder never changed."""
+    ladder = terms["ladder"]
+    rules = ladder["qualification"]
+    thresholds = [tier["threshold"] for tier in ladder["tiers"]]
+    yearly, keeps = rules["window"] == "calendar_year", rules["at_end"] == "keep"
+    months = rules["months"]
+
+    def between(first: int, last: int) -> int:
+        return sum(points for each, points in sums.items() if first <= each <= last)
+
+    def reached(points: int) -> int:
+        return max(place for place, threshold in enumerate(thresholds) if threshold <= max(points, 0))
+
+    held, review = 0, None
+    for each in range(min([*(m for m, p in sums.items() if p), month]), month + 1):
+        if review is not None and each > review:
+            year = review // 12 * 12
+            earned = reached(between(year, year + 11) if yearly else between(review - months + 1, review))
+            held = max(earned, held - 1) if rules["at_end"] == "step_down" else earned
+            review = (each // 12 * 12 + 11 if yearly else each + months - 1) if held else None
+        now = reached(between(each // 12 * 12 if yearly else each - months, each))
+        if now > held:
+            held, review = now, None if keeps else each // 12 * 12 + 11 if yearly else each + months
+    return held
+
+
+def tier(sums: Mapping[int, int], terms: Terms, day: date) -> Mapping[str, Any]:
+    """The tier held on a day."""
+    tiers: Sequence[Mapping[str, Any]] = terms["ladder"]["tiers"]
+    return tiers[rank(sums, terms, month_number(day))]

@@ -1,0 +1,24 @@
+"""A simulator that finds nothing must show that it could: every planted bug is found, and without one nothing is."""
+
+import pytest
+
+from tests.sim.planted import BUGS, SEEDS, SIZE
+from tests.sim.runs import run
+
+
+def test_without_a_bug_the_same_runs_are_clean() -> None:
+    tally = run(SEEDS, SIZE)
+    assert [failure.complaints for failure in tally.failures] == []
+    assert tally.runs == len(SEEDS)
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(BUGS) >= 25
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_a_planted_bug_is_found(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    BUGS[name](monkeypatch)
+    found = [failure.invariant for failure in run(SEEDS, SIZE).failures]
+    assert found, f"{name} was not found: the simulator is too weak"
+    assert found != ["bug"], f"{name} breaks by itself, and shows nothing of the simulator"
