@@ -143,9 +143,7 @@ class Port:
             found = {key: old.get(key) if self._chance.random() < 0.5 else table.get(key) for key in keys}
             return {key: dict(item) for key, item in found.items() if item is not None}
 
-        return self._read(
-            lambda: table.get_many(keys), (lambda _: table.get_many(keys)) if consistent else stale, BATCHES
-        )
+        return self._read(lambda: table.get_many(keys), stale, BATCHES)
 
     def query_partition(
         self,
