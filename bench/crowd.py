@@ -17,6 +17,7 @@ from typing import Any
 
 from bench.stack import Stack, item_bytes
 from chalicelib.kernel.ids import MemberId, MemberNumber
+from chalicelib.points.store import ENTRIES_IN_INDEX
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Dynamo, unmarshalled
 from local.dynamo import Dynoxide
@@ -41,6 +42,7 @@ def copied(pattern: tuple[Typed, Typed], number: int, *, due: date | None, month
     where = {"S": keys.member_partition(member_id)}
     profile = {name: value for name, value in profile.items() if name not in ("due", "month_day")}
     profile |= {"pk": where, "member_id": {"S": member_id}, "number": {"S": own}}
+    profile |= {"tl": {"S": keys.directory(member_id)}, "at": {"S": member_id}}
     if month_day is not None:
         profile |= {"month_day": {"S": month_day}, "due": {"S": keys.birthday(month_day, member_id)}}
     account = {name: value for name, value in account.items() if name != "due"} | {"pk": where}
@@ -90,6 +92,8 @@ def write(server: Dynoxide, dynamo: Dynamo, name: str, items: Iterable[Typed]) -
                 connection.executemany(f'INSERT INTO "{name}" VALUES (?, ?, ?, ?, NULL, ?)', map(_row, some))
                 rows = [_due_row(item) for item in some if "due" in item]
                 connection.executemany(f'INSERT INTO "{name}::gsi::due" VALUES (?, ?, ?, ?, ?)', rows)
+                listed = [_timeline_row(item) for item in some if "tl" in item]
+                connection.executemany(f'INSERT INTO "{name}::gsi::timeline" VALUES (?, ?, ?, ?, ?)', listed)
             count += len(some)
     return count
 
@@ -101,7 +105,6 @@ def _batches(items: Iterator[Typed]) -> Iterator[list[Typed]]:
 
 def _row(item: Typed) -> tuple[str, str, str, int, str]:
     """An item's row in the table. The prefix is DynamoDB's own order of partitions, as emulators imitate it."""
-    assert "tl" not in item, "only the index of what is due is kept here"
     pk, sk = item["pk"]["S"], item["sk"]["S"]
     prefix = hashlib.md5(b"Outliers" + pk.encode(), usedforsecurity=False).hexdigest()[:6]
     return f"S:{pk}", f"S:{sk}", _text(item), sum(map(_bytes, item.items())), prefix
@@ -119,6 +122,13 @@ def _other_bytes(name: str, typed: str) -> int:
     return item_bytes({name: unmarshalled(json.loads(typed))})
 
 
+def _timeline_row(item: Typed) -> tuple[str, str, str, str, str]:
+    """An item's row in the timeline index, which copies what a statement shows; of a profile, keys only."""
+    pk, sk, tl, at = (item[each]["S"] for each in ("pk", "sk", "tl", "at"))
+    copied = {each: item[each] for each in ("pk", "sk", "tl", "at", *ENTRIES_IN_INDEX) if each in item}
+    return f"S:{tl}", f"S:{at}", f"S:{pk}", f"S:{sk}", _text(copied)
+
+
 def _due_row(item: Typed) -> tuple[str, str, str, str, str]:
     """An item's row in the index of what is due, which copies keys only."""
     pk, sk, due = (item[each]["S"] for each in ("pk", "sk", "due"))
@@ -132,9 +142,12 @@ def _text(item: Mapping[str, Any]) -> str:
 def _require_same(connection: sqlite3.Connection, name: str, items: list[Typed]) -> None:
     for item in items:
         row, due = _row(item), _due_row(item) if "due" in item else None
+        listed = _timeline_row(item) if "tl" in item else None
         own = f'SELECT pk, sk, item_json, item_size, hash_prefix FROM "{name}" WHERE pk = ? AND sk = ?'
-        index = f'SELECT * FROM "{name}::gsi::due" WHERE table_pk = ? AND table_sk = ?'
-        for select, expected, at in ((own, row, 2), (index, due, 4)):
+        indexes = [
+            f'SELECT * FROM "{name}::gsi::{each}" WHERE table_pk = ? AND table_sk = ?' for each in ("due", "timeline")
+        ]
+        for select, expected, at in ((own, row, 2), (indexes[0], due, 4), (indexes[1], listed, 4)):
             found = connection.execute(select, row[:2]).fetchall()
             if [_parsed(each, at) for each in found] != ([_parsed(expected, at)] if expected else []):
                 raise FileDiffers(f"expected {expected}, found {found}")

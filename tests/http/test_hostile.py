@@ -549,7 +549,7 @@ IDS = [
     "x", "mem_", "mem_a", "mem_" + "a" * 15, "mem_" + "a" * 17, "MEM_" + "a" * 16, "mem_" + "A" * 16, "mem_" + "1" * 16,
     "mem_" + "a" * 16 + "\n", "mem_" + "a" * 15 + "\x00", "mem_" + "a" * 15 + "/", "../../x", "mem_aaaa/../bbbb", "#",
     "%", "%25", "a b", "🙂", "é", "null", "undefined", "-1", "0", "x" * 3000, "{member_id}", "mem_" + "а" * 16,
-    "pur_", "pur_a", "pur_" + "a" * 397, "pur_====", "pur_YQ==", "pur_aaaa\n", "pur_a/b#", "ent_aaaa", ";", "'", '"',
+    "pur_", "pur_a", "pur_" + "a" * 397, "pur_====", "pur_YQ==", "pur_aaaa\n", "pur_a/b#", "ent_a", ";", "'", '"',
     "mem_" + "a" * 16 + "%0A",
 ]  # fmt: skip
 
