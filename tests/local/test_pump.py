@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.jobs.models import Job
 from chalicelib.storage.queues import SQS
 from chalicelib.storage.signed import Unreachable
 from local.dynamo import Dynoxide
@@ -150,9 +151,9 @@ def test_what_the_api_does_comes_to_the_archive(stack: Stack) -> None:
 
 def test_jobs_start_with_the_run_and_again_when_their_work_may_be_lost(planted: Stack) -> None:
     jobs = effects(planted.data_dir, "start")
-    within(5, lambda: len(set(effects(planted.data_dir, "start"))) == 5)
+    within(5, lambda: len(set(effects(planted.data_dir, "start"))) == len(Job))
     kill(planted, "ministack_server")
-    within(10, lambda: len(effects(planted.data_dir, "start")) >= 10)
+    within(10, lambda: len(effects(planted.data_dir, "start")) >= 2 * len(Job))
     assert set(jobs) <= set(effects(planted.data_dir, "start"))
 
 
