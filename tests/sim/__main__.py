@@ -19,7 +19,7 @@ import pytest
 
 from local.reliability import PAGE, RESULTS, page
 from local.settings import ROOT
-from tests.sim.planted import BUGS, SEEDS, SIZE
+from tests.sim.planted import BUGS, SEEDS, SIZE, TOPICS_OF
 from tests.sim.runs import WORLD, Make, Tally, run, shrunken, told
 from tests.sim.wire import an_emulator, on_emulator
 from tests.sim.world import in_memory
@@ -41,7 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.bug:
             BUGS[asked.bug](patch)
         began = time.monotonic()
-        tally = run(seeds, size, make, _teller(size, len(seeds), began), seconds=asked.seconds)
+        tally = run(
+            seeds, size, make, _teller(size, len(seeds), began), seconds=asked.seconds, topics=TOPICS_OF.get(asked.bug)
+        )
         seconds = time.monotonic() - began
         _say(_line(tally, seconds))
         for failure in tally.failures:
@@ -119,7 +121,7 @@ def _planted() -> int:
     for name, plant in BUGS.items():
         with pytest.MonkeyPatch.context() as patch:
             plant(patch)
-            tally = run(SEEDS, SIZE)
+            tally = run(SEEDS, SIZE, topics=TOPICS_OF[name])
         first = tally.failures[0] if tally.failures else None
         found[name] = {
             "what": (plant.__doc__ or "").split("\n")[0],

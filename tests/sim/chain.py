@@ -9,7 +9,9 @@ _REASONS = {
     "e": "earn", "s": "spend", "x": "expire", "a": "adjust", "t": "tier", "r": "reverse",
     "h": "hold", "l": "release", "f": "transfer", "m": "merge",
 }  # fmt: skip
-_NUMBERS = {"e": "earned", "c": "consumed", "q": "qualifying", "l": "lapsed"}
+_NUMBERS = {"e": "earned", "c": "consumed", "q": "qualifying", "l": "lapsed", "hd": "held", "hu": "held_until"}
+_PLAIN = {"sm": "sums", "by": "actor", "an": "anchor", "rc": "reason_code", "cz": "cause"}
+_OWNERS = {"M": "mem_", "G": "pol_", "C": "crd_"}
 _DAYS = {"x": "expires_on", "pd": "period", "mt": "matures_on"}
 
 
@@ -22,7 +24,7 @@ def hash_of(item: Mapping[str, Any], before: bytes) -> bytes:
 def _content(item: Mapping[str, Any]) -> dict[str, Any]:
     content: dict[str, Any] = {
         "key": _key(item),
-        "member_id": "mem_" + item["tl"].split("#")[1],
+        "member_id": _owner(item["tl"]),
         "seq": int(item["at"][11:], 16),
         "reason": _REASONS[item["r"]],
         "points": item["p"],
@@ -32,27 +34,31 @@ def _content(item: Mapping[str, Any]) -> dict[str, Any]:
         "recorded_at": int(item["at"][:11], 16),
         "program_version": item["v"],
     }
-    content |= {name: item[short] for short, name in _NUMBERS.items() if short in item}
+    content |= {name: item[short] for short, name in (_NUMBERS | _PLAIN).items() if short in item}
     content |= {name: _day(item[short]) for short, name in _DAYS.items() if short in item}
     if "tb" in item:
         content |= {"tier_before": item["tb"], "tier_after": item.get("ta", item["tb"])}
     if "w" in item:
         content["why"] = [_why(part) for part in item["w"].split(";")]
-    if "rc" in item:
-        content["reason_code"] = item["rc"]
-    if "cz" in item:
-        content["cause"] = item["cz"]
     if "d" in item:
         content["content"] = item["d"].hex()
     return content
+
+
+def _owner(partition: str) -> str:
+    mark, own = partition.split("#")
+    return _OWNERS[mark] + own
 
 
 def _key(item: Mapping[str, Any]) -> list[str]:
     mark, *parts = (_unescaped(part) for part in item["pk"].split("#"))
     if mark == "K":
         return parts
-    returned = item["sk"].split("#")
-    return ["purchase", *parts] if len(returned) == 1 else ["return", *parts, _unescaped(returned[1])]
+    below = [_unescaped(part) for part in item["sk"].split("#")]
+    if mark == "C":
+        return ["top_up", _owner(item["pk"]), below[1]]
+    kind = {"O": "purchase", "RF": "return", "RS": "restatement"}[below[0]]
+    return [kind, *parts, *below[1:]]
 
 
 def _unescaped(part: str) -> str:

@@ -54,7 +54,7 @@ class Attempt:
         began: the position of the log when it was sent.
         ended: when the answer came.
         now: the clock of the process that served it.
-        told: "ack", "refused" or "unknown".
+        told: "ack", "refused", "waits" (it was taken down, and something else must come first) or "unknown".
     """
 
     number: int
@@ -98,6 +98,11 @@ class Past:
         """A member's number: often the one of the step before, so that they collide."""
         return self._member if chance.random() < 0.5 else chance.randrange(8)
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return sum(map(len, self._by.values()))
+
     def steps(self, operation: str) -> Sequence[Step]:
         """The steps of an operation."""
         return self._by.get(operation, ())
@@ -108,6 +113,13 @@ class Past:
         if not steps:
             return None
         return chance.choice(steps[-6:] if chance.random() < 0.3 else steps)
+
+    def fresh(self, operation: str, chance: Random) -> Step | None:
+        """A step of that operation: mostly one of the newest, because what it made does not last."""
+        steps = self._by.get(operation, ())
+        if not steps:
+            return None
+        return chance.choice(steps[-3:] if chance.random() < 0.85 else steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +133,10 @@ class Operation:
         claims: which entries it may write.
         effect: what an entry of it should do to the purse of its account; complains where it does otherwise.
         variant_of: which variant an entry's item came from.
-        keyed: sent again it must be answered the same.
-        payer: the argument that names the member whose points it takes.
+        topic: runs are about some topics; without one it belongs to all.
+        keyed: sent again it must be answered the same, and refused with other content.
+        repeated: others send it again too, but with no other content.
+        payer: the account whose points it takes, where it is refused when there are too few.
         seen: how many points of which member an attempt's answer says can be spent, and whether it may be a little old.
         check: what else must hold for it at the end.
     """
@@ -134,8 +148,12 @@ class Operation:
     claims: "Callable[[World, Step], Sequence[EntryName]]" = lambda _world, _step: ()
     effect: "Callable[[Case], None] | None" = None
     variant_of: Callable[[dict[str, Any]], int] = lambda _: 0
+    topic: str = ""
     keyed: bool = False
-    payer: str = "member"
+    repeated: bool = False
+    payer: "Callable[[World, Step], str | None]" = lambda world, step: (
+        world.whom(step) if "member" in step.args else None
+    )
     seen: "Callable[[World, Step, Attempt], Seen | None] | None" = None
     check: "Callable[[World, Command], Sequence[str]] | None" = None
 

@@ -3,6 +3,8 @@
 I1 sum of entries = balance = what the lots say    I2 one effect for each key
 I3 what was acknowledged is there, what was refused is not    I4 no more comes back than was bought
 I5 seq is dense and follows real time    I6 no debt but those that are allowed    I8 chains verify
+I10 a hold ends once, by the clock at the latest, and can be captured until then
+I11 what moves between accounts is lost nowhere    I12 money on cards adds up    I13 limits of pools are kept
 
 Points, lots, lapses, pending points and tiers are told by `purse.py`, hashes by `chain.py`, which share no code with
 the product.
@@ -22,6 +24,8 @@ from tests.sim.chains import Chains
 from tests.sim.commands import DERIVED, FAMILIES, OPERATIONS, Attempt, Command, EntryName
 from tests.sim.purse import Terms
 from tests.sim.world import KEYRING, World
+
+_IDENTIFIERS = (("mobile", "mobile"), ("email", "email"), ("card", "card_no"))
 
 
 @dataclass
@@ -74,6 +78,7 @@ class Judge:
             return
         key = keys.entry(names[0][0], *names[0][1])
         item, place = self.items.get(key), self.world.backing.log.places.get(key, -1)
+        item = item if item is not None and "r" in item else None
         for attempt in command.attempts:
             words = f"step {step.number} {step.operation}, sent at {attempt.now:%Y-%m-%d %H:%M:%S}"
             if attempt.told == "ack" and item is None:
@@ -81,10 +86,13 @@ class Judge:
             elif attempt.told == "ack" and item is not None:
                 self._judge_acknowledged(attempt, item, place, operation.variant_of(item), words)
             elif attempt.told == "refused" and attempt.refusal is not None:
+                others = any(each.variant != attempt.variant for each in command.attempts)
+                if step.operation == "return" and others and attempt.refusal.code == "return_differs":
+                    continue  # the other one may have been waiting for its purchase
                 self._judge_refused(attempt, item, place, operation.variant_of, words)
 
     def _judge_acknowledged(self, attempt: Attempt, item: Item, place: int, variant: int, words: str) -> None:
-        if attempt.value.hash != item["h"].hex():
+        if getattr(attempt.value, "hash", item["h"].hex()) != item["h"].hex():
             self.complaints.append(f"I3 {words}: answered entry {attempt.value.seq}, but another one is there")
         if variant != attempt.variant:
             self.complaints.append(f"I2 {words}: acknowledged, but other content is under its key")
@@ -114,7 +122,7 @@ class Judge:
         first: dict[int, Any] = {}
         for attempt in command.acknowledged:
             answer = first.setdefault(attempt.variant, attempt.value)
-            if answer != attempt.value:
+            if answer != attempt.value and not (command.step.operation == "enrol" and self.world.joined):
                 step = command.step
                 self.complaints.append(
                     f"I2 step {step.number} {step.operation}: answered {answer!r}, and later {attempt.value!r}"
@@ -138,27 +146,32 @@ class Judge:
         """Every identifier is held by the one member who has it, and by nobody who is closed."""
         wanted: dict[Key, str] = {}
         for key, item in self.items.items():
-            if key.sk != "PROFILE":
+            if key.sk != "PROFILE" or "contact" not in item:
                 continue
             account = self.items.get(Key(key.pk, "ACCOUNT"))
             if account is None:
                 self.complaints.append(f"I1 {key.pk}: a profile without an account")
-            elif account["status"] != "closed":
+            elif account["status"] not in ("closed", "merged"):
                 contact = json.loads(item["contact"][1:])
-                for kind, name in (("mobile", "mobile"), ("email", "email"), ("card", "card_no")):
-                    if contact.get(name):
-                        unique = keys.unique(kind, KEYRING.blind(kind, contact[name]))
+                own = [(kind, contact.get(name)) for kind, name in _IDENTIFIERS]
+                for kind, value in [*own, *contact.get("others", ())]:
+                    if value:
+                        unique = keys.unique(kind, KEYRING.blind(kind, value))
                         if wanted.setdefault(unique, item["member_id"]) != item["member_id"]:
-                            self.complaints.append(f"I2 {item['member_id']} and {wanted[unique]} have one {name}")
+                            self.complaints.append(f"I2 {item['member_id']} and {wanted[unique]} have one {kind}")
         held = {key: item["member_id"] for key, item in self.items.items() if key.sk == "U"}
         if held != wanted:
             odd = {key.pk for key in held.keys() ^ wanted.keys()}
             self.complaints.append(f"I2 identifiers are not those of their members: {sorted(odd)}")
 
 
+_BOOKED = DERIVED | {"hold_end"}
+"""Kinds of entries that time may bring."""
+
+
 def _is_booking(key: Key) -> bool:
     """Whether an item may be written also by a command that is refused: what time has brought is booked before it."""
-    return key.sk == "ACCOUNT" or (key.pk.startswith("K#") and key.pk.split("#")[1] in DERIVED)
+    return key.sk == "ACCOUNT" or (key.pk.startswith("K#") and key.pk.split("#")[1] in _BOOKED)
 
 
 def judged(world: World) -> list[str]:

@@ -37,10 +37,25 @@ BUGS: dict[str, Plant] = {}
 """Every planted bug, by name."""
 
 
+TOPICS_OF: dict[str, tuple[str, ...]] = {}
+"""What the worlds are about, besides what all are, in which a bug is looked for."""
+
+
 def bug(plant: Plant) -> Plant:
     """Register a bug under its function's name."""
     BUGS[plant.__name__] = plant
+    TOPICS_OF.setdefault(plant.__name__, ())
     return plant
+
+
+def about(*topics: str) -> Callable[[Plant], Plant]:
+    """Say in which worlds a bug is looked for."""
+
+    def note(plant: Plant) -> Plant:
+        TOPICS_OF[plant.__name__] = topics
+        return bug(plant)
+
+    return note
 
 
 def _condition(patch: pytest.MonkeyPatch, forgotten: Callable[[Condition, Item], bool]) -> None:
@@ -55,7 +70,8 @@ def _condition(patch: pytest.MonkeyPatch, forgotten: Callable[[Condition, Item],
 @bug
 def no_look_up(patch: pytest.MonkeyPatch) -> None:
     """A command that is refused now is not looked up by its key: a retry of a spend that emptied the account fails."""
-    patch.setattr(store, "find_entry", lambda table, key: None)
+    real = store.find_entry
+    patch.setattr(store, "find_entry", lambda table, key: real(table, key) if "merge" in key.kind else None)
 
 
 @bug
@@ -263,8 +279,8 @@ def expiry_by_job_only(patch: pytest.MonkeyPatch) -> None:
     """Points live until the job has come by."""
     derive, compacted = rules.derive, fold.compacted
 
-    def derived(account: Account, on: date) -> Position:
-        position, booked = derive(account, on), account.booked_through or date.min
+    def derived(account: Account, on: date, at: Any = None) -> Position:
+        position, booked = derive(account, on, at), account.booked_through or date.min
         waiting = sum(points for day, points in position.lapses.items() if day > booked)
         return replace(position, balance=position.balance + waiting, lapsed=position.lapsed - waiting)
 
@@ -283,7 +299,7 @@ def expiry_by_job_only(patch: pytest.MonkeyPatch) -> None:
 def dead_on_the_last_day(patch: pytest.MonkeyPatch) -> None:
     """Points cannot be spent on their last day any more."""
     real = rules.derive
-    patch.setattr(rules, "derive", lambda account, on: real(account, on + timedelta(days=1)))
+    patch.setattr(rules, "derive", lambda account, on, at=None: real(account, on + timedelta(days=1), at))
 
 
 @bug
@@ -427,7 +443,7 @@ def qualifying_points_stay(patch: pytest.MonkeyPatch) -> None:
 def cap_without_write_off(patch: pytest.MonkeyPatch) -> None:
     """Under `cap` a debt stays, and nothing says that it was written off."""
 
-    def reverse(account: Account, draft: Any, program: Any, *, now: Any) -> Any:
+    def reverse(account: Account, draft: Any, program: Any, *, now: Any, caps: Any = None) -> Any:
         if account.status is AccountStatus.CLOSED:
             raise MemberClosed(member_id=account.member_id)
         return rules.post(account, draft, program, now=now)

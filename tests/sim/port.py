@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Rows, Table
-from chalicelib.storage.writes import Item, Write
+from chalicelib.storage.writes import Item, Put, Write
 from tests.memory import IN_DUE, IN_TIMELINE, SORTED_BY, MemoryTable, projected
 from tests.sim.clockwork import Clockwork
 from tests.sim.weather import BATCHES, READS, WRITES, Kind, Weather
@@ -53,18 +53,29 @@ class Log:
 
     commits: list[Commit] = field(default_factory=list)
     places: dict[Key, int] = field(default_factory=dict)
-    """The position of the transaction that first wrote an item."""
+    """The position of the transaction that first wrote an item, beside what only kept its place (`is_placeholder`)."""
 
     @property
     def position(self) -> int:
         """How many there are."""
         return len(self.commits)
 
-    def add(self, commit: Commit) -> None:
-        """Note one."""
+    def add(self, commit: Commit, written: Mapping[Key, Item]) -> None:
+        """Note one, and what it wrote."""
         for key in commit.before:
-            self.places.setdefault(key, len(self.commits))
+            if not is_placeholder(written.get(key, {})):
+                self.places.setdefault(key, len(self.commits))
         self.commits.append(commit)
+
+    def was(self, key: Key, place: int, items: Mapping[Key, Item]) -> Item | None:
+        """What was under a key just before the transaction at a position.
+
+        Args:
+            items: what is there now.
+        """
+        later = (commit for commit in self.commits[place:] if key in commit.before)
+        touched = next(later, None)
+        return touched.before[key] if touched is not None else items.get(key)
 
     def since(self, moment: int) -> int:
         """The position at a moment."""
@@ -72,6 +83,11 @@ class Log:
         while place and self.commits[place - 1].at >= moment:
             place -= 1
         return place
+
+
+def is_placeholder(item: Mapping[str, Any]) -> bool:
+    """Whether an item keeps a place until something else comes: returns under the key of their purchase."""
+    return "is" in item
 
 
 class Backing(Protocol):
@@ -107,7 +123,8 @@ class Shared:
         """Perform writes and note them."""
         before = {write.key: self.table.items.get(write.key) for write in writes}
         self.table.commit(writes, keyed=keyed)
-        self.log.add(Commit(self.clockwork.now, by, before))
+        written = {write.key: write.item for write in writes if isinstance(write, Put)}
+        self.log.add(Commit(self.clockwork.now, by, before), written)
 
 
 class Port:

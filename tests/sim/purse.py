@@ -2,8 +2,9 @@
 
 It shares no code with the product. It knows no buckets, running sums or folding: each thing that gave points is a
 parcel with a last day, each thing that took points a day on which it did. A return makes its purchase's parcel and
-taking smaller, as if so much had never been bought. `tests/unit/oracle.py` tells the same promises point by point;
-`test_purse.py` holds the two together.
+taking smaller, as if so much had never been bought. When members are merged, the parcels and takings of one go into the
+purse of the other; each remembers where it came from, so that they find home again. `tests/unit/oracle.py` tells the
+same promises point by point; `test_purse.py` holds the two together.
 """
 
 from calendar import monthrange
@@ -26,11 +27,16 @@ _FOREVER = date(9999, 12, 31)
 
 @dataclass
 class Parcel:
-    """Points that were given together."""
+    """Points that were given together.
+
+    Attributes:
+        home: the account to which they belong, also while another answers for it.
+    """
 
     last_day: date
     points: int
     matures_on: date | None = None
+    home: str = ""
 
 
 @dataclass
@@ -39,6 +45,30 @@ class Taking:
 
     day: date
     points: int
+    home: str = ""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Points that are on hold.
+
+    Attributes:
+        until: from then on they are free.
+        day: when they were reserved; captured, they count as spent then.
+    """
+
+    points: int
+    until: datetime
+    day: date
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A tier that is held from a month on, whatever the points before say: what a merge may leave."""
+
+    month: int
+    tier_id: str
+    review_after: int | None
 
 
 @dataclass
@@ -49,43 +79,87 @@ class Standing:
     lots: dict[date, int]
     lapsed: int
     pending: int
+    held: int = 0
 
     @property
     def available(self) -> int:
         """Points that can be spent."""
-        return max(self.balance - self.pending, 0)
+        return max(self.balance - self.pending - self.held, 0)
 
 
 @dataclass
 class Purse:
-    """All that was ever given to a member and taken.
+    """All that was ever given to an account and taken.
 
     Attributes:
+        owner: whose it is.
+        absorbed: for whom it answers besides.
+        holds: by name.
+        sent: points that went to other members, by the month of their offer.
+        booked: points whose expiry is in the entries.
         exact: nothing arrived for a period that was closed too long ago.
         in_debt: something left a debt that was allowed.
     """
 
+    owner: str = ""
+    absorbed: set[str] = field(default_factory=set)
     parcels: dict[object, Parcel] = field(default_factory=dict)
     takings: dict[object, Taking] = field(default_factory=dict)
-    qualifying: Counter[int] = field(default_factory=Counter)
+    holds: dict[str, Kept] = field(default_factory=dict)
+    sent: Counter[int] = field(default_factory=Counter)
+    booked: int = 0
+    settled: Settled | None = None
     exact: bool = True
     in_debt: bool = False
+    _qualifying: Counter[tuple[str, int]] = field(default_factory=Counter)
     _lots: Counter[date] = field(default_factory=Counter)
     _taken: Counter[date] = field(default_factory=Counter)
     _folded: date = date.min
 
-    def give(self, key: object, points: int, last_day: date, matures_on: date | None = None) -> None:
+    @property
+    def qualifying(self) -> Counter[int]:
+        """Qualifying points by month."""
+        sums: Counter[int] = Counter()
+        for (_, month), points in self._qualifying.items():
+            sums[month] += points
+        return sums
+
+    def give(self, key: object, points: int, last_day: date, matures_on: date | None = None, home: str = "") -> None:
         """Give points; fewer than none makes a parcel that is there smaller."""
         self.exact = self.exact and last_day > self._folded
-        parcel = self.parcels.setdefault(key, Parcel(last_day, 0, matures_on))
+        parcel = self.parcels.setdefault(key, Parcel(last_day, 0, matures_on, home or self.owner))
+        assert parcel.last_day == last_day, f"{key} lasts until {parcel.last_day}, not {last_day}"
         parcel.points += points
         self._lots[last_day] += points
 
-    def take(self, key: object, points: int, day: date, terms: Terms) -> None:
+    def take(self, key: object, points: int, day: date, terms: Terms, home: str = "") -> None:
         """Take points; fewer than none gives some of a taking back."""
         self.exact = self.exact and closing(day, terms) > self._folded
-        self.takings.setdefault(key, Taking(day, 0)).points += points
+        self.takings.setdefault(key, Taking(day, 0, home or self.owner)).points += points
         self._taken[day] += points
+
+    def qualify(self, month: int, points: int, home: str = "") -> None:
+        """Count qualifying points, or some fewer."""
+        if points:
+            self._qualifying[home or self.owner, month] += points
+
+    def move(self, into: "Purse", homes: set[str]) -> None:
+        """Move what belongs to some homes into another purse."""
+        for key, parcel in [each for each in self.parcels.items() if each[1].home in homes]:
+            del self.parcels[key]
+            self._lots[parcel.last_day] -= parcel.points
+            into.parcels[key] = parcel
+            into._lots[parcel.last_day] += parcel.points
+        for key, taking in [each for each in self.takings.items() if each[1].home in homes]:
+            del self.takings[key]
+            self._taken[taking.day] -= taking.points
+            into.takings[key] = taking
+            into._taken[taking.day] += taking.points
+        for home, month in [each for each in self._qualifying if each[0] in homes]:
+            into._qualifying[home, month] += self._qualifying.pop((home, month))
+        # What was folded in one stays as it was folded, and is not told anew for both.
+        self.exact = into.exact = self.exact and into.exact and self._folded == into._folded == date.min
+        into.in_debt = into.in_debt or self.in_debt
 
     def fold(self, on: date, terms: Terms) -> None:
         """Note which periods are closed for so long that they may be kept as one figure, from a day on."""
@@ -94,8 +168,17 @@ class Purse:
         if len(closed) > CLOSED_PERIODS:
             self._folded = max(self._folded, sorted(closed)[-CLOSED_PERIODS - 1])
 
-    def on(self, day: date) -> Standing:
-        """What there is on a day: what dies first pays first, and only for what was taken before it died."""
+    def tier(self, terms: Terms, day: date) -> Mapping[str, Any]:
+        """The tier held on a day."""
+        tiers: Sequence[Mapping[str, Any]] = terms["ladder"]["tiers"]
+        return tiers[rank(self.qualifying, terms, month_number(day), self.settled)]
+
+    def on(self, day: date, at: datetime | None = None) -> Standing:
+        """What there is on a day: what dies first pays first, and only for what was taken before it died.
+
+        Args:
+            at: the instant at which holds that are over count no more; without it all of them count.
+        """
         takings = sorted(self._taken.items())
         lots = sorted((last, points) for last, points in self._lots.items() if points)
         told = unpaid = lapsed = 0
@@ -123,7 +206,8 @@ class Purse:
             for parcel in self.parcels.values()
             if parcel.matures_on is not None and parcel.matures_on > day
         )
-        return Standing(balance, left, lapsed, pending)
+        held = sum(hold.points for hold in self.holds.values() if at is None or hold.until > at)
+        return Standing(balance, left, lapsed, pending, held)
 
 
 # ---------------------------------------------------------------- days
@@ -184,8 +268,12 @@ def worth(paid_minor: int, terms: Terms, percent: int = 100) -> int:
 # ---------------------------------------------------------------- tiers
 
 
-def rank(sums: Mapping[int, int], terms: Terms, month: int) -> int:
-    """The rank held in a month, walked month by month; true while the ladder never changed."""
+def rank(sums: Mapping[int, int], terms: Terms, month: int, settled: Settled | None = None) -> int:
+    """The rank held in a month, walked month by month; true while the ladder never changed.
+
+    Args:
+        settled: what is held in its month without regard to the months before.
+    """
     ladder = terms["ladder"]
     rules = ladder["qualification"]
     thresholds = [tier["threshold"] for tier in ladder["tiers"]]
@@ -199,7 +287,11 @@ def rank(sums: Mapping[int, int], terms: Terms, month: int) -> int:
         return max(place for place, threshold in enumerate(thresholds) if threshold <= max(points, 0))
 
     held, review = 0, None
-    for each in range(min([*(m for m, p in sums.items() if p), month]), month + 1):
+    first = min([*(m for m, p in sums.items() if p), month])
+    if settled is not None:
+        held = [tier["tier_id"] for tier in ladder["tiers"]].index(settled.tier_id)
+        first, review = settled.month + 1, settled.review_after
+    for each in range(first, month + 1):
         if review is not None and each > review:
             year = review // 12 * 12
             earned = reached(between(year, year + 11) if yearly else between(review - months + 1, review))
@@ -209,9 +301,3 @@ def rank(sums: Mapping[int, int], terms: Terms, month: int) -> int:
         if now > held:
             held, review = now, None if keeps else each // 12 * 12 + 11 if yearly else each + months
     return held
-
-
-def tier(sums: Mapping[int, int], terms: Terms, day: date) -> Mapping[str, Any]:
-    """The tier held on a day."""
-    tiers: Sequence[Mapping[str, Any]] = terms["ladder"]["tiers"]
-    return tiers[rank(sums, terms, month_number(day))]

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
@@ -81,13 +81,18 @@ def run(
     tell: Callable[[Tally], None] | None = None,
     *,
     seconds: float = inf,
+    topics: Sequence[str] | None = None,
 ) -> Tally:
-    """Run worlds, one for each seed, until something does not hold or so much time is over."""
+    """Run worlds, one for each seed, until something does not hold or so much time is over.
+
+    Args:
+        topics: what they are about; by the seeds, when left out.
+    """
     tally, until = Tally(), time.monotonic() + seconds
     for seed in seeds:
         if time.monotonic() >= until:
             break
-        plan = planned(seed, ops)
+        plan = planned(seed, ops, topics)
         world = make(plan).run()
         judge = Judge(world, world.backing.items())
         judge.verdict()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sim.planted import BUGS, SEEDS, SIZE
+from tests.sim.planted import BUGS, SEEDS, SIZE, TOPICS_OF
 from tests.sim.runs import run
 
 
@@ -13,12 +13,12 @@ def test_without_a_bug_the_same_runs_are_clean() -> None:
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len(BUGS) >= 25
+    assert len(BUGS) >= 38
 
 
 @pytest.mark.parametrize("name", BUGS)
 def test_a_planted_bug_is_found(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     BUGS[name](monkeypatch)
-    found = [failure.invariant for failure in run(SEEDS, SIZE).failures]
+    found = [failure.invariant for failure in run(SEEDS, SIZE, topics=TOPICS_OF[name]).failures]
     assert found, f"{name} was not found: the simulator is too weak"
     assert found != ["bug"], f"{name} breaks by itself, and shows nothing of the simulator"

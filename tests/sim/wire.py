@@ -59,8 +59,8 @@ class Wired:
         answer = self.dynamo.call(_WRITE, payload)
         token = payload.get("ClientRequestToken")
         if token is None or token not in self.tokens:
-            written = [key_of(next(iter(action.values()))) for action in payload["TransactItems"]]
-            self.log.add(Commit(self.clockwork.now, by, dict.fromkeys(written)))
+            written = {key_of(each): each.get("Item", {}) for a in payload["TransactItems"] for each in a.values()}
+            self.log.add(Commit(self.clockwork.now, by, dict.fromkeys(written)), written)
         if token is not None:
             self.tokens.add(token)
         return answer

@@ -11,14 +11,16 @@ from typing import Any
 from chalicelib.kernel.errors import Refusal, Trouble
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.outcomes import Outcome
-from chalicelib.programs.models import DEFAULT_TERMS
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage.keyring import ClearContacts, Keyring
+from chalicelib.storage.keys import Key
+from chalicelib.storage.writes import Item
 from tests.makers import Clock
-from tests.sim.clockwork import Clockwork
+from tests.sim.clockwork import Clockwork, Task
 from tests.sim.commands import OPERATIONS, Args, Attempt, Command, Past, Step
 from tests.sim.operations import load
 from tests.sim.port import MILLISECOND, SECOND, Backing, Crashed, Shared
+from tests.sim.terms import drawn_terms
 from tests.sim.weather import Kind, Weather
 from tests.table.stand import Desk
 
@@ -29,6 +31,11 @@ AGAIN = "again"
 
 DAY = 86_400 * SECOND
 TRIES_MAX = 6
+
+_HEARD_MAX = 8
+"""So often a client looks whether the answer is there with which it goes on."""
+
+_AMONG_MEMBERS = ("merge", "pool", "transfer")
 
 load()
 
@@ -54,15 +61,26 @@ class Plan:
         return {step.number: step for step in self.steps}
 
 
-def planned(seed: int, ops: int) -> Plan:
+TOPICS = tuple(sorted({each.topic for each in OPERATIONS.values()} - {""}))
+"""What runs are about."""
+
+
+def planned(seed: int, ops: int, topics: Sequence[str] | None = None) -> Plan:
     """The plan that follows from a seed.
 
     Args:
         ops: how many steps.
+        topics: what the run is about; by the seed, when left out.
     """
     chance, past = Random(seed), Past()
-    # Runs differ in what they are about: each leaves some operations out and does others often.
-    weights = {each.name: each.weight * chance.choice((0, 1, 1, 1, 2, 3)) for each in OPERATIONS.values()}
+    # Runs differ in what they are about: one topic takes its turn, and each leaves some operations out.
+    about = {"", *(each for each in TOPICS if chance.random() < 0.25)} | {TOPICS[seed % len(TOPICS)]}
+    if topics is not None:
+        about = {"", *topics}
+    weights = {
+        each.name: each.weight * chance.choice((1, 1, 2) if each.topic else (0, 1, 1, 1, 2, 3)) * (each.topic in about)
+        for each in OPERATIONS.values()
+    }
     weights["purchase"] = weights["purchase"] or 50
     again = chance.choice((0, 0.05, 0.1, 0.2))
     terms, weather = drawn_terms(seed, chance), Weather.of(chance)
@@ -83,42 +101,8 @@ def planned(seed: int, ops: int) -> Plan:
         step = Step(number, at, name, args, chance.getrandbits(48))
         steps.append(step)
         past.add(step)
-    return Plan(seed, chance.choice((1, 2, 3, 5)), terms, weather.odds, tuple(steps))
-
-
-def drawn_terms(seed: int, chance: Random) -> dict[str, Any]:
-    """Terms of a program, in plain values; what matters most takes turns, so that few seeds see all of it."""
-    expiry = {
-        "mode": chance.choice(("rolling", "rolling", "rolling", "end_of_year", "never")),
-        "months": chance.choice((1, 2, 3, 12)),
-        "years": chance.choice((0, 1)),
-        "bucket": ("month", "day")[seed // 2 % 2],
-    }
-    tiers = [
-        {"tier_id": f"t{place}", "name": {"zh": f"级{place}", "en": f"Tier {place}"}, "threshold": threshold,
-         "multiplier_percent": percent, "birthday_points": gift}
-        for place, (threshold, percent, gift) in enumerate(((0, 100, 20), (100, 110, 50), (300, 150, 0)))
-    ]  # fmt: skip
-    qualification = {
-        "window": chance.choice(("rolling", "calendar_year")),
-        "months": chance.choice((1, 3, 12)),
-        "at_end": chance.choice(("keep", "step_down", "earned_level")),
-    }
-    return {
-        **DEFAULT_TERMS,
-        "time_zone": chance.choice(("Asia/Shanghai", "America/New_York", "UTC")),
-        "earn_rate": drawn_rate(chance),
-        "expiry": expiry,
-        "ladder": {"tiers": tiers, "qualification": qualification},
-        "pending_days": (0, 3, 0, 14)[seed // 3 % 4],
-        "notices": {"expiring_days": chance.choice((14, 3, None))},
-        "negative_balance": ("owe", "cap", "pending_only")[seed % 3],
-    }
-
-
-def drawn_rate(chance: Random) -> dict[str, Any]:
-    """An earn rate."""
-    return {"points": chance.choice((1, 1, 3)), "per_minor": 100, "rounding": chance.choice(("down", "half_up", "up"))}
+    members = chance.choice((1, 2, 3, 5)) + (len(about) > 2 or about <= {"", *_AMONG_MEMBERS})
+    return Plan(seed, members, terms, weather.odds, tuple(steps))
 
 
 def _gap(chance: Random, pace: int) -> int:
@@ -136,13 +120,15 @@ def _gap(chance: Random, pace: int) -> int:
 
 
 def _drawn_again(chance: Random, steps: Sequence[Step]) -> Args | None:
-    keyed = [each for each in steps[-12:] if each.operation != AGAIN and OPERATIONS[each.operation].keyed]
+    sent = list(steps[-12:])
     if chance.random() < 0.3:
-        keyed += [each for each in chance.sample(steps, min(6, len(steps))) if each.operation != AGAIN]
-        keyed = [each for each in keyed if OPERATIONS[each.operation].keyed]
-    if not keyed:
+        sent += chance.sample(steps, min(6, len(steps)))
+    known = [(each, OPERATIONS[each.operation]) for each in sent if each.operation != AGAIN]
+    known = [(each, how) for each, how in known if how.keyed or how.repeated]
+    if not known:
         return None
-    return {"of": chance.choice(keyed).number, "variant": int(chance.random() < 0.25)}
+    step, how = chance.choice(known)
+    return {"of": step.number, "variant": int(how.keyed and chance.random() < 0.25)}
 
 
 # ---------------------------------------------------------------- the world
@@ -165,6 +151,7 @@ class World:
         commands: by the number of their step.
         bugs: what the product raised that it must not.
         settled: figures that were settled when a step's command was sent first, by its number.
+        joined: somebody asked for a merge.
     """
 
     plan: Plan
@@ -177,9 +164,17 @@ class World:
     bugs: list[str] = field(default_factory=list)
     told: Counter[str] = field(default_factory=Counter)
     settled: dict[int, int] = field(default_factory=dict)
+    joined: bool = False
     drawn: int = 0
     _free: list[Process] = field(default_factory=list)
     _whom: dict[tuple[int, str], MemberId] = field(default_factory=dict)
+    _target: dict[int, int] = field(default_factory=dict)
+    _done: list[Step] = field(default_factory=list)
+
+    @cached_property
+    def items_now(self) -> dict[Key, Item]:
+        """Everything that is there when the run is over."""
+        return self.backing.items()
 
     @property
     def now(self) -> datetime:
@@ -196,6 +191,18 @@ class World:
         known = self._whom.get((step.number, name))
         if known is None:
             known = self._whom[step.number, name] = self.members[step.args[name] % len(self.members)]
+        return known
+
+    def target(self, step: Step) -> int:
+        """The number of the step that a step goes on with: the one it names, or the newest such that was done."""
+        known = self._target.get(step.number)
+        if known is None:
+            known = step.args["of"]
+            named = self.plan.steps_by_number.get(known)
+            done = [each for each in self._done if named is not None and each.operation == named.operation]
+            if done and named not in done:
+                known = done[-1].number
+            self._target[step.number] = known
         return known
 
     def asked_at(self, step: Step) -> datetime:
@@ -248,8 +255,24 @@ class World:
             chance, step = Random(step.seed), target
         else:
             chance = Random(step.seed)
-        command = self.commands.setdefault(step.number, Command(step))
-        self._attempt(command, variant, chance, 1)
+        self._when_heard(step, lambda: self._first(step, variant, chance), _HEARD_MAX, Random(chance.getrandbits(48)))
+
+    def _first(self, step: Step, variant: int, chance: Random) -> None:
+        self._attempt(self.commands.setdefault(step.number, Command(step)), variant, chance, 1)
+
+    def _when_heard(self, step: Step, task: Task, times: int, chance: Random) -> None:
+        """Do something once the answer is known to what a step goes on with; some do not wait for it."""
+        before = self.plan.steps_by_number.get(step.args.get("of", -1))
+        known = before is None or any(
+            each.told != "unknown"
+            for command in [self.commands.get(before.number)] if command is not None
+            for each in command.attempts
+        )  # fmt: skip
+        if known or times == 0 or chance.random() < 0.1:
+            task()
+            return
+        later = self.clockwork.now + 1 + chance.randrange(2 * times * times * MILLISECOND)
+        self.clockwork.at(later, lambda: self._when_heard(step, task, times - 1, chance))
 
     def _again(self, command: Command, variant: int, chance: Random) -> None:
         self.clockwork.at(self.clockwork.now, lambda: self._attempt(command, variant, chance, 1))
@@ -267,9 +290,10 @@ class World:
         alive = True
         try:
             answer = OPERATIONS[command.step.operation].send(desk, self, command.step, variant)
-            attempt.told = "ack"
+            attempt.told = "waits" if isinstance(answer, Outcome) and answer.waits else "ack"
             attempt.value = answer.value if isinstance(answer, Outcome) else answer
             attempt.replayed = isinstance(answer, Outcome) and answer.replayed
+            self._done.append(command.step)
         except Crashed:
             alive = False
         except Trouble:

@@ -51,12 +51,12 @@ def effect(case: "Case") -> None:
         by_hand = day_of(asked_at + timedelta(days=args["lasts"]), terms) if "lasts" in args else None
         last = closing(by_hand, terms) if by_hand else last_day(day, terms)
         case.expect("last day", entry.expires_on, last)
-        case.purse.give(entry.key, points, last)
+        case.give(points, last)
     else:
         if terms["negative_balance"] != "owe":
             case.needs(-points)
-        case.purse.take(entry.key, -points, day, terms)
-    case.purse.qualifying[month_number(day)] += args.get("qualifying", 0)
+        case.take(-points, day)
+    case.qualify(month_number(day), args.get("qualifying", 0))
 
 
 operation(

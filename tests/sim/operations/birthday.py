@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.members.service import give_birthday_gift
 from tests.sim.commands import Args, EntryName, Operation, Past, Step, operation
-from tests.sim.purse import day_of, last_day, tier
+from tests.sim.purse import day_of, last_day
 from tests.table.stand import Desk
 
 if TYPE_CHECKING:
@@ -34,12 +34,16 @@ def claims(world: "World", step: Step) -> list[EntryName]:
 
 
 def effect(case: "Case") -> None:
-    """It gives what the tier held that day gives."""
+    """It gives what the tier held that day gives, unless there was a gift that year under any id."""
     on, purse, terms = _on(case.world, case.command.step), case.purse, case.terms
-    points = tier(purse.qualifying, terms, on)["birthday_points"]
+    given = case.notes.setdefault(("gifts", on.year), set())
+    if given & {purse.owner, *purse.absorbed}:
+        case.complain("I2", f"a second gift in {on.year}")
+    given.add(case.entry.key.parts[0].replace("mem_", "M#"))
+    points = purse.tier(terms, on)["birthday_points"]
     case.expect("points given", case.entry.points, points)
     case.expect("last day", case.entry.expires_on, last_day(on, terms))
-    purse.give(case.entry.key, points, last_day(on, terms))
+    case.give(points, last_day(on, terms))
 
 
 operation(Operation("birthday", weight=40, draw=draw, send=send, claims=claims, effect=effect, variant_of=lambda _: 0))

@@ -1,11 +1,13 @@
-"""A return: of everything, of an amount or of lines; sometimes of more than there is."""
+"""A return: of everything, of an amount or of lines; sometimes of more than there is, or before its purchase."""
 
+from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.kernel.calendar import from_milliseconds
 from chalicelib.storage import keys
-from tests.sim.commands import Args, Operation, Past, Step, operation
-from tests.sim.operations.purchase import CHANNEL, Sale
+from tests.sim.commands import Args, Command, Operation, Past, Step, operation
+from tests.sim.operations.purchase import CHANNEL, Sale, order_of
 from tests.sim.purse import closing, day_of, month_number, worth
 from tests.table.stand import Desk
 
@@ -14,16 +16,23 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 
+_WAITS = timedelta(hours=72)
+"""For so long a return waits for its purchase."""
+
+
 def draw(chance: Random, past: Past) -> Args | None:
-    """Some of a purchase."""
+    """Some of a purchase, or of one that nobody has heard of yet."""
+    if chance.random() < 0.07:
+        args = {"of": None, "order": f"e{past.count}", "member": past.member(chance)}
+        return args | chance.choice(({}, {"amount": chance.randrange(50, 3_000)}))
     bought, before = past.some("purchase", chance), past.some("return", chance)
     if before is not None and chance.random() < 0.4:  # another part of what came back in part
-        bought = next(step for step in past.steps("purchase") if step.number == before.args["of"])
+        bought = next((step for step in past.steps("purchase") if order_of(step) == before.args["order"]), None)
     if bought is None:
         return None
     lines = bought.args["lines"]
     goods = sum(quantity * price for quantity, price in lines) or bought.args["paid"] + bought.args["tender"]
-    args: Args = {"of": bought.number, "member": bought.args["member"]}
+    args = {"of": bought.number, "order": order_of(bought), "member": bought.args["member"]}
     how = chance.choice(("all", "amount", "amount", "lines", "too much"))
     if how == "lines" and lines:
         place = chance.randrange(len(lines))
@@ -43,21 +52,22 @@ def send(desk: Desk, world: "World", step: Step, variant: int) -> Any:
         asked["amount_minor"] = args["amount"]
     if "lines" in args:
         asked["lines"] = tuple({"sku": sku, "quantity": quantity} for sku, quantity in args["lines"])
-    return desk.give_back(keys.purchase_id(CHANNEL, f"o{args['of']}"), key=f"r{step.number}", **asked)
+    return desk.send_back(keys.purchase_id(CHANNEL, args["order"]), key=f"r{step.number}", **asked)
 
 
 def effect(case: "Case") -> None:
     """It takes back what was earned for that part, and gives back what points paid for it."""
-    entry, purse, item = case.entry, case.purse, case.item
+    entry, item = case.entry, case.item
     order = entry.key.parts[:2]
     sale: Sale | None = case.notes.get(order)
     if sale is None:
         case.complain("I4", "a return of a purchase that is not there")
         return
     if entry.key.kind == "write_off":
-        _write_off(case)
+        written_off(case, case.terms["negative_balance"] == "cap")
         return
     args = case.command.step.args
+    _require_in_time(case)
     amount = args.get("amount", sale.goods - sale.back)
     if "lines" in args:
         bought = case.world.plan.steps_by_number[args["of"]].args["lines"]
@@ -66,13 +76,13 @@ def effect(case: "Case") -> None:
     if sale.back > sale.goods:
         case.complain("I4", f"{sale.back} of {sale.goods} came back of order {order[1]}")
         return
-    refunded = sale.paid * sale.back // sale.goods
+    refunded = sale.paid * sale.back // sale.goods if sale.goods else sale.paid
     kept = sale.paid - refunded
     taken = sale.earned - worth(kept, sale.terms, sale.percent)
     pends = sale.matures_on is not None and sale.matures_on > day_of(case.attempt.now, case.terms)
     if case.terms["negative_balance"] == "pending_only" and not pends:
         taken = sale.taken
-    given = sale.tender * sale.back // sale.goods
+    given = sale.tender * sale.back // sale.goods if sale.goods else sale.tender
     unqualified = sale.qualifying - worth(kept, sale.terms)
 
     case.expect("goods", item["am"], amount)
@@ -82,20 +92,42 @@ def effect(case: "Case") -> None:
     case.expect("qualifying points taken back", -(entry.qualifying or 0), unqualified - sale.unqualified)
     if taken != sale.taken:
         case.expect("last day", entry.expires_on, sale.last_day)
-        purse.give(entry.cause, sale.taken - taken, sale.last_day)
+        case.give(sale.taken - taken, sale.last_day, key=entry.cause)
     if given != sale.given:
-        purse.take(entry.cause, sale.given - given, sale.bought_on, case.terms)
-    purse.qualifying[month_number(sale.bought_on)] -= unqualified - sale.unqualified
+        case.take(sale.given - given, sale.tendered_on, key=entry.cause)
+    case.qualify(month_number(sale.bought_on), sale.unqualified - unqualified)
     sale.refunded, sale.taken, sale.given, sale.unqualified = refunded, taken, given, unqualified
 
 
-def _write_off(case: "Case") -> None:
-    """What a return would have left owing is written off at once, to the point."""
-    case.expect("policy", case.terms["negative_balance"], "cap")
-    owed = max(-case.purse.on(case.today).balance, 0) - case.owed_before
+def _require_in_time(case: "Case") -> None:
+    """What waited for its purchase was carried out only if that came in time."""
+    channel, order_no, key = case.entry.key.parts
+    before = case.world.backing.log.commits[case.place].before.get(keys.purchase(channel, order_no)) or {}
+    for waiting, _, received, _ in before.get("wr", ()):
+        if waiting == key and case.attempt.now > from_milliseconds(received) + _WAITS:
+            case.complain("I3", "it was carried out, but waited too long")
+
+
+def _check(world: "World", command: Command) -> list[str]:
+    """What was told to wait waits, or was carried out or refused for good."""
+    args, number = command.step.args, command.step.number
+    own = keys.purchase_return(CHANNEL, args["order"], f"r{number}")
+    order = world.items_now.get(keys.purchase(CHANNEL, args["order"]), {})
+    waits = f"r{number}" in [each[0] for each in order.get("wr", ())]
+    return [
+        f"I3 step {number} return: it was to wait, and is lost"
+        for attempt in command.attempts
+        if attempt.told == "waits" and own not in world.items_now and not waits
+    ]
+
+
+def written_off(case: "Case", capped: bool) -> None:
+    """What would be left owing is written off at once, to the point."""
+    case.expect("whether debts are written off", capped, True)
+    owed = max(-case.purse.on(case.today).balance, 0) - case.notes["owed", case.entry.cause]
     if case.purse.exact:
         case.expect("points written off", case.entry.earned, owed)
-    case.purse.give(case.entry.key, case.entry.earned or 0, closing(case.today, case.terms))
+    case.give(case.entry.earned or 0, closing(case.today, case.terms))
 
 
 operation(
@@ -105,10 +137,11 @@ operation(
         draw=draw,
         send=send,
         claims=lambda _world, step: [
-            (kind, (CHANNEL, f"o{step.args['of']}", f"r{step.number}")) for kind in ("return", "write_off")
+            (kind, (CHANNEL, step.args["order"], f"r{step.number}")) for kind in ("return", "write_off")
         ],
         effect=effect,
         variant_of=lambda item: int(item["rc"][-1]) if item["rc"] != "write_off" else -1,
         keyed=True,
+        check=_check,
     )
 )

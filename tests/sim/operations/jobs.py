@@ -40,8 +40,8 @@ def sweep(desk: Desk, world: "World", step: Step, variant: int) -> Any:
     for day in (today - timedelta(days=1), today):
         for partition in keys.due_partitions(day):
             for row in desk.table.query_due(partition, after=None, limit=50).items:
-                member = keys.member_of(row["pk"])
-                done += bring_up_to_date(desk.table, desk.book, member, due, now=desk.clock()) is not None
+                account = keys.account_of(row["pk"])
+                done += bring_up_to_date(desk.table, desk.book, account, due, now=desk.clock()) is not None
     return done
 
 

@@ -69,10 +69,10 @@ def _effect_of_closure(case: "Case") -> None:
     if case.purse.exact:
         case.expect("points forfeited", -case.entry.points, balance)
     if case.entry.points < 0:
-        case.purse.take(case.entry.key, -case.entry.points, case.today, case.terms)
+        case.take(-case.entry.points, case.today)
     else:
         assert case.entry.expires_on is not None
-        case.purse.give(case.entry.key, case.entry.points, case.entry.expires_on)
+        case.give(case.entry.points, case.entry.expires_on)
 
 
 operation(Operation("enrol", weight=20, draw=_draw_enrolment, send=_enrol, keyed=True))
@@ -84,7 +84,7 @@ operation(
         weight=1,  # who is closed does little for a simulation
         draw=_draw_closure,
         send=_close,
-        claims=lambda world, step: [("close", (world.whom(step),))],
+        claims=lambda world, _: [("close", (member,)) for member in world.members],  # another one may answer by then
         effect=_effect_of_closure,
         variant_of=lambda _: 0,
     )

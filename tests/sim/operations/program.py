@@ -4,6 +4,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tests.sim.commands import Args, Operation, Past, Step, operation
+from tests.sim.terms import drawn_transfers
 from tests.table.stand import Desk
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def draw(chance: Random, past: Past) -> Args:
         "policy": chance.choice(("owe", "cap", "pending_only")),
         "pending": chance.choice((0, 3, 14)),
         "notice": chance.choice((14, 3, None)),
+        "transfers": drawn_transfers(chance),
     }
 
 
@@ -32,6 +34,7 @@ def send(desk: Desk, world: "World", step: Step, variant: int) -> Any:
         "negative_balance": args["policy"],
         "pending_days": args["pending"],
         "notices": {"expiring_days": args["notice"]},
+        "transfers": args["transfers"],
     }
     return desk.publish(current.version, **{**terms, **changed}).version
 

@@ -1,15 +1,17 @@
-"""A purchase: mostly told at once, sometimes late, now and then partly paid with points."""
+"""A purchase: mostly told at once, sometimes late, now and then paid with points in part, or awaited by returns."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.kernel.ids import ShopId
 from chalicelib.members.models import MemberRef
 from chalicelib.purchases.models import PurchaseLine, RecordPurchase
-from tests.sim.commands import Args, Operation, Past, Step, operation
-from tests.sim.purse import Terms, day_of, last_day, matures_on, month_number, tier, worth
+from chalicelib.storage import keys
+from tests.sim.commands import Args, EntryName, Operation, Past, Step, operation
+from tests.sim.promises import unkept
+from tests.sim.purse import Kept, Terms, day_of, last_day, matures_on, month_number, worth
 from tests.table.stand import Desk
 
 if TYPE_CHECKING:
@@ -21,11 +23,16 @@ CHANNEL = "sim"
 
 @dataclass
 class Sale:
-    """What the judge remembers of a purchase, for its returns."""
+    """What the judge remembers of a purchase as it was last stated, for its returns.
+
+    Attributes:
+        tendered_on: the day on which the points that paid were taken, or reserved.
+    """
 
     terms: Terms
     percent: int
     bought_on: date
+    tendered_on: date
     last_day: date
     matures_on: date | None
     paid: int
@@ -49,13 +56,46 @@ def draw(chance: Random, past: Past) -> Args:
     if lines:
         tender = min(tender, goods)
         paid = goods - tender if chance.random() < 0.7 else paid
-    return {
+    args: Args = {
         "member": past.member(chance),
         "paid": max(paid, 0 if tender or lines else 1),
         "tender": tender,
         "lines": lines,
         "late": drawn_lateness(chance),
     }
+    return _awaited(args, chance, past) or _with_hold(args, chance, past)
+
+
+def _awaited(args: Args, chance: Random, past: Past) -> Args | None:
+    """A purchase for which a return waits, bought just before that one, mostly."""
+    known = {step.args.get("order") for step in past.steps("purchase")}
+    early = [step for step in past.steps("return") if step.args["of"] is None and step.args["order"] not in known]
+    if not early or chance.random() < 0.6:
+        return None
+    step = chance.choice(early)
+    ago = chance.choice((1, 1, 60, 3_600, -600, 86_400))
+    return args | {"order": step.args["order"], "bought": max(step.at // 1_000_000 - ago, 0), "late": 0}
+
+
+def _with_hold(args: Args, chance: Random, past: Past) -> Args:
+    """A purchase that is paid with points that were held, where there are some."""
+    held = past.fresh("hold", chance)
+    if held is None or chance.random() < 0.85:
+        return args
+    return args | {"hold": held.number, "member": held.args["member"], "tender": chance.choice((0, 0, 5))}
+
+
+def order_of(step: Step) -> str:
+    """The number of a purchase's order."""
+    return str(step.args.get("order", f"o{step.number}"))
+
+
+def bought_at(world: "World", step: Step) -> datetime:
+    """When it was bought, by the till."""
+    if "bought" in step.args:
+        since = timedelta(seconds=step.args["bought"]) - timedelta(milliseconds=step.at // 1_000)
+        return min(world.asked_at(step) + since, world.asked_at(step))
+    return world.asked_at(step) - timedelta(minutes=step.args["late"])
 
 
 def drawn_lateness(chance: Random, most: int = 400) -> int:
@@ -75,44 +115,74 @@ def send(desk: Desk, world: "World", step: Step, variant: int) -> Any:
     )
     command = RecordPurchase(
         channel=CHANNEL,
-        order_no=f"o{step.number}",
+        order_no=order_of(step),
         member=MemberRef(member_id=world.whom(step)),
         shop_id=ShopId(f"shp_v{variant}"),
-        occurred_at=world.asked_at(step) - timedelta(minutes=args["late"]),
+        occurred_at=bought_at(world, step),
         currency="CNY",
         lines=lines,
         paid_minor=args["paid"] + 100 * variant,
         points_tender=args["tender"] or None,
+        points_hold_id=keys.hold_id(f"h{args['hold']}") if "hold" in args else None,
     )
     return desk.buy(command)
+
+
+def claims(_world: "World", step: Step) -> list[EntryName]:
+    """Its own entry."""
+    return [("purchase", (CHANNEL, order_of(step)))]
 
 
 def effect(case: "Case") -> None:
     """It gives what was paid for, by the tier of its month, and takes the points that paid for some of it."""
     args, entry, terms, purse = case.command.step.args, case.entry, case.terms, case.purse
     paid, tender = args["paid"] + 100 * case.variant, args["tender"]
-    bought_on = day_of(entry.occurred_at, terms)
-    percent = tier(purse.qualifying, terms, bought_on)["multiplier_percent"]
+    bought_on = tendered_on = day_of(entry.occurred_at, terms)
+    percent = purse.tier(terms, bought_on)["multiplier_percent"]
     base, total = worth(paid, terms), worth(paid, terms, percent)
-    last = last_day(bought_on, terms) if total else None
-    matures = matures_on(bought_on, terms, day_of(case.attempt.now, terms)) if total else None
+    last = last_day(bought_on, terms)
+    matures = matures_on(bought_on, terms, day_of(case.attempt.now, terms))
 
-    case.happened_at(case.world.asked_at(case.command.step) - timedelta(minutes=args["late"]))
+    case.happened_at(bought_at(case.world, case.command.step))
+    if "hold" in args:
+        hold = _captured(case, args["hold"])
+        tender, tendered_on = tender or hold.points, hold.day
+    else:
+        case.needs(tender)
     case.expect("points earned", entry.earned or 0, total)
     case.expect("qualifying points", entry.qualifying or 0, base)
     case.expect("points tendered", entry.consumed or 0, tender)
-    case.expect("last day", entry.expires_on, last)
-    case.expect("first day", entry.matures_on, matures)
-    case.needs(tender)
-    purse.give(entry.key, total, last or bought_on, matures)
+    case.expect("last day", entry.expires_on, last if total else None)
+    case.expect("first day", entry.matures_on, matures if total else None)
+    if total:
+        case.give(total, last, matures)
     if tender:
-        purse.take(entry.key, tender, bought_on, terms)
-    purse.qualifying[month_number(bought_on)] += base
-    case.expect("tier", entry.tier_after, tier(purse.qualifying, terms, case.today)["tier_id"])
+        case.take(tender, tendered_on)
+    case.qualify(month_number(bought_on), base)
+    case.expect("tier", entry.tier_after, purse.tier(terms, case.today)["tier_id"])
     goods = sum(quantity * price for quantity, price in args["lines"]) or paid + tender
     case.notes[entry.key.parts] = Sale(
-        terms, percent, bought_on, last or bought_on, matures, paid, goods, total, tender, base
+        terms, percent, bought_on, tendered_on, last, matures, paid, goods, total, tender, base
     )
+    _require_all_that_waited(case)
+
+
+def _captured(case: "Case", number: int) -> Kept:
+    """The hold that a purchase was paid with; it ends it, by an item that names it."""
+    hold = case.capture(f"hold/h{number}")
+    if keys.entry("hold_end", "hold", f"h{number}") not in case.world.backing.log.commits[case.place].before:
+        case.complain("I10", "nothing says that its hold ended")
+    case.expect("points no more held", -(case.entry.held or 0), hold.points if hold else 0)
+    return hold or Kept(case.entry.consumed or 0, case.entry.recorded_at, case.today)
+
+
+def _require_all_that_waited(case: "Case") -> None:
+    """Every return that waited is applied with its purchase, or refused for good."""
+    before = case.world.backing.log.commits[case.place].before
+    channel, order_no = case.entry.key.parts
+    for key, *_ in (before.get(keys.purchase(channel, order_no)) or {}).get("wr", ()):
+        if keys.purchase_return(channel, order_no, key) not in before:
+            case.complain("I3", f"the return {key} waited for it, and is lost")
 
 
 operation(
@@ -121,9 +191,12 @@ operation(
         weight=300,
         draw=draw,
         send=send,
-        claims=lambda _world, step: [("purchase", (CHANNEL, f"o{step.number}"))],
+        claims=claims,
         effect=effect,
         variant_of=lambda item: int(item["sh"][-1]),
         keyed=True,
+        check=lambda world, command: (
+            unkept(world, command, "hold", f"h{command.step.args['hold']}") if "hold" in command.step.args else ()
+        ),
     )
 )

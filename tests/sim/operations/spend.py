@@ -39,7 +39,7 @@ def effect(case: "Case") -> None:
     case.happened_at(case.world.asked_at(case.command.step) - timedelta(minutes=args["late"]))
     case.expect("points spent", -entry.points, points)
     case.needs(points)
-    case.purse.take(entry.key, points, day_of(entry.occurred_at, case.terms), case.terms)
+    case.take(points, day_of(entry.occurred_at, case.terms))
 
 
 operation(

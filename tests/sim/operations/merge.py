@@ -1,0 +1,145 @@
+"""Two memberships of one person become one, and two again: all moves, and what was moved moves back."""
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.storage import keys
+from tests.sim.commands import FAMILIES, Args, EntryName, Operation, Past, Step, operation
+from tests.sim.purse import Settled
+from tests.table.stand import Desk
+
+if TYPE_CHECKING:
+    from tests.sim.chains import Case
+    from tests.sim.world import World
+
+FAMILIES.add("MERGE")
+
+
+@dataclass
+class Merged:
+    """What the judge remembers of a merge.
+
+    Attributes:
+        owners: whose account went, and into whose.
+        homes: what the one brought belongs to.
+        settled: of both, before.
+        tiers: held by both before.
+        points: that moved.
+    """
+
+    owners: tuple[str, str]
+    homes: set[str]
+    booked: int
+    settled: tuple[Settled | None, Settled | None]
+    tiers: list[str]
+    points: int = 0
+
+
+def _draw(chance: Random, past: Past) -> Args:
+    member = past.member(chance)
+    return {"member": member, "into": member + chance.choice((1, 1, 2, 3))}
+
+
+def _merge(desk: Desk, world: "World", step: Step, variant: int) -> Any:
+    world.joined = True
+    return desk.merge(world.whom(step), world.whom(step, "into"), key=f"g{step.number}").value.merge_id
+
+
+def _draw_undoing(chance: Random, past: Past) -> Args | None:
+    merged = past.fresh("merge", chance)
+    return {"of": merged.number} if merged is not None else None
+
+
+def _undo(desk: Desk, world: "World", step: Step, variant: int) -> Any:
+    return desk.undo_merge(keys.merge_id(f"g{world.target(step)}")).value.merge_id
+
+
+def _claims_undoing(world: "World", step: Step) -> list[EntryName]:
+    return [("unmerge", (f"g{world.target(step)}",)), ("unmerge_in", (f"g{world.target(step)}",))]
+
+
+def _effect(case: "Case") -> None:
+    """All that the one had is the other's, and the tier of neither falls."""
+    if case.entry.key.kind == "merge":
+        _effect_of_going(case)
+    else:
+        _effect_of_staying(case)
+
+
+def _effect_of_going(case: "Case") -> None:
+    purse, item = case.purse, case.item
+    into = case.purses[keys.statement(item["mi"])]
+    if any(hold.until > case.attempt.now for hold in purse.holds.values()):
+        case.complain("I10", "points of the member who goes are on hold")
+    balance = purse.on(case.today).balance
+    if purse.exact:
+        case.expect("points that go", -case.entry.points, balance)
+    tiers = [each.tier(case.terms, case.today)["tier_id"] for each in (purse, into)]
+    homes = {purse.owner, *purse.absorbed}
+    case.notes["merge", case.entry.key.parts] = Merged(
+        (purse.owner, into.owner), homes, purse.booked, (purse.settled, into.settled), tiers, -case.entry.points
+    )
+    purse.move(into, homes)
+    into.absorbed |= homes
+    into.booked, purse.booked = into.booked + purse.booked, 0
+
+
+def _effect_of_staying(case: "Case") -> None:
+    merged: Merged | None = case.notes.get(("merge", case.entry.key.parts))
+    if merged is None or merged.owners[1] != case.purse.owner:
+        case.complain("I11", "nothing went into it")
+        return
+    case.expect("points that came", case.entry.points, merged.points)
+    anchor = case.entry.anchor
+    case.purse.settled = Settled(int(anchor.month), anchor.tier_id, anchor.review_after) if anchor else None
+    held = case.purse.tier(case.terms, case.today)["tier_id"]
+    if held < max(merged.tiers):  # tiers are called by their rank
+        case.complain("I11", f"the tier is {held}, and was {merged.tiers}")
+
+
+def _effect_of_undoing(case: "Case") -> None:
+    """What came goes back, with what happened to it since; what else happened since stays."""
+    merged: Merged | None = case.notes.get(("merge", case.entry.key.parts))
+    if merged is None:
+        case.complain("I11", "nothing was merged")
+        return
+    if case.entry.key.kind == "unmerge_in":
+        case.expect("points that went back", case.entry.points, merged.points)
+        return
+    gone, into = (case.purses[each] for each in merged.owners)
+    before = into.on(case.today).balance + into.on(case.today).lapsed - into.booked
+    into.move(gone, merged.homes)
+    into.absorbed -= merged.homes
+    into.booked, gone.booked = into.booked - merged.booked, merged.booked
+    gone.settled, into.settled = merged.settled
+    after = into.on(case.today).balance + into.on(case.today).lapsed - into.booked
+    merged.points = -case.entry.points
+    if into.exact:
+        case.expect("points that go back", merged.points, before - after)
+
+
+operation(
+    Operation(
+        "merge",
+        weight=30,
+        draw=_draw,
+        send=_merge,
+        claims=lambda _world, step: [(kind, (f"g{step.number}",)) for kind in ("merge", "merge_in")],
+        effect=_effect,
+        topic="merge",
+        repeated=True,
+    )
+)
+operation(
+    Operation(
+        "undo merge",
+        weight=25,
+        draw=_draw_undoing,
+        send=_undo,
+        claims=_claims_undoing,
+        effect=_effect_of_undoing,
+        topic="merge",
+        repeated=True,
+    )
+)
