@@ -207,7 +207,7 @@ def contribute(
     def decide(accounts: Sequence[Account]) -> tuple[EntryView, Sequence[Write]]:
         member, pool = accounts
         rules.require_pool_open(pool)
-        rules.require_part(pool_id, command.member_id, _part_of(table, pool_id, member))
+        rules.require_part(pool_id, command.member_id, _part_of(table, pool_id, command.member_id, member))
         ledger.require_open(member)
         moved = rules.move(
             member, pool, command.points, entry_key, program, actor=command.member_id, content=content, now=now
@@ -256,7 +256,7 @@ def spend_from_pool(
         (pool,) = accounts
         rules.require_pool_open(pool)
         member = _member(table, command.member_id)
-        part = rules.require_part(pool_id, command.member_id, _part_of(table, pool_id, member))
+        part = rules.require_part(pool_id, command.member_id, _part_of(table, pool_id, command.member_id, member))
         after = rules.having_spent(part, command.points, today_of(program, now))
         ledger.require_open(member)
         posting = rules.spend(pool, command, entry_key, program, content=content, now=now)
@@ -389,9 +389,14 @@ def _member(table: Table, member_id: MemberId) -> Account:
     return account
 
 
-def _part_of(table: Table, pool_id: PoolId, member: Account) -> Membership | None:
-    """A member's part in a pool, or that of a member who was merged into this one."""
-    parts = (store.find_membership(table, pool_id, each) for each in (member.member_id, *member.absorbed))
+def _part_of(table: Table, pool_id: PoolId, member_id: MemberId, member: Account) -> Membership | None:
+    """The part in a pool of the member who is named, or else of those with whom they have become one.
+
+    Args:
+        member: the account that answers for the one who is named.
+    """
+    ids = dict.fromkeys((member_id, member.member_id, *member.absorbed))
+    parts = (store.find_membership(table, pool_id, each) for each in ids)
     return next(filter(None, parts), None)
 
 
