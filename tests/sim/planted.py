@@ -4,6 +4,8 @@
 too weak, not that the bug is harmless.
 """
 
+import inspect
+import itertools
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,18 +14,32 @@ from typing import Any
 
 import pytest
 
+from chalicelib.cards import rules as card_rules
+from chalicelib.cards import service as card_service
+from chalicelib.cards import store as card_store
+from chalicelib.corrections import rules as correction_rules
+from chalicelib.holds import rules as hold_rules
+from chalicelib.holds.models import Hold
+from chalicelib.kernel.calendar import month_of
 from chalicelib.kernel.errors import Refusal, StorageBusy
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import service as members_service
+from chalicelib.merges import rules as merge_rules
 from chalicelib.points import content, fold, rules, service, store
 from chalicelib.points.errors import AccountMoved, EntryKnown, MemberClosed, MemberUnknown, PointsInsufficient
 from chalicelib.points.models import Account, AccountStatus, EntryKey, Position, Reason
+from chalicelib.pools import rules as pool_rules
+from chalicelib.pools import service as pool_service
 from chalicelib.programs.rules import earned_points, expires_on, today_of
 from chalicelib.purchases import rules as purchase_rules
 from chalicelib.purchases import service as purchase_service
 from chalicelib.purchases import store as purchase_store
 from chalicelib.purchases.errors import OrderMoved
+from chalicelib.storage import keys
+from chalicelib.storage.keys import Key
 from chalicelib.storage.writes import Absent, Condition, Delete, Item, Put, Still, Unchanged, Write
+from chalicelib.transfers import rules as transfer_rules
+from chalicelib.transfers import service as transfer_service
 from tests import memory
 from tests.sim.port import Port
 
@@ -520,3 +536,314 @@ def old_number_is_kept(patch: pytest.MonkeyPatch) -> None:
     """Who changes their mobile number goes on holding the old one."""
     real = members_service._edit
     patch.setattr(members_service, "_edit", lambda *a: [w for w in real(*a) if not isinstance(w, Delete)])
+
+
+# ---------------------------------------------------------------- holds
+
+
+@about("hold")
+def hold_ends_twice(patch: pytest.MonkeyPatch) -> None:
+    """The account does not forget a hold that was captured, and its end is written over."""
+    _ends_again(patch, lambda entry: entry.reason in (Reason.SPEND, Reason.EARN))
+
+
+def _ends_again(patch: pytest.MonkeyPatch, forgotten: Callable[[Any], bool]) -> None:
+    """Let holds go on after some of their ends."""
+    real = rules._holds_after
+    patch.setattr(rules, "_holds_after", lambda holds, entry: dict(holds) if forgotten(entry) else real(holds, entry))
+    ends = ("K#hold_end#", "K#transfer_in#")
+    _condition(patch, lambda condition, item: isinstance(condition, Absent) and str(item.get("pk")).startswith(ends))
+
+
+def _numbered(key: EntryKey, number: int) -> EntryKey:
+    return EntryKey(kind=key.kind, parts=(*key.parts[:-1], f"{key.parts[-1]}-{number}"))
+
+
+@about("hold")
+def captured_after_its_time(patch: pytest.MonkeyPatch) -> None:
+    """A hold can be captured as long as nobody has booked that it is over."""
+
+    def live(account: Account, hold_key: EntryKey, program: Any, *, now: Any) -> Hold | None:
+        reserved = account.holds.get(rules.hold_name(hold_key))
+        return Hold(hold_key, reserved) if reserved is not None else None
+
+    for module in (hold_rules, transfer_service):
+        patch.setattr(module, "live", live)
+    patch.setattr(rules, "time_out", lambda account, program, *, now: (account, ()))
+
+
+@about("hold")
+def time_out_by_job_only(patch: pytest.MonkeyPatch) -> None:
+    """What is held stays so after its time, until a job comes by."""
+    real, time_out = rules.derive, rules.time_out
+    patch.setattr(rules, "derive", lambda account, on, at=None: real(account, on))
+    patch.setattr(rules, "time_out", lambda account, program, *, now: (account, ()))
+    patch.setattr(service.rules, "time_out", time_out, raising=False)
+
+
+@about("hold")
+def held_points_can_be_spent(patch: pytest.MonkeyPatch) -> None:
+    """What is reserved is forgotten when something else is paid."""
+    patch.setattr(Position, "available", property(lambda self: max(self.balance - self.pending, 0)))
+
+
+@about("hold")
+def capture_asks_for_the_balance(patch: pytest.MonkeyPatch) -> None:
+    """A hold whose points a return has taken meanwhile is refused to the till that was promised them."""
+    real = hold_rules.captured
+
+    def captured(draft: Any, held: Hold) -> Any:
+        return replace(real(draft, held), may_owe=False)
+
+    patch.setattr(hold_rules, "captured", captured)
+
+
+# ---------------------------------------------------------------- between accounts
+
+
+@about("transfer")
+def accepted_twice(patch: pytest.MonkeyPatch) -> None:
+    """An offer stays open when it is accepted."""
+    _ends_again(patch, lambda entry: entry.reason is Reason.TRANSFER)
+
+
+@about("transfer")
+def accepted_after_cancelling(patch: pytest.MonkeyPatch) -> None:
+    """An offer that was cancelled or declined stays open."""
+    _ends_again(patch, lambda entry: entry.reason_code in ("cancelled", "declined"))
+
+
+@about("transfer", "pool")
+def lots_get_younger(patch: pytest.MonkeyPatch) -> None:
+    """Points that are passed on begin a new life."""
+    real = rules.lots_taken
+
+    def taken(account: Account, points: int, on: date) -> dict[date, int]:
+        lots = real(account, points, on)
+        return {max(lots): points} if lots else lots
+
+    patch.setattr(rules, "lots_taken", taken)
+
+
+@about("transfer")
+def fee_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """The fee is offered and held, and never taken."""
+    real = transfer_rules.offered
+    patch.setattr(transfer_rules, "offered", lambda offer: (real(offer)[0], 0))
+
+
+@about("transfer")
+def open_offers_do_not_count(patch: pytest.MonkeyPatch) -> None:
+    """The month's limit looks at what was accepted alone."""
+    patch.setattr(
+        transfer_rules, "_sent", lambda giver, program, at: giver.sent.get(month_of(today_of(program, at)), 0)
+    )
+
+
+@about("pool")
+def contribution_is_not_taken(patch: pytest.MonkeyPatch) -> None:
+    """The pool gets the points, and the member keeps them."""
+    real = pool_service._writes_of
+    patch.setattr(pool_service, "_writes_of", lambda giver, receiver, moved: real(giver, receiver, moved)[1:-1] or [])
+
+    def writes(giver: Account, receiver: Account, moved: Any) -> list[Write]:
+        return [each for each in real(giver, receiver, moved) if not _is_of(each, giver.member_id)]
+
+    patch.setattr(pool_service, "_writes_of", writes)
+
+
+def _is_of(write: Write, account_id: str) -> bool:
+    return write.key == keys.account(account_id)
+
+
+@about("pool")
+def limit_is_for_one_spend(patch: pytest.MonkeyPatch) -> None:
+    """The month's limit looks at each spend alone."""
+    patch.setattr(pool_rules, "spent_this_month", lambda membership, on: 0)
+
+
+@about("pool")
+def roles_are_not_asked(patch: pytest.MonkeyPatch) -> None:
+    """Who may only contribute spends."""
+    real = pool_rules.having_spent
+
+    def spent(membership: Any, points: int, on: date) -> Any:
+        return real(membership.model_copy(update={"role": pool_rules.Role.SPENDER}), points, on)
+
+    patch.setattr(pool_rules, "having_spent", spent)
+
+
+@about("merge")
+def merge_leaves_points_behind(patch: pytest.MonkeyPatch) -> None:
+    """The soonest lot stays where it was."""
+    real = rules.sums_of
+
+    def sums(account: Account) -> Any:
+        whole = real(account)
+        soonest = min(whole.earned, default=None)
+        return whole.model_copy(update={"earned": {d: p for d, p in whole.earned.items() if d != soonest}})
+
+    patch.setattr(rules, "sums_of", sums)
+
+
+@about("merge")
+def undo_takes_what_came_since(patch: pytest.MonkeyPatch) -> None:
+    """An undoing moves all that there is by then, also what the one who stayed got and spent since."""
+    patch.setattr(merge_rules, "_moved_back", lambda account, into, merged, home, today: rules.sums_of(into))
+
+
+@about("merge")
+def undo_forgets_returns(patch: pytest.MonkeyPatch) -> None:
+    """What came back since of an old purchase is not taken along when a merge is undone."""
+    patch.setattr(merge_rules, "goes_home", lambda since, owners, family: [])
+
+
+@about("merge")
+def merged_account_answers(patch: pytest.MonkeyPatch) -> None:
+    """A command on an old id is carried out on the account that was merged."""
+    patch.setattr(store, "find_answering", store.find_account)
+
+
+# ---------------------------------------------------------------- taken back, restated, waited for
+
+
+@about("reverse")
+def reversed_twice(patch: pytest.MonkeyPatch) -> None:
+    """Whoever takes an entry back does so under a key of their own."""
+    real, numbers = correction_rules.reversal_key, itertools.count()
+    patch.setattr(correction_rules, "reversal_key", lambda key: _numbered(real(key), next(numbers)))
+
+
+@about("reverse")
+def reversal_gives_new_points(patch: pytest.MonkeyPatch) -> None:
+    """What a spend took is given back as if it were earned today, not into the lots from which it came."""
+    real = correction_rules.ledger.effect_of
+
+    def effect(entry: Any) -> Any:
+        sums = real(entry)
+        if not sums.spent:
+            return sums
+        points, last = sum(sums.spent.values()), entry.occurred_on + timedelta(days=365)
+        return sums.model_copy(update={"spent": {}, "earned": {last: -points}})
+
+    patch.setattr(correction_rules.ledger, "effect_of", effect)
+
+
+@about("order")
+def restatement_adds(patch: pytest.MonkeyPatch) -> None:
+    """What an order is said to be comes on top of what it was."""
+    real = purchase_rules.kept_of
+    nothing = {"points_earned": 0, "points_tender": 0}
+    patch.setattr(purchase_rules, "kept_of", lambda bought: real(bought).model_copy(update=nothing))
+
+
+@about("order")
+def restated_order_is_not_kept(patch: pytest.MonkeyPatch) -> None:
+    """Returns after a restatement reckon with the order as it was bought."""
+    patch.setattr(purchase_store, "as_stated", lambda item: item)
+
+
+@about()
+def waiting_return_is_lost(patch: pytest.MonkeyPatch) -> None:
+    """A purchase takes the place of the returns that waited for it."""
+    real = purchase_store.waiting_from
+
+    def waiting(item: Item | None) -> Any:
+        return () if inspect.stack()[1].function == "_purchase_writes" else real(item)
+
+    patch.setattr(purchase_store, "waiting_from", waiting)
+
+
+@about()
+def waiting_return_counts_twice(patch: pytest.MonkeyPatch) -> None:
+    """A return that waited is not counted, so that as much may come back again."""
+    real = purchase_service._purchase_writes
+
+    def writes(*a: Any, **more: Any) -> list[Write]:
+        made = real(*a, **more)
+        first = made[0]
+        assert isinstance(first, Put)
+        return [replace(first, item={n: v for n, v in first.item.items() if n not in ("rn", "ret")}), *made[1:]]
+
+    patch.setattr(purchase_service, "_purchase_writes", writes)
+
+
+@about()
+def waits_for_ever(patch: pytest.MonkeyPatch) -> None:
+    """A return is carried out however late its purchase comes."""
+    patch.setattr(purchase_rules, "waits_until", lambda waiting: waiting.received_at + timedelta(days=3_650))
+
+
+# ---------------------------------------------------------------- cards
+
+
+@about("money")
+def bonus_is_paid_out(patch: pytest.MonkeyPatch) -> None:
+    """A refund pays back what can be spent, not what was paid."""
+    real = card_rules.value_of
+
+    def value(account: Account, on: date) -> Any:
+        known = real(account, on)
+        if inspect.stack()[1].function != "refund" or not known.principal:
+            return known
+        return replace(known, principal=known.principal + known.bonus_total, bonus={})
+
+    patch.setattr(card_rules, "value_of", value)
+
+
+@about("money")
+def top_up_paid_back_twice(patch: pytest.MonkeyPatch) -> None:
+    """What was paid back of a top-up is not counted."""
+    patch.setattr(card_store, "count_back", lambda item, back: _as_it_is(item))
+
+
+def _as_it_is(item: Item) -> Write:
+    return Put(Key(item["pk"], item["sk"]), dict(item), Still("rn", None), lambda _: AccountMoved())
+
+
+@about("money")
+def spend_below_nought(patch: pytest.MonkeyPatch) -> None:
+    """A card pays for a little more than there is on it."""
+    real = card_rules.value_of
+
+    def value(account: Account, on: date) -> Any:
+        known = real(account, on)
+        more = inspect.stack()[1].function == "spend" and known.total > 0
+        return replace(known, principal=known.principal + 500) if more else known
+
+    patch.setattr(card_rules, "value_of", value)
+
+
+@about("money")
+def bonus_first(patch: pytest.MonkeyPatch) -> None:
+    """A spend takes the bonus before what was paid."""
+
+    def shares(value: Any, amount: int) -> dict[date, int]:
+        taken = {}
+        for day, there in sorted((*value.bonus.items(), (card_rules.PRINCIPAL, value.principal))):
+            taken[day] = min(there, amount)
+            amount -= taken[day]
+        return {day: minor for day, minor in taken.items() if minor}
+
+    patch.setattr(card_rules, "shares", shares)
+
+
+@about("visits")
+def use_taken_back_twice(patch: pytest.MonkeyPatch) -> None:
+    """What was taken back of a use is not counted."""
+    patch.setattr(card_service.store, "count_back", lambda item, back: _as_it_is(item))
+
+
+@about("visits")
+def extension_forgets_uses(patch: pytest.MonkeyPatch) -> None:
+    """A card that lasts longer has only the visits that were left."""
+    real = card_rules.extend
+
+    def extend(account: Account, card: Any, command: Any, *a: Any, now: Any, **more: Any) -> Any:
+        last = card_rules.last_day_of(account)
+        if last is None:
+            return real(account, card, command, *a, now=now, **more)
+        left = rules.derive(account, min(last, now.date())).balance
+        return real(account.model_copy(update={"earned": {last: max(left, 1)}}), card, command, *a, now=now, **more)
+
+    patch.setattr(card_rules, "extend", extend)

@@ -49,8 +49,13 @@ class Commit:
 
 @dataclass
 class Log:
-    """Every transaction that took effect, in order. A position is the number of those before it."""
+    """Every transaction that took effect, in order. A position is the number of those before it.
 
+    Attributes:
+        remembers: it knows what was there before each.
+    """
+
+    remembers: bool = True
     commits: list[Commit] = field(default_factory=list)
     places: dict[Key, int] = field(default_factory=dict)
     """The position of the transaction that first wrote an item, beside what only kept its place (`is_placeholder`)."""

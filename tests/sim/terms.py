@@ -41,8 +41,8 @@ def drawn_transfers(chance: Random) -> dict[str, Any]:
     """Terms of giving points to each other."""
     return {
         "enabled": chance.random() < 0.95,
-        "max_points": 100,
-        "max_points_per_month": chance.choice((120, 20_000)),
+        "max_points": 60,
+        "max_points_per_month": chance.choice((70, 70, 20_000)),
         "fee_percent": chance.choice((0, 3, 10)),
         "accept_days": chance.choice((1, 2, 7, 30)),
     }

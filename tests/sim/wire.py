@@ -36,7 +36,7 @@ class Wired:
     weather: Weather
     dynamo: Dynamo
     name: str
-    log: Log = field(default_factory=Log)
+    log: Log = field(default_factory=lambda: Log(remembers=False))
     tokens: set[str] = field(default_factory=set)
     answers: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
     """The newest answer to each read that may be old, and when it was true."""

@@ -37,7 +37,7 @@ def _draw_part(chance: Random, past: Past) -> Args | None:
     if pool is None:
         return None
     role = chance.choice(("spender", "spender", "spender", "contributor", "owner"))
-    return {"of": pool.number, "member": past.member(chance), "role": role, "limit": chance.choice((None, 5, 30, 80))}
+    return {"of": pool.number, "member": past.member(chance), "role": role, "limit": chance.choice((None, 5, 20, 60))}
 
 
 def _let_in(desk: Desk, world: "World", step: Step, variant: int) -> Any:
@@ -94,6 +94,8 @@ def _judge_part(case: "Case") -> None:
     """What the member was allowed while they asked, as far as the log can tell; a limit is kept to the point."""
     world, pool_id = case.world, _pool(case.world, case.command.step)
     log, actor = world.backing.log, case.entry.actor or ""
+    if not log.remembers:
+        return
     family = {actor, *(each.replace("M#", "mem_") for each in _answering(case, actor))}
     places = range(case.attempt.began, case.place + 1)
     asked = [keys.pool_member(pool_id, each) for each in sorted(family)]

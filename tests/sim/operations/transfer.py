@@ -21,7 +21,7 @@ FAMILIES.add("X")
 
 def draw(chance: Random, past: Past) -> Args:
     """Some points, mostly to somebody else."""
-    points = chance.choice((1, chance.randrange(1, 60), chance.randrange(1, 130)))
+    points = chance.choice((5, chance.randrange(1, 60), chance.randrange(20, 70)))
     member = past.member(chance)
     return {"member": member, "to": member + chance.choice((1, 1, 2, 3)), "points": points}
 
