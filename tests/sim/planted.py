@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from chalicelib.cards import rules as card_rules
-from chalicelib.cards import service as card_service
 from chalicelib.cards import store as card_store
 from chalicelib.corrections import rules as correction_rules
 from chalicelib.holds import rules as hold_rules
@@ -30,6 +29,7 @@ from chalicelib.points.errors import AccountMoved, EntryKnown, MemberClosed, Mem
 from chalicelib.points.models import Account, AccountStatus, EntryKey, Position, Reason
 from chalicelib.pools import rules as pool_rules
 from chalicelib.pools import service as pool_service
+from chalicelib.pools.models import Role
 from chalicelib.programs.rules import earned_points, expires_on, today_of
 from chalicelib.purchases import rules as purchase_rules
 from chalicelib.purchases import service as purchase_service
@@ -549,8 +549,8 @@ def hold_ends_twice(patch: pytest.MonkeyPatch) -> None:
 
 def _ends_again(patch: pytest.MonkeyPatch, forgotten: Callable[[Any], bool]) -> None:
     """Let holds go on after some of their ends."""
-    real = rules._holds_after
-    patch.setattr(rules, "_holds_after", lambda holds, entry: dict(holds) if forgotten(entry) else real(holds, entry))
+    real = fold._holds_after
+    patch.setattr(fold, "_holds_after", lambda holds, entry: dict(holds) if forgotten(entry) else real(holds, entry))
     ends = ("K#hold_end#", "K#transfer_in#")
     _condition(patch, lambda condition, item: isinstance(condition, Absent) and str(item.get("pk")).startswith(ends))
 
@@ -564,7 +564,7 @@ def captured_after_its_time(patch: pytest.MonkeyPatch) -> None:
     """A hold can be captured as long as nobody has booked that it is over."""
 
     def live(account: Account, hold_key: EntryKey, program: Any, *, now: Any) -> Hold | None:
-        reserved = account.holds.get(rules.hold_name(hold_key))
+        reserved = account.holds.get(fold.hold_name(hold_key))
         return Hold(hold_key, reserved) if reserved is not None else None
 
     for module in (hold_rules, transfer_service):
@@ -575,10 +575,8 @@ def captured_after_its_time(patch: pytest.MonkeyPatch) -> None:
 @about("hold")
 def time_out_by_job_only(patch: pytest.MonkeyPatch) -> None:
     """What is held stays so after its time, until a job comes by."""
-    real, time_out = rules.derive, rules.time_out
+    real = rules.derive
     patch.setattr(rules, "derive", lambda account, on, at=None: real(account, on))
-    patch.setattr(rules, "time_out", lambda account, program, *, now: (account, ()))
-    patch.setattr(service.rules, "time_out", time_out, raising=False)
 
 
 @about("hold")
@@ -668,7 +666,7 @@ def roles_are_not_asked(patch: pytest.MonkeyPatch) -> None:
     real = pool_rules.having_spent
 
     def spent(membership: Any, points: int, on: date) -> Any:
-        return real(membership.model_copy(update={"role": pool_rules.Role.SPENDER}), points, on)
+        return real(membership.model_copy(update={"role": Role.SPENDER}), points, on)
 
     patch.setattr(pool_rules, "having_spent", spent)
 
@@ -676,20 +674,20 @@ def roles_are_not_asked(patch: pytest.MonkeyPatch) -> None:
 @about("merge")
 def merge_leaves_points_behind(patch: pytest.MonkeyPatch) -> None:
     """The soonest lot stays where it was."""
-    real = rules.sums_of
+    real = fold.sums_of
 
     def sums(account: Account) -> Any:
         whole = real(account)
         soonest = min(whole.earned, default=None)
         return whole.model_copy(update={"earned": {d: p for d, p in whole.earned.items() if d != soonest}})
 
-    patch.setattr(rules, "sums_of", sums)
+    patch.setattr(fold, "sums_of", sums)
 
 
 @about("merge")
 def undo_takes_what_came_since(patch: pytest.MonkeyPatch) -> None:
     """An undoing moves all that there is by then, also what the one who stayed got and spent since."""
-    patch.setattr(merge_rules, "_moved_back", lambda account, into, merged, home, today: rules.sums_of(into))
+    patch.setattr(merge_rules, "_moved_back", lambda account, into, merged, home, today: fold.sums_of(into))
 
 
 @about("merge")
@@ -717,7 +715,7 @@ def reversed_twice(patch: pytest.MonkeyPatch) -> None:
 @about("reverse")
 def reversal_gives_new_points(patch: pytest.MonkeyPatch) -> None:
     """What a spend took is given back as if it were earned today, not into the lots from which it came."""
-    real = correction_rules.ledger.effect_of
+    real = fold.effect_of
 
     def effect(entry: Any) -> Any:
         sums = real(entry)
@@ -726,7 +724,7 @@ def reversal_gives_new_points(patch: pytest.MonkeyPatch) -> None:
         points, last = sum(sums.spent.values()), entry.occurred_on + timedelta(days=365)
         return sums.model_copy(update={"spent": {}, "earned": {last: -points}})
 
-    patch.setattr(correction_rules.ledger, "effect_of", effect)
+    patch.setattr(fold, "effect_of", effect)
 
 
 @about("order")
@@ -831,7 +829,7 @@ def bonus_first(patch: pytest.MonkeyPatch) -> None:
 @about("visits")
 def use_taken_back_twice(patch: pytest.MonkeyPatch) -> None:
     """What was taken back of a use is not counted."""
-    patch.setattr(card_service.store, "count_back", lambda item, back: _as_it_is(item))
+    patch.setattr(card_store, "count_back", lambda item, back: _as_it_is(item))
 
 
 @about("visits")
