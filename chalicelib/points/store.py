@@ -185,8 +185,10 @@ def list_entries(
     while True:
         rows = table.query_timeline(keys.statement(member_id), after=after, limit=100, newest_first=False)
         wanted = [Key(row["pk"], row["sk"]) for row in rows.items]
-        items = table.get_many(wanted)
-        found += (entry_from(items[key]) for key in wanted if key in items)
+        items = {key: item for key, item in table.get_many(wanted).items() if "is" not in item}
+        # The index may know of an entry before a read that need not be consistent does.
+        known = (items.get(key) or table.get(key, consistent=True) for key in wanted)
+        found += (entry_from(item) for item in known if item is not None)
         if through is not None and found and found[-1].recorded_at > through:
             return [entry for entry in found if entry.recorded_at <= through]
         if rows.last is None:

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from chalicelib.cards import rules as card_rules
-from chalicelib.cards import service as card_service
 from chalicelib.cards import store as card_store
 from chalicelib.corrections import rules as correction_rules
 from chalicelib.holds import rules as hold_rules
@@ -30,6 +29,7 @@ from chalicelib.points.errors import AccountMoved, EntryKnown, MemberClosed, Mem
 from chalicelib.points.models import Account, AccountStatus, EntryKey, Position, Reason
 from chalicelib.pools import rules as pool_rules
 from chalicelib.pools import service as pool_service
+from chalicelib.pools.models import Role
 from chalicelib.programs.rules import earned_points, expires_on, today_of
 from chalicelib.purchases import rules as purchase_rules
 from chalicelib.purchases import service as purchase_service
@@ -575,10 +575,14 @@ def captured_after_its_time(patch: pytest.MonkeyPatch) -> None:
 @about("hold")
 def time_out_by_job_only(patch: pytest.MonkeyPatch) -> None:
     """What is held stays so after its time, until a job comes by."""
-    real, time_out = rules.derive, rules.time_out
+    real, settled = rules.derive, rules._settled
+
+    def unsettled(account: Account, program: Any, held: Any, *, now: Any) -> Any:
+        after, *rest = settled(account.model_copy(update={"holds": {}}), program, held, now=now)
+        return after.model_copy(update={"holds": account.holds}), *rest
+
     patch.setattr(rules, "derive", lambda account, on, at=None: real(account, on))
-    patch.setattr(rules, "time_out", lambda account, program, *, now: (account, ()))
-    patch.setattr(service.rules, "time_out", time_out, raising=False)
+    patch.setattr(rules, "_settled", unsettled)
 
 
 @about("hold")
@@ -668,7 +672,7 @@ def roles_are_not_asked(patch: pytest.MonkeyPatch) -> None:
     real = pool_rules.having_spent
 
     def spent(membership: Any, points: int, on: date) -> Any:
-        return real(membership.model_copy(update={"role": pool_rules.Role.SPENDER}), points, on)
+        return real(membership.model_copy(update={"role": Role.SPENDER}), points, on)
 
     patch.setattr(pool_rules, "having_spent", spent)
 
@@ -717,7 +721,7 @@ def reversed_twice(patch: pytest.MonkeyPatch) -> None:
 @about("reverse")
 def reversal_gives_new_points(patch: pytest.MonkeyPatch) -> None:
     """What a spend took is given back as if it were earned today, not into the lots from which it came."""
-    real = correction_rules.ledger.effect_of
+    real = rules.effect_of
 
     def effect(entry: Any) -> Any:
         sums = real(entry)
@@ -726,7 +730,7 @@ def reversal_gives_new_points(patch: pytest.MonkeyPatch) -> None:
         points, last = sum(sums.spent.values()), entry.occurred_on + timedelta(days=365)
         return sums.model_copy(update={"spent": {}, "earned": {last: -points}})
 
-    patch.setattr(correction_rules.ledger, "effect_of", effect)
+    patch.setattr(rules, "effect_of", effect)
 
 
 @about("order")
@@ -831,7 +835,7 @@ def bonus_first(patch: pytest.MonkeyPatch) -> None:
 @about("visits")
 def use_taken_back_twice(patch: pytest.MonkeyPatch) -> None:
     """What was taken back of a use is not counted."""
-    patch.setattr(card_service.store, "count_back", lambda item, back: _as_it_is(item))
+    patch.setattr(card_store, "count_back", lambda item, back: _as_it_is(item))
 
 
 @about("visits")
