@@ -202,8 +202,11 @@ def list_beside(table: Table, entry: Entry, *, newest_first: bool, limit: int) -
 
 
 def _in_full(table: Table, wanted: Sequence[Key]) -> list[Item]:
-    """The items under keys that the index names; those that the first read does not have yet are read as they are."""
-    found = table.get_many(wanted)
+    """The entries under keys that the index names; those that the first read does not have yet are read as they are.
+
+    What still keeps a purchase's place there (it says what it `is`) is no entry.
+    """
+    found = {key: item for key, item in table.get_many(wanted).items() if "is" not in item}
     items = (found.get(key) or table.get(key, consistent=True) for key in wanted)
     return [item for item in items if item is not None]
 

@@ -48,10 +48,11 @@ def is_purchase(row: Item) -> bool:
 def find_purchases(table: Table, rows: list[Item]) -> list[Item]:
     """The purchases of statement rows in full, in their order.
 
-    The index may know of a purchase before a read that need not be consistent does.
+    The index may know of a purchase before a read that need not be consistent does, which then finds nothing there or
+    the returns that wait for it.
     """
     wanted = [Key(row["pk"], row["sk"]) for row in rows]
-    found = table.get_many(wanted)
+    found = {key: item for key, item in table.get_many(wanted).items() if not is_waiting(item)}
     items = (found.get(key) or table.get(key, consistent=True) for key in wanted)
     return [item for item in items if item is not None]
 

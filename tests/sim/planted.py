@@ -575,8 +575,14 @@ def captured_after_its_time(patch: pytest.MonkeyPatch) -> None:
 @about("hold")
 def time_out_by_job_only(patch: pytest.MonkeyPatch) -> None:
     """What is held stays so after its time, until a job comes by."""
-    real = rules.derive
+    real, settled = rules.derive, rules._settled
+
+    def unsettled(account: Account, program: Any, held: Any, *, now: Any) -> Any:
+        after, *rest = settled(account.model_copy(update={"holds": {}}), program, held, now=now)
+        return after.model_copy(update={"holds": account.holds}), *rest
+
     patch.setattr(rules, "derive", lambda account, on, at=None: real(account, on))
+    patch.setattr(rules, "_settled", unsettled)
 
 
 @about("hold")

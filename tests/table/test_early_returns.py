@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from chalicelib.kernel.errors import Refusal
+from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points.errors import OccurredInFuture
 from chalicelib.purchases import service as purchases
@@ -338,3 +339,30 @@ def test_what_waiting_costs_and_that_others_do_not_pay_for_it(desk: Desk, dynamo
     assert (trips, reads, writes) == (3, 1.0, 8.0), "and a transaction that the database refused, which it meters not"
     other.buy(a_purchase(member))
     assert meter.read() == (2, 0.5, 5.0)
+
+
+def test_a_list_of_purchases_reads_again_where_its_batch_is_so_old_that_the_return_still_waits(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = desk.enrol().member_id
+    command, purchase_id = an_order(member)
+    desk.send_back(purchase_id, key="r1", lines=ONE_A)
+    where = keys.purchase(command.channel, command.order_no)
+    waited = desk.table.get(where, consistent=True)
+    assert waited is not None
+    bought = desk.buy(command).value
+
+    real = desk.table.get_many
+    monkeypatch.setattr(desk.table, "get_many", lambda wanted: real(wanted) | {where: waited})
+    page = purchases.list_purchases(desk.table, desk.book, member, after=None, limit=5, language=Language.EN)
+    assert [each.purchase_id for each in page.items] == [bought.purchase_id]
+    assert [entry.key.kind for entry in desk.entries(member)] == ["purchase", "return"]
+
+
+def test_entries_are_read_again_where_their_batch_does_not_know_them_yet(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = desk.enrol().member_id
+    desk.adjust(member, 10, key="a1")
+    monkeypatch.setattr(desk.table, "get_many", lambda _: {})
+    assert [entry.points for entry in desk.entries(member)] == [10]

@@ -128,6 +128,7 @@ def written_off(case: "Case", capped: bool) -> None:
     if case.purse.exact:
         case.expect("points written off", case.entry.earned, owed)
     case.give(case.entry.earned or 0, closing(case.today, case.terms))
+    case.purse.in_debt = True  # also points that are pending may have paid for what was written off
 
 
 operation(

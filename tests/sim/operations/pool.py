@@ -37,7 +37,7 @@ def _draw_part(chance: Random, past: Past) -> Args | None:
     if pool is None:
         return None
     role = chance.choice(("spender", "spender", "spender", "contributor", "owner"))
-    return {"of": pool.number, "member": past.member(chance), "role": role, "limit": chance.choice((None, 5, 20, 60))}
+    return {"of": pool.number, "member": past.member(chance), "role": role, "limit": chance.choice((None, 8, 8, 20))}
 
 
 def _let_in(desk: Desk, world: "World", step: Step, variant: int) -> Any:
@@ -50,12 +50,12 @@ def _draw_points(chance: Random, past: Past) -> Args | None:
     if pool is None:
         return None
     known = [each for each in (*past.steps("let in"), pool) if each.args.get("of", pool.number) == pool.number]
-    member = chance.choice(known).args["member"] if chance.random() < 0.85 else past.member(chance)
-    return {"of": pool.number, "member": member, "points": chance.choice((1, 5, chance.randrange(1, 60)))}
+    member = chance.choice(known[-3:]).args["member"] if chance.random() < 0.85 else past.member(chance)
+    return {"of": pool.number, "member": member, "points": chance.choice((4, 6, chance.randrange(1, 40)))}
 
 
 def _contribute(desk: Desk, world: "World", step: Step, variant: int) -> Any:
-    points = step.args["points"] + variant
+    points = 3 * step.args["points"] + variant
     return desk.contribute(_pool(world, step), world.whom(step), points, key=f"pc{step.number}")
 
 
@@ -65,7 +65,7 @@ def _effect_of_contribution(case: "Case") -> None:
         received(case)
         return
     points = -case.entry.points
-    asked = case.command.step.args["points"]
+    asked = 3 * case.command.step.args["points"]
     if points not in (asked, asked + 1):
         case.expect("points contributed", points, asked)
     case.needs(points)
@@ -107,7 +107,7 @@ def _judge_part(case: "Case") -> None:
     if all(part["role"] == "contributor" for part in parts):
         case.complain("I13", f"{actor} may only contribute")
     written = [key for key in asked if key in log.commits[case.place].before]
-    if not written and all(part.get("limit") is not None for part in parts):
+    if not written and not world.joined and all(part.get("limit") is not None for part in parts):
         case.complain("I13", f"what {actor} spends of the month's limit is not counted")
     for key in written:
         limit = (log.was(key, case.place, world.items_now) or {}).get("limit")
@@ -164,7 +164,7 @@ operation(
 operation(
     Operation(
         "spend of pool",
-        weight=110,
+        weight=160,
         draw=_draw_points,
         send=_spend,
         claims=lambda _world, step: [("pool_spend", (f"ps{step.number}",))],
