@@ -156,7 +156,8 @@ def figures_of(proven: list[Proven], readings: Mapping[AccountId, liability.Read
     figures: dict[Kind, Figures] = {}
     for each in proven:
         if each.fault is None:
-            merge_figures(figures, {liability.kind_of(each.account_id): readings[each.account_id].figures()})
+            reading = readings[each.account_id]
+            merge_figures(figures, {reading.kind(each.account_id): reading.figures()})
     return figures
 
 

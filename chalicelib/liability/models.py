@@ -15,11 +15,14 @@ MONTHS_MAX = 120
 
 
 class Kind(StrEnum):
-    """Whose accounts. Each kind has a table of its own, because a visit is no point."""
+    """Whose accounts. Each kind has a table of its own, in its own units: points, minor units of money, visits."""
 
     MEMBER = "member"
     POOL = "pool"
-    CARD = "card"
+    STORED_VALUE = "stored_value"
+    """Cards that hold money: minor units of it."""
+    COUNT_CARD = "count_card"
+    """Cards that hold visits."""
 
 
 PRICED = (Kind.MEMBER, Kind.POOL)
@@ -65,6 +68,8 @@ class Figures(Record):
     """Of the balance, what expired and has no entry yet."""
     pending: int = 0
     held: int = 0
+    principal: int = 0
+    """Of what can be spent, what never expires: on a card that holds money, what was paid in."""
     moved: dict[Month, tuple[int, ...]] = {}
     """By the month in which entries were recorded: a figure for each of `FIGURES`."""
     late: dict[Month, int] = {}
@@ -141,6 +146,8 @@ class KindTable(Record):
     """At the program's point value; null where the account holds no points."""
     pending_points: int
     held_points: int
+    principal_minor: int | None
+    """On cards that hold money: what was paid in and is owed to their owners; the rest is bonus. Null elsewhere."""
     debts_points: int
     """What accounts below nought owe; not set off against what others have."""
     debts_accounts: int

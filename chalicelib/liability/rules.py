@@ -42,7 +42,7 @@ METHOD = (
     f"none. No figure where fewer than {COHORTS_MIN} such months, or {LEFT_MIN} points in them, are known."
 )
 
-_KINDS = {"mem": Kind.MEMBER, "pol": Kind.POOL, "crd": Kind.CARD}
+_KINDS = {"mem": Kind.MEMBER, "pol": Kind.POOL, "crd": Kind.STORED_VALUE}
 
 _COLUMNS = {
     Reason.SPEND: Figure.SPENT,
@@ -60,11 +60,6 @@ _COLUMNS = {
 K = TypeVar("K", bound=int)
 
 
-def kind_of(account_id: AccountId) -> Kind:
-    """The kind of an account, by its id."""
-    return _KINDS[account_id[:3]]
-
-
 class Reading:
     """Reads one account's entries, in order, into figures.
 
@@ -77,6 +72,7 @@ class Reading:
         self._cutoff = cutoff
         self._zone = time_zone
         self._account: Account | None = None
+        self._holds_visits = False
         self._month = Month(0)
         self._balance = 0
         self._moved: dict[Month, list[int]] = {}
@@ -91,12 +87,17 @@ class Reading:
         """See an entry, and the account after it."""
         if entry.recorded_at >= self._cutoff:
             return
+        self._holds_visits |= entry.key.kind == "card" and bool(entry.earned)
         month = month_of(local_day(entry.recorded_at, self._zone))
         if self._account is not None and month > self._month:
             self._close_months(Month(month - 1))
         self._account, self._month, self._balance = account, month, entry.balance_after
         self._move(entry, month)
         self._issue(entry, month)
+
+    def kind(self, account_id: AccountId) -> Kind:
+        """The kind of the account that was read: a card that was sold with visits says so in its first entry."""
+        return Kind.COUNT_CARD if self._holds_visits else _KINDS[account_id[:3]]
 
     def figures(self) -> Figures:
         """What the account comes to at the cutoff."""
@@ -113,6 +114,7 @@ class Reading:
             unbooked=position.lapsed - self._account.lifetime.expired,
             pending=position.pending,
             held=position.held,
+            principal=sum(points for bucket, points in position.left if bucket == NEVER),
             moved={month: tuple(sums) for month, sums in self._moved.items()},
             late=self._late,
             lots=self._lots(position),
@@ -204,6 +206,7 @@ def added(one: Figures, other: Figures) -> Figures:
         unbooked=one.unbooked + other.unbooked,
         pending=one.pending + other.pending,
         held=one.held + other.held,
+        principal=one.principal + other.principal,
         moved={month: _each(one.moved.get(month), other.moved.get(month)) for month in {**one.moved, **other.moved}},
         late=_sum(one.late, other.late),
         lots=_sums(one.lots, other.lots),
@@ -267,6 +270,8 @@ def _table(kind: Kind, figures: Figures, value: PointValue, day: date) -> KindTa
     if kind in PRICED:
         total = priced(outstanding, value)
         worth = apportioned([points for _, _, points in cells], value)
+    elif kind is Kind.STORED_VALUE:  # what it holds is money
+        total, worth = outstanding, [points for _, _, points in cells]
     lots = [
         Lot(expires=_expires(expires), issued=_text(issued), points=points, value_minor=minor)
         for (expires, issued, points), minor in zip(cells, worth, strict=True)
@@ -278,6 +283,7 @@ def _table(kind: Kind, figures: Figures, value: PointValue, day: date) -> KindTa
         outstanding_minor=total,
         pending_points=figures.pending,
         held_points=figures.held,
+        principal_minor=figures.principal if kind is Kind.STORED_VALUE else None,
         debts_points=figures.debts,
         debts_accounts=figures.in_debt,
         expired_unbooked_points=figures.unbooked,
@@ -427,6 +433,11 @@ def rows_of(made: LiabilityReport) -> Iterable[tuple[str | int | None, ...]]:
             ("outstanding", table.outstanding_points, table.outstanding_minor),
             ("pending", table.pending_points, None),
             ("held", table.held_points, None),
+            *(
+                [("principal", table.principal_minor, table.principal_minor)]
+                if table.principal_minor is not None
+                else []
+            ),
             ("debts", -table.debts_points, None),
             ("expired_unbooked", table.expired_unbooked_points, None),
             ("balance", table.balance, None),

@@ -271,3 +271,22 @@ def test_who_was_merged_goes_on_in_pools_and_with_cards_under_either_id(desk: De
             desk.table, desk.book, MemberId(member), after=listed.next_position, limit=1, now=desk.clock()
         )
         assert {each.card_id for each in (*listed.items, *rest.items)} == {card, own}
+
+
+def test_a_pool_that_is_closed_by_many_at_once_is_closed_once(desk: Desk, dynamo: Dynamo) -> None:
+    pool, owner = a_pool(desk)
+    answers = at_once(dynamo, *(lambda: desk.close_pool(pool) for _ in range(6)))
+    assert [each for each in answers if isinstance(each, Exception)] == []
+    assert desk.points(owner).available == 100
+
+
+def test_what_is_left_does_not_go_into_a_closed_membership(desk: Desk) -> None:
+    pool, owner = a_pool(desk)
+    heir = desk.enrol().member_id
+    desk.let_in(pool, heir)
+    desk.close(owner)
+    with pytest.raises(MemberClosed):
+        desk.close_pool(pool)
+    desk.let_in(pool, heir, role="owner")
+    desk.close_pool(pool)
+    assert desk.points(heir).available == 100

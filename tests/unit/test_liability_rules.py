@@ -102,9 +102,10 @@ def test_kinds_have_tables_of_their_own_and_visits_are_not_priced() -> None:
     figures = {kind: read(lived(Buy(40))) for kind in Kind}
     tables = rules.report(figures, a_program(), NOON + timedelta(days=1)).tables
     assert [(table.kind, table.outstanding_minor) for table in tables] == [
-        (Kind.MEMBER, 40), (Kind.POOL, 40), (Kind.CARD, None),
+        (Kind.MEMBER, 40), (Kind.POOL, 40), (Kind.STORED_VALUE, 40), (Kind.COUNT_CARD, None),
     ]  # fmt: skip
-    assert tables[2].lots[0].value_minor is None
+    assert tables[3].lots[0].value_minor is None
+    assert [table.principal_minor for table in tables] == [None, None, 0, None]
 
 
 # ---------------------------------------------------------------- it ties, or there is none
