@@ -13,7 +13,7 @@ from chalicelib.points import rules as ledger
 from chalicelib.points import service as points_service
 from chalicelib.points import store as points_store
 from chalicelib.points import views
-from chalicelib.points.errors import AccountMoved, EntryDiffers, MemberUnknown
+from chalicelib.points.errors import AccountMoved, EntryDiffers, MemberClosed, MemberUnknown
 from chalicelib.points.models import Account, AccountStatus, EntryKey, EntryView, PointsView, Then
 from chalicelib.points.service import ATTEMPTS_MAX, content_digest, entry_view, once_among
 from chalicelib.pools import rules, store
@@ -290,6 +290,8 @@ def close_pool(
             return Outcome(_view(pool, account, book, now), replayed=True)
         owner = _member(table, pool.owner_id)
         left = ledger.derive(account, today_of(program, now), now).available
+        if left and owner.status is AccountStatus.CLOSED:
+            raise MemberClosed(member_id=owner.member_id)
         after = pool.model_copy(update={"version": pool.version + 1})
         noted = points_store.note(pool_id, "pool_closed", {}, at=now, version=after.version)
         beside = [store.replace_pool(pool, after, content), noted]

@@ -271,3 +271,19 @@ def test_who_was_merged_goes_on_in_pools_and_with_cards_under_either_id(desk: De
             desk.table, desk.book, MemberId(member), after=listed.next_position, limit=1, now=desk.clock()
         )
         assert {each.card_id for each in (*listed.items, *rest.items)} == {card, own}
+
+
+def test_a_pool_whose_owner_is_closed_keeps_its_points_until_it_is_handed_over(desk: Desk) -> None:
+    owner, other = desk.enrol().member_id, desk.enrol().member_id
+    pool_id = desk.pool(owner).value.pool_id
+    desk.adjust(owner, 50, key="a1")
+    desk.contribute(pool_id, owner, 50, key="c1")
+    desk.let_in(pool_id, other)
+    desk.close(owner, forfeit=True)
+
+    with pytest.raises(MemberClosed):
+        desk.close_pool(pool_id)
+    assert desk.account(owner).lifetime.balance == 0
+    desk.let_in(pool_id, other, role="owner")
+    desk.close_pool(pool_id)
+    assert desk.points(other).available == 50
