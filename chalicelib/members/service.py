@@ -357,7 +357,9 @@ def give_birthday_gift(
     content = digest({"member_id": member_id, "year": on.year})
 
     def decide(account: Account) -> tuple[Entry, list[Write]]:
-        if any(_had_gift(table, each, on) for each in account.absorbed):
+        # The member may have been merged since: then this is the account of the one who stays, with a gift of its own.
+        others = {account.member_id, *account.absorbed} - {member_id}
+        if any(_had_gift(table, each, on) for each in others):
             raise _NoGift
         posting = points_rules.gift(account, key, program, on=on, content=content, now=now)
         if posting is None:

@@ -312,9 +312,9 @@ def close_pool(
         if account.status is AccountStatus.CLOSED:
             return Outcome(_view(pool, account, book, now), replayed=True)
         owner = _member(table, pool.owner_id)
-        if owner.status is AccountStatus.CLOSED:
-            raise MemberClosed(member_id=owner.member_id)
         left = ledger.derive(account, today_of(program, now), now).available
+        if left and owner.status is AccountStatus.CLOSED:
+            raise MemberClosed(member_id=owner.member_id)
         after = pool.model_copy(update={"version": pool.version + 1})
         noted = points_store.note(pool_id, "pool_closed", {}, at=now, version=after.version)
         beside = [store.replace_pool(pool, after, content), noted]

@@ -464,3 +464,14 @@ def test_a_crash_at_any_call_is_whole_or_nothing_and_a_retry_completes(desk: Des
             if not crashes:
                 break
     assert run >= 10, "nothing crashed"
+
+
+def test_a_gift_that_was_on_its_way_when_its_member_was_merged_is_no_second_one(desk: Desk) -> None:
+    gone, kept = two(desk)
+    on = date(2026, 3, 16)
+    assert give_birthday_gift(desk.table, desk.book, kept, on=on, now=desk.clock()) is not None
+    before = desk.account(gone)
+    desk.merge(gone, kept, key="m1")
+    lines = len(desk.entries(kept))
+    assert give_birthday_gift(desk.table, desk.book, gone, on=on, now=desk.clock(), known=before) is None
+    assert len(desk.entries(kept)) == lines

@@ -1,12 +1,12 @@
 """Two memberships of one person become one, and two again: all moves, and what was moved moves back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.storage import keys
 from tests.sim.commands import FAMILIES, Args, EntryName, Operation, Past, Step, operation
-from tests.sim.purse import Settled
+from tests.sim.purse import Purse, Settled
 from tests.table.stand import Desk
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Merged:
         settled: of both, before.
         tiers: held by both before.
         points: that moved.
+        way: what left the one account, until the other gets it in the same transaction.
     """
 
     owners: tuple[str, str]
@@ -34,6 +35,7 @@ class Merged:
     settled: tuple[Settled | None, Settled | None]
     tiers: list[str]
     points: int = 0
+    way: Purse = field(default_factory=Purse)
 
 
 def _draw(chance: Random, past: Past) -> Args:
@@ -80,9 +82,9 @@ def _effect_of_going(case: "Case") -> None:
     case.notes["merge", case.entry.key.parts] = Merged(
         (purse.owner, into.owner), homes, purse.booked, (purse.settled, into.settled), tiers, -case.entry.points
     )
-    purse.move(into, homes)
-    into.absorbed |= homes
-    into.booked, purse.booked = into.booked + purse.booked, 0
+    merged: Merged = case.notes["merge", case.entry.key.parts]
+    purse.move(merged.way, homes)
+    purse.booked = 0
 
 
 def _effect_of_staying(case: "Case") -> None:
@@ -90,6 +92,9 @@ def _effect_of_staying(case: "Case") -> None:
     if merged is None or merged.owners[1] != case.purse.owner:
         case.complain("I11", "nothing went into it")
         return
+    merged.way.move(case.purse, merged.homes)
+    case.purse.absorbed |= merged.homes
+    case.purse.booked += merged.booked
     case.expect("points that came", case.entry.points, merged.points)
     anchor = case.entry.anchor
     case.purse.settled = Settled(int(anchor.month), anchor.tier_id, anchor.review_after) if anchor else None
@@ -105,14 +110,15 @@ def _effect_of_undoing(case: "Case") -> None:
         case.complain("I11", "nothing was merged")
         return
     if case.entry.key.kind == "unmerge_in":
+        merged.way.move(case.purse, merged.homes)
+        case.purse.booked, case.purse.settled = merged.booked, merged.settled[0]
         case.expect("points that went back", case.entry.points, merged.points)
         return
-    gone, into = (case.purses[each] for each in merged.owners)
+    into = case.purse
     before = into.on(case.today).balance + into.on(case.today).lapsed - into.booked
-    into.move(gone, merged.homes)
+    into.move(merged.way, merged.homes)
     into.absorbed -= merged.homes
-    into.booked, gone.booked = into.booked - merged.booked, merged.booked
-    gone.settled, into.settled = merged.settled
+    into.booked, into.settled = into.booked - merged.booked, merged.settled[1]
     after = into.on(case.today).balance + into.on(case.today).lapsed - into.booked
     merged.points = -case.entry.points
     if into.exact:
