@@ -1,22 +1,26 @@
 """Whether what purchases and returns keep beside their entries fits: money, lines, and what came back."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import chain
+from itertools import chain, combinations
 from typing import Any
 
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.members.models import MemberRef
 from chalicelib.points.models import Entry, Reason
 from chalicelib.points.rules import CLOCK_SKEW
-from chalicelib.points.service import content_text
+from chalicelib.points.service import content_digest, content_text
+from chalicelib.points.store import figures_item
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import worth_minor
 from chalicelib.proof.models import Fault
-from chalicelib.purchases.models import RecordPurchase, Returned, Sale
-from chalicelib.purchases.store import returned_from, sale_from
+from chalicelib.purchases.models import RecordPurchase, RestatePurchase, Returned, Sale
+from chalicelib.purchases.rules import entry_stated
+from chalicelib.purchases.store import as_stated, hold_id_of, returned_from, sale_from, stated_item, version_of
+from chalicelib.storage import keys
+from chalicelib.storage.writes import Item
 
 CUT_WITHIN = timedelta(seconds=1)
 """A till's time that was cut to ours is that of the recording, but for entries that were booked with it."""
@@ -28,21 +32,44 @@ most; those beyond are not proven."""
 
 @dataclass(slots=True)
 class _Bought:
+    """A purchase that was returned or restated: what its item says of that, and what its entries come to.
+
+    Attributes:
+        entry, sale: as it was last stated, by the restatements that were seen.
+        said: its item.
+        stated: what `rs` of its item must be.
+        found, quantity, strange: what came back since it was last stated; whether of lines that it does not have.
+        version: how many returns and restatements were seen.
+    """
+
     seq: int
     entry: Entry
     sale: Sale
-    returned: Returned
+    said: Item
+    currencies: set[str]
+    stated: Item | None = None
     found: Returned = field(default_factory=Returned)
     quantity: int = 0
     strange: bool = False
-    currencies: set[str] = field(default_factory=set)
+    version: int = 0
 
     @property
     def adds_up(self) -> bool:
         """Whether what the purchase counts is what its returns say. A return by amount names no quantities."""
-        counted = self.returned.model_copy(update={"quantities": ()})
-        same_lines = self.quantity == sum(self.returned.quantities) and not self.strange
-        return self.found == counted and same_lines and self.currencies == {self.sale.currency}
+        returned = returned_from(self.said)
+        same_lines = self.quantity == sum(returned.quantities) and not self.strange
+        same_version = self.said.get("rn") == self.version and len(self.currencies) == 1
+        return self.found == returned.model_copy(update={"quantities": ()}) and same_lines and same_version
+
+    @property
+    def fault(self) -> Fault | None:
+        """What does not fit, or None."""
+        if self.said.get("rs") != self.stated:
+            return Fault(self.seq, "the purchase is not as its last restatement says", self.entry.key)
+        if not self.adds_up:
+            what = "what came back of the purchase is not what its returns add up to"
+            return Fault(self.seq, what, self.entry.key)
+        return None
 
 
 class Sales:
@@ -65,11 +92,13 @@ class Sales:
         if entry.key.kind == "purchase":
             sale = sale_from(dict(item))
             if self._fault is None and not self._fits(entry, sale):
-                self._fault = Fault(entry.seq, "the sale is not the one that the entry answers", entry.key)
-            if "ret" in item or "rn" in item:
+                self._found(Fault(entry.seq, "the sale is not the one that the entry answers", entry.key))
+            if not item.keys().isdisjoint(("ret", "rn", "rs")):
                 self._take_bought(entry, item, sale)
         elif entry.key.kind == "return":
             self._take_return(entry, item)
+        elif entry.key.kind == "restatement":
+            self._take_restatement(entry, item)
 
     def fault(self) -> Fault | None:
         """The first thing that does not fit, or None.
@@ -81,8 +110,7 @@ class Sales:
             return None
         if self._fault is not None:
             return self._fault
-        what = "what came back of the purchase is not what its returns add up to"
-        return next((Fault(each.seq, what, each.entry.key) for each in self._bought.values() if not each.adds_up), None)
+        return next((each.fault for each in self._bought.values() if each.fault is not None), None)
 
     def _fits(self, entry: Entry, sale: Sale) -> bool:
         """Whether the digest in the chain is that of a command with this sale."""
@@ -91,7 +119,7 @@ class Sales:
             return False
         if entry.content is None:
             return True
-        texts = [_command_text(each, entry, sale) for each in (entry.member_id, entry.actor) if each is not None]
+        texts = list(_command_texts(entry, sale))
         if any(hashlib.sha256(text).digest() == entry.content for text in texts):
             return True
         if entry.recorded_at - entry.occurred_at > CUT_WITHIN:
@@ -102,22 +130,22 @@ class Sales:
         return any(_fits_later(text, milliseconds(entry.occurred_at), entry.content) for text in texts)
 
     def _take_bought(self, entry: Entry, item: Mapping[str, Any], sale: Sale) -> None:
-        returned = returned_from(dict(item))
-        bought = [line.quantity for line in sale.lines]
+        said = dict(item)
+        returned, last = returned_from(said), sale_from(as_stated(said))
+        bought = [line.quantity for line in last.lines]
         too_much = (
-            returned.refund_minor > sale.paid_minor
-            or item.get("rn") != returned.count
+            returned.refund_minor > last.paid_minor
+            or version_of(said) < returned.count
             or any(back > of for back, of in zip(returned.quantities, bought, strict=False))
         )
-        if too_much and self._fault is None:
-            self._fault = Fault(entry.seq, "more came back of the purchase than was bought", entry.key)
-        self._bought[entry.key.parts] = _Bought(entry.seq, entry, sale, returned)
+        if too_much:
+            self._found(Fault(entry.seq, "more came back of the purchase than was bought", entry.key))
+        self._bought[entry.key.parts] = _Bought(entry.seq, entry, sale, said, {sale.currency})
 
     def _take_return(self, entry: Entry, item: Mapping[str, Any]) -> None:
         bought = self._bought.get(entry.key.parts[:2])
         if bought is None:
-            if self._fault is None:
-                self._fault = Fault(entry.seq, "the purchase does not count the return", entry.key)
+            self._found(Fault(entry.seq, "the purchase does not count the return", entry.key))
             return
         found = bought.found
         bought.found = Returned(
@@ -132,23 +160,93 @@ class Sales:
         bought.quantity += sum(quantity for _, quantity in lines)
         bought.strange |= not {sku for sku, _ in lines} <= {line.sku for line in bought.sale.lines}
         bought.currencies.add(item["cu"])
+        bought.version += 1
+
+    def _take_restatement(self, entry: Entry, item: Mapping[str, Any]) -> None:
+        """The order as it is stated here is what later returns are of; those before it are done with."""
+        bought = self._bought.get(entry.key.parts[:2])
+        if bought is None or entry.key.parts[2] != str(bought.version + 1):
+            self._found(Fault(entry.seq, "the purchase does not count the restatement", entry.key))
+            return
+        program = self._programs.get(bought.entry.program_version)
+        if program is None:
+            return
+        said, before, found = sale_from(dict(item)), bought.entry, bought.found
+        stated = entry_stated(
+            before,
+            program,
+            earned=(before.earned or 0) - found.points_taken_back + (entry.earned or 0),
+            consumed=(before.consumed or 0) - found.points_given_back + (entry.consumed or 0),
+            qualifying=(before.qualifying or 0) - found.qualifying_taken_back + (entry.qualifying or 0),
+        )
+        asked = item["tp"] == stated.consumed and _restatement_fits(entry, bought, said, item["tp"])
+        if not asked:
+            self._found(Fault(entry.seq, "what is stated is not what the entry answers", entry.key))
+        tender_minor = worth_minor(stated.consumed or 0, program.point_value)
+        changed = {"lines": said.lines, "paid_minor": said.paid_minor, "tender_minor": tender_minor}
+        bought.entry, bought.sale = stated, bought.sale.model_copy(update=changed)
+        bought.stated = stated_item(figures_item(stated), bought.sale)
+        bought.found, bought.quantity, bought.strange = Returned(), 0, False
+        bought.currencies.add(said.currency)
+        bought.version += 1
+
+    def _found(self, fault: Fault) -> None:
+        """Note what does not fit; the first of it counts."""
+        if self._fault is None:
+            self._fault = fault
 
 
-def _command_text(account_id: str, entry: Entry, sale: Sale) -> bytes:
-    """The command that the sale came with, in canonical form."""
+def _command_texts(entry: Entry, sale: Sale) -> Iterator[bytes]:
+    """The commands that the sale may have come with, in canonical form.
+
+    Who did it may have been named, or whose account it is. A purchase that was paid with a whole hold may have named
+    the points, or left them to the hold.
+    """
     channel, order_no = entry.key.parts
-    command = RecordPurchase.model_construct(
-        channel=channel,
-        order_no=order_no,
-        member=MemberRef.model_construct(),
-        shop_id=sale.shop_id,
-        occurred_at=entry.occurred_at,
-        currency=sale.currency,
-        lines=sale.lines,
-        paid_minor=sale.paid_minor,
-        points_tender=entry.consumed,
+    hold_id = hold_id_of(entry)
+    tenders = {entry.consumed, None} if hold_id is not None else {entry.consumed}
+    for account_id in (entry.member_id, entry.actor):
+        for tender in tenders if account_id is not None else ():
+            command = RecordPurchase.model_construct(
+                channel=channel,
+                order_no=order_no,
+                member=MemberRef.model_construct(),
+                shop_id=sale.shop_id,
+                occurred_at=entry.occurred_at,
+                currency=sale.currency,
+                lines=sale.lines,
+                paid_minor=sale.paid_minor,
+                points_tender=tender,
+                points_hold_id=hold_id,
+            )
+            yield content_text(str(account_id), command)
+
+
+def _restatement_fits(entry: Entry, bought: _Bought, said: Sale, tender: int) -> bool:
+    """Whether the digest in the chain is that of a restatement to this.
+
+    Version, channel, number, shop, time and currency may be sent along or not, and if they are, they are the
+    purchase's: all that may have been sent is tried.
+    """
+    channel, order_no = bought.entry.key.parts
+    may_say = {
+        "version": bought.version,
+        "channel": channel,
+        "order_no": order_no,
+        "shop_id": bought.sale.shop_id,
+        "occurred_at": bought.entry.occurred_at,
+        "currency": bought.sale.currency,
+    }
+    subsets = chain.from_iterable(combinations(may_say.items(), count) for count in range(len(may_say) + 1))
+    command = RestatePurchase.model_construct(
+        lines=said.lines, paid_minor=said.paid_minor, points_tender=tender, reason=entry.reason_code or ""
     )
-    return content_text(account_id, command)
+    purchase_id = keys.purchase_id(channel, order_no)
+    return any(
+        content_digest(bought.entry.member_id, command.model_copy(update=dict(some)), purchase_id=purchase_id)
+        == entry.content
+        for some in subsets
+    )
 
 
 def _fits_later(text: bytes, at: int, wanted: bytes) -> bool:

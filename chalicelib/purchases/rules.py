@@ -342,23 +342,32 @@ def restated(bought: Bought, command: RestatePurchase, policy: NegativeBalance, 
         tender_minor = _tender_minor(command.points_tender, command.lines, program)
     qualifying = _qualifying(command.paid_minor, program)
     earned = earned_points(command.paid_minor, program.earn_rate, percent=_percent(entry))
-    matures_on = entry.matures_on or _matures_on(
-        entry.occurred_on, program, local_day(entry.recorded_at, program.time_zone)
-    )
-    if policy is NegativeBalance.PENDING_ONLY and not (matures_on is not None and matures_on > today):
-        earned = max(earned, kept.points_earned)
-    figures = {
-        "earned": earned,
-        "consumed": command.points_tender,
-        "qualifying": qualifying,
-        "expires_on": entry.expires_on or expires_on(entry.occurred_on, program.expiry),
-        "matures_on": matures_on,
-        "period": entry.period or period_of(entry.occurred_on, program.expiry),
-    }
+    stated = entry_stated(entry, program, earned=earned, consumed=command.points_tender, qualifying=qualifying)
+    pends = stated.matures_on is not None and stated.matures_on > today
+    if policy is NegativeBalance.PENDING_ONLY and not pends:
+        stated = stated.model_copy(update={"earned": max(earned, kept.points_earned)})
     sale = bought.sale.model_copy(
         update={"lines": command.lines, "paid_minor": command.paid_minor, "tender_minor": tender_minor}
     )
-    return Bought(entry.model_copy(update=figures), sale, program, Returned(), bought.version + 1)
+    return Bought(stated, sale, program, Returned(), bought.version + 1)
+
+
+def entry_stated(entry: Entry, program: Program, *, earned: int, consumed: int, qualifying: int) -> Entry:
+    """A purchase's entry with other figures; points that it did not earn at first go where they would have gone.
+
+    Args:
+        program: the version that it was decided by.
+    """
+    recorded_on = local_day(entry.recorded_at, program.time_zone)
+    figures = {
+        "earned": earned,
+        "consumed": consumed,
+        "qualifying": qualifying,
+        "expires_on": entry.expires_on or expires_on(entry.occurred_on, program.expiry),
+        "matures_on": entry.matures_on or _matures_on(entry.occurred_on, program, recorded_on),
+        "period": entry.period or period_of(entry.occurred_on, program.expiry),
+    }
+    return entry.model_copy(update=figures)
 
 
 def assess_restatement(

@@ -534,7 +534,7 @@ def purchase_view(entry: Entry, sale: Sale, program: Program, language: Language
         paid_minor=sale.paid_minor,
         points_earned=entry.earned or 0,
         points_tendered=tendered,
-        points_hold_id=keys.hold_id(*entry.cause.parts) if entry.cause and entry.cause.kind == "hold" else None,
+        points_hold_id=store.hold_id_of(entry),
         points_expired=entry.lapsed or 0,
         expires_on=shown_expiry(entry.expires_on),
         matures_on=entry.matures_on,

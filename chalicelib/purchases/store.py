@@ -18,9 +18,11 @@ from typing import Any
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.errors import Refusal
-from chalicelib.kernel.ids import AccountId, ShopId
+from chalicelib.kernel.ids import AccountId, HoldId, ShopId
+from chalicelib.points.models import Entry
 from chalicelib.purchases.errors import RECORDED, OrderMoved, PurchaseAwaited
 from chalicelib.purchases.models import PurchaseLine, Returned, ReturnLine, ReturnPurchase, Sale, Waiting
+from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Absent, Item, Put, Still, Write
@@ -77,6 +79,11 @@ def sale_from(item: Item) -> Sale:
         tender_minor=item.get("tn", 0),
         lines=unpacked_lines(item["ln"]) if "ln" in item else (),
     )
+
+
+def hold_id_of(entry: Entry) -> HoldId | None:
+    """The hold that a purchase was paid with, or None."""
+    return keys.hold_id(*entry.cause.parts) if entry.cause and entry.cause.kind == "hold" else None
 
 
 # ---------------------------------------------------------------- returns and restatements
@@ -138,10 +145,18 @@ def restate(item: Item, figures: Item, sale: Sale) -> Write:
     Args:
         figures: the attributes of what it moves now.
     """
-    now = figures | sale_item(sale)
-    stated = {name: now[name] for name in _STATED if now[name] is not None}
     rest = {name: value for name, value in item.items() if name != "ret"}
-    return _changed(item, {**rest, "rn": version_of(item) + 1, "rs": stated})
+    return _changed(item, {**rest, "rn": version_of(item) + 1, "rs": stated_item(figures, sale)})
+
+
+def stated_item(figures: Item, sale: Sale) -> Item:
+    """What a purchase's item says in `rs`, where it was restated.
+
+    Args:
+        figures: the attributes of what the purchase moves now.
+    """
+    now = figures | sale_item(sale)
+    return {name: now[name] for name in _STATED if now[name] is not None}
 
 
 def _changed(item: Item, after: Item) -> Write:
