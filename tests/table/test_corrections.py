@@ -4,22 +4,26 @@ from typing import Any
 
 import pytest
 
+from chalicelib.api.problems import STATUS
 from chalicelib.corrections import service as corrections
 from chalicelib.corrections.errors import EntryNotReversible, ReversalDiffers
 from chalicelib.corrections.models import EntryDetail
-from chalicelib.kernel.ids import EntryId, packed
+from chalicelib.kernel.errors import Refusal
+from chalicelib.kernel.ids import EntryId, is_card, packed
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points import store
 from chalicelib.points.errors import EntryUnknown, MemberClosed
 from chalicelib.points.models import Entry, Reason
 from chalicelib.points.service import list_statement
+from chalicelib.relay import service as relay
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable
 from tests.makers import a_purchase
 from tests.table.stand import Crashed, CrashingTable, Desk, at_once, scan
 from tests.table.test_costs import metered
+from tests.table.test_relay import a_whole_life, lives_of_cards
 
 
 def spent(desk: Desk, key: str = "s", **fields: Any) -> Entry:
@@ -117,6 +121,28 @@ def test_a_dry_run_writes_nothing_and_what_cannot_be_taken_back_is_refused(
     desk.close(entry.member_id)
     with pytest.raises(MemberClosed):
         desk.take_back(entry)
+
+
+def test_no_entry_of_any_kind_makes_a_fault_and_none_of_a_card_is_taken_back(
+    desk: Desk, dynamo: Dynamo, table: DynamoTable
+) -> None:
+    lives_of_cards(desk, desk.enrol().member_id)
+    desk.clock.at("2026-03-15")
+    a_whole_life(desk)
+    desk.publish(2, negative_balance="cap")
+    desk.clock.forward(minutes=1)
+    desk.take_back(desk.entries(spent(desk).member_id)[0])
+    entries = [store.entry_from(item) for item in scan(dynamo, table.name).values() if "r" in item]
+    assert {entry.key.kind for entry in entries} == set(relay._FROM_ENTRY)
+    for entry in entries:
+        try:
+            desk.take_back(entry, dry_run=True)
+        except Refusal as refused:
+            assert STATUS[refused.code] == 409, entry.key
+            assert isinstance(refused, EntryNotReversible) or not is_card(entry.member_id)
+        else:
+            assert not is_card(entry.member_id)
+        assert detail(desk, entry).seq == entry.seq
 
 
 def test_ids_that_name_no_entry_are_unknown(desk: Desk) -> None:
