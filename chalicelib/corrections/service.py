@@ -91,7 +91,7 @@ def reverse_entry(
         return points.entry_view(stored, known.get("nm"), by, language, reference=known.get("rf"))
 
     return points.once(
-        table, book, entry.member_id, key, decide=decide, recall=recall, now=now, dry_run=command.dry_run
+        table, book, points.concerned(table, entry), key, decide=decide, recall=recall, now=now, dry_run=command.dry_run
     )
 
 

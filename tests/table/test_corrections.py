@@ -168,6 +168,49 @@ def test_an_entry_of_before_a_merge_is_taken_back_where_its_points_are_and_goes_
     assert (desk.points(entry.member_id).available, desk.points(kept).available) == (100, 0)
 
 
+@pytest.mark.parametrize(("kind", "after"), [("spend", (600, 1_000)), ("adjust", (1_000, 1_000))])
+def test_what_went_home_from_a_merge_is_taken_back_at_home(desk: Desk, kind: str, after: tuple[int, int]) -> None:
+    x, y = (desk.enrol().member_id for _ in range(2))
+    for member in (x, y):
+        desk.adjust(member, 1_000, key=f"a-{member}")
+    if kind == "spend":
+        desk.spend(x, 400, key="s")
+    entry = desk.entries(x)[-1]
+
+    def have() -> tuple[int, int]:
+        return desk.points(x).available, desk.points(y).available
+
+    merge_id = desk.merge(x, y, key="m").value.merge_id
+    desk.take_back(entry)
+    back = desk.entries(y)[-1]
+    desk.undo_merge(merge_id)
+    without = (1_000 if kind == "spend" else 0, 1_000)
+    assert have() == without
+
+    desk.take_back(back)
+    assert have() == after
+    again = desk.entries(x)[-1]
+    assert (again.key.kind, again.key.parts[0]) == ("reverse", "2")
+
+    merge_id = desk.merge(x, y, key="m2").value.merge_id
+    desk.take_back(again)
+    desk.undo_merge(merge_id)
+    assert have() == without
+
+
+def test_a_reversal_of_what_went_home_is_at_home_also_when_it_was_made_in_another_merge(desk: Desk) -> None:
+    entry, y = spent(desk), desk.enrol().member_id
+    x = entry.member_id
+    first = desk.merge(x, y, key="m").value.merge_id
+    desk.take_back(entry)
+    back = desk.entries(y)[-1]
+    desk.undo_merge(first)
+    second = desk.merge(x, y, key="m2").value.merge_id
+    desk.take_back(back)
+    desk.undo_merge(second)
+    assert (desk.points(x).available, desk.points(y).available) == (0, 0)
+
+
 def test_a_reversal_costs_five_write_units(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None:
     entry = spent(desk)
     desk.adjust(entry.member_id, 1, key="more")
