@@ -57,7 +57,7 @@ def instead_of(entry: Entry) -> str | None:
         return None
     if entry.key.kind == "purchase":
         return "return what is left of the purchase"
-    if entry.reason is Reason.REVERSE:
+    if entry.key.kind in ("return", "restatement"):
         return "restate the order as it is now"
     if entry.key.kind == "close":
         return "the membership was closed for good"

@@ -6,7 +6,7 @@ from datetime import datetime
 from chalicelib.corrections import rules
 from chalicelib.corrections.errors import EntryNotReversible, ReversalDiffers
 from chalicelib.corrections.models import EntryDetail, ReverseEntry
-from chalicelib.kernel.ids import EntryId
+from chalicelib.kernel.ids import EntryId, is_card
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points import service as points
@@ -30,7 +30,9 @@ def find_entry(table: Table, book: ProgramBook, entry_id: EntryId, *, language: 
     item = _find(table, entry_id)
     entry = points_store.entry_from(item)
     program = book.version(entry.program_version)
-    view = points.entry_view(entry, item.get("nm"), program, language, reference=item.get("rf"))
+    # The reasons of a card's entries are figures of money and visits, which the card's own statement shows.
+    told = entry.model_copy(update={"why": ()}) if is_card(entry.member_id) else entry
+    view = points.entry_view(told, item.get("nm"), program, language, reference=item.get("rf"))
     by = rules.reversal_key(entry.key)
     effect = effect_of(entry).lifetime
     return EntryDetail(
@@ -89,7 +91,7 @@ def reverse_entry(
         return points.entry_view(stored, known.get("nm"), by, language, reference=known.get("rf"))
 
     return points.once(
-        table, book, entry.member_id, key, decide=decide, recall=recall, now=now, dry_run=command.dry_run
+        table, book, points.concerned(table, entry), key, decide=decide, recall=recall, now=now, dry_run=command.dry_run
     )
 
 
@@ -109,7 +111,7 @@ def _where(entry: Entry, item: Item) -> str:
     """The request that does it, where one does."""
     if entry.key.kind == "purchase":
         return f", POST /v1/purchases/{keys.purchase_id(*entry.key.parts)}/returns"
-    if entry.reason is Reason.REVERSE and entry.key.kind != "reverse":
+    if entry.key.kind in ("return", "restatement"):
         return f", PUT /v1/purchases/{keys.purchase_id(*entry.key.parts[:2])}"
     if entry.reason is Reason.MERGE and not entry.key.kind.startswith("un"):
         return f", POST /v1/member-merges/{item['rf']}/undo"

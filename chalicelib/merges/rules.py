@@ -179,7 +179,7 @@ def goes_home(since: Sequence[Entry], owners: Mapping[EntryKey, AccountId], fami
     such a correction as its cause.
 
     Args:
-        owners: in whose account the causes of entries are, where that is known.
+        owners: whom the causes of entries concern, where that is known.
         family: the member, and those merged into it.
     """
     ours = set(family)

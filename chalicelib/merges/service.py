@@ -340,14 +340,15 @@ def _since(table: Table, merge: Merge, account: Account, into: Account) -> tuple
 
 
 def _owners(table: Table, entries: set[EntryKey]) -> dict[EntryKey, AccountId]:
-    """In whose accounts entries are."""
+    """Whom entries concern."""
     wanted = {points_store.key_of(key): key for key in entries}
     found = table.get_many(list(wanted))
     for each in wanted.keys() - found.keys():
         item = table.get(each, consistent=True)
         if item is not None:
             found[each] = item
-    return {wanted[each]: points_store.member_of(item) for each, item in found.items() if "tl" in item}
+    causes = {wanted[each]: points_store.entry_from(item) for each, item in found.items() if "tl" in item}
+    return {key: points.concerned(table, entry) for key, entry in causes.items()}
 
 
 def _tiers(from_tier: str, into_tier: str, program: Program, language: Language) -> Tiers:

@@ -570,6 +570,14 @@ def write_off_key(key: EntryKey) -> EntryKey:
     return EntryKey(kind="write_off", parts=key.parts if key.kind == "return" else (key.kind, *key.parts))
 
 
+def corrected(entry: Entry) -> EntryKey | None:
+    """The entry that an entry corrects; None when it corrects none.
+
+    Of a return or restatement it is the purchase, of a reversal what it takes back, of a write-off what left the debt.
+    """
+    return entry.cause if entry.reason is Reason.REVERSE or entry.key.kind == "write_off" else None
+
+
 def forfeit(account: Account, key: EntryKey, program: Program, *, now: datetime) -> Posting | None:
     """Bring a balance to nothing because the membership closes; None when it is nothing already."""
     settled, _ = settle(account, program, now=now)

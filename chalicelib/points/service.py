@@ -573,6 +573,20 @@ def content_text(member_id: str, command: Record, **more: str) -> bytes:
     return canonical(plain({"member_id": str(member_id), **content, **more}))
 
 
+def concerned(table: Table, entry: Entry) -> AccountId:
+    """The account that an entry concerns: that of what it corrects, else the one that it stands in.
+
+    A correction of what a member had before a merge stands in the account of the one who stayed. Its effect goes home
+    when the merge is undone, and so does what corrects it in turn.
+    """
+    while (key := rules.corrected(entry)) is not None:
+        item = store.find_entry(table, key)
+        if item is None:
+            break
+        entry = store.entry_from(item)
+    return entry.member_id
+
+
 def entry_view(
     entry: Entry, note_to_member: str | None, program: Program, language: Language, *, reference: str | None = None
 ) -> EntryView:

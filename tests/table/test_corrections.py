@@ -4,22 +4,26 @@ from typing import Any
 
 import pytest
 
+from chalicelib.api.problems import STATUS
 from chalicelib.corrections import service as corrections
 from chalicelib.corrections.errors import EntryNotReversible, ReversalDiffers
 from chalicelib.corrections.models import EntryDetail
-from chalicelib.kernel.ids import EntryId, packed
+from chalicelib.kernel.errors import Refusal
+from chalicelib.kernel.ids import EntryId, is_card, packed
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points import store
 from chalicelib.points.errors import EntryUnknown, MemberClosed
 from chalicelib.points.models import Entry, Reason
 from chalicelib.points.service import list_statement
+from chalicelib.relay import service as relay
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable
 from tests.makers import a_purchase
 from tests.table.stand import Crashed, CrashingTable, Desk, at_once, scan
 from tests.table.test_costs import metered
+from tests.table.test_relay import a_whole_life, lives_of_cards
 
 
 def spent(desk: Desk, key: str = "s", **fields: Any) -> Entry:
@@ -119,6 +123,28 @@ def test_a_dry_run_writes_nothing_and_what_cannot_be_taken_back_is_refused(
         desk.take_back(entry)
 
 
+def test_no_entry_of_any_kind_makes_a_fault_and_none_of_a_card_is_taken_back(
+    desk: Desk, dynamo: Dynamo, table: DynamoTable
+) -> None:
+    lives_of_cards(desk, desk.enrol().member_id)
+    desk.clock.at("2026-03-15")
+    a_whole_life(desk)
+    desk.publish(2, negative_balance="cap")
+    desk.clock.forward(minutes=1)
+    desk.take_back(desk.entries(spent(desk).member_id)[0])
+    entries = [store.entry_from(item) for item in scan(dynamo, table.name).values() if "r" in item]
+    assert {entry.key.kind for entry in entries} == set(relay._FROM_ENTRY)
+    for entry in entries:
+        try:
+            desk.take_back(entry, dry_run=True)
+        except Refusal as refused:
+            assert STATUS[refused.code] == 409, entry.key
+            assert isinstance(refused, EntryNotReversible) or not is_card(entry.member_id)
+        else:
+            assert not is_card(entry.member_id)
+        assert detail(desk, entry).seq == entry.seq
+
+
 def test_ids_that_name_no_entry_are_unknown(desk: Desk) -> None:
     member = desk.enrol(key="k").member_id
     entry = spent(desk)
@@ -140,6 +166,49 @@ def test_an_entry_of_before_a_merge_is_taken_back_where_its_points_are_and_goes_
     assert desk.points(kept).available == 100
     assert (merged.points_moved, desk.undo_merge(merged.merge_id).value.points_moved) == (0, 100)
     assert (desk.points(entry.member_id).available, desk.points(kept).available) == (100, 0)
+
+
+@pytest.mark.parametrize(("kind", "after"), [("spend", (600, 1_000)), ("adjust", (1_000, 1_000))])
+def test_what_went_home_from_a_merge_is_taken_back_at_home(desk: Desk, kind: str, after: tuple[int, int]) -> None:
+    x, y = (desk.enrol().member_id for _ in range(2))
+    for member in (x, y):
+        desk.adjust(member, 1_000, key=f"a-{member}")
+    if kind == "spend":
+        desk.spend(x, 400, key="s")
+    entry = desk.entries(x)[-1]
+
+    def have() -> tuple[int, int]:
+        return desk.points(x).available, desk.points(y).available
+
+    merge_id = desk.merge(x, y, key="m").value.merge_id
+    desk.take_back(entry)
+    back = desk.entries(y)[-1]
+    desk.undo_merge(merge_id)
+    without = (1_000 if kind == "spend" else 0, 1_000)
+    assert have() == without
+
+    desk.take_back(back)
+    assert have() == after
+    again = desk.entries(x)[-1]
+    assert (again.key.kind, again.key.parts[0]) == ("reverse", "2")
+
+    merge_id = desk.merge(x, y, key="m2").value.merge_id
+    desk.take_back(again)
+    desk.undo_merge(merge_id)
+    assert have() == without
+
+
+def test_a_reversal_of_what_went_home_is_at_home_also_when_it_was_made_in_another_merge(desk: Desk) -> None:
+    entry, y = spent(desk), desk.enrol().member_id
+    x = entry.member_id
+    first = desk.merge(x, y, key="m").value.merge_id
+    desk.take_back(entry)
+    back = desk.entries(y)[-1]
+    desk.undo_merge(first)
+    second = desk.merge(x, y, key="m2").value.merge_id
+    desk.take_back(back)
+    desk.undo_merge(second)
+    assert (desk.points(x).available, desk.points(y).available) == (0, 0)
 
 
 def test_a_reversal_costs_five_write_units(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None:
