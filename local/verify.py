@@ -40,7 +40,7 @@ from chalicelib.runtime.wiring import House, utc_now
 from chalicelib.storage import keys
 from chalicelib.storage.objects import FolderObjects
 from local.keys import ensure_signing_key
-from local.reconcile import FAULTS_SHOWN, PROCESSES, NothingRuns, open_house
+from local.reconcile import PROCESSES, NothingRuns, open_house
 from local.settings import ROOT, STACK, Settings, settings
 from local.tether import tether
 
@@ -223,10 +223,9 @@ def _tell(whole: Shard, walk: Walk, began: datetime) -> None:
 
 
 def _tell_faults(faults: Sequence[str]) -> bool:
-    for fault in faults[:FAULTS_SHOWN]:
+    """Tell every fault, however many: each is a row that somebody must look at."""
+    for fault in faults:
         print(f"✗ {fault}")
-    if len(faults) > FAULTS_SHOWN:
-        print(f"  … and {len(faults) - FAULTS_SHOWN:,} more")
     print("✗ The ledger does not hold." if faults else "✓ Everything holds.", flush=True)
     return not faults
 

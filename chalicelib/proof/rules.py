@@ -24,6 +24,15 @@ UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueErro
 """What reading an item raises that nobody of ours has written."""
 
 
+def told(unreadable: Exception) -> str:
+    """Why an item cannot be read, for people: what is in it stays out of the log."""
+    if isinstance(unreadable, zlib.error):
+        return "something packed in it cannot be unpacked"
+    if isinstance(unreadable, LookupError):
+        return "something that belongs to it is missing, or has a value that does not exist"
+    return "something in it has another form than it was written in"
+
+
 class _Standings:
     """The tier held, worked out once for the same sums: it is the dearest thing to work out."""
 

@@ -18,7 +18,7 @@ from chalicelib.kernel.merkle import leaf_hash, path_to, root_of
 from chalicelib.points import store as points_store
 from chalicelib.points.content import content_of
 from chalicelib.points.errors import EntryUnknown
-from chalicelib.points.models import Account, Entry
+from chalicelib.points.models import Account, Entry, EntryKey
 from chalicelib.programs.errors import ProgramVersionUnknown
 from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
@@ -42,9 +42,11 @@ from chalicelib.proof.models import (
 from chalicelib.proof.rules import UNREADABLE, Watch
 from chalicelib.proof.sales import Sales
 from chalicelib.storage import keys
+from chalicelib.storage.keys import Key
 from chalicelib.storage.objects import Objects
 from chalicelib.storage.signing import Signer, url_safe
 from chalicelib.storage.table import Table
+from chalicelib.storage.writes import Item
 
 TRIES = 3
 """How often an account is read before it is said not to hold: the index may lag behind it."""
@@ -140,7 +142,7 @@ def _proven(
     try:
         account = points_store.account_from(ledger.account)
     except UNREADABLE as unreadable:
-        return Proven(ledger.account_id, signed, Fault(0, f"the account cannot be read: {unreadable!r}"))
+        return Proven(ledger.account_id, signed, Fault(0, f"the account cannot be read: {rules.told(unreadable)}"))
     walk = _Walk(account, programs, signed, now, watch)
     fault = walk.through(ledger)
     if fault is None and earlier is not None:
@@ -164,6 +166,7 @@ class _Walk:
         self._watch = watch
         self._sales = Sales(programs)
         self._beyond: Entry | None = None
+        self._at: EntryKey | None = None
         self.entries = 0
         self.balance = 0
         self.hash_then: bytes | None = None
@@ -175,7 +178,7 @@ class _Walk:
         try:
             fault = rules.verify(self._account, self._until_head(ledger), self._programs, watch=self._seen)
         except UNREADABLE as unreadable:
-            return Fault(self.entries + 1, f"an entry cannot be read: {unreadable!r}")
+            return Fault(self.entries + 1, f"the entry cannot be read: {rules.told(unreadable)}", self._at)
         if fault is None and self._beyond is not None:
             beyond = self._beyond
             fault = Fault(beyond.seq, "the entry is beyond the account's head", beyond.key)
@@ -184,6 +187,7 @@ class _Walk:
     def _until_head(self, ledger: store.Ledger) -> Iterator[Entry]:
         """Entries up to the account's head; those behind it came while it was read, unless they are old."""
         for item in ledger.entries:
+            self._at = _key_in(item)
             entry = points_store.entry_from(item)
             if entry.seq > self._account.seq:
                 if self._beyond is None and entry.recorded_at < self._young:
@@ -199,6 +203,15 @@ class _Walk:
             self.hash_then = entry.hash
         if self._watch is not None:
             self._watch(account, entry)
+
+
+def _key_in(item: Item) -> EntryKey | None:
+    """The business key that an item stands under, or None where it is no entry's."""
+    try:
+        kind, parts = keys.entry_parts(Key(item["pk"], item["sk"]))
+    except UNREADABLE:
+        return None
+    return EntryKey(kind=kind, parts=parts)
 
 
 # ---------------------------------------------------------------- roots

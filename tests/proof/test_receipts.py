@@ -20,7 +20,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.signed import ServiceFault, SignedClient, Unreachable
 from chalicelib.storage.signing import FileSigner, KmsSigner, PublicKey, public_from, raw_signature
 from local.keys import ensure_signing_key
-from local.verify import check_receipt, roots_in_order
+from local.verify import _tell_faults, check_receipt, roots_in_order
 from tests.proof.world import World, a_full_member
 
 TODAY = date(2026, 3, 16)
@@ -308,3 +308,8 @@ def test_the_content_in_a_receipt_is_the_one_that_is_hashed(world: World) -> Non
     assert script.chained(receipt.hash_before, receipt.content) == entry.hash.hex()
     assert json.loads(receipt.content)["key"] == [entry.key.kind, *entry.key.parts]
     assert points_store.key_of(entry.key) == keys.entry_of(keys.entry_id(points_store.key_of(entry.key)))
+
+
+def test_every_fault_is_told_however_many_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not _tell_faults([f"account {number}" for number in range(500)])
+    assert capsys.readouterr().out.splitlines()[:-1] == [f"✗ account {number}" for number in range(500)]

@@ -48,6 +48,12 @@ def lived() -> tuple[Desk, str]:
     lines = [{"sku": "L1", "quantity": 2, "unit_price_minor": 1_500, "name": "拿铁", "category": "咖啡"}]
     some = desk.buy(a_purchase(member, paid_minor=2_900, lines=lines, **shop)).value
     desk.give_back(some.purchase_id, key="r3", lines=[{"sku": "L1", "quantity": 1}])
+    held = desk.hold(member, 100, key=f"held{member}").value.hold_id
+    desk.clock.forward(minutes=1)
+    order = a_purchase(member, paid_minor=3_900, points_hold_id=held, occurred_at="2026-04-01T12:00:00+08:00")
+    changed = desk.buy(order).value.purchase_id
+    desk.restate(changed, paid_minor=5_900, lines=lines, points_tender=100, reason="till_corrected")
+    desk.give_back(changed, key="r4", lines=[{"sku": "L1", "quantity": 1}])
     desk.adjust(member, -5, key=f"down{member}", occurred_at=desk.clock() - timedelta(days=2))
     desk.clock.at("2027-04-15")
     desk.buy(a_purchase(member, paid_minor=700_000, lines=[], occurred_at="2027-04-15T09:00:00+08:00"))
@@ -127,8 +133,8 @@ def test_one_byte_of_any_attribute_is_found_and_the_row_named(key: Key, name: st
         found = fault_in({**ITEMS, key: {**ITEMS[key], name: value}})
         missed += found is None
         if found is not None and key in ENTRIES and name not in ("tl", "at"):
-            purchase_of_return = name in ("am", "mb", "rl", "cu") and ENTRIES[key].key.kind == "return"
-            assert found.seq == ENTRIES[key].seq or purchase_of_return, found
+            beside = ENTRIES[key].key.kind in ("return", "restatement") and name in ("am", "mb", "rl", "cu")
+            assert found.seq == ENTRIES[key].seq or beside, found  # such a one is told of its purchase
     assert (missed > 0) == ((kind_of(key), name) in NOT_COVERED), f"{missed} changes were not found"
 
 
@@ -202,6 +208,19 @@ def test_an_entry_of_another_member_is_found() -> None:
     items = dict(DESK.table.items)  # type: ignore[attr-defined]
     key = keys.entry("adjust", "another's")
     assert fault_in({**items, key: {**items[key], "tl": keys.statement(MEMBER)}}) is not None
+
+
+@pytest.mark.parametrize(("kind", "name", "value"), [
+    ("account", "life", 5), ("account", "tier", None), ("purchase", "ln", b"!"), ("purchase", "r", "?"),
+    ("spend", "o", "yesterday"),
+])  # fmt: skip
+def test_a_row_that_cannot_be_read_is_named_in_plain_words(kind: str, name: str, value: Any) -> None:
+    key = next(each for each in PLACES if kind_of(each) == kind)
+    found = fault_in({**ITEMS, key: {**ITEMS[key], name: value}})
+    assert found is not None
+    assert "cannot be read" in found.what
+    assert not set(found.what) & set("()'_"), found.what
+    assert found.key == (ENTRIES[key].key if key in ENTRIES else None)
 
 
 def test_points_given_by_hand_are_found() -> None:
