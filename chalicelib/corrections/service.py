@@ -14,6 +14,7 @@ from chalicelib.points import store as points_store
 from chalicelib.points.errors import EntryUnknown
 from chalicelib.points.fold import effect_of
 from chalicelib.points.models import Account, Entry, EntryKey, EntryView, Notes, Reason
+from chalicelib.points.rules import write_off_key
 from chalicelib.points.views import shown_expiry
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage import keys
@@ -79,7 +80,9 @@ def reverse_entry(
     notes = Notes(to_member=command.note_to_member, internal=command.note_internal)
 
     def decide(account: Account) -> tuple[EntryView, Sequence[Write]]:
-        posting = rules.reversal(account, entry, command.reason_code, program, content=content, now=now)
+        _require_unsettled(table, entry, entry_id)
+        off = _write_off_of(table, entry)
+        posting = rules.reversal(account, entry, command.reason_code, program, content=content, now=now, write_off=off)
         writes = points_store.post(account, posting, more={"rf": item.get("rf")}, notes=notes)
         return points.entry_view(posting.main, notes.to_member, program, language, reference=item.get("rf")), writes
 
@@ -93,6 +96,33 @@ def reverse_entry(
     return points.once(
         table, book, points.concerned(table, entry), key, decide=decide, recall=recall, now=now, dry_run=command.dry_run
     )
+
+
+def _require_unsettled(table: Table, entry: Entry, entry_id: EntryId) -> None:
+    """Refuse to take back a write-off, or to put it back, once what left the debt was taken back itself.
+
+    Raises:
+        EntryNotReversible: it was; the write-off went with it, or had been taken back before.
+    """
+    key = rules.settled_by(entry)
+    if key is not None and points_store.find_entry(table, key) is not None:
+        instead = f"what left the debt was taken back, and this is settled with it; take back {_id(key)}"
+        raise EntryNotReversible(entry_id=entry_id, kind=entry.key.kind, instead=instead)
+
+
+def _write_off_of(table: Table, entry: Entry) -> Entry | None:
+    """What wrote off the debt that a reversal left, unless it was taken back; None for other entries.
+
+    It cannot change between this and the reversal's own write: it stands in the same account.
+    """
+    item = points_store.find_entry(table, write_off_key(entry.key)) if entry.key.kind == "reverse" else None
+    if item is None:
+        return None
+    write_off = points_store.entry_from(item)
+    counts, by = True, rules.reversal_key(write_off.key)
+    while points_store.find_entry(table, by) is not None:
+        counts, by = not counts, rules.reversal_key(by)
+    return write_off if counts else None
 
 
 def _find(table: Table, entry_id: EntryId) -> Item:
