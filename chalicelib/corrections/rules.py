@@ -10,7 +10,7 @@ from chalicelib.kernel.ids import AccountId, is_member
 from chalicelib.points import fold
 from chalicelib.points import rules as ledger
 from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason, Why
-from chalicelib.points.rules import Draft
+from chalicelib.points.rules import Draft, reversal_key
 from chalicelib.programs.models import NegativeBalance, Program
 
 REVERSALS_MAX = 20
@@ -40,16 +40,6 @@ _INSTEAD = {
 }
 
 
-def reversal_key(key: EntryKey) -> EntryKey:
-    """The business key of what takes an entry back: there is one for each.
-
-    A reversal of a reversal counts on, so that keys do not grow.
-    """
-    if key.kind == "reverse":
-        return EntryKey(kind="reverse", parts=(str(int(key.parts[0]) + 1), *key.parts[1:]))
-    return EntryKey(kind="reverse", parts=("1", key.kind, *key.parts))
-
-
 def original_of(key: EntryKey) -> EntryKey:
     """The key of the entry that a reversal takes back or puts back; of any other entry, its own."""
     return EntryKey(kind=key.parts[1], parts=key.parts[2:]) if key.kind == "reverse" else key
@@ -64,6 +54,16 @@ def settled_by(entry: Entry) -> EntryKey | None:
     if key.kind != "write_off" or key.parts[0] != "reverse" or len(key.parts) == RETURN_PARTS:
         return None
     return reversal_key(EntryKey(kind="reverse", parts=key.parts[1:]))
+
+
+def written_off_for(entry: Entry) -> EntryKey | None:
+    """The return or restatement whose debt an entry writes off, or takes such a write-off back; else None."""
+    key = original_of(entry.key)
+    if key.kind != "write_off":
+        return None
+    if len(key.parts) == RETURN_PARTS:
+        return EntryKey(kind="return", parts=key.parts)
+    return EntryKey(kind="restatement", parts=key.parts[1:]) if key.parts[0] == "restatement" else None
 
 
 def instead_of(entry: Entry) -> str | None:

@@ -14,9 +14,10 @@ from chalicelib.points import store as points_store
 from chalicelib.points.errors import EntryUnknown
 from chalicelib.points.fold import effect_of
 from chalicelib.points.models import Account, Entry, EntryKey, EntryView, Notes, Reason
-from chalicelib.points.rules import write_off_key
+from chalicelib.points.rules import reversal_key, write_off_key
 from chalicelib.points.views import shown_expiry
 from chalicelib.programs.service import ProgramBook
+from chalicelib.purchases.service import brought_again_since
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
@@ -34,7 +35,7 @@ def find_entry(table: Table, book: ProgramBook, entry_id: EntryId, *, language: 
     # The reasons of a card's entries are figures of money and visits, which the card's own statement shows.
     told = entry.model_copy(update={"why": ()}) if is_card(entry.member_id) else entry
     view = points.entry_view(told, item.get("nm"), program, language, reference=item.get("rf"))
-    by = rules.reversal_key(entry.key)
+    by = reversal_key(entry.key)
     effect = effect_of(entry).lifetime
     return EntryDetail(
         **view.model_dump(exclude={"why"}),
@@ -75,7 +76,7 @@ def reverse_entry(
     if instead is not None:
         raise EntryNotReversible(entry_id=entry_id, kind=entry.key.kind, instead=instead + _where(entry, item))
     program = book.current(now)
-    key = rules.reversal_key(entry.key)
+    key = reversal_key(entry.key)
     content = points.content_digest(entry.member_id, command, entry_id=entry_id)
     notes = Notes(to_member=command.note_to_member, internal=command.note_internal)
 
@@ -104,6 +105,10 @@ def _require_unsettled(table: Table, entry: Entry, entry_id: EntryId) -> None:
     Raises:
         EntryNotReversible: it was; the write-off went with it, or had been taken back before.
     """
+    change = rules.written_off_for(entry)
+    if change is not None and brought_again_since(table, change):
+        instead = "the order was restated since and its points given again, and this is settled with it"
+        raise EntryNotReversible(entry_id=entry_id, kind=entry.key.kind, instead=instead)
     key = rules.settled_by(entry)
     if key is not None and points_store.find_entry(table, key) is not None:
         instead = f"what left the debt was taken back, and this is settled with it; take back {_id(key)}"
@@ -119,10 +124,7 @@ def _write_off_of(table: Table, entry: Entry) -> Entry | None:
     if item is None:
         return None
     write_off = points_store.entry_from(item)
-    counts, by = True, rules.reversal_key(write_off.key)
-    while points_store.find_entry(table, by) is not None:
-        counts, by = not counts, rules.reversal_key(by)
-    return write_off if counts else None
+    return write_off if points.still_counts(table, write_off.key) else None
 
 
 def _find(table: Table, entry_id: EntryId) -> Item:

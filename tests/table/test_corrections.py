@@ -258,7 +258,7 @@ def test_a_reversal_and_its_write_off_taken_back_at_once_give_no_points(desk: De
         member = spent(desk, key=f"s{run}").member_id
         desk.take_back(desk.entries(member)[0])
         back, off = desk.entries(member)[-2:]
-        at_once(dynamo, lambda back=back: desk.take_back(back), lambda off=off: desk.take_back(off))
+        at_once(dynamo, partial(desk.take_back, back), partial(desk.take_back, off))
         assert desk.sums(member)[1:] == (0, 0)
 
 

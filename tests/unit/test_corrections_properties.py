@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.corrections.rules import REVERSALS_MAX, instead_of, reversal, reversal_key
+from chalicelib.corrections.rules import REVERSALS_MAX, instead_of, reversal
 from chalicelib.kernel.calendar import NEVER
 from chalicelib.kernel.ids import AccountId
 from chalicelib.points.models import AdjustPoints, Entry, EntryKey, Reason, SpendPoints
-from chalicelib.points.rules import adjust, derive, gift, settle, spend, write_off_key
+from chalicelib.points.rules import adjust, derive, gift, reversal_key, settle, spend, write_off_key
 from chalicelib.proof.rules import verify
 from tests.makers import NOON, a_program
 from tests.unit.histories import Adjust, Buy, Life, Settle, Spend, Step, Wait, brief_histories, expiries

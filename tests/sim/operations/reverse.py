@@ -60,7 +60,7 @@ def claims(world: "World", step: Step) -> list[EntryName]:
 
 
 def effect(case: "Case") -> None:
-    """Nothing of what the entry did is left, nor of the write-off that it made necessary; what was spent meanwhile is owed, or written off."""
+    """Nothing of what the entry did is left, nor of its write-off; what was spent meanwhile is owed, or written off."""
     entry = case.entry
     if entry.key.kind == "write_off":
         owes = case.terms["negative_balance"] == "owe" or entry.key.parts[2] == "write_off"
