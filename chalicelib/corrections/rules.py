@@ -9,12 +9,15 @@ from datetime import datetime
 from chalicelib.kernel.ids import AccountId, is_member
 from chalicelib.points import fold
 from chalicelib.points import rules as ledger
-from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason
-from chalicelib.points.rules import Draft
+from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason, Why
+from chalicelib.points.rules import Draft, reversal_key
 from chalicelib.programs.models import NegativeBalance, Program
 
 REVERSALS_MAX = 20
 """How often an entry is taken back and put back at most."""
+
+RETURN_PARTS = 3
+"""How many parts the key of a return has, and of what writes off its debt; the first is a channel."""
 
 _KINDS = {
     ("spend", Reason.SPEND),
@@ -37,14 +40,30 @@ _INSTEAD = {
 }
 
 
-def reversal_key(key: EntryKey) -> EntryKey:
-    """The business key of what takes an entry back: there is one for each.
+def original_of(key: EntryKey) -> EntryKey:
+    """The key of the entry that a reversal takes back or puts back; of any other entry, its own."""
+    return EntryKey(kind=key.parts[1], parts=key.parts[2:]) if key.kind == "reverse" else key
 
-    A reversal of a reversal counts on, so that keys do not grow.
+
+def settled_by(entry: Entry) -> EntryKey | None:
+    """The key of what settles for good whether a write-off counts: what takes back the reversal that left the debt.
+
+    None for entries that are no such write-off, nor its reversal.
     """
-    if key.kind == "reverse":
-        return EntryKey(kind="reverse", parts=(str(int(key.parts[0]) + 1), *key.parts[1:]))
-    return EntryKey(kind="reverse", parts=("1", key.kind, *key.parts))
+    key = original_of(entry.key)
+    if key.kind != "write_off" or key.parts[0] != "reverse" or len(key.parts) == RETURN_PARTS:
+        return None
+    return reversal_key(EntryKey(kind="reverse", parts=key.parts[1:]))
+
+
+def written_off_for(entry: Entry) -> EntryKey | None:
+    """The return or restatement whose debt an entry writes off, or takes such a write-off back; else None."""
+    key = original_of(entry.key)
+    if key.kind != "write_off":
+        return None
+    if len(key.parts) == RETURN_PARTS:
+        return EntryKey(kind="return", parts=key.parts)
+    return EntryKey(kind="restatement", parts=key.parts[1:]) if key.parts[0] == "restatement" else None
 
 
 def instead_of(entry: Entry) -> str | None:
@@ -69,27 +88,40 @@ def _is_points(account_id: AccountId) -> bool:
 
 
 def reversal(
-    account: Account, entry: Entry, reason_code: str, program: Program, *, content: bytes, now: datetime
+    account: Account,
+    entry: Entry,
+    reason_code: str,
+    program: Program,
+    *,
+    content: bytes,
+    now: datetime,
+    write_off: Entry | None = None,
 ) -> Posting:
     """Decide a reversal: the account's sums without what an entry added to them.
 
     Points that were spent meanwhile become a debt where the program's policy is `owe`; elsewhere what is newly owed is
     written off at once. A write-off that is taken back leaves its debt, whatever the policy.
 
+    Args:
+        write_off: of a reversal that is taken back, what wrote off the debt that it left, where that still counts. It
+            goes with it: else each turn to and fro would give its points once more.
+
     Raises:
         MemberClosed: the membership was closed.
         BalanceTooLarge: the balance would pass `POINTS_MAX`.
     """
+    gone = [entry, write_off] if write_off is not None else [entry]
     draft = Draft(
         reversal_key(entry.key),
         Reason.REVERSE,
         now,
         expires_on=entry.expires_on if entry.earned else None,
-        sums=fold.negated(fold.effect_of(entry)),
+        sums=fold.negated(fold.total(map(fold.effect_of, gone))),
+        why=(Why(rule_id="write_off", points=-write_off.points, args=()),) if write_off is not None else (),
         reason_code=reason_code,
         cause=entry.key,
         content=content,
         may_owe=True,
     )
-    caps = program.negative_balance is not NegativeBalance.OWE and entry.key.kind != "write_off"
+    caps = program.negative_balance is not NegativeBalance.OWE and original_of(entry.key).kind != "write_off"
     return ledger.reverse(account, draft, program, now=now, caps=caps)

@@ -14,8 +14,10 @@ from chalicelib.points import store as points_store
 from chalicelib.points.errors import EntryUnknown
 from chalicelib.points.fold import effect_of
 from chalicelib.points.models import Account, Entry, EntryKey, EntryView, Notes, Reason
+from chalicelib.points.rules import reversal_key, write_off_key
 from chalicelib.points.views import shown_expiry
 from chalicelib.programs.service import ProgramBook
+from chalicelib.purchases.service import brought_again_since
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
@@ -33,7 +35,7 @@ def find_entry(table: Table, book: ProgramBook, entry_id: EntryId, *, language: 
     # The reasons of a card's entries are figures of money and visits, which the card's own statement shows.
     told = entry.model_copy(update={"why": ()}) if is_card(entry.member_id) else entry
     view = points.entry_view(told, item.get("nm"), program, language, reference=item.get("rf"))
-    by = rules.reversal_key(entry.key)
+    by = reversal_key(entry.key)
     effect = effect_of(entry).lifetime
     return EntryDetail(
         **view.model_dump(exclude={"why"}),
@@ -74,12 +76,14 @@ def reverse_entry(
     if instead is not None:
         raise EntryNotReversible(entry_id=entry_id, kind=entry.key.kind, instead=instead + _where(entry, item))
     program = book.current(now)
-    key = rules.reversal_key(entry.key)
+    key = reversal_key(entry.key)
     content = points.content_digest(entry.member_id, command, entry_id=entry_id)
     notes = Notes(to_member=command.note_to_member, internal=command.note_internal)
 
     def decide(account: Account) -> tuple[EntryView, Sequence[Write]]:
-        posting = rules.reversal(account, entry, command.reason_code, program, content=content, now=now)
+        _require_unsettled(table, entry, entry_id)
+        off = _write_off_of(table, entry)
+        posting = rules.reversal(account, entry, command.reason_code, program, content=content, now=now, write_off=off)
         writes = points_store.post(account, posting, more={"rf": item.get("rf")}, notes=notes)
         return points.entry_view(posting.main, notes.to_member, program, language, reference=item.get("rf")), writes
 
@@ -93,6 +97,34 @@ def reverse_entry(
     return points.once(
         table, book, points.concerned(table, entry), key, decide=decide, recall=recall, now=now, dry_run=command.dry_run
     )
+
+
+def _require_unsettled(table: Table, entry: Entry, entry_id: EntryId) -> None:
+    """Refuse to take back a write-off, or to put it back, once what left the debt was taken back itself.
+
+    Raises:
+        EntryNotReversible: it was; the write-off went with it, or had been taken back before.
+    """
+    change = rules.written_off_for(entry)
+    if change is not None and brought_again_since(table, change):
+        instead = "the order was restated since and its points given again, and this is settled with it"
+        raise EntryNotReversible(entry_id=entry_id, kind=entry.key.kind, instead=instead)
+    key = rules.settled_by(entry)
+    if key is not None and points_store.find_entry(table, key) is not None:
+        instead = f"what left the debt was taken back, and this is settled with it; take back {_id(key)}"
+        raise EntryNotReversible(entry_id=entry_id, kind=entry.key.kind, instead=instead)
+
+
+def _write_off_of(table: Table, entry: Entry) -> Entry | None:
+    """What wrote off the debt that a reversal left, unless it was taken back; None for other entries.
+
+    It cannot change between this and the reversal's own write: it stands in the same account.
+    """
+    item = points_store.find_entry(table, write_off_key(entry.key)) if entry.key.kind == "reverse" else None
+    if item is None:
+        return None
+    write_off = points_store.entry_from(item)
+    return write_off if points.still_counts(table, write_off.key) else None
 
 
 def _find(table: Table, entry_id: EntryId) -> Item:

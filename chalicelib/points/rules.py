@@ -570,6 +570,16 @@ def write_off_key(key: EntryKey) -> EntryKey:
     return EntryKey(kind="write_off", parts=key.parts if key.kind == "return" else (key.kind, *key.parts))
 
 
+def reversal_key(key: EntryKey) -> EntryKey:
+    """The business key of what takes an entry back: there is one for each.
+
+    A reversal of a reversal counts on, so that keys do not grow.
+    """
+    if key.kind == "reverse":
+        return EntryKey(kind="reverse", parts=(str(int(key.parts[0]) + 1), *key.parts[1:]))
+    return EntryKey(kind="reverse", parts=("1", key.kind, *key.parts))
+
+
 def corrected(entry: Entry) -> EntryKey | None:
     """The entry that an entry corrects; None when it corrects none.
 

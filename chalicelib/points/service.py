@@ -573,6 +573,14 @@ def content_text(member_id: str, command: Record, **more: str) -> bytes:
     return canonical(plain({"member_id": str(member_id), **content, **more}))
 
 
+def still_counts(table: Table, key: EntryKey) -> bool:
+    """Whether an entry was not taken back, or put back since."""
+    counts, by = True, rules.reversal_key(key)
+    while store.find_entry(table, by) is not None:
+        counts, by = not counts, rules.reversal_key(by)
+    return counts
+
+
 def concerned(table: Table, entry: Entry) -> AccountId:
     """The account that an entry concerns: that of what it corrects, else the one that it stands in.
 

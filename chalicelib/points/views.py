@@ -101,6 +101,9 @@ def explained(why: Why, program: Program, language: Language) -> str:
         return (
             f"订单由 {was} 改为 {now}，积分 {count}" if chinese else f"Order restated, {was} to {now}: {count} points"
         )
+    if why.rule_id == "write_off":
+        gone = -why.points
+        return f"此前核销的 {gone} 分一并收回" if chinese else f"{_count(gone)} written off before, taken back with it"
     if why.rule_id == "pooled" or why.rule_id.startswith("pool."):
         return _pooled(why, chinese=chinese)
     if why.rule_id == "qualifying":

@@ -1,6 +1,7 @@
 """What a purchase comes to: points, tier, tender. Pure."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -10,7 +11,7 @@ from chalicelib.kernel.calendar import from_milliseconds, local_day, millisecond
 from chalicelib.kernel.money import POINTS_MAX, shown
 from chalicelib.points import rules as ledger
 from chalicelib.points.errors import BalanceTooLarge, PointsInsufficient
-from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason, Why
+from chalicelib.points.models import Account, Entry, EntryKey, Lifetime, Posting, Reason, Sums, Why
 from chalicelib.points.rules import Draft, Held
 from chalicelib.programs.models import NegativeBalance, Program
 from chalicelib.programs.rules import earned_points, expires_on, period_of, today_of, worth_minor
@@ -379,8 +380,14 @@ def assess_restatement(
     *,
     content: bytes,
     now: datetime,
+    written_off: Mapping[date, int] | None = None,
 ) -> Posting:
     """Decide a restatement: the purchase's own bucket, period and month get the difference, up or down.
+
+    Args:
+        written_off: of debts that earlier returns and restatements left, what was written off and still counts, by its
+            last day. Points that the order brings again pay for it first: else each turn down and up would give them
+            once more.
 
     Raises:
         MemberClosed: the membership was closed.
@@ -398,6 +405,8 @@ def assess_restatement(
     today = today_of(program, now)
     matures_on = entry.matures_on
     pends = matures_on is not None and (matures_on > today or matures_on in account.pending)
+    back = _first(written_off or {}, max(gained, 0) + max(-tendered, 0))
+    why_back = (Why(rule_id="write_off", points=-sum(back.values()), args=()),) if back else ()
     draft = Draft(
         restatement_key(bought),
         Reason.REVERSE,
@@ -409,7 +418,8 @@ def assess_restatement(
         period=entry.period,
         qualifying=qualified,
         counts_on=entry.occurred_on,
-        why=(Why(rule_id="restated", points=gained, args=(before.paid_minor, after.sale.paid_minor)),),
+        sums=_without(back) if back else None,
+        why=(Why(rule_id="restated", points=gained, args=(before.paid_minor, after.sale.paid_minor)), *why_back),
         reason_code=command.reason,
         cause=entry.key,
         content=content,
@@ -420,6 +430,42 @@ def assess_restatement(
         ledger.require_recent(entry.occurred_at, now)
         _require_points(account, draft, program, now=now)
     return ledger.reverse(account, draft, program, now=now)
+
+
+def written_off(changes: Sequence[Entry], write_offs: Sequence[Entry]) -> dict[date, int]:
+    """What was written off for a purchase and still counts, by its last day.
+
+    Args:
+        changes: its returns and restatements.
+        write_offs: what wrote off debts that they left, without those that were taken back.
+    """
+    left = Counter[date]()
+    for entry in write_offs:
+        if entry.expires_on is not None:
+            left[entry.expires_on] += entry.earned or 0
+    for entry in changes:
+        left.update(entry.sums.earned if entry.sums is not None else {})
+    return {day: points for day, points in left.items() if points > 0}
+
+
+def brings_again(entry: Entry) -> bool:
+    """Whether a restatement brought points again: then what was written off for its purchase before is settled."""
+    return entry.key.kind == "restatement" and ((entry.earned or 0) > 0 or (entry.consumed or 0) < 0)
+
+
+def _first(written_off: Mapping[date, int], points: int) -> dict[date, int]:
+    """So many points of what was written off, those that expire last first."""
+    taken: dict[date, int] = {}
+    for day in sorted(written_off, reverse=True):
+        some = min(written_off[day], points)
+        if some:
+            taken[day] = some
+            points -= some
+    return taken
+
+
+def _without(points: Mapping[date, int]) -> Sums:
+    return Sums(lifetime=Lifetime(earned=-sum(points.values())), earned={day: -some for day, some in points.items()})
 
 
 def _require_points(account: Account, draft: Draft, program: Program, *, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,7 +22,7 @@ from chalicelib.points import rules as ledger
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import MemberUnknown
 from chalicelib.points.models import Account, Entry, EntryKey, Posting
-from chalicelib.points.service import ATTEMPTS_MAX, content_digest, is_repeat, once, why_lines
+from chalicelib.points.service import ATTEMPTS_MAX, content_digest, is_repeat, once, still_counts, why_lines
 from chalicelib.points.views import shown_expiry
 from chalicelib.programs.errors import ProgramMoved
 from chalicelib.programs.models import Program
@@ -428,7 +428,10 @@ def _restate(
     content = content_digest(bought.entry.member_id, command, purchase_id=purchase_id)
 
     def decide(account: Account) -> tuple[PurchaseView, Sequence[Write]]:
-        posting = rules.assess_restatement(account, bought, after, command, program, content=content, now=now)
+        off = _written_off(table, item)
+        posting = rules.assess_restatement(
+            account, bought, after, command, program, content=content, now=now, written_off=off
+        )
         more = store.restatement_item(after.sale, after.entry.consumed or 0)
         writes = points_store.post(account, posting, more=more)
         own = _restatement_view(posting.main, after.sale, more["tp"], program, language)
@@ -441,6 +444,23 @@ def _restate(
     key = rules.restatement_key(bought)
     member_id = bought.entry.member_id
     return once(table, book, member_id, key, decide=decide, recall=recall, now=now, dry_run=command.dry_run)
+
+
+def _written_off(table: Table, item: Item) -> dict[date, int]:
+    """What was written off for a purchase and still counts, by its last day."""
+    changes = store.find_changes(table, Key(item["pk"], item["sk"])) if store.version_of(item) else ()
+    entries = [points_store.entry_from(each) for each in changes]
+    found = (points_store.find_entry(table, ledger.write_off_key(entry.key)) for entry in entries)
+    write_offs = [points_store.entry_from(each) for each in found if each is not None]
+    return rules.written_off(entries, [each for each in write_offs if still_counts(table, each.key)])
+
+
+def brought_again_since(table: Table, cause: EntryKey) -> bool:
+    """Whether points of a purchase were brought again after one of its returns or restatements."""
+    found = store.find_changes(table, keys.purchase(*cause.parts[:2]))
+    changes = [points_store.entry_from(each) for each in found]
+    place = next((at for at, each in enumerate(changes) if each.key == cause), len(changes))
+    return any(map(rules.brings_again, changes[place + 1 :]))
 
 
 def list_returns(

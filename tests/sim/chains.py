@@ -517,5 +517,5 @@ def _may_owe(entry: Entry) -> bool:
     """Whether an entry may leave a debt under any policy: a promise is kept, a merge moves what is owed."""
     promised = entry.reason is Reason.SPEND and entry.key.kind == "hold_end"
     paid_with_hold = entry.key.kind == "purchase" and entry.cause is not None
-    owed_again = entry.key.kind == "reverse" and entry.cause is not None and entry.cause.kind == "write_off"
+    owed_again = entry.key.kind == "reverse" and entry.key.parts[1] == "write_off"
     return promised or paid_with_hold or owed_again or entry.key.kind in _MERGES

@@ -1,5 +1,6 @@
 """Reversals over a real table: an entry is taken back once, whatever races and wherever it crashes."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -209,6 +210,56 @@ def test_a_reversal_of_what_went_home_is_at_home_also_when_it_was_made_in_anothe
     desk.take_back(back)
     desk.undo_merge(second)
     assert (desk.points(x).available, desk.points(y).available) == (0, 0)
+
+
+def test_a_reversal_that_is_taken_back_takes_its_write_off_along(desk: Desk) -> None:
+    desk.publish(1, negative_balance="cap")
+    desk.clock.forward(minutes=1)
+    entry = spent(desk)
+    member = entry.member_id
+    desk.take_back(desk.entries(member)[0])
+    back, off = desk.entries(member)[-2:]
+    assert [(each.key.kind, each.points) for each in (back, off)] == [("reverse", -100), ("write_off", 100)]
+    desk.take_back(back)
+    again = desk.entries(member)[-1]
+    assert (again.points, [why.points for why in again.why], desk.points(member).available) == (0, [-100], 0)
+    with pytest.raises(EntryNotReversible):
+        desk.take_back(off)
+    desk.take_back(again)
+    assert desk.sums(member)[1:] == (0, 0)
+    desk.take_back(desk.entries(member)[-1])
+    assert desk.sums(member)[1:] == (0, 0)
+
+
+def test_a_write_off_that_was_taken_back_before_stays_so(desk: Desk) -> None:
+    desk.publish(1, negative_balance="cap")
+    desk.clock.forward(minutes=1)
+    entry = spent(desk)
+    member = entry.member_id
+    desk.take_back(desk.entries(member)[0])
+    back, off = desk.entries(member)[-2:]
+    first = desk.take_back(off)
+    owing = desk.entries(member)[-1]
+    assert desk.points(member).owed == 100
+    desk.take_back(owing)
+    desk.take_back(desk.entries(member)[-1])
+    assert (desk.entries(member)[-1].key.kind, desk.points(member).owed) == ("reverse", 100), "nothing writes it off"
+    desk.take_back(back)
+    assert desk.sums(member)[1:] == (0, 0)
+    assert desk.take_back(off) == Outcome(first.value, replayed=True)
+    with pytest.raises(EntryNotReversible):
+        desk.take_back(desk.entries(member)[-2])
+
+
+def test_a_reversal_and_its_write_off_taken_back_at_once_give_no_points(desk: Desk, dynamo: Dynamo) -> None:
+    desk.publish(1, negative_balance="cap")
+    desk.clock.forward(minutes=1)
+    for run in range(3):
+        member = spent(desk, key=f"s{run}").member_id
+        desk.take_back(desk.entries(member)[0])
+        back, off = desk.entries(member)[-2:]
+        at_once(dynamo, partial(desk.take_back, back), partial(desk.take_back, off))
+        assert desk.sums(member)[1:] == (0, 0)
 
 
 def test_a_reversal_costs_five_write_units(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None:

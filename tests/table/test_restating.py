@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.corrections.errors import EntryNotReversible
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points.errors import MemberClosed, MemberSuspended, OccurredTooLongAgo, PointsInsufficient
 from chalicelib.points.models import Reason
@@ -178,6 +179,31 @@ def test_a_write_off_of_a_return_and_one_of_a_restatement_are_two(desk: Desk) ->
     kinds = [each.key.kind for each in desk.entries(sale.member_id)]
     assert kinds == ["purchase", "spend", "return", "write_off", "restatement", "write_off"]
     assert desk.sums(sale.member_id)[2] == 0
+
+
+def test_an_order_that_goes_down_and_up_again_gives_no_points_twice(desk: Desk) -> None:
+    desk.publish(1, negative_balance="cap")
+    desk.clock.forward(seconds=11)
+    sale = bought(desk)
+    member = sale.member_id
+    desk.spend(member, 100, key="s")
+    for _ in range(2):
+        desk.restate(sale.purchase_id, paid_minor=0)
+        assert desk.entries(member)[-1].key.kind == "write_off"
+        off = desk.entries(member)[-1]
+        for paid in (4_000, 10_000):
+            desk.restate(sale.purchase_id, paid_minor=paid)
+            assert (desk.sums(member)[1:], desk.points(member).available) == ((0, 0), 0)
+        with pytest.raises(EntryNotReversible):
+            desk.take_back(off)
+    desk.give_back(sale.purchase_id, key="r")
+    assert desk.entries(member)[-1].key.kind == "write_off"
+    desk.take_back(desk.entries(member)[-1])
+    owing = desk.entries(member)[-1]
+    desk.restate(sale.purchase_id, paid_minor=10_000)
+    assert desk.sums(member)[1:] == (0, 0), "the write-off had been taken back"
+    with pytest.raises(EntryNotReversible):
+        desk.take_back(owing)
 
 
 def test_what_names_an_order_cannot_be_restated(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.corrections.rules import REVERSALS_MAX, instead_of, reversal, reversal_key
+from chalicelib.corrections.rules import REVERSALS_MAX, instead_of, reversal
 from chalicelib.kernel.calendar import NEVER
 from chalicelib.kernel.ids import AccountId
 from chalicelib.points.models import AdjustPoints, Entry, EntryKey, Reason, SpendPoints
-from chalicelib.points.rules import adjust, derive, gift, settle, spend
+from chalicelib.points.rules import adjust, derive, gift, reversal_key, settle, spend, write_off_key
 from chalicelib.proof.rules import verify
 from tests.makers import NOON, a_program
 from tests.unit.histories import Adjust, Buy, Life, Settle, Spend, Step, Wait, brief_histories, expiries
@@ -22,8 +22,10 @@ from tests.unit.test_returns_properties import LADDER, seen, without
 
 
 def take_back(life: Life, entry: Entry) -> Entry:
-    """Take an entry of a life back."""
-    posting = reversal(life.account, entry, "mistake", life.program, content=b"v" * 32, now=life.now)
+    """Take an entry of a life back, and the write-off that it caused."""
+    key = write_off_key(entry.key) if entry.key.kind == "reverse" else None
+    off = next((each for each in life.entries if each.key == key), None)
+    posting = reversal(life.account, entry, "mistake", life.program, content=b"v" * 32, now=life.now, write_off=off)
     life.account = posting.account
     life.entries += posting.entries
     return posting.main
@@ -31,12 +33,12 @@ def take_back(life: Life, entry: Entry) -> Entry:
 
 @settings(max_examples=80)
 @given(brief_histories, brief_histories, brief_histories, expiries, st.integers(0, 10**6), st.integers(1, 4),
-       st.sampled_from([0, 20]))  # fmt: skip
+       st.sampled_from([0, 20]), st.sampled_from(["owe", "cap"]))  # fmt: skip
 def test_an_entry_that_was_taken_back_leaves_what_there_would_be_without_it(
     first: list[Step], then: list[Step], after: list[Step], expiry: dict[str, Any], place: int, times: int,
-    pending_days: int,
+    pending_days: int, policy: str,
 ) -> None:  # fmt: skip
-    program = a_program(expiry=expiry, ladder=LADDER, pending_days=pending_days)
+    program = a_program(expiry=expiry, ladder=LADDER, pending_days=pending_days, negative_balance=policy)
     life = Life(program).through([*first, Adjust(9, lasts_days=40), Spend(3)])
     able = [entry for entry in life.entries if instead_of(entry) is None]
     entry = able[place % len(able)]
@@ -52,9 +54,36 @@ def test_an_entry_that_was_taken_back_leaves_what_there_would_be_without_it(
     assert life.account.lifetime.balance == sum(each.points for each in life.entries)
     if life.account.folded is None:
         gone = {each.key for each in (chain if times % 2 else chain[1:])}
+        gone |= {write_off_key(each.key) for each in chain[-2:0:-2]}  # what wrote off the debt of what was taken back
         oracle, _ = settle(without(life, gone), program, now=life.now)
         assert seen(life.account, program, life.today) == seen(oracle, program, life.today)
         assert life.account.lifetime == oracle.lifetime
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.sampled_from(["give", "spend", "turn"]), st.integers(0, 10**6)), max_size=25),
+       st.sampled_from(["owe", "cap", "pending_only"]))  # fmt: skip
+def test_turning_entries_to_and_fro_makes_no_points(steps: list[tuple[str, int]], policy: str) -> None:
+    life = Life(a_program(negative_balance=policy))
+    turned: list[list[Entry]] = []
+    """Each entry, and what took it back, put it back …"""
+    for what, figure in [("give", 99), *steps]:
+        left = derive(life.account, life.today).available
+        life.now += timedelta(minutes=1)
+        if what == "turn":
+            chain = turned[figure % len(turned)]
+            if instead_of(chain[-1]) is None:
+                chain.append(take_back(life, chain[-1]))
+        elif what == "give" or left:
+            life.through([Adjust(figure % 100 + 1) if what == "give" else Spend(figure % left + 1)])
+            turned.append([life.entries[-1]])
+    given = sum(chain[0].points for chain in turned if chain[0].points > 0)
+    spends = [chain for chain in turned if chain[0].points < 0]
+    spent = -sum(chain[0].points for chain in spends if len(chain) % 2)
+    put_back = -sum(chain[0].points for chain in spends if len(chain) > 1 and len(chain) % 2)
+    # A spend that was put back after its points were used otherwise is written off as any debt, once.
+    assert derive(life.account, life.today).available + spent <= given + put_back
+    assert verify(life.account, life.entries, {1: life.program}) is None
 
 
 @settings(max_examples=40)

@@ -74,6 +74,12 @@ def effect(case: "Case") -> None:
         case.give(earned - kept, sale.last_day, sale.matures_on, key=entry.cause)
     if tendered:
         case.take(tendered, sale.tendered_on, key=entry.cause)
+    if entry.sums is not None:
+        back, brought = -sum(entry.sums.earned.values()), max(earned - kept, 0) + max(-tendered, 0)
+        if not 0 < back <= brought:
+            case.complain("I1", f"{back} points of write-offs were taken back, of {brought} that it brings")
+        for day, points in entry.sums.earned.items():
+            case.give(points, day)
     case.qualify(month_number(sale.bought_on), qualified)
     goods = sum(quantity * price for _, quantity, price in args["lines"]) or paid + tender
     case.notes[entry.key.parts[:2]] = Sale(

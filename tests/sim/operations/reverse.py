@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.corrections.models import ReverseEntry
 from chalicelib.corrections.service import reverse_entry
 from chalicelib.kernel.languages import Language
+from chalicelib.points.models import EntryKey
 from chalicelib.storage import keys
 from tests.sim.commands import Args, EntryName, Operation, Past, Step, operation
 from tests.sim.operations.give_back import written_off
@@ -59,7 +60,7 @@ def claims(world: "World", step: Step) -> list[EntryName]:
 
 
 def effect(case: "Case") -> None:
-    """Nothing of what the entry did is left; what was spent meanwhile is owed, or written off."""
+    """Nothing of what the entry did is left, nor of its write-off; what was spent meanwhile is owed, or written off."""
     entry = case.entry
     if entry.key.kind == "write_off":
         owes = case.terms["negative_balance"] == "owe" or entry.key.parts[2] == "write_off"
@@ -69,7 +70,11 @@ def effect(case: "Case") -> None:
     if target is None or not case.undo(target):
         case.complain("I2", "it takes back what is not there")
         return
-    case.expect("points", entry.points, -case.notes["points", target])
+    brought = case.notes["points", target]
+    off = EntryKey(kind="write_off", parts=(target.kind, *target.parts))
+    if target.kind == "reverse" and case.undo(off):
+        brought += case.notes["points", off]
+    case.expect("points", entry.points, -brought)
 
 
 operation(
