@@ -714,7 +714,7 @@ def merged_account_answers(patch: pytest.MonkeyPatch) -> None:
 @about("reverse")
 def reversed_twice(patch: pytest.MonkeyPatch) -> None:
     """Whoever takes an entry back does so under a key of their own."""
-    real, numbers = correction_rules.reversal_key, itertools.count()
+    real, numbers = rules.reversal_key, itertools.count()
     patch.setattr(correction_rules, "reversal_key", lambda key: _numbered(real(key), next(numbers)))
 
 
