@@ -100,7 +100,7 @@ def _fault_in(folded: Account, entry: Entry, program: Program) -> Fault | None:
             "the expiry does not follow",
         ),
         (
-            entry.earned is None or sum(w.points for w in entry.why) in (0, entry.earned),
+            entry.earned is None or sum(w.points for w in entry.why) in _explained(entry),
             "the reasons do not add up",
         ),
     )
@@ -110,6 +110,12 @@ def _fault_in(folded: Account, entry: Entry, program: Program) -> Fault | None:
 def _moved(entry: Entry) -> int:
     """The change of the balance that an entry's figures come to."""
     return (entry.earned or 0) - (entry.consumed or 0) + (entry.sums.lifetime.balance if entry.sums else 0)
+
+
+def _explained(entry: Entry) -> tuple[int, ...]:
+    """What the reasons of an entry that gives points may add up to: the points, with what it takes back besides."""
+    besides = entry.sums.lifetime.earned if entry.sums else 0
+    return 0, entry.earned or 0, (entry.earned or 0) + besides
 
 
 def _expiry_follows(folded: Account, entry: Entry, today: date) -> bool:

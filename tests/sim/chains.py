@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 from chalicelib.kernel.calendar import NEVER
@@ -251,8 +252,12 @@ class Chains:
             for owner, chain in self.chains.items()
             for number, (place, group) in enumerate(chain.transactions)
         ]  # who gives comes before who gets
-        for _, _, owner, number in sorted(order):
-            self._judge_transaction(self.chains[owner], number, purses)
+        for _, together in groupby(sorted(order), key=lambda each: each[0]):
+            parts = [(self.chains[owner], number) for _, _, owner, number in together]
+            for chain, number in parts:  # time comes before what is commanded, also where it is booked with it
+                self._judge_reviews(chain, number)
+            for chain, number in parts:
+                self._judge_transaction(chain, number, purses)
         for chain in self.chains.values():
             self._judge_end(chain)
 
@@ -322,6 +327,12 @@ class Chains:
 
     # ------------------------------------------------------------ a transaction
 
+    def _judge_reviews(self, chain: Chain, number: int) -> None:
+        """Look at the reviews of tiers in a transaction, before anything in it moves sums."""
+        for entry, _ in chain.transactions[number][1]:
+            if entry.key.kind == "tier":
+                self._judge_tier(chain, entry)
+
     def _judge_transaction(self, chain: Chain, number: int, purses: Mapping[str, Purse]) -> None:
         """Let a transaction's entries through the purse, and look at what it leaves."""
         place, group = chain.transactions[number]
@@ -332,9 +343,7 @@ class Chains:
                 purse.booked -= entry.points
             elif entry.key.kind == "hold_end" and entry.reason_code == TIMED_OUT:
                 self._judge_time_out(chain, entry)
-            elif entry.key.kind == "tier":
-                self._judge_tier(chain, entry)
-            elif entry.key.kind not in DERIVED:
+            elif entry.key.kind not in ("tier", *DERIVED):
                 self._judge_entry(chain, entry, item, place, purses)
         there = purse.on(self._today(chain, last))
         balance = there.balance + there.lapsed - purse.booked
