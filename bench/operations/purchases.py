@@ -154,6 +154,12 @@ def purchase_awaited(scene: Scene) -> Metered:
     return lambda: scene.post("/v1/purchases", basket)
 
 
+@operation("deliver_purchase", "a purchase whose points waited for it, delivered")
+def deliver_purchase(scene: Scene) -> Metered:
+    bought = scene.buy(awaits_delivery=True)
+    return lambda: scene.post(f"{_TILL}/{bought['purchase_id']}/deliveries", {})
+
+
 @operation("restate_purchase", "an order as it now is, with half of its money")
 def restate_purchase(scene: Scene) -> Metered:
     bought = scene.buy()

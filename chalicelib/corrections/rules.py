@@ -74,7 +74,7 @@ def instead_of(entry: Entry) -> str | None:
         return f"it was taken back and put back {REVERSALS_MAX} times; adjust the balance"
     if (entry.key.kind, entry.reason) in _KINDS:
         return None
-    if entry.key.kind == "purchase":
+    if entry.key.kind in ("purchase", "delivery"):
         return "return what is left of the purchase"
     if entry.key.kind in ("return", "restatement"):
         return "restate the order as it is now"

@@ -15,7 +15,7 @@ from chalicelib.points.errors import EntryUnknown
 from chalicelib.points.fold import effect_of
 from chalicelib.points.models import Account, Entry, EntryKey, EntryView, Notes, Reason
 from chalicelib.points.rules import reversal_key, write_off_key
-from chalicelib.points.views import shown_expiry
+from chalicelib.points.views import shown_expiry, shown_maturity
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases.service import brought_again_since
 from chalicelib.storage import keys
@@ -48,7 +48,7 @@ def find_entry(table: Table, book: ProgramBook, entry_id: EntryId, *, language: 
         points_reserved=entry.held or 0,
         points_expired=entry.lapsed or 0,
         expires_on=shown_expiry(entry.expires_on),
-        matures_on=entry.matures_on,
+        matures_on=shown_maturity(entry.matures_on),
         qualifying_points=(entry.qualifying or 0) + (sum(entry.sums.qualifying.values()) if entry.sums else 0),
         tier_before=entry.tier_before,
         tier_after=entry.tier_after,

@@ -75,7 +75,7 @@ class PointsEarned(FromEntry):
     expires_on: date | None
     """Their last day; null when they do not expire."""
     spendable_on: date | None
-    """The first day on which they can be spent; null when that is at once."""
+    """The first day on which they can be spent; null when that is at once, or their purchase awaits its delivery."""
 
 
 class PointsSpent(FromEntry):

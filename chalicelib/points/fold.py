@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from typing import TypeVar
 
-from chalicelib.kernel.calendar import Month, local_day, month_of
+from chalicelib.kernel.calendar import NEVER, Month, local_day, month_of
 from chalicelib.points.models import Account, Entry, EntryKey, Folded, Lifetime, Reason, Reserved, Sums
 from chalicelib.programs.models import Program
 from chalicelib.tiers.models import Standing
@@ -30,7 +30,27 @@ MERGE_UNDONE_DAYS = 30
 """For so long a merge can be undone, and nothing of what it joined is folded."""
 
 
+AWAITED_YEARS = 7_600
+"""So many years after their last day lies the day under which an account keeps points that wait for an event. The
+calendar repeats itself after 400 years, so each last day has its own."""
+
+
 K = TypeVar("K", bound=date | int)
+
+
+def awaited(last: date) -> date:
+    """The day under which an account keeps points that are pending until something happens.
+
+    It never comes, and it names the last day of the points: those that lapsed are no longer pending.
+    """
+    return last if last == NEVER else last.replace(year=last.year + AWAITED_YEARS)
+
+
+def last_of_awaited(day: date) -> date | None:
+    """The last day of the points that wait for an event under a day; None for a day that comes by itself."""
+    if day == NEVER:
+        return NEVER
+    return day.replace(year=day.year - AWAITED_YEARS) if day.year > AWAITED_YEARS else None
 
 
 def standing_of(account: Account, program: Program, on: date) -> Standing:
@@ -230,8 +250,14 @@ def folded_through(account: Account, through: date) -> Account:
         covered = min(points, carried)
         carried, lapsed = carried - covered, lapsed + points - covered
     through = max(through, folded.through) if folded else through
+    pending = {day: points for day, points in account.pending.items() if (last_of_awaited(day) or NEVER) > through}
     return account.model_copy(
-        update={"earned": earned, "spent": spent, "folded": Folded(through=through, carried=carried, lapsed=lapsed)}
+        update={
+            "earned": earned,
+            "spent": spent,
+            "pending": pending,
+            "folded": Folded(through=through, carried=carried, lapsed=lapsed),
+        }
     )
 
 

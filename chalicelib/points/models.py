@@ -258,7 +258,8 @@ class Entry(Record):
     lapsed: int | None = None
     """Of the points earned, those that had expired before they were recorded; the next entry takes them."""
     matures_on: date | None = None
-    """First day on which the points earned can be spent, where that is later than the day they were recorded."""
+    """First day on which the points earned can be spent, where that is later than the day they were recorded; a day
+    that never comes (`fold.awaited`) while they wait for an event."""
     held: int | None = None
     """Points reserved by this entry; below nought, a hold that it ends, which `cause` names."""
     held_until: AwareDatetime | None = None

@@ -39,7 +39,7 @@ from chalicelib.points.errors import (
     OccurredTooLongAgo,
     PointsInsufficient,
 )
-from chalicelib.points.fold import TIMED_OUT, applied, compacted, standing_of
+from chalicelib.points.fold import TIMED_OUT, applied, compacted, last_of_awaited, standing_of
 from chalicelib.points.models import (
     Account,
     AccountStatus,
@@ -160,9 +160,23 @@ def derive(account: Account, on: date, at: datetime | None = None) -> Position:
         consumed -= covered
         if points > covered:
             left.append((bucket, points - covered))
-    pending = sum(points for day, points in account.pending.items() if day > on)
+    pending = sum(_still_pending(account, lapses, day, on) for day in account.pending)
     held = sum(hold.points for hold in account.holds.values() if at is None or hold.until > at)
     return Position(balance=balance, left=tuple(left), lapses=lapses, lapsed=lapsed, pending=pending, held=held)
+
+
+def _still_pending(account: Account, lapses: dict[date, int], day: date, on: date) -> int:
+    """How many of the points that are kept under a day cannot be spent yet.
+
+    Those that wait for an event may lapse meanwhile. What lapsed is pending no more: it would keep other points from
+    being spent, for ever.
+    """
+    points, last = account.pending[day], last_of_awaited(day)
+    if last is None or last >= on:
+        return points if day > on else 0
+    if account.folded is not None and last <= account.folded.through:
+        return 0
+    return max(points - lapses.get(last, 0), 0)
 
 
 def due_on(account: Account, program: Program, on: date) -> date | None:
@@ -180,7 +194,7 @@ def _due_on(account: Account, position: Position, program: Program, on: date) ->
     days = [day_after(bucket) for bucket in unbooked(account, on)]
     days += [day_after(bucket) for bucket, _ in position.left[:1] if day_after(bucket) != NEVER]
     days += [_notice_day(bucket, program) for bucket in _untold(account, position, program)[:1]]
-    days += list(account.pending)
+    days += [day for day in account.pending if last_of_awaited(day) is None]
     days += filter(None, (_over_on(hold, program) for hold in account.holds.values()))
     if account.held_through is not None:
         days.append(first_day(Month(account.held_through + 1)))

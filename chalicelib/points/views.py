@@ -1,11 +1,12 @@
 """What callers see of accounts, lots, tiers and reasons. Pure."""
 
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 
 from chalicelib.kernel.calendar import NEVER, from_milliseconds, last_day, zone
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.money import shown
-from chalicelib.points.fold import standing_of
+from chalicelib.points.fold import last_of_awaited, standing_of
 from chalicelib.points.models import (
     Account,
     ExpiringNext,
@@ -19,6 +20,9 @@ from chalicelib.points.models import (
 from chalicelib.points.rules import derive
 from chalicelib.programs.models import Program
 from chalicelib.tiers.rules import next_tier
+
+Sentence = Callable[[Why, Program, bool], str]
+"""Says a rule's arithmetic, by the program version that decided it, in Chinese or else in English."""
 
 
 def summary(account: Account, on: date, at: datetime | None = None) -> PointsSummary:
@@ -86,95 +90,132 @@ def explained(why: Why, program: Program, language: Language) -> str:
         program: the version that the entry was decided by.
     """
     chinese = language is Language.ZH
-    if why.rule_id == "base":
-        rate, paid = program.earn_rate, shown(why.args[0], program.currency)
-        per = shown(rate.per_minor, program.currency)
-        if chinese:
-            return f"消费 {paid}，每 {per} 积 {rate.points} 分，得 {why.points} 分"
-        return f"{_count(rate.points)} for each {per} paid: {paid} gives {_count(why.points)}"
-    if why.rule_id == "return":
-        goods = shown(why.args[0], program.currency)
-        return f"退货 {goods}，收回 {-why.points} 分" if chinese else f"Returned {goods}: -{_count(-why.points)}"
-    if why.rule_id == "restated":
-        was, now = (shown(paid, program.currency) for paid in why.args)
-        count = f"{why.points:+,}"
-        return (
-            f"订单由 {was} 改为 {now}，积分 {count}" if chinese else f"Order restated, {was} to {now}: {count} points"
-        )
-    if why.rule_id == "write_off":
-        gone = -why.points
-        return f"此前核销的 {gone} 分一并收回" if chinese else f"{_count(gone)} written off before, taken back with it"
-    if why.rule_id == "pooled" or why.rule_id.startswith("pool."):
-        return _pooled(why, chinese=chinese)
-    if why.rule_id == "qualifying":
-        count = f"{why.args[0]:+,}"
-        return f"成长值 {count}" if chinese else f"Qualifying points {count}"
-    if why.rule_id in _HOLDS:
-        return _hold_explained(why, program, chinese=chinese)
-    if why.rule_id in _TRANSFERS:
-        return _transfer_explained(why, chinese=chinese)
     kind, _, tier_id = why.rule_id.partition(".")
+    sentence = _SENTENCES.get(kind)
+    if sentence is not None:
+        return sentence(why, program, chinese)
     name = program.tier(tier_id).name.in_(language)
     if kind == "review":
         return f"等级评定：{name}" if chinese else f"Tier reviewed: {name}"
     if kind == "birthday":
         return f"{name}生日礼，送 {why.points} 分" if chinese else f"{name} birthday gift: {_count(why.points)}"
+    return _multiplied(why, name, chinese=chinese)
+
+
+def _multiplied(why: Why, name: str, *, chinese: bool) -> str:
+    """What a tier's multiplier gave more, or less."""
     times = _times(why.args[0])
     if why.points < 0:
-        return (
-            f"{name}按 {times} 倍积分，少 {-why.points} 分"
-            if chinese
-            else f"{name} earns ×{times}: {_count(why.points)}"
-        )
-    return (
-        f"{name}享 {times} 倍积分，另得 {why.points} 分" if chinese else f"{name} earns ×{times}: +{_count(why.points)}"
-    )
+        less = f"{name}按 {times} 倍积分，少 {-why.points} 分"
+        return less if chinese else f"{name} earns ×{times}: {_count(why.points)}"
+    more = f"{name}享 {times} 倍积分，另得 {why.points} 分"
+    return more if chinese else f"{name} earns ×{times}: +{_count(why.points)}"
 
 
-def _pooled(why: Why, *, chinese: bool) -> str:
-    """Points that went between a member and a pool; on the pool's side they came when they are not taken."""
+def _base(why: Why, program: Program, chinese: bool) -> str:
+    rate, paid = program.earn_rate, shown(why.args[0], program.currency)
+    per = shown(rate.per_minor, program.currency)
+    if chinese:
+        return f"消费 {paid}，每 {per} 积 {rate.points} 分，得 {why.points} 分"
+    return f"{_count(rate.points)} for each {per} paid: {paid} gives {_count(why.points)}"
+
+
+def _returned(why: Why, program: Program, chinese: bool) -> str:
+    goods = shown(why.args[0], program.currency)
+    return f"退货 {goods}，收回 {-why.points} 分" if chinese else f"Returned {goods}: -{_count(-why.points)}"
+
+
+def _restated(why: Why, program: Program, chinese: bool) -> str:
+    was, now = (shown(paid, program.currency) for paid in why.args)
+    count = f"{why.points:+,}"
+    return f"订单由 {was} 改为 {now}，积分 {count}" if chinese else f"Order restated, {was} to {now}: {count} points"
+
+
+def _written_off(why: Why, _: Program, chinese: bool) -> str:
+    gone = -why.points
+    return f"此前核销的 {gone} 分一并收回" if chinese else f"{_count(gone)} written off before, taken back with it"
+
+
+def _awaiting(_: Why, __: Program, chinese: bool) -> str:
+    return "送达后积分方可使用" if chinese else "Points can be spent once it is delivered"
+
+
+def _delivered(why: Why, _: Program, chinese: bool) -> str:
+    """How many points a delivery freed, and from which day on, as an ordinal."""
+    points, day = why.args[0], date.fromordinal(why.args[1])
+    return f"已送达，{points} 分自 {day} 起可用" if chinese else f"Delivered: {_count(points)} free from {day}"
+
+
+def _qualifying(why: Why, _: Program, chinese: bool) -> str:
+    count = f"{why.args[0]:+,}"
+    return f"成长值 {count}" if chinese else f"Qualifying points {count}"
+
+
+def _of_pool(why: Why, _: Program, chinese: bool) -> str:
+    """Points that a member gave to a pool, or got back from it."""
     count, came = abs(why.points), why.points > 0
-    if why.rule_id == "pooled":
-        if chinese:
-            return f"成员转入 {count} 分" if came else f"转给会员 {count} 分"
-        return f"{_count(count)} from a member" if came else f"{_count(count)} to a member"
     if chinese:
         return f"积分池转回 {count} 分" if came else f"转入积分池 {count} 分"
     return f"{_count(count)} back from the pool" if came else f"{_count(count)} given to the pool"
 
 
-_HOLDS = ("hold", "capture", "release", "time_out")
+def _pooled(why: Why, _: Program, chinese: bool) -> str:
+    """The same on the pool's side."""
+    count, came = abs(why.points), why.points > 0
+    if chinese:
+        return f"成员转入 {count} 分" if came else f"转给会员 {count} 分"
+    return f"{_count(count)} from a member" if came else f"{_count(count)} to a member"
 
 
-def _hold_explained(why: Why, program: Program, *, chinese: bool) -> str:
-    """What happened to points that were reserved; the first argument is how many there were, or are left."""
-    points, *rest = why.args
-    if why.rule_id == "hold":
-        until = from_milliseconds(rest[0]).astimezone(zone(program.time_zone)).strftime("%Y-%m-%d %H:%M")
-        return f"预留 {points} 分，保留至 {until}" if chinese else f"Held {_count(points)} until {until}"
-    if why.rule_id == "capture":
-        paid = rest[0]
-        return f"从预留的 {points} 分中使用 {paid} 分" if chinese else f"Used {paid:,} of {_count(points)} held"
-    if why.rule_id == "time_out":
-        return f"预留的 {points} 分已超时，可再使用" if chinese else f"A hold of {_count(points)} timed out"
-    return f"取消预留 {points} 分，可再使用" if chinese else f"A hold of {_count(points)} was released"
+def _hold(why: Why, program: Program, chinese: bool) -> str:
+    """Points that were reserved, and until when."""
+    points, until = why.args[0], from_milliseconds(why.args[1]).astimezone(zone(program.time_zone))
+    shown_until = until.strftime("%Y-%m-%d %H:%M")
+    return f"预留 {points} 分，保留至 {shown_until}" if chinese else f"Held {_count(points)} until {shown_until}"
 
 
-_TRANSFERS = {
-    "offer": ("转赠 {} 分，待对方接收", "Offered {} to another member"),
-    "sent": ("转赠给其他会员 {} 分", "Gave {} to another member"),
-    "transfer_fee": ("转赠手续费 {} 分", "Transfer fee: {}"),
-    "received": ("收到其他会员转赠 {} 分", "Received {} from another member"),
-    "cancelled": ("已撤回转赠，{} 分可再使用", "A transfer was cancelled: {} free again"),
-    "declined": ("对方未接收转赠，{} 分可再使用", "A transfer was declined: {} free again"),
+def _captured(why: Why, _: Program, chinese: bool) -> str:
+    points, paid = why.args
+    return f"从预留的 {points} 分中使用 {paid} 分" if chinese else f"Used {paid:,} of {_count(points)} held"
+
+
+def _counted(zh: str, en: str) -> Sentence:
+    """A sentence that says nothing but how many points."""
+
+    def sentence(why: Why, _: Program, chinese: bool) -> str:
+        points = why.args[0]
+        return zh.format(points) if chinese else en.format(_count(points))
+
+    return sentence
+
+
+_SENTENCES: Mapping[str, Sentence] = {
+    "base": _base,
+    "return": _returned,
+    "restated": _restated,
+    "write_off": _written_off,
+    "awaits_delivery": _awaiting,
+    "delivered": _delivered,
+    "qualifying": _qualifying,
+    "pool": _of_pool,
+    "pooled": _pooled,
+    "hold": _hold,
+    "capture": _captured,
+    "release": _counted("取消预留 {} 分，可再使用", "A hold of {} was released"),
+    "time_out": _counted("预留的 {} 分已超时，可再使用", "A hold of {} timed out"),
+    "offer": _counted("转赠 {} 分，待对方接收", "Offered {} to another member"),
+    "sent": _counted("转赠给其他会员 {} 分", "Gave {} to another member"),
+    "transfer_fee": _counted("转赠手续费 {} 分", "Transfer fee: {}"),
+    "received": _counted("收到其他会员转赠 {} 分", "Received {} from another member"),
+    "cancelled": _counted("已撤回转赠，{} 分可再使用", "A transfer was cancelled: {} free again"),
+    "declined": _counted("对方未接收转赠，{} 分可再使用", "A transfer was declined: {} free again"),
 }
-"""What a transfer's steps are called, in Chinese and English."""
+"""What says a rule's arithmetic, by the first part of its id; what a tier gives is named after the tier besides."""
 
 
-def _transfer_explained(why: Why, *, chinese: bool) -> str:
-    zh, en = _TRANSFERS[why.rule_id]
-    points = why.args[0]
-    return zh.format(points) if chinese else en.format(_count(points))
+def shown_maturity(matures_on: date | None) -> date | None:
+    """The first day of pending points as callers see it: none for points that wait for an event."""
+    return None if matures_on is None or last_of_awaited(matures_on) is not None else matures_on
 
 
 def shown_expiry(expires_on: date | None) -> date | None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import chain, combinations
 from typing import Any
 
-from chalicelib.kernel.calendar import milliseconds
+from chalicelib.kernel.calendar import local_day, milliseconds
 from chalicelib.members.models import MemberRef
 from chalicelib.points.models import Entry, Reason
 from chalicelib.points.rules import CLOCK_SKEW
@@ -16,9 +16,17 @@ from chalicelib.points.store import figures_item
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import worth_minor
 from chalicelib.proof.models import Fault
-from chalicelib.purchases.models import RecordPurchase, RestatePurchase, Returned, Sale
-from chalicelib.purchases.rules import entry_stated
-from chalicelib.purchases.store import as_stated, hold_id_of, returned_from, sale_from, stated_item, version_of
+from chalicelib.purchases.models import DeliverPurchase, Delivery, RecordPurchase, RestatePurchase, Returned, Sale
+from chalicelib.purchases.rules import delivered, entry_stated
+from chalicelib.purchases.store import (
+    as_stated,
+    delivery_from,
+    hold_id_of,
+    returned_from,
+    sale_from,
+    stated_item,
+    version_of,
+)
 from chalicelib.storage import keys
 from chalicelib.storage.writes import Item
 
@@ -32,14 +40,15 @@ most; those beyond are not proven."""
 
 @dataclass(slots=True)
 class _Bought:
-    """A purchase that was returned or restated: what its item says of that, and what its entries come to.
+    """A purchase that was returned, restated or delivered: what its item says of that, and what its entries come to.
 
     Attributes:
         entry, sale: as it was last stated, by the restatements that were seen.
         said: its item.
         stated: what `rs` of its item must be.
         found, quantity, strange: what came back since it was last stated; whether of lines that it does not have.
-        version: how many returns and restatements were seen.
+        delivery: what was told of its delivery.
+        version: how many returns, restatements and deliveries were seen.
     """
 
     seq: int
@@ -51,6 +60,7 @@ class _Bought:
     found: Returned = field(default_factory=Returned)
     quantity: int = 0
     strange: bool = False
+    delivery: Delivery | None = None
     version: int = 0
 
     @property
@@ -66,6 +76,8 @@ class _Bought:
         """What does not fit, or None."""
         if self.said.get("rs") != self.stated:
             return Fault(self.seq, "the purchase is not as its last restatement says", self.entry.key)
+        if delivery_from(self.said) != self.delivery:
+            return Fault(self.seq, "the delivery that the purchase counts is not the one that was told", self.entry.key)
         if not self.adds_up:
             what = "what came back of the purchase is not what its returns add up to"
             return Fault(self.seq, what, self.entry.key)
@@ -93,12 +105,14 @@ class Sales:
             sale = sale_from(dict(item))
             if self._fault is None and not self._fits(entry, sale):
                 self._found(Fault(entry.seq, "the sale is not the one that the entry answers", entry.key))
-            if not item.keys().isdisjoint(("ret", "rn", "rs")):
+            if not item.keys().isdisjoint(("ret", "rn", "rs", "dl")):
                 self._take_bought(entry, item, sale)
         elif entry.key.kind == "return":
             self._take_return(entry, item)
         elif entry.key.kind == "restatement":
             self._take_restatement(entry, item)
+        elif entry.key.kind == "delivery":
+            self._take_delivery(entry)
 
     def fault(self) -> Fault | None:
         """The first thing that does not fit, or None.
@@ -172,13 +186,12 @@ class Sales:
         if program is None:
             return
         said, before, found = sale_from(dict(item)), bought.entry, bought.found
-        stated = entry_stated(
-            before,
-            program,
-            earned=(before.earned or 0) - found.points_taken_back + (entry.earned or 0),
-            consumed=(before.consumed or 0) - found.points_given_back + (entry.consumed or 0),
-            qualifying=(before.qualifying or 0) - found.qualifying_taken_back + (entry.qualifying or 0),
-        )
+        figures = {
+            "earned": (before.earned or 0) - found.points_taken_back + (entry.earned or 0),
+            "consumed": (before.consumed or 0) - found.points_given_back + (entry.consumed or 0),
+            "qualifying": (before.qualifying or 0) - found.qualifying_taken_back + (entry.qualifying or 0),
+        }
+        stated = entry_stated(before, bought.sale, bought.delivery, program, figures)
         asked = item["tp"] == stated.consumed and _restatement_fits(entry, bought, said, item["tp"])
         if not asked:
             self._found(Fault(entry.seq, "what is stated is not what the entry answers", entry.key))
@@ -188,6 +201,21 @@ class Sales:
         bought.stated = stated_item(figures_item(stated), bought.sale)
         bought.found, bought.quantity, bought.strange = Returned(), 0, False
         bought.currencies.add(said.currency)
+        bought.version += 1
+
+    def _take_delivery(self, entry: Entry) -> None:
+        """What the purchase says of its delivery follows from when it happened and when it was told."""
+        bought = self._bought.get(entry.key.parts)
+        if bought is None or bought.delivery is not None:
+            self._found(Fault(entry.seq, "the purchase does not count the delivery", entry.key))
+            return
+        program, then = self._programs.get(bought.entry.program_version), self._programs.get(entry.program_version)
+        if program is None or then is None:
+            return
+        if not _delivery_fits(entry, bought):
+            self._found(Fault(entry.seq, "the delivery is not the one that the entry answers", entry.key))
+        today = local_day(entry.recorded_at, then.time_zone)
+        bought.delivery = delivered(bought.entry, program, entry.occurred_at, today)
         bought.version += 1
 
     def _found(self, fault: Fault) -> None:
@@ -218,6 +246,7 @@ def _command_texts(entry: Entry, sale: Sale) -> Iterator[bytes]:
                 paid_minor=sale.paid_minor,
                 points_tender=tender,
                 points_hold_id=hold_id,
+                awaits_delivery=sale.awaits_delivery,
             )
             yield content_text(str(account_id), command)
 
@@ -246,6 +275,18 @@ def _restatement_fits(entry: Entry, bought: _Bought, said: Sale, tender: int) ->
         content_digest(bought.entry.member_id, command.model_copy(update=dict(some)), purchase_id=purchase_id)
         == entry.content
         for some in subsets
+    )
+
+
+def _delivery_fits(entry: Entry, bought: _Bought) -> bool:
+    """Whether the digest in the chain is that of a delivery at this time, or at none. A later time was cut to ours."""
+    if entry.recorded_at - entry.occurred_at <= CUT_WITHIN:
+        return True
+    told = DeliverPurchase.model_construct(delivered_at=entry.occurred_at)
+    purchase_id = keys.purchase_id(*entry.key.parts)
+    return any(
+        content_digest(bought.entry.member_id, each, purchase_id=purchase_id) == entry.content
+        for each in (told, DeliverPurchase.model_construct())
     )
 
 

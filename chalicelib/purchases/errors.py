@@ -104,6 +104,33 @@ class ReturnedBeforeBought(Refusal):
         )
 
 
+class DeliveredBeforeBought(Refusal):
+    """The delivery says that it happened before the purchase."""
+
+    def __init__(self, *, delivered_at: str, bought_at: str) -> None:
+        super().__init__(
+            f"delivered_at is {delivered_at}, but it was bought at {bought_at}.",
+            delivered_at=delivered_at,
+            bought_at=bought_at,
+        )
+
+
+class DeliveryDiffers(Refusal):
+    """The delivery of this purchase was told before, with another time."""
+
+    def __init__(self, *, purchase_id: str) -> None:
+        super().__init__(
+            f"The delivery of {purchase_id} was told before, with another delivered_at.", purchase_id=purchase_id
+        )
+
+
+class DeliveryNotAwaited(Refusal):
+    """The purchase was not recorded as one whose points wait for its delivery."""
+
+    def __init__(self, *, purchase_id: str) -> None:
+        super().__init__(f"The points of {purchase_id} do not wait for a delivery.", purchase_id=purchase_id)
+
+
 class ReturnWaitedTooLong(Refusal):
     """The return waited 72 hours for its purchase, which did not come."""
 

@@ -25,6 +25,18 @@ class PurchaseRecorded(Leading):
     points_hold_id: HoldId | None = None
     """The hold that the points spent were taken from, which ended with it; null where they were not held."""
     qualifying_points: int
+    awaits_delivery: bool = False
+    """The points earned cannot be spent before the delivery is told."""
+
+
+class PurchaseDelivered(Leading):
+    """The delivery of a purchase was told: its points can be spent from a day on."""
+
+    purchase_id: PurchaseId
+    points_released: Points
+    """Of the points earned, those that waited for the delivery until now."""
+    spendable_on: date
+    """First day on which they can be spent."""
 
 
 class PurchaseRestated(Leading):

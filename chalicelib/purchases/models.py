@@ -47,6 +47,9 @@ class RecordPurchase(Record):
     """Points that pay for part of the purchase (积分抵现)."""
     points_hold_id: HoldId | None = None
     """A hold that the points are taken from: as many as `points_tender` says, or all of them. The rest is free."""
+    awaits_delivery: bool = False
+    """The points earned can be spent only when the delivery was told, and the program's `pending_days` after it. Until
+    then they stay pending, however long that is."""
     dry_run: bool = False
 
 
@@ -198,6 +201,41 @@ class RefusedReturn(Record):
     facts: dict[str, str | int]
 
 
+class DeliverPurchase(Record):
+    """Tell that a purchase was delivered, once."""
+
+    delivered_at: Instant | None = None
+    """When it was; now, when left out."""
+    dry_run: bool = False
+
+
+class Delivery(Record):
+    """What is kept of a delivery beside its purchase."""
+
+    delivered_at: AwareDatetime
+    matures_on: date | None
+    """First day on which the points can be spent; null when that had come already."""
+
+
+class DeliveryView(Record):
+    """A delivery and what followed from it."""
+
+    delivery_id: EntryId
+    purchase_id: PurchaseId
+    member_id: MemberId
+    delivered_at: AwareDatetime
+    recorded_at: AwareDatetime
+    points_released: int
+    """Of the points earned, those that waited for the delivery until now: not what was returned, or had expired."""
+    spendable_on: date
+    """First day on which they can be spent."""
+    why: tuple[WhyLine, ...]
+    balance_after: int
+    seq: int
+    program_version: int
+    hash: str
+
+
 class RestatePurchase(Record):
     """Say how an order is now: what the customer keeps, whatever happened to it before.
 
@@ -281,7 +319,12 @@ class PurchaseView(Record):
     expires_on: date | None
     """Last day of the points earned; null when they do not expire."""
     matures_on: date | None
-    """First day on which the points earned can be spent, when they were pending at first; else null."""
+    """First day on which the points earned can be spent, when they were pending at first; else null, also while they
+    wait for a delivery."""
+    awaits_delivery: bool = False
+    """The points earned cannot be spent before the delivery is told."""
+    delivered_at: AwareDatetime | None = None
+    """When it was delivered, where the points waited for that; null while they do."""
     why: tuple[WhyLine, ...]
     discounts: tuple[Discount, ...]
     tier_before: TierName
@@ -293,7 +336,8 @@ class PurchaseView(Record):
     hash: str
     """SHA-256 over the member's entry before and this one's content, in hexadecimal."""
     version: int = 0
-    """How often it was returned or restated. In the answer of the recording itself 0, and so is all that follows."""
+    """How often it was returned, restated or delivered. In the answer of the recording itself 0, and so is all that
+    follows."""
     kept: Kept | None = None
     """The order as it is now; null while it is as it was recorded."""
     returned: Returned | None = None
@@ -310,3 +354,4 @@ class Sale(Record):
     paid_minor: int
     tender_minor: int
     lines: tuple[PurchaseLine, ...]
+    awaits_delivery: bool = False

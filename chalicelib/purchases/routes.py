@@ -21,6 +21,9 @@ from chalicelib.programs.service import book_of
 from chalicelib.purchases import service
 from chalicelib.purchases.errors import (
     CurrencyWrong,
+    DeliveredBeforeBought,
+    DeliveryDiffers,
+    DeliveryNotAwaited,
     NothingLeft,
     PurchaseDiffers,
     PurchaseFixed,
@@ -38,6 +41,8 @@ from chalicelib.purchases.errors import (
     TooManyWaiting,
 )
 from chalicelib.purchases.models import (
+    DeliverPurchase,
+    DeliveryView,
     PurchaseView,
     RecordPurchase,
     RefusedReturn,
@@ -90,6 +95,37 @@ def record_purchase(body: RecordPurchase, call: Call) -> Outcome[PurchaseView]:
         call.house.table,
         call.house.keyring,
         book,
+        body,
+        now=call.now,
+        language=book.language(call.language, call.now),
+    )
+
+
+@purchases.post(
+    "/purchases/{purchase_id}/deliveries",
+    allow=Permission.PURCHASES_RECORD,
+    status=201,
+    refuses=(
+        PurchaseUnknown,
+        DeliveryNotAwaited,
+        DeliveryDiffers,
+        DeliveredBeforeBought,
+        OccurredInFuture,
+        MemberClosed,
+    ),
+)
+def deliver_purchase(purchase_id: PurchaseId, body: DeliverPurchase, call: Call) -> Outcome[DeliveryView]:
+    """Tell that a purchase with `awaits_delivery` was delivered: its points can be spent the program's `pending_days`
+    after that.
+
+    A purchase is delivered once, so it is its own idempotency key: the same again gets the first answer. Of a purchase
+    that was never delivered the points stay pending until they expire; return it when it will not be.
+    """
+    book = book_of(call.house.table)
+    return service.deliver_purchase(
+        call.house.table,
+        book,
+        purchase_id,
         body,
         now=call.now,
         language=book.language(call.language, call.now),

@@ -10,13 +10,16 @@ from chalicelib.holds.rules import captured
 from chalicelib.kernel.calendar import from_milliseconds, local_day, milliseconds, month_of
 from chalicelib.kernel.money import POINTS_MAX, shown
 from chalicelib.points import rules as ledger
-from chalicelib.points.errors import BalanceTooLarge, PointsInsufficient
-from chalicelib.points.models import Account, Entry, EntryKey, Lifetime, Posting, Reason, Sums, Why
+from chalicelib.points.errors import BalanceTooLarge, MemberClosed, PointsInsufficient
+from chalicelib.points.fold import awaited
+from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Lifetime, Posting, Reason, Sums, Why
 from chalicelib.points.rules import Draft, Held
 from chalicelib.programs.models import NegativeBalance, Program
 from chalicelib.programs.rules import earned_points, expires_on, period_of, today_of, worth_minor
 from chalicelib.purchases.errors import (
     CurrencyWrong,
+    DeliveredBeforeBought,
+    DeliveryNotAwaited,
     NothingLeft,
     PurchaseFixed,
     ReturnedBeforeBought,
@@ -28,6 +31,8 @@ from chalicelib.purchases.errors import (
     TenderUneven,
 )
 from chalicelib.purchases.models import (
+    DeliverPurchase,
+    Delivery,
     Kept,
     PurchaseLine,
     RecordPurchase,
@@ -67,6 +72,7 @@ def sale_of(command: RecordPurchase, program: Program) -> Sale:
         paid_minor=command.paid_minor,
         tender_minor=_tender_minor(command.points_tender or 0, command.lines, program),
         lines=command.lines,
+        awaits_delivery=command.awaits_delivery,
     )
 
 
@@ -112,14 +118,19 @@ def assess(
     why = [Why(rule_id="base", points=base, args=(command.paid_minor,))]
     if percent != 100:  # also where rounding hides it: a return of some of it reckons with the multiplier
         why.append(Why(rule_id=f"tier.{standing_then.tier_id}", points=total - base, args=(percent,)))
+    last = expires_on(bought_on, program.expiry)
+    matures_on = _matures_on(bought_on, program, today_of(program, now))
+    if command.awaits_delivery:
+        why.append(Why(rule_id="awaits_delivery", points=0, args=()))
+        matures_on = awaited(last)
 
     draft = Draft(
         key_of(command),
         Reason.EARN,
         occurred_at,
         earned=total,
-        expires_on=expires_on(bought_on, program.expiry) if total else None,
-        matures_on=_matures_on(bought_on, program, today_of(program, now)) if total else None,
+        expires_on=last if total else None,
+        matures_on=matures_on if total else None,
         consumed=command.points_tender or 0,
         qualifying=base,
         why=tuple(why),
@@ -141,7 +152,8 @@ class Bought:
         entry: the purchase's own, with the figures that it would have, had it been bought as it was last stated.
         program: the version that it was decided by.
         returned: what came back since.
-        version: how often it was returned or restated.
+        version: how often it was returned, restated or delivered.
+        delivery: what was told of its delivery, where its points waited for that.
     """
 
     entry: Entry
@@ -149,6 +161,12 @@ class Bought:
     program: Program
     returned: Returned
     version: int = 0
+    delivery: Delivery | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether it was returned or restated."""
+        return self.version > (self.delivery is not None)
 
 
 def return_key(bought: Entry, key: str) -> EntryKey:
@@ -175,7 +193,7 @@ def returned_after(bought: Bought, command: ReturnPurchase, policy: NegativeBala
     amount = before.amount_minor + _amount(bought, command, quantities, total)
     whole = amount >= total and (not sale.lines or command.amount_minor is not None or _all_back(sale, quantities))
     spent_up = before.amount_minor >= total if total else quantities == before.quantities
-    if (before.count or bought.version) and spent_up:
+    if (before.count or bought.changed) and spent_up:
         raise NothingLeft(purchase_id=purchase_id_of(bought.entry))
     if amount > total:
         raise ReturnTooLarge(asked=amount - before.amount_minor, left=total - before.amount_minor)
@@ -343,32 +361,37 @@ def restated(bought: Bought, command: RestatePurchase, policy: NegativeBalance, 
         tender_minor = _tender_minor(command.points_tender, command.lines, program)
     qualifying = _qualifying(command.paid_minor, program)
     earned = earned_points(command.paid_minor, program.earn_rate, percent=_percent(entry))
-    stated = entry_stated(entry, program, earned=earned, consumed=command.points_tender, qualifying=qualifying)
+    figures = {"earned": earned, "consumed": command.points_tender, "qualifying": qualifying}
+    stated = entry_stated(entry, bought.sale, bought.delivery, program, figures)
     pends = stated.matures_on is not None and stated.matures_on > today
     if policy is NegativeBalance.PENDING_ONLY and not pends:
         stated = stated.model_copy(update={"earned": max(earned, kept.points_earned)})
     sale = bought.sale.model_copy(
         update={"lines": command.lines, "paid_minor": command.paid_minor, "tender_minor": tender_minor}
     )
-    return Bought(stated, sale, program, Returned(), bought.version + 1)
+    return replace(bought, entry=stated, sale=sale, returned=Returned(), version=bought.version + 1)
 
 
-def entry_stated(entry: Entry, program: Program, *, earned: int, consumed: int, qualifying: int) -> Entry:
+def entry_stated(
+    entry: Entry, sale: Sale, delivery: Delivery | None, program: Program, figures: Mapping[str, int]
+) -> Entry:
     """A purchase's entry with other figures; points that it did not earn at first go where they would have gone.
 
     Args:
+        delivery: what was told of it by then.
         program: the version that it was decided by.
+        figures: `earned`, `consumed` and `qualifying`.
     """
-    recorded_on = local_day(entry.recorded_at, program.time_zone)
-    figures = {
-        "earned": earned,
-        "consumed": consumed,
-        "qualifying": qualifying,
-        "expires_on": entry.expires_on or expires_on(entry.occurred_on, program.expiry),
-        "matures_on": entry.matures_on or _matures_on(entry.occurred_on, program, recorded_on),
-        "period": entry.period or period_of(entry.occurred_on, program.expiry),
-    }
-    return entry.model_copy(update=figures)
+    last = entry.expires_on or expires_on(entry.occurred_on, program.expiry)
+    matures_on = entry.matures_on
+    if delivery is not None:
+        matures_on = delivery.matures_on
+    elif sale.awaits_delivery:
+        matures_on = awaited(last)
+    elif matures_on is None:
+        matures_on = _matures_on(entry.occurred_on, program, local_day(entry.recorded_at, program.time_zone))
+    period = entry.period or period_of(entry.occurred_on, program.expiry)
+    return entry.model_copy(update={**figures, "expires_on": last, "matures_on": matures_on, "period": period})
 
 
 def assess_restatement(
@@ -466,6 +489,76 @@ def _first(written_off: Mapping[date, int], points: int) -> dict[date, int]:
 
 def _without(points: Mapping[date, int]) -> Sums:
     return Sums(lifetime=Lifetime(earned=-sum(points.values())), earned={day: -some for day, some in points.items()})
+
+
+# ---------------------------------------------------------------- delivery
+
+
+def delivery_key(bought: Bought) -> EntryKey:
+    """A delivery's business key is the purchase's own: there is one."""
+    return EntryKey(kind="delivery", parts=bought.entry.key.parts)
+
+
+def assess_delivery(
+    account: Account, bought: Bought, command: DeliverPurchase, program: Program, *, content: bytes, now: datetime
+) -> tuple[Delivery, Posting]:
+    """Decide a delivery: what is still pending of the purchase gets its day, or can be spent at once.
+
+    The day is by the program version of the purchase. Points that were returned, or expired, are not freed.
+
+    Raises:
+        DeliveryNotAwaited: the purchase does not wait for one.
+        MemberClosed: the membership was closed.
+        OccurredInFuture, DeliveredBeforeBought: `delivered_at` is later than now, or before the purchase.
+    """
+    entry = bought.entry
+    if not bought.sale.awaits_delivery:
+        raise DeliveryNotAwaited(purchase_id=purchase_id_of(entry))
+    if account.status is AccountStatus.CLOSED:
+        raise MemberClosed(member_id=account.member_id)
+    at = max(now, entry.occurred_at)  # our clocks may disagree by a little
+    if command.delivered_at is not None:
+        at = ledger.not_later(command.delivered_at, now)
+        if at < entry.occurred_at:
+            raise DeliveredBeforeBought(delivered_at=at.isoformat(), bought_at=entry.occurred_at.isoformat())
+    today = today_of(program, now)
+    waiting = awaited(entry.expires_on or expires_on(entry.occurred_on, bought.program.expiry))
+    points = max(min(kept_of(bought).points_earned, account.pending.get(waiting, 0)), 0)
+    left = {**account.pending, waiting: account.pending.get(waiting, 0) - points}
+    without = account.model_copy(update={"pending": left})
+    released = ledger.derive(account, today).pending - ledger.derive(without, today).pending
+    delivery = delivered(entry, bought.program, at, today)
+    matures_on = delivery.matures_on
+    moved = {waiting: -points, **({matures_on: points} if matures_on else {})} if points else {}
+    first = matures_on or today
+    draft = Draft(
+        delivery_key(bought),
+        Reason.RELEASE,
+        at,
+        sums=Sums(pending=moved),
+        why=(Why(rule_id="delivered", points=0, args=(released, first.toordinal())),),
+        cause=entry.key,
+        content=content,
+    )
+    return delivery, ledger.post(account, draft, program, now=now)
+
+
+def delivered(entry: Entry, program: Program, at: datetime, today: date) -> Delivery:
+    """What a delivery makes of a purchase: the day on which its points are free, None when that has come.
+
+    Args:
+        program: the version that the purchase was decided by.
+        today: the day on which the delivery is told. What has lapsed by then is not freed.
+    """
+    day = local_day(at, program.time_zone) + timedelta(days=program.pending_days)
+    lapsed = entry.expires_on is not None and entry.expires_on < today
+    return Delivery(delivered_at=at, matures_on=day if day > today and not lapsed else None)
+
+
+def released_by(entry: Entry) -> tuple[int, date]:
+    """How many points a delivery freed, and from which day on."""
+    points, day = entry.why[0].args
+    return points, date.fromordinal(day)
 
 
 def _require_points(account: Account, draft: Draft, program: Program, *, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Use cases of purchases: record one, return and restate it, read them."""
+"""Use cases of purchases: record one, tell its delivery, return and restate it, read them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ from chalicelib.points import store as points_store
 from chalicelib.points.errors import MemberUnknown
 from chalicelib.points.models import Account, Entry, EntryKey, Posting
 from chalicelib.points.service import ATTEMPTS_MAX, content_digest, is_repeat, once, still_counts, why_lines
-from chalicelib.points.views import shown_expiry
+from chalicelib.points.views import shown_expiry, shown_maturity
 from chalicelib.programs.errors import ProgramMoved
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import today_of
@@ -32,6 +32,7 @@ from chalicelib.purchases import rules, store
 from chalicelib.purchases.errors import (
     RECORDED,
     CurrencyWrong,
+    DeliveryDiffers,
     OrderMoved,
     PurchaseAwaited,
     PurchaseDiffers,
@@ -43,6 +44,8 @@ from chalicelib.purchases.errors import (
     TooManyWaiting,
 )
 from chalicelib.purchases.models import (
+    DeliverPurchase,
+    DeliveryView,
     Discount,
     OrderName,
     PurchaseView,
@@ -463,6 +466,73 @@ def brought_again_since(table: Table, cause: EntryKey) -> bool:
     return any(map(rules.brings_again, changes[place + 1 :]))
 
 
+def deliver_purchase(
+    table: Table,
+    book: ProgramBook,
+    purchase_id: PurchaseId,
+    command: DeliverPurchase,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[DeliveryView]:
+    """Tell that a purchase was delivered, once: the points that waited for it can be spent from a day on.
+
+    Raises:
+        PurchaseUnknown: there is no such purchase.
+        DeliveryNotAwaited: its points do not wait for a delivery.
+        DeliveryDiffers: its delivery was told before, with another time.
+        OccurredInFuture, DeliveredBeforeBought: `delivered_at` cannot be right.
+        MemberClosed: the membership was closed.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    where = keys.purchase_of(purchase_id)
+    for _ in range(ATTEMPTS_MAX):
+        item = store.find_purchase(table, where, consistent=True) if where else None
+        if item is None:
+            raise PurchaseUnknown(purchase_id=purchase_id)
+        try:
+            return _deliver(table, book, purchase_id, item, command, now=now, language=language)
+        except OrderMoved:
+            continue
+    raise WriteContended
+
+
+def _deliver(
+    table: Table,
+    book: ProgramBook,
+    purchase_id: PurchaseId,
+    item: Item,
+    command: DeliverPurchase,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[DeliveryView]:
+    """Deliver a purchase as it was read.
+
+    Raises:
+        OrderMoved: a return, a restatement or the same delivery got there first.
+    """
+    bought, program = _bought(item, book), book.current(now)
+    member_id, key = bought.entry.member_id, rules.delivery_key(bought)
+    content = content_digest(member_id, command, purchase_id=purchase_id)
+
+    def decide(account: Account) -> tuple[DeliveryView, Sequence[Write]]:
+        delivery, posting = rules.assess_delivery(account, bought, command, program, content=content, now=now)
+        writes = [*points_store.post(account, posting), store.deliver(item, delivery)]
+        return _delivery_view(posting.main, program, language), writes
+
+    def recall(known: Item) -> DeliveryView:
+        if known.get("d") != content:
+            raise DeliveryDiffers(purchase_id=purchase_id)
+        entry = points_store.entry_from(known)
+        return _delivery_view(entry, book.version(entry.program_version), language)
+
+    known = points_store.find_entry(table, key) if bought.delivery else None
+    if known is not None:
+        return Outcome(recall(known), replayed=True)
+    return once(table, book, member_id, key, decide=decide, recall=recall, now=now, dry_run=command.dry_run)
+
+
 def list_returns(
     table: Table, book: ProgramBook, purchase_id: PurchaseId, *, now: datetime, language: Language
 ) -> tuple[ReturnView | WaitingReturn | RefusedReturn, ...]:
@@ -557,7 +627,8 @@ def purchase_view(entry: Entry, sale: Sale, program: Program, language: Language
         points_hold_id=store.hold_id_of(entry),
         points_expired=entry.lapsed or 0,
         expires_on=shown_expiry(entry.expires_on),
-        matures_on=entry.matures_on,
+        matures_on=shown_maturity(entry.matures_on),
+        awaits_delivery=sale.awaits_delivery,
         why=why_lines(entry, program, language),
         discounts=discounts,
         tier_before=_tier_name(entry.tier_before, program, language),
@@ -573,8 +644,14 @@ def _bought(item: Item, book: ProgramBook) -> rules.Bought:
     """The purchase that an item holds, as it was last stated."""
     stated = store.as_stated(item)
     entry = points_store.entry_from(stated)
-    program, returned = book.version(entry.program_version), store.returned_from(item)
-    return rules.Bought(entry, store.sale_from(stated), program, returned, store.version_of(item))
+    program, returned, delivery = (
+        book.version(entry.program_version),
+        store.returned_from(item),
+        store.delivery_from(item),
+    )
+    if delivery is not None:
+        entry = entry.model_copy(update={"matures_on": delivery.matures_on})
+    return rules.Bought(entry, store.sale_from(stated), program, returned, store.version_of(item), delivery)
 
 
 def _return_item(bought: rules.Bought, after: Returned) -> dict[str, Any]:
@@ -585,7 +662,13 @@ def _return_item(bought: rules.Bought, after: Returned) -> dict[str, Any]:
 
 def _state_of(bought: rules.Bought) -> dict[str, Any]:
     """What a purchase is now, where that is not what it was recorded as."""
+    delivered = {
+        "awaits_delivery": False,
+        "delivered_at": bought.delivery.delivered_at,
+        "matures_on": bought.delivery.matures_on,
+    } if bought.delivery else {}  # fmt: skip
     return {
+        **delivered,
         "version": bought.version,
         "kept": rules.kept_of(bought) if bought.version else None,
         "returned": bought.returned if bought.returned.count else None,
@@ -628,6 +711,24 @@ def _restatement_view(entry: Entry, sale: Sale, tender: int, program: Program, l
         tier_before=_tier_name(entry.tier_before, program, language),
         tier_after=_tier_name(entry.tier_after, program, language),
         balance_after=entry.balance_after - (entry.lapsed or 0),
+        seq=entry.seq,
+        program_version=entry.program_version,
+        hash=entry.hash.hex(),
+    )
+
+
+def _delivery_view(entry: Entry, program: Program, language: Language) -> DeliveryView:
+    points, first = rules.released_by(entry)
+    return DeliveryView(
+        delivery_id=keys.entry_id(points_store.key_of(entry.key)),
+        purchase_id=keys.purchase_id(*entry.key.parts),
+        member_id=MemberId(entry.member_id),
+        delivered_at=entry.occurred_at,
+        recorded_at=entry.recorded_at,
+        points_released=points,
+        spendable_on=first,
+        why=why_lines(entry, program, language),
+        balance_after=entry.balance_after,
         seq=entry.seq,
         program_version=entry.program_version,
         hash=entry.hash.hex(),

@@ -13,7 +13,7 @@ price says whether a quantity other than 1 follows.
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
@@ -21,7 +21,7 @@ from chalicelib.kernel.errors import Refusal
 from chalicelib.kernel.ids import AccountId, HoldId, ShopId
 from chalicelib.points.models import Entry
 from chalicelib.purchases.errors import RECORDED, OrderMoved, PurchaseAwaited
-from chalicelib.purchases.models import PurchaseLine, Returned, ReturnLine, ReturnPurchase, Sale, Waiting
+from chalicelib.purchases.models import Delivery, PurchaseLine, Returned, ReturnLine, ReturnPurchase, Sale, Waiting
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Table
@@ -60,13 +60,15 @@ def find_purchases(table: Table, rows: list[Item]) -> list[Item]:
 
 
 def sale_item(sale: Sale) -> dict[str, Any]:
-    """The attributes that a sale adds to its entry: sh shop, cu currency, m paid, tn tender, ln lines."""
+    """The attributes that a sale adds to its entry: sh shop, cu currency, m paid, tn tender, ln lines, aw waits for its
+    delivery."""
     return {
         "sh": sale.shop_id,
         "cu": sale.currency,
         "m": sale.paid_minor,
         "tn": sale.tender_minor or None,
         "ln": packed_lines(sale.lines) if sale.lines else None,
+        "aw": sale.awaits_delivery or None,
     }
 
 
@@ -78,6 +80,7 @@ def sale_from(item: Item) -> Sale:
         paid_minor=item["m"],
         tender_minor=item.get("tn", 0),
         lines=unpacked_lines(item["ln"]) if "ln" in item else (),
+        awaits_delivery=item.get("aw", False),
     )
 
 
@@ -86,7 +89,7 @@ def hold_id_of(entry: Entry) -> HoldId | None:
     return keys.hold_id(*entry.cause.parts) if entry.cause and entry.cause.kind == "hold" else None
 
 
-# ---------------------------------------------------------------- returns and restatements
+# ---------------------------------------------------------------- returns, restatements, delivery
 
 _RETURNED = ("count", "amount_minor", "refund_minor", "points_taken_back", "points_given_back", "qualifying_taken_back")
 
@@ -114,7 +117,7 @@ def as_stated(item: Item) -> Item:
 
 
 def version_of(item: Item) -> int:
-    """How often a purchase was returned or restated."""
+    """How often a purchase was returned, restated or delivered."""
     return int(item.get("rn", 0))
 
 
@@ -132,15 +135,33 @@ def returned_item(after: Returned, version: int) -> dict[str, Any]:
 
 
 def count_return(item: Item, after: Returned) -> Write:
-    """The write of what came back of a purchase, unless it was returned or restated since it was read.
+    """The write of what came back of a purchase, unless it was returned, restated or delivered since it was read.
 
     The entry of the purchase stays as it is: what comes back is no part of what its hash covers.
     """
     return _changed(item, {**item, **returned_item(after, version_of(item) + 1)})
 
 
+def delivery_from(item: Item) -> Delivery | None:
+    """The delivery of the purchase that an item holds, where one was told."""
+    if "dl" not in item:
+        return None
+    delivered, day = item["dl"]
+    return Delivery(delivered_at=from_milliseconds(delivered), matures_on=date.fromordinal(day) if day else None)
+
+
+def deliver(item: Item, delivery: Delivery) -> Write:
+    """The write of a purchase's delivery, unless it was returned, restated or delivered since it was read.
+
+    It stands beside what was recorded: from then on returns take the points from where the delivery put them.
+    """
+    day = delivery.matures_on.toordinal() if delivery.matures_on else 0
+    told = [milliseconds(delivery.delivered_at), day]
+    return _changed(item, {**item, "rn": version_of(item) + 1, "dl": told})
+
+
 def restate(item: Item, figures: Item, sale: Sale) -> Write:
-    """The write of a purchase as it is stated now, unless it was returned or restated since it was read.
+    """The write of a purchase as it is stated now, unless it was returned, restated or delivered since it was read.
 
     Args:
         figures: the attributes of what it moves now.

@@ -48,7 +48,13 @@ from chalicelib.pools.events import (
     PoolPointsSpent,
 )
 from chalicelib.programs.events import ProgramPublished
-from chalicelib.purchases.events import PurchaseRecorded, PurchaseRestated, PurchaseReturned, ReturnRefused
+from chalicelib.purchases.events import (
+    PurchaseDelivered,
+    PurchaseRecorded,
+    PurchaseRestated,
+    PurchaseReturned,
+    ReturnRefused,
+)
 from chalicelib.transfers.events import PointsReceived, PointsTransferEnded, PointsTransferOffered, PointsTransferred
 
 EVENT_TYPES: dict[str, type[Told]] = {
@@ -98,6 +104,7 @@ EVENT_TYPES: dict[str, type[Told]] = {
         PointsTransferOffered,
         PointsTransferred,
         ProgramPublished,
+        PurchaseDelivered,
         PurchaseRecorded,
         PurchaseRestated,
         PurchaseReturned,

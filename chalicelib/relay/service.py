@@ -54,6 +54,7 @@ from chalicelib.points.events import (
 )
 from chalicelib.points.fold import TIMED_OUT
 from chalicelib.points.models import Entry, Happened, Reason
+from chalicelib.points.views import shown_maturity
 from chalicelib.pools import store as pools_store
 from chalicelib.pools.events import (
     PointsPooled,
@@ -69,7 +70,14 @@ from chalicelib.pools.models import PoolId, Role
 from chalicelib.programs import store as programs_store
 from chalicelib.programs.events import ProgramPublished
 from chalicelib.purchases import store as purchases_store
-from chalicelib.purchases.events import PurchaseRecorded, PurchaseRestated, PurchaseReturned, ReturnRefused
+from chalicelib.purchases.events import (
+    PurchaseDelivered,
+    PurchaseRecorded,
+    PurchaseRestated,
+    PurchaseReturned,
+    ReturnRefused,
+)
+from chalicelib.purchases.rules import released_by
 from chalicelib.relay.models import Change, Event, Telling
 from chalicelib.storage import keys
 from chalicelib.storage.bus import BusEvent
@@ -190,6 +198,7 @@ def _purchase(entry: Entry, item: Item) -> list[Told]:
         points_spent=entry.consumed or 0,
         points_hold_id=_hold_of(entry),
         qualifying_points=entry.qualifying or 0,
+        awaits_delivery=sale.awaits_delivery,
     )
     told: list[Told] = [recorded]
     if entry.earned:
@@ -213,6 +222,12 @@ def _return(entry: Entry, item: Item) -> list[Told]:
             qualifying_points=entry.qualifying or 0,
         )
     ]
+
+
+def _delivery(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001 - as its siblings
+    points, first = released_by(entry)
+    purchase_id = keys.purchase_id(*entry.key.parts)
+    return [PurchaseDelivered(**_leading(entry), purchase_id=purchase_id, points_released=points, spendable_on=first)]
 
 
 def _restatement(entry: Entry, item: Item) -> list[Told]:
@@ -435,6 +450,7 @@ _FROM_ENTRY: dict[str, Callable[[Entry, Item], list[Told]]] = {
     "purchase": _purchase,
     "return": _return,
     "restatement": _restatement,
+    "delivery": _delivery,
     "write_off": _adjustment,
     "spend": _spend,
     "hold": _hold,
@@ -486,7 +502,7 @@ def _earned(entry: Entry, source: EarnedFrom) -> PointsEarned:
         source=source,
         points=entry.earned or 0,
         expires_on=_last_day(entry),
-        spendable_on=entry.matures_on,
+        spendable_on=shown_maturity(entry.matures_on),
     )
 
 

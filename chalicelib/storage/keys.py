@@ -111,6 +111,11 @@ def restatement(channel: str, order_no: str, number: str) -> Key:
     return Key(purchase(channel, order_no).pk, joined("RS", number))
 
 
+def delivery(channel: str, order_no: str) -> Key:
+    """The delivery of a purchase: there is one."""
+    return Key(purchase(channel, order_no).pk, "DL")
+
+
 def card_owner(card_id: str) -> Key:
     """Whose a card is: the one place that says so."""
     return Key(member_partition(card_id), "OWNER")
@@ -134,6 +139,8 @@ def entry(kind: str, *parts: str) -> Key:
         return card_top_up(*parts)
     if kind == "return":
         return purchase_return(*parts)
+    if kind == "delivery":
+        return delivery(*parts)
     return restatement(*parts) if kind == "restatement" else Key(joined("K", kind, *parts), "O")
 
 
@@ -145,7 +152,7 @@ def entry_parts(key: Key) -> tuple[str, tuple[str, ...]]:
     if mark != "O":
         return rest[0], tuple(rest[1:])
     own = parted(key.sk)
-    kind = {"O": "purchase", "RF": "return", "RS": "restatement"}[own[0]]
+    kind = {"O": "purchase", "RF": "return", "RS": "restatement", "DL": "delivery"}[own[0]]
     return kind, (*rest, *own[1:])
 
 

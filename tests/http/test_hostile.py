@@ -65,6 +65,8 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
                    "paid_minor": 1000 + n, "points_tender": 100, "reason": "picking", "dry_run": True,
                    **{name: found[name] for name in ("version", "member_id", "channel", "order_no", "shop_id",
                                                      "occurred_at", "currency")}}  # fmt: skip
+        case "deliver_purchase":
+            yield {"delivered_at": "2026-03-15T12:00:00+08:00", "dry_run": True}
         case "merge_members":
             (second,) = api.get("/v1/members", card_no="second").json["items"]
             yield {"from_member_id": second["member_id"], "into_member_id": member["member_id"],
@@ -110,7 +112,10 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             yield {"dry_run": True}
         case "record_purchase":
             held = api.post(f"/v1/members/{member['member_id']}/point-holds", {"points": 100}, key=f"for-{n}").json
-            yield a_purchase_body({"member_id": member["member_id"]}, points_hold_id=held["hold_id"], order_no=f"h{n}")
+            yield a_purchase_body(
+                {"member_id": member["member_id"]}, points_hold_id=held["hold_id"], order_no=f"h{n}",
+                awaits_delivery=True,
+            )  # fmt: skip
             for ref in (
                 {"member_id": member["member_id"]}, {"card_no": "known"}, {"mobile": "13700137000"},
                 {"email": "known@example.com"}, {"member_number": member["member_number"]},
@@ -283,6 +288,7 @@ def prepared(api: Api, route: Route | None = None) -> dict[str, Any]:
     member = a_full_member(api)
     lines = [{"sku": "A", "quantity": 1000, "unit_price_minor": 100}]
     body = a_purchase_body({"member_id": member["member_id"]}, channel="pos", order_no="order-1", lines=lines)
+    body["awaits_delivery"] = route is not None and route.function.__name__ == "deliver_purchase"
     assert api.post("/v1/purchases", body).json["purchase_id"] == SOME_IDS["purchase_id"]
     if route is not None and route.tag == "pools":
         opened = api.post("/v1/pools", {"owner_id": member["member_id"], "name": "Home"}, key="pool")
@@ -386,7 +392,7 @@ def test_no_value_in_any_field_makes_a_5xx_or_a_write_that_the_schema_forbids(
                     member = {**member, **api.enrol()} if name == "close_member" else member
                     sample = next(itertools.islice(samples(name, api, member), number, None))
     assert wrong == []
-    once = ("return_purchase", "refund_card", "capture_point_hold", "release_point_hold")
+    once = ("deliver_purchase", "return_purchase", "refund_card", "capture_point_hold", "release_point_hold")
     assert accepted >= (1 if name in once or name.endswith("_point_transfer") else 3), (
         "a matrix that nothing passes tests only the first check"
     )

@@ -160,3 +160,38 @@ def test_an_order_is_restated_and_every_refusal_has_its_code(api: Api) -> None:
     assert api.put("/v1/purchases/pur_cG9zI25vdGhpbmc", {"paid_minor": 1}).code == "purchase_unknown"
     assert api.as_("clerk").put(path, {"paid_minor": 1}).code == "permission_missing"
     assert api.get(path).json["version"] == 1
+
+
+def test_a_delivery_is_told_once_and_every_refusal_has_its_code(api: Api) -> None:
+    member = api.enrol()["member_id"]
+    sale = api.buy(member, paid_minor=10_000, lines=[], awaits_delivery=True)
+    path = f"/v1/purchases/{sale['purchase_id']}"
+    assert (sale["awaits_delivery"], sale["matures_on"], sale["delivered_at"]) == (True, None, None)
+    assert sale["why"][-1]["text"] == "送达后积分方可使用"
+    assert api.get(f"/v1/members/{member}/points").json["available"] == 0
+    bought_at = sale["occurred_at"]
+    for body, status, code in (
+        ({"delivered_at": "2020-01-01T00:00:00Z"}, 400, "delivered_before_bought"),
+        ({"delivered_at": "2099-01-01T00:00:00Z"}, 400, "occurred_in_future"),
+        ({"delivered_on": "2020-01-01"}, 422, "request_invalid"),
+    ):
+        reply = api.post(path + "/deliveries", body)
+        assert (reply.status, reply.code) == (status, code), body
+
+    done = api.as_("clerk").post(path + "/deliveries", {"delivered_at": bought_at})
+
+    assert (done.status, done.json["points_released"]) == (201, 100)
+    assert done.json["why"][0]["text"] == f"已送达，100 分自 {done.json['spendable_on']} 起可用"
+    again = api.post(path + "/deliveries", {"delivered_at": bought_at})
+    assert (again.replayed, again.json["hash"]) == (True, done.json["hash"])
+    assert api.post(path + "/deliveries", {}).code == "delivery_differs"
+    assert api.get(f"/v1/members/{member}/points").json["available"] == 100
+    assert api.get(path).json["delivered_at"] == done.json["delivered_at"]
+    statement = api.get(f"/v1/members/{member}/point-entries").json["items"]
+    assert [(line["reason"], line["points"]) for line in statement] == [("release", 0), ("earn", 100)]
+    assert statement[0]["reference"] == statement[1]["reference"]
+    assert api.get(f"/v1/point-entries/{statement[1]['entry_id']}").json["matures_on"] is None
+    other = api.buy(member, paid_minor=1_000, lines=[])
+    assert api.post(f"/v1/purchases/{other['purchase_id']}/deliveries", {}).code == "delivery_not_awaited"
+    assert api.post("/v1/purchases/pur_cG9zI25vdGhpbmc/deliveries", {}).code == "purchase_unknown"
+    assert api.as_("auditor").post(path + "/deliveries", {}).code == "permission_missing"

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from chalicelib.kernel.errors import Refusal
-from chalicelib.kernel.ids import AccountId
+from chalicelib.kernel.ids import AccountId, MemberId
+from chalicelib.points import service as points
 from chalicelib.proof import service as proof
 from chalicelib.proof.models import Fault
 from chalicelib.proof.service import Programs
@@ -161,7 +162,7 @@ def test_members_who_were_merged_hold_with_purchases_and_returns_on_both_sides_o
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("seed", range(8))
-def test_any_mixture_of_holds_returns_and_restatements_holds(policy: str, seed: int) -> None:
+def test_any_mixture_of_holds_returns_restatements_and_deliveries_holds(policy: str, seed: int) -> None:
     drawn = random.Random(seed)
     desk = a_desk(policy, pending_days=drawn.choice((0, 5)))
     member = a_member(desk)
@@ -179,9 +180,13 @@ def test_any_mixture_of_holds_returns_and_restatements_holds(policy: str, seed: 
 def one_of_all(desk: Desk, member: str, orders: list[str], drawn: random.Random, key: str) -> None:
     """Buy, give back, restate or spend."""
     lines = drawn.choice((LINES, LINES[:1], []))
-    what = drawn.choice(("buy", "held", "early", "lines", "amount", "all", "restate", "restate", "spend"))
+    what = drawn.choice(("buy", "held", "early", "lines", "amount", "all", "restate", "restate", "deliver", "spend"))
     if what == "buy" or not orders:
-        orders.append(buy(desk, member, lines=lines, points_tender=drawn.choice((None, 100))))
+        waits = drawn.choice((False, True))
+        orders.append(buy(desk, member, lines=lines, points_tender=drawn.choice((None, 100)), awaits_delivery=waits))
+    elif what == "deliver":
+        told = drawn.choice((None, desk.clock(), desk.clock() - timedelta(days=1)))
+        desk.deliver(drawn.choice(orders), delivered_at=told)
     elif what == "held":
         held = desk.hold(member, 200, key=key).value.hold_id
         orders.append(buy(desk, member, lines=lines, points_hold_id=held, points_tender=drawn.choice((None, 100))))
@@ -200,6 +205,21 @@ def one_of_all(desk: Desk, member: str, orders: list[str], drawn: random.Random,
             "all": {},
         }
         desk.give_back(drawn.choice(orders), key=key, **ways[what])
+
+
+def test_a_delivery_of_who_was_merged_goes_home_when_the_merge_is_undone() -> None:
+    desk = a_desk(pending_days=5)
+    one, other = a_member(desk), a_member(desk)
+    order = buy(desk, other, awaits_delivery=True)
+    before = points.find_points(desk.table, desk.book, MemberId(other), now=desk.clock())
+    merge = desk.merge(other, one, key="m").value.merge_id
+    desk.clock.forward(days=1)
+    desk.deliver(order)
+    desk.undo_merge(merge)
+    desk.clock.forward(days=6)
+    after = points.find_points(desk.table, desk.book, MemberId(other), now=desk.clock())
+    assert (before.pending > 0, after.pending, after.available) == (True, 0, before.available + before.pending)
+    assert (fault(desk, one), fault(desk, other)) == (None, None)
 
 
 # ---------------------------------------------------------------- what is changed is found

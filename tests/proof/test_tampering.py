@@ -54,6 +54,11 @@ def lived() -> tuple[Desk, str]:
     changed = desk.buy(order).value.purchase_id
     desk.restate(changed, paid_minor=5_900, lines=lines, points_tender=100, reason="till_corrected")
     desk.give_back(changed, key="r4", lines=[{"sku": "L1", "quantity": 1}])
+    waits = a_purchase(member, paid_minor=2_200, awaits_delivery=True, occurred_at="2026-04-01T12:00:00+08:00")
+    late = desk.buy(waits).value.purchase_id
+    desk.clock.forward(days=2)
+    desk.deliver(late, delivered_at=desk.clock() - timedelta(days=1))
+    desk.give_back(late, key="r5", amount_minor=500)
     desk.adjust(member, -5, key=f"down{member}", occurred_at=desk.clock() - timedelta(days=2))
     desk.clock.at("2027-04-15")
     desk.buy(a_purchase(member, paid_minor=700_000, lines=[], occurred_at="2027-04-15T09:00:00+08:00"))

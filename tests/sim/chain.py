@@ -57,7 +57,7 @@ def _key(item: Mapping[str, Any]) -> list[str]:
     below = [_unescaped(part) for part in item["sk"].split("#")]
     if mark == "C":
         return ["top_up", _owner(item["pk"]), below[1]]
-    kind = {"O": "purchase", "RF": "return", "RS": "restatement"}[below[0]]
+    kind = {"O": "purchase", "RF": "return", "RS": "restatement", "DL": "delivery"}[below[0]]
     return [kind, *parts, *below[1:]]
 
 

@@ -63,6 +63,8 @@ from chalicelib.programs.service import ProgramBook
 from chalicelib.proof import rules as proof
 from chalicelib.purchases import service as purchases
 from chalicelib.purchases.models import (
+    DeliverPurchase,
+    DeliveryView,
     PurchaseView,
     RecordPurchase,
     RefusedReturn,
@@ -193,6 +195,13 @@ class Desk:
         """Say how an order is now."""
         command = RestatePurchase.model_validate(fields, strict=False)
         return purchases.restate_purchase(
+            self.table, self.book, PurchaseId(purchase_id), command, now=self.clock(), language=Language.EN
+        )
+
+    def deliver(self, purchase_id: str, **fields: Any) -> Outcome[DeliveryView]:
+        """Tell that a purchase was delivered."""
+        command = DeliverPurchase.model_validate(fields, strict=False)
+        return purchases.deliver_purchase(
             self.table, self.book, PurchaseId(purchase_id), command, now=self.clock(), language=Language.EN
         )
 

@@ -15,23 +15,33 @@ from chalicelib.kernel.calendar import local_day, month_of
 from chalicelib.kernel.errors import Refusal
 from chalicelib.points.fold import applied, standing_of
 from chalicelib.points.models import Account, Entry, EntryKey, Reason
-from chalicelib.points.rules import derive, settle
+from chalicelib.points.rules import derive, due_on, release, settle
 from chalicelib.programs.models import Program
 from chalicelib.proof.rules import verify
-from chalicelib.purchases.models import RecordPurchase, RestatePurchase, Returned, ReturnLine, ReturnPurchase, Waiting
+from chalicelib.purchases.models import (
+    DeliverPurchase,
+    RecordPurchase,
+    RestatePurchase,
+    Returned,
+    ReturnLine,
+    ReturnPurchase,
+    Waiting,
+)
 from chalicelib.purchases.rules import (
     Bought,
     assess,
+    assess_delivery,
     assess_restatement,
     assess_return,
     assess_waiting,
     kept_of,
+    released_by,
     restated,
     returned_after,
     sale_of,
 )
 from tests.makers import NOON, a_ladder, a_program, a_purchase, an_account
-from tests.unit.histories import Life, Step, expiries, histories
+from tests.unit.histories import Buy, Life, Spend, Step, Wait, expiries, histories
 
 LADDER = a_ladder(0, 40, 90, months=3)
 DAYS_AHEAD = (0, 1, 31, 90, 400)
@@ -48,7 +58,7 @@ class Refunds:
     command: RecordPurchase | None = None
     bought_at: datetime = NOON
 
-    def buy(self, lines: list[tuple[int, int]], tender: int, days_late: int) -> bool:
+    def buy(self, lines: list[tuple[int, int]], tender: int, days_late: int, *, awaits: bool = False) -> bool:
         """Make the purchase that will come back; False when there are no points for its tender."""
         life = self.life
         at = life.now - timedelta(days=days_late)
@@ -61,6 +71,7 @@ class Refunds:
             ],
             paid_minor=max(total - tender, 0),
             occurred_at=at.isoformat(),
+            awaits_delivery=awaits,
             points_tender=tender if 0 < tender <= min(total, derive(life.account, life.today).available) else None,
         )
         self.before, self.command, self.bought_at = life.account, command, life.now
@@ -92,6 +103,18 @@ class Refunds:
         life.account = posting.account
         life.entries += posting.entries
         self.bought[-1] = replace(bought, returned=after, version=bought.version + 1)
+
+    def deliver(self, delivered_at: datetime | None = None) -> None:
+        """Tell the delivery of a purchase that waits for it."""
+        bought, life = self.bought[-1], self.life
+        delivery, posting = assess_delivery(
+            life.account, bought, DeliverPurchase(delivered_at=delivered_at), life.program, content=b"d" * 32,
+            now=life.now,
+        )  # fmt: skip
+        life.account = posting.account
+        life.entries += posting.entries
+        entry = bought.entry.model_copy(update={"matures_on": delivery.matures_on})
+        self.bought[-1] = replace(bought, entry=entry, delivery=delivery, version=bought.version + 1)
 
     def try_back(self, what: int | str) -> None:
         """Return a part by amount, a piece of the first line, or all that is left; a refusal changes nothing."""
@@ -129,7 +152,9 @@ class Refunds:
         command = self.command.model_copy(
             update={"lines": kept.lines, "paid_minor": kept.paid_minor, "points_tender": kept.points_tender or None}
         )
-        return assess(self.before, command, self.life.program, content=b"p" * 32, now=self.bought_at).main
+        entry = assess(self.before, command, self.life.program, content=b"p" * 32, now=self.bought_at).main
+        delivery = self.bought[-1].delivery
+        return entry.model_copy(update={"matures_on": delivery.matures_on}) if delivery else entry
 
 
 def without(life: Life, kinds: set[EntryKey], instead: Entry | None = None) -> Account:
@@ -173,14 +198,16 @@ def splits(draw: st.DrawFn) -> tuple[list[tuple[int, int]], list[list[tuple[int,
 
 
 rounding = st.sampled_from(["down", "half_up", "up"])
+deliveries = st.sampled_from([None, None, 0, 1, 9])
+"""After how many changes the delivery is told that the points wait for; 9 is never, None that they do not wait."""
 short = histories.filter(lambda steps: len(steps) <= 14)
 
 
 @given(short, short, short, expiries, splits(), rounding, st.integers(0, 30), st.sampled_from([0, 0, 20, 70]),
-       st.sampled_from([0, 0, 20]))  # fmt: skip
+       st.sampled_from([0, 0, 20]), deliveries)  # fmt: skip
 def test_any_split_of_returns_that_adds_up_to_the_whole_leaves_what_would_be_without_the_purchase(
     first: list[Step], then: list[Step], between: list[Step], expiry: dict[str, Any], split: Any, how: str,
-    tender: int, days_late: int, pending_days: int,
+    tender: int, days_late: int, pending_days: int, delivered: int | None,
 ) -> None:  # fmt: skip
     lines, parts = split
     program = a_program(
@@ -188,9 +215,11 @@ def test_any_split_of_returns_that_adds_up_to_the_whole_leaves_what_would_be_wit
         earn_rate={"points": 3, "per_minor": 100, "rounding": how},
     )  # fmt: skip
     refunds = Refunds(Life(program).through(first))
-    refunds.buy(lines, tender, days_late)
+    refunds.buy(lines, tender, days_late, awaits=delivered is not None)
     refunds.life.through(then)
     for number, part in enumerate(parts):
+        if number == delivered:
+            refunds.deliver()
         asked = tuple(ReturnLine(sku=f"s{place}", quantity=quantity) for place, quantity in part)
         refunds.give_back(ReturnPurchase(lines=asked))
         if number == 0:
@@ -204,7 +233,7 @@ def test_any_split_of_returns_that_adds_up_to_the_whole_leaves_what_would_be_wit
     assert bought.returned.points_taken_back == (entry.earned or 0)
     assert bought.returned.points_given_back == (entry.consumed or 0)
     assert bought.returned.qualifying_taken_back == (entry.qualifying or 0)
-    returns = {each.key for each in life.entries if each.reason is Reason.REVERSE}
+    returns = {each.key for each in life.entries if each.reason is Reason.REVERSE or each.key.kind == "delivery"}
     assert verify(life.account, life.entries, {1: program}) is None
     if life.account.folded is None:
         oracle, _ = settle(without(life, returns | {entry.key}), program, now=life.now)
@@ -257,10 +286,10 @@ changes = st.lists(st.tuples(st.one_of(statements, part_returns), short), min_si
 
 
 @given(short, changes, st.sampled_from(["as it is", "nothing"]), expiries, splits(), rounding, st.integers(0, 30),
-       st.sampled_from([0, 0, 20, 70]), st.sampled_from([0, 0, 20]))  # fmt: skip
+       st.sampled_from([0, 0, 20, 70]), st.sampled_from([0, 0, 20]), deliveries)  # fmt: skip
 def test_returns_and_restatements_leave_what_there_would_be_had_it_been_bought_so_at_first(
     first: list[Step], steps: list[Any], end: str, expiry: dict[str, Any], split: Any, how: str, tender: int,
-    days_late: int, pending_days: int,
+    days_late: int, pending_days: int, delivered: int | None,
 ) -> None:  # fmt: skip
     lines, _ = split
     program = a_program(
@@ -268,10 +297,12 @@ def test_returns_and_restatements_leave_what_there_would_be_had_it_been_bought_s
         earn_rate={"points": 3, "per_minor": 100, "rounding": how},
     )  # fmt: skip
     refunds = Refunds(Life(program).through(first))
-    refunds.buy(lines, tender, days_late)
+    refunds.buy(lines, tender, days_late, awaits=delivered is not None)
     tendered = refunds.bought[-1].entry.consumed or 0
     line = refunds.bought[-1].sale.lines[0]
-    for what, meanwhile in steps:
+    for number, (what, meanwhile) in enumerate(steps):
+        if number == delivered:
+            refunds.deliver()
         if isinstance(what, tuple):
             paid, percent, pieces = what
             kept = (line.model_copy(update={"quantity": pieces}),) if pieces else ()
@@ -293,7 +324,7 @@ def test_returns_and_restatements_leave_what_there_would_be_had_it_been_bought_s
     if end == "nothing":
         assert (kept_now.paid_minor, kept_now.points_earned, kept_now.points_tender) == (0, 0, 0)
     if life.account.folded is None:
-        reversals = {each.key for each in life.entries if each.reason is Reason.REVERSE}
+        reversals = {each.key for each in life.entries if each.reason is Reason.REVERSE or each.key.kind == "delivery"}
         gone = reversals | ({instead.key} if end == "nothing" else set())
         oracle, _ = settle(without(life, gone, instead), program, now=life.now)
         assert seen(life.account, program, life.today) == seen(oracle, program, life.today)
@@ -396,6 +427,56 @@ def test_pending_points_that_come_back_are_no_longer_pending() -> None:
     assert (position.pending, position.balance, position.available) == (50, 50, 0)
     refunds.give_back(ReturnPurchase())
     assert refunds.life.account.pending == {}
+
+
+def test_points_that_wait_for_a_delivery_are_pending_until_days_after_it() -> None:
+    program = a_program(pending_days=14)
+    refunds = Refunds(Life(program))
+    refunds.buy([(4, 2_500)], 0, 0, awaits=True)
+    life, one = refunds.life, ReturnPurchase(lines=(ReturnLine(sku="s0", quantity=1),))
+    life.now += timedelta(days=60)
+    assert release(life.account, life.today) is None
+    assert due_on(life.account, program, life.today) != life.today
+    refunds.give_back(one)
+    assert derive(life.account, life.today).pending == 75
+    told = life.now - timedelta(days=2)
+    refunds.deliver(told)
+    day = local_day(told, program.time_zone) + timedelta(days=14)
+    assert life.account.pending == {day: 75}
+    refunds.give_back(one)
+    assert life.account.pending == {day: 50}
+    assert due_on(life.account, program, life.today) == day
+    assert [derive(life.account, day - timedelta(days=days)).available for days in (1, 0)] == [0, 50]
+    entry = next(each for each in life.entries if each.key.kind == "delivery")
+    assert (entry.points, entry.reason, released_by(entry)) == (0, Reason.RELEASE, (75, day))
+    assert verify(life.account, life.entries, {1: program}) is None
+
+
+def test_under_pending_only_points_that_wait_for_a_delivery_are_taken_back_and_delivered_ones_stay() -> None:
+    refunds = Refunds(Life(a_program(negative_balance="pending_only")))
+    refunds.buy([(2, 5_000)], 0, 0, awaits=True)
+    refunds.life.now += timedelta(days=60)
+    refunds.give_back(ReturnPurchase(lines=(ReturnLine(sku="s0", quantity=1),)))
+    refunds.deliver()
+    assert refunds.life.account.pending == {}
+    refunds.give_back(ReturnPurchase())
+    assert derive(refunds.life.account, refunds.life.today).available == 50
+
+
+def test_points_that_lapse_while_they_wait_keep_no_others_from_being_spent() -> None:
+    """Of 100 others 30 are spent: they paid first with the points that lapse, so those still wait."""
+    program = a_program(expiry={"mode": "rolling", "months": 1})
+    refunds = Refunds(Life(program))
+    refunds.buy([(1, 5_000)], 0, 0, awaits=True)
+    life = refunds.life.through([Wait(24 * 20), Buy(100), Spend(30)])
+    assert derive(life.account, life.today).available == 70
+    life.now = NOON + timedelta(days=50)
+    life.settle()
+    position = derive(life.account, life.today)
+    assert (position.balance, position.pending, position.available) == (100, 30, 70)
+    refunds.deliver()
+    assert (life.account.pending, derive(life.account, life.today).available) == ({}, 100)
+    assert verify(life.account, life.entries, {1: program}) is None
 
 
 def test_under_pending_only_points_that_can_be_spent_stay() -> None:
