@@ -169,7 +169,7 @@ def house_of(stack: Stack) -> House:
         index_key=stack.keyring.index_key, cursor_key=stack.keyring.cursor_key,
         token_key=bytes.fromhex(KEYS["token_key"]), issuer=ISSUER, audience=AUDIENCE,
     )  # fmt: skip
-    return House(settings, stack.table, stack.keyring, stack.clock)
+    return House(settings, stack.table, stack.keyring, stack.clock, gate=wiring.gate(settings))
 
 
 def item_bytes(item: Mapping[str, Any]) -> int:

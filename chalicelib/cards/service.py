@@ -25,6 +25,7 @@ from chalicelib.cards.models import (
     TopUpCard,
     UseCard,
 )
+from chalicelib.identity.models import Owner
 from chalicelib.kernel.calendar import from_milliseconds, local_day, milliseconds
 from chalicelib.kernel.errors import Refusal, WriteContended
 from chalicelib.kernel.ids import CardId, EntryId, MemberId
@@ -423,6 +424,12 @@ def _load(table: Table, card_id: CardId, *, consistent: bool = False) -> tuple[C
 
 
 # ---------------------------------------------------------------- status
+
+
+def owner_of(table: Table, card_id: CardId) -> Owner | None:
+    """Whose a card is; None when there is none."""
+    found = store.find_items(table, card_id)
+    return Owner(frozenset({found[0].member_id})) if found else None
 
 
 def change_status(

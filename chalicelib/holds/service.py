@@ -15,6 +15,7 @@ from chalicelib.holds.models import (
     HoldView,
     ReleaseHold,
 )
+from chalicelib.identity.models import Owner
 from chalicelib.kernel.calendar import from_milliseconds
 from chalicelib.kernel.ids import HoldId, MemberId, PurchaseId
 from chalicelib.kernel.outcomes import Outcome
@@ -140,6 +141,14 @@ def find_hold(table: Table, hold_id: HoldId, *, now: datetime) -> HoldView:
     item, entry = _load(table, hold_id)
     end = store.find(table, rules.end_key(entry.key), consistent=True)
     return _view(entry, item.get("rf"), end, now=now)
+
+
+def owner_of(table: Table, hold_id: HoldId) -> Owner | None:
+    """Whose a hold is; None when there is none."""
+    try:
+        return Owner(frozenset({_load(table, hold_id)[1].member_id}))
+    except HoldUnknown:
+        return None
 
 
 def list_open_holds(table: Table, member_id: MemberId, *, now: datetime) -> HoldList:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+from chalicelib.identity.models import Caller, Owner
 from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.languages import Language
@@ -77,6 +78,13 @@ def find_pool(table: Table, book: ProgramBook, pool_id: PoolId, *, now: datetime
     """
     pool, _ = _pool(table, pool_id)
     return _view(pool, _account(table, pool_id), book, now)
+
+
+def owner_of(table: Table, pool_id: PoolId, caller: Caller) -> Owner:
+    """Whose a pool is: of the members who share it, only the caller is asked for."""
+    member_id = caller.member_id
+    shares = member_id is not None and store.find_membership(table, pool_id, member_id) is not None
+    return Owner(frozenset({member_id}) if member_id is not None and shares else frozenset())
 
 
 def list_pools(table: Table, book: ProgramBook, member_id: MemberId, *, now: datetime) -> tuple[PoolView, ...]:

@@ -1,8 +1,8 @@
 """HTTP of purchases."""
 
-from chalicelib.api.permissions import Permission
 from chalicelib.api.routing import Call, Routes
 from chalicelib.holds.errors import CaptureTooLarge, HoldOver, HoldUnknown
+from chalicelib.identity.models import Caller, Owner
 from chalicelib.kernel.ids import MemberId, PurchaseId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
@@ -52,8 +52,28 @@ from chalicelib.purchases.models import (
     ReturnView,
     WaitingReturn,
 )
+from chalicelib.runtime.wiring import House
+from chalicelib.storage import keys
 
 purchases = Routes("purchases")
+
+
+def _owner(house: House, purchase_id: PurchaseId, _: Caller) -> Owner | None:
+    return service.owner_of(house.table, purchase_id)
+
+
+def _owner_of_order(house: House, order: ReturnOrder, _: Caller) -> Owner | None:
+    """Whose the purchase is that a return names; one that has not come yet is nobody's."""
+    return service.owner_of(house.table, keys.purchase_id(order.channel, order.order_no))
+
+
+purchases.owned("purchase", "purchase_id", _owner, lambda purchase_id: PurchaseUnknown(purchase_id=purchase_id))
+purchases.owned(
+    "order",
+    "body",
+    _owner_of_order,
+    lambda order: PurchaseUnknown(purchase_id=keys.purchase_id(order.channel, order.order_no)),
+)
 
 
 class PurchasePage(Page[PurchaseView]):
@@ -62,7 +82,6 @@ class PurchasePage(Page[PurchaseView]):
 
 @purchases.post(
     "/purchases",
-    allow=Permission.PURCHASES_RECORD,
     status=201,
     refuses=(
         PurchaserUnknown,
@@ -103,7 +122,6 @@ def record_purchase(body: RecordPurchase, call: Call) -> Outcome[PurchaseView]:
 
 @purchases.post(
     "/purchases/{purchase_id}/deliveries",
-    allow=Permission.PURCHASES_RECORD,
     status=201,
     refuses=(
         PurchaseUnknown,
@@ -156,7 +174,6 @@ _RETURN_REFUSES = (
 
 @purchases.post(
     "/purchases/{purchase_id}/returns",
-    allow=Permission.PURCHASES_RETURN,
     keyed=True,
     status=201,
     waits=WaitingReturn,
@@ -186,7 +203,6 @@ def return_purchase(
 
 @purchases.post(
     "/returns",
-    allow=Permission.PURCHASES_RETURN,
     keyed=True,
     status=201,
     waits=WaitingReturn,
@@ -202,7 +218,7 @@ def return_order(body: ReturnOrder, call: Call) -> Outcome[ReturnView] | Outcome
     return service.return_order(call.house.table, book, call.key, body, now=call.now, language=language)
 
 
-@purchases.get("/purchases/{purchase_id}/returns", allow=Permission.PURCHASES_READ, refuses=(PurchaseUnknown,))
+@purchases.get("/purchases/{purchase_id}/returns", refuses=(PurchaseUnknown,))
 def list_purchase_returns(purchase_id: PurchaseId, call: Call) -> ReturnList:
     """The returns of a purchase, in the order in which they were recorded; also those that wait for it."""
     book = book_of(call.house.table)
@@ -210,7 +226,7 @@ def list_purchase_returns(purchase_id: PurchaseId, call: Call) -> ReturnList:
     return ReturnList(items=service.list_returns(call.house.table, book, purchase_id, now=call.now, language=language))
 
 
-@purchases.get("/purchases/{purchase_id}", allow=Permission.PURCHASES_READ, refuses=(PurchaseUnknown,))
+@purchases.get("/purchases/{purchase_id}", refuses=(PurchaseUnknown,))
 def get_purchase(purchase_id: PurchaseId, call: Call) -> PurchaseView:
     """A purchase as it was recorded, what followed from it, how it is now and how it became so."""
     book = book_of(call.house.table)
@@ -219,7 +235,6 @@ def get_purchase(purchase_id: PurchaseId, call: Call) -> PurchaseView:
 
 @purchases.put(
     "/purchases/{purchase_id}",
-    allow=Permission.PURCHASES_RESTATE,
     refuses=(
         PurchaseUnknown,
         PurchaseFixed,
@@ -252,9 +267,7 @@ def restate_purchase(purchase_id: PurchaseId, body: RestatePurchase, call: Call)
     )
 
 
-@purchases.get(
-    "/members/{member_id}/purchases", allow=Permission.PURCHASES_READ, refuses=(MemberUnknown, CursorInvalid)
-)
+@purchases.get("/members/{member_id}/purchases", refuses=(MemberUnknown, CursorInvalid))
 def list_purchases(member_id: MemberId, query: Paging, call: Call) -> PurchasePage:
     """A member's purchases, newest first."""
     scope = ("purchases", member_id)

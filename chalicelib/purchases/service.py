@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from chalicelib.holds.rules import end_key
 from chalicelib.holds.service import require_live
 from chalicelib.holds.store import end_with_purchase
+from chalicelib.identity.models import Owner
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.errors import Refusal, WriteContended
 from chalicelib.kernel.ids import AccountId, MemberId, PurchaseId
@@ -531,6 +532,16 @@ def _deliver(
     if known is not None:
         return Outcome(recall(known), replayed=True)
     return once(table, book, member_id, key, decide=decide, recall=recall, now=now, dry_run=command.dry_run)
+
+
+def owner_of(table: Table, purchase_id: str) -> Owner | None:
+    """Whose a purchase is: its member's, and its shop's; None when there is none."""
+    where = keys.purchase_of(purchase_id)
+    item = store.find_purchase(table, where) if where else None
+    if item is None:
+        return None
+    entry = points_store.entry_from(item)
+    return Owner(frozenset({entry.member_id}), store.sale_from(item).shop_id)
 
 
 def list_returns(
