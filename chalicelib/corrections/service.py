@@ -14,10 +14,10 @@ from chalicelib.points import store as points_store
 from chalicelib.points.errors import EntryUnknown
 from chalicelib.points.fold import effect_of
 from chalicelib.points.models import Account, Entry, EntryKey, EntryView, Notes, Reason
-from chalicelib.points.rules import reversal_key, write_off_key
+from chalicelib.points.rules.reversals import reversal_key, write_off_key
 from chalicelib.points.views import shown_expiry, shown_maturity
 from chalicelib.programs.service import ProgramBook
-from chalicelib.purchases.service import brought_again_since
+from chalicelib.purchases.service.restating import brought_again_since
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
