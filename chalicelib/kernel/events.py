@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, ClassVar, Generic, TypeVar
 
 from pydantic import AwareDatetime, Field, StringConstraints
@@ -33,6 +35,20 @@ class Told(Record):
 
     version: ClassVar[int] = 1
     """Raised when a field changes its meaning or goes; a field that comes raises nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """What happened, to whom and when: an event before it has its id.
+
+    Attributes:
+        account_id: whom it happened to; None where it is nobody in particular.
+    """
+
+    data: Told
+    account_id: AccountId | None
+    occurred_at: datetime
+    recorded_at: datetime
 
 
 T = TypeVar("T", bound=Told)

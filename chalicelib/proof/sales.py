@@ -1,34 +1,51 @@
 """Whether what purchases and returns keep beside their entries fits: money, lines, and what came back."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import chain, combinations
 from typing import Any
 
 from chalicelib.kernel.calendar import local_day, milliseconds
+from chalicelib.kernel.ids import AccountId
 from chalicelib.members.models import MemberRef
-from chalicelib.points.models import Entry, Reason
+from chalicelib.points.models import Account, Entry, EntryKey, Reason
 from chalicelib.points.rules.guards import CLOCK_SKEW
 from chalicelib.points.service import content_digest, content_text
-from chalicelib.points.store import figures_item
+from chalicelib.points.store import entry_from, figures_item, find_account
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import worth_minor
 from chalicelib.proof.models import Fault
-from chalicelib.purchases.models import DeliverPurchase, Delivery, RecordPurchase, RestatePurchase, Returned, Sale
+from chalicelib.purchases.errors import ReturnLineUnknown, ReturnTooLarge
+from chalicelib.purchases.models import (
+    DeliverPurchase,
+    Delivery,
+    RecordPurchase,
+    RestatePurchase,
+    Returned,
+    ReturnLine,
+    ReturnPurchase,
+    Sale,
+)
 from chalicelib.purchases.rules.deliveries import delivered
+from chalicelib.purchases.rules.orders import goods_minor
 from chalicelib.purchases.rules.restatements import entry_stated
+from chalicelib.purchases.rules.returns import quantities_after, share
 from chalicelib.purchases.store import (
     as_stated,
     delivery_from,
+    find_order_history,
+    find_purchase,
     hold_id_of,
     returned_from,
     sale_from,
+    sent_under,
     stated_item,
     version_of,
 )
 from chalicelib.storage import keys
+from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item
 
 CUT_WITHIN = timedelta(seconds=1)
@@ -39,62 +56,154 @@ SEARCHES_MAX = 5
 most; those beyond are not proven."""
 
 
+_CHANGES = ("return", "restatement", "delivery")
+"""Kinds of entries of what happens to a purchase."""
+
+Answers = Callable[[Entry, Iterable[bytes]], bool]
+"""Whether the digest in an entry is that of one of some commands in canonical form."""
+
+
 @dataclass(slots=True)
 class _Bought:
     """A purchase that was returned, restated or delivered: what its item says of that, and what its entries come to.
 
     Attributes:
         entry, sale: as it was last stated, by the restatements that were seen.
+        program: the version that it was decided by.
         said: its item.
         stated: what `rs` of its item must be.
-        found, quantity, strange: what came back since it was last stated; whether of lines that it does not have.
+        found: what came back since it was last stated.
         delivery: what was told of its delivery.
         version: how many returns, restatements and deliveries were seen.
+        broken: the first of these that does not fit.
     """
 
     seq: int
     entry: Entry
     sale: Sale
+    program: Program | None
     said: Item
     currencies: set[str]
     stated: Item | None = None
     found: Returned = field(default_factory=Returned)
-    quantity: int = 0
-    strange: bool = False
     delivery: Delivery | None = None
     version: int = 0
+    broken: Fault | None = None
 
-    @property
-    def adds_up(self) -> bool:
-        """Whether what the purchase counts is what its returns say. A return by amount names no quantities."""
-        returned = returned_from(self.said)
-        same_lines = self.quantity == sum(returned.quantities) and not self.strange
-        same_version = self.said.get("rn") == self.version and len(self.currencies) == 1
-        return self.found == returned.model_copy(update={"quantities": ()}) and same_lines and same_version
+    def take(self, entry: Entry, item: Mapping[str, Any], told_by: Program | None, answers: Answers) -> None:
+        """See what happened to the purchase next.
+
+        Args:
+            told_by: the program version of the entry.
+        """
+        match entry.key.kind:
+            case "return":
+                what = self._take_return(entry, item, answers)
+            case "restatement":
+                what = self._take_restatement(entry, item)
+            case _:
+                what = self._take_delivery(entry, told_by)
+        if what is not None and self.broken is None:
+            self.broken = Fault(entry.seq, what, entry.key)
 
     @property
     def fault(self) -> Fault | None:
         """What does not fit, or None."""
+        if self.broken is not None:
+            return self.broken
         if self.said.get("rs") != self.stated:
             return Fault(self.seq, "the purchase is not as its last restatement says", self.entry.key)
         if delivery_from(self.said) != self.delivery:
             return Fault(self.seq, "the delivery that the purchase counts is not the one that was told", self.entry.key)
-        if not self.adds_up:
+        same_version = self.said.get("rn") == self.version and len(self.currencies) == 1
+        if self.found != returned_from(self.said) or not same_version:
             what = "what came back of the purchase is not what its returns add up to"
             return Fault(self.seq, what, self.entry.key)
         return None
+
+    def _take_return(self, entry: Entry, item: Mapping[str, Any], answers: Answers) -> str | None:
+        found, sale = self.found, self.sale
+        self.version += 1
+        self.currencies.add(item["cu"])
+        named = _lines(item.get("rl") or ())
+        back = found.quantities or (0,) * len(sale.lines)
+        left = _lines((line.sku, line.quantity - some) for line, some in zip(sale.lines, back, strict=True))
+        try:
+            quantities = quantities_after(sale, found.quantities, named)
+        except (ReturnTooLarge, ReturnLineUnknown):
+            return "more came back of a line than was bought"
+        self.found = Returned(
+            count=found.count + 1,
+            amount_minor=found.amount_minor + item["am"],
+            refund_minor=found.refund_minor + item["mb"],
+            points_taken_back=found.points_taken_back - (entry.earned or 0),
+            points_given_back=found.points_given_back - (entry.consumed or 0),
+            qualifying_taken_back=found.qualifying_taken_back - (entry.qualifying or 0),
+            quantities=quantities,
+        )
+        total = goods_minor(sale)
+        if total and self.found.refund_minor != share(sale.paid_minor, self.found.amount_minor, total):
+            return "the money back is not the share of what came back"
+        amount = [why.args for why in entry.why if why.rule_id == "return"] == [(item["am"],)]
+        if not amount or not answers(entry, _return_texts(entry, self, item["am"], named, left)):
+            return "the return is not the one that the entry answers"
+        return None
+
+    def _take_restatement(self, entry: Entry, item: Mapping[str, Any]) -> str | None:
+        """The order as it is stated here is what later returns are of; those before it are done with."""
+        if entry.key.parts[2] != str(self.version + 1):
+            return "the purchase does not count the restatement"
+        if self.program is None:
+            return None
+        said, before, found = sale_from(dict(item)), self.entry, self.found
+        figures = {
+            "earned": (before.earned or 0) - found.points_taken_back + (entry.earned or 0),
+            "consumed": (before.consumed or 0) - found.points_given_back + (entry.consumed or 0),
+            "qualifying": (before.qualifying or 0) - found.qualifying_taken_back + (entry.qualifying or 0),
+        }
+        stated = entry_stated(before, self.sale, self.delivery, self.program, figures)
+        asked = item["tp"] == stated.consumed and _restatement_fits(entry, self, said, item["tp"])
+        tender_minor = worth_minor(stated.consumed or 0, self.program.point_value)
+        changed = {"lines": said.lines, "paid_minor": said.paid_minor, "tender_minor": tender_minor}
+        self.entry, self.sale = stated, self.sale.model_copy(update=changed)
+        self.stated = stated_item(figures_item(stated), self.sale)
+        self.found = Returned()
+        self.currencies.add(said.currency)
+        self.version += 1
+        return None if asked else "what is stated is not what the entry answers"
+
+    def _take_delivery(self, entry: Entry, told_by: Program | None) -> str | None:
+        """What the purchase says of its delivery follows from when it happened and when it was told."""
+        if self.delivery is not None:
+            return "the purchase does not count the delivery"
+        self.version += 1
+        if self.program is None or told_by is None:
+            return None
+        fits = _delivery_fits(entry, self)
+        today = local_day(entry.recorded_at, told_by.time_zone)
+        self.delivery = delivered(self.entry, self.program, entry.occurred_at, today)
+        return None if fits else "the delivery is not the one that the entry answers"
 
 
 class Sales:
     """Sees an account's entries in order, and says what does not fit at the end.
 
+    What happened to a purchase after its member was merged stands in the account of the one who stayed. So in accounts
+    that were merged each purchase is judged with all that stands under its key, in whichever account; that this is in
+    its account's chain is for the proof of that account to say.
+
     Args:
         programs: every program version that an entry names.
+        table: where what stands in other accounts is read.
     """
 
-    def __init__(self, programs: Mapping[int, Program]) -> None:
+    def __init__(self, account: Account, programs: Mapping[int, Program], table: Table) -> None:
+        self._account = account
         self._programs = programs
+        self._table = table
         self._bought: dict[tuple[str, ...], _Bought] = {}
+        self._alone: list[Entry] = []
+        self._changes: set[EntryKey] = set()
         self._fault: Fault | None = None
         self._merged = False
         self._searched = 0
@@ -103,40 +212,52 @@ class Sales:
         """See an entry and its item."""
         self._merged |= entry.reason is Reason.MERGE
         if entry.key.kind == "purchase":
-            sale = sale_from(dict(item))
-            if self._fault is None and not self._fits(entry, sale):
+            said = dict(item)
+            sale = sale_from(said)
+            if self._fault is None and not self._fits(entry, sale, sent_under(said)):
                 self._found(Fault(entry.seq, "the sale is not the one that the entry answers", entry.key))
             if not item.keys().isdisjoint(("ret", "rn", "rs", "dl")):
-                self._take_bought(entry, item, sale)
-        elif entry.key.kind == "return":
-            self._take_return(entry, item)
-        elif entry.key.kind == "restatement":
-            self._take_restatement(entry, item)
-        elif entry.key.kind == "delivery":
-            self._take_delivery(entry)
+                self._take_bought(entry, said, sale)
+        elif entry.key.kind in _CHANGES:
+            self._changes.add(entry.key)
+            bought = self._bought.get(entry.key.parts[:2])
+            if bought is None:
+                self._alone.append(entry)
+            else:
+                bought.take(entry, item, self._programs.get(entry.program_version), self._answers)
 
     def fault(self) -> Fault | None:
-        """The first thing that does not fit, or None.
-
-        Of accounts that were merged nothing is said: a return may be in the one and its purchase in the other, and a
-        purchase may have been sent under the id of the one that went into the other.
-        """
-        if self._merged:
-            return None
+        """The first thing that does not fit, or None."""
         if self._fault is not None:
             return self._fault
-        return next((each.fault for each in self._bought.values() if each.fault is not None), None)
+        whole = (self._with_others(each) if self._merged else each for each in self._bought.values())
+        found = next((each.fault for each in whole if each.fault is not None), None)
+        alone = next((each for each in self._alone if not (self._merged and self._is_counted_elsewhere(each))), None)
+        if found is None and alone is not None:
+            return Fault(alone.seq, f"the purchase does not count the {alone.key.kind}", alone.key)
+        return found
 
-    def _fits(self, entry: Entry, sale: Sale) -> bool:
-        """Whether the digest in the chain is that of a command with this sale."""
+    def _fits(self, entry: Entry, sale: Sale, sent: AccountId | None) -> bool:
+        """Whether the digest in the chain is that of a command with this sale.
+
+        It may name whoever did it, or the account, or a member who was merged into it.
+        """
         program = self._programs.get(entry.program_version)
         if program is not None and sale.tender_minor != worth_minor(entry.consumed or 0, program.point_value):
             return False
+        absorbed = self._account.absorbed if self._merged else ()
+        named = [each for each in (entry.member_id, entry.actor, sent, *absorbed) if each is not None]
+        return self._answers(entry, _command_texts(entry, sale, named))
+
+    def _answers(self, entry: Entry, commands: Iterable[bytes]) -> bool:
+        """See `Answers`. A till's time that was cut to ours is looked for, so many times."""
         if entry.content is None:
             return True
-        texts = list(_command_texts(entry, sale))
-        if any(hashlib.sha256(text).digest() == entry.content for text in texts):
-            return True
+        texts = []
+        for text in commands:
+            if hashlib.sha256(text).digest() == entry.content:
+                return True
+            texts.append(text)
         if entry.recorded_at - entry.occurred_at > CUT_WITHIN:
             return False
         self._searched += 1
@@ -144,8 +265,7 @@ class Sales:
             return True
         return any(_fits_later(text, milliseconds(entry.occurred_at), entry.content) for text in texts)
 
-    def _take_bought(self, entry: Entry, item: Mapping[str, Any], sale: Sale) -> None:
-        said = dict(item)
+    def _take_bought(self, entry: Entry, said: Item, sale: Sale) -> None:
         returned, last = returned_from(said), sale_from(as_stated(said))
         bought = [line.quantity for line in last.lines]
         too_much = (
@@ -155,69 +275,37 @@ class Sales:
         )
         if too_much:
             self._found(Fault(entry.seq, "more came back of the purchase than was bought", entry.key))
-        self._bought[entry.key.parts] = _Bought(entry.seq, entry, sale, said, {sale.currency})
+        self._bought[entry.key.parts] = self._fresh(entry, said, sale)
 
-    def _take_return(self, entry: Entry, item: Mapping[str, Any]) -> None:
-        bought = self._bought.get(entry.key.parts[:2])
-        if bought is None:
-            self._found(Fault(entry.seq, "the purchase does not count the return", entry.key))
-            return
-        found = bought.found
-        bought.found = Returned(
-            count=found.count + 1,
-            amount_minor=found.amount_minor + item["am"],
-            refund_minor=found.refund_minor + item["mb"],
-            points_taken_back=found.points_taken_back - (entry.earned or 0),
-            points_given_back=found.points_given_back - (entry.consumed or 0),
-            qualifying_taken_back=found.qualifying_taken_back - (entry.qualifying or 0),
-        )
-        lines = item.get("rl") or ()
-        bought.quantity += sum(quantity for _, quantity in lines)
-        bought.strange |= not {sku for sku, _ in lines} <= {line.sku for line in bought.sale.lines}
-        bought.currencies.add(item["cu"])
-        bought.version += 1
+    def _fresh(self, entry: Entry, said: Item, sale: Sale) -> _Bought:
+        program = self._programs.get(entry.program_version)
+        return _Bought(entry.seq, entry, sale, program, said, {sale.currency})
 
-    def _take_restatement(self, entry: Entry, item: Mapping[str, Any]) -> None:
-        """The order as it is stated here is what later returns are of; those before it are done with."""
-        bought = self._bought.get(entry.key.parts[:2])
-        if bought is None or entry.key.parts[2] != str(bought.version + 1):
-            self._found(Fault(entry.seq, "the purchase does not count the restatement", entry.key))
-            return
-        program = self._programs.get(bought.entry.program_version)
-        if program is None:
-            return
-        said, before, found = sale_from(dict(item)), bought.entry, bought.found
-        figures = {
-            "earned": (before.earned or 0) - found.points_taken_back + (entry.earned or 0),
-            "consumed": (before.consumed or 0) - found.points_given_back + (entry.consumed or 0),
-            "qualifying": (before.qualifying or 0) - found.qualifying_taken_back + (entry.qualifying or 0),
-        }
-        stated = entry_stated(before, bought.sale, bought.delivery, program, figures)
-        asked = item["tp"] == stated.consumed and _restatement_fits(entry, bought, said, item["tp"])
-        if not asked:
-            self._found(Fault(entry.seq, "what is stated is not what the entry answers", entry.key))
-        tender_minor = worth_minor(stated.consumed or 0, program.point_value)
-        changed = {"lines": said.lines, "paid_minor": said.paid_minor, "tender_minor": tender_minor}
-        bought.entry, bought.sale = stated, bought.sale.model_copy(update=changed)
-        bought.stated = stated_item(figures_item(stated), bought.sale)
-        bought.found, bought.quantity, bought.strange = Returned(), 0, False
-        bought.currencies.add(said.currency)
-        bought.version += 1
+    def _with_others(self, bought: _Bought) -> _Bought:
+        """The purchase as it is with what happened to it in other accounts too."""
+        whole = self._fresh(entry_from(bought.said), bought.said, sale_from(bought.said))
+        for item in find_order_history(self._table, keys.purchase(*whole.entry.key.parts)):
+            entry = entry_from(item)
+            if not self._stands(entry, item):
+                whole.broken = Fault(whole.seq, f"a {entry.key.kind} of the purchase is in no account", entry.key)
+                break
+            whole.take(entry, item, self._programs.get(entry.program_version), self._answers)
+        return whole
 
-    def _take_delivery(self, entry: Entry) -> None:
-        """What the purchase says of its delivery follows from when it happened and when it was told."""
-        bought = self._bought.get(entry.key.parts)
-        if bought is None or bought.delivery is not None:
-            self._found(Fault(entry.seq, "the purchase does not count the delivery", entry.key))
-            return
-        program, then = self._programs.get(bought.entry.program_version), self._programs.get(entry.program_version)
-        if program is None or then is None:
-            return
-        if not _delivery_fits(entry, bought):
-            self._found(Fault(entry.seq, "the delivery is not the one that the entry answers", entry.key))
-        today = local_day(entry.recorded_at, then.time_zone)
-        bought.delivery = delivered(bought.entry, program, entry.occurred_at, today)
-        bought.version += 1
+    def _stands(self, entry: Entry, item: Item) -> bool:
+        """Whether an entry is in the account that it names: in this one it was seen, in others the index lists it."""
+        if entry.member_id == self._account.member_id:
+            return entry.key in self._changes
+        other = find_account(self._table, entry.member_id)
+        return item.get("tl") == keys.statement(entry.member_id) and other is not None and entry.seq <= other.seq
+
+    def _is_counted_elsewhere(self, entry: Entry) -> bool:
+        """Whether a change is of a purchase that stands in another account, whose proof counts it."""
+        item = find_purchase(self._table, keys.purchase(*entry.key.parts[:2]), consistent=True)
+        if item is None or not version_of(item):
+            return False
+        own = entry_from(item).member_id
+        return own != self._account.member_id and item.get("tl") == keys.statement(own)
 
     def _found(self, fault: Fault) -> None:
         """Note what does not fit; the first of it counts."""
@@ -225,17 +313,19 @@ class Sales:
             self._fault = fault
 
 
-def _command_texts(entry: Entry, sale: Sale) -> Iterator[bytes]:
+def _command_texts(entry: Entry, sale: Sale, named: Sequence[AccountId]) -> Iterator[bytes]:
     """The commands that the sale may have come with, in canonical form.
 
-    Who did it may have been named, or whose account it is. A purchase that was paid with a whole hold may have named
-    the points, or left them to the hold.
+    A purchase that was paid with a whole hold may have named the points, or left them to the hold.
+
+    Args:
+        named: whom it may have named.
     """
     channel, order_no = entry.key.parts
     hold_id = hold_id_of(entry)
     tenders = {entry.consumed, None} if hold_id is not None else {entry.consumed}
-    for account_id in (entry.member_id, entry.actor):
-        for tender in tenders if account_id is not None else ():
+    for account_id in named:
+        for tender in tenders:
             command = RecordPurchase.model_construct(
                 channel=channel,
                 order_no=order_no,
@@ -250,6 +340,25 @@ def _command_texts(entry: Entry, sale: Sale) -> Iterator[bytes]:
                 awaits_delivery=sale.awaits_delivery,
             )
             yield content_text(str(account_id), command)
+
+
+def _lines(rows: Iterable[tuple[str, int]]) -> tuple[ReturnLine, ...]:
+    """Lines of which something came back."""
+    return tuple(ReturnLine.model_construct(sku=sku, quantity=some) for sku, some in rows if some)
+
+
+def _return_texts(
+    entry: Entry, bought: _Bought, amount_minor: int, named: tuple[ReturnLine, ...], left: tuple[ReturnLine, ...]
+) -> Iterator[bytes]:
+    """The commands that a return may have come with: lines, an amount, or neither, which is all that was left."""
+    ways: list[dict[str, Any]] = [{"lines": named}] if named else [{"amount_minor": amount_minor}]
+    if named == left:
+        ways.append({})
+    purchase_id = keys.purchase_id(*bought.entry.key.parts)
+    for way in ways:
+        for at in (None, entry.occurred_at):
+            command = ReturnPurchase.model_construct(reason=entry.reason_code or "", occurred_at=at, **way)
+            yield content_text(bought.entry.member_id, command, purchase_id=purchase_id)
 
 
 def _restatement_fits(entry: Entry, bought: _Bought, said: Sale, tender: int) -> bool:

@@ -119,7 +119,7 @@ def prove(
             pause()
         for ledger in store.ledgers(table, left):
             watch = watching(ledger.account_id) if watching is not None else None
-            found[ledger.account_id] = _proven(ledger, programs, now, earlier, unlisted, watch)
+            found[ledger.account_id] = _proven(table, ledger, programs, now, earlier, unlisted, watch)
         left = [each for each in left if found[each].fault is not None and each not in unlisted]
         if not left:
             break
@@ -127,6 +127,7 @@ def prove(
 
 
 def _proven(
+    table: Table,
     ledger: store.Ledger,
     programs: Programs,
     now: datetime,
@@ -143,7 +144,7 @@ def _proven(
         account = points_store.account_from(ledger.account)
     except UNREADABLE as unreadable:
         return Proven(ledger.account_id, signed, Fault(0, f"the account cannot be read: {rules.told(unreadable)}"))
-    walk = _Walk(account, programs, signed, now, watch)
+    walk = _Walk(table, account, programs, signed, now, watch)
     fault = walk.through(ledger)
     if fault is None and earlier is not None:
         fault = rules.departed(signed, walk.hash_then, account.seq, earlier)
@@ -157,14 +158,20 @@ class _Walk:
     """One account's entries on their way through the proof."""
 
     def __init__(
-        self, account: Account, programs: Programs, signed: Head | None, now: datetime, watch: Watch | None
+        self,
+        table: Table,
+        account: Account,
+        programs: Programs,
+        signed: Head | None,
+        now: datetime,
+        watch: Watch | None,
     ) -> None:
         self._programs = programs
         self._account = account
         self._signed_seq = signed.seq if signed is not None else None
         self._young = now - UNDER_WAY
         self._watch = watch
-        self._sales = Sales(programs)
+        self._sales = Sales(account, programs, table)
         self._beyond: Entry | None = None
         self._at: EntryKey | None = None
         self.entries = 0
@@ -182,7 +189,13 @@ class _Walk:
         if fault is None and self._beyond is not None:
             beyond = self._beyond
             fault = Fault(beyond.seq, "the entry is beyond the account's head", beyond.key)
-        return fault or self._sales.fault()
+        if fault is not None:
+            return fault
+        try:
+            return self._sales.fault()
+        except UNREADABLE as unreadable:
+            what = f"what belongs to its purchases in another account cannot be read: {rules.told(unreadable)}"
+            return Fault(self._account.seq, what)
 
     def _until_head(self, ledger: store.Ledger) -> Iterator[Entry]:
         """Entries up to the account's head; those behind it came while it was read, unless they are old."""

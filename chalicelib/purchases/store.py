@@ -18,7 +18,7 @@ from typing import Any
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.errors import Refusal
-from chalicelib.kernel.ids import AccountId, HoldId, ShopId
+from chalicelib.kernel.ids import AccountId, HoldId, MemberId, ShopId
 from chalicelib.points.models import Entry
 from chalicelib.purchases.errors import RECORDED, OrderMoved, PurchaseAwaited
 from chalicelib.purchases.models import Delivery, PurchaseLine, Returned, ReturnLine, ReturnPurchase, Sale, Waiting
@@ -72,6 +72,16 @@ def sale_item(sale: Sale) -> dict[str, Any]:
     }
 
 
+def sent_item(account_id: AccountId, member_id: MemberId) -> dict[str, Any]:
+    """The attribute of a purchase that was sent under the id of a member who was merged: its digest names that id."""
+    return {"ma": member_id} if member_id != account_id else {}
+
+
+def sent_under(item: Item) -> AccountId | None:
+    """The id that a purchase was sent under, where it is another than its account's."""
+    return AccountId(item["ma"]) if "ma" in item else None
+
+
 def sale_from(item: Item) -> Sale:
     """The sale that an item holds."""
     return Sale(
@@ -107,6 +117,13 @@ def find_changes(table: Table, key: Key) -> tuple[Item, ...]:
     """The entries of a purchase's returns and restatements, in the order in which they were recorded."""
     items = table.query_partition(key.pk, first="RF#", last="RS#\U0010ffff", consistent=True)
     return tuple(sorted((item for item in items if not is_refused(item)), key=lambda item: str(item["at"])))
+
+
+def find_order_history(table: Table, key: Key) -> tuple[Item, ...]:
+    """The entries of a purchase's returns, restatements and delivery, in the order in which they were recorded."""
+    items = table.query_partition(key.pk, first="DL", last="RS#\U0010ffff", consistent=True)
+    changes = (item for item in items if item["sk"] != key.sk and not is_refused(item))
+    return tuple(sorted(changes, key=lambda item: str(item["at"])))
 
 
 def as_stated(item: Item) -> Item:

@@ -229,7 +229,7 @@ FUNCTIONS: tuple[Function, ...] = (
         events=_queue("JobWorkQueue", 10, "WorkConcurrency"),
         may=(
             _core("GetItem", "BatchGetItem", "PutItem"),
-            _query(TIMELINE, DUE),
+            _query(imported("CoreTableArn"), TIMELINE, DUE),
             _ops("GetItem", "PutItem", "Query", "UpdateItem"),
             _receive("JobWorkQueue"),
             _send("JobWorkQueue"),

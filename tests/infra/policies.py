@@ -385,7 +385,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "SchedulesDeadLettersArn": SEND,
     },
     "WorkJobFunction": {
-        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query"},
         "CoreTableArn/index/due": {"dynamodb:Query"},
         "CoreTableArn/index/timeline": {"dynamodb:Query"},
         "OpsTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"},

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.relay.service import _FROM_NOTE, _TELL
+from chalicelib.relay.service import FROM_NOTE, TELL
 from chalicelib.storage import keys
 from local.deploy import functions
 from tests.infra import policies
@@ -200,7 +200,7 @@ RECORDS: dict[str, tuple[str, str]] = {
     "M PROFILE": ("M#abc", "PROFILE"),
     "G POOL": ("G#abc", "POOL"),
     "PROGRAM V": ("PROGRAM", "V#000001"),
-    **{f"H {kind}": (keys.happenings("mem_abc"), "0198f00000000000001") for kind in _FROM_NOTE},
+    **{f"H {kind}": (keys.happenings("mem_abc"), "0198f00000000000001") for kind in FROM_NOTE},
 }
 
 
@@ -217,7 +217,7 @@ def _delivered(event: str, pk: str, sk: str, **images: Any) -> bool:
 
 
 def test_the_filter_lets_through_every_kind_of_record_that_the_relay_tells_of() -> None:
-    assert set(RECORDS) == set(_TELL)
+    assert set(RECORDS) == set(TELL)
     assert [kind for kind, (pk, sk) in RECORDS.items() if not _delivered("INSERT", pk, sk)] == []
 
 

@@ -293,3 +293,214 @@ def test_more_coming_back_than_is_kept_of_a_restated_order_is_found() -> None:
     found = fault(changed(desk, key, ret=[[*figures[:2], 25_001, *figures[3:]], quantities]), member)
     assert found is not None
     assert found.what == "more came back of the purchase than was bought"
+
+
+# ---------------------------------------------------------------- which lines came back
+
+TWINS = [{"sku": sku, "quantity": 3, "unit_price_minor": 2_000} for sku in "ABA"]
+
+
+def returned() -> tuple[Desk, str, Key, list[Key]]:
+    """A purchase with lines of one price, two of them alike, of which some came back three times; all of it holds."""
+    desk = a_desk()
+    member = a_member(desk)
+    bought = buy(desk, member, lines=TWINS, paid_minor=18_000)
+    desk.give_back(bought, key="r1", lines=[{"sku": "B", "quantity": 1}, {"sku": "A", "quantity": 4}])
+    desk.give_back(bought, key="r2", lines=[{"sku": "B", "quantity": 1}], occurred_at=desk.clock().isoformat())
+    desk.give_back(bought, key="r3", amount_minor=1_000)
+    key = keys.purchase_of(bought)
+    assert key is not None
+    assert fault(desk, member) is None
+    order_no = desk.purchase(bought).order_no
+    return desk, member, key, [keys.purchase_return("pos", order_no, each) for each in ("r1", "r2", "r3")]
+
+
+def test_lines_are_kept_as_they_were_named_and_counted_from_the_first_line_on() -> None:
+    desk, _, key, returns = returned()
+    items = desk.table.items  # type: ignore[attr-defined]
+    assert items[returns[0]]["rl"] == [["B", 1], ["A", 4]]
+    assert items[key]["ret"][1] == [3, 2, 1]
+
+
+def test_all_that_is_left_holds_and_so_does_what_a_till_whose_clock_is_ahead_sends() -> None:
+    desk, member, key, _ = returned()
+    bought = keys.purchase_id(*keys.entry_parts(key)[1])
+    ahead = (desk.clock() + timedelta(seconds=30)).isoformat()
+    desk.give_back(bought, key="r4", lines=[{"sku": "A", "quantity": 1}], occurred_at=ahead)
+    desk.give_back(bought, key="r5")
+    items = desk.table.items  # type: ignore[attr-defined]
+    order_no = desk.purchase(bought).order_no
+    assert items[keys.purchase_return("pos", order_no, "r5")]["rl"] == [["B", 1], ["A", 1]]
+    assert fault(desk, member) is None
+
+
+@pytest.mark.parametrize("quantities", [[2, 3, 1], [3, 1, 2], [3, 3, 0], [3, 2], [3, 2, 1, 0]])
+def test_quantities_moved_between_the_lines_that_a_purchase_counts_are_found(quantities: list[int]) -> None:
+    desk, member, key, _ = returned()
+    figures, _ = desk.table.items[key]["ret"]  # type: ignore[attr-defined]
+    found = fault(changed(desk, key, ret=[figures, quantities]), member)
+    assert found is not None
+    assert (found.key is not None and found.key.kind) == "purchase"
+
+
+@pytest.mark.parametrize(
+    ("rows", "quantities"),
+    [([["B", 2], ["A", 3]], [3, 3, 0]), ([["A", 5]], [3, 1, 2]), ([["A", 4], ["B", 1]], [3, 2, 1])],
+)
+def test_quantities_moved_in_a_return_and_in_its_purchase_alike_are_found(
+    rows: list[Any], quantities: list[int]
+) -> None:
+    desk, member, key, returns = returned()
+    figures, _ = desk.table.items[key]["ret"]  # type: ignore[attr-defined]
+    both = changed(changed(desk, returns[0], rl=rows), key, ret=[figures, quantities])
+    found = fault(both, member)
+    assert found is not None
+    assert found.what == "the return is not the one that the entry answers"
+    assert (found.key is not None and found.key.parts[-1]) == "r1"
+
+
+@pytest.mark.parametrize(("name", "others"), [("mb", (0, 1)), ("mb", (1, 2)), ("am", (0, 1)), ("am", (1, 2))])
+def test_money_moved_between_two_returns_is_found(name: str, others: tuple[int, int]) -> None:
+    desk, member, _, returns = returned()
+    items = desk.table.items  # type: ignore[attr-defined]
+    one, other = (returns[at] for at in others)
+    moved = changed(changed(desk, one, **{name: items[one][name] + 500}), other, **{name: items[other][name] - 500})
+    assert fault(moved, member) is not None
+
+
+def test_lines_given_to_a_return_by_amount_or_taken_from_one_by_lines_are_found() -> None:
+    desk, member, key, returns = returned()
+    figures, _ = desk.table.items[key]["ret"]  # type: ignore[attr-defined]
+    given = changed(changed(desk, returns[2], rl=[["B", 1]]), key, ret=[figures, [3, 3, 1]])
+    taken = changed(changed(desk, returns[1], rl=None), key, ret=[figures, [3, 1, 1]])
+    for each in (given, taken):
+        found = fault(each, member)
+        assert found is not None
+        assert found.what == "the return is not the one that the entry answers"
+
+
+# ---------------------------------------------------------------- accounts that were merged
+
+
+def merged() -> tuple[Desk, dict[str, str], dict[str, Key]]:
+    """Two members who became one: a purchase of each side, returned, restated and delivered on both sides of it."""
+    desk = a_desk(pending_days=5)
+    gone, stays = a_member(desk), a_member(desk)
+    early = buy(desk, gone, points_tender=100, awaits_delivery=True)
+    desk.give_back(early, key="r1", lines=[{"sku": "A", "quantity": 1}])
+    desk.merge(gone, stays, key="m")
+    late = buy(desk, gone)
+    desk.clock.forward(days=1)
+    desk.give_back(early, key="r2", lines=[{"sku": "B", "quantity": 1}])
+    desk.deliver(early)
+    desk.restate(early, lines=LINES, paid_minor=9_000, points_tender=100)
+    desk.give_back(early, key="r3", amount_minor=500)
+    desk.give_back(late, key="r4", lines=[{"sku": "A", "quantity": 2}])
+    names = [desk.purchase(each).order_no for each in (early, late)]
+    return desk, {"gone": gone, "stays": stays}, {
+        "early": keys.purchase("pos", names[0]),
+        "late": keys.purchase("pos", names[1]),
+        **{key: keys.purchase_return("pos", names[0], key) for key in ("r1", "r2", "r3")},
+        "r4": keys.purchase_return("pos", names[1], "r4"),
+        "restated": keys.restatement("pos", names[0], "4"),
+        "delivered": keys.delivery("pos", names[0]),
+    }  # fmt: skip
+
+
+def test_members_who_were_merged_hold_and_name_whom_a_purchase_was_sent_for() -> None:
+    desk, members, where = merged()
+    assert [fault(desk, each) for each in members.values()] == [None, None]
+    late = desk.table.items[where["late"]]  # type: ignore[attr-defined]
+    assert (late["ma"], late["tl"]) == (members["gone"], keys.statement(AccountId(members["stays"])))
+    assert "ma" not in desk.table.items[where["early"]]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("row", "whose", "other"),
+    [
+        ("early", "gone", {"m": 20_000}),
+        ("early", "gone", {"rn": 6}),
+        ("early", "gone", {"rs": None}),
+        ("early", "gone", {"dl": None}),
+        ("early", "gone", {"ret": None}),
+        ("late", "stays", {"m": 20_000}),
+        ("late", "stays", {"sh": "shp_other"}),
+        ("late", "stays", {"ma": "mem_aaaaaaaaaaaaaaaa", "m": 20_000}),
+        ("late", "stays", {"ret": None, "rn": None}),
+        ("r1", "gone", {"mb": 1}),
+        ("r1", "gone", {"rl": [["B", 1]]}),
+        ("r2", "gone", {"rl": [["A", 1]]}),
+        ("r2", "gone", {"am": 1}),
+        ("r3", "gone", {"mb": 400}),
+        ("r4", "stays", {"rl": [["A", 1], ["B", 1]]}),
+        ("restated", "gone", {"m": 20_000}),
+        ("restated", "gone", {"tl": None, "at": "0"}),
+        ("delivered", "gone", {"tl": "M#nobody"}),
+    ],
+    ids=str,
+)
+def test_what_is_changed_in_a_sale_of_members_who_were_merged_is_found(
+    row: str, whose: str, other: dict[str, Any]
+) -> None:
+    desk, members, where = merged()
+    found = fault(changed(desk, where[row], **other), members[whose])
+    assert found is not None
+    if "tl" not in other:
+        others = {"gone": "stays", "stays": "gone"}
+        assert fault(changed(desk, where[row], **other), members[others[whose]]) is None, "the other account holds"
+
+
+def test_a_return_that_is_in_no_account_is_found() -> None:
+    desk, members, where = merged()
+    items = dict(desk.table.items)  # type: ignore[attr-defined]
+    for whose, listed in (("gone", "gone"), ("stays", "gone"), ("stays", None)):
+        forged = {**items[where["r3"]], "sk": "RF#r9", "mb": 450, "at": "L#99999999999999#000000000"}
+        forged = {**forged, "tl": keys.statement(AccountId(members[listed]))} if listed else _without(forged, "tl")
+        figures, quantities = items[where["early"]]["ret"]
+        counted = {**items[where["early"]], "rn": 6, "ret": [[2, 1_000, 900, *figures[3:]], quantities]}
+        table = MemoryTable({**items, Key(where["r3"].pk, "RF#r9"): forged, where["early"]: counted})
+        assert fault(desk.over(table), members["gone"]) is not None, whose
+
+
+def _without(item: dict[str, Any], name: str) -> dict[str, Any]:
+    return {each: value for each, value in item.items() if each != name}
+
+
+def test_a_purchase_deleted_after_its_return_moved_to_another_account_is_found_in_both() -> None:
+    desk, members, where = merged()
+    items = {key: item for key, item in desk.table.items.items() if key != where["early"]}  # type: ignore[attr-defined]
+    alone = desk.over(MemoryTable(items))
+    assert fault(alone, members["gone"]) is not None
+    found = fault(alone, members["stays"])
+    assert found is not None
+    assert found.what == "the purchase does not count the return"
+
+
+def test_a_row_of_another_account_that_cannot_be_read_is_told_in_plain_words() -> None:
+    desk, members, where = merged()
+    found = fault(changed(desk, where["r2"], rl=[["A"]]), members["gone"])
+    assert found is not None
+    assert "in another account cannot be read" in found.what
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_life_with_merges_and_their_undoing_holds(seed: int) -> None:
+    drawn = random.Random(seed)
+    desk = a_desk(drawn.choice(POLICIES), pending_days=drawn.choice((0, 5)))
+    members = [a_member(desk) for _ in range(3)]
+    orders: list[str] = []
+    merges: list[str] = []
+    for number in range(30):
+        desk.clock.forward(hours=drawn.choice((1, 20)))
+        try:
+            if number % 6 == 2:
+                one, other = drawn.sample(members, 2)
+                merges.append(desk.merge(one, other, key=f"m{number}").value.merge_id)
+            elif number % 6 == 5 and merges:
+                desk.undo_merge(merges.pop(drawn.randrange(len(merges))))
+            else:
+                one_of_all(desk, drawn.choice(members), orders, drawn, str(number))
+        except Refusal:
+            continue
+    assert merges or len(orders) > 1
+    assert [fault(desk, each) for each in members] == [None, None, None]

@@ -134,7 +134,7 @@ def test_no_entry_of_any_kind_makes_a_fault_and_none_of_a_card_is_taken_back(
     desk.clock.forward(minutes=1)
     desk.take_back(desk.entries(spent(desk).member_id)[0])
     entries = [store.entry_from(item) for item in scan(dynamo, table.name).values() if "r" in item]
-    assert {entry.key.kind for entry in entries} == set(relay._FROM_ENTRY)
+    assert {entry.key.kind for entry in entries} == set(relay.FROM_ENTRY)
     for entry in entries:
         try:
             desk.take_back(entry, dry_run=True)

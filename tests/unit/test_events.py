@@ -1,5 +1,6 @@
 """What events are: ids that follow from records, data without anything personal, schemas that leave room."""
 
+import importlib
 import json
 from typing import Any
 
@@ -10,11 +11,12 @@ from hypothesis import strategies as st
 from chalicelib.kernel.events import EventId, Told
 from chalicelib.points.events import PointsExpiring
 from chalicelib.relay.models import EVENT_TYPES, event_from, leads
-from chalicelib.relay.service import SILENT, kind_of
+from chalicelib.relay.service import FROM_ENTRY, FROM_ITEM, FROM_NOTE, SILENT, TELL, kind_of
 from local.generate import event_schema
 from local.settings import ROOT
 
 parts = st.text(min_size=1, max_size=12)
+TELLING = sorted((ROOT / "chalicelib").glob("*/telling.py"))
 
 
 def test_an_id_is_frozen_for_ever_because_consumers_remember_it() -> None:
@@ -64,6 +66,17 @@ def test_every_event_that_a_domain_declares_is_registered() -> None:
 
     bases = {"Told", "FromEntry", "Leading", "CardLeading"}
     assert {kind.__name__ for kind in below(Told)} - bases == set(EVENT_TYPES)
+
+
+def test_no_kind_of_record_is_told_of_by_two_domains_or_by_none() -> None:
+    found = [vars(importlib.import_module(f"chalicelib.{each.parent.name}.telling")) for each in TELLING]
+    joined: dict[str, dict[str, Any]] = {"FROM_ENTRY": FROM_ENTRY, "FROM_NOTE": FROM_NOTE, "FROM_ITEM": FROM_ITEM}
+    chosen = {"FROM_ENTRY": {"expire", "hold_end"}}  # by the account, or by what held the points
+    for table, whole in joined.items():
+        kinds = [kind for module in found for kind in module.get(table, ())]
+        assert len(kinds) == len(set(kinds))
+        assert {*kinds, *chosen.get(table, ())} == set(whole)
+    assert not TELL.keys() & SILENT.keys()
 
 
 def test_types_that_lead_are_the_ones_that_the_guide_names() -> None:

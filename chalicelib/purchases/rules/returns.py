@@ -1,5 +1,6 @@
 """What a return takes back and gives back, also of a purchase that it waited for. Pure."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason, Why
@@ -54,7 +55,7 @@ def returned_after(bought: Bought, command: ReturnPurchase, policy: NegativeBala
         raise NothingLeft(purchase_id=orders.purchase_id_of(bought.entry))
     if amount > total:
         raise ReturnTooLarge(asked=amount - before.amount_minor, left=total - before.amount_minor)
-    refund = sale.paid_minor if whole else _share(sale.paid_minor, amount, total)
+    refund = sale.paid_minor if whole else share(sale.paid_minor, amount, total)
     kept = sale.paid_minor - refund
     rate, percent = bought.program.earn_rate, orders.multiplier_of(bought.entry)
     taken = (bought.entry.earned or 0) - earned_points(kept, rate, percent=percent)
@@ -67,7 +68,7 @@ def returned_after(bought: Bought, command: ReturnPurchase, policy: NegativeBala
         amount_minor=amount,
         refund_minor=refund,
         points_taken_back=taken,
-        points_given_back=tendered if whole else _share(tendered, amount, total),
+        points_given_back=tendered if whole else share(tendered, amount, total),
         qualifying_taken_back=(bought.entry.qualifying or 0) - earned_points(kept, rate),
         quantities=quantities,
     )
@@ -150,8 +151,10 @@ def assess_waiting(
     return after, assess_return(account, bought, after, command, key, program, content=content, now=now)
 
 
-def returned_lines(sale: Sale, before: Returned, after: Returned) -> tuple[ReturnLine, ...]:
-    """What came back between two states, line by line."""
+def returned_lines(sale: Sale, before: Returned, after: Returned, command: ReturnPurchase) -> tuple[ReturnLine, ...]:
+    """What came back between two states: as it was named, so that the digest can be taken again, or line by line."""
+    if command.lines:
+        return command.lines
     earlier = before.quantities or (0,) * len(after.quantities)
     return tuple(
         ReturnLine(sku=line.sku, quantity=now - then)
@@ -162,11 +165,19 @@ def returned_lines(sale: Sale, before: Returned, after: Returned) -> tuple[Retur
 
 def _quantities(bought: Bought, command: ReturnPurchase) -> tuple[int, ...]:
     """How much of each line is back, with this return."""
-    lines = bought.sale.lines
-    back = list(bought.returned.quantities or (0,) * len(lines))
     if not command.lines and command.amount_minor is None:
-        return tuple(line.quantity for line in lines)
-    for each in command.lines:
+        return tuple(line.quantity for line in bought.sale.lines)
+    return quantities_after(bought.sale, bought.returned.quantities, command.lines)
+
+
+def quantities_after(sale: Sale, before: tuple[int, ...], named: Sequence[ReturnLine]) -> tuple[int, ...]:
+    """How much of each line of a purchase is back with what is named; of lines with one SKU the first comes first.
+
+    Raises:
+        ReturnTooLarge, ReturnLineUnknown: so much is not there to return.
+    """
+    lines, back = sale.lines, list(before or (0,) * len(sale.lines))
+    for each in named:
         wanted = each.quantity
         places = [place for place, line in enumerate(lines) if line.sku == each.sku]
         if not places:
@@ -194,5 +205,6 @@ def _all_back(sale: Sale, quantities: tuple[int, ...]) -> bool:
     return all(line.quantity == back for line, back in zip(sale.lines, quantities, strict=True))
 
 
-def _share(of: int, amount: int, total: int) -> int:
+def share(of: int, amount: int, total: int) -> int:
+    """The share of an amount that goes with a part of what the goods cost."""
     return of * amount // total if total else 0

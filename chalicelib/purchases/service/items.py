@@ -8,7 +8,7 @@ from chalicelib.points import store as points_store
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases import store
 from chalicelib.purchases.errors import ReturnWaitedTooLong
-from chalicelib.purchases.models import OrderName, Returned, Waiting
+from chalicelib.purchases.models import OrderName, Returned, ReturnPurchase, Waiting
 from chalicelib.purchases.rules import orders, returns
 from chalicelib.storage import keys
 from chalicelib.storage.writes import Item
@@ -43,9 +43,9 @@ def bought_from(item: Item, book: ProgramBook) -> orders.Bought:
     return orders.Bought(entry, store.sale_from(stated), program, returned, store.version_of(item), delivery)
 
 
-def return_item_of(bought: orders.Bought, after: Returned) -> dict[str, Any]:
+def return_item_of(bought: orders.Bought, after: Returned, command: ReturnPurchase) -> dict[str, Any]:
     """What a return adds to its entry."""
-    lines = returns.returned_lines(bought.sale, bought.returned, after)
+    lines = returns.returned_lines(bought.sale, bought.returned, after, command)
     return store.return_item(bought.sale, bought.returned, after, lines)
 
 

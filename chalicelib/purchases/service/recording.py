@@ -8,7 +8,7 @@ from chalicelib.holds.rules import end_key
 from chalicelib.holds.service import require_live
 from chalicelib.holds.store import end_with_purchase
 from chalicelib.kernel.errors import WriteContended
-from chalicelib.kernel.ids import AccountId
+from chalicelib.kernel.ids import AccountId, MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members.models import MemberRef
@@ -94,7 +94,7 @@ def _record(
         if asked.points_tender and held is None:
             guards.require_recent(command.occurred_at, now)
         posting = buying.assess(account, asked, program, content=content, now=now, held=held)
-        writes = _purchase_writes(account, posting, sale, program, awaited, now=now)
+        writes = _purchase_writes(account, posting, sale, member_id, program, awaited, now=now)
         ends = [end_with_purchase(end_key(held.key), posting.main, now=now)] if held is not None else []
         return views.purchase_view(posting.main, sale, program, language), [*writes, *ends, *putting_in_use]
 
@@ -110,15 +110,23 @@ def _record(
 
 
 def _purchase_writes(
-    account: Account, posting: Posting, sale: Sale, program: Program, awaited: Item | None, *, now: datetime
+    account: Account,
+    posting: Posting,
+    sale: Sale,
+    member_id: MemberId,
+    program: Program,
+    awaited: Item | None,
+    *,
+    now: datetime,
 ) -> list[Write]:
     """The writes of a purchase, and of the returns that waited for it: applied one after the other, or refused.
 
     Args:
+        member_id: whose it was said to be; the account is another's where that member was merged.
         awaited: what is stored of those returns.
     """
     purchase_id = keys.purchase_id(*posting.main.key.parts)
-    last, more, writes = posting, store.sale_item(sale), list[Write]()
+    last, more, writes = posting, store.sale_item(sale) | store.sent_item(account.member_id, member_id), list[Write]()
     bought = orders.Bought(posting.main, sale, program, Returned())
     for waiting in store.waiting_from(awaited):
         content = content_digest(posting.main.member_id, waiting.command, purchase_id=purchase_id)
@@ -128,7 +136,7 @@ def _purchase_writes(
             key = points_store.key_of(returns.return_key(posting.main, waiting.key))
             writes.append(store.refuse_return(key, waiting, refusal, posting.main.member_id, at=now))
             continue
-        writes += points_store.entry_writes(done, more=items.return_item_of(bought, after))
+        writes += points_store.entry_writes(done, more=items.return_item_of(bought, after, waiting.command))
         bought, last = replace(bought, returned=after, version=bought.version + 1), done
     if bought.version:
         more |= store.returned_item(bought.returned, bought.version)

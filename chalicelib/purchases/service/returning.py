@@ -165,7 +165,7 @@ def _return(
     def decide(account: Account) -> tuple[ReturnView, Sequence[Write]]:
         after = returns.returned_after(bought, command, program.negative_balance, today_of(program, now))
         posting = returns.assess_return(account, bought, after, command, return_key, program, content=content, now=now)
-        more = items.return_item_of(bought, after)
+        more = items.return_item_of(bought, after, command)
         writes = points_store.post(account, posting, more=more)
         return views.return_view(posting.main, more, program, language), [*writes, store.count_return(item, after)]
 
