@@ -107,7 +107,7 @@ def _require_unsettled(table: Table, entry: Entry, entry_id: EntryId) -> None:
     """
     change = rules.written_off_for(entry)
     if change is not None and brought_again_since(table, change):
-        instead = "the order was restated since and its points given again, and this is settled with it"
+        instead = "the order was returned or restated since and its points given again, and this is settled with it"
         raise EntryNotReversible(entry_id=entry_id, kind=entry.key.kind, instead=instead)
     key = rules.settled_by(entry)
     if key is not None and points_store.find_entry(table, key) is not None:

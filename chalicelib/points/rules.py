@@ -6,6 +6,7 @@ late, a return and a spend may come in any order and leave the same state, and a
 never cannot change what a member has. Entries book what the walk implies; they never decide it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
@@ -46,6 +47,7 @@ from chalicelib.points.models import (
     AdjustPoints,
     Entry,
     EntryKey,
+    Lifetime,
     Lot,
     Position,
     Posting,
@@ -545,7 +547,15 @@ def lots_taken(account: Account, points: int, on: date) -> dict[date, int]:
     return taken
 
 
-def reverse(account: Account, draft: Draft, program: Program, *, now: datetime, caps: bool | None = None) -> Posting:
+def reverse(
+    account: Account,
+    draft: Draft,
+    program: Program,
+    *,
+    now: datetime,
+    caps: bool | None = None,
+    again: Mapping[date, int] | None = None,
+) -> Posting:
     """Take back what a purchase or another entry brought and give back what it spent, or correct both.
 
     A balance below zero is a debt where the program's policy is `owe`; where it is `cap`, what is newly owed is written
@@ -553,6 +563,8 @@ def reverse(account: Account, draft: Draft, program: Program, *, now: datetime, 
 
     Args:
         caps: whether what is newly owed is written off; by the program's policy, when left out.
+        again: points that were written off before and brought again since, by the last day that they had then. Where
+            debts are written off, so are these: also when other points could pay.
 
     Raises:
         MemberClosed: the membership was closed.
@@ -563,15 +575,17 @@ def reverse(account: Account, draft: Draft, program: Program, *, now: datetime, 
     owed = derive(account, today_of(program, _recorded_at(account, now))).owed
     posting = post(account, draft, program, now=now)
     today = today_of(program, _recorded_at(posting.account, now))
-    newly = derive(posting.account, today).owed - owed
-    if not caps or newly <= 0:
+    known = sum(again.values()) if again else 0
+    newly = max(derive(posting.account, today).owed - owed - known, 0)
+    if not caps or not (newly or known):
         return posting
     write_off = Draft(
         write_off_key(draft.key),
         Reason.ADJUST,
         now,
         earned=newly,
-        expires_on=period_of(today, program.expiry),
+        expires_on=period_of(today, program.expiry) if newly else None,
+        sums=Sums(lifetime=Lifetime(earned=known), earned=dict(again)) if again else None,
         reason_code="write_off",
         cause=draft.key,
     )

@@ -1,6 +1,5 @@
 """What a purchase comes to: points, tier, tender. Pure."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -12,7 +11,7 @@ from chalicelib.kernel.money import POINTS_MAX, shown
 from chalicelib.points import rules as ledger
 from chalicelib.points.errors import BalanceTooLarge, MemberClosed, PointsInsufficient
 from chalicelib.points.fold import awaited
-from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Lifetime, Posting, Reason, Sums, Why
+from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Posting, Reason, Sums, Why
 from chalicelib.points.rules import Draft, Held
 from chalicelib.programs.models import NegativeBalance, Program
 from chalicelib.programs.rules import earned_points, expires_on, period_of, today_of, worth_minor
@@ -43,6 +42,7 @@ from chalicelib.purchases.models import (
     Sale,
     Waiting,
 )
+from chalicelib.purchases.write_offs import NO_WRITE_OFFS, WriteOffs, change_of, post_change
 from chalicelib.tiers.rules import standing
 
 WAITING_FOR = timedelta(hours=72)
@@ -226,10 +226,14 @@ def assess_return(
     *,
     content: bytes,
     now: datetime,
+    write_offs: WriteOffs = NO_WRITE_OFFS,
 ) -> Posting:
     """Decide a return: the purchase's own bucket, period and month give back what it brought.
 
     Any split of returns that adds up to the whole purchase leaves what would be there, had it never been bought.
+
+    Args:
+        write_offs: what earlier returns and restatements of the purchase left written off.
 
     Raises:
         MemberClosed: the membership was closed.
@@ -242,6 +246,7 @@ def assess_return(
         if occurred_at < entry.occurred_at:
             raise ReturnedBeforeBought(occurred_at=occurred_at.isoformat(), bought_at=entry.occurred_at.isoformat())
     taken = after.points_taken_back - before.points_taken_back
+    given = after.points_given_back - before.points_given_back
     draft = Draft(
         key,
         Reason.REVERSE,
@@ -249,7 +254,7 @@ def assess_return(
         earned=-taken,
         expires_on=entry.expires_on if taken else None,
         matures_on=entry.matures_on if taken and entry.matures_on in account.pending else None,
-        consumed=-(after.points_given_back - before.points_given_back),
+        consumed=-given,
         period=entry.period,
         qualifying=-(after.qualifying_taken_back - before.qualifying_taken_back),
         counts_on=entry.occurred_on,
@@ -260,7 +265,7 @@ def assess_return(
         may_owe=True,
         shows_tier=True,
     )
-    return ledger.reverse(account, draft, program, now=now)
+    return post_change(account, draft, write_offs, program, now=now)
 
 
 def waits_until(waiting: Waiting) -> datetime:
@@ -269,7 +274,14 @@ def waits_until(waiting: Waiting) -> datetime:
 
 
 def assess_waiting(
-    account: Account, bought: Bought, waiting: Waiting, program: Program, *, content: bytes, now: datetime
+    account: Account,
+    bought: Bought,
+    waiting: Waiting,
+    program: Program,
+    *,
+    content: bytes,
+    now: datetime,
+    write_offs: WriteOffs = NO_WRITE_OFFS,
 ) -> tuple[Returned, Posting]:
     """Decide a return that waited, now that its purchase has come.
 
@@ -290,7 +302,10 @@ def assess_waiting(
     command = waiting.command.model_copy(update={"occurred_at": occurred_at})
     after = returned_after(bought, command, program.negative_balance, today_of(program, now))
     key = return_key(bought.entry, waiting.key)
-    return after, assess_return(account, bought, after, command, key, program, content=content, now=now)
+    posting = assess_return(
+        account, bought, after, command, key, program, content=content, now=now, write_offs=write_offs
+    )
+    return after, posting
 
 
 # ---------------------------------------------------------------- restatements
@@ -403,14 +418,12 @@ def assess_restatement(
     *,
     content: bytes,
     now: datetime,
-    written_off: Mapping[date, int] | None = None,
+    write_offs: WriteOffs = NO_WRITE_OFFS,
 ) -> Posting:
     """Decide a restatement: the purchase's own bucket, period and month get the difference, up or down.
 
     Args:
-        written_off: of debts that earlier returns and restatements left, what was written off and still counts, by its
-            last day. Points that the order brings again pay for it first: else each turn down and up would give them
-            once more.
+        write_offs: what earlier returns and restatements of the purchase left written off.
 
     Raises:
         MemberClosed: the membership was closed.
@@ -428,8 +441,6 @@ def assess_restatement(
     today = today_of(program, now)
     matures_on = entry.matures_on
     pends = matures_on is not None and (matures_on > today or matures_on in account.pending)
-    back = _first(written_off or {}, max(gained, 0) + max(-tendered, 0))
-    why_back = (Why(rule_id="write_off", points=-sum(back.values()), args=()),) if back else ()
     draft = Draft(
         restatement_key(bought),
         Reason.REVERSE,
@@ -441,8 +452,7 @@ def assess_restatement(
         period=entry.period,
         qualifying=qualified,
         counts_on=entry.occurred_on,
-        sums=_without(back) if back else None,
-        why=(Why(rule_id="restated", points=gained, args=(before.paid_minor, after.sale.paid_minor)), *why_back),
+        why=(Why(rule_id="restated", points=gained, args=(before.paid_minor, after.sale.paid_minor)),),
         reason_code=command.reason,
         cause=entry.key,
         content=content,
@@ -452,43 +462,20 @@ def assess_restatement(
     if tendered > 0:
         ledger.require_recent(entry.occurred_at, now)
         _require_points(account, draft, program, now=now)
-    return ledger.reverse(account, draft, program, now=now)
+    return post_change(account, draft, write_offs, program, now=now)
 
 
-def written_off(changes: Sequence[Entry], write_offs: Sequence[Entry]) -> dict[date, int]:
-    """What was written off for a purchase and still counts, by its last day.
-
-    Args:
-        changes: its returns and restatements.
-        write_offs: what wrote off debts that they left, without those that were taken back.
-    """
-    left = Counter[date]()
-    for entry in write_offs:
-        if entry.expires_on is not None:
-            left[entry.expires_on] += entry.earned or 0
-    for entry in changes:
-        left.update(entry.sums.earned if entry.sums is not None else {})
-    return {day: points for day, points in left.items() if points > 0}
+def brought_by(bought: Bought, after: Returned) -> int:
+    """How much more a purchase brings after a return; mostly below nought."""
+    before = bought.returned
+    given = after.points_given_back - before.points_given_back
+    return given - (after.points_taken_back - before.points_taken_back)
 
 
-def brings_again(entry: Entry) -> bool:
-    """Whether a restatement brought points again: then what was written off for its purchase before is settled."""
-    return entry.key.kind == "restatement" and ((entry.earned or 0) > 0 or (entry.consumed or 0) < 0)
-
-
-def _first(written_off: Mapping[date, int], points: int) -> dict[date, int]:
-    """So many points of what was written off, those that expire last first."""
-    taken: dict[date, int] = {}
-    for day in sorted(written_off, reverse=True):
-        some = min(written_off[day], points)
-        if some:
-            taken[day] = some
-            points -= some
-    return taken
-
-
-def _without(points: Mapping[date, int]) -> Sums:
-    return Sums(lifetime=Lifetime(earned=-sum(points.values())), earned={day: -some for day, some in points.items()})
+def brought_by_restating(bought: Bought, after: Bought) -> int:
+    """How much more a purchase brings as it is stated now; below nought, how much less."""
+    before = kept_of(bought)
+    return change_of(after.entry) - (before.points_earned - before.points_tender)
 
 
 # ---------------------------------------------------------------- delivery

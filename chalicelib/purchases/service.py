@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,7 +25,7 @@ from chalicelib.points.models import Account, Entry, EntryKey, Posting
 from chalicelib.points.service import ATTEMPTS_MAX, content_digest, is_repeat, once, still_counts, why_lines
 from chalicelib.points.views import shown_expiry, shown_maturity
 from chalicelib.programs.errors import ProgramMoved
-from chalicelib.programs.models import Program
+from chalicelib.programs.models import NegativeBalance, Program
 from chalicelib.programs.rules import today_of
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases import rules, store
@@ -63,6 +63,7 @@ from chalicelib.purchases.models import (
     Waiting,
     WaitingReturn,
 )
+from chalicelib.purchases.write_offs import NO_WRITE_OFFS, WriteOffs, brings_again, change_of, write_off_in, written_off
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.keys import Key
@@ -163,17 +164,20 @@ def _purchase_writes(
         awaited: what is stored of those returns.
     """
     purchase_id = keys.purchase_id(*posting.main.key.parts)
-    last, more, writes = posting, store.sale_item(sale), list[Write]()
+    last, more, writes, off = posting, store.sale_item(sale), list[Write](), NO_WRITE_OFFS
     bought = rules.Bought(posting.main, sale, program, Returned())
     for waiting in store.waiting_from(awaited):
         content = content_digest(posting.main.member_id, waiting.command, purchase_id=purchase_id)
         try:
-            after, done = rules.assess_waiting(last.account, bought, waiting, program, content=content, now=now)
+            after, done = rules.assess_waiting(
+                last.account, bought, waiting, program, content=content, now=now, write_offs=off
+            )
         except tuple(RECORDED.values()) as refusal:
             key = points_store.key_of(rules.return_key(posting.main, waiting.key))
             writes.append(store.refuse_return(key, waiting, refusal, posting.main.member_id, at=now))
             continue
         writes += points_store.entry_writes(done, more=_return_item(bought, after))
+        off = off.after(change_of(done.main), write_off_in(done))
         bought, last = replace(bought, returned=after, version=bought.version + 1), done
     if bought.version:
         more |= store.returned_item(bought.returned, bought.version)
@@ -348,7 +352,10 @@ def _return(
 
     def decide(account: Account) -> tuple[ReturnView, Sequence[Write]]:
         after = rules.returned_after(bought, command, program.negative_balance, today_of(program, now))
-        posting = rules.assess_return(account, bought, after, command, return_key, program, content=content, now=now)
+        off = _written_off(table, item, rules.brought_by(bought, after), program)
+        posting = rules.assess_return(
+            account, bought, after, command, return_key, program, content=content, now=now, write_offs=off
+        )
         more = _return_item(bought, after)
         writes = points_store.post(account, posting, more=more)
         return _return_view(posting.main, more, program, language), [*writes, store.count_return(item, after)]
@@ -431,9 +438,9 @@ def _restate(
     content = content_digest(bought.entry.member_id, command, purchase_id=purchase_id)
 
     def decide(account: Account) -> tuple[PurchaseView, Sequence[Write]]:
-        off = _written_off(table, item)
+        off = _written_off(table, item, rules.brought_by_restating(bought, after), program)
         posting = rules.assess_restatement(
-            account, bought, after, command, program, content=content, now=now, written_off=off
+            account, bought, after, command, program, content=content, now=now, write_offs=off
         )
         more = store.restatement_item(after.sale, after.entry.consumed or 0)
         writes = points_store.post(account, posting, more=more)
@@ -449,13 +456,19 @@ def _restate(
     return once(table, book, member_id, key, decide=decide, recall=recall, now=now, dry_run=command.dry_run)
 
 
-def _written_off(table: Table, item: Item) -> dict[date, int]:
-    """What was written off for a purchase and still counts, by its last day."""
-    changes = store.find_changes(table, Key(item["pk"], item["sk"])) if store.version_of(item) else ()
-    entries = [points_store.entry_from(each) for each in changes]
-    found = (points_store.find_entry(table, ledger.write_off_key(entry.key)) for entry in entries)
-    write_offs = [points_store.entry_from(each) for each in found if each is not None]
-    return rules.written_off(entries, [each for each in write_offs if still_counts(table, each.key)])
+def _written_off(table: Table, item: Item, change: int, program: Program) -> WriteOffs:
+    """What was written off of a purchase and still counts; it is looked for only where it matters.
+
+    Args:
+        change: how many more points the purchase is to bring; below nought, how many less.
+    """
+    if not store.version_of(item) or (change <= 0 and program.negative_balance is not NegativeBalance.CAP):
+        return NO_WRITE_OFFS
+    changes = [points_store.entry_from(each) for each in store.find_changes(table, Key(item["pk"], item["sk"]))]
+    found = {entry.key: points_store.find_entry(table, ledger.write_off_key(entry.key)) for entry in changes}
+    write_offs = {key: points_store.entry_from(each) for key, each in found.items() if each is not None}
+    counting = {key: each for key, each in write_offs.items() if still_counts(table, each.key)}
+    return written_off(changes, counting)
 
 
 def brought_again_since(table: Table, cause: EntryKey) -> bool:
@@ -463,7 +476,7 @@ def brought_again_since(table: Table, cause: EntryKey) -> bool:
     found = store.find_changes(table, keys.purchase(*cause.parts[:2]))
     changes = [points_store.entry_from(each) for each in found]
     place = next((at for at, each in enumerate(changes) if each.key == cause), len(changes))
-    return any(map(rules.brings_again, changes[place + 1 :]))
+    return any(map(brings_again, changes[place + 1 :]))
 
 
 def deliver_purchase(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from chalicelib.kernel.calendar import local_day, month_of
 from chalicelib.kernel.errors import Refusal
 from chalicelib.points.fold import applied, standing_of
-from chalicelib.points.models import Account, Entry, EntryKey, Reason
+from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason
 from chalicelib.points.rules import derive, due_on, release, settle
 from chalicelib.programs.models import Program
 from chalicelib.proof.rules import verify
@@ -40,6 +40,7 @@ from chalicelib.purchases.rules import (
     returned_after,
     sale_of,
 )
+from chalicelib.purchases.write_offs import NO_WRITE_OFFS, WriteOffs, change_of, write_off_in
 from tests.makers import NOON, a_ladder, a_program, a_purchase, an_account
 from tests.unit.histories import Buy, Life, Spend, Step, Wait, expiries, histories
 
@@ -57,6 +58,7 @@ class Refunds:
     before: Account | None = None
     command: RecordPurchase | None = None
     bought_at: datetime = NOON
+    write_offs: WriteOffs = NO_WRITE_OFFS
 
     def buy(self, lines: list[tuple[int, int]], tender: int, days_late: int, *, awaits: bool = False) -> bool:
         """Make the purchase that will come back; False when there are no points for its tender."""
@@ -75,6 +77,7 @@ class Refunds:
             points_tender=tender if 0 < tender <= min(total, derive(life.account, life.today).available) else None,
         )
         self.before, self.command, self.bought_at = life.account, command, life.now
+        self.write_offs = NO_WRITE_OFFS
         posting = assess(life.account, command, life.program, content=b"p" * 32, now=life.now)
         life._post(posting)
         self.bought.append(Bought(posting.main, sale_of(command, life.program), life.program, Returned()))
@@ -87,10 +90,10 @@ class Refunds:
         key = EntryKey(kind="return", parts=(*bought.entry.key.parts, f"r{self.number}"))
         after = returned_after(bought, command, life.program.negative_balance, life.today)
         posting = assess_return(
-            life.account, bought, after, command, key, life.program, content=b"r" * 32, now=life.now
-        )
-        life.account = posting.account
-        life.entries += posting.entries
+            life.account, bought, after, command, key, life.program, content=b"r" * 32, now=life.now,
+            write_offs=self.write_offs,
+        )  # fmt: skip
+        self._changed(posting)
         self.bought[-1] = replace(bought, returned=after, version=bought.version + 1)
 
     def meet(self, command: ReturnPurchase) -> None:
@@ -99,9 +102,10 @@ class Refunds:
         self.number += 1
         received = max(bought.entry.occurred_at, life.now - timedelta(hours=70))
         waiting = Waiting(key=f"r{self.number}", content=b"w", command=command, received_at=received)
-        after, posting = assess_waiting(life.account, bought, waiting, life.program, content=b"r" * 32, now=life.now)
-        life.account = posting.account
-        life.entries += posting.entries
+        after, posting = assess_waiting(
+            life.account, bought, waiting, life.program, content=b"r" * 32, now=life.now, write_offs=self.write_offs
+        )
+        self._changed(posting)
         self.bought[-1] = replace(bought, returned=after, version=bought.version + 1)
 
     def deliver(self, delivered_at: datetime | None = None) -> None:
@@ -135,14 +139,20 @@ class Refunds:
             if after is None:
                 return
             posting = assess_restatement(
-                life.account, bought, after, command, life.program, content=b"s" * 32, now=life.now
-            )
+                life.account, bought, after, command, life.program, content=b"s" * 32, now=life.now,
+                write_offs=self.write_offs,
+            )  # fmt: skip
         except Refusal:
             life.refused += 1
             return
-        life.account = posting.account
-        life.entries += posting.entries
+        self._changed(posting)
         self.bought[-1] = after
+
+    def _changed(self, posting: Posting) -> None:
+        """Take over what a return or restatement came to."""
+        self.life.account = posting.account
+        self.life.entries += posting.entries
+        self.write_offs = self.write_offs.after(change_of(posting.main), write_off_in(posting))
 
     def bought_so_at_first(self) -> Entry:
         """The entry that the purchase would have, had it been bought as the customer keeps it now."""
