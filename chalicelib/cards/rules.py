@@ -28,6 +28,7 @@ from chalicelib.cards.errors import (
 from chalicelib.cards.models import (
     Card,
     CardKind,
+    CardLeft,
     ExtendCard,
     OpenCard,
     Paid,
@@ -514,6 +515,18 @@ def close(account: Account, card: Card, key: EntryKey, program: Program, *, now:
         actor=card.member_id,
     )
     return ledger.post(account, draft, program, now=now)
+
+
+def left_on(cards: Iterable[tuple[Card, Account]], program: Program, *, now: datetime) -> list[CardLeft]:
+    """Those of some cards that still hold what was paid for, and what that is. Bonus is never paid out."""
+    found = []
+    for card, account in cards:
+        on = today(account, program, now)
+        if card.kind is CardKind.COUNT:
+            found.append(CardLeft(card_id=card.card_id, uses=uses_left(account, on)))
+        else:
+            found.append(CardLeft(card_id=card.card_id, principal_minor=value_of(account, on).principal))
+    return [each for each in found if each.uses or each.principal_minor]
 
 
 def _sums(buckets: Mapping[date, int], *, earned: int = 0, spent: int = 0, taken: int = 0) -> Sums:

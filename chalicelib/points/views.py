@@ -122,7 +122,9 @@ def _base(why: Why, program: Program, chinese: bool) -> str:
 
 def _returned(why: Why, program: Program, chinese: bool) -> str:
     goods = shown(why.args[0], program.currency)
-    return f"退货 {goods}，收回 {-why.points} 分" if chinese else f"Returned {goods}: {'-' if why.points else ''}{_count(-why.points)}"
+    if chinese:
+        return f"退货 {goods}，收回 {-why.points} 分"
+    return f"Returned {goods}: {'-' if why.points else ''}{_count(-why.points)}"
 
 
 def _restated(why: Why, program: Program, chinese: bool) -> str:
