@@ -40,7 +40,7 @@ from chalicelib.points.errors import (
     OccurredTooLongAgo,
     PointsInsufficient,
 )
-from chalicelib.points.fold import TIMED_OUT, applied, compacted, last_of_awaited, standing_of
+from chalicelib.points.fold import TIMED_OUT, applied, compacted, is_lifelong, last_of_pending, standing_of
 from chalicelib.points.models import (
     Account,
     AccountStatus,
@@ -170,13 +170,13 @@ def derive(account: Account, on: date, at: datetime | None = None) -> Position:
 def _still_pending(account: Account, lapses: dict[date, int], day: date, on: date) -> int:
     """How many of the points that are kept under a day cannot be spent yet.
 
-    Those that wait for an event may lapse meanwhile. What lapsed is pending no more: it would keep other points from
-    being spent, for ever.
+    Those that wait for an event, or for a day after their last, may lapse meanwhile. What lapsed is pending no more: it
+    would keep other points from being spent.
     """
-    points, last = account.pending[day], last_of_awaited(day)
+    points, last = account.pending[day], last_of_pending(day)
     if last is None or last >= on:
         return points if day > on else 0
-    if account.folded is not None and last <= account.folded.through:
+    if is_lifelong(day) or (account.folded is not None and last <= account.folded.through):
         return 0
     return max(points - lapses.get(last, 0), 0)
 
@@ -196,7 +196,7 @@ def _due_on(account: Account, position: Position, program: Program, on: date) ->
     days = [day_after(bucket) for bucket in unbooked(account, on)]
     days += [day_after(bucket) for bucket, _ in position.left[:1] if day_after(bucket) != NEVER]
     days += [_notice_day(bucket, program) for bucket in _untold(account, position, program)[:1]]
-    days += [day for day in account.pending if last_of_awaited(day) is None]
+    days += [day for day in account.pending if last_of_pending(day) is None]
     days += filter(None, (_over_on(hold, program) for hold in account.holds.values()))
     if account.held_through is not None:
         days.append(first_day(Month(account.held_through + 1)))

@@ -10,9 +10,10 @@ from chalicelib.kernel.calendar import from_milliseconds, local_day, millisecond
 from chalicelib.kernel.money import POINTS_MAX, shown
 from chalicelib.points import rules as ledger
 from chalicelib.points.errors import BalanceTooLarge, MemberClosed, PointsInsufficient
-from chalicelib.points.fold import awaited
+from chalicelib.points.fold import awaited, is_lifelong, lifelong
 from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Posting, Reason, Sums, Why
 from chalicelib.points.rules import Draft, Held
+from chalicelib.points.views import shown_maturity
 from chalicelib.programs.models import NegativeBalance, Program
 from chalicelib.programs.rules import earned_points, expires_on, period_of, today_of, worth_minor
 from chalicelib.purchases.errors import (
@@ -119,7 +120,7 @@ def assess(
     if percent != 100:  # also where rounding hides it: a return of some of it reckons with the multiplier
         why.append(Why(rule_id=f"tier.{standing_then.tier_id}", points=total - base, args=(percent,)))
     last = expires_on(bought_on, program.expiry)
-    matures_on = _matures_on(bought_on, program, today_of(program, now))
+    matures_on = _matures_on(bought_on, last, program, today_of(program, now))
     if command.awaits_delivery:
         why.append(Why(rule_id="awaits_delivery", points=0, args=()))
         matures_on = awaited(last)
@@ -404,7 +405,7 @@ def entry_stated(
     elif sale.awaits_delivery:
         matures_on = awaited(last)
     elif matures_on is None:
-        matures_on = _matures_on(entry.occurred_on, program, local_day(entry.recorded_at, program.time_zone))
+        matures_on = _matures_on(entry.occurred_on, last, program, local_day(entry.recorded_at, program.time_zone))
     period = entry.period or period_of(entry.occurred_on, program.expiry)
     return entry.model_copy(update={**figures, "expires_on": last, "matures_on": matures_on, "period": period})
 
@@ -516,8 +517,10 @@ def assess_delivery(
     released = ledger.derive(account, today).pending - ledger.derive(without, today).pending
     delivery = delivered(entry, bought.program, at, today)
     matures_on = delivery.matures_on
+    if matures_on is not None and is_lifelong(matures_on):
+        released = 0  # they expire before
     moved = {waiting: -points, **({matures_on: points} if matures_on else {})} if points else {}
-    first = matures_on or today
+    first = shown_maturity(matures_on) or today
     draft = Draft(
         delivery_key(bought),
         Reason.RELEASE,
@@ -537,9 +540,9 @@ def delivered(entry: Entry, program: Program, at: datetime, today: date) -> Deli
         program: the version that the purchase was decided by.
         today: the day on which the delivery is told. What has lapsed by then is not freed.
     """
-    day = local_day(at, program.time_zone) + timedelta(days=program.pending_days)
-    lapsed = entry.expires_on is not None and entry.expires_on < today
-    return Delivery(delivered_at=at, matures_on=day if day > today and not lapsed else None)
+    last = entry.expires_on or expires_on(entry.occurred_on, program.expiry)
+    matures_on = _matures_on(local_day(at, program.time_zone), last, program, today) if last >= today else None
+    return Delivery(delivered_at=at, matures_on=matures_on)
 
 
 def released_by(entry: Entry) -> tuple[int, date]:
@@ -634,12 +637,17 @@ def _qualifying(paid_minor: int, program: Program) -> int:
     return base
 
 
-def _matures_on(bought_on: date, program: Program, today: date) -> date | None:
-    """The first day on which the points can be spent, where that is yet to come."""
-    if not program.pending_days:
+def _matures_on(begins_on: date, last: date, program: Program, today: date) -> date | None:
+    """The first day on which the points can be spent, where that is yet to come; see `fold.lifelong` where it never is.
+
+    Args:
+        begins_on: the day from which pending days count.
+        last: the last day of the points.
+    """
+    day = begins_on + timedelta(days=program.pending_days)
+    if day <= today:
         return None
-    day = bought_on + timedelta(days=program.pending_days)
-    return day if day > today else None
+    return day if day <= last else lifelong(last)
 
 
 def _tender_minor(points: int, lines: Sequence[PurchaseLine], program: Program) -> int:

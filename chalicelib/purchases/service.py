@@ -678,7 +678,7 @@ def _state_of(bought: rules.Bought) -> dict[str, Any]:
     delivered = {
         "awaits_delivery": False,
         "delivered_at": bought.delivery.delivered_at,
-        "matures_on": bought.delivery.matures_on,
+        "matures_on": shown_maturity(bought.delivery.matures_on),
     } if bought.delivery else {}  # fmt: skip
     return {
         **delivered,

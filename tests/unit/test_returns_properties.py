@@ -16,6 +16,7 @@ from chalicelib.kernel.errors import Refusal
 from chalicelib.points.fold import applied, standing_of
 from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason
 from chalicelib.points.rules import derive, due_on, release, settle
+from chalicelib.points.views import shown_maturity
 from chalicelib.programs.models import Program
 from chalicelib.proof.rules import verify
 from chalicelib.purchases.models import (
@@ -42,7 +43,7 @@ from chalicelib.purchases.rules import (
 )
 from chalicelib.purchases.write_offs import NO_WRITE_OFFS, WriteOffs, change_of, write_off_in
 from tests.makers import NOON, a_ladder, a_program, a_purchase, an_account
-from tests.unit.histories import Buy, Life, Spend, Step, Wait, expiries, histories
+from tests.unit.histories import Adjust, Buy, Life, Settle, Spend, Step, Wait, expiries, histories
 
 LADDER = a_ladder(0, 40, 90, months=3)
 DAYS_AHEAD = (0, 1, 31, 90, 400)
@@ -487,6 +488,60 @@ def test_points_that_lapse_while_they_wait_keep_no_others_from_being_spent() -> 
     refunds.deliver()
     assert (life.account.pending, derive(life.account, life.today).available) == ({}, 100)
     assert verify(life.account, life.entries, {1: program}) is None
+
+
+def test_points_that_lapse_before_they_could_be_spent_keep_no_others_from_being_spent() -> None:
+    """Bought in the last days of a year at whose end points expire: their first day would be in the next one."""
+    program = a_program(expiry={"mode": "end_of_year", "years": 0}, pending_days=14)
+    december = NOON.replace(month=12, day=28)
+    refunds = Refunds(Life(program, now=december))
+    refunds.buy([(1, 10_000)], 0, 0)
+    life, bought = refunds.life, refunds.bought[-1].entry
+    position = derive(life.account, life.today)
+    assert (position.balance, position.pending, position.available) == (100, 100, 0)
+    assert shown_maturity(bought.matures_on) == date(life.today.year + 1, 1, 1)
+    life.through([Wait(24 * 5), Adjust(40), Settle()])
+    position = derive(life.account, life.today)
+    assert (position.balance, position.lapsed, position.pending, position.available) == (40, 100, 0, 40)
+    assert release(life.account, life.today + timedelta(days=30)) is None, "nobody is told that they can be spent"
+    refunds.give_back(ReturnPurchase())
+    assert life.account.pending == {}
+    assert derive(life.account, life.today).available == 40
+    assert verify(life.account, life.entries, {1: program}) is None
+
+
+def test_a_delivery_told_just_before_the_points_lapse_leaves_them_pending_as_long_as_they_live() -> None:
+    program = a_program(expiry={"mode": "rolling", "months": 1}, pending_days=14)
+    refunds = Refunds(Life(program))
+    refunds.buy([(2, 5_000)], 0, 0, awaits=True)
+    life, last = refunds.life, refunds.bought[-1].entry.expires_on
+    assert last is not None
+    life.now += (last - life.today) - timedelta(days=2)
+    life.through([Adjust(40)])
+    refunds.deliver()
+    entry = next(each for each in life.entries if each.key.kind == "delivery")
+    assert released_by(entry) == (0, last + timedelta(days=1))
+    assert derive(life.account, life.today).available == 40
+    life.through([Wait(24 * 3), Settle()])
+    position = derive(life.account, life.today)
+    assert (position.pending, position.available) == (0, 40)
+    assert verify(life.account, life.entries, {1: program}) is None
+
+
+@given(st.integers(0, 364), expiries, st.integers(0, 90), st.lists(st.integers(1, 60), max_size=4), deliveries)
+def test_what_expired_is_never_pending(
+    start: int, expiry: dict[str, Any], pending_days: int, waits: list[int], delivered: int | None
+) -> None:
+    program = a_program(expiry=expiry).model_copy(update={"pending_days": pending_days})
+    refunds = Refunds(Life(program, now=NOON + timedelta(days=start)))
+    refunds.buy([(1, 3_000)], 0, 0, awaits=delivered is not None)
+    life = refunds.life
+    for number, days in enumerate(waits):
+        if number == delivered:
+            refunds.deliver()
+        life.now += timedelta(days=days)
+        position = derive(life.account, life.today)
+        assert position.pending <= position.balance
 
 
 def test_under_pending_only_points_that_can_be_spent_stay() -> None:
