@@ -16,6 +16,7 @@ from chalicelib.points.fold import effect_of
 from chalicelib.points.models import Account, Entry, EntryKey, EntryView, Notes, Reason
 from chalicelib.points.rules import reversal_key, write_off_key
 from chalicelib.points.views import shown_expiry, shown_maturity
+from chalicelib.pools.service import correct_spend
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases.service import brought_again_since
 from chalicelib.storage import keys
@@ -85,6 +86,7 @@ def reverse_entry(
         off = _write_off_of(table, entry)
         posting = rules.reversal(account, entry, command.reason_code, program, content=content, now=now, write_off=off)
         writes = points_store.post(account, posting, more={"rf": item.get("rf")}, notes=notes)
+        writes += _limit_of(table, entry)
         return points.entry_view(posting.main, notes.to_member, program, language, reference=item.get("rf")), writes
 
     def recall(known: Item) -> EntryView:
@@ -125,6 +127,16 @@ def _write_off_of(table: Table, entry: Entry) -> Entry | None:
         return None
     write_off = points_store.entry_from(item)
     return write_off if points.still_counts(table, write_off.key) else None
+
+
+def _limit_of(table: Table, entry: Entry) -> list[Write]:
+    """Writes by which the month's limit of a pool's member counts a spend no more, or again."""
+    key = rules.original_of(entry.key)
+    if key.kind != "pool_spend":
+        return []
+    item = points_store.find_entry(table, key)
+    assert item is not None, "an entry that was taken back is there"
+    return correct_spend(table, item, -entry.points)
 
 
 def _find(table: Table, entry_id: EntryId) -> Item:
