@@ -88,11 +88,12 @@ def check_signed(signed, keys, form):
     said = json.loads(signed["text"])
     if said.get("form") != form:
         raise Wrong(f"the signed text is not of the form '{form}'")
-    if not keys:
+    if keys is None:
         return said, False
     key = next((each for each in keys if each["key_id"] == signed["key_id"]), None)
     if key is None:
-        raise Wrong(f"it is signed with key {signed['key_id']}, which is not among the keys")
+        among = "which is not among the keys" if keys else "and there are no keys among those given"
+        raise Wrong(f"it is signed with key {signed['key_id']}, {among}")
     if key_id_of(key) != key["key_id"]:
         raise Wrong(f"key {key['key_id']} is not the key of that name")
     message = f"{form}\n{signed['text']}".encode()
@@ -173,6 +174,12 @@ def _check_anchor(receipt, entry, anchor, keys):
     ]
 
 
+def keys_in(text):
+    """The keys of a file: the answer of GET /v1/receipt-keys, a list of keys, or one key."""
+    given = json.loads(text)
+    return given if isinstance(given, list) else given.get("items", [given])
+
+
 def _when(milliseconds):
     return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
@@ -185,8 +192,7 @@ def main(arguments=None):
     asked = parser.parse_args(arguments)
     try:
         receipt = json.loads(Path(asked.receipt).read_text(encoding="utf-8"))
-        given = json.loads(Path(asked.keys).read_text(encoding="utf-8")) if asked.keys else {"items": []}
-        keys = given.get("items", [given])
+        keys = keys_in(Path(asked.keys).read_text(encoding="utf-8")) if asked.keys else None
         lines = check(receipt, keys)
     except Wrong as wrong:
         print(f"✗ This receipt does NOT hold: {wrong}.")
@@ -196,7 +202,7 @@ def main(arguments=None):
         return 2
     for line in lines:
         print(line if line.startswith(" ") else f"✓ {line}")
-    if not keys:
+    if keys is None:
         print("? Get the keys from somewhere that you trust, and check again with --keys.")
     return 0
 

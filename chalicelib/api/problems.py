@@ -74,6 +74,7 @@ STATUS: dict[str, int] = {
     "card_kind_wrong": 409,
     "card_limit_exceeded": 409,
     "card_not_empty": 409,
+    "cards_hold_value": 409,
     "card_number_taken": 409,
     "card_refund_too_large": 409,
     "card_refund_too_wide": 409,

@@ -1,5 +1,6 @@
 """What is refused about cards."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chalicelib.kernel.errors import Refusal
@@ -122,6 +123,24 @@ class CardNotEmpty(Refusal):
     def __init__(self, *, principal_minor: int, uses: int) -> None:
         left = f"{uses} visits" if uses else f"{principal_minor} (minor units)"
         super().__init__(f"{left} are left on the card. Refund them first.", principal_minor=principal_minor, uses=uses)
+
+
+class CardsHoldValue(Refusal):
+    """Cards of a member whose membership is to close still hold what was paid for."""
+
+    def __init__(self, *, cards: Sequence[Mapping[str, Any]], more: int) -> None:
+        named = ", ".join(
+            f"{card['card_id']} ({card['uses']} visits)"
+            if card["uses"]
+            else f"{card['card_id']} ({card['principal_minor']} minor units)"
+            for card in cards
+        )
+        others = f" and {more} more" if more else ""
+        super().__init__(
+            f"Cards of the member still hold what was paid for: {named}{others}. Refund them first.",
+            cards=list(cards),
+            more=more,
+        )
 
 
 class ExtensionNotLater(Refusal):

@@ -48,6 +48,14 @@ def _require_sum(means: tuple[Paid, ...], amount_minor: int) -> None:
 MeansPaid = Annotated[tuple[Paid, ...], Field(max_length=10)]
 
 
+class CardLeft(Record):
+    """A card that still holds what was paid for."""
+
+    card_id: CardId
+    principal_minor: int = 0
+    uses: int = 0
+
+
 class OpenCard(Record):
     """Open a card for a member. A count card is sold with its visits; a stored-value card is empty until a top-up."""
 

@@ -14,6 +14,7 @@ from chalicelib.cards.errors import (
     CardNumberTaken,
     CardRefundTooLarge,
     CardRefundTooWide,
+    CardsHoldValue,
     CardSuspended,
     CardUnknown,
     ExtensionNotLater,
@@ -42,10 +43,13 @@ from chalicelib.kernel.ids import CardId, MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
+from chalicelib.members.errors import BalanceRemaining
+from chalicelib.members.models import CloseMember, MemberView
 from chalicelib.points.errors import (
     EntryDiffers,
     ExpiryPast,
     ExpiryTooFar,
+    HoldsOpen,
     MemberClosed,
     MemberSuspended,
     MemberUnknown,
@@ -207,6 +211,7 @@ def refund_card_spend(card_id: CardId, body: RefundCardSpend, call: Call) -> Out
         CardEntryUnknown,
         CardRefundTooLarge,
         CardRefundTooWide,
+        CardsHoldValue,
         UsesInsufficient,
         RefundUnclear,
         EntryDiffers,
@@ -292,3 +297,16 @@ def reinstate_card(card_id: CardId, body: ReinstateCard, call: Call) -> Outcome[
 def close_card(card_id: CardId, body: CloseCard, call: Call) -> Outcome[CardView]:
     """Close a card for good. It must hold nothing that was paid for."""
     return service.close_card(call.house.table, book_of(call.house.table), card_id, body, now=call.now)
+
+
+@cards.post(
+    "/members/{member_id}/closures",
+    status=201,
+    refuses=(MemberUnknown, HoldsOpen, BalanceRemaining, CardsHoldValue),
+)
+def close_member(member_id: MemberId, body: CloseMember, call: Call) -> Outcome[MemberView]:
+    """Close a membership for good, with its cards; none of them may hold what was paid for."""
+    book, language = _speaking(call)
+    return service.close_owner(
+        call.house.table, call.house.keyring, book, member_id, body, now=call.now, language=language
+    )

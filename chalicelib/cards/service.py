@@ -1,12 +1,21 @@
 """Use cases of cards: open, top up, spend, use, refund, extend, suspend, close, read."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from chalicelib.cards import store, views
-from chalicelib.cards.errors import CardClosed, CardDiffers, CardEntryUnknown, CardNumberTaken, CardUnknown
+from chalicelib.cards.errors import (
+    CardClosed,
+    CardDiffers,
+    CardEntryUnknown,
+    CardNotEmpty,
+    CardNumberTaken,
+    CardsHoldValue,
+    CardUnknown,
+)
 from chalicelib.cards.models import (
     Card,
     CardEntryView,
@@ -33,6 +42,8 @@ from chalicelib.kernel.ids import CardId, EntryId, MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
+from chalicelib.members.models import CloseMember, MemberView
+from chalicelib.members.service import close_member
 from chalicelib.points import fold
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import AccountMoved, EntryDiffers, EntryKnown, MemberUnknown
@@ -44,8 +55,18 @@ from chalicelib.programs.models import Program
 from chalicelib.programs.rules import for_account, today_of
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage import keys
+from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
+
+CLOSED_AT_ONCE = 8
+"""So many cards are closed in one transaction with the membership of their owner; others before it."""
+
+CLOSING_WRITES_MAX = 4
+"""A card whose closing takes more writes, because much expired, is closed before it too."""
+
+NAMED_MAX = 20
+"""So many cards that hold something are named when a membership is not closed for them."""
 
 # ---------------------------------------------------------------- opening
 
@@ -74,6 +95,8 @@ def open_card(
             return _open(table, book, member_id, key, command, content, now=now)
         except ProgramMoved:  # it was put in use meanwhile
             book.reread(now)
+        except AccountMoved:  # the owner got another card, or was closed
+            continue
         except EntryKnown as known:
             return Outcome(_opened_before(table, book, known.item, key, content), replayed=True)
         except Refusal:
@@ -118,7 +141,8 @@ def _open(
         return Outcome(answer, stored=False)
     first = points_store.post(posting.account, posting, more=store.entry_more(means=command.means))[0]
     opening = points_store.open_account(posting.account, taken, posting.due_on)
-    table.commit([first, opening, *store.open_card(card, taken), *book.putting_in_use(now)])
+    counted = store.count_in(store.find_wallet(table, owner.member_id), 1)
+    table.commit([first, opening, *store.open_card(card, taken), counted, *book.putting_in_use(now)])
     return Outcome(answer)
 
 
@@ -465,7 +489,7 @@ def change_status(
         due = due_dates.due_on(changed, program, today)
         try:
             table.commit(
-                [points_store.replace_account(account, changed, due), _note(kind, card, account, command, now)]
+                [points_store.replace_account(account, changed, due), _note(kind, card, account, command.reason, now)]
             )
         except AccountMoved:
             continue
@@ -489,31 +513,100 @@ def close_card(
         card, account = _load(table, card_id, consistent=True)
         if account.status is AccountStatus.CLOSED:
             return Outcome(views.card_view(card, account, today), replayed=True)
-        posting = openings.close(account, card, EntryKey(kind="card_close", parts=(card_id,)), program, now=now)
-        closed = (posting.account if posting else account).model_copy(update={"status": AccountStatus.CLOSED})
+        closed, writes = _closing(card, account, command.reason, program, now=now)
         answer = views.card_view(card, closed, today)
         if command.dry_run:
             return Outcome(answer, stored=False)
         try:
-            if posting is not None and len(posting.entries) > CLOSINGS_MAX:
+            if len(writes) > CLOSINGS_MAX:
                 book_due(table, book, account, now=now)
                 continue
-            writes = (
-                points_store.post(account, replace(posting, account=closed, due_on=None))
-                if posting
-                else [points_store.replace_account(account, closed, None)]
-            )
-            table.commit([*writes, _note("card_closed", card, account, command, now)])
+            table.commit(writes)
         except (AccountMoved, EntryKnown):
             continue
         return Outcome(answer)
     raise WriteContended
 
 
-def _note(
-    kind: str, card: Card, account: Account, command: SuspendCard | ReinstateCard | CloseCard, now: datetime
-) -> Write:
-    facts = {"owner_id": str(card.member_id), "reason": command.reason}
+def _closing(
+    card: Card, account: Account, reason: str, program: Program, *, now: datetime
+) -> tuple[Account, list[Write]]:
+    """A card's account once it is closed, and the writes of that.
+
+    Raises:
+        CardNotEmpty: it still holds what was paid for.
+    """
+    posting = openings.close(account, card, EntryKey(kind="card_close", parts=(card.card_id,)), program, now=now)
+    closed = (posting.account if posting else account).model_copy(update={"status": AccountStatus.CLOSED})
+    writes = (
+        points_store.post(account, replace(posting, account=closed, due_on=None))
+        if posting
+        else [points_store.replace_account(account, closed, None)]
+    )
+    return closed, [*writes, _note("card_closed", card, account, reason, now)]
+
+
+# ---------------------------------------------------------------- closing a membership
+
+
+def close_owner(
+    table: Table,
+    keyring: Keyring,
+    book: ProgramBook,
+    member_id: MemberId,
+    command: CloseMember,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[MemberView]:
+    """Close a membership for good, with its cards; none of them may hold what was paid for.
+
+    Raises:
+        CardsHoldValue: some do.
+        MemberUnknown, HoldsOpen, BalanceRemaining, WriteContended: see `members.service.close_member`.
+    """
+
+    def along(member: Account) -> Sequence[Write]:
+        return _closings(table, book, member, command, now=now)
+
+    return close_member(table, keyring, book, member_id, command, along=along, now=now, language=language)
+
+
+def _closings(
+    table: Table, book: ProgramBook, member: Account, command: CloseMember, *, now: datetime
+) -> Sequence[Write]:
+    """Writes that close the cards of a member, and see to it that none was opened or paid into meanwhile.
+
+    Raises:
+        CardsHoldValue: some hold what was paid for.
+        AccountMoved: the list, which is an index, does not have all of them yet; or some were closed one by one.
+    """
+    owners = (member.member_id, *member.absorbed)
+    wallets = [store.find_wallet(table, each) for each in owners]
+    ids = store.list_all_owned(table, owners)
+    if len(ids) < sum(wallet.cards for wallet in wallets):
+        raise AccountMoved
+    found = [(card, points_store.account_from(item)) for card, item in store.find_cards(table, ids, consistent=True)]
+    still_open = [(card, account) for card, account in found if account.status is not AccountStatus.CLOSED]
+    program = book.current(now)
+    left = openings.left_on(still_open, program, now=now)
+    if left:
+        named = [each.model_dump(mode="json") for each in left[:NAMED_MAX]]
+        raise CardsHoldValue(cards=named, more=len(left) - len(named))
+    writes: list[Write] = []
+    for place, (card, account) in enumerate(still_open):
+        _, own = _closing(card, account, command.reason, for_account(program, card.card_id), now=now)
+        if place < CLOSED_AT_ONCE and len(own) <= CLOSING_WRITES_MAX:
+            writes += own
+        elif not command.dry_run:
+            with suppress(CardNotEmpty):  # paid into meanwhile: then it is refused in the next try
+                close_card(table, book, card.card_id, CloseCard(reason=command.reason), now=now)
+            raise AccountMoved
+    return [*writes, *(store.count_in(wallet, 0) for wallet in wallets)]
+
+
+def _note(kind: str, card: Card, account: Account, reason: str, now: datetime) -> Write:
+    facts = {"owner_id": str(card.member_id), "reason": reason}
     return points_store.note(card.card_id, kind, facts, at=now, version=account.version)
 
 

@@ -3,6 +3,7 @@
     C#<card> / PROFILE   what was known when it was opened; never changed; stands in the directory
     C#<card> / OWNER     whose it is: the one place that says so, and the member's list of cards
     C#<card> / ACCOUNT   the account, as every account
+    M#<member> / WALLET  how many cards a member was given; written with each, and when the membership closes
     C#<card> / TU#<key>  its top-ups, which are ledger entries
     K#card…#<key> / O    its other entries
 
@@ -11,6 +12,7 @@ timeline index copies, so that a statement is one read; rn how many refunds came
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -24,7 +26,7 @@ from chalicelib.points.models import Entry
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Rows, Table
-from chalicelib.storage.writes import Absent, Held, Item, Put, Still, Write
+from chalicelib.storage.writes import Absent, Held, Item, Put, Still, Unchanged, Write
 
 # ---------------------------------------------------------------- reading
 
@@ -51,11 +53,46 @@ def list_owned(
     return [CardId(keys.account_of(row["pk"])) for row in shown], str(shown[-1]["at"]) if more and shown else None
 
 
-def find_cards(table: Table, card_ids: Sequence[CardId]) -> list[tuple[Card, Item]]:
+def list_all_owned(table: Table, owner_ids: Sequence[AccountId]) -> list[CardId]:
+    """The ids of all cards of a member, and of those merged into them, as far as the index knows of them."""
+    found: list[CardId] = []
+    for owner_id in owner_ids:
+        after: str | None = None
+        while True:
+            rows = table.query_timeline(keys.cards_of(owner_id), after=after, limit=100)
+            found += [CardId(keys.account_of(row["pk"])) for row in rows.items]
+            after = rows.last
+            if after is None:
+                break
+    return found
+
+
+def find_cards(table: Table, card_ids: Sequence[CardId], *, consistent: bool = False) -> list[tuple[Card, Item]]:
     """Several cards with their accounts' items, in their order and in one read."""
     wanted = [(keys.profile(each), keys.card_owner(each), keys.account(each)) for each in card_ids]
-    found = table.get_many([key for three in wanted for key in three])
+    found = table.get_many([key for three in wanted for key in three], consistent=consistent)
     return [(card_from(found[p], found[o]), found[a]) for p, o, a in wanted if {p, o, a} <= found.keys()]
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """How many cards a member was given.
+
+    The list of a member's cards is an index, which lags; this tells whether one is missing from it.
+
+    Attributes:
+        version: counts its changes, so that a card that is opened meanwhile is not missed; 0: there is none yet.
+    """
+
+    member_id: AccountId
+    cards: int = 0
+    version: int = 0
+
+
+def find_wallet(table: Table, member_id: AccountId) -> Wallet:
+    """How many cards a member was given."""
+    item = table.get(keys.wallet(member_id), consistent=True)
+    return Wallet(member_id, item["cards"], item["version"]) if item is not None else Wallet(member_id)
 
 
 def list_rows(table: Table, card_id: CardId, *, after: str | None, limit: int) -> Rows:
@@ -102,10 +139,18 @@ def open_card(card: Card, otherwise: Exception) -> list[Write]:
     ]
 
 
-def give_to(card: Card, member_id: MemberId) -> Write:
-    """The write that makes a card another member's, unless somebody else did since it was read."""
-    item = _owner_item(card.model_copy(update={"member_id": member_id}))
-    return Put(keys.card_owner(card.card_id), item, Held(card.member_id), lambda _: AccountMoved())
+def count_in(wallet: Wallet, cards: int) -> Write:
+    """The write that counts so many cards more, unless another was counted, or the membership closed, meanwhile."""
+    condition = Unchanged(wallet.version) if wallet.version else Absent()
+    item = {"cards": wallet.cards + cards, "version": wallet.version + 1}
+    return Put(keys.wallet(wallet.member_id), item, condition, lambda _: AccountMoved())
+
+
+def give_to(card: Card, giver: Wallet, taker: Wallet) -> list[Write]:
+    """The writes that make a card another member's, unless somebody else did since it was read."""
+    item = _owner_item(card.model_copy(update={"member_id": taker.member_id}))
+    own = Put(keys.card_owner(card.card_id), item, Held(card.member_id), lambda _: AccountMoved())
+    return [own, count_in(giver, -1), count_in(taker, 1)]
 
 
 def _owner_item(card: Card) -> Item:

@@ -19,10 +19,11 @@ from chalicelib.points.models import Account, Entry, EntryKey, EntryView, Notes,
 from chalicelib.points.rules.reversals import reversal_key, write_off_key
 from chalicelib.points.views import shown_expiry, shown_maturity
 from chalicelib.pools.models import PoolId
+from chalicelib.pools.service import correct_spend
 from chalicelib.pools.service import owner_of as owner_of_pool
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases.service.reading import owner_of as owner_of_purchase
-from chalicelib.purchases.service.restating import brought_again_since
+from chalicelib.purchases.service.writing_off import brought_again_since
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
@@ -109,6 +110,7 @@ def reverse_entry(
         off = _write_off_of(table, entry)
         posting = rules.reversal(account, entry, command.reason_code, program, content=content, now=now, write_off=off)
         writes = points_store.post(account, posting, more={"rf": item.get("rf")}, notes=notes)
+        writes += _limit_of(table, entry)
         return points.entry_view(posting.main, notes.to_member, program, language, reference=item.get("rf")), writes
 
     def recall(known: Item) -> EntryView:
@@ -131,7 +133,7 @@ def _require_unsettled(table: Table, entry: Entry, entry_id: EntryId) -> None:
     """
     change = rules.written_off_for(entry)
     if change is not None and brought_again_since(table, change):
-        instead = "the order was restated since and its points given again, and this is settled with it"
+        instead = "the order was returned or restated since and its points given again, and this is settled with it"
         raise EntryNotReversible(entry_id=entry_id, kind=entry.key.kind, instead=instead)
     key = rules.settled_by(entry)
     if key is not None and points_store.find_entry(table, key) is not None:
@@ -149,6 +151,16 @@ def _write_off_of(table: Table, entry: Entry) -> Entry | None:
         return None
     write_off = points_store.entry_from(item)
     return write_off if points.still_counts(table, write_off.key) else None
+
+
+def _limit_of(table: Table, entry: Entry) -> list[Write]:
+    """Writes by which the month's limit of a pool's member counts a spend no more, or again."""
+    key = rules.original_of(entry.key)
+    if key.kind != "pool_spend":
+        return []
+    item = points_store.find_entry(table, key)
+    assert item is not None, "an entry that was taken back is there"
+    return correct_spend(table, item, -entry.points)
 
 
 def _find(table: Table, entry_id: EntryId) -> Item:

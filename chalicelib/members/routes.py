@@ -8,7 +8,6 @@ from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
 from chalicelib.members import service
 from chalicelib.members.errors import (
-    BalanceRemaining,
     BirthdayInFuture,
     CardTaken,
     CustomFieldInvalid,
@@ -24,7 +23,6 @@ from chalicelib.members.errors import (
     MobileTaken,
 )
 from chalicelib.members.models import (
-    CloseMember,
     EditMember,
     EnrolMember,
     Happening,
@@ -34,7 +32,7 @@ from chalicelib.members.models import (
     ReinstateMember,
     SuspendMember,
 )
-from chalicelib.points.errors import HoldsOpen, MemberClosed, MemberUnknown
+from chalicelib.points.errors import MemberClosed, MemberUnknown
 from chalicelib.programs.service import ProgramBook, book_of
 from chalicelib.runtime.wiring import House
 
@@ -131,19 +129,6 @@ def reinstate_member(member_id: MemberId, body: ReinstateMember, call: Call) -> 
     """End a suspension."""
     book, language = _speaking(call)
     return service.change_status(
-        call.house.table, call.house.keyring, book, member_id, body, now=call.now, language=language
-    )
-
-
-@members.post(
-    "/members/{member_id}/closures",
-    status=201,
-    refuses=(MemberUnknown, HoldsOpen, BalanceRemaining),
-)
-def close_member(member_id: MemberId, body: CloseMember, call: Call) -> Outcome[MemberView]:
-    """Close a membership for good."""
-    book, language = _speaking(call)
-    return service.close_member(
         call.house.table, call.house.keyring, book, member_id, body, now=call.now, language=language
     )
 

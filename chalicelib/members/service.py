@@ -282,10 +282,14 @@ def close_member(
     member_id: MemberId,
     command: CloseMember,
     *,
+    along: Callable[[Account], Sequence[Write]],
     now: datetime,
     language: Language,
 ) -> Outcome[MemberView]:
     """Close a membership for good, free its identifiers, and take the points that are left.
+
+    Args:
+        along: gives the writes that close what belongs to the member besides (`cards.service.close_owner`), or refuses.
 
     Raises:
         MemberUnknown: there is no such member.
@@ -312,6 +316,10 @@ def close_member(
         )
         bumped = profile.model_copy(update={"version": profile.version + 1})
         answer = member_view(bumped, closed, program, now, language)
+        try:
+            besides = along(account)
+        except AccountMoved:
+            continue
         if command.dry_run:
             return Outcome(answer, stored=False)
         ledger = (
@@ -320,7 +328,7 @@ def close_member(
             else [points_store.replace_account(account, closed, None)]
         )
         try:
-            table.commit([*ledger, *_closure(bumped, command, keyring, now)])
+            table.commit([*ledger, *_closure(bumped, command, keyring, now), *besides])
         except (AccountMoved, EntryKnown, MemberMoved):
             continue
         return Outcome(answer)

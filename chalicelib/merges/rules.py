@@ -28,11 +28,17 @@ UNDONE_FOR = timedelta(days=fold.MERGE_UNDONE_DAYS)
 
 _A_MOMENT = timedelta(milliseconds=1)
 _NEVER_REVIEWED = 10**9
+_HOME = "unmerge_in"
 
 
 def merge_key(key: str) -> EntryKey:
     """The business key of a merge: of the entry of the member who goes."""
     return EntryKey(kind="merge", parts=(key,))
+
+
+def arrival_key(key: str) -> EntryKey:
+    """The key of a merge's entry of the member who stays."""
+    return EntryKey(kind="merge_in", parts=(key,))
 
 
 def undo_key(key: str) -> EntryKey:
@@ -98,7 +104,7 @@ def merge(account: Account, into: Account, key: str, program: Program, *, conten
     later = max(now, gone.main.recorded_at + _A_MOMENT)
     anchor = _anchor_of_both(settled, known, program, today_of(program, later))
     taken = Draft(
-        EntryKey(kind="merge_in", parts=(key,)),
+        arrival_key(key),
         Reason.MERGE,
         now,
         sums=sums,
@@ -172,6 +178,11 @@ def require_undoable(into: Account) -> None:
     guards.require_open(into)
 
 
+def is_homecoming(entry: Entry) -> bool:
+    """Whether an entry is the undoing of a merge, in the account of the member who is one of its own again."""
+    return entry.key.kind == _HOME
+
+
 def goes_home(since: Sequence[Entry], owners: Mapping[EntryKey, AccountId], family: Iterable[AccountId]) -> list[Entry]:
     """Of the entries since a merge, those that belong to the member who goes again.
 
@@ -228,7 +239,7 @@ def undo(
     kept = ledger.post(into, out, program, now=now)
     later = max(now, kept.main.recorded_at + _A_MOMENT)
     taken = Draft(
-        EntryKey(kind="unmerge_in", parts=(key,)),
+        EntryKey(kind=_HOME, parts=(key,)),
         Reason.MERGE,
         now,
         sums=back,

@@ -321,22 +321,46 @@ def _book_what_is_due(table: Table, book: ProgramBook, accounts: Sequence[Accoun
 def _since(table: Table, merge: Merge, account: Account, into: Account) -> tuple[Entry, list[Entry]]:
     """The entry of the member who went, and what since then belongs to them.
 
-    The entries are found by the timeline, which lags: they are taken only when none is missing.
-
     Raises:
-        AccountMoved: some do not stand there yet.
+        AccountMoved: some of it does not stand in the timeline yet.
     """
     gone = points_store.find_entry(table, rules.merge_key(merge.key))
-    taken = points_store.find_entry(table, EntryKey(kind="merge_in", parts=(merge.key,)))
     assert gone is not None, "a merge has an entry in both accounts"
-    assert taken is not None, "a merge has an entry in both accounts"
-    since = points_store.list_entries(table, into.member_id, after=taken["at"])
-    first = points_store.entry_from(taken).seq + 1
-    if [entry.seq for entry in since] != list(range(first, into.seq + 1)):
-        raise AccountMoved
+    since = _lived(table, merge.key, into.seq)
     causes = {entry.cause for entry in since if entry.cause is not None}
     owners = _owners(table, causes - {entry.key for entry in since})
     return points_store.entry_from(gone), rules.goes_home(since, owners, (account.member_id, *account.absorbed))
+
+
+def _lived(table: Table, key: str, through: int) -> list[Entry]:
+    """What whoever answered after a merge lived through, oldest first: also as part of others that it went into since.
+
+    What was corrected there came home to it by the undoing alone, in one sum with all else. So where an undoing stands,
+    the entries are put in that it was made of.
+
+    Args:
+        key: the merge's.
+        through: the number of the last entry that counts, of the one who stayed.
+
+    Raises:
+        AccountMoved: the timeline, which lags, does not have all of it yet.
+    """
+    item = points_store.find_entry(table, rules.arrival_key(key))
+    assert item is not None, "a merge has an entry in both accounts"
+    taken = points_store.entry_from(item)
+    after = points_store.list_entries(table, taken.member_id, after=item["at"])
+    own = [entry for entry in after if entry.seq <= through]
+    if [entry.seq for entry in own] != list(range(taken.seq + 1, through + 1)):
+        raise AccountMoved
+    found: list[Entry] = []
+    for entry in own:
+        if rules.is_homecoming(entry):
+            assert entry.cause is not None, "an undoing names the entry of the one who stayed"
+            undone = points_store.find_entry(table, entry.cause)
+            assert undone is not None, "an undoing has an entry in both accounts"
+            found += _lived(table, entry.key.parts[0], points_store.entry_from(undone).seq - 1)
+        found.append(entry)
+    return found
 
 
 def _owners(table: Table, entries: set[EntryKey]) -> dict[EntryKey, AccountId]:

@@ -8,6 +8,7 @@ from chalicelib.members.models import Profile
 from chalicelib.notices.models import CONSENT_PURPOSE, Channel
 from chalicelib.points.events import BirthdayGiftGiven, PointsExpiring, PointsReleased, TierChanged, TierReviewed
 from chalicelib.programs.models import Program
+from chalicelib.transfers.events import PointsReceived
 
 
 def address_of(profile: Profile) -> tuple[Channel, str] | None:
@@ -42,6 +43,8 @@ def _zh(data: Any, program: Program) -> tuple[str, str] | None:
             return "积分即将过期", f"您有 {data.points} 积分在 {_zh_day(data.expires_on)}之后过期，请及时使用。"
         case PointsReleased():
             return "积分已生效", f"您有 {data.points} 积分已生效，现在可以使用。"
+        case PointsReceived():
+            return "收到转赠积分", f"您收到另一位会员转赠的 {data.points} 积分。"
         case TierChanged():
             before, after = _tier(data.tier_before, program, Language.ZH), _tier(data.tier_after, program, Language.ZH)
             if _rises(data, program):
@@ -64,6 +67,8 @@ def _en(data: Any, program: Program) -> tuple[str, str] | None:
             return "Points expire soon", f"{data.points} of your points expire after {data.expires_on}. Do use them."
         case PointsReleased():
             return "Points ready to spend", f"{data.points} of your points can be spent now."
+        case PointsReceived():
+            return "Points received", f"You received {data.points} points from another member."
         case TierChanged():
             before, after = _tier(data.tier_before, program, Language.EN), _tier(data.tier_after, program, Language.EN)
             if _rises(data, program):

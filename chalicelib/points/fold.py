@@ -35,6 +35,10 @@ AWAITED_YEARS = 7_600
 calendar repeats itself after 400 years, so each last day has its own."""
 
 
+LIFELONG_YEARS = 3_600
+"""So many years after it for points that could be spent only after their last day."""
+
+
 K = TypeVar("K", bound=date | int)
 
 
@@ -46,11 +50,26 @@ def awaited(last: date) -> date:
     return last if last == NEVER else last.replace(year=last.year + AWAITED_YEARS)
 
 
-def last_of_awaited(day: date) -> date | None:
-    """The last day of the points that wait for an event under a day; None for a day that comes by itself."""
+def lifelong(last: date) -> date:
+    """The day under which an account keeps points that could be spent only after their last day.
+
+    They are pending as long as they live, and no longer: what has expired keeps no other points from being spent.
+    """
+    return last.replace(year=last.year + LIFELONG_YEARS)
+
+
+def is_lifelong(day: date) -> bool:
+    """Whether points are kept under a day that could be spent only after their last day."""
+    return LIFELONG_YEARS < day.year <= AWAITED_YEARS
+
+
+def last_of_pending(day: date) -> date | None:
+    """The last day of the points that are pending under a day that never comes; None for a day that comes by itself."""
     if day == NEVER:
         return NEVER
-    return day.replace(year=day.year - AWAITED_YEARS) if day.year > AWAITED_YEARS else None
+    if day.year > AWAITED_YEARS:
+        return day.replace(year=day.year - AWAITED_YEARS)
+    return day.replace(year=day.year - LIFELONG_YEARS) if is_lifelong(day) else None
 
 
 def standing_of(account: Account, program: Program, on: date) -> Standing:
@@ -250,7 +269,7 @@ def folded_through(account: Account, through: date) -> Account:
         covered = min(points, carried)
         carried, lapsed = carried - covered, lapsed + points - covered
     through = max(through, folded.through) if folded else through
-    pending = {day: points for day, points in account.pending.items() if (last_of_awaited(day) or NEVER) > through}
+    pending = {day: points for day, points in account.pending.items() if (last_of_pending(day) or NEVER) > through}
     return account.model_copy(
         update={
             "earned": earned,

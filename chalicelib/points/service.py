@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from chalicelib.kernel.calendar import month_of
+from chalicelib.kernel.calendar import local_day, month_of
 from chalicelib.kernel.canonical import canonical, plain
 from chalicelib.kernel.errors import Refusal, WriteContended
 from chalicelib.kernel.ids import AccountId, MemberId
@@ -310,9 +310,9 @@ def _look_at_notice(account: Account, program: Program, on: date) -> int | None:
     return told[1].points if told else None
 
 
-def _look_at_release(account: Account, program: Program, on: date) -> int | None:  # noqa: ARG001
+def _look_at_release(account: Account, program: Program, on: date) -> int | None:
     released = due_dates.release(account, on)
-    over = [hold.points for hold in account.holds.values() if hold.until.date() < on]
+    over = [hold.points for hold in account.holds.values() if local_day(hold.until, program.time_zone) < on]
     return sum(over) + (released[1] if released else 0) if over or released else None
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 
-from chalicelib.kernel.calendar import NEVER, from_milliseconds, last_day, zone
+from chalicelib.kernel.calendar import NEVER, day_after, from_milliseconds, last_day, zone
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.money import shown
-from chalicelib.points.fold import last_of_awaited, standing_of
+from chalicelib.points.fold import is_lifelong, last_of_pending, standing_of
 from chalicelib.points.models import (
     Account,
     ExpiringNext,
@@ -122,7 +122,9 @@ def _base(why: Why, program: Program, chinese: bool) -> str:
 
 def _returned(why: Why, program: Program, chinese: bool) -> str:
     goods = shown(why.args[0], program.currency)
-    return f"退货 {goods}，收回 {-why.points} 分" if chinese else f"Returned {goods}: -{_count(-why.points)}"
+    if chinese:
+        return f"退货 {goods}，收回 {-why.points} 分"
+    return f"Returned {goods}: {'-' if why.points else ''}{_count(-why.points)}"
 
 
 def _restated(why: Why, program: Program, chinese: bool) -> str:
@@ -214,8 +216,14 @@ _SENTENCES: Mapping[str, Sentence] = {
 
 
 def shown_maturity(matures_on: date | None) -> date | None:
-    """The first day of pending points as callers see it: none for points that wait for an event."""
-    return None if matures_on is None or last_of_awaited(matures_on) is not None else matures_on
+    """The first day of pending points as callers see it: none for points that wait for an event.
+
+    Of points that could be spent only after their last day it is the day after that.
+    """
+    if matures_on is None:
+        return None
+    last = last_of_pending(matures_on)
+    return matures_on if last is None else day_after(last) if is_lifelong(matures_on) else None
 
 
 def shown_expiry(expires_on: date | None) -> date | None:

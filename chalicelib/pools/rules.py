@@ -5,7 +5,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from chalicelib.kernel.calendar import month_of
+from chalicelib.kernel.calendar import from_milliseconds, milliseconds, month_of
 from chalicelib.kernel.ids import MemberId, is_member
 from chalicelib.points.errors import PointsInsufficient
 from chalicelib.points.models import Account, AccountStatus, EntryKey, Lifetime, Posting, Reason, Sums, Why
@@ -47,15 +47,16 @@ def pool_id_of(key: str) -> PoolId:
 
 def opened(pool_id: PoolId, command: OpenPool, *, now: datetime) -> tuple[Pool, Membership]:
     """A new pool, and its owner's part in it."""
+    opened_at = from_milliseconds(milliseconds(now))
     pool = Pool(
         pool_id=pool_id,
         name=command.name,
         kind=command.kind,
         owner_id=command.owner_id,
         members_count=1,
-        opened_at=now,
+        opened_at=opened_at,
     )
-    return pool, Membership(pool_id=pool_id, member_id=command.owner_id, role=Role.OWNER, joined_at=now)
+    return pool, Membership(pool_id=pool_id, member_id=command.owner_id, role=Role.OWNER, joined_at=opened_at)
 
 
 def with_member(
@@ -81,7 +82,10 @@ def with_member(
         raise PoolFull(limit=MEMBERS_MAX)
     if known is not None and known.role is Role.OWNER and command.role is not Role.OWNER:
         raise OwnerNeeded(member_id=member_id)
-    base = known or Membership(pool_id=pool.pool_id, member_id=member_id, role=command.role, joined_at=now, version=0)
+    joined_at = from_milliseconds(milliseconds(now))
+    base = known or Membership(
+        pool_id=pool.pool_id, member_id=member_id, role=command.role, joined_at=joined_at, version=0
+    )
     changed = base.model_copy(
         update={"role": command.role, "monthly_limit": command.monthly_limit, "version": base.version + 1}
     )
@@ -146,6 +150,19 @@ def having_spent(membership: Membership, points: int, on: date) -> Membership:
     return membership.model_copy(
         update={"spent_in": month_of(on), "spent": spent + points, "version": membership.version + 1}
     )
+
+
+def having_corrected(membership: Membership, points: int, on: date) -> Membership | None:
+    """The member's part in the pool after a spend of theirs was taken back, or put back; None where it did not count.
+
+    Args:
+        points: what the spend took; below nought, what is put back.
+        on: the day of the spend: only its own month's limit counts it.
+    """
+    if membership.spent_in != month_of(on):
+        return None
+    spent = max(membership.spent - points, 0)
+    return membership.model_copy(update={"spent": spent, "version": membership.version + 1})
 
 
 def spent_this_month(membership: Membership, on: date) -> int:

@@ -56,7 +56,7 @@ def open_pool(table: Table, book: ProgramBook, command: OpenPool, key: str, *, n
         pool, owner = rules.opened(pool_id, command, now=now)
         account = Account(member_id=pool_id, opened_on=today_of(program, now), tier_id=program.ladder.tiers[0].tier_id)
         if command.dry_run:
-            return Outcome(_view(pool, account, book, now), stored=False)
+            return Outcome(_view(table, pool, account, book, now), stored=False)
         try:
             table.commit(
                 [*store.open_pool(pool, owner, content), points_store.open_account(account, store.PoolKnown())]
@@ -64,7 +64,7 @@ def open_pool(table: Table, book: ProgramBook, command: OpenPool, key: str, *, n
         except store.PoolKnown:
             known = store.find_pool(table, pool_id, consistent=True)
         else:
-            return Outcome(_view(pool, account, book, now))
+            return Outcome(_view(table, pool, account, book, now))
     if known is None or known[1] != content:
         raise PoolDiffers(key=key)
     return Outcome(find_pool(table, book, pool_id, now=now), replayed=True)
@@ -77,7 +77,7 @@ def find_pool(table: Table, book: ProgramBook, pool_id: PoolId, *, now: datetime
         PoolUnknown: there is no such pool.
     """
     pool, _ = _pool(table, pool_id)
-    return _view(pool, _account(table, pool_id), book, now)
+    return _view(table, pool, _account(table, pool_id), book, now)
 
 
 def owner_of(table: Table, pool_id: PoolId, caller: Caller) -> Owner:
@@ -111,7 +111,7 @@ def edit_pool(table: Table, book: ProgramBook, pool_id: PoolId, command: EditPoo
         raise PoolMoved(read=command.version, current=pool.version)
     after = pool.model_copy(update={"name": command.name, "version": pool.version + 1})
     table.commit([store.replace_pool(pool, after, content)])
-    return _view(after, account, book, now)
+    return _view(table, after, account, book, now)
 
 
 def list_members(
@@ -186,7 +186,7 @@ def end_member(table: Table, book: ProgramBook, pool_id: PoolId, member_id: Memb
         )
         return after
 
-    return _view(_until_still(attempt), _account(table, pool_id), book, now)
+    return _view(table, _until_still(attempt), _account(table, pool_id), book, now)
 
 
 def contribute(
@@ -269,7 +269,7 @@ def spend_from_pool(
         guards.require_open(member)
         posting = rules.spend(pool, command, entry_key, program, content=content, now=now)
         counted = [store.replace_membership(after)] if part.monthly_limit is not None else []
-        writes = points_store.post(pool, posting, more={"rf": command.reference})
+        writes = points_store.post(pool, posting, more=store.spend_item(command.reference, counted=bool(counted)))
         return entry_view(posting.main, None, program, language, reference=command.reference), [*writes, *counted]
 
     return _once(
@@ -318,7 +318,7 @@ def close_pool(
         pool, content = _pool(table, pool_id)
         account = _account(table, pool_id)
         if account.status is AccountStatus.CLOSED:
-            return Outcome(_view(pool, account, book, now), replayed=True)
+            return Outcome(_view(table, pool, account, book, now), replayed=True)
         owner = _member(table, pool.owner_id)
         left = balances.derive(account, today_of(program, now), now).available
         if left and owner.status is AccountStatus.CLOSED:
@@ -336,9 +336,9 @@ def close_pool(
             closed = moved.out.account
             writes = [*_writes_of(account, owner, moved), *beside]
         if command.dry_run:
-            return Outcome(_view(after, closed, book, now), stored=False)
+            return Outcome(_view(table, after, closed, book, now), stored=False)
         table.commit(writes)
-        return Outcome(_view(after, closed, book, now))
+        return Outcome(_view(table, after, closed, book, now))
 
     return _until_still(attempt)
 
@@ -397,6 +397,22 @@ def _member(table: Table, member_id: MemberId) -> Account:
     if account is None:
         raise MemberUnknown(member_id=member_id)
     return account
+
+
+def correct_spend(table: Table, spent: Item, points: int) -> list[Write]:
+    """Writes by which a month's limit counts a spend no more that is taken back, or counts it again.
+
+    Args:
+        spent: the item of the spend's own entry.
+        points: what it took; below nought, what is put back.
+    """
+    entry = points_store.entry_from(spent)
+    if not store.is_counted(spent) or entry.actor is None:
+        return []
+    member = points_store.find_answering(table, entry.actor, consistent=True)
+    part = _part_of(table, PoolId(entry.member_id), entry.actor, member) if member is not None else None
+    after = rules.having_corrected(part, points, entry.occurred_on) if part is not None else None
+    return [store.replace_membership(after)] if after is not None else []
 
 
 def _part_of(table: Table, pool_id: PoolId, member_id: MemberId, member: Account) -> Membership | None:
@@ -462,13 +478,14 @@ def _writes_of(giver: Account, receiver: Account, moved: rules.Moved) -> list[Wr
     ]
 
 
-def _view(pool: Pool, account: Account, book: ProgramBook, now: datetime) -> PoolView:
+def _view(table: Table, pool: Pool, account: Account, book: ProgramBook, now: datetime) -> PoolView:
+    owner = points_store.find_answering(table, pool.owner_id)
     return PoolView(
         pool_id=pool.pool_id,
         name=pool.name,
         kind=pool.kind,
         status=account.status,
-        owner_id=pool.owner_id,
+        owner_id=MemberId(owner.member_id) if owner is not None else pool.owner_id,
         members_count=pool.members_count,
         points=views.summary(account, today_of(book.current(now), now), now),
         opened_at=pool.opened_at,

@@ -87,6 +87,16 @@ def replace_membership(after: Membership) -> Write:
     )
 
 
+def spend_item(reference: str | None, *, counted: bool) -> Item:
+    """The attributes that a spend adds to its entry: rf the caller's reference, ct that a month's limit counts it."""
+    return {"rf": reference, "ct": 1 if counted else None}
+
+
+def is_counted(item: Item) -> bool:
+    """Whether a month's limit counts the spend of an item."""
+    return "ct" in item
+
+
 def end_membership(membership: Membership) -> list[Write]:
     """Writes that end a member's part in a pool."""
     key = keys.pool_member(membership.pool_id, membership.member_id)

@@ -37,6 +37,7 @@ from chalicelib.transfers.rules import KIND as TRANSFER
 
 SILENT = {
     "M ACCOUNT": "sums that the entries explain",
+    "M WALLET": "counts a member's cards; each card's first entry tells of it",
     "M SHARES": "says again what a member's part in a pool says",
     "G ACCOUNT": "sums that the entries explain",
     "G W": "a member's part in a pool; the pool's notes tell of its changes",

@@ -93,6 +93,11 @@ def share(member_id: str, pool_id: str) -> Key:
     return Key(member_partition(member_id), joined("SHARES", pool_id))
 
 
+def wallet(member_id: str) -> Key:
+    """Counts the cards of a member; stands behind the profile too."""
+    return Key(member_partition(member_id), "WALLET")
+
+
 # ---------------------------------------------------------------- the ledger
 
 

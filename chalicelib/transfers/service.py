@@ -126,11 +126,11 @@ def end_transfer(
 ) -> Outcome[TransferView]:
     """Take an offer back, or decline it: the giver's points are free at once.
 
-    What came to nothing before, also because its time was over, is answered as it is: nothing else was asked for.
+    What came to nothing because its time was over is answered as it is: nothing else was asked for.
 
     Raises:
         TransferUnknown: there is no such transfer.
-        TransferOver: it was accepted.
+        TransferOver: it was accepted, or ended by the other of the two.
         WriteContended: other writes kept getting there first; safe to try again.
     """
     item, offer = _load(table, transfer_id)
@@ -152,7 +152,7 @@ def end_transfer(
 
     def recall(end: Item) -> TransferView:
         view = _ended(_view(offer, item), points_store.entry_from(end))
-        if view.status is TransferStatus.ACCEPTED:
+        if view.status not in (status, TransferStatus.TIMED_OUT):
             raise _over(view)
         return view
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from chalicelib.cards.service import close_owner
 from chalicelib.jobs.models import Job
 from chalicelib.jobs.store import advance_head, find_head
 from chalicelib.kernel.calendar import local_day
@@ -244,7 +245,7 @@ class _Member:
             case Deed.REINSTATE:
                 members.change_status(*who, ReinstateMember(**event.body), now=now, language=_ZH)
             case Deed.CLOSE:
-                members.close_member(*who, CloseMember(**event.body), now=now, language=_ZH)
+                close_owner(*who, CloseMember(**event.body), now=now, language=_ZH)
 
 
 # ---------------------------------------------------------------- telling

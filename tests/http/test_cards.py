@@ -33,6 +33,20 @@ def test_a_card_from_its_opening_to_its_end(api: Api) -> None:
     ]  # fmt: skip
 
 
+def test_a_membership_is_not_closed_over_the_money_on_its_cards(api: Api) -> None:
+    member = api.enrol()["member_id"]
+    card = api.post(f"/v1/members/{member}/cards", {"kind": "stored_value"}, key="o").json["card_id"]
+    api.post(f"/v1/cards/{card}/top-ups", {"amount_minor": 10_000, "means": MEANS}, key="t")
+    reply = api.post(f"/v1/members/{member}/closures", {"reason": "moved away"})
+    assert (reply.status, reply.code) == (409, "cards_hold_value")
+    assert reply.json["facts"] == {
+        "cards": [{"card_id": card, "principal_minor": 10_000, "uses": 0}], "more": 0,
+    }  # fmt: skip
+    api.post(f"/v1/cards/{card}/refunds", {}, key="r")
+    assert api.post(f"/v1/members/{member}/closures", {"reason": "moved away"}).json["status"] == "closed"
+    assert api.get(f"/v1/cards/{card}").json["status"] == "closed"
+
+
 def test_a_top_up_whose_means_do_not_add_up_is_pointed_at(api: Api) -> None:
     member = api.enrol()["member_id"]
     card = api.post(f"/v1/members/{member}/cards", {"kind": "stored_value"}, key="o").json["card_id"]

@@ -129,6 +129,20 @@ def test_a_receipt_signed_by_somebody_else_does_not_hold(world: World, tmp_path:
         script.check(receipt, known[:1])
 
 
+@pytest.mark.parametrize("given", ["[]", '{"items": []}'])
+def test_a_list_without_keys_is_no_proof_of_who_signed(
+    world: World, tmp_path: Path, given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receipt, keys_file = tmp_path / "receipt.json", tmp_path / "keys.json"
+    receipt.write_text(receipt_of(world, covered(world), 0).model_dump_json())
+    keys_file.write_text(given)
+    assert script.main([str(receipt), "--keys", str(keys_file)]) == 1
+    assert "there are no keys among those given" in capsys.readouterr().out
+    assert script.main([str(receipt)]) == 0
+    keys_file.write_text(json.dumps(keys_of(world)))
+    assert script.main([str(receipt), "--keys", str(keys_file)]) == 0
+
+
 def test_after_a_change_of_keys_old_receipts_and_roots_still_check(world: World, tmp_path: Path) -> None:
     member = covered(world)
     old = receipt_of(world, member, 0).model_dump(mode="json")

@@ -246,9 +246,15 @@ def last_day(earned_on: date, terms: Terms) -> date:
 
 
 def matures_on(bought_on: date, terms: Terms, today: date) -> date | None:
-    """The first day on which points of a purchase can be spent, when that is yet to come."""
+    """The first day on which points of a purchase are pending no more, when that is yet to come.
+
+    They are pending no longer than they live.
+    """
     first = bought_on + timedelta(days=terms["pending_days"])
-    return first if terms["pending_days"] and first > today else None
+    last = last_day(bought_on, terms)
+    if not terms["pending_days"] or first <= today:
+        return None
+    return first if first <= last else last + timedelta(days=1)
 
 
 # ---------------------------------------------------------------- amounts

@@ -152,10 +152,10 @@ class Desk:
             self.table, self.keyring, self.book, MemberId(member_id), command, now=self.clock(), language=Language.EN
         )
 
-    def close(self, member_id: str, *, forfeit: bool = False) -> Outcome[MemberView]:
+    def close(self, member_id: str, *, forfeit: bool = False, **fields: Any) -> Outcome[MemberView]:
         """Close a membership."""
-        command = CloseMember(reason="moved away", forfeit_points=forfeit)
-        return members.close_member(
+        command = CloseMember(reason="moved away", forfeit_points=forfeit, **fields)
+        return cards.close_owner(
             self.table, self.keyring, self.book, MemberId(member_id), command, now=self.clock(), language=Language.EN
         )
 

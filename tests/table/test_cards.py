@@ -414,6 +414,7 @@ def test_a_crash_at_any_call_of_an_opening_or_a_closure_is_whole_or_nothing(
     desk: Desk, dynamo: Dynamo, table: DynamoTable
 ) -> None:
     member = desk.enrol().member_id
+    desk.open_card(member, key="first")
     for after in (False, True):
         for at in range(1, 9):
             name = f"{after}{at}"
@@ -492,8 +493,8 @@ def test_what_cards_cost(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None
     cards.list_cards(other.table, other.book, MemberId(member), after=None, limit=25, now=desk.clock())
     found["a member's three cards"] = meter.read()
     assert found == {
-        "open": (2, 1.0, 11.0),
-        "open, with visits that expire": (2, 1.0, 12.0),
+        "open": (3, 2.0, 13.0),
+        "open, with visits that expire": (3, 2.0, 14.0),
         "first top-up": (2, 0.5, 6.0),
         "top-up": (2, 0.5, 5.0),
         "spend": (2, 0.5, 5.0),
@@ -509,13 +510,15 @@ def test_what_cards_cost(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None
     }
 
 
-def test_a_card_may_be_given_another_owner_in_one_write(desk: Desk) -> None:
+def test_a_card_may_be_given_another_owner_at_once(desk: Desk) -> None:
     one, two = desk.enrol().member_id, desk.enrol().member_id
     card = desk.open_card(one, key="k").value
     before, account = cards_store.find_items(desk.table, card.card_id, consistent=True) or (None, None)
     assert before is not None
     assert account is not None
-    desk.table.commit([cards_store.give_to(before, two)])
+    wallets = [cards_store.find_wallet(desk.table, each) for each in (one, two)]
+    desk.table.commit(cards_store.give_to(before, *wallets))
+    assert [cards_store.find_wallet(desk.table, each).cards for each in (one, two)] == [0, 1]
     assert desk.card(card.card_id).member_id == two
 
     def owned(member: MemberId) -> tuple[CardView, ...]:

@@ -503,3 +503,16 @@ def test_a_moment_is_a_moment(desk: Desk) -> None:
     desk.clock.now = datetime.fromisoformat("2026-03-15T04:00:00.123456+00:00")
     made = held(desk)
     assert made.held_until == datetime.fromisoformat("2026-03-15T04:15:00.123+00:00")
+
+
+def test_a_look_ahead_at_holds_goes_by_the_programs_day(desk: Desk) -> None:
+    """Over at 00:30 of 16 March in Shanghai, which is 15 March in Greenwich: booked on the 17th."""
+    member = desk.enrol().member_id
+    desk.adjust(member, 100, key="a")
+    desk.hold(member, 40, key="h", minutes=750)
+    days = (date(2026, 3, 16), date(2026, 3, 17))
+    ahead = [
+        points.bring_up_to_date(desk.table, desk.book, member, Due.RELEASE, now=desk.clock(), on=on, dry_run=True)
+        for on in days
+    ]
+    assert ahead == [None, 40]

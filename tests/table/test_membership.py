@@ -465,7 +465,7 @@ def test_a_closure_frees_every_identifier_and_ends_the_membership(
     member = desk.enrol(**FULL)
     outcome = desk.close(member.member_id)
     assert (outcome.replayed, outcome.value.status, outcome.value.version) == (False, AccountStatus.CLOSED, 2)
-    assert kinds(desk, dynamo, table) == {"M": 2, "PROGRAM": 2, "H": 1}
+    assert kinds(desk, dynamo, table) == {"M": 3, "PROGRAM": 2, "H": 1}
     again = desk.close(member.member_id)
     assert (again.replayed, again.value) == (True, outcome.value)
     second = desk.enrol(**FULL)

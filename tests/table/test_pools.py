@@ -7,6 +7,7 @@ import pytest
 
 from chalicelib.cards import service as cards
 from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points.errors import EntryDiffers, MemberClosed, MemberSuspended, MemberUnknown, PointsInsufficient
 from chalicelib.points.models import Lot, Reason
 from chalicelib.pools import service
@@ -290,3 +291,79 @@ def test_what_is_left_does_not_go_into_a_closed_membership(desk: Desk) -> None:
     desk.let_in(pool, heir, role="owner")
     desk.close_pool(pool)
     assert desk.points(heir).available == 100
+
+
+# ---------------------------------------------------------------- spends that are taken back
+
+
+def spent_by(desk: Desk, pool: str, member: str) -> int:
+    """What the month's limit of a member counts."""
+    listed = service.list_members(desk.table, desk.book, PoolId(pool), after=None, limit=100, now=desk.clock())
+    return next(each.spent_this_month for each in listed.items if each.member_id == member)
+
+
+def with_a_limit(desk: Desk) -> tuple[str, str]:
+    """A pool and a member who may spend 25 of it a month, and has spent 20."""
+    pool, _ = a_pool(desk)
+    friend = desk.enrol().member_id
+    desk.let_in(pool, friend, monthly_limit=25)
+    desk.spend_from(pool, friend, 20, key="s1")
+    return pool, friend
+
+
+def test_a_spend_that_is_taken_back_leaves_its_months_limit_free_and_put_back_counts_again(desk: Desk) -> None:
+    pool, friend = with_a_limit(desk)
+    spend = desk.entries(pool)[-1]
+    first = desk.take_back(spend)
+    assert (desk.points(pool).available, spent_by(desk, pool, friend)) == (100, 0)
+    assert desk.take_back(spend) == Outcome(first.value, replayed=True)
+    assert spent_by(desk, pool, friend) == 0
+    desk.take_back(desk.entries(pool)[-1])
+    assert (desk.points(pool).available, spent_by(desk, pool, friend)) == (80, 20)
+    with pytest.raises(PoolLimitReached):
+        desk.spend_from(pool, friend, 6, key="s2")
+    desk.take_back(desk.entries(pool)[-1])
+    desk.spend_from(pool, friend, 25, key="s3")
+
+
+def test_a_spend_of_another_month_or_without_a_limit_frees_nothing_of_this_months(desk: Desk) -> None:
+    pool, friend = with_a_limit(desk)
+    earlier = desk.entries(pool)[-1]
+    desk.let_in(pool, friend)
+    desk.spend_from(pool, friend, 5, key="s2")
+    unlimited = desk.entries(pool)[-1]
+    desk.let_in(pool, friend, monthly_limit=25)
+    desk.take_back(unlimited)
+    assert spent_by(desk, pool, friend) == 20
+    desk.clock.at("2026-04-02")
+    desk.spend_from(pool, friend, 10, key="s3")
+    desk.take_back(earlier)
+    assert spent_by(desk, pool, friend) == 10
+
+
+def test_a_spend_taken_back_after_its_member_has_left_needs_no_limit(desk: Desk) -> None:
+    pool, friend = with_a_limit(desk)
+    service.end_member(desk.table, desk.book, PoolId(pool), MemberId(friend), now=desk.clock())
+    desk.take_back(desk.entries(pool)[-1])
+    assert desk.points(pool).available == 100
+
+
+def test_spends_and_what_takes_one_back_at_once_leave_the_limit_as_it_is_spent(desk: Desk, dynamo: Dynamo) -> None:
+    pool, friend = with_a_limit(desk)
+    spend = desk.entries(pool)[-1]
+    at_once(
+        dynamo,
+        *(lambda n=n: desk.spend_from(pool, friend, 5, key=f"t{n}") for n in range(4)),
+        *(lambda: desk.take_back(spend) for _ in range(2)),
+    )
+    assert spent_by(desk, pool, friend) == -sum(each.points for each in desk.entries(pool)[1:])
+
+
+def test_a_pool_is_shown_with_who_answers_for_its_owner_and_as_it_was_opened(desk: Desk) -> None:
+    desk.clock.now = desk.clock.now.replace(microsecond=123_456)
+    owner, other = desk.enrol().member_id, desk.enrol().member_id
+    made = desk.pool(owner)
+    assert desk.pool(owner) == Outcome(made.value, replayed=True)
+    desk.clock.forward(minutes=1)
+    desk.merge(owner, other, key="m")
+    assert service.find_pool(desk.table, desk.book, made.value.pool_id, now=desk.clock()).owner_id == other

@@ -1,16 +1,19 @@
 """What members are told, and where."""
 
+import json
 from datetime import date
 from typing import Any
 
 import pytest
 
-from chalicelib.kernel.ids import EntryId, MemberNumber
+from chalicelib.kernel.ids import EntryId, MemberNumber, TransferId
 from chalicelib.kernel.languages import Language
 from chalicelib.members.models import Consent, Contact, Profile
 from chalicelib.notices.models import Channel
 from chalicelib.notices.rules import address_of, worded
 from chalicelib.points.events import BirthdayGiftGiven, PointsExpiring, PointsReleased, TierChanged, TierReviewed
+from chalicelib.transfers.events import PointsReceived
+from local.tables import TEMPLATE
 from tests.makers import NOON, a_member_id, a_program
 
 PROGRAM = a_program()
@@ -62,6 +65,14 @@ WORDS: list[tuple[Any, str | None, str | None]] = [
         "Regulars: 30 of your points can be spent now.",
     ),
     (
+        PointsReceived(
+            **{**ENTRY, "points": 30}, tier_before=None, tier_after=None,
+            transfer_id=TransferId("trf_abcd"), from_member_id=a_member_id(),
+        ),
+        "【常客会员】您收到另一位会员转赠的 30 积分。",
+        "Regulars: You received 30 points from another member.",
+    ),
+    (
         TierChanged(tier_before="basic", tier_after="gold", entry_id=None),
         "【常客会员】恭喜您升级为金卡！",
         "Regulars: Congratulations, you are Gold now.",
@@ -86,3 +97,8 @@ def test_what_is_told_reads_well_in_both_languages(data: Any, chinese: str | Non
     for language, expected in ((Language.ZH, chinese), (Language.EN, english)):
         words = worded(data, PROGRAM, language)
         assert (words[1] if words else None) == expected
+
+
+def test_the_bus_hands_over_what_is_told_and_nothing_else() -> None:
+    rule = json.loads(TEMPLATE.read_text())["Resources"]["NoticesRule"]["Properties"]["EventPattern"]
+    assert sorted(rule["detail-type"]) == sorted({type(data).__name__ for data, chinese, _ in WORDS if chinese})

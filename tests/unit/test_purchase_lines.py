@@ -1,25 +1,43 @@
 """Lines of a purchase in few bytes: everything that a line can hold comes back."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from chalicelib.kernel.records import Line, Reference
 from chalicelib.purchases.models import PurchaseLine
 from chalicelib.purchases.store import packed_lines, unpacked_lines
 from tests.makers import a_line
 
-_CONTROL = re.compile("[\u0000-\u001f\u007f-\u009f\u2028\u2029]")
 _SPACE = re.compile("[\u0000-\u0020\u007f-\u00a0\u2028\u2029]")
+
+
+def may_be(kind: Any) -> Callable[[str], bool]:
+    """Whether a text may be of a kind, by the kind's own rules: visible, composed, not too long."""
+    adapter = TypeAdapter[str](kind)
+
+    def fits(text: str) -> bool:
+        try:
+            adapter.validate_python(text)
+        except ValidationError:
+            return False
+        return True
+
+    return fits
+
+
 anything = st.characters(exclude_categories=["Cs"])
 texts = st.one_of(
     st.text(st.sampled_from("拿铁咖啡☕😀🥐𠮷ａé한ñ\ue5e5\uffff\U0010ffff,;:|%#\"'\\"), min_size=1, max_size=200),
     st.text(anything, min_size=1, max_size=40),
 )
-words = texts.filter(lambda text: not _CONTROL.search(text))
-skus = texts.map(lambda text: text[:64]).filter(lambda text: not _SPACE.search(text))
+words = texts.filter(may_be(Line))
+skus = texts.map(lambda text: text[:64]).filter(may_be(Reference))
 lines = st.builds(
     PurchaseLine,
     sku=skus,

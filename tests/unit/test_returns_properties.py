@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from chalicelib.kernel.calendar import local_day, month_of
 from chalicelib.kernel.errors import Refusal
 from chalicelib.points.fold import applied, standing_of
-from chalicelib.points.models import Account, Entry, EntryKey, Reason
+from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason
 from chalicelib.points.rules.balances import derive
 from chalicelib.points.rules.due_dates import due_on, release
 from chalicelib.points.rules.ledger import settle
+from chalicelib.points.views import shown_maturity
 from chalicelib.programs.models import Program
 from chalicelib.proof.rules import verify
 from chalicelib.purchases.models import (
@@ -34,8 +35,9 @@ from chalicelib.purchases.rules.deliveries import assess_delivery, released_by
 from chalicelib.purchases.rules.orders import Bought, kept_of
 from chalicelib.purchases.rules.restatements import assess_restatement, restated
 from chalicelib.purchases.rules.returns import assess_return, assess_waiting, returned_after
+from chalicelib.purchases.rules.write_offs import NO_WRITE_OFFS, WriteOffs, change_of, write_off_in
 from tests.makers import NOON, a_ladder, a_program, a_purchase, an_account
-from tests.unit.histories import Buy, Life, Spend, Step, Wait, expiries, histories
+from tests.unit.histories import Adjust, Buy, Life, Settle, Spend, Step, Wait, expiries, histories
 
 LADDER = a_ladder(0, 40, 90, months=3)
 DAYS_AHEAD = (0, 1, 31, 90, 400)
@@ -51,6 +53,7 @@ class Refunds:
     before: Account | None = None
     command: RecordPurchase | None = None
     bought_at: datetime = NOON
+    write_offs: WriteOffs = NO_WRITE_OFFS
 
     def buy(self, lines: list[tuple[int, int]], tender: int, days_late: int, *, awaits: bool = False) -> bool:
         """Make the purchase that will come back; False when there are no points for its tender."""
@@ -69,6 +72,7 @@ class Refunds:
             points_tender=tender if 0 < tender <= min(total, derive(life.account, life.today).available) else None,
         )
         self.before, self.command, self.bought_at = life.account, command, life.now
+        self.write_offs = NO_WRITE_OFFS
         posting = assess(life.account, command, life.program, content=b"p" * 32, now=life.now)
         life._post(posting)
         self.bought.append(Bought(posting.main, sale_of(command, life.program), life.program, Returned()))
@@ -81,10 +85,10 @@ class Refunds:
         key = EntryKey(kind="return", parts=(*bought.entry.key.parts, f"r{self.number}"))
         after = returned_after(bought, command, life.program.negative_balance, life.today)
         posting = assess_return(
-            life.account, bought, after, command, key, life.program, content=b"r" * 32, now=life.now
-        )
-        life.account = posting.account
-        life.entries += posting.entries
+            life.account, bought, after, command, key, life.program, content=b"r" * 32, now=life.now,
+            write_offs=self.write_offs,
+        )  # fmt: skip
+        self._changed(posting)
         self.bought[-1] = replace(bought, returned=after, version=bought.version + 1)
 
     def meet(self, command: ReturnPurchase) -> None:
@@ -93,9 +97,10 @@ class Refunds:
         self.number += 1
         received = max(bought.entry.occurred_at, life.now - timedelta(hours=70))
         waiting = Waiting(key=f"r{self.number}", content=b"w", command=command, received_at=received)
-        after, posting = assess_waiting(life.account, bought, waiting, life.program, content=b"r" * 32, now=life.now)
-        life.account = posting.account
-        life.entries += posting.entries
+        after, posting = assess_waiting(
+            life.account, bought, waiting, life.program, content=b"r" * 32, now=life.now, write_offs=self.write_offs
+        )
+        self._changed(posting)
         self.bought[-1] = replace(bought, returned=after, version=bought.version + 1)
 
     def deliver(self, delivered_at: datetime | None = None) -> None:
@@ -129,14 +134,20 @@ class Refunds:
             if after is None:
                 return
             posting = assess_restatement(
-                life.account, bought, after, command, life.program, content=b"s" * 32, now=life.now
-            )
+                life.account, bought, after, command, life.program, content=b"s" * 32, now=life.now,
+                write_offs=self.write_offs,
+            )  # fmt: skip
         except Refusal:
             life.refused += 1
             return
-        life.account = posting.account
-        life.entries += posting.entries
+        self._changed(posting)
         self.bought[-1] = after
+
+    def _changed(self, posting: Posting) -> None:
+        """Take over what a return or restatement came to."""
+        self.life.account = posting.account
+        self.life.entries += posting.entries
+        self.write_offs = self.write_offs.after(change_of(posting.main), write_off_in(posting))
 
     def bought_so_at_first(self) -> Entry:
         """The entry that the purchase would have, had it been bought as the customer keeps it now."""
@@ -471,6 +482,60 @@ def test_points_that_lapse_while_they_wait_keep_no_others_from_being_spent() -> 
     refunds.deliver()
     assert (life.account.pending, derive(life.account, life.today).available) == ({}, 100)
     assert verify(life.account, life.entries, {1: program}) is None
+
+
+def test_points_that_lapse_before_they_could_be_spent_keep_no_others_from_being_spent() -> None:
+    """Bought in the last days of a year at whose end points expire: their first day would be in the next one."""
+    program = a_program(expiry={"mode": "end_of_year", "years": 0}, pending_days=14)
+    december = NOON.replace(month=12, day=28)
+    refunds = Refunds(Life(program, now=december))
+    refunds.buy([(1, 10_000)], 0, 0)
+    life, bought = refunds.life, refunds.bought[-1].entry
+    position = derive(life.account, life.today)
+    assert (position.balance, position.pending, position.available) == (100, 100, 0)
+    assert shown_maturity(bought.matures_on) == date(life.today.year + 1, 1, 1)
+    life.through([Wait(24 * 5), Adjust(40), Settle()])
+    position = derive(life.account, life.today)
+    assert (position.balance, position.lapsed, position.pending, position.available) == (40, 100, 0, 40)
+    assert release(life.account, life.today + timedelta(days=30)) is None, "nobody is told that they can be spent"
+    refunds.give_back(ReturnPurchase())
+    assert life.account.pending == {}
+    assert derive(life.account, life.today).available == 40
+    assert verify(life.account, life.entries, {1: program}) is None
+
+
+def test_a_delivery_told_just_before_the_points_lapse_leaves_them_pending_as_long_as_they_live() -> None:
+    program = a_program(expiry={"mode": "rolling", "months": 1}, pending_days=14)
+    refunds = Refunds(Life(program))
+    refunds.buy([(2, 5_000)], 0, 0, awaits=True)
+    life, last = refunds.life, refunds.bought[-1].entry.expires_on
+    assert last is not None
+    life.now += (last - life.today) - timedelta(days=2)
+    life.through([Adjust(40)])
+    refunds.deliver()
+    entry = next(each for each in life.entries if each.key.kind == "delivery")
+    assert released_by(entry) == (0, last + timedelta(days=1))
+    assert derive(life.account, life.today).available == 40
+    life.through([Wait(24 * 3), Settle()])
+    position = derive(life.account, life.today)
+    assert (position.pending, position.available) == (0, 40)
+    assert verify(life.account, life.entries, {1: program}) is None
+
+
+@given(st.integers(0, 364), expiries, st.integers(0, 90), st.lists(st.integers(1, 60), max_size=4), deliveries)
+def test_what_expired_is_never_pending(
+    start: int, expiry: dict[str, Any], pending_days: int, waits: list[int], delivered: int | None
+) -> None:
+    program = a_program(expiry=expiry).model_copy(update={"pending_days": pending_days})
+    refunds = Refunds(Life(program, now=NOON + timedelta(days=start)))
+    refunds.buy([(1, 3_000)], 0, 0, awaits=delivered is not None)
+    life = refunds.life
+    for number, days in enumerate(waits):
+        if number == delivered:
+            refunds.deliver()
+        life.now += timedelta(days=days)
+        position = derive(life.account, life.today)
+        assert position.pending <= position.balance
 
 
 def test_under_pending_only_points_that_can_be_spent_stay() -> None:

@@ -1,9 +1,10 @@
 """How cards begin, and how they end. Pure."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 
 from chalicelib.cards.errors import CardNotEmpty
-from chalicelib.cards.models import Card, CardKind, OpenCard
+from chalicelib.cards.models import Card, CardKind, CardLeft, OpenCard
 from chalicelib.cards.rules import holding, moving
 from chalicelib.kernel.calendar import NEVER
 from chalicelib.kernel.ids import CardId
@@ -84,3 +85,15 @@ def close(account: Account, card: Card, key: EntryKey, program: Program, *, now:
         actor=card.member_id,
     )
     return ledger.post(account, draft, program, now=now)
+
+
+def left_on(cards: Iterable[tuple[Card, Account]], program: Program, *, now: datetime) -> list[CardLeft]:
+    """Those of some cards that still hold what was paid for, and what that is. Bonus is never paid out."""
+    found = []
+    for card, account in cards:
+        on = holding.today(account, program, now)
+        if card.kind is CardKind.COUNT:
+            found.append(CardLeft(card_id=card.card_id, uses=holding.uses_left(account, on)))
+        else:
+            found.append(CardLeft(card_id=card.card_id, principal_minor=holding.value_of(account, on).principal))
+    return [each for each in found if each.uses or each.principal_minor]

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from chalicelib.points.fold import last_of_awaited
+from chalicelib.points.fold import is_lifelong, last_of_pending
 from chalicelib.points.models import Account, Position
 
 
@@ -50,13 +50,13 @@ def derive(account: Account, on: date, at: datetime | None = None) -> Position:
 def _still_pending(account: Account, lapses: dict[date, int], day: date, on: date) -> int:
     """How many of the points that are kept under a day cannot be spent yet.
 
-    Those that wait for an event may lapse meanwhile. What lapsed is pending no more: it would keep other points from
-    being spent, for ever.
+    Those that wait for an event, or for a day after their last, may lapse meanwhile. What lapsed is pending no more: it
+    would keep other points from being spent.
     """
-    points, last = account.pending[day], last_of_awaited(day)
+    points, last = account.pending[day], last_of_pending(day)
     if last is None or last >= on:
         return points if day > on else 0
-    if account.folded is not None and last <= account.folded.through:
+    if is_lifelong(day) or (account.folded is not None and last <= account.folded.through):
         return 0
     return max(points - lapses.get(last, 0), 0)
 

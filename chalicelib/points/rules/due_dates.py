@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 from chalicelib.kernel.calendar import NEVER, Month, day_after, first_day, last_day, local_day, month_of
-from chalicelib.points.fold import last_of_awaited
+from chalicelib.points.fold import last_of_pending
 from chalicelib.points.models import Account, Lot, Position, Reserved
 from chalicelib.points.rules import balances
 from chalicelib.programs.models import Program
@@ -28,7 +28,7 @@ def due_by(account: Account, position: Position, program: Program, on: date) -> 
     days = [day_after(bucket) for bucket in balances.unbooked(account, on)]
     days += [day_after(bucket) for bucket, _ in position.left[:1] if day_after(bucket) != NEVER]
     days += [_notice_day(bucket, program) for bucket in _untold(account, position, program)[:1]]
-    days += [day for day in account.pending if last_of_awaited(day) is None]
+    days += [day for day in account.pending if last_of_pending(day) is None]
     days += filter(None, (_over_on(hold, program) for hold in account.holds.values()))
     if account.held_through is not None:
         days.append(first_day(Month(account.held_through + 1)))

@@ -1,17 +1,26 @@
 """How what an entry brought is taken back, and a debt that it leaves is written off. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 
 from chalicelib.points.errors import MemberClosed
-from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Posting, Reason
+from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Lifetime, Posting, Reason, Sums
 from chalicelib.points.rules import balances, ledger
 from chalicelib.points.rules.ledger import Draft
 from chalicelib.programs.models import NegativeBalance, Program
 from chalicelib.programs.rules import period_of, today_of
 
 
-def reverse(account: Account, draft: Draft, program: Program, *, now: datetime, caps: bool | None = None) -> Posting:
+def reverse(
+    account: Account,
+    draft: Draft,
+    program: Program,
+    *,
+    now: datetime,
+    caps: bool | None = None,
+    again: Mapping[date, int] | None = None,
+) -> Posting:
     """Take back what a purchase or another entry brought and give back what it spent, or correct both.
 
     A balance below zero is a debt where the program's policy is `owe`; where it is `cap`, what is newly owed is written
@@ -19,6 +28,8 @@ def reverse(account: Account, draft: Draft, program: Program, *, now: datetime, 
 
     Args:
         caps: whether what is newly owed is written off; by the program's policy, when left out.
+        again: points that were written off before and brought again since, by the last day that they had then. Where
+            debts are written off, so are these: also when other points could pay.
 
     Raises:
         MemberClosed: the membership was closed.
@@ -29,15 +40,17 @@ def reverse(account: Account, draft: Draft, program: Program, *, now: datetime, 
     owed = balances.derive(account, today_of(program, ledger.recorded_at(account, now))).owed
     posting = ledger.post(account, draft, program, now=now)
     today = today_of(program, ledger.recorded_at(posting.account, now))
-    newly = balances.derive(posting.account, today).owed - owed
-    if not caps or newly <= 0:
+    known = sum(again.values()) if again else 0
+    newly = max(balances.derive(posting.account, today).owed - owed - known, 0)
+    if not caps or not (newly or known):
         return posting
     write_off = Draft(
         write_off_key(draft.key),
         Reason.ADJUST,
         now,
         earned=newly,
-        expires_on=period_of(today, program.expiry),
+        expires_on=period_of(today, program.expiry) if newly else None,
+        sums=Sums(lifetime=Lifetime(earned=known), earned=dict(again)) if again else None,
         reason_code="write_off",
         cause=draft.key,
     )

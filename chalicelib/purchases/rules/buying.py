@@ -8,7 +8,7 @@ from chalicelib.holds.rules import captured
 from chalicelib.kernel.calendar import local_day, month_of
 from chalicelib.kernel.money import POINTS_MAX, shown
 from chalicelib.points.errors import BalanceTooLarge
-from chalicelib.points.fold import awaited
+from chalicelib.points.fold import awaited, lifelong
 from chalicelib.points.models import Account, EntryKey, Posting, Reason, Why
 from chalicelib.points.rules import guards, ledger
 from chalicelib.points.rules.ledger import Draft, Held
@@ -86,7 +86,7 @@ def assess(
     if percent != 100:  # also where rounding hides it: a return of some of it reckons with the multiplier
         why.append(Why(rule_id=f"tier.{standing_then.tier_id}", points=total - base, args=(percent,)))
     last = expires_on(bought_on, program.expiry)
-    matures_on = maturity_of(bought_on, program, today_of(program, now))
+    matures_on = maturity_of(bought_on, last, program, today_of(program, now))
     if command.awaits_delivery:
         why.append(Why(rule_id="awaits_delivery", points=0, args=()))
         matures_on = awaited(last)
@@ -120,12 +120,17 @@ def base_points(paid_minor: int, program: Program) -> int:
     return base
 
 
-def maturity_of(bought_on: date, program: Program, today: date) -> date | None:
-    """The first day on which the points can be spent, where that is yet to come."""
-    if not program.pending_days:
+def maturity_of(begins_on: date, last: date, program: Program, today: date) -> date | None:
+    """The first day on which the points can be spent, where that is yet to come; see `fold.lifelong` where it never is.
+
+    Args:
+        begins_on: the day from which pending days count.
+        last: the last day of the points.
+    """
+    day = begins_on + timedelta(days=program.pending_days)
+    if day <= today:
         return None
-    day = bought_on + timedelta(days=program.pending_days)
-    return day if day > today else None
+    return day if day <= last else lifelong(last)
 
 
 def paid_by_points(points: int, lines: Sequence[PurchaseLine], program: Program) -> int:

@@ -1,18 +1,19 @@
 """What a delivery frees of the points that waited for it. Pure."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from chalicelib.kernel.calendar import local_day
 from chalicelib.points.errors import MemberClosed
-from chalicelib.points.fold import awaited
+from chalicelib.points.fold import awaited, is_lifelong
 from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Posting, Reason, Sums, Why
 from chalicelib.points.rules import balances, guards, ledger
 from chalicelib.points.rules.ledger import Draft
+from chalicelib.points.views import shown_maturity
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import expires_on, today_of
 from chalicelib.purchases.errors import DeliveredBeforeBought, DeliveryNotAwaited
 from chalicelib.purchases.models import DeliverPurchase, Delivery
-from chalicelib.purchases.rules import orders
+from chalicelib.purchases.rules import buying, orders
 from chalicelib.purchases.rules.orders import Bought
 
 
@@ -51,8 +52,10 @@ def assess_delivery(
     released = balances.derive(account, today).pending - balances.derive(without, today).pending
     delivery = delivered(entry, bought.program, at, today)
     matures_on = delivery.matures_on
+    if matures_on is not None and is_lifelong(matures_on):
+        released = 0  # they expire before
     moved = {waiting: -points, **({matures_on: points} if matures_on else {})} if points else {}
-    first = matures_on or today
+    first = shown_maturity(matures_on) or today
     draft = Draft(
         delivery_key(bought),
         Reason.RELEASE,
@@ -72,9 +75,9 @@ def delivered(entry: Entry, program: Program, at: datetime, today: date) -> Deli
         program: the version that the purchase was decided by.
         today: the day on which the delivery is told. What has lapsed by then is not freed.
     """
-    day = local_day(at, program.time_zone) + timedelta(days=program.pending_days)
-    lapsed = entry.expires_on is not None and entry.expires_on < today
-    return Delivery(delivered_at=at, matures_on=day if day > today and not lapsed else None)
+    last = entry.expires_on or expires_on(entry.occurred_on, program.expiry)
+    matures_on = buying.maturity_of(local_day(at, program.time_zone), last, program, today) if last >= today else None
+    return Delivery(delivered_at=at, matures_on=matures_on)
 
 
 def released_by(entry: Entry) -> tuple[int, date]:

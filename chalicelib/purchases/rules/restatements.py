@@ -1,15 +1,14 @@
 """What becomes of a purchase that is stated anew: the difference, up or down. Pure."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime
 
 from chalicelib.kernel.calendar import from_milliseconds, local_day, milliseconds
 from chalicelib.points.errors import PointsInsufficient
 from chalicelib.points.fold import awaited
-from chalicelib.points.models import Account, Entry, EntryKey, Lifetime, Posting, Reason, Sums, Why
-from chalicelib.points.rules import balances, guards, ledger, reversals
+from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason, Why
+from chalicelib.points.rules import balances, guards, ledger
 from chalicelib.points.rules.ledger import Draft
 from chalicelib.programs.models import NegativeBalance, Program
 from chalicelib.programs.rules import earned_points, expires_on, period_of, today_of, worth_minor
@@ -17,6 +16,7 @@ from chalicelib.purchases.errors import PurchaseFixed
 from chalicelib.purchases.models import Delivery, RestatePurchase, Returned, Sale
 from chalicelib.purchases.rules import buying, orders
 from chalicelib.purchases.rules.orders import Bought
+from chalicelib.purchases.rules.write_offs import NO_WRITE_OFFS, WriteOffs, change_of, post_change
 
 
 def restatement_key(bought: Bought) -> EntryKey:
@@ -96,7 +96,9 @@ def entry_stated(
     elif sale.awaits_delivery:
         matures_on = awaited(last)
     elif matures_on is None:
-        matures_on = buying.maturity_of(entry.occurred_on, program, local_day(entry.recorded_at, program.time_zone))
+        matures_on = buying.maturity_of(
+            entry.occurred_on, last, program, local_day(entry.recorded_at, program.time_zone)
+        )
     period = entry.period or period_of(entry.occurred_on, program.expiry)
     return entry.model_copy(update={**figures, "expires_on": last, "matures_on": matures_on, "period": period})
 
@@ -110,14 +112,12 @@ def assess_restatement(
     *,
     content: bytes,
     now: datetime,
-    written_off: Mapping[date, int] | None = None,
+    write_offs: WriteOffs = NO_WRITE_OFFS,
 ) -> Posting:
     """Decide a restatement: the purchase's own bucket, period and month get the difference, up or down.
 
     Args:
-        written_off: of debts that earlier returns and restatements left, what was written off and still counts, by its
-            last day. Points that the order brings again pay for it first: else each turn down and up would give them
-            once more.
+        write_offs: what earlier returns and restatements of the purchase left written off.
 
     Raises:
         MemberClosed: the membership was closed.
@@ -135,8 +135,6 @@ def assess_restatement(
     today = today_of(program, now)
     matures_on = entry.matures_on
     pends = matures_on is not None and (matures_on > today or matures_on in account.pending)
-    back = _first(written_off or {}, max(gained, 0) + max(-tendered, 0))
-    why_back = (Why(rule_id="write_off", points=-sum(back.values()), args=()),) if back else ()
     draft = Draft(
         restatement_key(bought),
         Reason.REVERSE,
@@ -148,8 +146,7 @@ def assess_restatement(
         period=entry.period,
         qualifying=qualified,
         counts_on=entry.occurred_on,
-        sums=_without(back) if back else None,
-        why=(Why(rule_id="restated", points=gained, args=(before.paid_minor, after.sale.paid_minor)), *why_back),
+        why=(Why(rule_id="restated", points=gained, args=(before.paid_minor, after.sale.paid_minor)),),
         reason_code=command.reason,
         cause=entry.key,
         content=content,
@@ -159,43 +156,13 @@ def assess_restatement(
     if tendered > 0:
         guards.require_recent(entry.occurred_at, now)
         _require_points(account, draft, program, now=now)
-    return reversals.reverse(account, draft, program, now=now)
+    return post_change(account, draft, write_offs, program, now=now)
 
 
-def written_off(changes: Sequence[Entry], write_offs: Sequence[Entry]) -> dict[date, int]:
-    """What was written off for a purchase and still counts, by its last day.
-
-    Args:
-        changes: its returns and restatements.
-        write_offs: what wrote off debts that they left, without those that were taken back.
-    """
-    left = Counter[date]()
-    for entry in write_offs:
-        if entry.expires_on is not None:
-            left[entry.expires_on] += entry.earned or 0
-    for entry in changes:
-        left.update(entry.sums.earned if entry.sums is not None else {})
-    return {day: points for day, points in left.items() if points > 0}
-
-
-def brings_again(entry: Entry) -> bool:
-    """Whether a restatement brought points again: then what was written off for its purchase before is settled."""
-    return entry.key.kind == "restatement" and ((entry.earned or 0) > 0 or (entry.consumed or 0) < 0)
-
-
-def _first(written_off: Mapping[date, int], points: int) -> dict[date, int]:
-    """So many points of what was written off, those that expire last first."""
-    taken: dict[date, int] = {}
-    for day in sorted(written_off, reverse=True):
-        some = min(written_off[day], points)
-        if some:
-            taken[day] = some
-            points -= some
-    return taken
-
-
-def _without(points: Mapping[date, int]) -> Sums:
-    return Sums(lifetime=Lifetime(earned=-sum(points.values())), earned={day: -some for day, some in points.items()})
+def brought_by(bought: Bought, after: Bought) -> int:
+    """How much more a purchase brings as it is stated now; below nought, how much less."""
+    before = orders.kept_of(bought)
+    return change_of(after.entry) - (before.points_earned - before.points_tender)
 
 
 def _require_points(account: Account, draft: Draft, program: Program, *, now: datetime) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason, Why
-from chalicelib.points.rules import guards, reversals
+from chalicelib.points.rules import guards
 from chalicelib.points.rules.ledger import Draft
 from chalicelib.programs.models import NegativeBalance, Program
 from chalicelib.programs.rules import earned_points, today_of
@@ -18,6 +18,7 @@ from chalicelib.purchases.errors import (
 from chalicelib.purchases.models import Returned, ReturnLine, ReturnPurchase, Sale, Waiting
 from chalicelib.purchases.rules import orders
 from chalicelib.purchases.rules.orders import Bought
+from chalicelib.purchases.rules.write_offs import NO_WRITE_OFFS, WriteOffs, post_change
 
 WAITING_FOR = timedelta(hours=72)
 """How long a return waits for its purchase."""
@@ -84,10 +85,14 @@ def assess_return(
     *,
     content: bytes,
     now: datetime,
+    write_offs: WriteOffs = NO_WRITE_OFFS,
 ) -> Posting:
     """Decide a return: the purchase's own bucket, period and month give back what it brought.
 
     Any split of returns that adds up to the whole purchase leaves what would be there, had it never been bought.
+
+    Args:
+        write_offs: what earlier returns and restatements of the purchase left written off.
 
     Raises:
         MemberClosed: the membership was closed.
@@ -100,6 +105,7 @@ def assess_return(
         if occurred_at < entry.occurred_at:
             raise ReturnedBeforeBought(occurred_at=occurred_at.isoformat(), bought_at=entry.occurred_at.isoformat())
     taken = after.points_taken_back - before.points_taken_back
+    given = after.points_given_back - before.points_given_back
     draft = Draft(
         key,
         Reason.REVERSE,
@@ -107,7 +113,7 @@ def assess_return(
         earned=-taken,
         expires_on=entry.expires_on if taken else None,
         matures_on=entry.matures_on if taken and entry.matures_on in account.pending else None,
-        consumed=-(after.points_given_back - before.points_given_back),
+        consumed=-given,
         period=entry.period,
         qualifying=-(after.qualifying_taken_back - before.qualifying_taken_back),
         counts_on=entry.occurred_on,
@@ -118,7 +124,14 @@ def assess_return(
         may_owe=True,
         shows_tier=True,
     )
-    return reversals.reverse(account, draft, program, now=now)
+    return post_change(account, draft, write_offs, program, now=now)
+
+
+def brought_by(bought: Bought, after: Returned) -> int:
+    """How much more a purchase brings after a return; mostly below nought."""
+    before = bought.returned
+    given = after.points_given_back - before.points_given_back
+    return given - (after.points_taken_back - before.points_taken_back)
 
 
 def waits_until(waiting: Waiting) -> datetime:
@@ -127,7 +140,14 @@ def waits_until(waiting: Waiting) -> datetime:
 
 
 def assess_waiting(
-    account: Account, bought: Bought, waiting: Waiting, program: Program, *, content: bytes, now: datetime
+    account: Account,
+    bought: Bought,
+    waiting: Waiting,
+    program: Program,
+    *,
+    content: bytes,
+    now: datetime,
+    write_offs: WriteOffs = NO_WRITE_OFFS,
 ) -> tuple[Returned, Posting]:
     """Decide a return that waited, now that its purchase has come.
 
@@ -148,7 +168,10 @@ def assess_waiting(
     command = waiting.command.model_copy(update={"occurred_at": occurred_at})
     after = returned_after(bought, command, program.negative_balance, today_of(program, now))
     key = return_key(bought.entry, waiting.key)
-    return after, assess_return(account, bought, after, command, key, program, content=content, now=now)
+    posting = assess_return(
+        account, bought, after, command, key, program, content=content, now=now, write_offs=write_offs
+    )
+    return after, posting
 
 
 def returned_lines(sale: Sale, before: Returned, after: Returned, command: ReturnPurchase) -> tuple[ReturnLine, ...]:

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from chalicelib.points import store as points_store
+from chalicelib.points.views import shown_maturity
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases import store
 from chalicelib.purchases.errors import ReturnWaitedTooLong
@@ -54,7 +55,7 @@ def state_of(bought: orders.Bought) -> dict[str, Any]:
     delivered = {
         "awaits_delivery": False,
         "delivered_at": bought.delivery.delivered_at,
-        "matures_on": bought.delivery.matures_on,
+        "matures_on": shown_maturity(bought.delivery.matures_on),
     } if bought.delivery else {}  # fmt: skip
     return {
         **delivered,

@@ -1,16 +1,15 @@
 """Makes a purchase what it is said to be now."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 
 from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import PurchaseId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points import store as points_store
-from chalicelib.points.models import Account, EntryKey
-from chalicelib.points.rules import reversals
-from chalicelib.points.service import ATTEMPTS_MAX, content_digest, once, still_counts
+from chalicelib.points.models import Account
+from chalicelib.points.service import ATTEMPTS_MAX, content_digest, once
 from chalicelib.programs.rules import today_of
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases import store
@@ -18,8 +17,8 @@ from chalicelib.purchases.errors import OrderMoved, PurchaseMoved, PurchaseUnkno
 from chalicelib.purchases.models import PurchaseView, RestatePurchase
 from chalicelib.purchases.rules import restatements
 from chalicelib.purchases.service import items, views
+from chalicelib.purchases.service.writing_off import find_write_offs
 from chalicelib.storage import keys
-from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
 
@@ -83,9 +82,9 @@ def _restate(
     content = content_digest(bought.entry.member_id, command, purchase_id=purchase_id)
 
     def decide(account: Account) -> tuple[PurchaseView, Sequence[Write]]:
-        off = _written_off(table, item)
+        off = find_write_offs(table, item, restatements.brought_by(bought, after), program)
         posting = restatements.assess_restatement(
-            account, bought, after, command, program, content=content, now=now, written_off=off
+            account, bought, after, command, program, content=content, now=now, write_offs=off
         )
         more = store.restatement_item(after.sale, after.entry.consumed or 0)
         writes = points_store.post(account, posting, more=more)
@@ -99,20 +98,3 @@ def _restate(
     key = restatements.restatement_key(bought)
     member_id = bought.entry.member_id
     return once(table, book, member_id, key, decide=decide, recall=recall, now=now, dry_run=command.dry_run)
-
-
-def _written_off(table: Table, item: Item) -> dict[date, int]:
-    """What was written off for a purchase and still counts, by its last day."""
-    changes = store.find_changes(table, Key(item["pk"], item["sk"])) if store.version_of(item) else ()
-    entries = [points_store.entry_from(each) for each in changes]
-    found = (points_store.find_entry(table, reversals.write_off_key(entry.key)) for entry in entries)
-    write_offs = [points_store.entry_from(each) for each in found if each is not None]
-    return restatements.written_off(entries, [each for each in write_offs if still_counts(table, each.key)])
-
-
-def brought_again_since(table: Table, cause: EntryKey) -> bool:
-    """Whether points of a purchase were brought again after one of its returns or restatements."""
-    found = store.find_changes(table, keys.purchase(*cause.parts[:2]))
-    changes = [points_store.entry_from(each) for each in found]
-    place = next((at for at, each in enumerate(changes) if each.key == cause), len(changes))
-    return any(map(restatements.brings_again, changes[place + 1 :]))

@@ -95,6 +95,7 @@ def effect(case: "Case") -> None:
         case.give(sale.taken - taken, sale.last_day, key=entry.cause)
     if given != sale.given:
         case.take(sale.given - given, sale.tendered_on, key=entry.cause)
+    settled(case, (given - sale.given) - (taken - sale.taken))
     case.qualify(month_number(sale.bought_on), sale.unqualified - unqualified)
     sale.refunded, sale.taken, sale.given, sale.unqualified = refunded, taken, given, unqualified
 
@@ -121,13 +122,31 @@ def _check(world: "World", command: Command) -> list[str]:
     ]
 
 
+def settled(case: "Case", change: int) -> None:
+    """What was written off for the order is taken back with the points that it brings, and never more than those."""
+    sums = case.entry.sums
+    if sums is None:
+        return
+    back = -sum(sums.earned.values())
+    if not 0 < back <= change:
+        case.complain("I1", f"{back} points of write-offs were taken back, of {change} that it brings")
+    for day, points in sums.earned.items():
+        case.give(points, day)
+
+
 def written_off(case: "Case", capped: bool) -> None:
-    """What would be left owing is written off at once, to the point."""
+    """What would be left owing is written off at once, to the point; of the order, what was written off before too."""
     case.expect("whether debts are written off", capped, True)
     owed = max(-case.purse.on(case.today).balance, 0) - case.notes["owed", case.entry.cause]
+    again = case.entry.sums.earned if case.entry.sums is not None else {}
+    taken = -case.notes["points", case.entry.cause]
+    if any(points <= 0 for points in again.values()) or sum(again.values()) > max(taken, 0):
+        case.complain("I1", f"{again} are written off again, where {taken} were taken")
     if case.purse.exact:
-        case.expect("points written off", case.entry.earned, owed)
+        case.expect("points written off", case.entry.earned or 0, max(owed - sum(again.values()), 0))
     case.give(case.entry.earned or 0, closing(case.today, case.terms))
+    for day, points in again.items():
+        case.give(points, day)
     case.purse.in_debt = True  # also points that are pending may have paid for what was written off
 
 

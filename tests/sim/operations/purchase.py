@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.kernel.ids import ShopId
 from chalicelib.members.models import MemberRef
+from chalicelib.points.views import shown_maturity
 from chalicelib.purchases.models import PurchaseLine, RecordPurchase
 from chalicelib.storage import keys
 from tests.sim.commands import Args, EntryName, Operation, Past, Step, operation
@@ -153,7 +154,7 @@ def effect(case: "Case") -> None:
     case.expect("qualifying points", entry.qualifying or 0, base)
     case.expect("points tendered", entry.consumed or 0, tender)
     case.expect("last day", entry.expires_on, last if total else None)
-    case.expect("first day", entry.matures_on, matures if total else None)
+    case.expect("first day", shown_maturity(entry.matures_on), matures if total else None)
     if total:
         case.give(total, last, matures)
     if tender:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.purchases.models import PurchaseLine
 from chalicelib.storage import keys
 from tests.sim.commands import Args, Operation, Past, Step, operation
-from tests.sim.operations.give_back import written_off
+from tests.sim.operations.give_back import settled, written_off
 from tests.sim.operations.purchase import CHANNEL, Sale, order_of
 from tests.sim.purse import day_of, month_number, worth
 from tests.table.stand import Desk
@@ -74,12 +74,7 @@ def effect(case: "Case") -> None:
         case.give(earned - kept, sale.last_day, sale.matures_on, key=entry.cause)
     if tendered:
         case.take(tendered, sale.tendered_on, key=entry.cause)
-    if entry.sums is not None:
-        back, brought = -sum(entry.sums.earned.values()), max(earned - kept, 0) + max(-tendered, 0)
-        if not 0 < back <= brought:
-            case.complain("I1", f"{back} points of write-offs were taken back, of {brought} that it brings")
-        for day, points in entry.sums.earned.items():
-            case.give(points, day)
+    settled(case, (earned - kept) - tendered)
     case.qualify(month_number(sale.bought_on), qualified)
     goods = sum(quantity * price for _, quantity, price in args["lines"]) or paid + tender
     case.notes[entry.key.parts[:2]] = Sale(

@@ -1,0 +1,119 @@
+"""Write-offs under `cap` over a real table: a return that brings points again gives none that were written off."""
+
+import pytest
+
+from chalicelib.corrections.errors import EntryNotReversible
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.programs.models import NegativeBalance
+from chalicelib.purchases.errors import NothingLeft
+from chalicelib.purchases.models import PurchaseView
+from chalicelib.storage.dynamo import Dynamo
+from chalicelib.storage.table import DynamoTable
+from tests.makers import a_purchase
+from tests.table.stand import Crashed, CrashingTable, Desk, at_once
+from tests.table.test_costs import metered
+
+
+def capped(desk: Desk, order_no: str = "o") -> PurchaseView:
+    """An order of which 100 points paid 1.00 and 100 were earned and spent; the money of it came back since.
+
+    The 100 that it earned were written off.
+    """
+    if desk.book.current(desk.clock()).negative_balance is not NegativeBalance.CAP:
+        desk.publish(1, negative_balance="cap")
+        desk.clock.forward(seconds=11)
+    member = desk.enrol().member_id
+    desk.adjust(member, 100, key=f"a-{order_no}")
+    sale = desk.buy(a_purchase(member, order_no=order_no, lines=[], paid_minor=10_000, points_tender=100)).value
+    desk.spend(member, 100, key=f"s-{order_no}")
+    desk.restate(sale.purchase_id, paid_minor=0, points_tender=100)
+    assert [(each.key.kind, each.points) for each in desk.entries(member)[-2:]] == [
+        ("restatement", -100), ("write_off", 100),
+    ]  # fmt: skip
+    return sale
+
+
+def test_points_that_paid_come_back_less_what_was_written_off(desk: Desk) -> None:
+    sale = capped(desk)
+    back = desk.give_back(sale.purchase_id, key="r").value
+    assert (back.points_given_back, back.points_taken_back, back.balance_after) == (100, 0, 0)
+    assert [line.text for line in back.why] == [
+        "Returned ¥1.00: 0 points", "100 points written off before, taken back with it",
+    ]  # fmt: skip
+    assert desk.sums(sale.member_id)[1:] == (0, 0)
+    assert desk.points(sale.member_id).available == 0
+
+
+def test_the_same_return_again_gives_the_same_answer_also_when_all_is_settled(desk: Desk) -> None:
+    sale = capped(desk)
+    first = desk.give_back(sale.purchase_id, key="r")
+    assert desk.give_back(sale.purchase_id, key="r") == Outcome(first.value, replayed=True)
+    with pytest.raises(NothingLeft):
+        desk.give_back(sale.purchase_id, key="r2")
+    assert desk.sums(sale.member_id)[1:] == (0, 0)
+
+
+def test_returns_at_once_take_each_write_off_back_once(desk: Desk, dynamo: Dynamo) -> None:
+    sale = capped(desk)
+    answers = at_once(
+        dynamo, *(lambda n=n: desk.give_back(sale.purchase_id, key=f"r{n}", amount_minor=25) for n in range(4))
+    )
+    assert all(isinstance(answer, Outcome) for answer in answers)
+    assert desk.sums(sale.member_id)[1:] == (0, 0)
+
+
+def test_a_write_off_taken_back_at_the_same_time_is_seen_or_refused(desk: Desk, dynamo: Dynamo) -> None:
+    for n in range(4):
+        sale = capped(desk, f"o{n}")
+        off = desk.entries(sale.member_id)[-1]
+        at_once(dynamo, lambda: desk.give_back(sale.purchase_id, key="r"), lambda: desk.take_back(off))  # noqa: B023
+        assert desk.sums(sale.member_id)[2] == 0
+
+
+def test_what_a_return_settled_is_not_taken_back(desk: Desk) -> None:
+    sale = capped(desk)
+    off = desk.entries(sale.member_id)[-1]
+    desk.give_back(sale.purchase_id, key="r", amount_minor=50)
+    with pytest.raises(EntryNotReversible, match="returned or restated since"):
+        desk.take_back(off)
+
+
+def test_who_earned_elsewhere_meanwhile_loses_nothing_by_an_order_that_goes_up_and_down(desk: Desk) -> None:
+    sale = capped(desk)
+    member = sale.member_id
+    desk.adjust(member, 30, key="elsewhere")
+    before = desk.account(member)
+    for paid in (8_000, 0, 12_000, 5_000, 0):
+        desk.restate(sale.purchase_id, paid_minor=paid, points_tender=100)
+    after = desk.account(member)
+    assert (after.earned, after.spent, after.lifetime.balance) == (before.earned, before.spent, 30)
+    desk.take_back(desk.entries(member)[-1])
+    assert desk.account(member).lifetime.balance == -20, "of 50 taken last nothing was paid"
+    desk.restate(sale.purchase_id, paid_minor=5_000, points_tender=100)
+    assert desk.account(member).lifetime.balance == 30
+
+
+def test_a_crash_at_any_call_is_whole_or_nothing_and_a_retry_completes(desk: Desk, table: DynamoTable) -> None:
+    run = 0
+    for after in (False, True):
+        for at in range(1, 16):
+            run += 1
+            sale = capped(desk, f"o{run}")
+            crashing = CrashingTable(table, at, after=after)
+            dying = Desk(crashing, desk.keyring, desk.book, desk.clock, desk.draw)
+            try:
+                dying.give_back(sale.purchase_id, key="r")
+            except Crashed:
+                desk.give_back(sale.purchase_id, key="r")
+            assert desk.sums(sale.member_id) == (6, 0, 0)
+            if crashing.count < at:
+                break
+    assert run >= 10, "nothing crashed"
+
+
+def test_write_offs_are_looked_for_only_where_there_can_be_some(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None:
+    sale = desk.buy(a_purchase(desk.enrol().member_id, lines=[], paid_minor=10_000)).value
+    for key, trips in (("r1", 3), ("r2", 3)):
+        other, meter = metered(desk, dynamo, table)
+        other.give_back(sale.purchase_id, key=key, amount_minor=1_000)
+        assert meter.read()[0] == trips
