@@ -50,12 +50,12 @@ def _draw_points(chance: Random, past: Past) -> Args | None:
     if pool is None:
         return None
     known = [each for each in (*past.steps("let in"), pool) if each.args.get("of", pool.number) == pool.number]
-    member = chance.choice(known[-3:]).args["member"] if chance.random() < 0.85 else past.member(chance)
-    return {"of": pool.number, "member": member, "points": chance.choice((4, 6, chance.randrange(1, 40)))}
+    member = chance.choice(known[-2:]).args["member"] if chance.random() < 0.9 else past.member(chance)
+    return {"of": pool.number, "member": member, "points": chance.choice((4, 4, 6, chance.randrange(1, 40)))}
 
 
 def _contribute(desk: Desk, world: "World", step: Step, variant: int) -> Any:
-    points = 3 * step.args["points"] + variant
+    points = 5 * step.args["points"] + variant
     return desk.contribute(_pool(world, step), world.whom(step), points, key=f"pc{step.number}")
 
 
@@ -65,7 +65,7 @@ def _effect_of_contribution(case: "Case") -> None:
         received(case)
         return
     points = -case.entry.points
-    asked = 3 * case.command.step.args["points"]
+    asked = 5 * case.command.step.args["points"]
     if points not in (asked, asked + 1):
         case.expect("points contributed", points, asked)
     case.needs(points)
@@ -148,7 +148,7 @@ def _effect_of_closure(case: "Case") -> None:
 
 
 operation(Operation("open pool", weight=25, draw=_draw_opening, send=_open, topic="pool", repeated=True))
-operation(Operation("let in", weight=60, draw=_draw_part, send=_let_in, topic="pool", repeated=True))
+operation(Operation("let in", weight=45, draw=_draw_part, send=_let_in, topic="pool", repeated=True))
 operation(
     Operation(
         "contribute",
