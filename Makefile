@@ -40,9 +40,9 @@ fmt: setup ## format the code and mend what can be mended
 faults: setup ## break what can break, at full size: KILLS=50, SIZE=10000, SEED=1; the last line says what held
 	@KILLS=$${KILLS:-50} SIZE=$${SIZE:-10000} SEED=$${SEED:-1} $(PY) -m tests.faults
 
-sim: setup ## simulate with faults: SEED=1 OPS=10000, SEEDS=… worlds of OPS each, ON=emulator, BUG=name|all, PUBLISH=1 writes the page
+sim: setup ## simulate with faults: SEED=1 OPS=10000, SEEDS=… worlds of OPS each, ON=emulator, BUG=name|all, ADD=1 adds to other seeds, PUBLISH=1
 	@$(PY) -m tests.sim $${SEED:+--seed "$$SEED"} $${OPS:+--ops "$$OPS"} $${SEEDS:+--seeds "$$SEEDS"} $${ON:+--on "$$ON"} \
-	  $${BUG:+--bug "$$BUG"} $${SECONDS_MAX:+--seconds "$$SECONDS_MAX"} $${PUBLISH:+--publish}
+	  $${BUG:+--bug "$$BUG"} $${SECONDS_MAX:+--seconds "$$SECONDS_MAX"} $${ADD:+--add} $${PUBLISH:+--publish}
 
 bench: setup ## measure; B=name for one figure
 	@$(PY) -m bench $${B:+"$$B"}

@@ -46,6 +46,10 @@ hashes out by code of its own.
 | I5 | `seq` is dense, and in the order of real time |
 | I6 | no balance below nought but by a debt that the program allows |
 | I8 | every chain verifies |
+| I10 | a hold ends once, by the clock at the latest; until then it can always be captured |
+| I11 | what moves between accounts is lost nowhere: transfers but for the fee, contributions, merges and undoings |
+| I12 | money on cards: paid in less paid back is what is left and what was spent; a bonus is never paid out |
+| I13 | a member's monthly limit, of transfers and in a pool, is never passed |
 """
 
 _FOOT = """
@@ -55,6 +59,7 @@ _FOOT = """
 - Operations other than those in `tests/sim/operations`, and other tables than `core`: runs of jobs, the relay and
   notices have tests of their own (`make faults`).
 - Changes of the ladder, the time zone or the length of buckets while a run goes on: the judge reckons with one.
+- Suspended cards, members who leave a pool, and a pool's limits of members who were merged.
 - Exact lots of an account once something arrived for a period that closed more than twelve periods before (ADR 0001):
   there the judge checks sums, chain and answers only.
 - I7 and I9, which are about sends and about totals over members.
@@ -80,18 +85,21 @@ def page() -> str:
 
 def _runs(title: str, verb: str, run: Mapping[str, Any]) -> str:
     faults, told = sum(run["faults"].values()), run["told"]
-    size, first, last = run["operations_in_a_world"], run["first_seed"], run["first_seed"] + run["worlds"] - 1
+    size, spans = run["operations_in_a_world"], run["seeds"]
+    seeds = ", ".join(f"{first:,} to {last:,}" for first, last in spans)
+    calls = ", ".join(f"`{verb} SEED={first} SEEDS={last - first + 1} OPS={size}`" for first, last in spans)
     rows = [f"| `{kind}` | {_FAULTS[kind]} | {count:,} |" for kind, count in run["faults"].items()]
     return "\n".join(
         [
             f"## {title}",
             "",
             f"**{run['operations']:,} operations, {faults:,} faults, {run['violations']} violations**:",
-            f"{run['worlds']:,} worlds of {size} operations, seeds {first:,} to {last:,},",
-            f"{run['operations_a_second']:,} operations a second on one core",
-            f"(`{verb} SEED={first} SEEDS={run['worlds']} OPS={size}`).",
+            f"{run['worlds']:,} worlds of {size} operations, seeds {seeds},",
+            f"{run['operations_a_second']:,} operations a second for each process",
+            f"({calls}).",
             f"Commands were sent {run['commands_sent']:,} times:",
-            f"{told['ack']:,} were acknowledged, {told['refused']:,} refused, {told['unknown']:,} left in doubt.",
+            f"{told['ack']:,} were acknowledged, {told['refused']:,} refused, {told['unknown']:,} left in doubt;",
+            f"{told.get('waits', 0):,} returns were told to wait for their purchase.",
             f"{run['entries']:,} ledger entries of {run['accounts']:,} accounts were judged; of",
             f"{run['accounts_told_exactly']:,} accounts the lots could be told exactly to the end.",
             "",
