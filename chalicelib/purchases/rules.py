@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 from chalicelib.holds.models import Hold
 from chalicelib.holds.rules import captured
-from chalicelib.kernel.calendar import from_milliseconds, local_day, milliseconds, month_of
+from chalicelib.kernel.calendar import day_after, from_milliseconds, local_day, milliseconds, month_of
 from chalicelib.kernel.money import POINTS_MAX, shown
 from chalicelib.points import rules as ledger
 from chalicelib.points.errors import BalanceTooLarge, MemberClosed, PointsInsufficient
@@ -119,7 +119,7 @@ def assess(
     if percent != 100:  # also where rounding hides it: a return of some of it reckons with the multiplier
         why.append(Why(rule_id=f"tier.{standing_then.tier_id}", points=total - base, args=(percent,)))
     last = expires_on(bought_on, program.expiry)
-    matures_on = _matures_on(bought_on, program, today_of(program, now))
+    matures_on = _matures_on(bought_on, program, last, today_of(program, now))
     if command.awaits_delivery:
         why.append(Why(rule_id="awaits_delivery", points=0, args=()))
         matures_on = awaited(last)
@@ -389,7 +389,7 @@ def entry_stated(
     elif sale.awaits_delivery:
         matures_on = awaited(last)
     elif matures_on is None:
-        matures_on = _matures_on(entry.occurred_on, program, local_day(entry.recorded_at, program.time_zone))
+        matures_on = _matures_on(entry.occurred_on, program, last, local_day(entry.recorded_at, program.time_zone))
     period = entry.period or period_of(entry.occurred_on, program.expiry)
     return entry.model_copy(update={**figures, "expires_on": last, "matures_on": matures_on, "period": period})
 
@@ -550,9 +550,8 @@ def delivered(entry: Entry, program: Program, at: datetime, today: date) -> Deli
         program: the version that the purchase was decided by.
         today: the day on which the delivery is told. What has lapsed by then is not freed.
     """
-    day = local_day(at, program.time_zone) + timedelta(days=program.pending_days)
-    lapsed = entry.expires_on is not None and entry.expires_on < today
-    return Delivery(delivered_at=at, matures_on=day if day > today and not lapsed else None)
+    last = entry.expires_on or expires_on(entry.occurred_on, program.expiry)
+    return Delivery(delivered_at=at, matures_on=_matures_on(local_day(at, program.time_zone), program, last, today))
 
 
 def released_by(entry: Entry) -> tuple[int, date]:
@@ -647,11 +646,16 @@ def _qualifying(paid_minor: int, program: Program) -> int:
     return base
 
 
-def _matures_on(bought_on: date, program: Program, today: date) -> date | None:
-    """The first day on which the points can be spent, where that is yet to come."""
+def _matures_on(from_day: date, program: Program, last: date, today: date) -> date | None:
+    """The first day on which points can be spent that are pending from a day on, where that is yet to come.
+
+    Args:
+        last: the last day of the points. What has lapsed is pending no more: it would keep other points from being
+            spent.
+    """
     if not program.pending_days:
         return None
-    day = bought_on + timedelta(days=program.pending_days)
+    day = min(from_day + timedelta(days=program.pending_days), day_after(last))
     return day if day > today else None
 
 

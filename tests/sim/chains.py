@@ -107,6 +107,10 @@ class Case:
         self.purse.qualify(month, points, self.home)
         self._did.append((Case.qualify, None, points, month))
 
+    def mature(self, matures_on: date | None, *, key: object) -> None:
+        """Points that waited have a day now, or can be spent at once."""
+        self.purse.mature(key, matures_on)
+
     def undo(self, key: object) -> bool:
         """Do the opposite of what another entry did; whether there is such an entry."""
         done = self.notes.get(("did", key))

@@ -88,9 +88,12 @@ class Past:
     def __init__(self) -> None:
         self._by: dict[str, list[Step]] = {}
         self._member = 0
+        self.at = 0
+        """Microseconds since the beginning, of the newest."""
 
     def add(self, step: Step) -> None:
         """Note one."""
+        self.at = step.at
         self._by.setdefault(step.operation, []).append(step)
         self._member = step.args.get("member", self._member)
 

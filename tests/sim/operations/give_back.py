@@ -79,8 +79,7 @@ def effect(case: "Case") -> None:
     refunded = sale.paid * sale.back // sale.goods if sale.goods else sale.paid
     kept = sale.paid - refunded
     taken = sale.earned - worth(kept, sale.terms, sale.percent)
-    pends = sale.matures_on is not None and sale.matures_on > day_of(case.attempt.now, case.terms)
-    if case.terms["negative_balance"] == "pending_only" and not pends:
+    if case.terms["negative_balance"] == "pending_only" and not sale.pends(day_of(case.attempt.now, case.terms)):
         taken = sale.taken
     given = sale.tender * sale.back // sale.goods if sale.goods else sale.tender
     unqualified = sale.qualifying - worth(kept, sale.terms)
