@@ -234,9 +234,9 @@ class Purse:
         """
         waiting = Counter[date]()
         for parcel in self.parcels.values():
-            if parcel.matures_on is not None and parcel.matures_on > day:
-                if parcel.last_day >= day or parcel.matures_on == WAITING:
-                    waiting[parcel.last_day] += parcel.points
+            first = parcel.matures_on
+            if first is not None and first > day and (first == WAITING or parcel.last_day >= day):
+                waiting[parcel.last_day] += parcel.points
         for last in [each for each in waiting if each < day]:
             waiting[last] = max(waiting[last] - lapses[last], 0)
         return {last: points for last, points in waiting.items() if points}

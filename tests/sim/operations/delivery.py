@@ -1,5 +1,6 @@
 """A delivery is told: the points of its purchase that waited for it get their day, or can be spent at once."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from tests.sim.chains import Case
     from tests.sim.world import World
 
+_SOON = 25 * 86_400_000_000
+"""Microseconds after which points that wait may lapse."""
+
 
 def draw(chance: Random, past: Past) -> Args | None:
     """Of a purchase that waits, mostly, often of one that comes back just now; at times one that was told before."""
@@ -22,9 +26,12 @@ def draw(chance: Random, past: Past) -> Args | None:
         return before.args | {"at": chance.choice((before.args["at"], before.args["at"], None))}
     bought = past.steps("purchase")
     waiting = [step for step in bought if step.args["waits"]]
-    orders = {step.args["order"] for name in ("return", "restate") for step in past.steps(name)[-2:]}
-    moving = [step for step in waiting if order_of(step) in orders]
-    some = chance.choice((waiting[-3:], moving or waiting, waiting, bought[-3:])) or bought
+    orders = {step.args["order"] for name in ("return", "restate") for step in past.steps(name)[-8:]}
+    newest = {step.args["order"] for name in ("return", "restate") for step in past.steps(name)[-1:]}
+    changed = [step for step in waiting if order_of(step) in orders]
+    changing = [step for step in waiting if order_of(step) in newest]
+    aged = [step for step in waiting if _SOON < past.at - step.at < 3 * _SOON]
+    some = chance.choice((waiting[-3:], changing or changed, changed, aged, bought[-3:])) or waiting or bought
     if not some:
         return None
     step = chance.choice(some)
@@ -128,15 +135,29 @@ def _wrongly_refused(
     return None
 
 
-operation(
-    Operation(
-        "delivery",
-        weight=110,
-        draw=draw,
+def _draw_at_once(chance: Random, past: Past) -> Args | None:
+    """Of one of the newest that wait, now."""
+    waiting = [step for step in past.steps("purchase")[-6:] if step.args["waits"]]
+    if not waiting:
+        return None
+    step = chance.choice(waiting)
+    return {"of": step.number, "order": order_of(step), "at": None}
+
+
+def _operation(name: str, weight: int, drawn: Callable[[Random, Past], Args | None], topic: str) -> Operation:
+    return Operation(
+        name,
+        weight=weight,
+        draw=drawn,
         send=send,
         claims=lambda _world, step: [("delivery", (CHANNEL, step.args["order"]))],
         effect=effect,
+        topic=topic,
         repeated=True,
         payer=lambda _world, _step: None,
+        check=_check,
     )
-)
+
+
+operation(_operation("delivery", 110, draw, ""))
+operation(_operation("delivery at once", 160, _draw_at_once, "delivery"))

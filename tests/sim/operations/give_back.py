@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.sim.chains import Case
     from tests.sim.world import World
 
+DELIVERIES = ("delivery", "delivery at once")
+"""What may happen at once with a return."""
 
 _WAITS = timedelta(hours=72)
 """For so long a return waits for its purchase."""
@@ -26,7 +28,10 @@ def draw(chance: Random, past: Past) -> Args | None:
         args = {"of": None, "order": f"e{past.count}", "member": past.member(chance)}
         return args | chance.choice(({}, {"amount": chance.randrange(50, 3_000)}))
     bought, before = past.some("purchase", chance), past.some("return", chance)
-    if before is not None and chance.random() < 0.4:  # another part of what came back in part
+    again = chance.random()
+    if again < 0.8 and past.newest is not None and past.newest.operation in DELIVERIES:  # at once with it
+        before, again = past.newest, 0
+    if before is not None and again < 0.4:  # another part of what came back in part
         bought = next((step for step in past.steps("purchase") if order_of(step) == before.args["order"]), None)
     if bought is None:
         return None

@@ -74,7 +74,7 @@ def draw(chance: Random, past: Past) -> Args:
         "tender": tender,
         "lines": lines,
         "late": drawn_lateness(chance),
-        "waits": chance.random() < 0.2,
+        "waits": chance.random() < (0.5 if any(step.args["waits"] for step in past.steps("purchase")[-1:]) else 0.2),
     }
     return _awaited(args, chance, past) or _with_hold(args, chance, past)
 

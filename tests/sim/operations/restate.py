@@ -78,7 +78,7 @@ def effect(case: "Case") -> None:
         if not 0 < back <= brought:
             case.complain("I1", f"{back} points of write-offs were taken back, of {brought} that it brings")
         for day, points in entry.sums.earned.items():
-            case.give(points, day)
+            case.give(points, day, key=(entry.key, day))
     case.qualify(month_number(sale.bought_on), qualified)
     goods = sum(quantity * price for _, quantity, price in args["lines"]) or paid + tender
     case.notes[entry.key.parts[:2]] = Sale(
