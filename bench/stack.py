@@ -18,7 +18,7 @@ from chalicelib.members.models import EnrolMember
 from chalicelib.members.service import enrol_member
 from chalicelib.programs.service import ProgramBook, book_of
 from chalicelib.purchases.models import PurchaseView, RecordPurchase
-from chalicelib.purchases.service import record_purchase
+from chalicelib.purchases.service.recording import record_purchase
 from chalicelib.runtime import wiring
 from chalicelib.runtime.settings import Settings
 from chalicelib.runtime.wiring import House
@@ -169,7 +169,7 @@ def house_of(stack: Stack) -> House:
         index_key=stack.keyring.index_key, cursor_key=stack.keyring.cursor_key,
         token_key=bytes.fromhex(KEYS["token_key"]), issuer=ISSUER, audience=AUDIENCE,
     )  # fmt: skip
-    return House(settings, stack.table, stack.keyring, stack.clock)
+    return House(settings, stack.table, stack.keyring, stack.clock, gate=wiring.gate(settings))
 
 
 def item_bytes(item: Mapping[str, Any]) -> int:

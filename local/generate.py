@@ -13,8 +13,9 @@ from typing import Any
 import chalicelib
 from chalicelib.api import problems
 from chalicelib.api.openapi import document
-from chalicelib.api.permissions import ROLES, Permission
-from chalicelib.api.routing import OPEN, ROUTES
+from chalicelib.api.policy import Rule
+from chalicelib.api.routing import ROUTES
+from chalicelib.identity.permissions import ROLES, Permission, Scope
 from chalicelib.kernel.errors import Refusal, Trouble
 from chalicelib.kernel.events import Envelope
 from chalicelib.relay.models import EVENT_TYPES
@@ -74,14 +75,14 @@ def problem_list() -> str:
 
 
 def permission_list() -> str:
-    """Every route with its permission, and every permission with the roles that have it."""
+    """Every route with its rule, and every permission with the roles that have it, and how far."""
     routes = [
-        f"| `{route.method}` | `/v1{route.path}` | {'anyone' if route.allow == OPEN else f'`{route.allow}`'} |"
+        f"| `{route.method}` | `/v1{route.path}` | {_rule(route.rule)} |"
         for route in sorted(ROUTES, key=lambda each: (each.path, each.method))
     ]
     head = "| permission | " + " | ".join(ROLES) + " |"
     rows = [
-        f"| `{permission}` | " + " | ".join("✓" if permission in ROLES[role] else "" for role in ROLES) + " |"
+        f"| `{permission}` | " + " | ".join(_reach(ROLES[role].get(permission)) for role in ROLES) + " |"
         for permission in Permission
     ]
     return "\n".join(
@@ -90,16 +91,30 @@ def permission_list() -> str:
             "",
             MARK,
             "",
+            "A permission reaches to all things, to those of the caller's shops (what belongs to the whole chain, as",
+            "members do, among them), or to a member's own. What it does not reach is answered as what does not exist.",
+            "",
             head,
             "|---" * (len(ROLES) + 1) + "|",
             *rows,
             "",
-            "| method | route | needs |",
-            "|---|---|---|",
+            "| method | route | needs | whose | who |",
+            "|---|---|---|---|---|",
             *routes,
             "",
         ]
     )
+
+
+def _reach(scope: Scope | None) -> str:
+    return {None: "", Scope.SELF: "own", Scope.SHOP: "shop", Scope.ALL: "all"}[scope]
+
+
+def _rule(rule: Rule) -> str:
+    if rule.needs is None:
+        return "nothing | | anyone"
+    whose = "the shop in the body" if rule.at_shop else rule.of.replace("_", " ")
+    return f"`{rule.needs}` | {whose} | {'members and staff' if rule.least is Scope.SELF else 'staff'}"
 
 
 def event_schema(name: str) -> str:

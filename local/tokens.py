@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 import jwt
 
+from local.demo.shop import SHOPS
 from local.settings import AUDIENCE, ISSUER
 
 ROLES = ("clerk", "shop_manager", "marketer", "agent", "analyst", "admin", "auditor", "integration")
+AT_A_SHOP = ("clerk", "shop_manager")
 LIFETIME = 12 * 60 * 60
 """Seconds: a working day."""
 
@@ -26,6 +28,7 @@ def make_token(
     Args:
         keys: as in keys.json; `token_key` is 32 bytes in hex and signs as those bytes.
         sub: who it is, `stf_…`; by default a name made from the role.
+        shop: where they belong; who stands at a till does to the demo's first shop, when it is left out.
         now: seconds since 1970; by default the clock's.
 
     Raises:
@@ -44,6 +47,7 @@ def make_token(
         "exp": issued + LIFETIME,
         "jti": secrets.token_hex(16),
     }
+    shop = shop or (SHOPS[0] if role in AT_A_SHOP else None)
     if shop:
         claims["shop_id"] = shop
     return jwt.encode(claims, bytes.fromhex(keys["token_key"]), algorithm="HS256")

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import jwt
 
+from chalicelib.identity.permissions import ROLES, Scope
 from chalicelib.kernel.ids import MemberId, MemberNumber
 from chalicelib.members.models import EnrolMember, MemberRef
 from chalicelib.points.models import Account
@@ -170,11 +171,17 @@ def a_member_ref(**fields: Any) -> MemberRef:
     return MemberRef.model_validate_json(json.dumps(fields))
 
 
+def _shop_of(role: str) -> dict[str, str]:
+    """Who stands at a till belongs to a shop, that of `a_purchase`."""
+    reaches_shops = Scope.SHOP in ROLES[role].values() if role in ROLES else False
+    return {"shop_id": "shp_main"} if reaches_shops else {}
+
+
 def a_token(key: bytes, issuer: str, audience: str, now: datetime, role: str = "admin", **claims: Any) -> str:
     """A bearer token."""
     issued = int(now.timestamp())
     payload = {
-        "iss": issuer, "aud": audience, "sub": f"stf_{role}", "roles": [role],
+        "iss": issuer, "aud": audience, "sub": f"stf_{role}", "roles": [role], **_shop_of(role),
         "iat": issued, "nbf": issued, "exp": issued + 3600, **claims,
     }  # fmt: skip
     return jwt.encode(payload, key, algorithm="HS256")

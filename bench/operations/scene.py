@@ -375,6 +375,7 @@ def _scene(tables: Tables, person: Person, now: datetime) -> Iterator[Scene]:
         DynamoTable(tables.watch, tables.core, meter=meter),
         Keyring(settings.index_key, settings.cursor_key, ClearContacts()),
         clock,
+        gate=wiring.gate(settings),
         draw=lambda: next(draws) * 104_729 + int(now.timestamp()),
         ops=DynamoTable(tables.watch, tables.ops, meter=meter),
         queues=tray,

@@ -5,27 +5,6 @@ from typing import Any
 from chalicelib.kernel.errors import Refusal
 
 
-class TokenMissing(Refusal):
-    """The request carries no bearer token."""
-
-    def __init__(self) -> None:
-        super().__init__("Send a token: Authorization: Bearer …")
-
-
-class TokenInvalid(Refusal):
-    """The bearer token is not one of ours, or no longer good."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(f"The token is not accepted: {why}.")
-
-
-class PermissionMissing(Refusal):
-    """None of the caller's roles may do this."""
-
-    def __init__(self, *, permission: str) -> None:
-        super().__init__(f"This needs the permission {permission}.", permission=permission)
-
-
 class BodyMissing(Refusal):
     """The request needs a JSON body."""
 

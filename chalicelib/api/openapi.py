@@ -16,13 +16,11 @@ from chalicelib.api.errors import (
     IdMalformed,
     KeyMalformed,
     KeyMissing,
-    PermissionMissing,
     RequestInvalid,
-    TokenInvalid,
-    TokenMissing,
     VersionUnclear,
 )
-from chalicelib.api.routing import OPEN, ROUTES, Route, Sheet
+from chalicelib.api.routing import ROUTES, Route, Sheet
+from chalicelib.identity.errors import PermissionMissing, TokenInvalid, TokenMissing
 from chalicelib.kernel.errors import Refusal, StorageBusy, Trouble, WriteContended
 from chalicelib.kernel.outcomes import Outcome
 
@@ -119,7 +117,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "parameters": [*_parameters(route), _LANGUAGE],
         "responses": _responses(route, refusals),
     }
-    if route.allow == OPEN:
+    if route.rule.needs is None:
         operation["security"] = []
     if route.body is not None:
         schema = {"$ref": _REF.format(model=_name(route.body))}
@@ -128,7 +126,7 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _listed(route: Route, refusals: tuple[type[Refusal] | type[Trouble], ...]) -> str:
-    permission = "Open to anyone." if route.allow == OPEN else f"Needs `{route.allow}`."
+    permission = "Open to anyone." if route.rule.needs is None else f"Needs `{route.rule.needs}`."
     own = [kind for kind in refusals if kind in route.refuses]
     lines = [f"- `{kind.code}` ({problems.STATUS[kind.code]}): {problems.title_of(kind)}." for kind in own]
     return "\n\n".join([permission, *(["Refuses:\n" + "\n".join(lines)] if lines else [])])
@@ -208,7 +206,7 @@ def _responses(route: Route, refusals: tuple[type[Refusal] | type[Trouble], ...]
 def _refusals(route: Route) -> tuple[type[Refusal] | type[Trouble], ...]:
     """All that a route may refuse: what its use case does, and what the edge does for its kind."""
     edge: list[type[Refusal] | type[Trouble]] = []
-    if route.allow != OPEN:
+    if route.rule.needs is not None:
         edge += [TokenMissing, TokenInvalid, PermissionMissing, StorageBusy]
     if route.path_types:
         edge.append(IdMalformed)

@@ -17,6 +17,7 @@ STATUS: dict[str, int] = {
     "token_missing": 401,
     "token_invalid": 401,
     "permission_missing": 403,
+    "shop_not_yours": 403,
     "id_malformed": 404,
     "route_unknown": 404,
     "method_not_allowed": 405,

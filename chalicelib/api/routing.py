@@ -2,13 +2,13 @@
 
     points = Routes("points")
 
-    @points.post("/members/{member_id}/point-spends", allow=Permission.POINTS_SPEND, keyed=True, status=201,
-                 refuses=(PointsInsufficient,))
+    @points.post("/members/{member_id}/point-spends", keyed=True, status=201, refuses=(PointsInsufficient,))
     def spend_points(member_id: MemberId, body: SpendPoints, call: Call) -> Outcome[EntryView]:
         ...
 
 The parameter named `body` is the JSON body's model, `query` the query string's; others are parts of the path, each of a
-type that knows its pattern. The same facts make the OpenAPI document (`openapi.py`).
+type that knows its pattern. Who may call it, and on whose things, stands in the policy (`policy.py`). The same facts
+make the OpenAPI document (`openapi.py`).
 """
 
 import hashlib
@@ -26,17 +26,18 @@ from chalice.app import Blueprint, Chalice, CORSConfig, Request, Response
 from pydantic import BaseModel
 
 from chalicelib.api import bodies, problems
-from chalicelib.api.auth import Caller, caller_of
 from chalicelib.api.errors import (
     ContentTypeUnsupported,
     IdMalformed,
     KeyMalformed,
     KeyMissing,
-    PermissionMissing,
     Unexpected,
     VersionUnclear,
 )
-from chalicelib.api.permissions import Permission
+from chalicelib.api.policy import POLICY, Rule
+from chalicelib.identity.errors import PermissionMissing, ShopNotYours
+from chalicelib.identity.models import Caller, Owner, reaches
+from chalicelib.identity.permissions import Scope
 from chalicelib.kernel.errors import Refusal, Trouble
 from chalicelib.kernel.ids import Id
 from chalicelib.kernel.languages import Language
@@ -45,9 +46,6 @@ from chalicelib.kernel.pages import Page, Slice, position_of, sign
 from chalicelib.runtime import wiring
 from chalicelib.runtime.observe import logger
 from chalicelib.runtime.wiring import House
-
-OPEN = "open"
-"""For the few routes that anyone may call; stands where a permission would."""
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _ETAG = re.compile(r'(?:W/)?"v(\d{1,9})(?:-[0-9a-f]+)?"')
@@ -115,7 +113,7 @@ class Route:
     method: str
     path: str
     function: Callable[..., Any]
-    allow: Permission | str
+    rule: Rule
     status: int
     keyed: bool | None
     refuses: tuple[type[Refusal] | type[Trouble], ...]
@@ -128,8 +126,26 @@ class Route:
     waits: type[BaseModel] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """Finds out to whom something belongs.
+
+    Attributes:
+        part: the part of the path that names it, or `body`.
+        find: its owner, or None when there is no such thing: then the use case says so.
+        unknown: what is answered about something that does not exist, and to whom it is none of theirs.
+    """
+
+    part: str
+    find: Callable[[House, Any, Caller], Owner | None]
+    unknown: Callable[[Any], Refusal]
+
+
 ROUTES: list[Route] = []
 """Every typed route of the app, in the order in which they were declared."""
+
+FINDERS: dict[str, Finder] = {}
+"""By name, as the policy knows them."""
 
 
 class Routes:
@@ -165,30 +181,39 @@ class Routes:
         """A route that edits."""
         return self._route("PATCH", path, **terms)
 
+    def owned(
+        self,
+        name: str,
+        part: str,
+        find: Callable[[House, Any, Caller], Owner | None],
+        unknown: Callable[[Any], Refusal],
+    ) -> None:
+        """Register a finder: whose is what a part of a path names."""
+        FINDERS[name] = Finder(part, find, unknown)
+
     def _route(
         self,
         method: str,
         path: str,
         *,
-        allow: Permission | str,
         status: int = 200,
         keyed: bool | None = None,
         refuses: tuple[type[Refusal] | type[Trouble], ...] = (),
         waits: type[BaseModel] | None = None,
     ) -> Callable[[F], F]:
-        """Declare a route.
+        """Declare a route. Without a rule in the policy it cannot start.
 
         Args:
-            allow: the permission it needs, or `OPEN`. There is no default: a route without a policy cannot start.
             keyed: True when it needs an `Idempotency-Key`, False when it takes one, None when it knows none.
             refuses: what its use case refuses, and trouble of its own, for the documents.
             waits: the answer, with status 202, when the command was taken and waits for something.
         """
-        if allow != OPEN and not isinstance(allow, Permission):
-            raise TypeError(f"{method} {path} needs a permission, or OPEN on purpose")
+        rule = POLICY.get(f"{method} {path}")
+        if rule is None:
+            raise TypeError(f"{method} {path} has no rule in chalicelib/api/policy.py")
 
         def declare(function: F) -> F:
-            route = _described(Route(method, path, function, allow, status, keyed, refuses, self.tag, waits=waits))
+            route = _described(Route(method, path, function, rule, status, keyed, refuses, self.tag, waits=waits))
             ROUTES.append(route)
             view = self._view(route)
             self.blueprint.route(
@@ -224,7 +249,7 @@ def _described(route: Route) -> Route:
     if unknown or any(not (isinstance(kind, type) and issubclass(kind, Id)) for kind in path_types.values()):
         raise TypeError(f"{route.function.__name__}: parameters are body, query, call, and typed parts of the path")
     return Route(
-        route.method, route.path, route.function, route.allow, route.status, route.keyed, route.refuses, route.tag,
+        route.method, route.path, route.function, route.rule, route.status, route.keyed, route.refuses, route.tag,
         path_types=path_types, body=hints.get("body"), query=hints.get("query"),
         takes_call="call" in names, answer=hints["return"], waits=route.waits,
     )  # fmt: skip
@@ -278,17 +303,11 @@ def _call(route: Route, request: Request, house: House, request_id: str) -> Call
     now = house.clock()
     headers = request.headers
     caller: Caller | None = None
-    if isinstance(route.allow, Permission):
-        settings = house.settings
-        caller = caller_of(
-            headers.get("authorization"),
-            key=settings.token_key,
-            issuer=settings.issuer,
-            audience=settings.audience,
-            now=now,
-        )
-        if not caller.may(route.allow):
-            raise PermissionMissing(permission=route.allow.value)
+    if route.rule.needs is not None:
+        caller = house.gate.caller_of(headers.get("authorization"), now=now)
+        scope = caller.scope(route.rule.needs)
+        if scope is None or scope < route.rule.least:
+            raise PermissionMissing(permission=route.rule.needs.value)
     return Call(
         house=house,
         caller=caller,
@@ -298,6 +317,42 @@ def _call(route: Route, request: Request, house: House, request_id: str) -> Call
         language=_language(headers.get("accept-language")),
         if_match=_version(headers.get("if-match")),
     )
+
+
+def _require_reach(route: Route, call: Call, arguments: dict[str, Any]) -> None:
+    """See that the caller's permission reaches what the request touches.
+
+    Raises:
+        Refusal: it does not; the answer is the one for something that does not exist.
+        ShopNotYours: the body names a shop of others.
+    """
+    rule, caller = route.rule, call.caller
+    if caller is None or rule.needs is None:
+        return
+    scope = caller.grants[rule.needs]
+    if scope is Scope.ALL:
+        return
+    if rule.of:
+        finder = FINDERS[rule.of]
+        asked = arguments[finder.part]
+        owner = finder.find(call.house, asked, caller)
+        if owner is not None and not reaches(caller, scope, owner):
+            raise finder.unknown(asked)
+    if rule.at_shop:
+        arguments["body"] = _at_own_shop(arguments["body"], caller)
+
+
+def _at_own_shop(body: Any, caller: Caller) -> Any:
+    """A command with the caller's shop, where it names none and they have one.
+
+    Raises:
+        ShopNotYours: it names another, or none and they have several or none.
+    """
+    if body.shop_id is None and len(caller.shop_ids) == 1:
+        return body.model_copy(update={"shop_id": next(iter(caller.shop_ids))})
+    if body.shop_id not in caller.shop_ids:
+        raise ShopNotYours(shop_id=body.shop_id)
+    return body
 
 
 def _arguments(route: Route, request: Request, parts: dict[str, str], call: Call) -> dict[str, Any]:
@@ -313,6 +368,7 @@ def _arguments(route: Route, request: Request, parts: dict[str, str], call: Call
         if kind_of_body != "application/json":
             raise ContentTypeUnsupported
         arguments["body"] = bodies.body_of(_raw(request), route.body)
+    _require_reach(route, call, arguments)
     if route.takes_call:
         arguments["call"] = call
     return arguments

@@ -1,6 +1,5 @@
 """HTTP of cards."""
 
-from chalicelib.api.permissions import Permission
 from chalicelib.api.routing import Call, Routes
 from chalicelib.cards import service
 from chalicelib.cards.errors import (
@@ -38,6 +37,7 @@ from chalicelib.cards.models import (
     TopUpCard,
     UseCard,
 )
+from chalicelib.identity.models import Caller, Owner
 from chalicelib.kernel.ids import CardId, MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
@@ -53,8 +53,16 @@ from chalicelib.points.errors import (
     OccurredTooLongAgo,
 )
 from chalicelib.programs.service import ProgramBook, book_of
+from chalicelib.runtime.wiring import House
 
 cards = Routes("cards")
+
+
+def _owner(house: House, card_id: CardId, _: Caller) -> Owner | None:
+    return service.owner_of(house.table, card_id)
+
+
+cards.owned("card", "card_id", _owner, lambda card_id: CardUnknown(card_id=card_id))
 
 
 class CardPage(Page[CardView]):
@@ -72,7 +80,6 @@ def _speaking(call: Call) -> tuple[ProgramBook, Language]:
 
 @cards.post(
     "/members/{member_id}/cards",
-    allow=Permission.CARDS_TOP_UP,
     keyed=True,
     status=201,
     refuses=(MemberUnknown, MemberSuspended, MemberClosed, CardNumberTaken, ExpiryPast, ExpiryTooFar, CardDiffers),
@@ -82,7 +89,7 @@ def open_card(member_id: MemberId, body: OpenCard, call: Call) -> Outcome[CardVi
     return service.open_card(call.house.table, book_of(call.house.table), member_id, call.key, body, now=call.now)
 
 
-@cards.get("/members/{member_id}/cards", allow=Permission.CARDS_READ, refuses=(MemberUnknown, CursorInvalid))
+@cards.get("/members/{member_id}/cards", refuses=(MemberUnknown, CursorInvalid))
 def list_cards(member_id: MemberId, query: Paging, call: Call) -> CardPage:
     """A member's cards, newest first, closed ones too."""
     scope = ("cards", member_id)
@@ -98,20 +105,20 @@ def list_cards(member_id: MemberId, query: Paging, call: Call) -> CardPage:
     return call.page(part, CardPage, *scope)
 
 
-@cards.get("/cards", allow=Permission.CARDS_READ)
+@cards.get("/cards")
 def look_up_card(query: LookUpCard, call: Call) -> CardList:
     """Find a card by its number: a list of one, or of none."""
     book = book_of(call.house.table)
     return CardList(items=service.look_up_card(call.house.table, book, query.card_number, now=call.now))
 
 
-@cards.get("/cards/{card_id}", allow=Permission.CARDS_READ, refuses=(CardUnknown,))
+@cards.get("/cards/{card_id}", refuses=(CardUnknown,))
 def get_card(card_id: CardId, call: Call) -> CardView:
     """A card and what it holds now; what expires counts from the day it happens."""
     return service.find_card(call.house.table, book_of(call.house.table), card_id, now=call.now)
 
 
-@cards.get("/cards/{card_id}/entries", allow=Permission.CARDS_READ, refuses=(CardUnknown, CursorInvalid))
+@cards.get("/cards/{card_id}/entries", refuses=(CardUnknown, CursorInvalid))
 def list_card_entries(card_id: CardId, query: Paging, call: Call) -> CardEntryPage:
     """A card's statement, newest first."""
     scope = ("card-entries", card_id)
@@ -128,7 +135,6 @@ def list_card_entries(card_id: CardId, query: Paging, call: Call) -> CardEntryPa
 
 @cards.post(
     "/cards/{card_id}/top-ups",
-    allow=Permission.CARDS_TOP_UP,
     keyed=True,
     status=201,
     refuses=(
@@ -151,7 +157,6 @@ def top_up_card(card_id: CardId, body: TopUpCard, call: Call) -> Outcome[CardEnt
 
 @cards.post(
     "/cards/{card_id}/spends",
-    allow=Permission.CARDS_SPEND,
     keyed=True,
     status=201,
     refuses=(
@@ -173,7 +178,6 @@ def spend_card(card_id: CardId, body: SpendCard, call: Call) -> Outcome[CardEntr
 
 @cards.post(
     "/cards/{card_id}/spend-refunds",
-    allow=Permission.CARDS_SPEND,
     keyed=True,
     status=201,
     refuses=(
@@ -194,7 +198,6 @@ def refund_card_spend(card_id: CardId, body: RefundCardSpend, call: Call) -> Out
 
 @cards.post(
     "/cards/{card_id}/refunds",
-    allow=Permission.CARDS_REFUND,
     keyed=True,
     status=201,
     refuses=(
@@ -221,7 +224,6 @@ def refund_card(card_id: CardId, body: RefundCard, call: Call) -> Outcome[CardEn
 
 @cards.post(
     "/cards/{card_id}/uses",
-    allow=Permission.CARDS_SPEND,
     keyed=True,
     status=201,
     refuses=(
@@ -243,7 +245,6 @@ def use_card(card_id: CardId, body: UseCard, call: Call) -> Outcome[CardEntryVie
 
 @cards.post(
     "/cards/{card_id}/use-reversals",
-    allow=Permission.CARDS_SPEND,
     keyed=True,
     status=201,
     refuses=(CardUnknown, CardClosed, CardKindWrong, CardEntryUnknown, CardRefundTooLarge, EntryDiffers),
@@ -256,7 +257,6 @@ def reverse_card_use(card_id: CardId, body: ReverseCardUse, call: Call) -> Outco
 
 @cards.post(
     "/cards/{card_id}/extensions",
-    allow=Permission.CARDS_REFUND,
     keyed=True,
     status=201,
     refuses=(
@@ -276,23 +276,19 @@ def extend_card(card_id: CardId, body: ExtendCard, call: Call) -> Outcome[CardEn
     return service.extend_card(call.house.table, book, card_id, call.key, body, now=call.now, language=language)
 
 
-@cards.post(
-    "/cards/{card_id}/suspensions", allow=Permission.CARDS_STATUS, status=201, refuses=(CardUnknown, CardClosed)
-)
+@cards.post("/cards/{card_id}/suspensions", status=201, refuses=(CardUnknown, CardClosed))
 def suspend_card(card_id: CardId, body: SuspendCard, call: Call) -> Outcome[CardView]:
     """Suspend a card, because it was lost: nothing is paid in or spent until it is reinstated."""
     return service.change_status(call.house.table, book_of(call.house.table), card_id, body, now=call.now)
 
 
-@cards.post(
-    "/cards/{card_id}/reinstatements", allow=Permission.CARDS_STATUS, status=201, refuses=(CardUnknown, CardClosed)
-)
+@cards.post("/cards/{card_id}/reinstatements", status=201, refuses=(CardUnknown, CardClosed))
 def reinstate_card(card_id: CardId, body: ReinstateCard, call: Call) -> Outcome[CardView]:
     """End a card's suspension."""
     return service.change_status(call.house.table, book_of(call.house.table), card_id, body, now=call.now)
 
 
-@cards.post("/cards/{card_id}/closures", allow=Permission.CARDS_STATUS, status=201, refuses=(CardUnknown, CardNotEmpty))
+@cards.post("/cards/{card_id}/closures", status=201, refuses=(CardUnknown, CardNotEmpty))
 def close_card(card_id: CardId, body: CloseCard, call: Call) -> Outcome[CardView]:
     """Close a card for good. It must hold nothing that was paid for."""
     return service.close_card(call.house.table, book_of(call.house.table), card_id, body, now=call.now)

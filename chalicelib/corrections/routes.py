@@ -1,20 +1,28 @@
 """HTTP of corrections."""
 
-from chalicelib.api.permissions import Permission
 from chalicelib.api.routing import Call, Routes
 from chalicelib.corrections import service
 from chalicelib.corrections.errors import EntryNotReversible, ReversalDiffers
 from chalicelib.corrections.models import EntryDetail, ReverseEntry
+from chalicelib.identity.models import Caller, Owner
 from chalicelib.kernel.ids import EntryId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points.errors import BalanceTooLarge, EntryUnknown, MemberClosed, MemberUnknown
 from chalicelib.points.models import EntryView
 from chalicelib.programs.service import book_of
+from chalicelib.runtime.wiring import House
 
 corrections = Routes("corrections")
 
 
-@corrections.get("/point-entries/{entry_id}", allow=Permission.POINTS_READ, refuses=(EntryUnknown,))
+def _owner(house: House, entry_id: EntryId, caller: Caller) -> Owner | None:
+    return service.owner_of(house.table, entry_id, caller)
+
+
+corrections.owned("entry", "entry_id", _owner, lambda entry_id: EntryUnknown(entry_id=entry_id))
+
+
+@corrections.get("/point-entries/{entry_id}", refuses=(EntryUnknown,))
 def get_entry(entry_id: EntryId, call: Call) -> EntryDetail:
     """A ledger entry in full, and what took it back."""
     book = book_of(call.house.table)
@@ -23,7 +31,6 @@ def get_entry(entry_id: EntryId, call: Call) -> EntryDetail:
 
 @corrections.post(
     "/point-entries/{entry_id}/reversals",
-    allow=Permission.POINTS_ADJUST,
     status=201,
     refuses=(EntryUnknown, EntryNotReversible, MemberUnknown, MemberClosed, BalanceTooLarge, ReversalDiffers),
 )

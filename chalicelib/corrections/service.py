@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from chalicelib.cards.service import owner_of as owner_of_card
 from chalicelib.corrections import rules
 from chalicelib.corrections.errors import EntryNotReversible, ReversalDiffers
 from chalicelib.corrections.models import EntryDetail, ReverseEntry
-from chalicelib.kernel.ids import EntryId, is_card
+from chalicelib.identity.models import Caller, Owner
+from chalicelib.kernel.ids import CardId, EntryId, is_card, is_member
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points import service as points
@@ -14,13 +16,35 @@ from chalicelib.points import store as points_store
 from chalicelib.points.errors import EntryUnknown
 from chalicelib.points.fold import effect_of
 from chalicelib.points.models import Account, Entry, EntryKey, EntryView, Notes, Reason
-from chalicelib.points.rules import reversal_key, write_off_key
+from chalicelib.points.rules.reversals import reversal_key, write_off_key
 from chalicelib.points.views import shown_expiry, shown_maturity
+from chalicelib.pools.models import PoolId
+from chalicelib.pools.service import owner_of as owner_of_pool
 from chalicelib.programs.service import ProgramBook
-from chalicelib.purchases.service import brought_again_since
+from chalicelib.purchases.service.reading import owner_of as owner_of_purchase
+from chalicelib.purchases.service.restating import brought_again_since
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
+
+_OF_PURCHASE = ("purchase", "return", "restatement", "delivery")
+
+
+def owner_of(table: Table, entry_id: EntryId, caller: Caller) -> Owner | None:
+    """Whose an entry is: that of the account which it concerns, and its purchase's shop; None when there is none."""
+    try:
+        item = _find(table, entry_id)
+    except EntryUnknown:
+        return None
+    entry = points_store.entry_from(item)
+    if entry.key.kind in _OF_PURCHASE:
+        return owner_of_purchase(table, keys.purchase_id(*entry.key.parts[:2]))
+    account_id = points.concerned(table, entry)
+    if is_card(account_id):
+        return owner_of_card(table, CardId(account_id))
+    if is_member(account_id):
+        return Owner(frozenset({account_id}))
+    return owner_of_pool(table, PoolId(account_id), caller)
 
 
 def find_entry(table: Table, book: ProgramBook, entry_id: EntryId, *, language: Language) -> EntryDetail:

@@ -1,10 +1,10 @@
 """HTTP of holds."""
 
-from chalicelib.api.permissions import Permission
 from chalicelib.api.routing import Call, Routes
 from chalicelib.holds import service
 from chalicelib.holds.errors import CaptureTooLarge, HoldOver, HoldUnknown
 from chalicelib.holds.models import CaptureHold, HoldList, HoldPoints, HoldView, ReleaseHold
+from chalicelib.identity.models import Caller, Owner
 from chalicelib.kernel.ids import HoldId, MemberId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points.errors import (
@@ -17,13 +17,20 @@ from chalicelib.points.errors import (
     PointsInsufficient,
 )
 from chalicelib.programs.service import book_of
+from chalicelib.runtime.wiring import House
 
 holds = Routes("holds")
 
 
+def _owner(house: House, hold_id: HoldId, _: Caller) -> Owner | None:
+    return service.owner_of(house.table, hold_id)
+
+
+holds.owned("hold", "hold_id", _owner, lambda hold_id: HoldUnknown(hold_id=hold_id))
+
+
 @holds.post(
     "/members/{member_id}/point-holds",
-    allow=Permission.POINTS_SPEND,
     keyed=True,
     status=201,
     refuses=(
@@ -36,13 +43,13 @@ def hold_points(member_id: MemberId, body: HoldPoints, call: Call) -> Outcome[Ho
     return service.hold_points(table, book_of(table), member_id, call.key, body, now=call.now)
 
 
-@holds.get("/members/{member_id}/point-holds", allow=Permission.POINTS_READ, refuses=(MemberUnknown,))
+@holds.get("/members/{member_id}/point-holds", refuses=(MemberUnknown,))
 def list_point_holds(member_id: MemberId, call: Call) -> HoldList:
     """The holds of a member that are open, the first one over first."""
     return service.list_open_holds(call.house.table, member_id, now=call.now)
 
 
-@holds.get("/point-holds/{hold_id}", allow=Permission.POINTS_READ, refuses=(HoldUnknown,))
+@holds.get("/point-holds/{hold_id}", refuses=(HoldUnknown,))
 def get_point_hold(hold_id: HoldId, call: Call) -> HoldView:
     """A hold, and what became of it."""
     return service.find_hold(call.house.table, hold_id, now=call.now)
@@ -50,7 +57,6 @@ def get_point_hold(hold_id: HoldId, call: Call) -> HoldView:
 
 @holds.post(
     "/point-holds/{hold_id}/capture",
-    allow=Permission.POINTS_SPEND,
     status=201,
     refuses=(HoldUnknown, HoldOver, CaptureTooLarge, BalanceTooLarge, MemberUnknown),
 )
@@ -65,7 +71,6 @@ def capture_point_hold(hold_id: HoldId, body: CaptureHold, call: Call) -> Outcom
 
 @holds.post(
     "/point-holds/{hold_id}/release",
-    allow=Permission.POINTS_SPEND,
     status=201,
     refuses=(HoldUnknown, HoldOver, MemberUnknown),
 )

@@ -15,14 +15,15 @@ from chalicelib.holds.models import (
     HoldView,
     ReleaseHold,
 )
+from chalicelib.identity.models import Owner
 from chalicelib.kernel.calendar import from_milliseconds
 from chalicelib.kernel.ids import HoldId, MemberId, PurchaseId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points import fold
-from chalicelib.points import rules as ledger
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import AccountMoved, EntryDiffers, MemberUnknown
 from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason
+from chalicelib.points.rules import ledger
 from chalicelib.points.service import content_digest, once
 from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
@@ -140,6 +141,14 @@ def find_hold(table: Table, hold_id: HoldId, *, now: datetime) -> HoldView:
     item, entry = _load(table, hold_id)
     end = store.find(table, rules.end_key(entry.key), consistent=True)
     return _view(entry, item.get("rf"), end, now=now)
+
+
+def owner_of(table: Table, hold_id: HoldId) -> Owner | None:
+    """Whose a hold is; None when there is none."""
+    try:
+        return Owner(frozenset({_load(table, hold_id)[1].member_id}))
+    except HoldUnknown:
+        return None
 
 
 def list_open_holds(table: Table, member_id: MemberId, *, now: datetime) -> HoldList:

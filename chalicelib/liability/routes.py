@@ -1,6 +1,5 @@
 """HTTP of liability: the report, as JSON and as CSV."""
 
-from chalicelib.api.permissions import Permission
 from chalicelib.api.routing import Call, Routes, Sheet
 from chalicelib.kernel.sheets import csv_text
 from chalicelib.liability import service
@@ -13,7 +12,7 @@ liability = Routes("liability")
 _REFUSES = (LiabilityUnknown, LiabilityUntied)
 
 
-@liability.get("/analytics/liability", allow=Permission.LIABILITY_READ, refuses=_REFUSES)
+@liability.get("/analytics/liability", refuses=_REFUSES)
 def get_liability(query: LiabilityQuery, call: Call) -> LiabilityReport:
     """Points outstanding by month of expiry and of issue, priced, and the roll-forward of every month.
 
@@ -22,7 +21,7 @@ def get_liability(query: LiabilityQuery, call: Call) -> LiabilityReport:
     return service.find_report(call.house.roots, query.month, now=call.now)
 
 
-@liability.get("/analytics/liability.csv", allow=Permission.LIABILITY_READ, refuses=_REFUSES)
+@liability.get("/analytics/liability.csv", refuses=_REFUSES)
 def get_liability_sheet(query: LiabilityQuery, call: Call) -> Sheet:
     """The same for a spreadsheet: one figure a row."""
     return Sheet(csv_text(rows_of(service.find_report(call.house.roots, query.month, now=call.now))))

@@ -1,7 +1,7 @@
 """HTTP of members."""
 
-from chalicelib.api.permissions import Permission
 from chalicelib.api.routing import Call, Routes
+from chalicelib.identity.models import Caller, Owner
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
@@ -36,8 +36,17 @@ from chalicelib.members.models import (
 )
 from chalicelib.points.errors import HoldsOpen, MemberClosed, MemberUnknown
 from chalicelib.programs.service import ProgramBook, book_of
+from chalicelib.runtime.wiring import House
 
 members = Routes("members")
+
+
+def _owner(_: House, member_id: MemberId, __: Caller) -> Owner:
+    """Members belong to themselves, and to the whole chain."""
+    return Owner(frozenset({member_id}))
+
+
+members.owned("member", "member_id", _owner, lambda member_id: MemberUnknown(member_id=member_id))
 
 
 class HappeningPage(Page[Happening]):
@@ -55,7 +64,6 @@ def _speaking(call: Call) -> tuple[ProgramBook, Language]:
 
 @members.post(
     "/members",
-    allow=Permission.MEMBERS_WRITE,
     keyed=False,
     status=201,
     refuses=(*_IDENTIFIERS, *_DETAILS, EnrolmentDiffers),
@@ -73,7 +81,7 @@ def enrol_member(body: EnrolMember, call: Call) -> Outcome[MemberView]:
     )
 
 
-@members.get("/members", allow=Permission.MEMBERS_READ, refuses=(MobileInvalid, MemberNumberWrong))
+@members.get("/members", refuses=(MobileInvalid, MemberNumberWrong))
 def look_up_member(query: LookUp, call: Call) -> MemberList:
     """Find a member by exactly one identifier: a list of one, or of none."""
     book, language = _speaking(call)
@@ -81,7 +89,7 @@ def look_up_member(query: LookUp, call: Call) -> MemberList:
     return MemberList(items=found)
 
 
-@members.get("/members/{member_id}", allow=Permission.MEMBERS_READ, refuses=(MemberUnknown,))
+@members.get("/members/{member_id}", refuses=(MemberUnknown,))
 def get_member(member_id: MemberId, call: Call) -> MemberView:
     """A member, with points, tier, and what is missing to the next tier."""
     book, language = _speaking(call)
@@ -90,7 +98,6 @@ def get_member(member_id: MemberId, call: Call) -> MemberView:
 
 @members.patch(
     "/members/{member_id}",
-    allow=Permission.MEMBERS_WRITE,
     refuses=(MemberUnknown, MemberClosed, MemberMoved, *_IDENTIFIERS, *_DETAILS),
 )
 def edit_member(member_id: MemberId, body: EditMember, call: Call) -> MemberView:
@@ -104,7 +111,6 @@ def edit_member(member_id: MemberId, body: EditMember, call: Call) -> MemberView
 
 @members.post(
     "/members/{member_id}/suspensions",
-    allow=Permission.MEMBERS_STATUS,
     status=201,
     refuses=(MemberUnknown, MemberClosed),
 )
@@ -118,7 +124,6 @@ def suspend_member(member_id: MemberId, body: SuspendMember, call: Call) -> Outc
 
 @members.post(
     "/members/{member_id}/reinstatements",
-    allow=Permission.MEMBERS_STATUS,
     status=201,
     refuses=(MemberUnknown, MemberClosed),
 )
@@ -132,7 +137,6 @@ def reinstate_member(member_id: MemberId, body: ReinstateMember, call: Call) -> 
 
 @members.post(
     "/members/{member_id}/closures",
-    allow=Permission.MEMBERS_STATUS,
     status=201,
     refuses=(MemberUnknown, HoldsOpen, BalanceRemaining),
 )
@@ -144,7 +148,7 @@ def close_member(member_id: MemberId, body: CloseMember, call: Call) -> Outcome[
     )
 
 
-@members.get("/members/{member_id}/timeline", allow=Permission.MEMBERS_READ, refuses=(MemberUnknown, CursorInvalid))
+@members.get("/members/{member_id}/timeline", refuses=(MemberUnknown, CursorInvalid))
 def list_timeline(member_id: MemberId, query: Paging, call: Call) -> HappeningPage:
     """Everything that happened to a member, newest first."""
     scope = ("timeline", member_id)

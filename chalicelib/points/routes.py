@@ -1,6 +1,5 @@
 """HTTP of points: what a member has, the statement, and commands."""
 
-from chalicelib.api.permissions import Permission
 from chalicelib.api.routing import Call, Routes
 from chalicelib.api.ways import carried_out
 from chalicelib.kernel.errors import LaneSlow
@@ -32,13 +31,13 @@ class EntryPage(Page[EntryView]):
     """A page of a statement."""
 
 
-@points.get("/members/{member_id}/points", allow=Permission.POINTS_READ, refuses=(MemberUnknown, InstantInFuture))
+@points.get("/members/{member_id}/points", refuses=(MemberUnknown, InstantInFuture))
 def get_points(member_id: MemberId, query: Then, call: Call) -> PointsView:
     """A member's points: what can be spent, when it expires, what ever happened; now, or at another time."""
     return service.find_points(call.house.table, book_of(call.house.table), member_id, now=call.now, then=query)
 
 
-@points.get("/members/{member_id}/tier", allow=Permission.POINTS_READ, refuses=(MemberUnknown, InstantInFuture))
+@points.get("/members/{member_id}/tier", refuses=(MemberUnknown, InstantInFuture))
 def get_tier(member_id: MemberId, query: Then, call: Call) -> TierView:
     """The tier a member holds and what is missing to the next; now, or at another time."""
     book = book_of(call.house.table)
@@ -47,7 +46,7 @@ def get_tier(member_id: MemberId, query: Then, call: Call) -> TierView:
     )
 
 
-@points.get("/members/{member_id}/point-entries", allow=Permission.POINTS_READ, refuses=(MemberUnknown, CursorInvalid))
+@points.get("/members/{member_id}/point-entries", refuses=(MemberUnknown, CursorInvalid))
 def list_point_entries(member_id: MemberId, query: Paging, call: Call) -> EntryPage:
     """A member's statement, newest first."""
     scope = ("point-entries", member_id)
@@ -65,7 +64,6 @@ def list_point_entries(member_id: MemberId, query: Paging, call: Call) -> EntryP
 
 @points.post(
     "/members/{member_id}/point-spends",
-    allow=Permission.POINTS_SPEND,
     keyed=True,
     status=201,
     refuses=(
@@ -98,7 +96,6 @@ def spend_points(member_id: MemberId, body: SpendPoints, call: Call) -> Outcome[
 
 @points.post(
     "/members/{member_id}/point-adjustments",
-    allow=Permission.POINTS_ADJUST,
     keyed=True,
     status=201,
     refuses=(

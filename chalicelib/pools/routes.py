@@ -1,8 +1,8 @@
 """HTTP of pools."""
 
-from chalicelib.api.permissions import Permission
 from chalicelib.api.routing import Call, Routes
 from chalicelib.api.ways import carried_out
+from chalicelib.identity.models import Caller, Owner
 from chalicelib.kernel.errors import LaneSlow
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.outcomes import Outcome
@@ -42,8 +42,16 @@ from chalicelib.pools.models import (
     SpendFromPool,
 )
 from chalicelib.programs.service import book_of
+from chalicelib.runtime.wiring import House
 
 pools = Routes("pools")
+
+
+def _owner(house: House, pool_id: PoolId, caller: Caller) -> Owner:
+    return service.owner_of(house.table, pool_id, caller)
+
+
+pools.owned("pool", "pool_id", _owner, lambda pool_id: PoolUnknown(pool_id=pool_id))
 
 _NOBODY = (MemberUnknown, MemberSuspended, MemberClosed)
 
@@ -63,19 +71,19 @@ class PoolEntryPage(Page[EntryView]):
     """A page of a pool's statement."""
 
 
-@pools.post("/pools", allow=Permission.POOLS_MANAGE, keyed=True, status=201, refuses=(*_NOBODY, PoolDiffers))
+@pools.post("/pools", keyed=True, status=201, refuses=(*_NOBODY, PoolDiffers))
 def open_pool(body: OpenPool, call: Call) -> Outcome[PoolView]:
     """Open a pool, whose points several members share."""
     return service.open_pool(call.house.table, book_of(call.house.table), body, call.key, now=call.now)
 
 
-@pools.get("/pools/{pool_id}", allow=Permission.POOLS_READ, refuses=(PoolUnknown,))
+@pools.get("/pools/{pool_id}", refuses=(PoolUnknown,))
 def get_pool(pool_id: PoolId, call: Call) -> PoolView:
     """A pool and what it has."""
     return service.find_pool(call.house.table, book_of(call.house.table), pool_id, now=call.now)
 
 
-@pools.patch("/pools/{pool_id}", allow=Permission.POOLS_MANAGE, refuses=(PoolUnknown, PoolClosed, PoolMoved))
+@pools.patch("/pools/{pool_id}", refuses=(PoolUnknown, PoolClosed, PoolMoved))
 def edit_pool(pool_id: PoolId, body: EditPool, call: Call) -> PoolView:
     """Give a pool another name."""
     call.require_version(body.version)
@@ -84,7 +92,6 @@ def edit_pool(pool_id: PoolId, body: EditPool, call: Call) -> PoolView:
 
 @pools.post(
     "/pools/{pool_id}/closures",
-    allow=Permission.POOLS_MANAGE,
     status=201,
     refuses=(PoolUnknown, MemberUnknown, MemberClosed, BalanceTooLarge),
 )
@@ -93,13 +100,13 @@ def close_pool(pool_id: PoolId, body: ClosePool, call: Call) -> Outcome[PoolView
     return service.close_pool(call.house.table, book_of(call.house.table), pool_id, body, now=call.now)
 
 
-@pools.get("/members/{member_id}/pools", allow=Permission.POOLS_READ, refuses=(MemberUnknown,))
+@pools.get("/members/{member_id}/pools", refuses=(MemberUnknown,))
 def list_pools(member_id: MemberId, call: Call) -> PoolList:
     """The pools to which a member belongs."""
     return PoolList(items=service.list_pools(call.house.table, book_of(call.house.table), member_id, now=call.now))
 
 
-@pools.get("/pools/{pool_id}/members", allow=Permission.POOLS_READ, refuses=(PoolUnknown, CursorInvalid))
+@pools.get("/pools/{pool_id}/members", refuses=(PoolUnknown, CursorInvalid))
 def list_pool_members(pool_id: PoolId, query: Paging, call: Call) -> MembershipPage:
     """Those who belong to a pool, and what they may do."""
     scope = ("pool-members", pool_id)
@@ -116,7 +123,6 @@ def list_pool_members(pool_id: PoolId, query: Paging, call: Call) -> MembershipP
 
 @pools.put(
     "/pools/{pool_id}/members/{member_id}",
-    allow=Permission.POOLS_MANAGE,
     refuses=(PoolUnknown, PoolClosed, PoolFull, OwnerNeeded, *_NOBODY),
 )
 def set_pool_member(pool_id: PoolId, member_id: MemberId, body: SetMembership, call: Call) -> MembershipView:
@@ -127,7 +133,6 @@ def set_pool_member(pool_id: PoolId, member_id: MemberId, body: SetMembership, c
 
 @pools.post(
     "/pools/{pool_id}/members/{member_id}/departures",
-    allow=Permission.POOLS_MANAGE,
     status=201,
     refuses=(PoolUnknown, NotInPool, OwnerNeeded),
 )
@@ -139,7 +144,6 @@ def end_pool_member(pool_id: PoolId, member_id: MemberId, call: Call) -> PoolVie
 
 @pools.post(
     "/pools/{pool_id}/contributions",
-    allow=Permission.POINTS_SPEND,
     keyed=True,
     status=201,
     refuses=(PoolUnknown, PoolClosed, NotInPool, *_NOBODY, PointsInsufficient, BalanceTooLarge, EntryDiffers),
@@ -160,7 +164,6 @@ def contribute(pool_id: PoolId, body: Contribute, call: Call) -> Outcome[EntryVi
 
 @pools.post(
     "/pools/{pool_id}/spends",
-    allow=Permission.POINTS_SPEND,
     keyed=True,
     status=201,
     refuses=(
@@ -192,13 +195,13 @@ def spend_from_pool(pool_id: PoolId, body: SpendFromPool, call: Call) -> Outcome
     return carried_out(call, "pool_spend", pool_id, body, language, directly=directly, find=find)
 
 
-@pools.get("/pools/{pool_id}/points", allow=Permission.POOLS_READ, refuses=(PoolUnknown, InstantInFuture))
+@pools.get("/pools/{pool_id}/points", refuses=(PoolUnknown, InstantInFuture))
 def get_pool_points(pool_id: PoolId, query: Then, call: Call) -> PointsView:
     """A pool's points; now, or at another time."""
     return service.find_points(call.house.table, book_of(call.house.table), pool_id, now=call.now, then=query)
 
 
-@pools.get("/pools/{pool_id}/point-entries", allow=Permission.POOLS_READ, refuses=(PoolUnknown, CursorInvalid))
+@pools.get("/pools/{pool_id}/point-entries", refuses=(PoolUnknown, CursorInvalid))
 def list_pool_entries(pool_id: PoolId, query: Paging, call: Call) -> PoolEntryPage:
     """A pool's statement, newest first; each line says which member did it."""
     scope = ("pool-entries", pool_id)

@@ -1,7 +1,6 @@
 """HTTP of proof: receipts, and the keys to check them with."""
 
-from chalicelib.api.permissions import Permission
-from chalicelib.api.routing import OPEN, Call, Routes
+from chalicelib.api.routing import Call, Routes
 from chalicelib.kernel.ids import EntryId
 from chalicelib.points.errors import EntryUnknown
 from chalicelib.proof import service
@@ -12,7 +11,7 @@ from chalicelib.proof.service import Roots, roots_of
 proof = Routes("proof")
 
 
-@proof.get("/point-entries/{entry_id}/receipt", allow=Permission.POINTS_READ, refuses=(EntryUnknown,))
+@proof.get("/point-entries/{entry_id}/receipt", refuses=(EntryUnknown,))
 def get_receipt(entry_id: EntryId, call: Call) -> Receipt:
     """A signed receipt of a ledger entry, which anyone can check without us.
 
@@ -23,7 +22,7 @@ def get_receipt(entry_id: EntryId, call: Call) -> Receipt:
     return service.find_receipt(call.house.table, roots, call.house.signer, entry_id, now=call.now)
 
 
-@proof.get("/receipt-keys", allow=OPEN)
+@proof.get("/receipt-keys")
 def list_receipt_keys(call: Call) -> ReceiptKeys:
     """The public keys that receipts and roots are, or were, signed with; the current one first."""
     return service.list_receipt_keys(_roots(call), call.house.signer)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
+from chalicelib.identity.gate import Gate, LocalGate
 from chalicelib.runtime.settings import LOCAL_STAGES, Settings, SettingsWrong, load
 from chalicelib.storage.bus import EVENTBRIDGE, Bus, EventBus
 from chalicelib.storage.dynamo import Dynamo
@@ -72,6 +73,7 @@ class House:
         ops: what jobs and consumers keep for themselves, much of it for a while only.
         roots: files that are written once: signed roots, heads, reports.
         lane: the way of commands on hot accounts; None where all are carried out directly.
+        gate: tells who is calling.
     """
 
     settings: Settings
@@ -86,6 +88,7 @@ class House:
     roots: Objects = _not_made("roots")  # noqa: RUF009
     signer: Signer = _not_made("a signer")  # noqa: RUF009
     lane: Lane | None = None
+    gate: Gate = _not_made("a gate")  # noqa: RUF009
 
 
 _HOUSE: list[House] = []
@@ -118,7 +121,13 @@ def build(settings: Settings) -> House:
         lane=Lane(SqsLine(sqs, settings.lane_queue), ops) if settings.lane_queue else None,
         roots=_files(settings, settings.roots, "REGULARS_ROOTS"),
         signer=signer(settings),
+        gate=gate(settings),
     )
+
+
+def gate(settings: Settings) -> Gate:
+    """Who is let in."""
+    return LocalGate(settings.token_key, settings.issuer, settings.audience)
 
 
 def client(settings: Settings, service: Service) -> SignedClient:

@@ -10,6 +10,13 @@ from chalicelib.kernel.records import Note, Record
 from chalicelib.members.models import MemberRef
 
 
+class Side(StrEnum):
+    """On which side of a transfer somebody stands."""
+
+    GIVER = "giver"
+    RECEIVER = "receiver"
+
+
 class TransferStatus(StrEnum):
     """What became of a transfer."""
 

@@ -1,7 +1,9 @@
 """HTTP of transfers."""
 
-from chalicelib.api.permissions import Permission
+from collections.abc import Callable
+
 from chalicelib.api.routing import Call, Routes
+from chalicelib.identity.models import Caller, Owner
 from chalicelib.kernel.ids import MemberId, TransferId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
@@ -16,6 +18,7 @@ from chalicelib.points.errors import (
     PointsInsufficient,
 )
 from chalicelib.programs.service import book_of
+from chalicelib.runtime.wiring import House
 from chalicelib.transfers import service
 from chalicelib.transfers.errors import (
     RecipientUnknown,
@@ -28,9 +31,31 @@ from chalicelib.transfers.errors import (
     TransferUncovered,
     TransferUnknown,
 )
-from chalicelib.transfers.models import AcceptTransfer, CancelTransfer, DeclineTransfer, OfferTransfer, TransferView
+from chalicelib.transfers.models import (
+    AcceptTransfer,
+    CancelTransfer,
+    DeclineTransfer,
+    OfferTransfer,
+    Side,
+    TransferView,
+)
 
 transfers = Routes("transfers")
+
+
+def _owner(*sides: Side) -> Callable[[House, TransferId, Caller], Owner | None]:
+    def find(house: House, transfer_id: TransferId, _: Caller) -> Owner | None:
+        return service.owner_of(house.table, transfer_id, sides)
+
+    return find
+
+
+for _name, _sides in (
+    ("transfer", (Side.GIVER, Side.RECEIVER)),
+    ("transfer_sender", (Side.GIVER,)),
+    ("transfer_receiver", (Side.RECEIVER,)),
+):
+    transfers.owned(_name, "transfer_id", _owner(*_sides), lambda transfer_id: TransferUnknown(transfer_id=transfer_id))
 
 
 class TransferPage(Page[TransferView]):
@@ -39,7 +64,6 @@ class TransferPage(Page[TransferView]):
 
 @transfers.post(
     "/members/{member_id}/point-transfers",
-    allow=Permission.POINTS_TRANSFER,
     keyed=True,
     status=201,
     refuses=(
@@ -66,9 +90,7 @@ def offer_point_transfer(member_id: MemberId, body: OfferTransfer, call: Call) -
     return service.offer_transfer(table, call.house.keyring, book_of(table), member_id, call.key, body, now=call.now)
 
 
-@transfers.get(
-    "/members/{member_id}/point-transfers", allow=Permission.POINTS_READ, refuses=(MemberUnknown, CursorInvalid)
-)
+@transfers.get("/members/{member_id}/point-transfers", refuses=(MemberUnknown, CursorInvalid))
 def list_point_transfers(member_id: MemberId, query: Paging, call: Call) -> TransferPage:
     """The transfers that a member sent and received, newest first."""
     scope = ("point-transfers", member_id)
@@ -77,7 +99,7 @@ def list_point_transfers(member_id: MemberId, query: Paging, call: Call) -> Tran
     return call.page(part, TransferPage, *scope)
 
 
-@transfers.get("/point-transfers/{transfer_id}", allow=Permission.POINTS_READ, refuses=(TransferUnknown,))
+@transfers.get("/point-transfers/{transfer_id}", refuses=(TransferUnknown,))
 def get_point_transfer(transfer_id: TransferId, call: Call) -> TransferView:
     """A transfer, and what became of it."""
     return service.find_transfer(call.house.table, transfer_id, now=call.now)
@@ -85,7 +107,6 @@ def get_point_transfer(transfer_id: TransferId, call: Call) -> TransferView:
 
 @transfers.post(
     "/point-transfers/{transfer_id}/accept",
-    allow=Permission.POINTS_TRANSFER,
     status=201,
     refuses=(
         TransferUnknown,
@@ -106,7 +127,6 @@ def accept_point_transfer(transfer_id: TransferId, body: AcceptTransfer, call: C
 
 @transfers.post(
     "/point-transfers/{transfer_id}/cancel",
-    allow=Permission.POINTS_TRANSFER,
     status=201,
     refuses=(TransferUnknown, TransferOver, MemberUnknown),
 )
@@ -118,7 +138,6 @@ def cancel_point_transfer(transfer_id: TransferId, body: CancelTransfer, call: C
 
 @transfers.post(
     "/point-transfers/{transfer_id}/decline",
-    allow=Permission.POINTS_TRANSFER,
     status=201,
     refuses=(TransferUnknown, TransferOver, MemberUnknown),
 )

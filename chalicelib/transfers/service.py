@@ -1,10 +1,11 @@
 """Use cases of transfers: offer, accept, cancel, decline, read them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from chalicelib.holds.rules import end_key, live, release, timed_out
+from chalicelib.identity.models import Owner
 from chalicelib.kernel.ids import MemberId, TransferId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
@@ -26,6 +27,7 @@ from chalicelib.transfers.models import (
     CancelTransfer,
     DeclineTransfer,
     OfferTransfer,
+    Side,
     TransferStatus,
     TransferView,
 )
@@ -169,6 +171,16 @@ def find_transfer(table: Table, transfer_id: TransferId, *, now: datetime) -> Tr
     item, offer = _load(table, transfer_id)
     end = store.find(table, end_key(offer.key), consistent=True)
     return _as_of(_view(offer, item), end, now)
+
+
+def owner_of(table: Table, transfer_id: TransferId, sides: Collection[Side]) -> Owner | None:
+    """Who stands on some sides of a transfer; None when there is none."""
+    try:
+        item, offer = _load(table, transfer_id)
+    except TransferUnknown:
+        return None
+    members = {Side.GIVER: offer.member_id, Side.RECEIVER: MemberId(item["to"])}
+    return Owner(frozenset(members[side] for side in sides))
 
 
 def list_transfers(

@@ -164,7 +164,7 @@ class Works:
             House(
                 SETTINGS, table, KEYRING, self.clock, ops=ops or self.ops, queues=queues,
                 bus=EventBus(bus or self.bus, "events", hurried()), objects=objects or self.objects,
-                roots=roots or self.roots, signer=Stamp(),
+                roots=roots or self.roots, signer=Stamp(), gate=wiring.gate(SETTINGS),
             )
         )  # fmt: skip
         self.yard = Yard(table, ops or self.ops, ProgramBook(table), queues, SETTINGS.job_queue or "")

@@ -21,8 +21,9 @@ from openapi_spec_validator import validate
 import chalicelib
 from chalicelib.api import openapi, problems
 from chalicelib.api.errors import Unexpected
-from chalicelib.api.permissions import ROLES, Permission
-from chalicelib.api.routing import OPEN, ROUTES, Route, Routes
+from chalicelib.api.policy import POLICY
+from chalicelib.api.routing import FINDERS, ROUTES, Route, Routes
+from chalicelib.identity.permissions import ROLES, Permission
 from chalicelib.kernel.errors import Refusal, Trouble
 from chalicelib.members.errors import IdentifierTaken
 from local.settings import ROOT
@@ -116,12 +117,22 @@ def test_everything_public_says_what_it_is_for() -> None:
 def test_a_route_without_a_policy_cannot_be_declared() -> None:
     routes_ = Routes("members")
     before = len(ROUTES)
-    with pytest.raises(TypeError):
-        routes_.get("/x")
-    for policy in (None, "", "members:read", "OPEN", True):
-        with pytest.raises(TypeError):
-            routes_.get("/x", allow=policy)
+    for declare, path in ((routes_.get, "/x"), (routes_.post, "/health"), (routes_.get, "/members/{id}")):
+        with pytest.raises(TypeError, match=r"policy\.py"):
+            declare(path)
     assert len(ROUTES) == before
+
+
+def test_every_rule_is_of_a_route_and_names_a_finder_of_it() -> None:
+    assert {f"{route.method} {route.path}" for route in routes()} == set(POLICY)
+    for route in routes():
+        if route.rule.of:
+            part = FINDERS[route.rule.of].part
+            assert part in route.path_types or (part == "body" and route.body is not None), route.path
+        if route.rule.at_shop:
+            assert route.body is not None
+            assert "shop_id" in route.body.model_fields
+    assert {rule.of for rule in POLICY.values()} - {""} == set(FINDERS)
 
 
 def test_a_route_whose_parameters_have_no_pattern_cannot_be_declared() -> None:
@@ -136,16 +147,20 @@ def test_a_route_whose_parameters_have_no_pattern_cannot_be_declared() -> None:
 
     for function in (of_text, of_another):
         with pytest.raises((TypeError, KeyError)):
-            routes_.get("/x/{member_id}", allow=OPEN)(function)
+            routes_.get("/members/{member_id}")(function)
     assert len(ROUTES) == before
 
 
 def test_only_these_routes_are_open() -> None:
-    assert {route.path for route in routes() if route.allow == OPEN} == {"/health", "/openapi.json", "/receipt-keys"}
+    assert {route.path for route in routes() if route.rule.needs is None} == {
+        "/health",
+        "/openapi.json",
+        "/receipt-keys",
+    }
 
 
 def test_every_permission_is_asked_for_by_a_route_and_held_by_a_role() -> None:
-    assert {route.allow for route in routes()} - {OPEN} == set(Permission)
+    assert {route.rule.needs for route in routes()} - {None} == set(Permission)
     assert frozenset().union(*ROLES.values()) == set(Permission)
 
 
@@ -165,13 +180,21 @@ def test_commands_that_move_points_need_a_key_and_no_read_takes_one() -> None:
             assert route.keyed is None
 
 
+def is_service(module: Any) -> bool:
+    """Whether it is a module of use cases: `<domain>.service`, or one of those that it is split into."""
+    return inspect.ismodule(module) and module.__name__.split(".")[2:3] == ["service"]
+
+
 def service_of(route: Route) -> Any:
     """The use case that a route calls, or None when it calls none."""
     tree = ast.parse(inspect.getsource(route.function))
-    module = inspect.getmodule(route.function)
+    known = vars(inspect.getmodule(route.function))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "service":
-            function = getattr(vars(module)["service"], node.attr)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module = known.get(node.value.id)
+            if not is_service(module):
+                continue
+            function = getattr(module, node.attr)
             if function.__name__ not in ("book_of",):
                 return function
     return None

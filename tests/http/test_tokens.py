@@ -250,7 +250,7 @@ def test_a_process_without_a_token_key_takes_no_token_at_all(api: Api, house: Ho
 
     from chalicelib.runtime import wiring
 
-    wiring.use(replace(house, settings=replace(house.settings, token_key=b"")))
+    wiring.use(replace(house, gate=wiring.gate(replace(house.settings, token_key=b""))))
     for attack in (token(), token(key=b"")):
         reply = api.send("GET", "/v1/tiers", Authorization=f"Bearer {attack}")
         assert (reply.status, reply.code) == (401, "token_invalid")

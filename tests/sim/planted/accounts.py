@@ -11,8 +11,9 @@ from chalicelib.holds import rules as hold_rules
 from chalicelib.holds.models import Hold
 from chalicelib.kernel.calendar import month_of
 from chalicelib.merges import rules as merge_rules
-from chalicelib.points import fold, rules, store
+from chalicelib.points import fold, store
 from chalicelib.points.models import Account, EntryKey, Position, Reason
+from chalicelib.points.rules import balances, ledger
 from chalicelib.pools import rules as pool_rules
 from chalicelib.pools import service as pool_service
 from chalicelib.pools.models import Role
@@ -50,20 +51,20 @@ def captured_after_its_time(patch: pytest.MonkeyPatch) -> None:
 
     for module in (hold_rules, transfer_service):
         patch.setattr(module, "live", live)
-    patch.setattr(rules, "time_out", lambda account, program, *, now: (account, ()))
+    patch.setattr(ledger, "time_out", lambda account, program, *, now: (account, ()))
 
 
 @about("hold")
 def time_out_by_job_only(patch: pytest.MonkeyPatch) -> None:
     """What is held stays so after its time, until a job comes by."""
-    real, settled = rules.derive, rules._settled
+    real, settled = balances.derive, ledger._settled
 
     def unsettled(account: Account, program: Any, held: Any, *, now: Any) -> Any:
         after, *rest = settled(account.model_copy(update={"holds": {}}), program, held, now=now)
         return after.model_copy(update={"holds": account.holds}), *rest
 
-    patch.setattr(rules, "derive", lambda account, on, at=None: real(account, on))
-    patch.setattr(rules, "_settled", unsettled)
+    patch.setattr(balances, "derive", lambda account, on, at=None: real(account, on))
+    patch.setattr(ledger, "_settled", unsettled)
 
 
 @about("hold")
@@ -101,13 +102,13 @@ def accepted_after_cancelling(patch: pytest.MonkeyPatch) -> None:
 @about("transfer", "pool")
 def lots_get_younger(patch: pytest.MonkeyPatch) -> None:
     """Points that are passed on begin a new life."""
-    real = rules.lots_taken
+    real = balances.lots_taken
 
     def taken(account: Account, points: int, on: date) -> dict[date, int]:
         lots = real(account, points, on)
         return {max(lots): points} if lots else lots
 
-    patch.setattr(rules, "lots_taken", taken)
+    patch.setattr(balances, "lots_taken", taken)
 
 
 @about("transfer")

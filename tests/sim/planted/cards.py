@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.cards import rules as card_rules
 from chalicelib.cards import store as card_store
-from chalicelib.points import rules
+from chalicelib.cards.rules import count_cards, holding, stored_value
 from chalicelib.points.errors import AccountMoved
 from chalicelib.points.models import Account
+from chalicelib.points.rules import balances
 from chalicelib.storage.keys import Key
 from chalicelib.storage.writes import Item, Put, Still, Write
 from tests.sim.planted.registry import about
@@ -20,7 +20,7 @@ from tests.sim.planted.registry import about
 @about("money")
 def bonus_is_paid_out(patch: pytest.MonkeyPatch) -> None:
     """A refund pays back what can be spent, not what was paid."""
-    real = card_rules.value_of
+    real = holding.value_of
 
     def value(account: Account, on: date) -> Any:
         known = real(account, on)
@@ -28,7 +28,7 @@ def bonus_is_paid_out(patch: pytest.MonkeyPatch) -> None:
             return known
         return replace(known, principal=known.principal + known.bonus_total, bonus={})
 
-    patch.setattr(card_rules, "value_of", value)
+    patch.setattr(holding, "value_of", value)
 
 
 @about("money")
@@ -44,14 +44,14 @@ def _as_it_is(item: Item) -> Write:
 @about("money")
 def spend_below_nought(patch: pytest.MonkeyPatch) -> None:
     """A card pays for a little more than there is on it."""
-    real = card_rules.value_of
+    real = holding.value_of
 
     def value(account: Account, on: date) -> Any:
         known = real(account, on)
         more = inspect.stack()[1].function == "spend" and known.total > 0
         return replace(known, principal=known.principal + 500) if more else known
 
-    patch.setattr(card_rules, "value_of", value)
+    patch.setattr(holding, "value_of", value)
 
 
 @about("money")
@@ -60,12 +60,12 @@ def bonus_first(patch: pytest.MonkeyPatch) -> None:
 
     def shares(value: Any, amount: int) -> dict[date, int]:
         taken = {}
-        for day, there in sorted((*value.bonus.items(), (card_rules.PRINCIPAL, value.principal))):
+        for day, there in sorted((*value.bonus.items(), (holding.PRINCIPAL, value.principal))):
             taken[day] = min(there, amount)
             amount -= taken[day]
         return {day: minor for day, minor in taken.items() if minor}
 
-    patch.setattr(card_rules, "shares", shares)
+    patch.setattr(stored_value, "shares", shares)
 
 
 @about("visits")
@@ -77,13 +77,13 @@ def use_taken_back_twice(patch: pytest.MonkeyPatch) -> None:
 @about("visits")
 def extension_forgets_uses(patch: pytest.MonkeyPatch) -> None:
     """A card that lasts longer has only the visits that were left."""
-    real = card_rules.extend
+    real = count_cards.extend
 
     def extend(account: Account, card: Any, command: Any, *a: Any, now: Any, **more: Any) -> Any:
-        last = card_rules.last_day_of(account)
+        last = holding.last_day_of(account)
         if last is None:
             return real(account, card, command, *a, now=now, **more)
-        left = rules.derive(account, min(last, now.date())).balance
+        left = balances.derive(account, min(last, now.date())).balance
         return real(account.model_copy(update={"earned": {last: max(left, 1)}}), card, command, *a, now=now, **more)
 
-    patch.setattr(card_rules, "extend", extend)
+    patch.setattr(count_cards, "extend", extend)

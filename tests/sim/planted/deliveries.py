@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from chalicelib.points import rules, store
+from chalicelib.points import store
 from chalicelib.points.fold import last_of_awaited
 from chalicelib.points.models import Account, EntryKey
-from chalicelib.purchases import rules as purchase_rules
-from chalicelib.purchases import service as purchase_service
+from chalicelib.points.rules import balances
 from chalicelib.purchases import store as purchase_store
 from chalicelib.purchases.errors import OrderMoved
 from chalicelib.purchases.models import Delivery
+from chalicelib.purchases.rules import buying, deliveries, orders, restatements
+from chalicelib.purchases.service import items
 from chalicelib.storage.keys import Key
 from chalicelib.storage.writes import Absent, Item, Put, Still, Write
 from tests.sim.planted.registry import about, bug, forget
@@ -22,14 +23,14 @@ from tests.sim.planted.registry import about, bug, forget
 
 def _pending(patch: pytest.MonkeyPatch, waits: Any) -> None:
     """Change how many of the points that wait for a delivery cannot be spent."""
-    real = rules._still_pending
+    real = balances._still_pending
 
     def pending(account: Account, lapses: dict[date, int], day: date, on: date) -> int:
         if last_of_awaited(day) is None:
             return real(account, lapses, day, on)
         return int(waits(account.pending[day]))
 
-    patch.setattr(rules, "_still_pending", pending)
+    patch.setattr(balances, "_still_pending", pending)
 
 
 @bug
@@ -52,13 +53,13 @@ def lapsed_points_mature(patch: pytest.MonkeyPatch) -> None:
         day = from_day + timedelta(days=program.pending_days)
         return day if program.pending_days and day > today else None
 
-    patch.setattr(purchase_rules, "_matures_on", matures)
+    patch.setattr(buying, "maturity_of", matures)
 
 
 @about("delivery")
 def delivery_frees_what_came_back(patch: pytest.MonkeyPatch) -> None:
     """A delivery frees what the purchase had earned, also what was returned since."""
-    real = purchase_rules.kept_of
+    real = orders.kept_of
 
     def kept(bought: Any) -> Any:
         known = real(bought)
@@ -66,7 +67,7 @@ def delivery_frees_what_came_back(patch: pytest.MonkeyPatch) -> None:
             return known
         return known.model_copy(update={"points_earned": bought.entry.earned or 0})
 
-    patch.setattr(purchase_rules, "kept_of", kept)
+    patch.setattr(orders, "kept_of", kept)
 
 
 @about("delivery")
@@ -96,50 +97,50 @@ def delivery_is_no_change(patch: pytest.MonkeyPatch) -> None:
 @about("delivery")
 def return_takes_what_waited(patch: pytest.MonkeyPatch) -> None:
     """A return after the delivery takes the points from where they waited before it."""
-    real = purchase_service._bought
+    real = items.bought_from
 
     def bought(item: Item, book: Any) -> Any:
         known = real(item, book)
         entry = store.entry_from(purchase_store.as_stated(item))
         return replace(known, entry=entry)
 
-    patch.setattr(purchase_service, "_bought", bought)
+    patch.setattr(items, "bought_from", bought)
 
 
 @bug
 def delivery_counts_from_the_purchase(patch: pytest.MonkeyPatch) -> None:
     """The days until the points are free count from the purchase, not from its delivery."""
-    real = purchase_rules.delivered
+    real = deliveries.delivered
 
     def delivered(entry: Any, program: Any, at: datetime, today: date) -> Delivery:
         right = real(entry, program, at, today)
         wrong = real(entry, program, entry.occurred_at, today)
         return right.model_copy(update={"matures_on": wrong.matures_on})
 
-    patch.setattr(purchase_rules, "delivered", delivered)
+    patch.setattr(deliveries, "delivered", delivered)
 
 
 @bug
 def delivery_by_todays_terms(patch: pytest.MonkeyPatch) -> None:
     """How long points are pending after a delivery is by the program of today, not by that of the purchase."""
-    real = purchase_rules.assess_delivery
+    real = deliveries.assess_delivery
 
     def assess(account: Any, bought: Any, command: Any, program: Any, *, content: bytes, now: datetime) -> Any:
         days = {"pending_days": program.pending_days}
         changed = replace(bought, program=bought.program.model_copy(update=days))
         return real(account, changed, command, program, content=content, now=now)
 
-    patch.setattr(purchase_rules, "assess_delivery", assess)
+    patch.setattr(deliveries, "assess_delivery", assess)
 
 
 @about("order")
 def restated_points_do_not_wait(patch: pytest.MonkeyPatch) -> None:
     """What a restatement adds to an order that waits for its delivery can be spent at once."""
-    real = purchase_rules.assess_restatement
+    real = restatements.assess_restatement
 
     def assess(account: Any, bought: Any, after: Any, *a: Any, **more: Any) -> Any:
         if bought.sale.awaits_delivery and bought.delivery is None:
             after = replace(after, entry=after.entry.model_copy(update={"matures_on": None}))
         return real(account, bought, after, *a, **more)
 
-    patch.setattr(purchase_rules, "assess_restatement", assess)
+    patch.setattr(restatements, "assess_restatement", assess)

@@ -10,17 +10,18 @@ import pytest
 
 from chalicelib.kernel.errors import Refusal, StorageBusy
 from chalicelib.kernel.outcomes import Outcome
-from chalicelib.points import content, fold, rules, service, store
+from chalicelib.points import content, fold, service, store
 from chalicelib.points.errors import AccountMoved, EntryKnown, MemberUnknown, PointsInsufficient
 from chalicelib.points.models import Account, EntryKey, Position, Reason
+from chalicelib.points.rules import balances, commands, due_dates, ledger
 from chalicelib.programs.rules import expires_on, today_of
-from chalicelib.purchases import rules as purchase_rules
-from chalicelib.purchases import service as purchase_service
+from chalicelib.purchases.rules import buying
+from chalicelib.purchases.service import delivering, recording, restating, returning
 from chalicelib.storage.writes import Absent, Unchanged, Write
 from tests.sim.planted.registry import bug, forget
 from tests.sim.port import Port
 
-_purchases: Any = purchase_rules
+_purchases: Any = buying
 
 
 # ---------------------------------------------------------------- once, and only once
@@ -81,7 +82,7 @@ def lost_reply_is_a_failure(patch: pytest.MonkeyPatch) -> None:
             )
             account = store.find_account(table, member_id, consistent=True)
             assert account is not None
-            posting = rules.adjust(account, command, other, book.current(more["now"]), content=b"", now=more["now"])
+            posting = commands.adjust(account, command, other, book.current(more["now"]), content=b"", now=more["now"])
             with suppress(EntryKnown, AccountMoved):
                 table.commit(store.post(account, posting), keyed=True)
         return outcome
@@ -93,7 +94,8 @@ def lost_reply_is_a_failure(patch: pytest.MonkeyPatch) -> None:
 def content_is_not_compared(patch: pytest.MonkeyPatch) -> None:
     """Other content under a key is answered as if it were the first."""
     patch.setattr(service, "content_digest", lambda member_id, command, **more: b"same")
-    patch.setattr(purchase_service, "content_digest", lambda member_id, command, **more: b"same")
+    for module in (recording, returning, restating, delivering):
+        patch.setattr(module, "content_digest", lambda member_id, command, **more: b"same")
 
 
 @bug
@@ -117,7 +119,7 @@ def gift_by_half_year(patch: pytest.MonkeyPatch) -> None:
         program = book.current(now)
 
         def decide(account: Account) -> Any:
-            posting = rules.gift(account, key, program, on=on, content=b"gift", now=now)
+            posting = commands.gift(account, key, program, on=on, content=b"gift", now=now)
             if posting is None:
                 raise MemberUnknown(member_id=member_id)
             return posting.main, store.post(account, posting)
@@ -197,37 +199,37 @@ def stale_read_decides(patch: pytest.MonkeyPatch) -> None:
 @bug
 def seq_skips(patch: pytest.MonkeyPatch) -> None:
     """Now and then a number is left out."""
-    real = rules._entry
+    real = ledger._entry
 
     def entry(account: Account, *a: Any, **more: Any) -> Any:
         made = real(account, *a, **more)
         return made.model_copy(update={"seq": made.seq + (made.seq % 7 == 3)})
 
-    patch.setattr(rules, "_entry", entry)
+    patch.setattr(ledger, "_entry", entry)
 
 
 @bug
 def clock_goes_backwards(patch: pytest.MonkeyPatch) -> None:
     """An entry is dated by the machine's clock alone, which may be behind the one before."""
-    patch.setattr(rules, "_recorded_at", lambda account, now: now.replace(microsecond=now.microsecond // 1000 * 1000))
+    patch.setattr(ledger, "recorded_at", lambda account, now: now.replace(microsecond=now.microsecond // 1000 * 1000))
 
 
 @bug
 def hash_over_too_little(patch: pytest.MonkeyPatch) -> None:
     """The reasons of an entry are no part of its hash."""
     real = content.content_of
-    patch.setattr(rules, "content_of", lambda entry: {n: v for n, v in real(entry).items() if n != "why"})
+    patch.setattr(ledger, "content_of", lambda entry: {n: v for n, v in real(entry).items() if n != "why"})
 
 
 @bug
 def balance_after_wrong(patch: pytest.MonkeyPatch) -> None:
     """An expiry tells the balance before it."""
-    real = rules._expiry
+    real = ledger._expiry
 
     def expiry(account: Account, *a: Any, **more: Any) -> Any:
         return real(account, *a, **more).model_copy(update={"balance_after": account.lifetime.balance})
 
-    patch.setattr(rules, "_expiry", expiry)
+    patch.setattr(ledger, "_expiry", expiry)
 
 
 # ---------------------------------------------------------------- time
@@ -236,7 +238,7 @@ def balance_after_wrong(patch: pytest.MonkeyPatch) -> None:
 @bug
 def expiry_by_job_only(patch: pytest.MonkeyPatch) -> None:
     """Points live until the job has come by."""
-    derive, compacted = rules.derive, fold.compacted
+    derive, compacted = balances.derive, fold.compacted
 
     def derived(account: Account, on: date, at: Any = None) -> Position:
         position, booked = derive(account, on, at), account.booked_through or date.min
@@ -249,22 +251,22 @@ def expiry_by_job_only(patch: pytest.MonkeyPatch) -> None:
     def settled(account: Account, program: Any, held: Any, *, now: Any) -> Any:
         return account, (), fold.standing_of(account, program, today_of(program, now))
 
-    patch.setattr(rules, "derive", derived)
-    patch.setattr(rules, "compacted", compact)
-    patch.setattr(rules, "_settled", settled)
+    patch.setattr(balances, "derive", derived)
+    patch.setattr(ledger, "compacted", compact)
+    patch.setattr(ledger, "_settled", settled)
 
 
 @bug
 def dead_on_the_last_day(patch: pytest.MonkeyPatch) -> None:
     """Points cannot be spent on their last day any more."""
-    real = rules.derive
-    patch.setattr(rules, "derive", lambda account, on, at=None: real(account, on + timedelta(days=1), at))
+    real = balances.derive
+    patch.setattr(balances, "derive", lambda account, on, at=None: real(account, on + timedelta(days=1), at))
 
 
 @bug
 def late_purchase_in_todays_bucket(patch: pytest.MonkeyPatch) -> None:
     """A purchase that is told late lives as long as one of today."""
-    real = purchase_rules.assess
+    real = buying.assess
 
     def assess(account: Any, command: Any, program: Any, *, now: Any, **more: Any) -> Any:
         _purchases.expires_on = lambda day, expiry: expires_on(today_of(program, now), expiry)
@@ -273,20 +275,20 @@ def late_purchase_in_todays_bucket(patch: pytest.MonkeyPatch) -> None:
         finally:
             _purchases.expires_on = expires_on
 
-    patch.setattr(purchase_rules, "assess", assess)
+    patch.setattr(buying, "assess", assess)
 
 
 @bug
 def late_spend_counts_today(patch: pytest.MonkeyPatch) -> None:
     """A spend that is told late is taken from what lives today, not from what lived then."""
-    real = rules._entry
+    real = ledger._entry
 
     def entry(account: Any, draft: Any, program: Any, *, now: Any) -> Any:
         if draft.reason is Reason.SPEND:
-            draft = replace(draft, period=rules._period_spent(account, today_of(program, now), program))
+            draft = replace(draft, period=ledger._period_spent(account, today_of(program, now), program))
         return real(account, draft, program, now=now)
 
-    patch.setattr(rules, "_entry", entry)
+    patch.setattr(ledger, "_entry", entry)
 
 
 @bug
@@ -298,13 +300,13 @@ def pending_points_are_spendable(patch: pytest.MonkeyPatch) -> None:
 @bug
 def release_forgets_days(patch: pytest.MonkeyPatch) -> None:
     """The job that tells of released points takes those that are still pending along."""
-    real = rules.release
+    real = due_dates.release
 
     def release(account: Account, on: date) -> Any:
         released = real(account, on)
         return released and (released[0].model_copy(update={"pending": {}}), released[1])
 
-    patch.setattr(rules, "release", release)
+    patch.setattr(due_dates, "release", release)
 
 
 @bug
@@ -318,4 +320,4 @@ def folding_drops_a_sum(patch: pytest.MonkeyPatch) -> None:
             return made
         return made.model_copy(update={"folded": made.folded.model_copy(update={"carried": 0, "lapsed": 0})})
 
-    patch.setattr(rules, "compacted", compact)
+    patch.setattr(ledger, "compacted", compact)

@@ -5,14 +5,15 @@ from typing import Any
 import pytest
 
 from chalicelib.members import service as members_service
-from chalicelib.points import fold, rules
+from chalicelib.points import fold
 from chalicelib.points.models import Reason
+from chalicelib.points.rules import guards
 from chalicelib.programs.rules import today_of
-from chalicelib.purchases import rules as purchase_rules
+from chalicelib.purchases.rules import buying
 from chalicelib.storage.writes import Absent, Delete
 from tests.sim.planted.registry import bug, forget
 
-_purchases: Any = purchase_rules
+_purchases: Any = buying
 
 
 @bug
@@ -23,13 +24,13 @@ def tier_feeds_itself(patch: pytest.MonkeyPatch) -> None:
     def draft(*a: Any, **more: Any) -> Any:
         return real(*a, **(more | {"qualifying": more["earned"]} if a[1] is Reason.EARN else more))
 
-    patch.setattr(purchase_rules, "Draft", draft)
+    patch.setattr(buying, "Draft", draft)
 
 
 @bug
 def multiplier_of_today(patch: pytest.MonkeyPatch) -> None:
     """A late purchase earns by the tier that is held when it is told."""
-    real = purchase_rules.assess
+    real = buying.assess
 
     def assess(account: Any, command: Any, program: Any, *, now: Any, **more: Any) -> Any:
         standing = _purchases.standing
@@ -43,13 +44,13 @@ def multiplier_of_today(patch: pytest.MonkeyPatch) -> None:
         finally:
             _purchases.standing = standing
 
-    patch.setattr(purchase_rules, "assess", assess)
+    patch.setattr(buying, "assess", assess)
 
 
 @bug
 def suspended_may_spend(patch: pytest.MonkeyPatch) -> None:
     """Who is suspended goes on."""
-    patch.setattr(rules, "require_open", lambda account: None)
+    patch.setattr(guards, "require_open", lambda account: None)
 
 
 @bug

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 
 from chalicelib.corrections import rules as correction_rules
-from chalicelib.points import fold, rules
+from chalicelib.points import fold
 from chalicelib.points.errors import MemberClosed
 from chalicelib.points.models import Account, AccountStatus
+from chalicelib.points.rules import balances, ledger, reversals
 from chalicelib.programs.rules import earned_points, expires_on, today_of
-from chalicelib.purchases import rules as purchase_rules
-from chalicelib.purchases import service as purchase_service
 from chalicelib.purchases import store as purchase_store
 from chalicelib.purchases.errors import OrderMoved
+from chalicelib.purchases.rules import orders, returns
+from chalicelib.purchases.service import recording
 from chalicelib.storage.writes import Item, Put, Still, Write
 from tests.sim.planted.registry import about, bug, forget, numbered
 
@@ -26,13 +27,13 @@ from tests.sim.planted.registry import about, bug, forget, numbered
 
 def _returned(patch: pytest.MonkeyPatch, change: Callable[[Any, Any], dict[str, int]]) -> None:
     """Change what a return comes to, from what was bought and what would be right."""
-    real = purchase_rules.returned_after
+    real = returns.returned_after
 
     def after(bought: Any, *a: Any) -> Any:
         right = real(bought, *a)
         return right.model_copy(update=change(bought, right))
 
-    patch.setattr(purchase_rules, "returned_after", after)
+    patch.setattr(returns, "returned_after", after)
 
 
 @bug
@@ -56,7 +57,7 @@ def returns_race(patch: pytest.MonkeyPatch) -> None:
 @bug
 def return_in_todays_bucket(patch: pytest.MonkeyPatch) -> None:
     """A return takes points that expire as if they were given today."""
-    real = purchase_rules.assess_return
+    real = returns.assess_return
 
     def assess(
         account: Any, bought: Any, after: Any, command: Any, key: Any, program: Any, *, now: Any, content: Any
@@ -65,7 +66,7 @@ def return_in_todays_bucket(patch: pytest.MonkeyPatch) -> None:
         entry = bought.entry.model_copy(update={"expires_on": bought.entry.expires_on and last})
         return real(account, replace(bought, entry=entry), after, command, key, program, now=now, content=content)
 
-    patch.setattr(purchase_rules, "assess_return", assess)
+    patch.setattr(returns, "assess_return", assess)
 
 
 @bug
@@ -80,7 +81,7 @@ def each_return_rounds(patch: pytest.MonkeyPatch) -> None:
 
     def change(bought: Any, right: Any) -> dict[str, int]:
         part = right.refund_minor - bought.returned.refund_minor
-        points = earned_points(part, bought.program.earn_rate, percent=purchase_rules._percent(bought.entry))
+        points = earned_points(part, bought.program.earn_rate, percent=orders.multiplier_of(bought.entry))
         return {"points_taken_back": bought.returned.points_taken_back + points}
 
     _returned(patch, change)
@@ -89,7 +90,7 @@ def each_return_rounds(patch: pytest.MonkeyPatch) -> None:
 @bug
 def multiplier_forgotten_on_return(patch: pytest.MonkeyPatch) -> None:
     """A return reckons as if the purchase had earned without its tier's multiplier."""
-    patch.setattr(purchase_rules, "_percent", lambda entry: 100)
+    patch.setattr(orders, "multiplier_of", lambda entry: 100)
 
 
 @bug
@@ -105,27 +106,27 @@ def cap_without_write_off(patch: pytest.MonkeyPatch) -> None:
     def reverse(account: Account, draft: Any, program: Any, *, now: Any, caps: Any = None) -> Any:
         if account.status is AccountStatus.CLOSED:
             raise MemberClosed(member_id=account.member_id)
-        return rules.post(account, draft, program, now=now)
+        return ledger.post(account, draft, program, now=now)
 
-    patch.setattr(rules, "reverse", reverse)
+    patch.setattr(reversals, "reverse", reverse)
 
 
 @bug
 def debt_forgiven(patch: pytest.MonkeyPatch) -> None:
     """A debt is gone at once, without an entry."""
-    real = rules.post
+    real = ledger.post
 
     def post(account: Account, draft: Any, program: Any, *, now: Any) -> Any:
         posting = real(account, draft, program, now=now)
         after, today = posting.account, today_of(program, now)
-        owed = rules.derive(after, today).owed
+        owed = balances.derive(after, today).owed
         if not owed:
             return posting
         last = expires_on(today, program.expiry)
         earned = {**after.earned, last: after.earned.get(last, 0) + owed}
         return replace(posting, account=after.model_copy(update={"earned": earned}))
 
-    patch.setattr(rules, "post", post)
+    patch.setattr(ledger, "post", post)
 
 
 # ---------------------------------------------------------------- taken back, restated, waited for
@@ -134,7 +135,7 @@ def debt_forgiven(patch: pytest.MonkeyPatch) -> None:
 @about("reverse")
 def reversed_twice(patch: pytest.MonkeyPatch) -> None:
     """Whoever takes an entry back does so under a key of their own."""
-    real, numbers = rules.reversal_key, itertools.count()
+    real, numbers = reversals.reversal_key, itertools.count()
     patch.setattr(correction_rules, "reversal_key", lambda key: numbered(real(key), next(numbers)))
 
 
@@ -156,9 +157,9 @@ def reversal_gives_new_points(patch: pytest.MonkeyPatch) -> None:
 @about("order")
 def restatement_adds(patch: pytest.MonkeyPatch) -> None:
     """What an order is said to be comes on top of what it was."""
-    real = purchase_rules.kept_of
+    real = orders.kept_of
     nothing = {"points_earned": 0, "points_tender": 0}
-    patch.setattr(purchase_rules, "kept_of", lambda bought: real(bought).model_copy(update=nothing))
+    patch.setattr(orders, "kept_of", lambda bought: real(bought).model_copy(update=nothing))
 
 
 @about("order")
@@ -181,7 +182,7 @@ def waiting_return_is_lost(patch: pytest.MonkeyPatch) -> None:
 @about()
 def waiting_return_counts_twice(patch: pytest.MonkeyPatch) -> None:
     """A return that waited is not counted, so that as much may come back again."""
-    real = purchase_service._purchase_writes
+    real = recording._purchase_writes
 
     def writes(*a: Any, **more: Any) -> list[Write]:
         made = real(*a, **more)
@@ -189,10 +190,10 @@ def waiting_return_counts_twice(patch: pytest.MonkeyPatch) -> None:
         assert isinstance(first, Put)
         return [replace(first, item={n: v for n, v in first.item.items() if n not in ("rn", "ret")}), *made[1:]]
 
-    patch.setattr(purchase_service, "_purchase_writes", writes)
+    patch.setattr(recording, "_purchase_writes", writes)
 
 
 @about()
 def waits_for_ever(patch: pytest.MonkeyPatch) -> None:
     """A return is carried out however late its purchase comes."""
-    patch.setattr(purchase_rules, "waits_until", lambda waiting: waiting.received_at + timedelta(days=3_650))
+    patch.setattr(returns, "waits_until", lambda waiting: waiting.received_at + timedelta(days=3_650))

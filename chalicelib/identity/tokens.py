@@ -11,13 +11,14 @@ import hashlib
 import hmac
 import json
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from chalicelib.api.errors import TokenInvalid, TokenMissing
-from chalicelib.api.permissions import ROLES, Permission
+from chalicelib.identity.errors import TokenInvalid, TokenMissing
+from chalicelib.identity.models import Caller, Kind
+from chalicelib.identity.permissions import ROLES, joined
+from chalicelib.kernel.ids import ShopId
 
 TOKEN_MAX = 4096
 _LEEWAY_SECONDS = 30
@@ -26,25 +27,6 @@ _LATEST = 1e11
 _SUBJECT = re.compile(r"[\x21-\x7e]{1,100}")
 """A subject goes into logs and records: printable, and nothing that needs escaping there."""
 _HEADERS = {"alg", "typ", "kid"}
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who sent the request.
-
-    Attributes:
-        subject: the token's `sub`.
-        roles: names of `ROLES`.
-        shop_id: the shop the caller belongs to, when the token names one.
-    """
-
-    subject: str
-    roles: tuple[str, ...]
-    shop_id: str | None = None
-
-    def may(self, permission: Permission) -> bool:
-        """Whether any of the caller's roles has a permission."""
-        return any(permission in ROLES[role] for role in self.roles)
 
 
 def caller_of(authorization: str | None, *, key: bytes, issuer: str, audience: str, now: datetime) -> Caller:
@@ -95,9 +77,11 @@ def _caller(claims: dict[str, Any], issuer: str, audience: str, now: float) -> C
         raise TokenInvalid("it names no subject")
     if not isinstance(roles, list) or not roles or any(not isinstance(r, str) or r not in ROLES for r in roles):
         raise TokenInvalid("it names no known role")
-    if shop is not None and not isinstance(shop, str):
+    if shop is not None and (not isinstance(shop, str) or not re.fullmatch(ShopId.pattern, shop)):
         raise TokenInvalid("its shop is not an id")
-    return Caller(subject, tuple(roles), shop)
+    grants = joined(ROLES[role] for role in roles)
+    shops = frozenset({ShopId(shop)}) if shop is not None else frozenset[ShopId]()
+    return Caller(kind=Kind.STAFF, subject=subject, roles=tuple(roles), grants=grants, shop_ids=shops)
 
 
 def _number(claims: dict[str, Any], name: str) -> float:

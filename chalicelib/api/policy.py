@@ -1,0 +1,125 @@
+"""The policy: for every route what it needs, whose thing it touches, and who is let in at all. One table.
+
+A route that is not in it cannot be declared, so it cannot start. Whose thing a path leads to is found by the finder of
+that name, which the domain registers (`routing.Routes.owned`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chalicelib.identity.permissions import Permission, Scope
+
+P = Permission
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a route asks of its caller.
+
+    Attributes:
+        needs: the permission; None on the few routes that anyone may call.
+        of: the finder that tells whose thing the path leads to; empty where it is nobody's in particular.
+        least: the narrowest scope that gets in.
+        at_shop: the body names a shop, which has to be one of the caller's where the permission reaches to those only.
+    """
+
+    needs: Permission | None
+    of: str = ""
+    least: Scope = Scope.SELF
+    at_shop: bool = False
+
+
+OPEN = Rule(None)
+
+
+def _staff(needs: Permission, of: str = "", *, at_shop: bool = False) -> Rule:
+    """For those who work here, not for members themselves."""
+    return Rule(needs, of, Scope.SHOP, at_shop)
+
+
+POLICY: Mapping[str, Rule] = {
+    "GET /health": OPEN,
+    "GET /openapi.json": OPEN,
+    "GET /receipt-keys": OPEN,
+    # members
+    "POST /members": _staff(P.MEMBERS_WRITE),
+    "GET /members": _staff(P.MEMBERS_READ),
+    "GET /members/{member_id}": Rule(P.MEMBERS_READ, "member"),
+    "PATCH /members/{member_id}": _staff(P.MEMBERS_WRITE, "member"),
+    "POST /members/{member_id}/suspensions": _staff(P.MEMBERS_STATUS, "member"),
+    "POST /members/{member_id}/reinstatements": _staff(P.MEMBERS_STATUS, "member"),
+    "POST /members/{member_id}/closures": _staff(P.MEMBERS_STATUS, "member"),
+    "GET /members/{member_id}/timeline": Rule(P.MEMBERS_READ, "member"),
+    "POST /member-merges": _staff(P.MEMBERS_MERGE),
+    "GET /member-merges/{merge_id}": _staff(P.MEMBERS_READ),
+    "POST /member-merges/{merge_id}/undo": _staff(P.MEMBERS_MERGE),
+    # points
+    "GET /members/{member_id}/points": Rule(P.POINTS_READ, "member"),
+    "GET /members/{member_id}/tier": Rule(P.POINTS_READ, "member"),
+    "GET /members/{member_id}/point-entries": Rule(P.POINTS_READ, "member"),
+    "POST /members/{member_id}/point-spends": _staff(P.POINTS_SPEND, "member"),
+    "POST /members/{member_id}/point-adjustments": _staff(P.POINTS_ADJUST, "member"),
+    "GET /point-entries/{entry_id}": Rule(P.POINTS_READ, "entry"),
+    "GET /point-entries/{entry_id}/receipt": Rule(P.POINTS_READ, "entry"),
+    "POST /point-entries/{entry_id}/reversals": _staff(P.POINTS_ADJUST, "entry"),
+    "POST /members/{member_id}/point-holds": _staff(P.POINTS_SPEND, "member"),
+    "GET /members/{member_id}/point-holds": Rule(P.POINTS_READ, "member"),
+    "GET /point-holds/{hold_id}": Rule(P.POINTS_READ, "hold"),
+    "POST /point-holds/{hold_id}/capture": _staff(P.POINTS_SPEND, "hold"),
+    "POST /point-holds/{hold_id}/release": _staff(P.POINTS_SPEND, "hold"),
+    "POST /members/{member_id}/point-transfers": Rule(P.POINTS_TRANSFER, "member"),
+    "GET /members/{member_id}/point-transfers": Rule(P.POINTS_READ, "member"),
+    "GET /point-transfers/{transfer_id}": Rule(P.POINTS_READ, "transfer"),
+    "POST /point-transfers/{transfer_id}/accept": Rule(P.POINTS_TRANSFER, "transfer_receiver"),
+    "POST /point-transfers/{transfer_id}/cancel": Rule(P.POINTS_TRANSFER, "transfer_sender"),
+    "POST /point-transfers/{transfer_id}/decline": Rule(P.POINTS_TRANSFER, "transfer_receiver"),
+    # pools
+    "POST /pools": _staff(P.POOLS_MANAGE),
+    "GET /pools/{pool_id}": Rule(P.POOLS_READ, "pool"),
+    "PATCH /pools/{pool_id}": _staff(P.POOLS_MANAGE, "pool"),
+    "POST /pools/{pool_id}/closures": _staff(P.POOLS_MANAGE, "pool"),
+    "GET /members/{member_id}/pools": Rule(P.POOLS_READ, "member"),
+    "GET /pools/{pool_id}/members": Rule(P.POOLS_READ, "pool"),
+    "PUT /pools/{pool_id}/members/{member_id}": _staff(P.POOLS_MANAGE, "pool"),
+    "POST /pools/{pool_id}/members/{member_id}/departures": _staff(P.POOLS_MANAGE, "pool"),
+    "POST /pools/{pool_id}/contributions": _staff(P.POINTS_SPEND, "pool"),
+    "POST /pools/{pool_id}/spends": _staff(P.POINTS_SPEND, "pool"),
+    "GET /pools/{pool_id}/points": Rule(P.POOLS_READ, "pool"),
+    "GET /pools/{pool_id}/point-entries": Rule(P.POOLS_READ, "pool"),
+    # cards
+    "POST /members/{member_id}/cards": _staff(P.CARDS_TOP_UP, "member"),
+    "GET /members/{member_id}/cards": Rule(P.CARDS_READ, "member"),
+    "GET /cards": _staff(P.CARDS_READ),
+    "GET /cards/{card_id}": Rule(P.CARDS_READ, "card"),
+    "GET /cards/{card_id}/entries": Rule(P.CARDS_READ, "card"),
+    "POST /cards/{card_id}/top-ups": _staff(P.CARDS_TOP_UP, "card"),
+    "POST /cards/{card_id}/spends": _staff(P.CARDS_SPEND, "card"),
+    "POST /cards/{card_id}/spend-refunds": _staff(P.CARDS_SPEND, "card"),
+    "POST /cards/{card_id}/refunds": _staff(P.CARDS_REFUND, "card"),
+    "POST /cards/{card_id}/uses": _staff(P.CARDS_SPEND, "card"),
+    "POST /cards/{card_id}/use-reversals": _staff(P.CARDS_SPEND, "card"),
+    "POST /cards/{card_id}/extensions": _staff(P.CARDS_REFUND, "card"),
+    "POST /cards/{card_id}/suspensions": _staff(P.CARDS_STATUS, "card"),
+    "POST /cards/{card_id}/reinstatements": _staff(P.CARDS_STATUS, "card"),
+    "POST /cards/{card_id}/closures": _staff(P.CARDS_STATUS, "card"),
+    # purchases
+    "POST /purchases": _staff(P.PURCHASES_RECORD, at_shop=True),
+    "POST /returns": _staff(P.PURCHASES_RETURN, "order"),
+    "GET /purchases/{purchase_id}": Rule(P.PURCHASES_READ, "purchase"),
+    "PUT /purchases/{purchase_id}": _staff(P.PURCHASES_RESTATE, "purchase"),
+    "POST /purchases/{purchase_id}/deliveries": _staff(P.PURCHASES_RECORD, "purchase"),
+    "POST /purchases/{purchase_id}/returns": _staff(P.PURCHASES_RETURN, "purchase"),
+    "GET /purchases/{purchase_id}/returns": Rule(P.PURCHASES_READ, "purchase"),
+    "GET /members/{member_id}/purchases": Rule(P.PURCHASES_READ, "member"),
+    # program, jobs, analytics
+    "GET /program": Rule(P.PROGRAM_READ),
+    "PUT /program": _staff(P.PROGRAM_PUBLISH),
+    "GET /tiers": Rule(P.PROGRAM_READ),
+    "GET /jobs": _staff(P.JOBS_READ),
+    "GET /jobs/{job}/runs": _staff(P.JOBS_READ),
+    "GET /jobs/{job}/runs/{day}": _staff(P.JOBS_READ),
+    "POST /jobs/{job}/runs": _staff(P.JOBS_RUN),
+    "GET /analytics/liability": _staff(P.LIABILITY_READ),
+    "GET /analytics/liability.csv": _staff(P.LIABILITY_READ),
+}
+"""`METHOD /path` → rule."""

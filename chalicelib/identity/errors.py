@@ -1,0 +1,31 @@
+"""What is refused because of who is calling."""
+
+from chalicelib.kernel.errors import Refusal
+
+
+class TokenMissing(Refusal):
+    """The request carries no bearer token."""
+
+    def __init__(self) -> None:
+        super().__init__("Send a token: Authorization: Bearer …")
+
+
+class TokenInvalid(Refusal):
+    """The bearer token is not one of ours, or no longer good."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The token is not accepted: {why}.")
+
+
+class PermissionMissing(Refusal):
+    """None of the caller's roles may do this."""
+
+    def __init__(self, *, permission: str) -> None:
+        super().__init__(f"This needs the permission {permission}.", permission=permission)
+
+
+class ShopNotYours(Refusal):
+    """The command names a shop that is not one of the caller's."""
+
+    def __init__(self, *, shop_id: str | None) -> None:
+        super().__init__("Name one of your own shops as shop_id.", shop_id=shop_id)

@@ -1,0 +1,61 @@
+"""Who sent a request, as far as the rest of the house cares."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from chalicelib.identity.permissions import Grants, Permission, Scope
+from chalicelib.kernel.ids import AccountId, MemberId, ShopId
+
+
+class Kind(StrEnum):
+    """What sort of caller somebody is."""
+
+    STAFF = "staff"
+    MEMBER = "member"
+    INTEGRATION = "integration"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent the request.
+
+    Attributes:
+        subject: how logs and records name them; no personal data.
+        roles: names of roles.
+        grants: what they may do and how far, roles and own rights together.
+        shop_ids: their shops, for what reaches to those.
+        member_id: who they are, where a member signed in.
+    """
+
+    kind: Kind
+    subject: str
+    roles: tuple[str, ...]
+    grants: Grants
+    shop_ids: frozenset[ShopId] = field(default_factory=frozenset)
+    member_id: MemberId | None = None
+
+    def scope(self, permission: Permission) -> Scope | None:
+        """How far a permission reaches for them; None when they do not have it."""
+        return self.grants.get(permission)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """To whom something belongs.
+
+    Attributes:
+        account_ids: members whose own it is; of what is shared, all of them.
+        shop_id: its shop; None for what belongs to the whole chain.
+    """
+
+    account_ids: frozenset[AccountId] = field(default_factory=frozenset)
+    shop_id: ShopId | None = None
+
+
+def reaches(caller: Caller, scope: Scope, owner: Owner) -> bool:
+    """Whether a permission of that scope reaches something."""
+    if scope is Scope.ALL:
+        return True
+    if scope is Scope.SHOP:
+        return owner.shop_id is None or owner.shop_id in caller.shop_ids
+    return caller.member_id is not None and caller.member_id in owner.account_ids

@@ -1,0 +1,92 @@
+"""What can be allowed, how far, and what each role is allowed: one table."""
+
+from collections.abc import Iterable, Mapping
+from enum import IntEnum, StrEnum
+
+
+class Permission(StrEnum):
+    """What a route asks for."""
+
+    MEMBERS_READ = "members:read"
+    MEMBERS_WRITE = "members:write"
+    MEMBERS_STATUS = "members:status"
+    MEMBERS_MERGE = "members:merge"
+    PURCHASES_READ = "purchases:read"
+    PURCHASES_RECORD = "purchases:record"
+    PURCHASES_RETURN = "purchases:return"
+    PURCHASES_RESTATE = "purchases:restate"
+    POINTS_READ = "points:read"
+    POINTS_SPEND = "points:spend"
+    POINTS_ADJUST = "points:adjust"
+    POINTS_TRANSFER = "points:transfer"
+    POOLS_READ = "pools:read"
+    POOLS_MANAGE = "pools:manage"
+    CARDS_READ = "cards:read"
+    CARDS_TOP_UP = "cards:top_up"
+    CARDS_SPEND = "cards:spend"
+    CARDS_REFUND = "cards:refund"
+    CARDS_STATUS = "cards:status"
+    PROGRAM_READ = "program:read"
+    PROGRAM_PUBLISH = "program:publish"
+    JOBS_READ = "jobs:read"
+    JOBS_RUN = "jobs:run"
+    LIABILITY_READ = "liability:read"
+
+
+class Scope(IntEnum):
+    """To whose things a permission reaches; a wider one holds the narrower."""
+
+    SELF = 1
+    """What is the member's own."""
+    SHOP = 2
+    """What belongs to one of the caller's shops, and what belongs to no shop: members are the whole chain's."""
+    ALL = 3
+
+
+Grants = Mapping[Permission, Scope]
+"""What somebody may do, and how far."""
+
+P = Permission
+_READS = frozenset({P.MEMBERS_READ, P.PURCHASES_READ, P.POINTS_READ, P.POOLS_READ, P.CARDS_READ, P.PROGRAM_READ})
+_TILL = _READS | {
+    P.MEMBERS_WRITE,
+    P.PURCHASES_RECORD,
+    P.PURCHASES_RETURN,
+    P.POINTS_SPEND,
+    P.CARDS_TOP_UP,
+    P.CARDS_SPEND,
+}
+# Money and points leave only where there is a till and somebody who answers for it.
+_MANAGES = frozenset(
+    {P.MEMBERS_STATUS, P.MEMBERS_MERGE, P.POINTS_ADJUST, P.POINTS_TRANSFER, P.POOLS_MANAGE, P.CARDS_STATUS}
+)
+
+
+def granted(permissions: Iterable[Permission], scope: Scope) -> Grants:
+    """Permissions that all reach as far."""
+    return dict.fromkeys(permissions, scope)
+
+
+def joined(grants: Iterable[Grants]) -> Grants:
+    """What several grants come to: each permission reaches as far as it does in any of them."""
+    all_of: dict[Permission, Scope] = {}
+    for each in grants:
+        for permission, scope in each.items():
+            all_of[permission] = max(scope, all_of.get(permission, scope))
+    return all_of
+
+
+ROLES: Mapping[str, Grants] = {
+    "clerk": granted(_TILL, Scope.SHOP),
+    "shop_manager": granted(_TILL | _MANAGES | {P.PURCHASES_RESTATE, P.CARDS_REFUND}, Scope.SHOP),
+    "marketer": granted({P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ}, Scope.ALL),
+    "agent": granted(_READS | _MANAGES | {P.MEMBERS_WRITE}, Scope.ALL),
+    "analyst": granted(
+        {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}, Scope.ALL
+    ),
+    "admin": granted(P, Scope.ALL),
+    "auditor": granted(_READS | {P.JOBS_READ, P.LIABILITY_READ}, Scope.ALL),
+    "integration": granted(_TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER}, Scope.ALL),
+    "member": granted(_READS | {P.POINTS_TRANSFER}, Scope.SELF),
+}
+"""What each role may do; a caller may do what any of their roles may."""
