@@ -11,7 +11,7 @@ PY := .venv/bin/python
 PORT ?= 8000
 DATA_DIR ?= .data
 export PORT DATA_DIR OPS COUNT SEEDS ON BUG SECONDS_MAX PUBLISH WORKERS SEED PUMP ROLE SUB SHOP FILE SHIFT B ENV JOB DATE DRY FROM TO TYPE QUEUE MAX YES \
-       SHOW SEAL
+       SHOW SEAL ONLY
 SETTINGS = $(foreach each,$(SET),--set "$(each)")
 
 .PHONY: help setup run test check fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability docs stop clean lock \
@@ -37,12 +37,12 @@ fmt: setup ## format the code and mend what can be mended
 	@$(PY) -m ruff check --fix-only --quiet .
 	@$(PY) -m ruff format .
 
-faults: setup ## break what can break, at full size: KILLS=50, SIZE=10000, SEED=1; the last line says what held
-	@KILLS=$${KILLS:-50} SIZE=$${SIZE:-10000} SEED=$${SEED:-1} $(PY) -m tests.faults
+faults: setup ## break what can break, at full size: KILLS=50 SIZE=10000 SEED=1, ONLY=crashes|kills|poison|schedules|flaky, PUBLISH=1
+	@KILLS=$${KILLS:-50} SIZE=$${SIZE:-10000} SEED=$${SEED:-1} $(PY) -m tests.faults $${ONLY:+tests/faults/test_$$ONLY.py} $${PUBLISH:+--publish}
 
-sim: setup ## simulate with faults: SEED=1 OPS=10000, SEEDS=… worlds of OPS each, ON=emulator, BUG=name|all, PUBLISH=1 writes the page
+sim: setup ## simulate with faults: SEED=1 OPS=10000, SEEDS=… worlds of OPS each, ON=emulator, BUG=name|all, ADD=1 adds to other seeds, PUBLISH=1
 	@$(PY) -m tests.sim $${SEED:+--seed "$$SEED"} $${OPS:+--ops "$$OPS"} $${SEEDS:+--seeds "$$SEEDS"} $${ON:+--on "$$ON"} \
-	  $${BUG:+--bug "$$BUG"} $${SECONDS_MAX:+--seconds "$$SECONDS_MAX"} $${PUBLISH:+--publish}
+	  $${BUG:+--bug "$$BUG"} $${SECONDS_MAX:+--seconds "$$SECONDS_MAX"} $${ADD:+--add} $${PUBLISH:+--publish}
 
 bench: setup ## measure; B=name for one figure
 	@$(PY) -m bench $${B:+"$$B"}

@@ -256,7 +256,9 @@ def test_no_event_is_lost_and_no_effect_is_twice(emulated: Emulated, report: Rep
     assert min(emulated.did.values()) > len(crowd) // 30
     events = len({each["event_id"] for each in emulated.archived()})
     did = ", ".join(f"{n} {what}" for what, n in sorted(emulated.did.items()))
-    report(f"flaky: seed {SEED}, {len(crowd)} members, {events} events ({len(emulated.archived())} lines); {did}")
+    lines = len(emulated.archived())
+    words = f"flaky: seed {SEED}, {len(crowd)} members, {events} events ({lines} lines); {did}"
+    report(words, members=len(crowd), events=events, lines=lines, did=dict(sorted(emulated.did.items())))
 
 
 def notices_without_a_name(patch: pytest.MonkeyPatch) -> None:

@@ -306,7 +306,13 @@ def test_no_kill_loses_an_event_or_makes_an_effect_twice(tmp_path: Path, report:
         report(
             f"kills: seed {SEED}, {sum(victims.values())} kills ({kills}) over {len(crowd)} due members, "
             f"{len(load.enrolled)} enrolled and {len(load.sold)} sold meanwhile, {entries} entries; "
-            f"{moved} messages died of kills and were moved back"
+            f"{moved} messages died of kills and were moved back",
+            kills=dict(sorted(victims.items())),
+            due=len(crowd),
+            enrolled=len(load.enrolled),
+            sold=len(load.sold),
+            entries=entries,
+            moved_back=moved,
         )
 
 

@@ -145,7 +145,9 @@ def test_the_good_are_done_the_poison_is_put_aside_and_once_mended_done_once(rep
         assert wrong(crowd, mended=True) == []
         assert works.faults() == []
     report(f"poison: {SIZE} members, {len(crowd.spoilt)} spoilt, {len(crowd.gone)} gone, {len(crowd.junk)} no "
-           f"messages: {letters} dead letters, redriven unmended, mended, twice")  # fmt: skip
+           f"messages: {letters} dead letters, redriven unmended, mended, twice",
+           members=SIZE, spoilt=len(crowd.spoilt), gone=len(crowd.gone), junk=len(crowd.junk), letters=letters,
+    )  # fmt: skip
 
 
 NOTICE_JUNK = ("no json", "{}", '{"type": "BirthdayGiftGiven"}', '{"type": "Teleported"}', "[]")
@@ -185,7 +187,8 @@ def test_notices_and_the_archive_put_poison_aside_and_tell_everybody_once(report
         works.drain("notices")
         assert Counter(each["member_id"] for each in works.outbox()) == Counter(members)
         assert len(works.dead("notices")) == junk
-    report(f"poison: {SIZE} notices, {len(spoilt)} of profiles that cannot be read, {2 * junk} no messages")
+    words = f"poison: {SIZE} notices, {len(spoilt)} of profiles that cannot be read, {2 * junk} no messages"
+    report(words, notices=SIZE, spoilt=len(spoilt), junk=2 * junk)
 
 
 # ---------------------------------------------------------------- planted

@@ -217,7 +217,8 @@ def one_shard(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("firing", [twice, late, skipped, now_and_then], ids=lambda f: f.__name__)
 def test_a_fortnight_comes_to_the_same(firing: Firing, seed: int, report: Report) -> None:
     assert differing(seed, firing, again=firing is twice, upright=on_time) == []
-    report(f"schedules: seed {seed}, {firing.__name__}: {CROWD} members and {DAYS} days as if on time")
+    words = f"schedules: seed {seed}, {firing.__name__}: {CROWD} members and {DAYS} days as if on time"
+    report(words, seed=seed, firing=firing.__name__, members=CROWD, days=DAYS)
 
 
 def gifts_of_the_day_they_are_given(patch: pytest.MonkeyPatch) -> None:

@@ -2,16 +2,21 @@
 
 --seed and --ops say how much; --seeds makes so many worlds of --ops steps each, instead of worlds of 500 until --ops
 are through. --on emulator runs them over dynoxide with faults on the wire. --bug plants a bug first; `--bug all` says
-how many seeds each takes. Results go to build/sim.json; --publish keeps them in docs/figures/sim.json and writes
-docs/reliability.md from there.
+how many seeds each takes. Results go to build/sim.json; with --add they are added to those that are there, so that a
+long run can be made in parts, also by several processes at once: of the same code, and of other seeds. --publish keeps
+them in docs/figures/sim.json and writes docs/reliability.md from there.
 """
 
 import argparse
+import fcntl
+import hashlib
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -50,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
             _say(f"Seed {failure.plan.seed} did not hold: {len(failure.complaints)} complaints. Cutting it down …")
             _say(told(shrunken(failure, make), size, f" BUG={asked.bug}" if asked.bug else ""))
     if not asked.bug:
-        _keep(asked.on, _results(tally, asked.seed, size, seconds))
+        _keep(asked.on, _results(tally, asked.seed, size, seconds), add=asked.add)
     return 1 if tally.failures else 0
 
 
@@ -62,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=inf, help="begin no world after so long")
     parser.add_argument("--on", choices=["memory", "emulator"], default="memory")
     parser.add_argument("--bug", choices=["all", *BUGS], help="plant a bug; all: how many seeds each takes")
+    parser.add_argument("--add", action="store_true", help="add the results to those of other seeds")
     parser.add_argument("--publish", action="store_true", help="write docs/reliability.md from the results")
     return parser
 
@@ -99,7 +105,8 @@ def _line(tally: Tally, seconds: float) -> str:
 
 def _results(tally: Tally, seed: int, size: int, seconds: float) -> dict[str, Any]:
     return {
-        "first_seed": seed,
+        "code": code_digest(),
+        "seeds": [[seed, seed + tally.runs - 1]],
         "worlds": tally.runs,
         "operations_in_a_world": size,
         "operations": tally.operations,
@@ -135,11 +142,54 @@ def _planted() -> int:
     return 1 if missed else 0
 
 
-def _keep(section: str, results: dict[str, Any]) -> None:
-    """Keep results in build/sim.json, beside those of other kinds of runs."""
+def _keep(section: str, results: dict[str, Any], *, add: bool = False) -> None:
+    """Keep results in build/sim.json, beside those of other kinds of runs; one process at a time."""
     BUILD.parent.mkdir(parents=True, exist_ok=True)
-    kept = json.loads(BUILD.read_text()) if BUILD.exists() else {}
-    BUILD.write_text(json.dumps({**kept, section: results}, indent=1) + "\n")
+    with BUILD.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        kept = json.loads(file.read() or "{}")
+        if add and section in kept:
+            results = added(kept[section], results)
+        file.seek(0)
+        file.truncate()
+        file.write(json.dumps({**kept, section: results}, indent=1) + "\n")
+
+
+_SAME = ("code", "operations_in_a_world")
+"""What must be the same for results to be added."""
+
+
+def added(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """The results of two runs in one.
+
+    Raises:
+        SystemExit: they are of other code, of worlds of another size, or of seeds that both have.
+    """
+    if any(one[name] != other[name] for name in _SAME):
+        raise SystemExit("The results there are of other code or of worlds of another size; nothing was added.")
+    spans = sorted([*one["seeds"], *other["seeds"]])
+    if any(first <= before for (_, before), (first, _) in pairwise(spans)):
+        raise SystemExit(f"Some seeds would count twice: {spans}; nothing was added.")
+    joined: list[list[int]] = []
+    for first, last in spans:
+        if joined and joined[-1][1] + 1 == first:
+            joined[-1][1] = last
+        else:
+            joined.append([first, last])
+    sums: dict[str, Any] = {name: one[name] + other[name] for name in one if isinstance(one[name], int)}
+    sums |= {name: dict(sorted((Counter(one[name]) + Counter(other[name])).items())) for name in ("told", "faults")}
+    sums["operations_a_second"] = round(sums["operations"] / max(sums["seconds"], 1))
+    return sums | {name: one[name] for name in _SAME} | {"seeds": joined}
+
+
+def code_digest() -> str:
+    """What tells the product and the simulator from other states of them."""
+    files = sorted(path for folder in ("chalicelib", "tests/sim") for path in (ROOT / folder).rglob("*.py"))
+    known = hashlib.sha256()
+    for path in (*files, ROOT / "tests" / "memory.py"):
+        known.update(path.relative_to(ROOT).as_posix().encode() + b"\n" + path.read_bytes())
+    return known.hexdigest()[:16]
 
 
 def _publish() -> int:

@@ -107,6 +107,10 @@ class Case:
         self.purse.qualify(month, points, self.home)
         self._did.append((Case.qualify, None, points, month))
 
+    def mature(self, matures_on: date | None, *, key: object) -> None:
+        """Points that waited have a day now, or can be spent at once."""
+        self.purse.mature(key, matures_on)
+
     def undo(self, key: object) -> bool:
         """Do the opposite of what another entry did; whether there is such an entry."""
         done = self.notes.get(("did", key))
@@ -352,7 +356,7 @@ class Chains:
                 f"I1 {chain.owner} entry {last.seq}: the balance after it is {last.balance_after}, should be {balance}"
             )
         if purse.exact:
-            self._judge_debt(chain, group, owed, max(-there.balance, 0))
+            self._judge_debt(chain, group, owed, there)
         purse.fold(self._today(chain, last), self._terms_of(chain, last))
         self._look(chain, place, chain.following(number), last.recorded_at)
 
@@ -413,17 +417,22 @@ class Chains:
                 f"I1 {chain.owner} entry {entry.seq}: reviewed as {entry.tier_after}, should be {held}"
             )
 
-    def _judge_debt(self, chain: Chain, group: Sequence[Line], before: int, after: int) -> None:
-        """Only what is taken back may leave a debt where the program lets it; and what was promised, everywhere."""
-        if after <= before:
-            return
+    def _judge_debt(self, chain: Chain, group: Sequence[Line], before: int, there: Standing) -> None:
+        """Only what is taken back may leave a debt where the program lets it; and what was promised, everywhere.
+
+        Points that are pending may pay for it first: then it shows when they are taken back themselves.
+        """
         last, purse = group[-1][0], chain.purse
         kinds = {entry.key.kind for entry, _ in group}
         policy = self._terms_of(chain, last)["negative_balance"]
-        if (policy == "owe" and kinds & _TAKES_BACK) or any(_may_owe(entry) for entry, _ in group):
-            purse.in_debt = True
-        elif not (policy == "pending_only" and kinds & {"return", "restatement"} and purse.in_debt):
-            self._complaints.append(f"I6 {chain.owner} entry {last.seq}: leaves a debt of {after} under {policy}")
+        allowed = (policy == "owe" and kinds & _TAKES_BACK) or any(_may_owe(entry) for entry, _ in group)
+        if allowed:
+            purse.in_debt = purse.in_debt or there.balance < there.pending
+            return
+        shows = policy == "pending_only" and kinds & {"return", "restatement"} and purse.in_debt
+        if -there.balance > before and not shows:
+            words = f"leaves a debt of {-there.balance} under {policy}"
+            self._complaints.append(f"I6 {chain.owner} entry {last.seq}: {words}")
 
     def _judge_money(self, chain: Chain, there: Standing) -> None:
         """What was paid into a card is on it, spent, or paid back; nothing else is, and never more."""

@@ -88,11 +88,18 @@ class Past:
     def __init__(self) -> None:
         self._by: dict[str, list[Step]] = {}
         self._member = 0
+        self.newest: Step | None = None
 
     def add(self, step: Step) -> None:
         """Note one."""
+        self.newest = step
         self._by.setdefault(step.operation, []).append(step)
         self._member = step.args.get("member", self._member)
+
+    @property
+    def at(self) -> int:
+        """Microseconds since the beginning, of the newest."""
+        return self.newest.at if self.newest is not None else 0
 
     def member(self, chance: Random) -> int:
         """A member's number: often the one of the step before, so that they collide."""

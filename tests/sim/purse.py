@@ -24,12 +24,16 @@ CLOSED_PERIODS = 12
 
 _FOREVER = date(9999, 12, 31)
 
+WAITING = date.max
+"""In place of a day: the points wait for something that nobody can date."""
+
 
 @dataclass
 class Parcel:
     """Points that were given together.
 
     Attributes:
+        matures_on: the first day on which they can be spent, where they could not be at once; `WAITING` has no day.
         home: the account to which they belong, also while another answers for it.
     """
 
@@ -73,13 +77,22 @@ class Settled:
 
 @dataclass
 class Standing:
-    """What there is on a day."""
+    """What there is on a day.
+
+    Attributes:
+        waiting: points that cannot be spent yet, by their last day.
+    """
 
     balance: int
     lots: dict[date, int]
     lapsed: int
-    pending: int
+    waiting: dict[date, int]
     held: int = 0
+
+    @property
+    def pending(self) -> int:
+        """Points that cannot be spent yet."""
+        return sum(self.waiting.values())
 
     @property
     def available(self) -> int:
@@ -132,6 +145,11 @@ class Purse:
         parcel.points += points
         self._lots[last_day] += points
 
+    def mature(self, key: object, matures_on: date | None) -> None:
+        """Points that waited have a day now, or can be spent at once."""
+        if key in self.parcels:
+            self.parcels[key].matures_on = matures_on
+
     def take(self, key: object, points: int, day: date, terms: Terms, home: str = "") -> None:
         """Take points; fewer than none gives some of a taking back."""
         self.exact = self.exact and closing(day, terms) > self._folded
@@ -166,7 +184,10 @@ class Purse:
         closed = {day for day, points in self._lots.items() if day < on}
         closed |= {end for day in self._taken if (end := closing(day, terms)) < on}
         if len(closed) > CLOSED_PERIODS:
-            self._folded = max(self._folded, sorted(closed)[-CLOSED_PERIODS - 1])
+            before, self._folded = self._folded, max(self._folded, sorted(closed)[-CLOSED_PERIODS - 1])
+            # That points still wait which were used up before they lapsed is known for as long as their period.
+            if self._folded > before and any(last <= self._folded for last in self.on(on).waiting):
+                self.exact = False
 
     def tier(self, terms: Terms, day: date) -> Mapping[str, Any]:
         """The tier held on a day."""
@@ -181,7 +202,8 @@ class Purse:
         """
         takings = sorted(self._taken.items())
         lots = sorted((last, points) for last, points in self._lots.items() if points)
-        told = unpaid = lapsed = 0
+        told = unpaid = 0
+        lapses = Counter[date]()
         living: list[tuple[date, int]] = []
         for last, points in lots:
             if last >= day:
@@ -192,7 +214,7 @@ class Purse:
                 told += 1
             paid = min(points, unpaid)
             unpaid -= paid
-            lapsed += points - paid
+            lapses[last] = points - paid
         unpaid += sum(points for _, points in takings[told:])
         balance = sum(points for _, points in living) - unpaid
         left: dict[date, int] = {}
@@ -201,13 +223,23 @@ class Purse:
             unpaid -= paid
             if points > paid:
                 left[last] = points - paid
-        pending = sum(
-            parcel.points
-            for parcel in self.parcels.values()
-            if parcel.matures_on is not None and parcel.matures_on > day
-        )
         held = sum(hold.points for hold in self.holds.values() if at is None or hold.until > at)
-        return Standing(balance, left, lapsed, pending, held)
+        return Standing(balance, left, lapses.total(), self._waiting(day, lapses), held)
+
+    def _waiting(self, day: date, lapses: Mapping[date, int]) -> dict[date, int]:
+        """Points that cannot be spent yet, by their last day.
+
+        What lapsed while it waited waits no more: it lapses first, and what is left paid for something. Where there is
+        a day, that is all over after the last one.
+        """
+        waiting = Counter[date]()
+        for parcel in self.parcels.values():
+            first = parcel.matures_on
+            if first is not None and first > day and (first == WAITING or parcel.last_day >= day):
+                waiting[parcel.last_day] += parcel.points
+        for last in [each for each in waiting if each < day]:
+            waiting[last] = max(waiting[last] - lapses[last], 0)
+        return {last: points for last, points in waiting.items() if points}
 
 
 # ---------------------------------------------------------------- days
@@ -245,13 +277,12 @@ def last_day(earned_on: date, terms: Terms) -> date:
     return closing(there, terms)
 
 
-def matures_on(bought_on: date, terms: Terms, today: date) -> date | None:
+def matures_on(begins_on: date, last: date, terms: Terms, today: date) -> date | None:
     """The first day on which points of a purchase are pending no more, when that is yet to come.
 
-    They are pending no longer than they live.
+    They are pending no longer than they live, until their last day.
     """
-    first = bought_on + timedelta(days=terms["pending_days"])
-    last = last_day(bought_on, terms)
+    first = begins_on + timedelta(days=terms["pending_days"])
     if not terms["pending_days"] or first <= today:
         return None
     return first if first <= last else last + timedelta(days=1)

@@ -1,7 +1,10 @@
 """The simulator itself: runs are what their seed says, and a failure is told so that a person can read it."""
 
+from typing import Any
+
 import pytest
 
+from tests.sim.__main__ import added
 from tests.sim.judge import judged
 from tests.sim.planted import BUGS
 from tests.sim.runs import Failure, invariant_of, run, shrunken, told
@@ -51,3 +54,18 @@ def test_a_run_stops_where_something_does_not_hold(monkeypatch: pytest.MonkeyPat
 
 def test_what_is_no_invariant_is_a_bug() -> None:
     assert (invariant_of("I3 M#x: gone"), invariant_of("step 4 spend: KeyError: 'x'")) == ("I3", "bug")
+
+
+def test_results_of_several_runs_are_added_unless_something_would_count_twice() -> None:
+    def part(first: int, last: int, **other: Any) -> dict[str, Any]:
+        return {
+            "code": "a", "operations_in_a_world": 100, "seeds": [[first, last]], "operations": (last - first + 1) * 100,
+            "seconds": 10, "operations_a_second": 0, "told": {"ack": 3}, "faults": {"busy": 1}, **other,
+        }  # fmt: skip
+
+    both = added(added(part(1, 10), part(31, 40)), part(11, 20))
+    assert (both["seeds"], both["operations"], both["operations_a_second"]) == ([[1, 20], [31, 40]], 3_000, 100)
+    assert (both["told"], both["faults"]) == ({"ack": 9}, {"busy": 3})
+    for other in (part(20, 21), part(50, 51, code="b"), part(50, 51, operations_in_a_world=200)):
+        with pytest.raises(SystemExit):
+            added(both, other)

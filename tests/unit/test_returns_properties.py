@@ -5,7 +5,7 @@ that were restated it is a replay with the purchase as it is at the end, bought 
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from hypothesis import given
@@ -455,6 +455,30 @@ def test_points_that_wait_for_a_delivery_are_pending_until_days_after_it() -> No
     entry = next(each for each in life.entries if each.key.kind == "delivery")
     assert (entry.points, entry.reason, released_by(entry)) == (0, Reason.RELEASE, (75, day))
     assert verify(life.account, life.entries, {1: program}) is None
+
+
+def test_points_that_are_delivered_too_late_to_be_spent_are_pending_until_they_lapse() -> None:
+    program = a_program(pending_days=14, expiry={"mode": "rolling", "months": 1, "bucket": "day"})
+    refunds = Refunds(Life(program))
+    refunds.buy([(1, 5_000)], 0, 0, awaits=True)
+    life, last = refunds.life, refunds.bought[-1].entry.expires_on
+    assert last is not None
+    life.now += timedelta(days=25)
+    refunds.deliver()
+    assert [derive(life.account, last + timedelta(days=days)).pending for days in (0, 1)] == [50, 0]
+    refunds.give_back(ReturnPurchase())
+    assert life.account.pending == {}
+    assert verify(life.account, life.entries, {1: program}) is None
+
+
+def test_points_that_lapse_before_they_mature_keep_no_others_from_being_spent() -> None:
+    program = a_program(pending_days=60, expiry={"mode": "end_of_year", "years": 0})
+    refunds = Refunds(Life(program))
+    year = refunds.life.today.year
+    refunds.life.now = datetime(year, 12, 20, 4, tzinfo=UTC)
+    refunds.buy([(1, 5_000)], 0, 0)
+    account = refunds.life.account
+    assert [derive(account, date(year, 12, 31) + timedelta(days=days)).pending for days in (0, 1)] == [50, 0]
 
 
 def test_under_pending_only_points_that_wait_for_a_delivery_are_taken_back_and_delivered_ones_stay() -> None:

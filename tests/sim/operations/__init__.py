@@ -4,7 +4,9 @@ To add one, write a file that calls `operation(Operation(…))`; `spend.py` is t
 drawn when a run is planned, and keys follow from the step's number, so that a step is the same when others are left
 out. A command that writes entries into several accounts claims them all; its effect is asked once for each entry, with
 that account's purse, and finds the others in `case.purses` and what it noted before in `case.notes`. Entries that time
-brings go into `DERIVED`, new kinds of items into `FAMILIES`. Each operation deserves a planted bug (`planted.py`).
+brings go into `DERIVED`, new kinds of items into `FAMILIES`. What goes on with another step names it as `of`, and asks
+`world.target` for it. Effects say what they do through `case.give`, `case.take` and `case.qualify`, so that it can be
+undone and moved. Each operation deserves a planted bug (`planted.py`).
 """
 
 import importlib

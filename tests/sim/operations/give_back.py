@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.sim.chains import Case
     from tests.sim.world import World
 
+DELIVERIES = ("delivery", "delivery at once")
+"""What may happen at once with a return."""
 
 _WAITS = timedelta(hours=72)
 """For so long a return waits for its purchase."""
@@ -26,7 +28,10 @@ def draw(chance: Random, past: Past) -> Args | None:
         args = {"of": None, "order": f"e{past.count}", "member": past.member(chance)}
         return args | chance.choice(({}, {"amount": chance.randrange(50, 3_000)}))
     bought, before = past.some("purchase", chance), past.some("return", chance)
-    if before is not None and chance.random() < 0.4:  # another part of what came back in part
+    again = chance.random()
+    if again < 0.8 and past.newest is not None and past.newest.operation in DELIVERIES:  # at once with it
+        before, again = past.newest, 0
+    if before is not None and again < 0.4:  # another part of what came back in part
         bought = next((step for step in past.steps("purchase") if order_of(step) == before.args["order"]), None)
     if bought is None:
         return None
@@ -79,8 +84,7 @@ def effect(case: "Case") -> None:
     refunded = sale.paid * sale.back // sale.goods if sale.goods else sale.paid
     kept = sale.paid - refunded
     taken = sale.earned - worth(kept, sale.terms, sale.percent)
-    pends = sale.matures_on is not None and sale.matures_on > day_of(case.attempt.now, case.terms)
-    if case.terms["negative_balance"] == "pending_only" and not pends:
+    if case.terms["negative_balance"] == "pending_only" and not sale.pends(day_of(case.attempt.now, case.terms)):
         taken = sale.taken
     given = sale.tender * sale.back // sale.goods if sale.goods else sale.tender
     unqualified = sale.qualifying - worth(kept, sale.terms)

@@ -1,4 +1,7 @@
-"""A purchase: mostly told at once, sometimes late, now and then paid with points in part, or awaited by returns."""
+"""A purchase: mostly told at once, sometimes late, now and then paid with points in part, or awaited by returns.
+
+The points of some wait for a delivery (`delivery.py`).
+"""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -12,7 +15,7 @@ from chalicelib.purchases.models import PurchaseLine, RecordPurchase
 from chalicelib.storage import keys
 from tests.sim.commands import Args, EntryName, Operation, Past, Step, operation
 from tests.sim.promises import unkept
-from tests.sim.purse import Kept, Terms, day_of, last_day, matures_on, month_number, worth
+from tests.sim.purse import WAITING, Kept, Terms, day_of, last_day, matures_on, month_number, worth
 from tests.table.stand import Desk
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ class Sale:
 
     Attributes:
         tendered_on: the day on which the points that paid were taken, or reserved.
+        matures_on: the first day on which its points can be spent; `WAITING` until a delivery is told.
+        awaits: its points wait for a delivery, or did.
     """
 
     terms: Terms
@@ -41,11 +46,18 @@ class Sale:
     earned: int
     tender: int
     qualifying: int
+    awaits: bool
     back: int = 0
     refunded: int = 0
     taken: int = 0
     given: int = 0
     unqualified: int = 0
+
+    def pends(self, day: date) -> bool:
+        """Whether its points cannot be spent yet."""
+        if self.matures_on == WAITING:
+            return True
+        return self.matures_on is not None and day < self.matures_on and day <= self.last_day
 
 
 def draw(chance: Random, past: Past) -> Args:
@@ -63,6 +75,7 @@ def draw(chance: Random, past: Past) -> Args:
         "tender": tender,
         "lines": lines,
         "late": drawn_lateness(chance),
+        "waits": chance.random() < (0.5 if any(step.args["waits"] for step in past.steps("purchase")[-1:]) else 0.2),
     }
     return _awaited(args, chance, past) or _with_hold(args, chance, past)
 
@@ -124,6 +137,7 @@ def send(desk: Desk, world: "World", step: Step, variant: int) -> Any:
         lines=lines,
         paid_minor=args["paid"] + 100 * variant,
         points_tender=args["tender"] or None,
+        awaits_delivery=args["waits"],
         points_hold_id=keys.hold_id(f"h{args['hold']}") if "hold" in args else None,
     )
     return desk.buy(command)
@@ -142,7 +156,8 @@ def effect(case: "Case") -> None:
     percent = purse.tier(terms, bought_on)["multiplier_percent"]
     base, total = worth(paid, terms), worth(paid, terms, percent)
     last = last_day(bought_on, terms)
-    matures = matures_on(bought_on, terms, day_of(case.attempt.now, terms))
+    today = day_of(case.attempt.now, terms)
+    matures = WAITING if args["waits"] else matures_on(bought_on, last, terms, today)
 
     case.happened_at(bought_at(case.world, case.command.step))
     if "hold" in args:
@@ -154,7 +169,10 @@ def effect(case: "Case") -> None:
     case.expect("qualifying points", entry.qualifying or 0, base)
     case.expect("points tendered", entry.consumed or 0, tender)
     case.expect("last day", entry.expires_on, last if total else None)
-    case.expect("first day", shown_maturity(entry.matures_on), matures if total else None)
+    waits = matures == WAITING and total > 0
+    case.expect("first day", shown_maturity(entry.matures_on), matures if total and not waits else None)
+    if waits and entry.matures_on is None:
+        case.complain("I1", "the points do not wait for the delivery")
     if total:
         case.give(total, last, matures)
     if tender:
@@ -163,7 +181,7 @@ def effect(case: "Case") -> None:
     case.expect("tier", entry.tier_after, purse.tier(terms, case.today)["tier_id"])
     goods = sum(quantity * price for quantity, price in args["lines"]) or paid + tender
     case.notes[entry.key.parts] = Sale(
-        terms, percent, bought_on, tendered_on, last, matures, paid, goods, total, tender, base
+        terms, percent, bought_on, tendered_on, last, matures, paid, goods, total, tender, base, args["waits"]
     )
     _require_all_that_waited(case)
 

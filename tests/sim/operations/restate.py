@@ -55,8 +55,7 @@ def effect(case: "Case") -> None:
     paid, tender = args["paid"], args["tender"]
     earned = worth(paid, sale.terms, sale.percent)
     kept = sale.earned - sale.taken
-    pends = sale.matures_on is not None and sale.matures_on > day_of(case.attempt.now, terms)
-    if terms["negative_balance"] == "pending_only" and not pends:
+    if terms["negative_balance"] == "pending_only" and not sale.pends(day_of(case.attempt.now, terms)):
         earned = max(earned, kept)
     tendered = tender - (sale.tender - sale.given)
     qualifying = worth(paid, sale.terms)
@@ -79,7 +78,7 @@ def effect(case: "Case") -> None:
     goods = sum(quantity * price for _, quantity, price in args["lines"]) or paid + tender
     case.notes[entry.key.parts[:2]] = Sale(
         sale.terms, sale.percent, sale.bought_on, sale.tendered_on, sale.last_day, sale.matures_on,
-        paid, goods, earned, tender, qualifying,
+        paid, goods, earned, tender, qualifying, sale.awaits,
     )  # fmt: skip
 
 
