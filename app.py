@@ -16,6 +16,7 @@ from chalicelib.pools.routes import pools
 from chalicelib.programs.routes import programs
 from chalicelib.proof.routes import proof
 from chalicelib.purchases.routes import purchases
+from chalicelib.staff.routes import staff
 from chalicelib.transfers.routes import transfers
 
 app = Chalice(app_name="regulars", configure_logs=False)
@@ -34,5 +35,6 @@ register(
     corrections,
     proof,
     liability,
+    staff,
     jobs,
 )

@@ -55,6 +55,8 @@ SOME_IDS = {
     "hold_id": "hld_aG9sZC0x",
     "transfer_id": "trf_Z2lmdC0x",
     "entry_id": "ent_SyNhZGp1c3QjZ2lmdA",
+    "staff_id": "stf_aaaaaaaaaaaaaaaaaaaaaaaa",
+    "role": "barista",
     "job": "birthday",
     "day": "2026-03-14",
 }

@@ -37,6 +37,11 @@ def _staff(needs: Permission, of: str = "", *, at_shop: bool = False) -> Rule:
     return Rule(needs, of, Scope.SHOP, at_shop)
 
 
+def _head_office(needs: Permission) -> Rule:
+    """For those who may do it for all shops."""
+    return Rule(needs, least=Scope.ALL)
+
+
 POLICY: Mapping[str, Rule] = {
     "GET /health": OPEN,
     "GET /openapi.json": OPEN,
@@ -119,6 +124,17 @@ POLICY: Mapping[str, Rule] = {
     "GET /jobs/{job}/runs": _staff(P.JOBS_READ),
     "GET /jobs/{job}/runs/{day}": _staff(P.JOBS_READ),
     "POST /jobs/{job}/runs": _staff(P.JOBS_RUN),
+    # staff, roles
+    "POST /staff": _head_office(P.STAFF_MANAGE),
+    "GET /staff": _head_office(P.STAFF_READ),
+    "GET /staff/{staff_id}": _head_office(P.STAFF_READ),
+    "PATCH /staff/{staff_id}": _head_office(P.STAFF_MANAGE),
+    "POST /staff/{staff_id}/suspensions": _head_office(P.STAFF_MANAGE),
+    "POST /staff/{staff_id}/reinstatements": _head_office(P.STAFF_MANAGE),
+    "GET /roles": _head_office(P.STAFF_READ),
+    "GET /roles/{role}": _head_office(P.STAFF_READ),
+    "PUT /roles/{role}": _head_office(P.ROLES_MANAGE),
+    "POST /roles/{role}/removals": _head_office(P.ROLES_MANAGE),
     "GET /analytics/liability": _staff(P.LIABILITY_READ),
     "GET /analytics/liability.csv": _staff(P.LIABILITY_READ),
 }
