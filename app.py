@@ -6,6 +6,7 @@ from chalicelib.api.routes import api
 from chalicelib.api.routing import register
 from chalicelib.cards.routes import cards
 from chalicelib.corrections.routes import corrections
+from chalicelib.decisions.routes import decisions
 from chalicelib.holds.routes import holds
 from chalicelib.jobs.routes import jobs
 from chalicelib.liability.routes import liability
@@ -33,6 +34,7 @@ register(
     cards,
     merges,
     corrections,
+    decisions,
     proof,
     liability,
     staff,

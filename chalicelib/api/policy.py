@@ -124,6 +124,11 @@ POLICY: Mapping[str, Rule] = {
     "GET /jobs/{job}/runs": _staff(P.JOBS_READ),
     "GET /jobs/{job}/runs/{day}": _staff(P.JOBS_READ),
     "POST /jobs/{job}/runs": _staff(P.JOBS_RUN),
+    # approvals
+    "GET /approvals": _staff(P.APPROVALS_READ),
+    "GET /approvals/{approval_id}": _staff(P.APPROVALS_READ, "approval"),
+    "POST /approvals/{approval_id}/approvals": _staff(P.APPROVALS_DECIDE, "approval"),
+    "POST /approvals/{approval_id}/rejections": _staff(P.APPROVALS_DECIDE, "approval"),
     # staff, roles
     "POST /staff": _head_office(P.STAFF_MANAGE),
     "GET /staff": _head_office(P.STAFF_READ),

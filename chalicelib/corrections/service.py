@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from chalicelib.approvals.service import FREE, Clearance
 from chalicelib.cards.service import owner_of as owner_of_card
 from chalicelib.corrections import rules
 from chalicelib.corrections.errors import EntryNotReversible, ReversalDiffers
@@ -78,15 +79,27 @@ def find_entry(table: Table, book: ProgramBook, entry_id: EntryId, *, language: 
         tier_after=entry.tier_after,
         cause_id=_id(entry.cause) if entry.cause else None,
         reversed_by_id=_id(by) if points_store.find_entry(table, by) else None,
+        staff=tuple(item.get("who", ())),
     )
 
 
 def reverse_entry(
-    table: Table, book: ProgramBook, entry_id: EntryId, command: ReverseEntry, *, now: datetime, language: Language
+    table: Table,
+    book: ProgramBook,
+    entry_id: EntryId,
+    command: ReverseEntry,
+    *,
+    now: datetime,
+    language: Language,
+    clearance: Clearance = FREE,
 ) -> Outcome[EntryView]:
     """Take an entry back, once: what it added to the account's sums is taken from them.
 
+    Args:
+        clearance: whether so much may be done by who sends it.
+
     Raises:
+        ApprovalNeeded, ApprovalOutgrown: it may not.
         EntryUnknown: there is no such entry.
         EntryNotReversible: something else is to be done with an entry of this kind; the refusal says what.
         MemberClosed: the membership was closed.
@@ -108,8 +121,10 @@ def reverse_entry(
         _require_unsettled(table, entry, entry_id)
         off = _write_off_of(table, entry)
         posting = rules.reversal(account, entry, command.reason_code, program, content=content, now=now, write_off=off)
-        writes = points_store.post(account, posting, more={"rf": item.get("rf")}, notes=notes)
-        return points.entry_view(posting.main, notes.to_member, program, language, reference=item.get("rf")), writes
+        cleared = points.cleared_by(clearance, account, posting.main)
+        writes = points_store.post(account, posting, more={"rf": item.get("rf"), **cleared.facts}, notes=notes)
+        view = points.entry_view(posting.main, notes.to_member, program, language, reference=item.get("rf"))
+        return view, [*writes, *cleared.writes]
 
     def recall(known: Item) -> EntryView:
         if known.get("d") != content:

@@ -123,7 +123,7 @@ class StaffId(Id):
 class RoleName(Id):
     """Names a role."""
 
-    pattern = r"^[a-z][a-z0-9_]{1,39}$"
+    pattern = r"^[a-z](_?[a-z0-9]){1,39}$"
 
 
 class ApprovalId(Id):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
+from chalicelib.approvals.service import FREE, Clearance, Cleared, Move
 from chalicelib.kernel.calendar import month_of
 from chalicelib.kernel.canonical import canonical, plain
 from chalicelib.kernel.errors import Refusal, WriteContended
@@ -419,10 +420,15 @@ def adjust_points(
     *,
     now: datetime,
     language: Language,
+    clearance: Clearance = FREE,
 ) -> Outcome[EntryView]:
     """Correct a member's balance, up or down, with a reason.
 
+    Args:
+        clearance: whether so much may be done by who sends it.
+
     Raises:
+        ApprovalNeeded, ApprovalOutgrown: it may not.
         MemberUnknown, MemberClosed: there is no account that takes corrections.
         AdjustmentEmpty, ExpiryPast, OccurredInFuture: the command contradicts itself or the calendar.
         PointsInsufficient: more would be taken than there is, and the program's policy is not `owe`.
@@ -436,8 +442,9 @@ def adjust_points(
 
     def decide(account: Account) -> tuple[EntryView, Sequence[Write]]:
         posting = rules.adjust(account, command, entry_key, program, content=content, now=now)
-        writes = store.post(account, posting, notes=notes)
-        return entry_view(posting.main, notes.to_member, program, language), writes
+        cleared = cleared_by(clearance, account, posting.main)
+        writes = store.post(account, posting, more=cleared.facts, notes=notes)
+        return entry_view(posting.main, notes.to_member, program, language), [*writes, *cleared.writes]
 
     return once(
         table,
@@ -449,6 +456,18 @@ def adjust_points(
         now=now,
         dry_run=command.dry_run,
     )
+
+
+def cleared_by(clearance: Clearance, account: Account, entry: Entry) -> Cleared:
+    """What goes with an entry that somebody may make: it counts by its points, or by its qualifying points.
+
+    Raises:
+        ApprovalNeeded, ApprovalOutgrown: they may not.
+    """
+    qualifying = (entry.qualifying or 0) + (sum(entry.sums.qualifying.values()) if entry.sums else 0)
+    amount = max(abs(entry.points), abs(qualifying))
+    entry_id = keys.entry_id(store.key_of(entry.key))
+    return clearance.clear(Move((account.member_id, *account.absorbed), amount, entry_id, AccountMoved()))
 
 
 def find_points(

@@ -111,6 +111,8 @@ SILENT = {
     "STF": "somebody who works here; the audit tells of the change",
     "ROLES": "a role of the merchant's own; the audit tells of the change",
     "ADMINS": "counts the admins again",
+    "APR": "what waits for a second person; what it comes to is an entry, which tells",
+    "ALW": "counts what somebody did by hand of late; the entries tell",
     "PROGRAM HEAD": "names the version in force; the version's own item tells of it",
 }
 """Items that tell nobody anything, and why not."""

@@ -1,7 +1,6 @@
 """HTTP of staff and roles."""
 
 from chalicelib.api.routing import Call, Routes
-from chalicelib.identity.models import Caller
 from chalicelib.kernel.ids import RoleName, StaffId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
@@ -40,11 +39,6 @@ class StaffPage(Page[StaffView]):
     """A page of staff."""
 
 
-def _caller(call: Call) -> Caller:
-    assert call.caller is not None, "none of these routes is open"
-    return call.caller
-
-
 @staff.post(
     "/staff",
     status=201,
@@ -55,7 +49,7 @@ def invite_staff(body: InviteStaff, call: Call) -> Outcome[StaffView]:
 
     The issuer and subject are its idempotency key. Nobody can give rights that they do not have themselves.
     """
-    return service.invite_staff(call.house.table, _caller(call), body, now=call.now)
+    return service.invite_staff(call.house.table, call.signed_in, body, now=call.now)
 
 
 @staff.get("/staff", refuses=(CursorInvalid,))
@@ -86,7 +80,7 @@ def get_staff(staff_id: StaffId, call: Call) -> StaffView:
 def edit_staff(staff_id: StaffId, body: EditStaff, call: Call) -> StaffView:
     """Change somebody's name, roles or shops. It bites with their next request."""
     call.require_version(body.version)
-    return service.edit_staff(call.house.table, _caller(call), staff_id, body)
+    return service.edit_staff(call.house.table, call.signed_in, staff_id, body)
 
 
 @staff.post(
@@ -96,7 +90,7 @@ def edit_staff(staff_id: StaffId, body: EditStaff, call: Call) -> StaffView:
 )
 def suspend_staff(staff_id: StaffId, body: SuspendStaff, call: Call) -> Outcome[StaffView]:
     """Let somebody do nothing any more, from their next request on."""
-    return service.change_status(call.house.table, _caller(call), staff_id, body)
+    return service.change_status(call.house.table, call.signed_in, staff_id, body)
 
 
 @staff.post(
@@ -106,7 +100,7 @@ def suspend_staff(staff_id: StaffId, body: SuspendStaff, call: Call) -> Outcome[
 )
 def reinstate_staff(staff_id: StaffId, body: ReinstateStaff, call: Call) -> Outcome[StaffView]:
     """End a suspension."""
-    return service.change_status(call.house.table, _caller(call), staff_id, body)
+    return service.change_status(call.house.table, call.signed_in, staff_id, body)
 
 
 @staff.get("/roles")
@@ -131,7 +125,7 @@ def put_role(role: RoleName, body: PutRole, call: Call) -> RoleView:
     Nobody can put into a role, or take out of it, what they may not do themselves in all shops.
     """
     call.require_version(body.version)
-    return service.put_role(call.house.table, _caller(call), role, body)
+    return service.put_role(call.house.table, call.signed_in, role, body)
 
 
 @staff.post(
@@ -141,4 +135,4 @@ def put_role(role: RoleName, body: PutRole, call: Call) -> RoleView:
 )
 def remove_role(role: RoleName, body: RemoveRole, call: Call) -> Outcome[RoleView]:
     """Do away with a role that nobody has."""
-    return service.remove_role(call.house.table, _caller(call), role, body)
+    return service.remove_role(call.house.table, call.signed_in, role, body)
