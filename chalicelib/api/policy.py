@@ -47,7 +47,7 @@ POLICY: Mapping[str, Rule] = {
     "GET /openapi.json": OPEN,
     "GET /receipt-keys": OPEN,
     # members
-    "POST /members": _staff(P.MEMBERS_WRITE),
+    "POST /members": _staff(P.MEMBERS_WRITE, at_shop=True),
     "GET /members": _staff(P.MEMBERS_READ),
     "GET /members/{member_id}": Rule(P.MEMBERS_READ, "member"),
     "PATCH /members/{member_id}": _staff(P.MEMBERS_WRITE, "member"),

@@ -17,7 +17,7 @@ from chalicelib.points import store as points_store
 from chalicelib.points.errors import EntryUnknown
 from chalicelib.points.fold import effect_of
 from chalicelib.points.models import Account, Entry, EntryKey, EntryView, Notes, Reason
-from chalicelib.points.rules import reversal_key, write_off_key
+from chalicelib.points.rules import order_of, reversal_key, write_off_key
 from chalicelib.points.views import shown_expiry, shown_maturity
 from chalicelib.pools.models import PoolId
 from chalicelib.pools.service import owner_of as owner_of_pool
@@ -28,8 +28,6 @@ from chalicelib.storage import keys
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
 
-_OF_PURCHASE = ("purchase", "return", "restatement", "delivery")
-
 
 def owner_of(table: Table, entry_id: EntryId, caller: Caller) -> Owner | None:
     """Whose an entry is: that of the account which it concerns, and its purchase's shop; None when there is none."""
@@ -38,8 +36,9 @@ def owner_of(table: Table, entry_id: EntryId, caller: Caller) -> Owner | None:
     except EntryUnknown:
         return None
     entry = points_store.entry_from(item)
-    if entry.key.kind in _OF_PURCHASE:
-        return owner_of_purchase(table, keys.purchase_id(*entry.key.parts[:2]))
+    order = order_of(entry.key)
+    if order is not None:
+        return owner_of_purchase(table, keys.purchase_id(*order))
     account_id = points.concerned(table, entry)
     if is_card(account_id):
         return owner_of_card(table, CardId(account_id))

@@ -40,6 +40,10 @@ class Caller:
         """How far a permission reaches for them; None when they do not have it."""
         return self.grants.get(permission)
 
+    def within(self, permission: Permission) -> frozenset[ShopId] | None:
+        """The shops that a permission ends at; None where it reaches further, or to what is their own."""
+        return self.shop_ids if self.scope(permission) is Scope.SHOP else None
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:

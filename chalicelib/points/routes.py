@@ -25,13 +25,13 @@ from chalicelib.points.errors import (
     OccurredTooLongAgo,
     PointsInsufficient,
 )
-from chalicelib.points.models import AdjustPoints, EntryView, PointsView, SpendPoints, Then, TierView
+from chalicelib.points.models import AdjustPoints, EntryView, OtherShopEntry, PointsView, SpendPoints, Then, TierView
 from chalicelib.programs.service import book_of
 
 points = Routes("points")
 
 
-class EntryPage(Page[EntryView]):
+class EntryPage(Page[EntryView | OtherShopEntry]):
     """A page of a statement."""
 
 
@@ -52,13 +52,17 @@ def get_tier(member_id: MemberId, query: Then, call: Call) -> TierView:
 
 @points.get("/members/{member_id}/point-entries", refuses=(MemberUnknown, CursorInvalid))
 def list_point_entries(member_id: MemberId, query: Paging, call: Call) -> EntryPage:
-    """A member's statement, newest first."""
+    """A member's statement, newest first.
+
+    Who works in some shops only sees of the purchases of others what they did to the points, and no more.
+    """
     scope = ("point-entries", member_id)
     book = book_of(call.house.table)
-    part = service.list_statement(
+    part = service.list_statement_within(
         call.house.table,
         book,
         member_id,
+        call.signed_in.within(Permission.POINTS_READ),
         after=call.position(query.cursor, *scope),
         limit=query.limit,
         language=book.language(call.language, call.now),

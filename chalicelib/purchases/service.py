@@ -1,6 +1,6 @@
 """Use cases of purchases: record one, tell its delivery, return and restate it, read them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from chalicelib.holds.store import end_with_purchase
 from chalicelib.identity.models import Owner
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.errors import Refusal, WriteContended
-from chalicelib.kernel.ids import AccountId, MemberId, PurchaseId
+from chalicelib.kernel.ids import AccountId, MemberId, PurchaseId, ShopId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
@@ -575,12 +575,22 @@ def list_returns(
 
 
 def list_purchases(
-    table: Table, book: ProgramBook, member_id: MemberId, *, after: str | None, limit: int, language: Language
+    table: Table,
+    book: ProgramBook,
+    member_id: MemberId,
+    *,
+    after: str | None,
+    limit: int,
+    language: Language,
+    shop_ids: Collection[ShopId] | None = None,
 ) -> Slice[PurchaseView]:
     """A page of a member's purchases, newest first, those of members who were merged into this one among them.
 
     A page may hold fewer than `limit`, or none, and still not be the last: only so many other entries are passed over
     for one page.
+
+    Args:
+        shop_ids: purchases of other shops are left out; None: none are.
 
     Raises:
         MemberUnknown: there is no such member.
@@ -596,11 +606,16 @@ def list_purchases(
     if not wanted and after is None and points_store.find_account(table, member_id, consistent=True) is None:
         raise MemberUnknown(member_id=member_id)
     shown = _within_one_answer(store.find_purchases(table, wanted[:limit]))
-    views = tuple(_view_now(item, book, language) for item in shown)
+    views = tuple(_view_now(item, book, language) for item in shown if _reaches(shop_ids, item))
     if len(wanted) <= len(shown):
         return Slice(views, position)
     places = {(row["pk"], row["sk"]): str(row["place"]) for row in wanted}
     return Slice(views, places[shown[-1]["pk"], shown[-1]["sk"]])
+
+
+def _reaches(shop_ids: Collection[ShopId] | None, item: Item) -> bool:
+    shop_id = store.sale_from(item).shop_id
+    return shop_ids is None or shop_id is None or shop_id in shop_ids
 
 
 def _within_one_answer(items: list[Item]) -> list[Item]:
