@@ -36,7 +36,7 @@ from chalicelib.points.models import (
     Reserved,
     Why,
 )
-from chalicelib.points.rules import order_of
+from chalicelib.points.rules.reversals import order_of
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Table
