@@ -1,10 +1,7 @@
 """Decisions: the commands, and what of the list is asked for."""
 
-from typing import Annotated
+from typing import Literal
 
-from pydantic import Field
-
-from chalicelib.approvals.models import ApprovalStatus
 from chalicelib.kernel.pages import Paging
 from chalicelib.kernel.records import Note, Record
 
@@ -24,4 +21,4 @@ class Reject(Record):
 class ApprovalsAsked(Paging):
     """Which part of the list is asked for."""
 
-    status: Annotated[ApprovalStatus, Field(strict=False)] | None = None
+    status: Literal["waiting", "approved", "rejected", "lapsed"] | None = None

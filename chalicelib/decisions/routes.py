@@ -2,7 +2,7 @@
 
 from chalicelib.api.routing import Call, Routes
 from chalicelib.approvals.errors import ApprovalOutgrown
-from chalicelib.approvals.models import ApprovalView
+from chalicelib.approvals.models import ApprovalStatus, ApprovalView
 from chalicelib.cards.errors import CardClosed, CardEmpty, CardRefundTooLarge, CardRefundTooWide, UsesInsufficient
 from chalicelib.corrections.errors import EntryNotReversible, ReversalDiffers
 from chalicelib.decisions import service
@@ -38,7 +38,7 @@ def list_approvals(query: ApprovalsAsked, call: Call) -> ApprovalPage:
     part = service.list_approvals(
         call.house.table,
         call.signed_in,
-        query.status,
+        ApprovalStatus(query.status) if query.status else None,
         after=call.position(query.cursor, *scope),
         limit=query.limit,
         now=call.now,
