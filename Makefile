@@ -51,8 +51,8 @@ costs: setup ## meter what every operation costs and keep it: docs/figures/costs
 	@$(PY) -m bench.op_cost --publish
 	@$(PY) -m local.generate
 
-token: setup ## print a token to sign in with; ROLE=admin, SUB=stf_…, SHOP=shp_…
-	@$(PY) -m local token $${ROLE:+--role "$$ROLE"} $${SUB:+--sub "$$SUB"} $${SHOP:+--shop "$$SHOP"}
+token: setup ## print a token to sign in with; ROLE=admin, SUB=stf_…, SHOP=shp_…, DIRECTORY=1
+	@$(PY) -m local token $${ROLE:+--role "$$ROLE"} $${SUB:+--sub "$$SUB"} $${SHOP:+--shop "$$SHOP"} $${DIRECTORY:+--directory}
 
 fire: setup ## run a job of the running server now: JOB=birthday, DATE=2026-02-28, DRY=1 only says what it would do
 	@$(PY) -m local fire $${DRY:+--dry-run} -- $${JOB:+"$$JOB"} $${DATE:+"$$DATE"}

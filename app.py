@@ -6,6 +6,7 @@ from chalicelib.api.routes import api
 from chalicelib.api.routing import register
 from chalicelib.cards.routes import cards
 from chalicelib.corrections.routes import corrections
+from chalicelib.decisions.routes import decisions
 from chalicelib.holds.routes import holds
 from chalicelib.jobs.routes import jobs
 from chalicelib.liability.routes import liability
@@ -16,6 +17,7 @@ from chalicelib.pools.routes import pools
 from chalicelib.programs.routes import programs
 from chalicelib.proof.routes import proof
 from chalicelib.purchases.routes import purchases
+from chalicelib.staff.routes import staff
 from chalicelib.transfers.routes import transfers
 
 app = Chalice(app_name="regulars", configure_logs=False)
@@ -32,7 +34,9 @@ register(
     cards,
     merges,
     corrections,
+    decisions,
     proof,
     liability,
+    staff,
     jobs,
 )

@@ -60,7 +60,17 @@ def _matcher() -> Matcher:
 
 @lru_cache
 def _token(at: datetime | None) -> str:
+    return token_of("stf_bench", at)
+
+
+def token_of(sub: str, at: datetime | None, **more: Any) -> str:
+    """A token of an admin.
+
+    Args:
+        at: when it is issued; now, when left out.
+        more: further claims.
+    """
     issued = int(at.timestamp() if at else time.time())
-    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "stf_bench", "roles": ["admin"]}
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": sub, "roles": ["admin"], **more}
     times = {"iat": issued - 10, "nbf": issued - 10, "exp": issued + 3600}
     return jwt.encode(claims | times, bytes.fromhex(KEYS["token_key"]), algorithm="HS256")

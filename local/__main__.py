@@ -41,7 +41,8 @@ def main(arguments: Sequence[str]) -> int:
             from local.tokens import make_token  # noqa: PLC0415  # as above: cryptography
 
             try:
-                print(make_token(ensure_keys(chosen.keys_file), asked.role, sub=asked.sub, shop=asked.shop))
+                keys = ensure_keys(chosen.keys_file)
+                print(make_token(keys, asked.role, sub=asked.sub, shop=asked.shop, directory=asked.directory))
             except ValueError as problem:
                 print(problem, file=sys.stderr)
                 return 2
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--role", default="admin")
     token.add_argument("--sub", help="stf_…")
     token.add_argument("--shop", help="shp_…")
+    token.add_argument("--directory", action="store_true", help="their record of /v1/staff counts")
     verbs.add_parser("seed", help="make the demo data (the run does this)")
     verbs.add_parser("ministack", help="make ministack's venv (the run does this)")
     verbs.add_parser("replay", help="send recorded events")

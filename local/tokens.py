@@ -21,6 +21,7 @@ def make_token(
     *,
     sub: str | None = None,
     shop: str | None = None,
+    directory: bool = False,
     now: int | None = None,
 ) -> str:
     """A signed token (HS256) that the local stage accepts for twelve hours.
@@ -29,6 +30,7 @@ def make_token(
         keys: as in keys.json; `token_key` is 32 bytes in hex and signs as those bytes.
         sub: who it is, `stf_…`; by default a name made from the role.
         shop: where they belong; who stands at a till does to the demo's first shop, when it is left out.
+        directory: their record of `/v1/staff` counts, as for those whom an identity provider knows, where there is one.
         now: seconds since 1970; by default the clock's.
 
     Raises:
@@ -37,7 +39,7 @@ def make_token(
     if role not in ROLES:
         raise ValueError(f"There is no role {role!r}; the roles are: {' '.join(ROLES)}.")
     issued = int(time.time()) if now is None else now
-    claims = {
+    claims: dict[str, object] = {
         "iss": ISSUER,
         "aud": AUDIENCE,
         "sub": sub or f"stf_local_{role}",
@@ -50,4 +52,6 @@ def make_token(
     shop = shop or (SHOPS[0] if role in AT_A_SHOP else None)
     if shop:
         claims["shop_id"] = shop
+    if directory:
+        claims["directory"] = True
     return jwt.encode(claims, bytes.fromhex(keys["token_key"]), algorithm="HS256")

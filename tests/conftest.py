@@ -138,7 +138,7 @@ def house(
         index_key=keyring.index_key, cursor_key=keyring.cursor_key, token_key=TOKEN_KEY,
         issuer=ISSUER, audience=AUDIENCE, job_queue="jobs", roots="roots", signing_key="key",
     )  # fmt: skip
-    gate = wiring.gate(settings)
+    gate = wiring.gate(settings, table)
     made = House(settings, table, keyring, clock, ops=ops, queues=Tray(), roots=roots, signer=signer, gate=gate)
     wiring.use(made)
     yield made

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import jwt
 
 from chalicelib.identity.permissions import ROLES, Scope
-from chalicelib.kernel.ids import MemberId, MemberNumber
+from chalicelib.kernel.ids import ApprovalId, MemberId, MemberNumber, StaffId
 from chalicelib.members.models import EnrolMember, MemberRef
 from chalicelib.points.models import Account
 from chalicelib.programs.models import DEFAULT_TERMS, Program
@@ -55,6 +55,9 @@ SOME_IDS = {
     "hold_id": "hld_aG9sZC0x",
     "transfer_id": "trf_Z2lmdC0x",
     "entry_id": "ent_SyNhZGp1c3QjZ2lmdA",
+    "staff_id": StaffId.of("https://idp.example.com", "somebody"),
+    "role": "barista",
+    "approval_id": ApprovalId.of("adjustment", "big"),
     "job": "birthday",
     "day": "2026-03-14",
 }

@@ -370,12 +370,13 @@ def _scene(tables: Tables, person: Person, now: datetime) -> Iterator[Scene]:
         token_key=bytes.fromhex(KEYS["token_key"]), issuer=ISSUER, audience=AUDIENCE, job_queue="jobs",
         roots="shelf", signing_key="stamp",
     )  # fmt: skip
+    core = DynamoTable(tables.watch, tables.core, meter=meter)
     house = House(
         settings,
-        DynamoTable(tables.watch, tables.core, meter=meter),
+        core,
         Keyring(settings.index_key, settings.cursor_key, ClearContacts()),
         clock,
-        gate=wiring.gate(settings),
+        gate=wiring.gate(settings, core),
         draw=lambda: next(draws) * 104_729 + int(now.timestamp()),
         ops=DynamoTable(tables.watch, tables.ops, meter=meter),
         queues=tray,

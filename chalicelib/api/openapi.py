@@ -20,7 +20,7 @@ from chalicelib.api.errors import (
     VersionUnclear,
 )
 from chalicelib.api.routing import ROUTES, Route, Sheet
-from chalicelib.identity.errors import PermissionMissing, TokenInvalid, TokenMissing
+from chalicelib.identity.errors import PermissionMissing, StaffSuspended, TokenInvalid, TokenMissing
 from chalicelib.kernel.errors import Refusal, StorageBusy, Trouble, WriteContended
 from chalicelib.kernel.outcomes import Outcome
 
@@ -207,7 +207,7 @@ def _refusals(route: Route) -> tuple[type[Refusal] | type[Trouble], ...]:
     """All that a route may refuse: what its use case does, and what the edge does for its kind."""
     edge: list[type[Refusal] | type[Trouble]] = []
     if route.rule.needs is not None:
-        edge += [TokenMissing, TokenInvalid, PermissionMissing, StorageBusy]
+        edge += [TokenMissing, TokenInvalid, PermissionMissing, StaffSuspended, StorageBusy]
     if route.path_types:
         edge.append(IdMalformed)
     if route.query is not None:

@@ -37,12 +37,17 @@ def _staff(needs: Permission, of: str = "", *, at_shop: bool = False) -> Rule:
     return Rule(needs, of, Scope.SHOP, at_shop)
 
 
+def _head_office(needs: Permission) -> Rule:
+    """For those who may do it for all shops."""
+    return Rule(needs, least=Scope.ALL)
+
+
 POLICY: Mapping[str, Rule] = {
     "GET /health": OPEN,
     "GET /openapi.json": OPEN,
     "GET /receipt-keys": OPEN,
     # members
-    "POST /members": _staff(P.MEMBERS_WRITE),
+    "POST /members": _staff(P.MEMBERS_WRITE, at_shop=True),
     "GET /members": _staff(P.MEMBERS_READ),
     "GET /members/{member_id}": Rule(P.MEMBERS_READ, "member"),
     "PATCH /members/{member_id}": _staff(P.MEMBERS_WRITE, "member"),
@@ -119,6 +124,22 @@ POLICY: Mapping[str, Rule] = {
     "GET /jobs/{job}/runs": _staff(P.JOBS_READ),
     "GET /jobs/{job}/runs/{day}": _staff(P.JOBS_READ),
     "POST /jobs/{job}/runs": _staff(P.JOBS_RUN),
+    # approvals
+    "GET /approvals": _staff(P.APPROVALS_READ),
+    "GET /approvals/{approval_id}": _staff(P.APPROVALS_READ, "approval"),
+    "POST /approvals/{approval_id}/approvals": _staff(P.APPROVALS_DECIDE, "approval"),
+    "POST /approvals/{approval_id}/rejections": _staff(P.APPROVALS_DECIDE, "approval"),
+    # staff, roles
+    "POST /staff": _head_office(P.STAFF_MANAGE),
+    "GET /staff": _head_office(P.STAFF_READ),
+    "GET /staff/{staff_id}": _head_office(P.STAFF_READ),
+    "PATCH /staff/{staff_id}": _head_office(P.STAFF_MANAGE),
+    "POST /staff/{staff_id}/suspensions": _head_office(P.STAFF_MANAGE),
+    "POST /staff/{staff_id}/reinstatements": _head_office(P.STAFF_MANAGE),
+    "GET /roles": _head_office(P.STAFF_READ),
+    "GET /roles/{role}": _head_office(P.STAFF_READ),
+    "PUT /roles/{role}": _head_office(P.ROLES_MANAGE),
+    "POST /roles/{role}/removals": _head_office(P.ROLES_MANAGE),
     "GET /analytics/liability": _staff(P.LIABILITY_READ),
     "GET /analytics/liability.csv": _staff(P.LIABILITY_READ),
 }

@@ -82,6 +82,12 @@ class Call:
     language: Language | None = None
     if_match: int | None = None
 
+    @property
+    def signed_in(self) -> Caller:
+        """Who calls a route that is not open."""
+        assert self.caller is not None, "an open route does not ask who calls"
+        return self.caller
+
     def position(self, cursor: str | None, *scope: str) -> str | None:
         """Where a list goes on.
 

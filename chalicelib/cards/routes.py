@@ -1,6 +1,9 @@
 """HTTP of cards."""
 
 from chalicelib.api.routing import Call, Routes
+from chalicelib.approvals.errors import ApprovalDiffers, ApprovalNeeded, ApprovalOutgrown
+from chalicelib.approvals.models import ApprovalKind, ApprovalView
+from chalicelib.approvals.service import Clearance, alone_or_asked, asking
 from chalicelib.cards import service
 from chalicelib.cards.errors import (
     CardBalanceInsufficient,
@@ -39,6 +42,7 @@ from chalicelib.cards.models import (
     UseCard,
 )
 from chalicelib.identity.models import Caller, Owner
+from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.ids import CardId, MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
@@ -204,7 +208,11 @@ def refund_card_spend(card_id: CardId, body: RefundCardSpend, call: Call) -> Out
     "/cards/{card_id}/refunds",
     keyed=True,
     status=201,
+    waits=ApprovalView,
     refuses=(
+        ApprovalNeeded,
+        ApprovalDiffers,
+        ApprovalOutgrown,
         CardUnknown,
         CardClosed,
         CardEmpty,
@@ -217,14 +225,23 @@ def refund_card_spend(card_id: CardId, body: RefundCardSpend, call: Call) -> Out
         EntryDiffers,
     ),
 )
-def refund_card(card_id: CardId, body: RefundCard, call: Call) -> Outcome[CardEntryView]:
+def refund_card(card_id: CardId, body: RefundCard, call: Call) -> Outcome[CardEntryView] | Outcome[ApprovalView]:
     """Pay back what is left on a card (退卡), in part or whole; `means` says what goes back by which means.
 
     Of money the newest top-up goes back first, and the bonus that belongs to it is withdrawn. Visits that were not used
-    are paid back by their share of the price.
+    are paid back by their share of the price. More than the program lets one person pay back within a day waits for a
+    second one, for 72 hours: 202.
     """
-    book, language = _speaking(call)
-    return service.refund_card(call.house.table, book, card_id, call.key, body, now=call.now, language=language)
+    table, (book, language) = call.house.table, _speaking(call)
+    limit = book.current(call.now).approvals.card_refund_minor_max
+
+    def do(clearance: Clearance) -> Outcome[CardEntryView]:
+        return service.refund_card(
+            table, book, card_id, call.key, body, now=call.now, language=language, clearance=clearance
+        )
+
+    asked = asking(ApprovalKind.CARD_REFUND, card_id, call.key, body, call.signed_in, Permission.CARDS_REFUND)
+    return alone_or_asked(table, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now)
 
 
 @cards.post(

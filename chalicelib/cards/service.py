@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from chalicelib.approvals.service import FREE, Clearance, Move
 from chalicelib.cards import store, views
 from chalicelib.cards.errors import (
     CardClosed,
@@ -270,10 +271,15 @@ def refund_card(
     *,
     now: datetime,
     language: Language,
+    clearance: Clearance = FREE,
 ) -> Outcome[CardEntryView]:
     """Pay back what is left on a card, by the means by which it was paid in; the answer says what goes back by which.
 
+    Args:
+        clearance: whether so much may be paid back by who sends it.
+
     Raises:
+        ApprovalNeeded, ApprovalOutgrown: it may not.
         CardUnknown, CardClosed: there is no card to refund.
         CardEmpty: nothing is left that was paid for.
         CardEntryUnknown: the card has no such top-up.
@@ -287,16 +293,29 @@ def refund_card(
     def decide(card: Card, account: Account, program: Program, content: bytes) -> _Decided:
         if card.kind is CardKind.COUNT:
             made = refunds.refund_uses(account, card, command, entry_key, program, content=content, now=now)
-            return _Decided(made.posting, store.entry_more(payouts=made.payouts))
+            return _paid_back(made, [], clearance)
         items = store.find_top_ups(table, card_id)
         top_ups = [_top_up(item) for item in items]
         named = _top_up(_entry_item(table, card_id, command.top_up_id, "top_up")) if command.top_up_id else None
         made = refunds.refund(account, card, top_ups, named, command, entry_key, program, content=content, now=now)
         by_seq = {each.seq: item for each, item in zip(top_ups, items, strict=True)}
         writes = [store.count_back(by_seq[each.seq], back) for each, back in made.back]
-        return _Decided(made.posting, store.entry_more(payouts=made.payouts), writes)
+        return _paid_back(made, writes, clearance)
 
     return _carry_out(table, book, card_id, None, entry_key, command, decide, now=now, language=language)
+
+
+def _paid_back(made: refunds.Refund, writes: list[Write], clearance: Clearance) -> _Decided:
+    """What paying back comes to, when so much may be paid back.
+
+    Raises:
+        ApprovalNeeded, ApprovalOutgrown: it may not.
+    """
+    entry_id = keys.entry_id(points_store.key_of(made.posting.main.key))
+    amount = sum(each.amount_minor for each in made.payouts)
+    cleared = clearance.clear(Move((made.posting.account.member_id,), amount, entry_id, AccountMoved()))
+    more = store.entry_more(payouts=made.payouts) | cleared.facts
+    return _Decided(made.posting, more, [*writes, *cleared.writes])
 
 
 def use_card(

@@ -46,3 +46,5 @@ class EntryDetail(EntryView):
     """The entry that made this one necessary: of a reversal, the one that it takes back."""
     reversed_by_id: EntryId | None
     """The entry that took this one back; itself perhaps taken back since."""
+    staff: tuple[str, ...] = ()
+    """Of what somebody did by hand: who did, or asked for it, and then who approved."""

@@ -1,10 +1,14 @@
 """HTTP of corrections."""
 
 from chalicelib.api.routing import Call, Routes
+from chalicelib.approvals.errors import ApprovalDiffers, ApprovalNeeded, ApprovalOutgrown
+from chalicelib.approvals.models import ApprovalKind, ApprovalView
+from chalicelib.approvals.service import Clearance, alone_or_asked, asking
 from chalicelib.corrections import service
 from chalicelib.corrections.errors import EntryNotReversible, ReversalDiffers
 from chalicelib.corrections.models import EntryDetail, ReverseEntry
 from chalicelib.identity.models import Caller, Owner
+from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.ids import EntryId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points.errors import BalanceTooLarge, EntryUnknown, MemberClosed, MemberUnknown
@@ -32,14 +36,30 @@ def get_entry(entry_id: EntryId, call: Call) -> EntryDetail:
 @corrections.post(
     "/point-entries/{entry_id}/reversals",
     status=201,
-    refuses=(EntryUnknown, EntryNotReversible, MemberUnknown, MemberClosed, BalanceTooLarge, ReversalDiffers),
+    waits=ApprovalView,
+    refuses=(
+        ApprovalNeeded,
+        ApprovalDiffers,
+        ApprovalOutgrown,
+        EntryUnknown,
+        EntryNotReversible,
+        MemberUnknown,
+        MemberClosed,
+        BalanceTooLarge,
+        ReversalDiffers,
+    ),
 )
-def reverse_entry(entry_id: EntryId, body: ReverseEntry, call: Call) -> Outcome[EntryView]:
+def reverse_entry(entry_id: EntryId, body: ReverseEntry, call: Call) -> Outcome[EntryView] | Outcome[ApprovalView]:
     """Take an entry back: a spend, an adjustment, a gift, a write-off; or a reversal, so that its entry counts again.
 
-    An entry is taken back once; the same request again gets its first answer.
+    An entry is taken back once; the same request again gets its first answer. More points than the program lets one
+    person move by hand within a day wait for a second one, for 72 hours: 202. What was not approved can be asked again.
     """
-    book = book_of(call.house.table)
-    return service.reverse_entry(
-        call.house.table, book, entry_id, body, now=call.now, language=book.language(call.language, call.now)
-    )
+    table, book = call.house.table, book_of(call.house.table)
+    language, limit = book.language(call.language, call.now), book.current(call.now).approvals.adjustment_points_max
+
+    def do(clearance: Clearance) -> Outcome[EntryView]:
+        return service.reverse_entry(table, book, entry_id, body, now=call.now, language=language, clearance=clearance)
+
+    asked = asking(ApprovalKind.REVERSAL, entry_id, entry_id, body, call.signed_in, Permission.POINTS_ADJUST)
+    return alone_or_asked(table, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now, again=True)

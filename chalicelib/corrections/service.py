@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from chalicelib.approvals.service import FREE, Clearance
 from chalicelib.cards.service import owner_of as owner_of_card
 from chalicelib.corrections import rules
 from chalicelib.corrections.errors import EntryNotReversible, ReversalDiffers
@@ -16,7 +17,7 @@ from chalicelib.points import store as points_store
 from chalicelib.points.errors import EntryUnknown
 from chalicelib.points.fold import effect_of
 from chalicelib.points.models import Account, Entry, EntryKey, EntryView, Notes, Reason
-from chalicelib.points.rules.reversals import reversal_key, write_off_key
+from chalicelib.points.rules.reversals import order_of, reversal_key, write_off_key
 from chalicelib.points.views import shown_expiry, shown_maturity
 from chalicelib.pools.models import PoolId
 from chalicelib.pools.service import correct_spend
@@ -28,8 +29,6 @@ from chalicelib.storage import keys
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
 
-_OF_PURCHASE = ("purchase", "return", "restatement", "delivery")
-
 
 def owner_of(table: Table, entry_id: EntryId, caller: Caller) -> Owner | None:
     """Whose an entry is: that of the account which it concerns, and its purchase's shop; None when there is none."""
@@ -38,8 +37,9 @@ def owner_of(table: Table, entry_id: EntryId, caller: Caller) -> Owner | None:
     except EntryUnknown:
         return None
     entry = points_store.entry_from(item)
-    if entry.key.kind in _OF_PURCHASE:
-        return owner_of_purchase(table, keys.purchase_id(*entry.key.parts[:2]))
+    order = order_of(entry.key)
+    if order is not None:
+        return owner_of_purchase(table, keys.purchase_id(*order))
     account_id = points.concerned(table, entry)
     if is_card(account_id):
         return owner_of_card(table, CardId(account_id))
@@ -79,15 +79,27 @@ def find_entry(table: Table, book: ProgramBook, entry_id: EntryId, *, language: 
         tier_after=entry.tier_after,
         cause_id=_id(entry.cause) if entry.cause else None,
         reversed_by_id=_id(by) if points_store.find_entry(table, by) else None,
+        staff=tuple(item.get("who", ())),
     )
 
 
 def reverse_entry(
-    table: Table, book: ProgramBook, entry_id: EntryId, command: ReverseEntry, *, now: datetime, language: Language
+    table: Table,
+    book: ProgramBook,
+    entry_id: EntryId,
+    command: ReverseEntry,
+    *,
+    now: datetime,
+    language: Language,
+    clearance: Clearance = FREE,
 ) -> Outcome[EntryView]:
     """Take an entry back, once: what it added to the account's sums is taken from them.
 
+    Args:
+        clearance: whether so much may be done by who sends it.
+
     Raises:
+        ApprovalNeeded, ApprovalOutgrown: it may not.
         EntryUnknown: there is no such entry.
         EntryNotReversible: something else is to be done with an entry of this kind; the refusal says what.
         MemberClosed: the membership was closed.
@@ -109,9 +121,10 @@ def reverse_entry(
         _require_unsettled(table, entry, entry_id)
         off = _write_off_of(table, entry)
         posting = rules.reversal(account, entry, command.reason_code, program, content=content, now=now, write_off=off)
-        writes = points_store.post(account, posting, more={"rf": item.get("rf")}, notes=notes)
-        writes += _limit_of(table, entry)
-        return points.entry_view(posting.main, notes.to_member, program, language, reference=item.get("rf")), writes
+        cleared = points.cleared_by(clearance, account, posting.main)
+        writes = points_store.post(account, posting, more={"rf": item.get("rf"), **cleared.facts}, notes=notes)
+        view = points.entry_view(posting.main, notes.to_member, program, language, reference=item.get("rf"))
+        return view, [*writes, *_limit_of(table, entry), *cleared.writes]
 
     def recall(known: Item) -> EntryView:
         if known.get("d") != content:

@@ -29,3 +29,10 @@ class ShopNotYours(Refusal):
 
     def __init__(self, *, shop_id: str | None) -> None:
         super().__init__("Name one of your own shops as shop_id.", shop_id=shop_id)
+
+
+class StaffSuspended(Refusal):
+    """The caller works here no more, or not for now."""
+
+    def __init__(self) -> None:
+        super().__init__("Your access is suspended. Ask an admin.")

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from chalicelib.identity.models import Caller
 from chalicelib.identity.tokens import caller_of
+from chalicelib.storage.table import Table
 
 
 class Gate(Protocol):
@@ -17,6 +18,7 @@ class Gate(Protocol):
         Raises:
             TokenMissing: there is no bearer token.
             TokenInvalid: it is not from an issuer of ours, not for us, or not good now.
+            StaffSuspended: whom it proves is suspended.
             StorageBusy: what tells cannot be asked at the moment.
         """
 
@@ -27,12 +29,16 @@ class LocalGate:
 
     Args:
         key: empty where no such tokens are taken.
+        table: where staff are found whose token says `directory`.
     """
 
     key: bytes
     issuer: str
     audience: str
+    table: Table | None = None
 
     def caller_of(self, authorization: str | None, *, now: datetime) -> Caller:
         """See `Gate.caller_of`."""
-        return caller_of(authorization, key=self.key, issuer=self.issuer, audience=self.audience, now=now)
+        return caller_of(
+            authorization, key=self.key, issuer=self.issuer, audience=self.audience, now=now, table=self.table
+        )

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from chalicelib.identity.permissions import Grants, Permission, Scope
-from chalicelib.kernel.ids import AccountId, MemberId, ShopId
+from chalicelib.kernel.ids import AccountId, MemberId, ShopId, StaffId
 
 
 class Kind(StrEnum):
@@ -25,6 +25,7 @@ class Caller:
         grants: what they may do and how far, roles and own rights together.
         shop_ids: their shops, for what reaches to those.
         member_id: who they are, where a member signed in.
+        staff_id: who they are, where somebody signed in who works here.
     """
 
     kind: Kind
@@ -33,10 +34,15 @@ class Caller:
     grants: Grants
     shop_ids: frozenset[ShopId] = field(default_factory=frozenset)
     member_id: MemberId | None = None
+    staff_id: StaffId | None = None
 
     def scope(self, permission: Permission) -> Scope | None:
         """How far a permission reaches for them; None when they do not have it."""
         return self.grants.get(permission)
+
+    def within(self, permission: Permission) -> frozenset[ShopId] | None:
+        """The shops that a permission ends at; None where it reaches further, or to what is their own."""
+        return self.shop_ids if self.scope(permission) is Scope.SHOP else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,11 @@ class Permission(StrEnum):
     JOBS_READ = "jobs:read"
     JOBS_RUN = "jobs:run"
     LIABILITY_READ = "liability:read"
+    APPROVALS_READ = "approvals:read"
+    APPROVALS_DECIDE = "approvals:decide"
+    STAFF_READ = "staff:read"
+    STAFF_MANAGE = "staff:manage"
+    ROLES_MANAGE = "roles:manage"
 
 
 class Scope(IntEnum):
@@ -60,6 +65,7 @@ _TILL = _READS | {
 _MANAGES = frozenset(
     {P.MEMBERS_STATUS, P.MEMBERS_MERGE, P.POINTS_ADJUST, P.POINTS_TRANSFER, P.POOLS_MANAGE, P.CARDS_STATUS}
 )
+_DECIDES = frozenset({P.APPROVALS_READ, P.APPROVALS_DECIDE})
 
 
 def granted(permissions: Iterable[Permission], scope: Scope) -> Grants:
@@ -78,15 +84,18 @@ def joined(grants: Iterable[Grants]) -> Grants:
 
 ROLES: Mapping[str, Grants] = {
     "clerk": granted(_TILL, Scope.SHOP),
-    "shop_manager": granted(_TILL | _MANAGES | {P.PURCHASES_RESTATE, P.CARDS_REFUND}, Scope.SHOP),
+    "shop_manager": granted(_TILL | _MANAGES | _DECIDES | {P.PURCHASES_RESTATE, P.CARDS_REFUND}, Scope.SHOP),
     "marketer": granted({P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ}, Scope.ALL),
-    "agent": granted(_READS | _MANAGES | {P.MEMBERS_WRITE}, Scope.ALL),
+    "agent": granted(_READS | _MANAGES | {P.MEMBERS_WRITE, P.APPROVALS_READ}, Scope.ALL),
     "analyst": granted(
         {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}, Scope.ALL
     ),
     "admin": granted(P, Scope.ALL),
-    "auditor": granted(_READS | {P.JOBS_READ, P.LIABILITY_READ}, Scope.ALL),
+    "auditor": granted(_READS | {P.JOBS_READ, P.LIABILITY_READ, P.APPROVALS_READ, P.STAFF_READ}, Scope.ALL),
     "integration": granted(_TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER}, Scope.ALL),
     "member": granted(_READS | {P.POINTS_TRANSFER}, Scope.SELF),
 }
 """What each role may do; a caller may do what any of their roles may."""
+
+FOR_STAFF = frozenset(ROLES) - {"integration", "member"}
+"""The roles among them that somebody who works here can be given."""

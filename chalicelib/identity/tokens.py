@@ -18,7 +18,9 @@ from typing import Any
 from chalicelib.identity.errors import TokenInvalid, TokenMissing
 from chalicelib.identity.models import Caller, Kind
 from chalicelib.identity.permissions import ROLES, joined
-from chalicelib.kernel.ids import ShopId
+from chalicelib.identity.staff import standing
+from chalicelib.kernel.ids import ShopId, StaffId
+from chalicelib.storage.table import Table
 
 TOKEN_MAX = 4096
 _LEEWAY_SECONDS = 30
@@ -29,19 +31,31 @@ _SUBJECT = re.compile(r"[\x21-\x7e]{1,100}")
 _HEADERS = {"alg", "typ", "kid"}
 
 
-def caller_of(authorization: str | None, *, key: bytes, issuer: str, audience: str, now: datetime) -> Caller:
+def caller_of(
+    authorization: str | None, *, key: bytes, issuer: str, audience: str, now: datetime, table: Table | None = None
+) -> Caller:
     """The caller that an Authorization header proves.
+
+    Args:
+        table: where staff are found whose token says `"directory": true`: their record counts then, as it does for
+            those whom an identity provider knows.
 
     Raises:
         TokenMissing: there is no bearer token.
         TokenInvalid: it is not signed by us, not for us, or not good now.
+        StaffSuspended: it says `directory`, and there its subject is suspended.
     """
     if not authorization:
         raise TokenMissing
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise TokenMissing
-    return _caller(_claims(token.strip(" "), key), issuer, audience, now.timestamp())
+    claims = _claims(token.strip(" "), key)
+    caller = _caller(claims, issuer, audience, now.timestamp())
+    if claims.get("directory") is not True or table is None:
+        return caller
+    found = standing(table, issuer, caller.subject, caller.roles, caller.shop_ids, now=now)
+    return Caller(Kind.STAFF, found.staff_id, found.roles, found.grants, found.shop_ids, staff_id=found.staff_id)
 
 
 @lru_cache(maxsize=512)  # a till sends one token all day; only what passed is remembered, and times are asked anew
@@ -81,7 +95,8 @@ def _caller(claims: dict[str, Any], issuer: str, audience: str, now: float) -> C
         raise TokenInvalid("its shop is not an id")
     grants = joined(ROLES[role] for role in roles)
     shops = frozenset({ShopId(shop)}) if shop is not None else frozenset[ShopId]()
-    return Caller(kind=Kind.STAFF, subject=subject, roles=tuple(roles), grants=grants, shop_ids=shops)
+    staff_id = StaffId.of(issuer, subject)
+    return Caller(Kind.STAFF, subject, roles=tuple(roles), grants=grants, shop_ids=shops, staff_id=staff_id)
 
 
 def _number(claims: dict[str, Any], name: str) -> float:

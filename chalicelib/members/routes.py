@@ -2,6 +2,7 @@
 
 from chalicelib.api.routing import Call, Routes
 from chalicelib.identity.models import Caller, Owner
+from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
@@ -135,12 +136,16 @@ def reinstate_member(member_id: MemberId, body: ReinstateMember, call: Call) -> 
 
 @members.get("/members/{member_id}/timeline", refuses=(MemberUnknown, CursorInvalid))
 def list_timeline(member_id: MemberId, query: Paging, call: Call) -> HappeningPage:
-    """Everything that happened to a member, newest first."""
+    """Everything that happened to a member, newest first.
+
+    Who works in some shops only sees of the purchases of others what they did to the points, and no more.
+    """
     scope = ("timeline", member_id)
     part = service.list_timeline(
         call.house.table,
         member_id,
         after=call.position(query.cursor, *scope),
         limit=query.limit,
+        shop_ids=call.signed_in.within(Permission.MEMBERS_READ),
     )
     return call.page(part, HappeningPage, *scope)

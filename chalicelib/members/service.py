@@ -1,6 +1,6 @@
 """Use cases of members: enrol, find, edit, suspend, reinstate, close, timeline."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
@@ -8,7 +8,7 @@ from datetime import date, datetime
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.canonical import digest, plain
 from chalicelib.kernel.errors import Refusal, WriteContended
-from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber
+from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, ShopId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
@@ -406,10 +406,15 @@ def find_birthdays(table: Table, member_ids: Sequence[MemberId]) -> dict[MemberI
     return store.find_month_days(table, member_ids)
 
 
-def list_timeline(table: Table, member_id: MemberId, *, after: str | None, limit: int) -> Slice[Happening]:
+def list_timeline(
+    table: Table, member_id: MemberId, *, after: str | None, limit: int, shop_ids: Collection[ShopId] | None = None
+) -> Slice[Happening]:
     """Everything that happened to a member, newest first: ledger entries and what moved no points, in one order.
 
     What happened to members who were merged into this one is among it.
+
+    Args:
+        shop_ids: of purchases of other shops no more is shown than the points; None: all is.
 
     Raises:
         MemberUnknown: there is no such member.
@@ -418,7 +423,8 @@ def list_timeline(table: Table, member_id: MemberId, *, after: str | None, limit
         table, member_id, after=after, limit=limit, partitions=(keys.statement, keys.happenings),
         besides=lambda owners: store.list_enrolments(table, owners),
     )  # fmt: skip
-    happenings = tuple(_happening(row, part.owner) for row in part.rows)
+    others = points_store.find_of_others(table, part.rows, shop_ids) if shop_ids is not None else set[keys.Key]()
+    happenings = tuple(_happening(row, part.owner, others) for row in part.rows)
     if part.owner is not None:
         return Slice(happenings, part.last)
     if len(part.rows) == limit:
@@ -526,18 +532,21 @@ def _require_free(table: Table, keyring: Keyring, profile: Profile) -> None:
             raise rules.taken(kind)
 
 
-def _happening(row: Item, owner: AccountId | None) -> Happening:
+def _happening(row: Item, owner: AccountId | None, others: Collection[keys.Key]) -> Happening:
     """A row of the timeline as callers see it.
 
     Args:
         owner: whose timeline it is, where others' rows may be in it.
+        others: rows of purchases that the caller may not see.
     """
     recorded, _ = keys.moment_parts(row["at"])
     whose = keys.account_of(row["tl"]) if "r" in row else keys.happened_to(row["tl"])
     other = whose if owner not in (None, whose) else None
     if "r" not in row:
         return Happening(type=row["kind"], member_id=other, at=from_milliseconds(recorded), facts=row.get("what", {}))
-    kind, parts = keys.entry_parts(keys.Key(row["pk"], row["sk"]))
+    own = keys.Key(row["pk"], row["sk"])
+    kind, parts = keys.entry_parts(own)
+    told = own not in others
     return Happening(
         type=points_store.reason_of(row).value,
         member_id=other,
@@ -545,6 +554,6 @@ def _happening(row: Item, owner: AccountId | None) -> Happening:
         occurred_at=from_milliseconds(row["o"]),
         points=row["p"],
         balance_after=row["b"],
-        reference=row.get("rf") or points_store.reference_of(kind, parts),
-        facts={"reason_code": row["rc"]} if "rc" in row else {},
+        reference=(row.get("rf") or points_store.reference_of(kind, parts)) if told else None,
+        facts={"reason_code": row["rc"]} if told and "rc" in row else {},
     )

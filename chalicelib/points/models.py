@@ -389,6 +389,20 @@ class EntryView(Record):
     """SHA-256 over the entry before and this one's content, in hexadecimal."""
 
 
+class OtherShopEntry(Record):
+    """A line of the statement for somebody whose shops end before it: it counts, and says nothing of the purchase."""
+
+    seq: int
+    reason: Reason
+    points: int
+    """Change of the balance."""
+    balance_after: int
+    occurred_at: AwareDatetime
+    recorded_at: AwareDatetime
+    account_id: AccountId | None = None
+    """Whose chain it stands in, where that is another's who was merged into this member."""
+
+
 class ExpiringNext(Record):
     """The lot that expires first."""
 

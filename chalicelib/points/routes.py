@@ -2,6 +2,10 @@
 
 from chalicelib.api.routing import Call, Routes
 from chalicelib.api.ways import carried_out
+from chalicelib.approvals.errors import ApprovalDiffers, ApprovalNeeded, ApprovalOutgrown
+from chalicelib.approvals.models import ApprovalKind, ApprovalView
+from chalicelib.approvals.service import Clearance, alone_or_asked, asking
+from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.errors import LaneSlow
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.outcomes import Outcome
@@ -21,13 +25,13 @@ from chalicelib.points.errors import (
     OccurredTooLongAgo,
     PointsInsufficient,
 )
-from chalicelib.points.models import AdjustPoints, EntryView, PointsView, SpendPoints, Then, TierView
+from chalicelib.points.models import AdjustPoints, EntryView, OtherShopEntry, PointsView, SpendPoints, Then, TierView
 from chalicelib.programs.service import book_of
 
 points = Routes("points")
 
 
-class EntryPage(Page[EntryView]):
+class EntryPage(Page[EntryView | OtherShopEntry]):
     """A page of a statement."""
 
 
@@ -48,13 +52,17 @@ def get_tier(member_id: MemberId, query: Then, call: Call) -> TierView:
 
 @points.get("/members/{member_id}/point-entries", refuses=(MemberUnknown, CursorInvalid))
 def list_point_entries(member_id: MemberId, query: Paging, call: Call) -> EntryPage:
-    """A member's statement, newest first."""
+    """A member's statement, newest first.
+
+    Who works in some shops only sees of the purchases of others what they did to the points, and no more.
+    """
     scope = ("point-entries", member_id)
     book = book_of(call.house.table)
-    part = service.list_statement(
+    part = service.list_statement_within(
         call.house.table,
         book,
         member_id,
+        call.signed_in.within(Permission.POINTS_READ),
         after=call.position(query.cursor, *scope),
         limit=query.limit,
         language=book.language(call.language, call.now),
@@ -98,7 +106,11 @@ def spend_points(member_id: MemberId, body: SpendPoints, call: Call) -> Outcome[
     "/members/{member_id}/point-adjustments",
     keyed=True,
     status=201,
+    waits=ApprovalView,
     refuses=(
+        ApprovalNeeded,
+        ApprovalDiffers,
+        ApprovalOutgrown,
         MemberUnknown,
         MemberClosed,
         AdjustmentEmpty,
@@ -110,15 +122,19 @@ def spend_points(member_id: MemberId, body: SpendPoints, call: Call) -> Outcome[
         BalanceTooLarge,
     ),
 )
-def adjust_points(member_id: MemberId, body: AdjustPoints, call: Call) -> Outcome[EntryView]:
-    """Correct a member's balance, up or down, and say why."""
-    book = book_of(call.house.table)
-    return service.adjust_points(
-        call.house.table,
-        book,
-        member_id,
-        call.key,
-        body,
-        now=call.now,
-        language=book.language(call.language, call.now),
-    )
+def adjust_points(member_id: MemberId, body: AdjustPoints, call: Call) -> Outcome[EntryView] | Outcome[ApprovalView]:
+    """Correct a member's balance, up or down, and say why.
+
+    More than the program lets one person do within a day waits for a second one, for 72 hours: 202. Once that was
+    approved, the same request is answered with the entry.
+    """
+    table, book = call.house.table, book_of(call.house.table)
+    language, limit = book.language(call.language, call.now), book.current(call.now).approvals.adjustment_points_max
+
+    def do(clearance: Clearance) -> Outcome[EntryView]:
+        return service.adjust_points(
+            table, book, member_id, call.key, body, now=call.now, language=language, clearance=clearance
+        )
+
+    asked = asking(ApprovalKind.ADJUSTMENT, member_id, call.key, body, call.signed_in, Permission.POINTS_ADJUST)
+    return alone_or_asked(table, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now)

@@ -1,15 +1,16 @@
 """Use cases of the ledger: load, decide, commit."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
+from chalicelib.approvals.service import FREE, Clearance, Cleared, Move
 from chalicelib.kernel.calendar import local_day, month_of
 from chalicelib.kernel.canonical import canonical, plain
 from chalicelib.kernel.errors import Refusal, WriteContended
-from chalicelib.kernel.ids import AccountId, MemberId
+from chalicelib.kernel.ids import AccountId, MemberId, ShopId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
@@ -25,6 +26,7 @@ from chalicelib.points.models import (
     EntryKey,
     EntryView,
     Notes,
+    OtherShopEntry,
     PointsView,
     Reason,
     SpendPoints,
@@ -37,6 +39,7 @@ from chalicelib.programs.models import Program
 from chalicelib.programs.rules import for_account, today_of
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage import keys
+from chalicelib.storage.keys import Key
 from chalicelib.storage.line import REQUEST
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Put, Write
@@ -420,10 +423,15 @@ def adjust_points(
     *,
     now: datetime,
     language: Language,
+    clearance: Clearance = FREE,
 ) -> Outcome[EntryView]:
     """Correct a member's balance, up or down, with a reason.
 
+    Args:
+        clearance: whether so much may be done by who sends it.
+
     Raises:
+        ApprovalNeeded, ApprovalOutgrown: it may not.
         MemberUnknown, MemberClosed: there is no account that takes corrections.
         AdjustmentEmpty, ExpiryPast, OccurredInFuture: the command contradicts itself or the calendar.
         PointsInsufficient: more would be taken than there is, and the program's policy is not `owe`.
@@ -437,8 +445,9 @@ def adjust_points(
 
     def decide(account: Account) -> tuple[EntryView, Sequence[Write]]:
         posting = commands.adjust(account, command, entry_key, program, content=content, now=now)
-        writes = store.post(account, posting, notes=notes)
-        return entry_view(posting.main, notes.to_member, program, language), writes
+        cleared = cleared_by(clearance, account, posting.main)
+        writes = store.post(account, posting, more=cleared.facts, notes=notes)
+        return entry_view(posting.main, notes.to_member, program, language), [*writes, *cleared.writes]
 
     return once(
         table,
@@ -450,6 +459,18 @@ def adjust_points(
         now=now,
         dry_run=command.dry_run,
     )
+
+
+def cleared_by(clearance: Clearance, account: Account, entry: Entry) -> Cleared:
+    """What goes with an entry that somebody may make: it counts by its points, or by its qualifying points.
+
+    Raises:
+        ApprovalNeeded, ApprovalOutgrown: they may not.
+    """
+    qualifying = (entry.qualifying or 0) + (sum(entry.sums.qualifying.values()) if entry.sums else 0)
+    amount = max(abs(entry.points), abs(qualifying))
+    entry_id = keys.entry_id(store.key_of(entry.key))
+    return clearance.clear(Move((account.member_id, *account.absorbed), amount, entry_id, AccountMoved()))
 
 
 def find_points(
@@ -538,10 +559,49 @@ def list_statement(
     Raises:
         MemberUnknown: there is no such member.
     """
+    part = _statement(table, member_id, after, limit)
+    return Slice(tuple(_row_view(row, part.owner, book, language) for row in part.rows), part.last)
+
+
+def list_statement_within(
+    table: Table,
+    book: ProgramBook,
+    member_id: AccountId,
+    shop_ids: Collection[ShopId] | None,
+    *,
+    after: str | None,
+    limit: int,
+    language: Language,
+) -> Slice[EntryView | OtherShopEntry]:
+    """A page of a member's statement for somebody who works in some shops only.
+
+    It stays whole, because balances must add up: of purchases of other shops it shows the points, and no more.
+
+    Args:
+        shop_ids: their shops; None: all are.
+
+    Raises:
+        MemberUnknown: there is no such member.
+    """
+    part = _statement(table, member_id, after, limit)
+    others = store.find_of_others(table, part.rows, shop_ids) if shop_ids is not None else set[Key]()
+    return Slice(tuple(_row_within(row, part.owner, others, book, language) for row in part.rows), part.last)
+
+
+def _statement(table: Table, member_id: AccountId, after: str | None, limit: int) -> store.Listed:
     part = store.list_rows(table, member_id, after=after, limit=limit)
     if not part.rows and after is None and store.find_account(table, member_id, consistent=True) is None:
         raise MemberUnknown(member_id=member_id)
-    return Slice(tuple(_row_view(row, part.owner, book, language) for row in part.rows), part.last)
+    return part
+
+
+def _row_within(
+    row: Item, owner: AccountId | None, others: Collection[Key], book: ProgramBook, language: Language
+) -> EntryView | OtherShopEntry:
+    view = _row_view(row, owner, book, language)
+    if Key(row["pk"], row["sk"]) not in others:
+        return view
+    return OtherShopEntry(**view.model_dump(include=set(OtherShopEntry.model_fields)))
 
 
 def is_repeat(table: Table, stored: Item, member_id: str, content: Callable[[str], bytes]) -> bool:

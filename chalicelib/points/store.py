@@ -12,14 +12,14 @@ added to sums besides, an the anchor from here on, tb and ta tier before and aft
 d digest of the command's content, note_internal. Days are numbers, 20260315.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
 from chalicelib.kernel.calendar import Month, from_milliseconds, last_day, milliseconds, month_of
-from chalicelib.kernel.ids import AccountId, MemberId
+from chalicelib.kernel.ids import AccountId, MemberId, ShopId
 from chalicelib.points.content import anchor_content, sums_content, sums_from
 from chalicelib.points.errors import AccountMoved, EntryKnown
 from chalicelib.points.models import (
@@ -36,6 +36,7 @@ from chalicelib.points.models import (
     Reserved,
     Why,
 )
+from chalicelib.points.rules.reversals import order_of
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Table
@@ -101,6 +102,29 @@ def find_entry(table: Table, key: EntryKey) -> Item | None:
     """
     item = table.get(key_of(key), consistent=True)
     return None if item is None or "is" in item else item
+
+
+def find_of_others(table: Table, rows: Sequence[Item], shop_ids: Collection[ShopId]) -> set[Key]:
+    """Which rows of the timeline belong to purchases of other shops than these."""
+    of: dict[Key, Key] = {}
+    for row in rows:
+        if "r" in row:
+            own = Key(row["pk"], row["sk"])
+            kind, parts = keys.entry_parts(own)
+            order = order_of(EntryKey(kind=kind, parts=parts))
+            if order is not None:
+                of[own] = keys.purchase(*order)
+    found = _present(table, list(of.values()))
+    seen = {None, *shop_ids}
+    return {own for own, purchase in of.items() if purchase not in found or found[purchase].get("sh") not in seen}
+
+
+def _present(table: Table, wanted: Sequence[Key]) -> dict[Key, Item]:
+    """Items that the index says are there: those that the first read misses are read as they are now."""
+    distinct = list(dict.fromkeys(wanted))
+    found = table.get_many(distinct)
+    late = [key for key in distinct if key not in found or "is" in found[key]]
+    return found | table.get_many(late, consistent=True) if late else found
 
 
 @dataclass(frozen=True, slots=True)

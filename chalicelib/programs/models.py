@@ -205,6 +205,15 @@ class Transfers(Record):
         return self
 
 
+class Approvals(Record):
+    """What one person may do alone; more waits for a second one (`/v1/approvals`)."""
+
+    adjustment_points_max: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = 10_000
+    """So many points may one person adjust, or take entries back of, for one member within a day; null: any number."""
+    card_refund_minor_max: Annotated[int, Field(ge=0, le=10**12)] | None = None
+    """So much may one person pay back from one card within a day; null: all that is on it."""
+
+
 class NegativeBalance(StrEnum):
     """What happens when more points are taken back than the member has.
 
@@ -264,6 +273,7 @@ class ProgramTerms(Record):
     negative_balance: NegativeBalance = NegativeBalance.OWE
     stored_value: StoredValue = StoredValue()
     transfers: Transfers = Transfers()
+    approvals: Approvals = Approvals()
     custom_fields: Annotated[dict[Slug, CustomField], Field(max_length=50)] = {}
 
 

@@ -3,6 +3,7 @@
 from chalicelib.api.routing import Call, Routes
 from chalicelib.holds.errors import CaptureTooLarge, HoldOver, HoldUnknown
 from chalicelib.identity.models import Caller, Owner
+from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.ids import MemberId, PurchaseId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
@@ -269,7 +270,7 @@ def restate_purchase(purchase_id: PurchaseId, body: RestatePurchase, call: Call)
 
 @purchases.get("/members/{member_id}/purchases", refuses=(MemberUnknown, CursorInvalid))
 def list_purchases(member_id: MemberId, query: Paging, call: Call) -> PurchasePage:
-    """A member's purchases, newest first."""
+    """A member's purchases, newest first; of your shops, where you reach no further."""
     scope = ("purchases", member_id)
     book = book_of(call.house.table)
     part = reading.list_purchases(
@@ -279,5 +280,6 @@ def list_purchases(member_id: MemberId, query: Paging, call: Call) -> PurchasePa
         after=call.position(query.cursor, *scope),
         limit=query.limit,
         language=book.language(call.language, call.now),
+        shop_ids=call.signed_in.within(Permission.PURCHASES_READ),
     )
     return call.page(part, PurchasePage, *scope)

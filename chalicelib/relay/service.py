@@ -50,6 +50,11 @@ SILENT = {
     "MERGE": "what a merge did beside the ledger; its entries tell of it",
     "K hold_end": "ends a hold with the purchase that it paid for; the purchase's own entry tells",
     "X": "lists a transfer for its two members; its entries tell of it",
+    "STF": "somebody who works here; the audit tells of the change",
+    "ROLES": "a role of the merchant's own; the audit tells of the change",
+    "ADMINS": "counts the admins again",
+    "APR": "what waits for a second person; what it comes to is an entry, which tells",
+    "ALW": "counts what somebody did by hand of late; the entries tell",
     "PROGRAM HEAD": "names the version in force; the version's own item tells of it",
 }
 """Items that tell nobody anything, and why not."""

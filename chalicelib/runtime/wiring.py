@@ -110,9 +110,10 @@ def build(settings: Settings) -> House:
     """A house from settings. Nothing is connected to until it is used."""
     dynamo = Dynamo(settings.region, settings.dynamodb_endpoint, credentials, utc_now)
     ops, sqs = DynamoTable(dynamo, settings.ops_table), client(settings, SQS)
+    core = DynamoTable(dynamo, settings.core_table)
     return House(
         settings,
-        DynamoTable(dynamo, settings.core_table),
+        core,
         _keyring(settings),
         ops=ops,
         queues=SqsQueues(sqs),
@@ -121,13 +122,17 @@ def build(settings: Settings) -> House:
         lane=Lane(SqsLine(sqs, settings.lane_queue), ops) if settings.lane_queue else None,
         roots=_files(settings, settings.roots, "REGULARS_ROOTS"),
         signer=signer(settings),
-        gate=gate(settings),
+        gate=gate(settings, core),
     )
 
 
-def gate(settings: Settings) -> Gate:
-    """Who is let in."""
-    return LocalGate(settings.token_key, settings.issuer, settings.audience)
+def gate(settings: Settings, table: Table | None = None) -> Gate:
+    """Who is let in.
+
+    Args:
+        table: where staff are found.
+    """
+    return LocalGate(settings.token_key, settings.issuer, settings.audience, table)
 
 
 def client(settings: Settings, service: Service) -> SignedClient:

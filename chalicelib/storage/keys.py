@@ -265,6 +265,46 @@ def program_version(version: int) -> Key:
     return Key("PROGRAM", f"V#{version:06d}")
 
 
+# ---------------------------------------------------------------- staff, roles, approvals
+
+STAFF = "STF"
+"""Timeline partition of all staff."""
+
+ADMINS = Key("ADMINS", "ADMINS")
+"""Who the active admins are: there is always one, once there was one."""
+
+ROLES = "ROLES"
+"""Partition of the custom roles."""
+
+APPROVALS = "APR"
+"""Timeline partition of what was asked of a second person."""
+
+
+def staff(staff_id: str) -> Key:
+    """Somebody who works here."""
+    return Key(joined("STF", staff_id), "STF")
+
+
+def role(name: str) -> Key:
+    """A custom role."""
+    return Key(ROLES, name)
+
+
+def approval(approval_id: str) -> Key:
+    """What somebody asked a second person to approve."""
+    return Key(joined("APR", approval_id), "APR")
+
+
+def allowance(subject: str, account_id: str) -> Key:
+    """What somebody did alone of late that has a limit, to one account."""
+    return Key(joined("ALW", subject, account_id), "ALW")
+
+
+def listed_moment(at: datetime, name: str) -> str:
+    """Sort key of something in a list by time: two of the same millisecond differ."""
+    return moment(at, zlib.crc32(name.encode()) & 0xFFFFFFF)
+
+
 # ---------------------------------------------------------------- indexes
 
 TIMELINE = "timeline"

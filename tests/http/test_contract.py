@@ -51,7 +51,7 @@ def loaded() -> Any:
                          ids=lambda mode: str(mode.value))  # fmt: skip
 @pytest.mark.parametrize("name", operations())
 def test_answers_are_as_documented(api: Api, name: str, mode: schemathesis.GenerationMode) -> None:
-    member = a_full_member(api)
+    member = a_full_member(api, 9_000)
     purchase = api.buy(member["member_id"])["purchase_id"]
     if "card" in name:
         with_cards(api, member["member_id"])

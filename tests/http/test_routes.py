@@ -245,7 +245,7 @@ def test_spends_and_adjustments_are_refused(api: Api, look: Look) -> None:
         (adjustments, {"points": 0, "reason_code": "x"}, "k", (400, "adjustment_empty")),
         (adjustments, {"points": 5, "reason_code": "x", "expires_on": "2026-03-14"}, "k", (400, "expiry_past")),
         (adjustments, {"points": 10**12, "reason_code": "x"}, "k", (409, "balance_too_large")),
-        (adjustments, {"points": -(10**12), "reason_code": "x"}, "k", None),
+        (adjustments, {"points": -9_000, "reason_code": "x"}, "k", None),
         (adjustments, {"points": 5, "reason_code": "x", "occurred_at": "2027-01-01T00:00:00Z"}, "k",
          (400, "occurred_in_future")),
         (adjustments, {"points": 5, "reason_code": "x"}, None, (400, "key_missing")),
@@ -256,7 +256,7 @@ def test_spends_and_adjustments_are_refused(api: Api, look: Look) -> None:
         for dry_run in (True, False):
             if expected is None:
                 dry = api.post(path, {**body, "dry_run": True}, key=key)
-                assert (dry.status, dry.json["balance_after"]) == (200, 100 - 10**12)
+                assert (dry.status, dry.json["balance_after"]) == (200, 100 - 9_000)
                 continue
             assert refused(api.post(path, {**body, "dry_run": dry_run}, key=key)) == expected, (body, key)
     assert look() == before

@@ -118,6 +118,11 @@ def test_an_event_that_came_with_a_newer_version_is_read_by_an_older_one() -> No
         ("H#abc", "0", {"kind": "edited"}, "H edited"),
         ("PROGRAM", "HEAD", {}, "PROGRAM HEAD"),
         ("PROGRAM", "V#000001", {}, "PROGRAM V"),
+        ("STF#stf_a", "STF", {}, "STF"),
+        ("ROLES", "barista", {}, "ROLES"),
+        ("ADMINS", "ADMINS", {}, "ADMINS"),
+        ("APR#apr_a", "APR", {}, "APR"),
+        ("ALW#stf_a#mem_a", "ALW", {}, "ALW"),
     ],
 )
 def test_items_are_told_apart_by_their_keys(pk: str, sk: str, item: dict[str, Any], kind: str) -> None:

@@ -73,6 +73,15 @@ def reversal_key(key: EntryKey) -> EntryKey:
     return EntryKey(kind="reverse", parts=("1", key.kind, *key.parts))
 
 
+def order_of(key: EntryKey) -> tuple[str, str] | None:
+    """The channel and order number of the purchase that an entry belongs to, by its key; None of others."""
+    kind, parts = key.kind, key.parts
+    while kind == "reverse" or (kind == "write_off" and len(parts) > 3):
+        kind, parts = (parts[1], parts[2:]) if kind == "reverse" else (parts[0], parts[1:])
+    of_purchase = kind in ("purchase", "return", "restatement", "delivery", "write_off")
+    return (parts[0], parts[1]) if of_purchase and len(parts) > 1 else None
+
+
 def corrected(entry: Entry) -> EntryKey | None:
     """The entry that an entry corrects; None when it corrects none.
 

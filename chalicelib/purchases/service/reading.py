@@ -1,9 +1,10 @@
 """Reads purchases and their returns."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from chalicelib.identity.models import Owner
-from chalicelib.kernel.ids import MemberId, PurchaseId
+from chalicelib.kernel.ids import MemberId, PurchaseId, ShopId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.pages import Slice
 from chalicelib.points import store as points_store
@@ -80,12 +81,22 @@ def list_returns(
 
 
 def list_purchases(
-    table: Table, book: ProgramBook, member_id: MemberId, *, after: str | None, limit: int, language: Language
+    table: Table,
+    book: ProgramBook,
+    member_id: MemberId,
+    *,
+    after: str | None,
+    limit: int,
+    language: Language,
+    shop_ids: Collection[ShopId] | None = None,
 ) -> Slice[PurchaseView]:
     """A page of a member's purchases, newest first, those of members who were merged into this one among them.
 
     A page may hold fewer than `limit`, or none, and still not be the last: only so many other entries are passed over
     for one page.
+
+    Args:
+        shop_ids: purchases of other shops are left out; None: none are.
 
     Raises:
         MemberUnknown: there is no such member.
@@ -101,11 +112,16 @@ def list_purchases(
     if not wanted and after is None and points_store.find_account(table, member_id, consistent=True) is None:
         raise MemberUnknown(member_id=member_id)
     shown = _within_one_answer(store.find_purchases(table, wanted[:limit]))
-    found = tuple(views.view_now(item, book, language) for item in shown)
+    found = tuple(views.view_now(item, book, language) for item in shown if _reaches(shop_ids, item))
     if len(wanted) <= len(shown):
         return Slice(found, position)
     places = {(row["pk"], row["sk"]): str(row["place"]) for row in wanted}
     return Slice(found, places[shown[-1]["pk"], shown[-1]["sk"]])
+
+
+def _reaches(shop_ids: Collection[ShopId] | None, item: Item) -> bool:
+    shop_id = store.sale_from(item).shop_id
+    return shop_ids is None or shop_id is None or shop_id in shop_ids
 
 
 def _within_one_answer(items: list[Item]) -> list[Item]:

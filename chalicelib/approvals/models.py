@@ -1,0 +1,90 @@
+"""What waits for a second person."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from pydantic import AwareDatetime
+
+from chalicelib.kernel.ids import ApprovalId, EntryId, ShopId
+from chalicelib.kernel.records import Record
+
+WAITS_FOR = timedelta(hours=72)
+"""What nobody has decided on by then lapses."""
+
+
+class ApprovalKind(StrEnum):
+    """Which command waits."""
+
+    ADJUSTMENT = "adjustment"
+    REVERSAL = "reversal"
+    CARD_REFUND = "card_refund"
+
+
+class ApprovalStatus(StrEnum):
+    """What became of it."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+    """And carried out, in the same transaction."""
+    REJECTED = "rejected"
+    LAPSED = "lapsed"
+    """Nobody decided in time. It is never stored: the clock says so."""
+
+
+class Asking(Record):
+    """A command that may have to wait, and who sends it."""
+
+    kind: ApprovalKind
+    about: str
+    """What it is sent to: a member, an entry, a card, by its id."""
+    key: str
+    """Tells it from others of its kind: the caller's `Idempotency-Key`, or what it is about, where that can happen but
+    once."""
+    command: str
+    """As JSON, without what says whether it is a dry run."""
+    asked_by: str
+    shop_ids: tuple[ShopId, ...] = ()
+    """Those of whoever asks, when they reach no further."""
+
+
+class Approval(Asking):
+    """A command that waits for a second person, or did."""
+
+    approval_id: ApprovalId
+    amount: int
+    """Points, or money in minor units: the most that an approval covers."""
+    content: bytes
+    """Digest of what is asked for."""
+    asked_at: AwareDatetime
+    status: ApprovalStatus = ApprovalStatus.WAITING
+    """As it is stored."""
+    decided_by: str | None = None
+    decided_at: AwareDatetime | None = None
+    reason: str | None = None
+    entry_id: EntryId | None = None
+    """What carrying it out has booked."""
+    version: int = 1
+
+
+class ApprovalView(Record):
+    """What waits for a second person, or did."""
+
+    approval_id: ApprovalId
+    kind: ApprovalKind
+    status: ApprovalStatus
+    about: str
+    """What it is sent to: a member, an entry, a card, by its id."""
+    amount: int
+    """Points, or money in minor units."""
+    command: dict[str, Any]
+    """The body that was sent."""
+    asked_by: str
+    asked_at: AwareDatetime
+    lapses_at: AwareDatetime
+    decided_by: str | None
+    decided_at: AwareDatetime | None
+    reason: str | None
+    """Why it was approved or rejected."""
+    entry_id: EntryId | None
+    """What it has booked, when it was approved."""

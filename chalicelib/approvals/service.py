@@ -1,0 +1,219 @@
+"""Whether a command may be carried out by who sends it, alone; or is asked of a second person.
+
+A use case that has a limit takes a `Clearance` and puts its writes into its own transaction: what somebody does alone
+is counted, or the approval is spent, with the very entry that it allows.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from chalicelib.approvals import rules, store
+from chalicelib.approvals.errors import ApprovalDiffers, ApprovalNeeded, ApprovalOutgrown
+from chalicelib.approvals.models import Approval, ApprovalKind, ApprovalStatus, ApprovalView, Asking
+from chalicelib.identity.models import Caller
+from chalicelib.identity.permissions import Permission, Scope
+from chalicelib.kernel.canonical import canonical
+from chalicelib.kernel.errors import WriteContended
+from chalicelib.kernel.ids import AccountId, ApprovalId, EntryId, ShopId
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.kernel.records import Record
+from chalicelib.storage.table import Table
+from chalicelib.storage.writes import Item, Write
+
+ATTEMPTS_MAX = 8
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a command comes to.
+
+    Attributes:
+        account_ids: the account, and those that went into it.
+        amount: points, or money in minor units.
+        entry_id: that of what it books.
+        moved: raised in the transaction when what was read to clear it has changed.
+    """
+
+    account_ids: Sequence[AccountId]
+    amount: int
+    entry_id: EntryId
+    moved: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What goes with a command that may be carried out.
+
+    Attributes:
+        writes: into its transaction.
+        facts: attributes of its entry: `who` did it, first who asked, then who approved.
+    """
+
+    writes: tuple[Write, ...] = ()
+    facts: Item = field(default_factory=dict)
+
+
+class Clearance(Protocol):
+    """Tells whether a command may be carried out."""
+
+    def clear(self, move: Move) -> Cleared:
+        """What goes with a command that comes to so much.
+
+        Raises:
+            ApprovalNeeded: who sends it may not do so much alone, or has asked for it before.
+            ApprovalOutgrown: an approval does not cover so much.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """Has no limit: for commands that no person sends."""
+
+    def clear(self, move: Move) -> Cleared:  # noqa: ARG002 - the port's shape
+        """See `Clearance.clear`."""
+        return Cleared()
+
+
+FREE = Free()
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """Lets somebody do so much alone to one account within a day.
+
+    Args:
+        limit: how much; None: as much as they like.
+    """
+
+    table: Table
+    asking: Asking
+    limit: int | None
+    now: datetime
+
+    def clear(self, move: Move) -> Cleared:
+        """See `Clearance.clear`."""
+        who = self.asking.asked_by
+        asked, did = store.find_before(self.table, _id_of(self.asking), who, move.account_ids)
+        if asked:
+            raise ApprovalNeeded(amount=move.amount, used=0, limit=None)
+        facts: Item = {"who": [who]}
+        if self.limit is None or move.amount == 0:
+            return Cleared(facts=facts)
+        rules.require_within((hours for hours, _ in did), move.amount, self.limit, self.now)
+        hours, version = did[0]
+        counted = store.count(
+            who, move.account_ids[0], rules.with_more(hours, move.amount, self.now), version, move.moved
+        )
+        return Cleared((counted,), facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """Lets what was asked for be carried out once, because a second person approves it now."""
+
+    approval: Approval
+    by: str
+    reason: str | None
+    now: datetime
+
+    def clear(self, move: Move) -> Cleared:
+        """See `Clearance.clear`."""
+        if move.amount > self.approval.amount:
+            raise ApprovalOutgrown(asked=self.approval.amount, now=move.amount)
+        facts: Item = {"who": [self.approval.asked_by, self.by]}
+        return Cleared((store.replace(self.approval, self.settled(move.entry_id)),), facts)
+
+    def settled(self, entry_id: EntryId) -> Approval:
+        """The approval when it was carried out."""
+        return decided(self.approval, ApprovalStatus.APPROVED, self.by, self.reason, self.now, entry_id)
+
+
+def decided(
+    approval: Approval, status: ApprovalStatus, by: str, reason: str | None, now: datetime, entry_id: EntryId | None
+) -> Approval:
+    """An approval that somebody has decided on."""
+    decision = {"status": status, "decided_by": by, "decided_at": now, "reason": reason, "entry_id": entry_id}
+    return approval.model_copy(update=decision)
+
+
+def asking(kind: ApprovalKind, about: str, key: str, command: Record, caller: Caller, permission: Permission) -> Asking:
+    """A command that may have to wait, as it was sent.
+
+    Args:
+        permission: what it needs: how far that reaches for the caller says who can decide.
+    """
+    within = caller.shop_ids if caller.scope(permission) is not Scope.ALL else frozenset[ShopId]()
+    return Asking(
+        kind=kind,
+        about=about,
+        key=key,
+        command=command.model_dump_json(exclude={"dry_run"}, exclude_defaults=True),
+        asked_by=caller.subject,
+        shop_ids=tuple(sorted(within)),
+    )
+
+
+def alone_or_asked(
+    table: Table,
+    asked: Asking,
+    *,
+    limit: int | None,
+    dry_run: bool,
+    do: Callable[[Clearance], Outcome[T]],
+    now: datetime,
+    again: bool = False,
+) -> Outcome[T] | Outcome[ApprovalView]:
+    """Carry a command out, or have it wait for a second person when it is too much for one.
+
+    A command that waits, or did, is answered with what became of it; one that was carried out, with its entry.
+
+    Args:
+        limit: how much somebody may do alone to one account within a day; None: as much as they like.
+        do: the use case, given what clears it.
+        again: it may be asked for again when nobody approved it, because its key cannot be another one.
+
+    Raises:
+        ApprovalNeeded: it is a dry run of what would wait.
+        ApprovalDiffers: the key was used before to ask for something else.
+        WriteContended: other writes kept getting there first; safe to try again.
+        Refusal: whatever `do` refuses.
+    """
+    try:
+        return do(Alone(table, asked, limit, now))
+    except ApprovalNeeded as needed:
+        if dry_run:
+            raise
+        return _ask(table, asked, int(needed.facts["amount"]), again=again, now=now)
+
+
+def _ask(table: Table, asked: Asking, amount: int, *, again: bool, now: datetime) -> Outcome[ApprovalView]:
+    made = Approval(
+        **asked.model_dump(), approval_id=_id_of(asked), amount=amount, content=_content(asked), asked_at=now
+    )
+    for _ in range(ATTEMPTS_MAX):
+        known = store.find_approval(table, made.approval_id)
+        if known is not None:
+            over = rules.status_of(known, now) in (ApprovalStatus.REJECTED, ApprovalStatus.LAPSED)
+            if not (again and over):
+                if known.content != made.content:
+                    raise ApprovalDiffers(approval_id=known.approval_id)
+                return Outcome(rules.view_of(known, now), replayed=True, waits=True)
+        try:
+            table.commit([store.ask(made) if known is None else store.replace(known, made)])
+        except store.ApprovalMoved:
+            continue
+        return Outcome(rules.view_of(made, now), waits=True)
+    raise WriteContended
+
+
+def _id_of(asked: Asking) -> ApprovalId:
+    return ApprovalId.of(asked.kind, asked.key)
+
+
+def _content(asked: Asking) -> bytes:
+    return hashlib.sha256(canonical([asked.kind.value, asked.about, asked.command])).digest()

@@ -1,0 +1,120 @@
+"""How approvals are stored.
+
+`APR#<approval>` / `APR` what waits, or did, listed by the timeline index · `ALW#<who>#<account>` / `ALW` what somebody
+did alone of late to an account: `hours` as `[[hour, amount] …]`.
+"""
+
+from collections.abc import Sequence
+
+from chalicelib.approvals.models import Approval, ApprovalKind, ApprovalStatus
+from chalicelib.approvals.rules import Hours
+from chalicelib.kernel.calendar import from_milliseconds, milliseconds
+from chalicelib.kernel.ids import AccountId, ApprovalId, EntryId, ShopId
+from chalicelib.storage import keys
+from chalicelib.storage.keys import Key
+from chalicelib.storage.table import Table
+from chalicelib.storage.writes import Absent, Condition, Item, Put, Unchanged, Write
+
+
+class ApprovalMoved(Exception):
+    """It was decided on, or asked for, since it was read. Never leaves the services."""
+
+
+# ---------------------------------------------------------------- reading
+
+
+def find_approval(table: Table, approval_id: ApprovalId) -> Approval | None:
+    """What waits, or did, as it is now; or None."""
+    item = table.get(keys.approval(approval_id), consistent=True)
+    return approval_from(item) if item else None
+
+
+def find_before(
+    table: Table, approval_id: ApprovalId, who: str, account_ids: Sequence[AccountId]
+) -> tuple[bool, list[tuple[Hours, int]]]:
+    """Whether a command waits or waited, and what somebody did alone to accounts, with its version; in one read."""
+    own, places = keys.approval(approval_id), [keys.allowance(who, account_id) for account_id in account_ids]
+    found = table.get_many([own, *places], consistent=True)
+    return own in found, [_hours(found.get(place)) for place in places]
+
+
+def _hours(item: Item | None) -> tuple[Hours, int]:
+    return ({int(hour): int(amount) for hour, amount in item["hours"]}, item["version"]) if item else ({}, 0)
+
+
+def list_approvals(table: Table, *, after: str | None, limit: int) -> tuple[tuple[Approval, ...], str | None]:
+    """A page of what waits, or did, newest first, and where the next one starts."""
+    rows = table.query_timeline(keys.APPROVALS, after=after, limit=limit)
+    wanted = [Key(row["pk"], row["sk"]) for row in rows.items]
+    found = table.get_many(wanted, consistent=True)
+    return tuple(approval_from(found[key]) for key in wanted if key in found), rows.last
+
+
+# ---------------------------------------------------------------- describing writes
+
+
+def count(who: str, account_id: AccountId, hours: Hours, version: int, moved: Exception) -> Write:
+    """The write of what somebody did alone to an account.
+
+    Args:
+        version: that of what was read; 0 where there was nothing.
+        moved: raised when it was changed since.
+    """
+    condition: Condition = Unchanged(version) if version else Absent()
+    item = {"hours": [[hour, amount] for hour, amount in sorted(hours.items())], "version": version + 1}
+    return Put(keys.allowance(who, account_id), item, condition, lambda _: moved)
+
+
+def ask(approval: Approval) -> Write:
+    """The write of something new that waits."""
+    return Put(keys.approval(approval.approval_id), _item(approval), Absent(), lambda _: ApprovalMoved())
+
+
+def replace(before: Approval, after: Approval) -> Write:
+    """The write of what was decided on, or asked for again."""
+    item = _item(after.model_copy(update={"version": before.version + 1}))
+    return Put(keys.approval(after.approval_id), item, Unchanged(before.version), lambda _: ApprovalMoved())
+
+
+def approval_from(item: Item) -> Approval:
+    """The approval that an item holds."""
+    return Approval(
+        approval_id=ApprovalId(keys.parted(item["pk"])[1]),
+        kind=ApprovalKind(item["ask"]),
+        about=item["about"],
+        key=item["key"],
+        command=item["command"],
+        asked_by=item["asked_by"],
+        shop_ids=tuple(ShopId(each) for each in item["shops"]),
+        amount=item["amount"],
+        content=item["content"],
+        asked_at=from_milliseconds(item["asked"]),
+        status=ApprovalStatus(item["status"]),
+        decided_by=item.get("decided_by"),
+        decided_at=from_milliseconds(item["decided"]) if "decided" in item else None,
+        reason=item.get("reason"),
+        entry_id=EntryId(item["entry"]) if "entry" in item else None,
+        version=item["version"],
+    )
+
+
+def _item(approval: Approval) -> Item:
+    return {
+        "ask": approval.kind.value,
+        "about": approval.about,
+        "key": approval.key,
+        "command": approval.command,
+        "asked_by": approval.asked_by,
+        "shops": list(approval.shop_ids),
+        "amount": approval.amount,
+        "content": approval.content,
+        "asked": milliseconds(approval.asked_at),
+        "status": approval.status.value,
+        "decided_by": approval.decided_by,
+        "decided": milliseconds(approval.decided_at) if approval.decided_at else None,
+        "reason": approval.reason,
+        "entry": approval.entry_id,
+        "version": approval.version,
+        "tl": keys.APPROVALS,
+        "at": keys.listed_moment(approval.asked_at, approval.approval_id),
+    }

@@ -1,0 +1,1 @@
+"""Deciding on what waits for a second person."""

@@ -1,0 +1,225 @@
+"""Use cases of decisions: a second person approves or rejects.
+
+Approving carries the command out through its own use case, under its own key, in one transaction with the approval:
+it happens once, or not at all, whoever approves how often.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chalicelib.approvals import store
+from chalicelib.approvals.models import Approval, ApprovalKind, ApprovalStatus, ApprovalView
+from chalicelib.approvals.rules import status_of, view_of
+from chalicelib.approvals.service import Approved, Clearance, decided
+from chalicelib.cards import service as cards
+from chalicelib.cards.models import RefundCard
+from chalicelib.corrections import service as corrections
+from chalicelib.corrections.models import ReverseEntry
+from chalicelib.decisions.errors import ApprovalOver, ApprovalOwn, ApprovalUnknown
+from chalicelib.decisions.models import Approve, Reject
+from chalicelib.identity.errors import PermissionMissing
+from chalicelib.identity.models import Caller, Owner, reaches
+from chalicelib.identity.permissions import Permission
+from chalicelib.kernel.errors import WriteContended
+from chalicelib.kernel.ids import ApprovalId, CardId, EntryId, MemberId, ShopId
+from chalicelib.kernel.languages import Language
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.kernel.pages import Slice
+from chalicelib.points import service as points
+from chalicelib.points.models import AdjustPoints
+from chalicelib.programs.service import ProgramBook
+from chalicelib.storage.table import Table
+
+ATTEMPTS_MAX = 8
+
+READS_MAX = 8
+"""How many pages of the list are read for one page of it."""
+
+_HEAD_OFFICE = ShopId("")
+"""The shop of what was asked by somebody who reaches all: nobody's, so that only who reaches all decides on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carrying:
+    """How to carry out what waits, when it is approved.
+
+    Attributes:
+        needs: what whoever approves must be allowed themselves, besides.
+        owner: whose it is about, for whoever approves.
+        do: its use case.
+    """
+
+    needs: Permission
+    owner: Callable[[Table, Approval, Caller], Owner | None]
+    do: Callable[[Table, ProgramBook, Approval, Clearance, datetime, Language], Outcome[Any]]
+
+
+def _adjust(
+    table: Table, book: ProgramBook, approval: Approval, clearance: Clearance, now: datetime, language: Language
+) -> Outcome[Any]:
+    command = AdjustPoints.model_validate_json(approval.command)
+    member_id, key = MemberId(approval.about), approval.key
+    return points.adjust_points(table, book, member_id, key, command, now=now, language=language, clearance=clearance)
+
+
+def _reverse(
+    table: Table, book: ProgramBook, approval: Approval, clearance: Clearance, now: datetime, language: Language
+) -> Outcome[Any]:
+    command, entry_id = ReverseEntry.model_validate_json(approval.command), EntryId(approval.about)
+    return corrections.reverse_entry(table, book, entry_id, command, now=now, language=language, clearance=clearance)
+
+
+def _refund(
+    table: Table, book: ProgramBook, approval: Approval, clearance: Clearance, now: datetime, language: Language
+) -> Outcome[Any]:
+    command = RefundCard.model_validate_json(approval.command)
+    card_id, key = CardId(approval.about), approval.key
+    return cards.refund_card(table, book, card_id, key, command, now=now, language=language, clearance=clearance)
+
+
+KINDS = {
+    ApprovalKind.ADJUSTMENT: Carrying(
+        Permission.POINTS_ADJUST, lambda _, approval, __: Owner(frozenset({MemberId(approval.about)})), _adjust
+    ),
+    ApprovalKind.REVERSAL: Carrying(
+        Permission.POINTS_ADJUST,
+        lambda table, approval, caller: corrections.owner_of(table, EntryId(approval.about), caller),
+        _reverse,
+    ),
+    ApprovalKind.CARD_REFUND: Carrying(
+        Permission.CARDS_REFUND, lambda table, approval, _: cards.owner_of(table, CardId(approval.about)), _refund
+    ),
+}
+
+
+def owner_of(approval: Approval, caller: Caller) -> Owner:
+    """To whom an approval belongs: to the shops of whoever asked; else to who reaches all."""
+    own = caller.shop_ids.intersection(approval.shop_ids)
+    return Owner(shop_id=min(own or approval.shop_ids, default=_HEAD_OFFICE))
+
+
+def find_owner(table: Table, approval_id: ApprovalId, caller: Caller) -> Owner | None:
+    """To whom an approval belongs; None when there is none."""
+    approval = store.find_approval(table, approval_id)
+    return owner_of(approval, caller) if approval else None
+
+
+def find_approval(table: Table, approval_id: ApprovalId, *, now: datetime) -> ApprovalView:
+    """What waits for a second person, or did.
+
+    Raises:
+        ApprovalUnknown: there is nothing of that id.
+    """
+    return view_of(_load(table, approval_id), now)
+
+
+def list_approvals(
+    table: Table, caller: Caller, status: ApprovalStatus | None, *, after: str | None, limit: int, now: datetime
+) -> Slice[ApprovalView]:
+    """A page of what waits, or did, as far as it reaches for the caller, newest first.
+
+    A page may hold fewer than `limit`, or none, and still not be the last: only so many others are passed over for it.
+    """
+    scope = caller.grants[Permission.APPROVALS_READ]
+    shown: list[ApprovalView] = []
+    position = after
+    for _ in range(READS_MAX):
+        found, position = store.list_approvals(table, after=position, limit=limit - len(shown))
+        for approval in found:
+            fits = status in (None, status_of(approval, now))
+            if fits and reaches(caller, scope, owner_of(approval, caller)):
+                shown.append(view_of(approval, now))
+        if position is None or len(shown) >= limit:
+            break
+    return Slice(tuple(shown), position)
+
+
+def approve(
+    table: Table,
+    book: ProgramBook,
+    caller: Caller,
+    approval_id: ApprovalId,
+    command: Approve,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[ApprovalView]:
+    """Approve what somebody else asked for, and carry it out.
+
+    Raises:
+        ApprovalUnknown: there is nothing of that id.
+        ApprovalOwn: the caller asked for it.
+        ApprovalOver: it was decided on before, or nobody did in time.
+        PermissionMissing: the caller may not do it themselves.
+        ApprovalOutgrown: it would come to more than was asked for.
+        WriteContended: other writes kept getting there first; safe to try again.
+        Refusal: whatever its use case refuses; it waits on.
+    """
+    for _ in range(ATTEMPTS_MAX):
+        approval = _load(table, approval_id)
+        if approval.status is ApprovalStatus.APPROVED and approval.decided_by == caller.subject:
+            return Outcome(view_of(approval, now), replayed=True)
+        _require_second(table, caller, approval, now)
+        cleared = Approved(approval, caller.subject, command.reason, now)
+        try:
+            done = KINDS[approval.kind].do(table, book, approval, cleared, now, language)
+            after = _load(table, approval_id)
+            if after.status is ApprovalStatus.WAITING:
+                # It had been carried out without: its key was sent when it was no longer too much for one.
+                settled = cleared.settled(done.value.entry_id)
+                table.commit([store.replace(after, settled)])
+                after = settled
+        except store.ApprovalMoved:
+            continue
+        if after.decided_by != caller.subject:
+            raise ApprovalOver(status=after.status.value, by=after.decided_by)
+        return Outcome(view_of(after, now))
+    raise WriteContended
+
+
+def reject(
+    table: Table, caller: Caller, approval_id: ApprovalId, command: Reject, *, now: datetime
+) -> Outcome[ApprovalView]:
+    """Reject what somebody else asked for. Nothing is carried out.
+
+    Raises:
+        ApprovalUnknown: there is nothing of that id.
+        ApprovalOwn: the caller asked for it.
+        ApprovalOver: it was decided on before, or nobody did in time.
+        PermissionMissing: the caller may not do it themselves.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    for _ in range(ATTEMPTS_MAX):
+        approval = _load(table, approval_id)
+        if approval.status is ApprovalStatus.REJECTED and approval.decided_by == caller.subject:
+            return Outcome(view_of(approval, now), replayed=True)
+        _require_second(table, caller, approval, now)
+        rejected = decided(approval, ApprovalStatus.REJECTED, caller.subject, command.reason, now, None)
+        try:
+            table.commit([store.replace(approval, rejected)])
+        except store.ApprovalMoved:
+            continue
+        return Outcome(view_of(rejected, now))
+    raise WriteContended
+
+
+def _require_second(table: Table, caller: Caller, approval: Approval, now: datetime) -> None:
+    """See that it waits, and that the caller may decide on it."""
+    if caller.subject == approval.asked_by:
+        raise ApprovalOwn
+    status = status_of(approval, now)
+    if status is not ApprovalStatus.WAITING:
+        raise ApprovalOver(status=status.value, by=approval.decided_by)
+    carrying = KINDS[approval.kind]
+    scope, owner = caller.scope(carrying.needs), carrying.owner(table, approval, caller)
+    if scope is None or (owner is not None and not reaches(caller, scope, owner)):
+        raise PermissionMissing(permission=carrying.needs.value)
+
+
+def _load(table: Table, approval_id: ApprovalId) -> Approval:
+    approval = store.find_approval(table, approval_id)
+    if approval is None:
+        raise ApprovalUnknown(approval_id=approval_id)
+    return approval
