@@ -132,6 +132,7 @@ STATUS: dict[str, int] = {
     "liability_untied": 409,
     # ours
     "unexpected": 500,
+    "issuer_unreachable": 503,
     "jobs_unavailable": 503,
     "receipts_unavailable": 503,
     "lane_slow": 503,

@@ -1,6 +1,6 @@
 """What is refused because of who is calling."""
 
-from chalicelib.kernel.errors import Refusal
+from chalicelib.kernel.errors import Refusal, Trouble
 
 
 class TokenMissing(Refusal):
@@ -29,3 +29,10 @@ class ShopNotYours(Refusal):
 
     def __init__(self, *, shop_id: str | None) -> None:
         super().__init__("Name one of your own shops as shop_id.", shop_id=shop_id)
+
+
+class IssuerUnreachable(Trouble):
+    """The issuer's keys cannot be had at the moment, so its tokens cannot be checked."""
+
+    def __init__(self) -> None:
+        super().__init__("The issuer's keys cannot be had at the moment. Try again soon.", retry_after=5)

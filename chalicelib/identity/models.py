@@ -25,6 +25,7 @@ class Caller:
         grants: what they may do and how far, roles and own rights together.
         shop_ids: their shops, for what reaches to those.
         member_id: who they are, where a member signed in.
+        name: what people call them, for their own screen; it goes into no log and no record.
     """
 
     kind: Kind
@@ -33,6 +34,7 @@ class Caller:
     grants: Grants
     shop_ids: frozenset[ShopId] = field(default_factory=frozenset)
     member_id: MemberId | None = None
+    name: str = field(default="", repr=False)
 
     def scope(self, permission: Permission) -> Scope | None:
         """How far a permission reaches for them; None when they do not have it."""

@@ -2,14 +2,14 @@
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
-from chalicelib.identity.gate import Gate, LocalGate
+from chalicelib.identity.gate import Gate, Gates, LocalGate
 from chalicelib.runtime.settings import LOCAL_STAGES, Settings, SettingsWrong, load
 from chalicelib.storage.bus import EVENTBRIDGE, Bus, EventBus
 from chalicelib.storage.dynamo import Dynamo
@@ -127,7 +127,22 @@ def build(settings: Settings) -> House:
 
 def gate(settings: Settings) -> Gate:
     """Who is let in."""
-    return LocalGate(settings.token_key, settings.issuer, settings.audience)
+    local = None
+    if settings.stage in LOCAL_STAGES:
+        local = LocalGate(settings.token_key, settings.issuer, settings.audience)
+    return Gates(local=local, issuers=_issuers(settings))
+
+
+def _issuers(settings: Settings) -> Mapping[str, Gate]:
+    """The gates of the issuers that staff sign in with."""
+    if not settings.issuers:
+        return {}
+    from chalicelib.identity.fetching import fetched  # noqa: PLC0415 - a stack without issuers needs none of it
+    from chalicelib.identity.jwks import IssuerKeys  # noqa: PLC0415
+    from chalicelib.identity.oidc import OidcGate  # noqa: PLC0415
+
+    local = settings.stage in LOCAL_STAGES
+    return {each.issuer: OidcGate(each, IssuerKeys(each, fetched, local=local)) for each in settings.issuers}
 
 
 def client(settings: Settings, service: Service) -> SignedClient:
