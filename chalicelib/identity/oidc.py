@@ -43,7 +43,7 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Appointment:
     """What a member of staff may do by their record, whatever the token says.
 
     Attributes:
@@ -57,11 +57,11 @@ class Standing:
     shop_ids: frozenset[ShopId]
 
 
-StandingOf = Callable[[Claimed], Standing | None]
+AppointmentOf = Callable[[Claimed], Appointment | None]
 """Finds the record of who signed in; None when there is none, and raises a refusal when they may not come in."""
 
 
-def no_records(_claimed: Claimed) -> Standing | None:
+def no_records(_claimed: Claimed) -> Appointment | None:
     """Nobody has a record: roles are those of the claims."""
     return None
 
@@ -72,12 +72,12 @@ class OidcGate:
 
     Args:
         keys: the issuer's.
-        standing: finds the record of who signed in, asked on every request.
+        appointed: finds the record of who signed in, asked on every request.
     """
 
     issuer: Issuer
     keys: IssuerKeys
-    standing: StandingOf = no_records
+    appointed: AppointmentOf = no_records
 
     def caller_of(self, authorization: str | None, *, now: datetime) -> Caller:
         """See `Gate.caller_of`.
@@ -89,12 +89,12 @@ class OidcGate:
         """
         claims = self._proven(bearer(authorization), now.timestamp())
         claimed = _claimed(self.issuer, claims)
-        record = self.standing(claimed)
+        record = self.appointed(claimed)
         if record is None:
             grants = joined(ROLES[role] for role in claimed.roles)
             # With the issuer's label: two issuers may have the same subject, and neither may pass for a staff id.
             subject = f"{self.issuer.label}:{claimed.subject}"
-            record = Standing(subject, claimed.name, claimed.roles, grants, claimed.shop_ids)
+            record = Appointment(subject, claimed.name, claimed.roles, grants, claimed.shop_ids)
         return Caller(Kind.STAFF, record.subject, record.roles, record.grants, record.shop_ids, name=record.name)
 
     def _proven(self, token: str, now: float) -> Claims:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from chalicelib.identity.gate import Gate, Gates, LocalGate
@@ -20,6 +20,9 @@ from chalicelib.storage.queues import SQS, Queues, SqsQueues
 from chalicelib.storage.signed import Credentials, Service, SignedClient
 from chalicelib.storage.signing import KMS, FileSigner, KmsSigner, Signer
 from chalicelib.storage.table import DynamoTable, Table
+
+if TYPE_CHECKING:
+    from chalicelib.identity.oidc import AppointmentOf
 
 
 def cors_origin() -> str:
@@ -125,24 +128,31 @@ def build(settings: Settings) -> House:
     )
 
 
-def gate(settings: Settings) -> Gate:
-    """Who is let in."""
+def gate(settings: Settings, appointed: "AppointmentOf | None" = None) -> Gate:
+    """Who is let in.
+
+    Args:
+        appointed: finds our record of a member of staff who signed in with an issuer; without it their groups count.
+    """
     local = None
     if settings.stage in LOCAL_STAGES:
         local = LocalGate(settings.token_key, settings.issuer, settings.audience)
-    return Gates(local=local, issuers=_issuers(settings))
+    return Gates(local=local, issuers=_issuers(settings, appointed))
 
 
-def _issuers(settings: Settings) -> Mapping[str, Gate]:
+def _issuers(settings: Settings, appointed: "AppointmentOf | None") -> Mapping[str, Gate]:
     """The gates of the issuers that staff sign in with."""
     if not settings.issuers:
         return {}
     from chalicelib.identity.fetching import fetched  # noqa: PLC0415 - a stack without issuers needs none of it
     from chalicelib.identity.jwks import IssuerKeys  # noqa: PLC0415
-    from chalicelib.identity.oidc import OidcGate  # noqa: PLC0415
+    from chalicelib.identity.oidc import OidcGate, no_records  # noqa: PLC0415
 
     local = settings.stage in LOCAL_STAGES
-    return {each.issuer: OidcGate(each, IssuerKeys(each, fetched, local=local)) for each in settings.issuers}
+    return {
+        each.issuer: OidcGate(each, IssuerKeys(each, fetched, local=local), appointed or no_records)
+        for each in settings.issuers
+    }
 
 
 def client(settings: Settings, service: Service) -> SignedClient:

@@ -15,7 +15,7 @@ from chalicelib.identity.errors import TokenInvalid
 from chalicelib.identity.gate import Gates, LocalGate
 from chalicelib.identity.jwks import IssuerKeys
 from chalicelib.identity.models import Caller
-from chalicelib.identity.oidc import Claimed, OidcGate, Standing, StandingOf, no_records
+from chalicelib.identity.oidc import Appointment, AppointmentOf, Claimed, OidcGate, no_records
 from chalicelib.identity.permissions import ROLES, joined
 from chalicelib.kernel.ids import ShopId
 from chalicelib.runtime import wiring
@@ -280,11 +280,11 @@ def _sibling(segment: str) -> str:
     return segment[:-1] + letters[letters.index(segment[-1]) ^ 1] if len(segment) % 4 else segment + "A"
 
 
-def gate_for(site: Site, key: KeyPair, standing: StandingOf = no_records, **changes: Any) -> Gates:
+def gate_for(site: Site, key: KeyPair, appointed: AppointmentOf = no_records, **changes: Any) -> Gates:
     """The gates of a stack with the tests' issuer, a second one, and a laptop's own tokens."""
     issuer = an_issuer(key.algorithm, **changes)
     second = an_issuer(key.algorithm, issuer=OTHER, label="other")
-    gates = {each.issuer: OidcGate(each, IssuerKeys(each, site, local=False), standing) for each in (issuer, second)}
+    gates = {each.issuer: OidcGate(each, IssuerKeys(each, site, local=False), appointed) for each in (issuer, second)}
     return Gates(local=LocalGate(TOKEN_KEY, OWN, AUDIENCE), issuers=gates)
 
 
@@ -378,10 +378,10 @@ def test_a_token_of_an_independent_library_is_taken(site: Site) -> None:
 # ---------------------------------------------------------------- who they are
 
 
-def caller(site: Site, key: KeyPair, standing: StandingOf = no_records, **claims: Any) -> Caller:
+def caller(site: Site, key: KeyPair, appointed: AppointmentOf = no_records, **claims: Any) -> Caller:
     """Who a token with these claims is."""
     site.publish(key)
-    return gate_for(site, key, standing).caller_of(f"Bearer {with_claims(key, **claims)}", now=NOON)
+    return gate_for(site, key, appointed).caller_of(f"Bearer {with_claims(key, **claims)}", now=NOON)
 
 
 def test_without_a_record_the_groups_of_the_issuer_say_what_somebody_may_do(site: Site) -> None:
@@ -397,13 +397,13 @@ def test_without_a_record_the_groups_of_the_issuer_say_what_somebody_may_do(site
 def test_the_record_alone_counts_where_there_is_one(site: Site) -> None:
     asked: list[Claimed] = []
 
-    def standing(claimed: Claimed) -> Standing:
+    def appointed(claimed: Claimed) -> Appointment:
         asked.append(claimed)
         grants = joined([ROLES["auditor"]])
-        return Standing("stf_zhang", "张三丰", ("auditor",), grants, frozenset())
+        return Appointment("stf_zhang", "张三丰", ("auditor",), grants, frozenset())
 
     found = caller(
-        site, key_pair("ES256"), standing, shops=["shp_a"], email="zhang@coffee.invalid", email_verified=True
+        site, key_pair("ES256"), appointed, shops=["shp_a"], email="zhang@coffee.invalid", email_verified=True
     )
     assert (found.subject, found.name, found.roles, found.shop_ids) == (
         "stf_zhang",
@@ -415,17 +415,17 @@ def test_the_record_alone_counts_where_there_is_one(site: Site) -> None:
         Claimed(NAME, "u-1", "张三", "zhang@coffee.invalid", ("admin",), frozenset({ShopId("shp_a")})),
     ]
     for verified in (None, False, "true", 1):
-        caller(site, key_pair("ES256"), standing, email="zhang@coffee.invalid", email_verified=verified)
+        caller(site, key_pair("ES256"), appointed, email="zhang@coffee.invalid", email_verified=verified)
         assert asked[-1].email is None
 
 
 def test_whoever_the_record_refuses_does_not_come_in(api: Api, house: House, site: Site) -> None:
-    def standing(_claimed: Claimed) -> Standing:
+    def appointed(_claimed: Claimed) -> Appointment:
         raise TokenInvalid("whom it names may not come in")
 
     key = key_pair("ES256")
     site.publish(key)
-    wiring.use(replace(house, gate=gate_for(site, key, standing)))
+    wiring.use(replace(house, gate=gate_for(site, key, appointed)))
     assert api.send("GET", "/v1/whoami", Authorization=f"Bearer {key.token()}").code == "token_invalid"
 
 

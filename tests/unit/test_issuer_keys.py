@@ -1,12 +1,14 @@
 """An issuer's keys: when they are fetched, what of them is taken, and what happens when they cannot be had."""
 
 import json
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,6 +17,7 @@ from chalicelib.identity.errors import IssuerUnreachable
 from chalicelib.identity.fetching import NotFetched, fetched
 from chalicelib.identity.issuers import Algorithm, is_safe, issuers_from
 from chalicelib.identity.jwks import FAILED_EVERY, MAX_AGE, STALE_MAX, UNKNOWN_EVERY, IssuerKeys
+from local.settings import ROOT
 from tests.issuers import ALGORITHMS, NAME, Site, an_issuer, key_pair, part
 
 DISCOVERY, KEYS = f"{NAME}/.well-known/openid-configuration", f"{NAME}/keys"
@@ -317,3 +320,12 @@ def test_settings_name_issuers_and_say_what_is_wrong(monkeypatch: pytest.MonkeyP
         load()
     monkeypatch.setenv("REGULARS_STAGE", "local")
     assert load().issuers[0].issuer == "http://127.0.0.1:1"
+
+
+def test_the_settings_that_the_documentation_gives_for_other_issuers_are_understood() -> None:
+    given = re.findall(r"^```json\n(.*?)^```", (ROOT / "docs" / "security.md").read_text(), re.DOTALL | re.MULTILINE)
+    found = [issuers_from(text, own="https://own.invalid", local=False)[0] for text in given]
+    hosts = [urlsplit(each.issuer).hostname for each in found]
+    assert hosts == [
+        "id.example.com", "login.microsoftonline.com", "cognito-idp.eu-central-1.amazonaws.com", "coffee.authing.cn",
+    ]  # fmt: skip
