@@ -462,6 +462,30 @@ def test_a_stack_takes_no_local_tokens_and_a_laptop_takes_both(api: Api, house: 
         assert api.send("GET", "/v1/tiers", Authorization=f"Bearer {strange}").code == "token_invalid"
 
 
+def test_an_issuers_gate_takes_no_token_of_another_even_with_its_own_key(site: Site) -> None:
+    key = key_pair("ES256")
+    site.publish(key)
+    gate = OidcGate(an_issuer(), IssuerKeys(an_issuer(), site, local=False))
+    assert gate.caller_of(f"Bearer {key.token()}", now=NOON).subject == "coffee:u-1"
+    with pytest.raises(TokenInvalid, match="another issuer"):
+        gate.caller_of(f"Bearer {with_claims(key, iss=OTHER)}", now=NOON)
+
+
+def test_an_ecdsa_signature_without_its_leading_zero_is_another_and_not_taken(site: Site) -> None:
+    key = key_pair("ES256")
+    site.publish(key)
+    gate = gate_for(site, key)
+    for count in range(10_000):
+        token = with_claims(key, jti=str(count))
+        signed, _, s = token.rpartition(".")
+        signature = base64.urlsafe_b64decode(s + "==")
+        if signature[32] == 0:
+            break
+    assert gate.caller_of(f"Bearer {token}", now=NOON)
+    with pytest.raises(TokenInvalid, match="signature"):
+        gate.caller_of(f"Bearer {signed}.{part(signature[:32] + signature[33:])}", now=NOON)
+
+
 def test_an_issuer_that_cannot_be_reached_is_trouble_and_nobody_comes_in(api: Api, house: House, site: Site) -> None:
     key = key_pair("ES256")
     site.down = True
