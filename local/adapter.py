@@ -41,15 +41,19 @@ class TooLarge(Exception):
 
 
 class Adapter:
-    """Serves a Chalice app over ASGI, with the documentation at /docs."""
+    """Serves a Chalice app over ASGI, with the documentation at /docs and the page to sign in at."""
 
-    def __init__(self, app: Chalice) -> None:
+    def __init__(self, app: Chalice, issuers: str = "") -> None:
         """Prepare all that does not change from request to request.
+
+        Args:
+            issuers: those that staff sign in with, as REGULARS_ISSUERS names them.
 
         Raises:
             ValueError: the app has routes that API Gateway would refuse, or an authorizer, which is not asked here.
         """
         self._app = app
+        self._pages = static.Pages(issuers)
         self._routes: dict[str, dict[str, Any]] = dict(app.routes)
         self._matcher = Matcher(self._routes)
         self._binary = frozenset(kind.lower() for kind in app.api.binary_types)
@@ -114,21 +118,19 @@ class Adapter:
     async def _serve_file(self, scope: Message, path: str, send: Send) -> None:
         """Answer a path that is none of the app's: `/`, the documentation, or nothing at all."""
         method = scope["method"]
-        file_path = static.DOCS.get(path.rstrip("/"))
+        file = self._pages.find(path)
         if path == "/" and method in {"GET", "HEAD"}:
             await _answer(send, 307, [(b"location", b"/docs")], b"")
-        elif file_path is None:
+        elif file is None:
             await self._refuse(send, RouteUnknown())
         elif method not in {"GET", "HEAD"}:
             await self._refuse(send, MethodNotAllowed(), [(b"allow", b"GET, HEAD")])
+        elif _header(scope, b"if-none-match") == file.etag:
+            await _answer(send, 304, file.headers, b"")
+        elif _takes_gzip(scope):
+            await _answer(send, 200, [*file.headers, (b"content-encoding", b"gzip")], file.zipped)
         else:
-            file = static.read(file_path)
-            if _header(scope, b"if-none-match") == file.etag:
-                await _answer(send, 304, file.headers, b"")
-            elif _takes_gzip(scope):
-                await _answer(send, 200, [*file.headers, (b"content-encoding", b"gzip")], file.zipped)
-            else:
-                await _answer(send, 200, file.headers, file.plain)
+            await _answer(send, 200, file.headers, file.plain)
 
     async def _serve_other_method(self, method: str, resource: str, send: Send) -> None:
         """Answer a method that a resource does not have: a CORS preflight, or a refusal."""

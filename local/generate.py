@@ -112,7 +112,7 @@ def _reach(scope: Scope | None) -> str:
 
 def _rule(rule: Rule) -> str:
     if rule.needs is None:
-        return "nothing | | anyone"
+        return "nothing | | " + ("anyone" if rule.open else "anyone signed in")
     whose = "the shop in the body" if rule.at_shop else rule.of.replace("_", " ")
     return f"`{rule.needs}` | {whose} | {'members and staff' if rule.least is Scope.SELF else 'staff'}"
 

@@ -14,7 +14,7 @@ def ensure_keys(path: Path) -> dict[str, str]:
     The file appears whole or not at all, and the first of two makers wins: data and tokens depend on it.
     """
     if not path.exists():
-        _make(path, json.dumps({name: secrets.token_hex(32) for name in NAMES}, indent=2) + "\n")
+        make_file(path, json.dumps({name: secrets.token_hex(32) for name in NAMES}, indent=2) + "\n")
     found: dict[str, str] = json.loads(path.read_text())
     return found
 
@@ -31,10 +31,11 @@ def ensure_signing_key(path: Path) -> None:
     )
 
     key = ec.generate_private_key(ec.SECP256R1())
-    _make(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
+    make_file(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
 
 
-def _make(path: Path, text: str) -> None:
+def make_file(path: Path, text: str) -> None:
+    """Write a file that its owner alone may read; it appears whole or not at all, and the first of two makers wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -20,6 +20,7 @@ from local.counts import COUNTS_SIZE
 from local.crew import PUMP_LOG, Crew
 from local.dynamo import Dynoxide, Ministack, database_for
 from local.keys import ensure_keys, ensure_signing_key
+from local.oidc.process import ISSUER_LOG, IssuerProcess
 from local.processes import NotStarted, Pauses, how_it_ended, say, start, stop
 from local.pump import stream
 from local.runs import AlreadyRunning, Run, RunLock, find_run
@@ -125,9 +126,10 @@ class Supervisor:
         self._database = database_for(chosen)
         self._database_pauses = Pauses()
         self._crew = Crew(chosen) if chosen.pump.on else None
+        self.issuer = None if chosen.issuers else IssuerProcess(chosen)
         self._seed_mark = chosen.data_dir / "seed.pending"
         self._log = chosen.data_dir / LOG_NAME
-        self._logs = (self._log, chosen.data_dir / PUMP_LOG)
+        self._logs = (self._log, chosen.data_dir / PUMP_LOG, chosen.data_dir / ISSUER_LOG)
         self._env: dict[str, str] = {}
         self._workers: list[Worker] = []
         self._listening = listening
@@ -163,6 +165,9 @@ class Supervisor:
         if self._crew:
             self._crew.begin()
         self._env = app_environment(self._chosen, self.endpoint, self.messaging)
+        if self.issuer:
+            self.issuer.begin()
+            self._env |= self.issuer.env
         gate, opener = os.pipe()
         try:
             for number in range(1, self._chosen.workers + 1):
@@ -209,6 +214,8 @@ class Supervisor:
                 self._crew.step()
             except ValueError as problem:
                 raise CannotRun(f"The queues could not be made. {problem}") from None
+        if self.issuer:
+            self.issuer.step()
         if self._database and time.monotonic() >= self._upkeep_due:
             self._tidy(self._database)
 
@@ -295,6 +302,8 @@ class Supervisor:
         for worker in self._workers:
             if worker.process and worker.process.poll() is None:
                 worker.process.terminate()
+        if self.issuer:
+            self.issuer.stop()
         if self._crew:
             self._crew.stop()
         for worker in self._workers:
@@ -337,7 +346,9 @@ def _run(chosen: Settings, lock: RunLock, stops: Stops) -> Never:
             lock.describe(Run(os.getpid(), chosen.url, supervisor.endpoint, messaging))
             supervisor.seed()
             supervisor.pump()
-            _greet(chosen, supervisor.endpoint)
+            if supervisor.issuer:
+                supervisor.issuer.wait()
+            _greet(chosen, supervisor.endpoint, supervisor.issuer)
             while True:
                 supervisor.tick()
                 time.sleep(_TICK)
@@ -368,8 +379,15 @@ def _listen(port: int) -> contextlib.closing[socket.socket]:
     return contextlib.closing(bound)
 
 
-def _greet(chosen: Settings, endpoint: str) -> None:
+def _greet(chosen: Settings, endpoint: str, issuer: IssuerProcess | None) -> None:
     """Say where everything is."""
+    staff = ""
+    if issuer and issuer.there:
+        accounts = [f"    {each['login']:<13}{each['password']}   {each['name']}\n" for each in issuer.kept["staff"]]
+        staff = (
+            f"  staff          {chosen.url}/sign-in with one of these accounts and passwords, made for this folder:\n"
+        )
+        staff += "".join(accounts)
     pump = f"{chosen.data_dir / PUMP_LOG} (jobs, events, notices)" if chosen.pump.on else "none, so no jobs or events"
     notices = f"  notices        {chosen.data_dir / 'archive' / 'outbox'}\n" if chosen.pump.on else ""
     folder = "" if chosen.data_dir == (ROOT / ".data") else f" DATA_DIR={chosen.data_dir}"
@@ -380,7 +398,7 @@ def _greet(chosen: Settings, endpoint: str) -> None:
         f"  data           {chosen.data_dir}\n"
         f"  requests       {chosen.data_dir / LOG_NAME}\n"
         f"  pump           {pump}\n{notices}"
-        f"  sign in        make token ROLE=admin{folder}\n"
+        f"  token          make token ROLE=admin{folder}\n{staff}"
         "Ctrl-C stops it.",
         flush=True,
     )

@@ -46,6 +46,8 @@ class Settings:
     """A DynamoDB that the caller brings; then none is started."""
     dynamodb_engine: str
     """`dynoxide`, or `ministack` to force the fallback."""
+    issuers: str = ""
+    """Issuers that the caller brings, as REGULARS_ISSUERS names them; then none is started."""
     pump: PumpSettings = field(default_factory=PumpSettings)
 
     @property
@@ -67,6 +69,11 @@ class Settings:
     def signing_key_file(self) -> Path:
         """The key that signs receipts and roots."""
         return self.data_dir / "signing_key.pem"
+
+    @property
+    def issuer_file(self) -> Path:
+        """The issuer that staff of this data folder sign in with: its port, its keys, their passwords."""
+        return self.data_dir / "issuer.json"
 
     @property
     def keys_file(self) -> Path:
@@ -92,6 +99,7 @@ def settings() -> Settings:
         workers=_number(env, "WORKERS", default=2, least=1, most=64),
         seed=env.get("SEED", "").lower() != "none",
         dynamodb_endpoint=env.get("DYNAMODB_ENDPOINT") or None,
+        issuers=env.get("REGULARS_ISSUERS") or "",
         dynamodb_engine=env.get("REGULARS_LOCAL_DYNAMO") or "dynoxide",
         pump=PumpSettings(
             on=env.get("PUMP", "").lower() != "none", **json.loads(env.get("REGULARS_LOCAL_PUMP") or "{}")

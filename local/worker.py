@@ -92,9 +92,10 @@ def main() -> None:
     # Only after the tether, so that not even a slow import outlives the parent.
     from app import app  # noqa: PLC0415
     from local.adapter import Adapter  # noqa: PLC0415
+    from local.settings import settings  # noqa: PLC0415
 
     config = uvicorn.Config(
-        Adapter(app),
+        Adapter(app, settings().issuers),
         http="httptools",
         loop="uvloop",
         lifespan="off",

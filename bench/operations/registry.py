@@ -28,6 +28,7 @@ Arrange = Callable[[Scene], Metered]
 EXEMPT = {
     "get_health": "touches no table",
     "get_openapi": "touches no table",
+    "get_whoami": "touches no table; with staff records it reads the caller's, as every route does",
     "list_receipt_keys": "touches no table; reads the store of roots",
     "get_liability": "touches no table; reads the store of roots",
     "get_liability_sheet": "touches no table; reads the store of roots",

@@ -20,7 +20,7 @@ from chalicelib.api.errors import (
     VersionUnclear,
 )
 from chalicelib.api.routing import ROUTES, Route, Sheet
-from chalicelib.identity.errors import PermissionMissing, StaffSuspended, TokenInvalid, TokenMissing
+from chalicelib.identity.errors import IssuerUnreachable, PermissionMissing, StaffSuspended, TokenInvalid, TokenMissing
 from chalicelib.kernel.errors import Refusal, StorageBusy, Trouble, WriteContended
 from chalicelib.kernel.outcomes import Outcome
 
@@ -117,7 +117,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "parameters": [*_parameters(route), _LANGUAGE],
         "responses": _responses(route, refusals),
     }
-    if route.rule.needs is None:
+    if route.rule.open:
         operation["security"] = []
     if route.body is not None:
         schema = {"$ref": _REF.format(model=_name(route.body))}
@@ -126,7 +126,9 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _listed(route: Route, refusals: tuple[type[Refusal] | type[Trouble], ...]) -> str:
-    permission = "Open to anyone." if route.rule.needs is None else f"Needs `{route.rule.needs}`."
+    permission = "Open to anyone." if route.rule.open else "Needs a token, and no permission."
+    if route.rule.needs is not None:
+        permission = f"Needs `{route.rule.needs}`."
     own = [kind for kind in refusals if kind in route.refuses]
     lines = [f"- `{kind.code}` ({problems.STATUS[kind.code]}): {problems.title_of(kind)}." for kind in own]
     return "\n\n".join([permission, *(["Refuses:\n" + "\n".join(lines)] if lines else [])])
@@ -206,8 +208,10 @@ def _responses(route: Route, refusals: tuple[type[Refusal] | type[Trouble], ...]
 def _refusals(route: Route) -> tuple[type[Refusal] | type[Trouble], ...]:
     """All that a route may refuse: what its use case does, and what the edge does for its kind."""
     edge: list[type[Refusal] | type[Trouble]] = []
+    if not route.rule.open:
+        edge += [TokenMissing, TokenInvalid, StaffSuspended, IssuerUnreachable, StorageBusy]
     if route.rule.needs is not None:
-        edge += [TokenMissing, TokenInvalid, PermissionMissing, StaffSuspended, StorageBusy]
+        edge.append(PermissionMissing)
     if route.path_types:
         edge.append(IdMalformed)
     if route.query is not None:

@@ -17,9 +17,10 @@ class Rule:
     """What a route asks of its caller.
 
     Attributes:
-        needs: the permission; None on the few routes that anyone may call.
+        needs: the permission; None on the few routes that anyone may call, or anyone who is signed in.
         of: the finder that tells whose thing the path leads to; empty where it is nobody's in particular.
         least: the narrowest scope that gets in.
+        signed_in: whoever is signed in may call, with no permission at all.
         at_shop: the body names a shop, which has to be one of the caller's where the permission reaches to those only.
     """
 
@@ -27,9 +28,16 @@ class Rule:
     of: str = ""
     least: Scope = Scope.SELF
     at_shop: bool = False
+    signed_in: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether anyone may call, signed in or not."""
+        return self.needs is None and not self.signed_in
 
 
 OPEN = Rule(None)
+SIGNED_IN = Rule(None, signed_in=True)
 
 
 def _staff(needs: Permission, of: str = "", *, at_shop: bool = False) -> Rule:
@@ -46,6 +54,7 @@ POLICY: Mapping[str, Rule] = {
     "GET /health": OPEN,
     "GET /openapi.json": OPEN,
     "GET /receipt-keys": OPEN,
+    "GET /whoami": SIGNED_IN,
     # members
     "POST /members": _staff(P.MEMBERS_WRITE, at_shop=True),
     "GET /members": _staff(P.MEMBERS_READ),

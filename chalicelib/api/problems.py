@@ -153,6 +153,7 @@ STATUS: dict[str, int] = {
     "staff_moved": 409,
     # ours
     "unexpected": 500,
+    "issuer_unreachable": 503,
     "jobs_unavailable": 503,
     "receipts_unavailable": 503,
     "lane_slow": 503,

@@ -309,8 +309,9 @@ def _call(route: Route, request: Request, house: House, request_id: str) -> Call
     now = house.clock()
     headers = request.headers
     caller: Caller | None = None
-    if route.rule.needs is not None:
+    if not route.rule.open:
         caller = house.gate.caller_of(headers.get("authorization"), now=now)
+    if caller is not None and route.rule.needs is not None:
         scope = caller.scope(route.rule.needs)
         if scope is None or scope < route.rule.least:
             raise PermissionMissing(permission=route.rule.needs.value)

@@ -1,6 +1,6 @@
 """What is refused because of who is calling."""
 
-from chalicelib.kernel.errors import Refusal
+from chalicelib.kernel.errors import Refusal, Trouble
 
 
 class TokenMissing(Refusal):
@@ -36,3 +36,10 @@ class StaffSuspended(Refusal):
 
     def __init__(self) -> None:
         super().__init__("Your access is suspended. Ask an admin.")
+
+
+class IssuerUnreachable(Trouble):
+    """The issuer's keys cannot be had at the moment, so its tokens cannot be checked."""
+
+    def __init__(self) -> None:
+        super().__init__("The issuer's keys cannot be had at the moment. Try again soon.", retry_after=5)

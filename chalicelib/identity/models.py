@@ -26,6 +26,7 @@ class Caller:
         shop_ids: their shops, for what reaches to those.
         member_id: who they are, where a member signed in.
         staff_id: who they are, where somebody signed in who works here.
+        name: what people call them, for their own screen; it goes into no log and no record.
     """
 
     kind: Kind
@@ -35,6 +36,7 @@ class Caller:
     shop_ids: frozenset[ShopId] = field(default_factory=frozenset)
     member_id: MemberId | None = None
     staff_id: StaffId | None = None
+    name: str = field(default="", repr=False)
 
     def scope(self, permission: Permission) -> Scope | None:
         """How far a permission reaches for them; None when they do not have it."""

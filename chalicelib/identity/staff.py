@@ -51,13 +51,18 @@ class Staff(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Who somebody is who works here, and what they may do now."""
+class Appointment:
+    """Who somebody is who works here, and what they may do now.
+
+    Attributes:
+        name: by their record; empty where there is none.
+    """
 
     staff_id: StaffId
     roles: tuple[str, ...]
     grants: Grants
     shop_ids: frozenset[ShopId]
+    name: str = ""
 
 
 def find_staff(table: Table, issuer: str, subject: str) -> Staff | None:
@@ -66,7 +71,7 @@ def find_staff(table: Table, issuer: str, subject: str) -> Staff | None:
     return staff_from(item) if item else None
 
 
-def standing(
+def appointment(
     table: Table,
     issuer: str,
     subject: str,
@@ -74,7 +79,7 @@ def standing(
     claimed_shops: Iterable[ShopId] = (),
     *,
     now: datetime,
-) -> Standing:
+) -> Appointment:
     """What somebody may do whose token is good.
 
     Where there is a record of them, it alone counts. Where there is none, the roles and shops count that their token
@@ -96,7 +101,8 @@ def standing(
     else:
         roles, shop_ids = staff.roles, frozenset(staff.shop_ids)
     book = roles_of(table)
-    return Standing(staff_id, roles, joined(book.grants(role, now) for role in roles), shop_ids)
+    grants = joined(book.grants(role, now) for role in roles)
+    return Appointment(staff_id, roles, grants, shop_ids, staff.name if staff else "")
 
 
 def staff_from(item: Item) -> Staff:

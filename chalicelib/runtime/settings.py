@@ -4,6 +4,10 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chalicelib.identity.issuers import Issuer
 
 LOCAL_STAGES = ("local", "test")
 
@@ -22,6 +26,8 @@ class Settings:
         index_key: for blind indexes of identifiers; empty in a function that is not given it.
         cursor_key: signs cursors; empty in a function that is not given it.
         token_key: verifies bearer tokens of the local stack; empty elsewhere.
+        issuer: our own, of members' tokens and of the local stack's.
+        issuers: those that staff sign in with.
         endpoint: where everything but DynamoDB answers, and DynamoDB too when it has no endpoint of its own.
         job_queue: URL of the queue of job work.
         lane_queue: URL of the FIFO queue of commands on hot accounts; without it all are carried out directly.
@@ -47,6 +53,7 @@ class Settings:
     archive: str | None = None
     roots: str | None = None
     signing_key: str | None = None
+    issuers: "tuple[Issuer, ...]" = ()
 
     @property
     def core_table(self) -> str:
@@ -87,7 +94,21 @@ def load() -> Settings:
         archive=archive,
         roots=roots,
         signing_key=signing_key,
+        issuers=_issuers(stage),
     )
+
+
+def _issuers(stage: str) -> "tuple[Issuer, ...]":
+    """The issuers that staff sign in with; functions that nobody calls with a token are given none."""
+    text = os.environ.get("REGULARS_ISSUERS")
+    if not text or text == "[]":
+        return ()
+    from chalicelib.identity.issuers import issuers_from  # noqa: PLC0415 - models that only the API needs
+
+    try:
+        return issuers_from(text, own=_needed("REGULARS_ISSUER"), local=stage in LOCAL_STAGES)
+    except ValueError as wrong:
+        raise SettingsWrong(f"REGULARS_ISSUERS: {wrong}") from None
 
 
 def _place(name: str, what: str, stage: str) -> str | None:

@@ -2,14 +2,14 @@
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
-from chalicelib.identity.gate import Gate, LocalGate
+from chalicelib.identity.gate import Gate, Gates, LocalGate
 from chalicelib.runtime.settings import LOCAL_STAGES, Settings, SettingsWrong, load
 from chalicelib.storage.bus import EVENTBRIDGE, Bus, EventBus
 from chalicelib.storage.dynamo import Dynamo
@@ -130,9 +130,29 @@ def gate(settings: Settings, table: Table | None = None) -> Gate:
     """Who is let in.
 
     Args:
-        table: where staff are found.
+        table: where staff are found; without it the groups of their issuer count.
     """
-    return LocalGate(settings.token_key, settings.issuer, settings.audience, table)
+    local = None
+    if settings.stage in LOCAL_STAGES:
+        local = LocalGate(settings.token_key, settings.issuer, settings.audience, table)
+    return Gates(local=local, issuers=_issuers(settings, table))
+
+
+def _issuers(settings: Settings, table: Table | None) -> Mapping[str, Gate]:
+    """The gates of the issuers that staff sign in with."""
+    if not settings.issuers:
+        return {}
+    from chalicelib.identity.fetching import fetched  # noqa: PLC0415 - a stack without issuers needs none of it
+    from chalicelib.identity.jwks import IssuerKeys  # noqa: PLC0415
+    from chalicelib.identity.oidc import Claimed, OidcGate, by_claims  # noqa: PLC0415
+    from chalicelib.identity.staff import Appointment, appointment  # noqa: PLC0415
+
+    def recorded(who: Claimed, now: datetime) -> Appointment:
+        assert table is not None
+        return appointment(table, who.issuer, who.subject, who.roles, who.shop_ids, now=now)
+
+    local, found = settings.stage in LOCAL_STAGES, by_claims if table is None else recorded
+    return {each.issuer: OidcGate(each, IssuerKeys(each, fetched, local=local), found) for each in settings.issuers}
 
 
 def client(settings: Settings, service: Service) -> SignedClient:

@@ -166,6 +166,7 @@ FUNCTIONS: tuple[Function, ...] = (
             **_KEYS,
             **_SIGNS,
             "REGULARS_CORS_ORIGIN": ref("CorsOrigin"),
+            "REGULARS_ISSUERS": ref("Issuers"),
             "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
             "REGULARS_LANE_QUEUE": imported("LaneQueueUrl"),
         },

@@ -9,7 +9,7 @@ from chalicelib.identity.errors import StaffSuspended
 from chalicelib.identity.models import Caller, Kind
 from chalicelib.identity.permissions import ROLES, Permission, Scope
 from chalicelib.identity.roles import roles_of
-from chalicelib.identity.staff import Standing, standing
+from chalicelib.identity.staff import Appointment, appointment
 from chalicelib.kernel.errors import Refusal
 from chalicelib.kernel.ids import RoleName, ShopId, StaffId
 from chalicelib.kernel.outcomes import Outcome
@@ -93,9 +93,9 @@ class Office:
         """Do away with the role."""
         return service.remove_role(self.table, by, BARISTA, RemoveRole(reason="unused"))
 
-    def standing(self, subject: str, *claimed: str) -> Standing:
+    def appointment(self, subject: str, *claimed: str) -> Appointment:
         """What somebody may do now."""
-        return standing(self.table, IDP, subject, claimed, now=self.clock())
+        return appointment(self.table, IDP, subject, claimed, now=self.clock())
 
     def admins(self) -> int:
         """How many active admins are counted."""
@@ -109,37 +109,39 @@ def office(table: DynamoTable, clock: Clock) -> Office:
 
 
 def test_who_was_invited_may_do_what_their_roles_say_and_nothing_of_what_their_token_claims(office: Office) -> None:
-    assert office.standing("ann", "admin", "member", "nonsense").roles == ("admin",), "no record yet: the claims count"
+    assert office.appointment("ann", "admin", "member", "nonsense").roles == ("admin",), (
+        "no record yet: the claims count"
+    )
     made = office.invite("ann", "clerk", "clerk", shop_ids=["shp_main"]).value
     assert (made.roles, made.shop_ids, made.version) == (("clerk",), ("shp_main",), 1)
-    found = office.standing("ann", "admin")
+    found = office.appointment("ann", "admin")
     assert (found.staff_id, found.roles, found.grants, found.shop_ids) == (
         made.staff_id, ("clerk",), ROLES["clerk"], frozenset({MAIN}),
     )  # fmt: skip
     assert service.find_staff(office.table, made.staff_id) == made
-    assert standing(office.table, "https://other.example", "ann", now=office.clock()).roles == (), "another issuer's"
+    assert appointment(office.table, "https://other.example", "ann", now=office.clock()).roles == (), "another issuer's"
 
 
 def test_a_change_bites_with_the_next_request(office: Office) -> None:
     ann = office.invite("ann", "shop_manager", shop_ids=["shp_main"]).value
     edited = office.edit(ann, roles=["clerk"], shop_ids=["shp_other"])
-    assert office.standing("ann").grants == ROLES["clerk"]
-    assert office.standing("ann").shop_ids == {"shp_other"}
+    assert office.appointment("ann").grants == ROLES["clerk"]
+    assert office.appointment("ann").shop_ids == {"shp_other"}
     suspended = office.suspend(edited)
     with pytest.raises(StaffSuspended):
-        office.standing("ann", "admin")
+        office.appointment("ann", "admin")
     assert office.suspend(edited).replayed
     office.reinstate(suspended.value)
-    assert office.standing("ann").roles == ("clerk",)
+    assert office.appointment("ann").roles == ("clerk",)
 
 
 def test_a_role_of_the_merchants_own_bites_within_half_a_minute(office: Office, clock: Clock) -> None:
     office.role(points_read="shop")
     office.invite("ann", "barista", shop_ids=["shp_main"])
-    assert office.standing("ann").grants == {Permission.POINTS_READ: Scope.SHOP}
+    assert office.appointment("ann").grants == {Permission.POINTS_READ: Scope.SHOP}
     office.role(2, points_read="shop", points_spend="all")
     clock.forward(seconds=30)
-    assert office.standing("ann").grants == {Permission.POINTS_READ: Scope.SHOP, Permission.POINTS_SPEND: Scope.ALL}
+    assert office.appointment("ann").grants == {Permission.POINTS_READ: Scope.SHOP, Permission.POINTS_SPEND: Scope.ALL}
     assert roles_of(office.table).grants("nobodys", clock()) == {}
 
 
@@ -232,7 +234,7 @@ def test_the_same_invitation_twice_is_one_and_another_is_refused(office: Office,
     refused(office, dynamo, StaffDiffers, lambda: office.invite("ann", "clerk"))
     assert office.invite("ann", "admin", dry_run=True).replayed
     assert not office.invite("bob", "clerk", dry_run=True).stored
-    assert office.standing("bob").roles == ()
+    assert office.appointment("bob").roles == ()
 
 
 def test_an_edit_of_a_version_that_was_changed_since_is_refused(office: Office, dynamo: Dynamo) -> None:

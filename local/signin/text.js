@@ -1,0 +1,88 @@
+// What the page says, by the browser's language.
+
+const TEXT = {
+  zh: {
+    loading: "正在载入…",
+    welcome: "员工登录",
+    welcomeLead: "登录后，可以查看您的身份和权限。",
+    leftLead: "您已退出登录。",
+    signIn: "登录",
+    again: "重新登录",
+    signOut: "退出登录",
+    expired: "登录已过期",
+    expiredLead: "为了安全，请重新登录。",
+    failed: "无法登录",
+    failedLead: "请再试一次；如果仍不成功，请把下面的代码告诉管理员。",
+    unreachable: "无法连接到登录服务，请稍后再试。",
+    closed: "未配置登录服务",
+    closedLead: "请设置 REGULARS_ISSUERS，或使用 make token。",
+    refused: "您的账号不能登录这里，请联系管理员。",
+    account: "账号",
+    roles: "角色",
+    shops: "门店",
+    until: "本次令牌有效至",
+    renewed: "，之后自动续期",
+    none: "无",
+    rights: "您可以做什么",
+    noRights: "您还没有任何权限。",
+    noRightsLead: "请联系管理员为您分配角色。",
+    noName: "未命名的员工",
+    scopes: { self: "本人", shop: "本店", all: "全部" },
+    role: { clerk: "店员", shop_manager: "店长", marketer: "市场", agent: "客服", analyst: "分析", admin: "管理员",
+      auditor: "审计", integration: "系统对接", member: "会员" },
+    subject: { members: "会员", purchases: "消费", points: "积分", pools: "积分池", cards: "卡", program: "会员计划",
+      jobs: "任务", liability: "积分负债", staff: "员工", roles: "角色", approvals: "审批", audit: "审计记录",
+      integrations: "对接密钥" },
+    verb: { read: "查看", write: "登记和修改", status: "冻结和恢复", merge: "合并", record: "录入", return: "退货",
+      restate: "更正", spend: "使用", adjust: "调整", transfer: "转赠", manage: "管理", top_up: "充值", refund: "退款",
+      publish: "发布", run: "执行", decide: "审批" },
+  },
+  en: {
+    loading: "Loading…",
+    welcome: "Staff sign-in",
+    welcomeLead: "Sign in to see who you are here and what you may do.",
+    leftLead: "You are signed out.",
+    signIn: "Sign in",
+    again: "Sign in again",
+    signOut: "Sign out",
+    expired: "Your sign-in has ended",
+    expiredLead: "To be on the safe side, please sign in again.",
+    failed: "Signing in did not work",
+    failedLead: "Please try again. If that does not help, tell an administrator the code below.",
+    unreachable: "The sign-in service cannot be reached. Please try again in a moment.",
+    closed: "No sign-in service is configured",
+    closedLead: "Set REGULARS_ISSUERS, or use make token.",
+    refused: "This account may not come in here. Please ask an administrator.",
+    account: "Account",
+    roles: "Roles",
+    shops: "Shops",
+    until: "This token is good until",
+    renewed: ", and renews itself",
+    none: "none",
+    rights: "What you may do",
+    noRights: "You have not been given any rights yet.",
+    noRightsLead: "Ask an administrator to give you a role.",
+    noName: "Member of staff",
+    scopes: { self: "own", shop: "your shops", all: "all" },
+    role: { clerk: "clerk", shop_manager: "shop manager", marketer: "marketer", agent: "agent", analyst: "analyst",
+      admin: "admin", auditor: "auditor", integration: "integration", member: "member" },
+    subject: { members: "Members", purchases: "Purchases", points: "Points", pools: "Pools", cards: "Cards",
+      program: "Program", jobs: "Jobs", liability: "Liability", staff: "Staff", roles: "Roles", approvals: "Approvals",
+      audit: "Audit", integrations: "Integration keys" },
+    verb: { read: "look at", write: "enrol and edit", status: "suspend and reinstate", merge: "merge", record: "record",
+      return: "take back", restate: "restate", spend: "spend", adjust: "adjust", transfer: "transfer", manage: "manage",
+      top_up: "top up", refund: "refund", publish: "publish", run: "run", decide: "decide" },
+  },
+};
+
+export const language = navigator.languages.find((each) => /^(zh|en)\b/i.test(each))?.slice(0, 2).toLowerCase() ?? "en";
+export const text = TEXT[language];
+
+// A word that has no translation yet stands as it is.
+export function word(kind, name) {
+  return text[kind][name] ?? name.replaceAll("_", " ");
+}
+
+export function time(seconds) {
+  return new Intl.DateTimeFormat(navigator.language, { hour: "2-digit", minute: "2-digit" }).format(seconds * 1000);
+}
