@@ -7,6 +7,7 @@ from chalicelib.api.routing import register
 from chalicelib.cards.routes import cards
 from chalicelib.corrections.routes import corrections
 from chalicelib.holds.routes import holds
+from chalicelib.integrations.routes import integrations
 from chalicelib.jobs.routes import jobs
 from chalicelib.liability.routes import liability
 from chalicelib.members.routes import members
@@ -16,6 +17,7 @@ from chalicelib.pools.routes import pools
 from chalicelib.programs.routes import programs
 from chalicelib.proof.routes import proof
 from chalicelib.purchases.routes import purchases
+from chalicelib.signin.routes import signin
 from chalicelib.transfers.routes import transfers
 
 app = Chalice(app_name="regulars", configure_logs=False)
@@ -35,4 +37,6 @@ register(
     proof,
     liability,
     jobs,
+    signin,
+    integrations,
 )

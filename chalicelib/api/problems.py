@@ -16,8 +16,11 @@ STATUS: dict[str, int] = {
     "version_unclear": 400,
     "token_missing": 401,
     "token_invalid": 401,
+    "code_wrong": 401,
+    "refresh_invalid": 401,
     "permission_missing": 403,
     "shop_not_yours": 403,
+    "rights_not_yours": 403,
     "id_malformed": 404,
     "route_unknown": 404,
     "method_not_allowed": 405,
@@ -39,14 +42,19 @@ STATUS: dict[str, int] = {
     "card_unknown": 404,
     "card_entry_unknown": 404,
     "liability_unknown": 404,
+    "not_member": 404,
+    "session_unknown": 404,
+    "integration_key_unknown": 404,
     # what is said cannot be right, whatever the state
     "adjustment_empty": 400,
     "birthday_in_future": 400,
     "currency_wrong": 400,
     "delivered_before_bought": 400,
+    "country_not_served": 400,
     "custom_field_invalid": 400,
     "custom_field_missing": 400,
     "custom_field_unknown": 400,
+    "expiry_over": 400,
     "expiry_past": 400,
     "expiry_too_far": 400,
     "identifier_needed": 400,
@@ -130,11 +138,21 @@ STATUS: dict[str, int] = {
     "transfer_uncovered": 409,
     "transfers_off": 409,
     "liability_untied": 409,
+    "birthday_fixed": 409,
+    "integration_key_differs": 409,
+    "integration_key_over": 409,
+    "rotation_differs": 409,
+    # too often
+    "code_too_soon": 429,
+    "rate_exceeded": 429,
+    "sign_in_locked": 429,
+    "too_many_codes": 429,
     # ours
     "unexpected": 500,
     "jobs_unavailable": 503,
     "receipts_unavailable": 503,
     "lane_slow": 503,
+    "sign_in_unavailable": 503,
     "storage_busy": 503,
     "write_contended": 503,
 }
@@ -164,6 +182,8 @@ def problem(fault: Refusal | Trouble, *, instance: str) -> tuple[int, dict[str, 
     headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
     if isinstance(fault, Trouble):
         headers["Retry-After"] = str(fault.retry_after)
+    if status == 429 and isinstance(fault, Refusal):
+        headers["Retry-After"] = str(fault.facts["retry_after"])
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return status, headers, json.dumps(body, ensure_ascii=False)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from chalicelib.identity.models import Caller
+from chalicelib.identity.profile import bearer
 from chalicelib.identity.tokens import caller_of
 
 
@@ -17,8 +18,35 @@ class Gate(Protocol):
         Raises:
             TokenMissing: there is no bearer token.
             TokenInvalid: it is not from an issuer of ours, not for us, or not good now.
+            RateExceeded: it is a key that was used too often this minute.
             StorageBusy: what tells cannot be asked at the moment.
         """
+
+
+class Choosing(Gate, Protocol):
+    """A gate that knows its own tokens by their form."""
+
+    def takes(self, token: str) -> bool:
+        """Whether a token is for this gate; nothing of it is proven by that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """Asks the gate whose form a token has.
+
+    Args:
+        of_a_form: gates that know their own tokens, asked in turn.
+        otherwise: takes the rest.
+    """
+
+    of_a_form: tuple[Choosing, ...]
+    otherwise: Gate
+
+    def caller_of(self, authorization: str | None, *, now: datetime) -> Caller:
+        """See `Gate.caller_of`."""
+        token = bearer(authorization)
+        gate = next((each for each in self.of_a_form if each.takes(token)), self.otherwise)
+        return gate.caller_of(authorization, now=now)
 
 
 @dataclass(frozen=True, slots=True)

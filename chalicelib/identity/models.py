@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from chalicelib.identity.permissions import Grants, Permission, Scope
-from chalicelib.kernel.ids import AccountId, MemberId, ShopId
+from chalicelib.kernel.ids import AccountId, MemberId, SessionId, ShopId
 
 
 class Kind(StrEnum):
@@ -25,6 +25,8 @@ class Caller:
         grants: what they may do and how far, roles and own rights together.
         shop_ids: their shops, for what reaches to those.
         member_id: who they are, where a member signed in.
+        former_ids: of members who were merged into that one, and for whom that one answers.
+        session_id: the session that a member signed in with.
     """
 
     kind: Kind
@@ -33,6 +35,13 @@ class Caller:
     grants: Grants
     shop_ids: frozenset[ShopId] = field(default_factory=frozenset)
     member_id: MemberId | None = None
+    former_ids: frozenset[AccountId] = field(default_factory=frozenset)
+    session_id: SessionId | None = None
+
+    @property
+    def account_ids(self) -> frozenset[AccountId]:
+        """Whose things are a member's own: theirs, and those of members who were merged into them."""
+        return self.former_ids | {self.member_id} if self.member_id is not None else frozenset()
 
     def scope(self, permission: Permission) -> Scope | None:
         """How far a permission reaches for them; None when they do not have it."""
@@ -58,4 +67,4 @@ def reaches(caller: Caller, scope: Scope, owner: Owner) -> bool:
         return True
     if scope is Scope.SHOP:
         return owner.shop_id is None or owner.shop_id in caller.shop_ids
-    return caller.member_id is not None and caller.member_id in owner.account_ids
+    return not caller.account_ids.isdisjoint(owner.account_ids)

@@ -31,6 +31,8 @@ class Permission(StrEnum):
     JOBS_READ = "jobs:read"
     JOBS_RUN = "jobs:run"
     LIABILITY_READ = "liability:read"
+    INTEGRATIONS_READ = "integrations:read"
+    INTEGRATIONS_MANAGE = "integrations:manage"
 
 
 class Scope(IntEnum):
@@ -85,8 +87,12 @@ ROLES: Mapping[str, Grants] = {
         {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}, Scope.ALL
     ),
     "admin": granted(P, Scope.ALL),
-    "auditor": granted(_READS | {P.JOBS_READ, P.LIABILITY_READ}, Scope.ALL),
+    "auditor": granted(_READS | {P.JOBS_READ, P.LIABILITY_READ, P.INTEGRATIONS_READ}, Scope.ALL),
     "integration": granted(_TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER}, Scope.ALL),
-    "member": granted(_READS | {P.POINTS_TRANSFER}, Scope.SELF),
+    "member": granted(_READS | {P.MEMBERS_WRITE, P.POINTS_TRANSFER}, Scope.SELF),
 }
 """What each role may do; a caller may do what any of their roles may."""
+
+FOR_INTEGRATIONS = _TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER, P.LIABILITY_READ}
+"""What an integration key may be given: the work of a till and of a shop on the web, and reading. Nothing that
+decides about people, money that leaves, the program, or who may do what."""

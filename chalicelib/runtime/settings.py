@@ -29,6 +29,7 @@ class Settings:
         archive: name of the archive bucket, or `file:///…` of a folder on a laptop.
         roots: name of the bucket of roots and reports, which is written once, or `file:///…` likewise.
         signing_key: ARN of the key that signs receipts and roots, or `file:///…` likewise.
+        session_key: ARN of the key that signs members' access tokens, or `file:///…` likewise.
     """
 
     stage: str
@@ -47,6 +48,12 @@ class Settings:
     archive: str | None = None
     roots: str | None = None
     signing_key: str | None = None
+    session_key: str | None = None
+
+    @property
+    def member_issuer(self) -> str:
+        """Who issues members' access tokens: this stack, and what another one issues is not taken here."""
+        return f"urn:regulars:{self.stack}:members"
 
     @property
     def core_table(self) -> str:
@@ -69,6 +76,7 @@ def load() -> Settings:
     archive = _place("ARCHIVE", "an archive in a local folder", stage)
     roots = _place("ROOTS", "a store of roots in a local folder", stage)
     signing_key = _place("SIGNING_KEY", "a signing key in a local file", stage)
+    session_key = _place("SESSION_KEY", "a session key in a local file", stage)
     index_key, cursor_key, token_key = _keys(stage)
     return Settings(
         stage=stage,
@@ -87,6 +95,7 @@ def load() -> Settings:
         archive=archive,
         roots=roots,
         signing_key=signing_key,
+        session_key=session_key,
     )
 
 
