@@ -61,7 +61,7 @@ def test_the_access_token_is_checked_with_the_published_key_and_lives_ten_minute
 
     token = signed_in(api, house, mobile=MOBILE)["access_token"]
     (key,) = api.get("/v1/auth/keys").json["keys"]
-    untimed = {"verify_exp": False, "verify_iat": False}
+    untimed: Any = {"verify_exp": False, "verify_iat": False}
     claims = jwt.decode(token, jwt.PyJWK(key), algorithms=["ES256"], audience="regulars", options=untimed)
     assert claims == {
         "iss": "urn:regulars:test:members", "aud": "regulars", "sub": member["member_id"], "sid": claims["sid"],
