@@ -157,8 +157,8 @@ def _refused() -> TokenInvalid:
     return TokenInvalid("the key is not good")
 
 
-class _Used(Exception):
-    """Another process wrote down first that the key was used today."""
+class UseKnown(Exception):
+    """Another process wrote down first that the key was used today. Never leaves the gate."""
 
 
 @dataclass(slots=True)
@@ -234,7 +234,7 @@ class KeyGate:
         """Write down, once a day, that the key was used; whoever comes second leaves it."""
         if known.last_used_on is not None and known.last_used_on >= today:
             return
-        with suppress(_Used, StorageBusy):  # somebody else has, or will tomorrow: no request fails for it
+        with suppress(UseKnown, StorageBusy):  # somebody else has, or will tomorrow: no request fails for it
             self.table.commit([use(known.key.key_id, known.last_used_on, today)])
         known.last_used_on = today
 
@@ -242,7 +242,7 @@ class KeyGate:
 def use(key_id: IntegrationKeyId, before: date | None, today: date) -> Write:
     """The write that says on which day a key was used last."""
     condition = Still("n", before.toordinal()) if before else Absent()
-    return Put(keys.integration_key_use(key_id), {"n": today.toordinal()}, condition, lambda _: _Used())
+    return Put(keys.integration_key_use(key_id), {"n": today.toordinal()}, condition, lambda _: UseKnown())
 
 
 def _count(known: _Known, now: datetime) -> None:
