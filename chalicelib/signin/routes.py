@@ -4,6 +4,7 @@ What a member sees and does by the functions that staff use, too, is declared be
 """
 
 from chalicelib.api.routing import Call, Routes
+from chalicelib.kernel.errors import StorageBusy
 from chalicelib.kernel.ids import SessionId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.pages import CursorInvalid, Paging
@@ -104,7 +105,7 @@ def give_tokens(body: AskTokens, call: Call) -> Tokens:
     return service.give_tokens(house.table, house.ops, house.keyring, house.issuer, body, draw=house.draw, now=call.now)
 
 
-@signin.get("/auth/keys")
+@signin.get("/auth/keys", refuses=(StorageBusy,))
 def list_sign_in_keys(call: Call) -> SignInKeys:
     """The public keys that members' access tokens are signed with (a JSON Web Key Set)."""
     return service.list_sign_in_keys(call.house.issuer)
