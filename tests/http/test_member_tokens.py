@@ -54,6 +54,8 @@ class Forge:
 
     def attacks(self) -> dict[str, str]:
         """Tokens that must not be taken, by what is wrong with them."""
+        value: Any
+        sub: Any
         other = ec.generate_private_key(ec.SECP256R1())
         der_of: Callable[[bytes], bytes] = lambda m: other.sign(m, ec.ECDSA(hashes.SHA256()))  # noqa: E731
         spki = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004") + self.public.x + self.public.y

@@ -14,6 +14,7 @@ from chalicelib.signin.models import Attempts, Pressure
 from chalicelib.signin.rules import TERMS, Terms
 from tests.makers import NOON, a_program
 
+
 def part(scale: int) -> Terms:
     """The terms for a part of everything: tries a day for all addresses together."""
     return replace(TERMS, wrong_today_max=TERMS.wrong_today_max // scale, open_max=TERMS.open_max // scale)
