@@ -8,6 +8,7 @@ from chalicelib.cards.routes import cards
 from chalicelib.corrections.routes import corrections
 from chalicelib.decisions.routes import decisions
 from chalicelib.holds.routes import holds
+from chalicelib.integrations.routes import integrations
 from chalicelib.jobs.routes import jobs
 from chalicelib.liability.routes import liability
 from chalicelib.members.routes import members
@@ -17,6 +18,7 @@ from chalicelib.pools.routes import pools
 from chalicelib.programs.routes import programs
 from chalicelib.proof.routes import proof
 from chalicelib.purchases.routes import purchases
+from chalicelib.signin.routes import signin
 from chalicelib.staff.routes import staff
 from chalicelib.transfers.routes import transfers
 
@@ -39,4 +41,6 @@ register(
     liability,
     staff,
     jobs,
+    signin,
+    integrations,
 )

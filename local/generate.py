@@ -15,6 +15,7 @@ from chalicelib.api import problems
 from chalicelib.api.openapi import document
 from chalicelib.api.policy import Rule
 from chalicelib.api.routing import ROUTES
+from chalicelib.identity.models import Kind
 from chalicelib.identity.permissions import ROLES, Permission, Scope
 from chalicelib.kernel.errors import Refusal, Trouble
 from chalicelib.kernel.events import Envelope
@@ -114,6 +115,8 @@ def _rule(rule: Rule) -> str:
     if rule.needs is None:
         return "nothing | | " + ("anyone" if rule.open else "anyone signed in")
     whose = "the shop in the body" if rule.at_shop else rule.of.replace("_", " ")
+    if rule.by is Kind.MEMBER:
+        return f"`{rule.needs}` | the caller | members"
     return f"`{rule.needs}` | {whose} | {'members and staff' if rule.least is Scope.SELF else 'staff'}"
 
 

@@ -20,7 +20,7 @@ def ensure_keys(path: Path) -> dict[str, str]:
 
 
 def ensure_signing_key(path: Path) -> None:
-    """The key that receipts and roots are signed with, made if there is none yet: P-256, PKCS #8 as PEM."""
+    """A key that signs, receipts and roots or members' access tokens, made if there is none yet: P-256, PKCS #8."""
     if path.exists():
         return
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415  # slow to import, and seldom needed

@@ -340,6 +340,7 @@ def _run(chosen: Settings, lock: RunLock, stops: Stops) -> Never:
             lock.describe(Run(os.getpid(), chosen.url, ""))
             ensure_keys(chosen.keys_file)
             ensure_signing_key(chosen.signing_key_file)
+            ensure_signing_key(chosen.session_key_file)
             supervisor = Supervisor(chosen, listening)
             supervisor.start()
             messaging = supervisor.messaging if chosen.pump.on else ""
@@ -389,7 +390,6 @@ def _greet(chosen: Settings, endpoint: str, issuer: IssuerProcess | None) -> Non
         )
         staff += "".join(accounts)
     pump = f"{chosen.data_dir / PUMP_LOG} (jobs, events, notices)" if chosen.pump.on else "none, so no jobs or events"
-    notices = f"  notices        {chosen.data_dir / 'archive' / 'outbox'}\n" if chosen.pump.on else ""
     folder = "" if chosen.data_dir == (ROOT / ".data") else f" DATA_DIR={chosen.data_dir}"
     print(
         f"Regulars runs at {chosen.url}\n"
@@ -397,7 +397,8 @@ def _greet(chosen: Settings, endpoint: str, issuer: IssuerProcess | None) -> Non
         f"  DynamoDB       {endpoint}\n"
         f"  data           {chosen.data_dir}\n"
         f"  requests       {chosen.data_dir / LOG_NAME}\n"
-        f"  pump           {pump}\n{notices}"
+        f"  pump           {pump}\n"
+        f"  outbox         {chosen.data_dir / 'archive' / 'outbox'} (notices, and codes for members to sign in)\n"
         f"  token          make token ROLE=admin{folder}\n{staff}"
         "Ctrl-C stops it.",
         flush=True,

@@ -76,6 +76,11 @@ class Settings:
         return self.data_dir / "issuer.json"
 
     @property
+    def session_key_file(self) -> Path:
+        """The key that signs members' access tokens."""
+        return self.data_dir / "session_key.pem"
+
+    @property
     def keys_file(self) -> Path:
         """The keys of this data folder."""
         return self.data_dir / "keys.json"
@@ -134,6 +139,7 @@ def app_environment(chosen: Settings, dynamodb: str, messaging: str = NOWHERE) -
         "REGULARS_ARCHIVE": chosen.archive.as_uri(),
         "REGULARS_ROOTS": chosen.roots.as_uri(),
         "REGULARS_SIGNING_KEY": chosen.signing_key_file.as_uri(),
+        "REGULARS_SESSION_KEY": chosen.session_key_file.as_uri(),
         "DYNAMODB_ENDPOINT": dynamodb,
         "AWS_ENDPOINT_URL": messaging,
     }

@@ -131,6 +131,7 @@ def house(
     clock: Clock,
     roots: FolderObjects,
     signer: FileSigner,
+    tmp_path: Path,
 ) -> Iterator[House]:
     """The app's surroundings, with the test's table and clock."""
     settings = Settings(
@@ -138,8 +139,11 @@ def house(
         index_key=keyring.index_key, cursor_key=keyring.cursor_key, token_key=TOKEN_KEY,
         issuer=ISSUER, audience=AUDIENCE, job_queue="jobs", roots="roots", signing_key="key",
     )  # fmt: skip
-    gate = wiring.gate(settings, table)
-    made = House(settings, table, keyring, clock, ops=ops, queues=Tray(), roots=roots, signer=signer, gate=gate)
+    issuer = wiring.issuer(settings, signer)
+    made = House(
+        settings, table, keyring, clock, ops=ops, queues=Tray(), roots=roots, signer=signer, issuer=issuer,
+        gate=wiring.gate(settings, table, issuer), objects=FolderObjects(tmp_path / "archive"),
+    )  # fmt: skip
     wiring.use(made)
     yield made
     wiring.use(None)

@@ -58,6 +58,8 @@ SOME_IDS = {
     "staff_id": StaffId.of("https://idp.example.com", "somebody"),
     "role": "barista",
     "approval_id": ApprovalId.of("adjustment", "big"),
+    "session_id": "ses_aaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "key_id": "key_ihdozjwhdmizplv7",
     "job": "birthday",
     "day": "2026-03-14",
 }
@@ -223,10 +225,16 @@ class Api:
     issuer: str
     audience: str
     role: str = "admin"
+    bearer: str = ""
+    address: str = "127.0.0.1"
 
     def as_(self, role: str) -> "Api":
         """The same API, signed in with another role."""
         return Api(self.clock, self.token_key, self.issuer, self.audience, role)
+
+    def with_(self, bearer: str, *, address: str = "127.0.0.1") -> "Api":
+        """The same API, called with a bearer token of any kind, from a network address."""
+        return Api(self.clock, self.token_key, self.issuer, self.audience, bearer=bearer, address=address)
 
     def get(self, path: str, **query: Any) -> Reply:
         """GET, with a query."""
@@ -254,7 +262,7 @@ class Api:
             "method": method,
             "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent.items()],
             "query_string": query.encode("latin-1"),
-            "client": ("127.0.0.1", 1),
+            "client": (self.address, 1),
         }
         found = _routes().find(path)
         assert found is not None, f"no route for {path}"
@@ -268,8 +276,8 @@ class Api:
 
     @property
     def token(self) -> str:
-        """A token for the role."""
-        return a_token(self.token_key, self.issuer, self.audience, self.clock(), self.role)
+        """A token for the role, or the one that it is called with."""
+        return self.bearer or a_token(self.token_key, self.issuer, self.audience, self.clock(), self.role)
 
     def enrol(self, **fields: Any) -> dict[str, Any]:
         """Enrol somebody; the member."""

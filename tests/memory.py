@@ -14,7 +14,7 @@ from chalicelib.points.store import ENTRIES_IN_INDEX
 from chalicelib.storage.dynamo import DynamoFault, marshalled
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import WRITES_MAX, Rows
-from chalicelib.storage.writes import Absent, Add, Condition, Delete, Held, Item, Put, Still, Unchanged, Write
+from chalicelib.storage.writes import Absent, Add, Condition, Count, Delete, Held, Item, Put, Still, Unchanged, Write
 
 IN_TIMELINE = frozenset({"pk", "sk", "tl", "at", *ENTRIES_IN_INDEX})
 IN_DUE = frozenset({"pk", "sk", "due"})
@@ -80,7 +80,7 @@ class MemoryTable:
         if not writes or len({write.key for write in writes}) < len(writes):
             raise DynamoFault("ValidationException", 400, {"message": "no writes, or an item twice"})
         for write in writes:
-            if not isinstance(write, Add) and not holds(write.condition, self.items.get(write.key)):
+            if not isinstance(write, Add) and not _may(write, self.items.get(write.key)):
                 raise write.otherwise(_copy(self.items.get(write.key) or {}))
         made = [self._made(write) for write in writes]
         for write, item in zip(writes, made, strict=True):
@@ -135,7 +135,8 @@ class MemoryTable:
         if isinstance(write, Put):
             return _kept(write.key, write.item)
         before = self.items.get(write.key, {})
-        sums = {name: before.get(name, 0) + amount for name, amount in write.amounts.items()}
+        amounts = {write.name: write.amount} if isinstance(write, Count) else write.amounts
+        sums = {name: before.get(name, 0) + amount for name, amount in amounts.items()}
         return _kept(write.key, {**before, **sums, **write.item})
 
     def _set(self, key: Key, item: Item | None) -> None:
@@ -162,6 +163,13 @@ class MemoryTable:
 def projected(item: Item, shown: frozenset[str]) -> Item:
     """What an index shows of an item."""
     return _copy({name: value for name, value in item.items() if name in shown})
+
+
+def _may(write: Put | Delete | Count, item: Item | None) -> bool:
+    """Whether a write may be carried out on what is there."""
+    if isinstance(write, Count):
+        return int((item or {}).get(write.name, 0)) + write.amount <= write.most
+    return holds(write.condition, item)
 
 
 def holds(condition: Condition, item: Item | None) -> bool:

@@ -9,6 +9,7 @@ or to the time of day: ids, baskets and the clock are the same each time, and so
 import itertools
 import json
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,13 +17,15 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from bench.catalogues import Catalogue, coffee, purchase_body, supermarket
 from bench.http_app import call, event_for
 from bench.stack import AUDIENCE, ISSUER, KEYS, REGION, Clock, Meter, item_bytes, make_table
 from chalicelib.api.routing import ROUTES
 from chalicelib.jobs import jobs
 from chalicelib.jobs.models import Part
-from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.ids import MemberId, SessionId
 from chalicelib.points import store as points_store
 from chalicelib.points.models import Account, Due
 from chalicelib.points.service import bring_up_to_date
@@ -32,7 +35,7 @@ from chalicelib.runtime.settings import Settings
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Credentials, Dynamo, DynamoFault, unmarshalled
 from chalicelib.storage.keyring import ClearContacts, Keyring
-from chalicelib.storage.signing import PublicKey
+from chalicelib.storage.signing import FileSigner, PublicKey
 from chalicelib.storage.table import DynamoTable
 
 TODAY = datetime(2026, 3, 15, 4, tzinfo=UTC)
@@ -142,6 +145,16 @@ class Stamp:
         return bytes(64)
 
 
+class Pen(FileSigner):
+    """Signs with a key of its own: members' access tokens are verified."""
+
+    def __init__(self) -> None:
+        self.__dict__["_private"] = ec.generate_private_key(ec.SECP256R1())
+
+
+_PEN = Pen()
+
+
 @dataclass
 class Scene:
     """A member in tables of their own, and what an operation does with them.
@@ -185,6 +198,20 @@ class Scene:
         answer = function(event, None)
         assert not answer.get("batchItemFailures"), answer
         return answer
+
+    def as_member(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Any request of the member's own that succeeds; what it answers."""
+        session = SessionId("ses_" + "a" * 26)
+        token = self.house.issuer.issue(self.member, session, now=self.clock())
+        return self.send(method, path, body, authorization=f"Bearer {token}")
+
+    def code(self, request_id: str) -> str:
+        """The code that was sent for a request."""
+        assert isinstance(self.house.objects, Shelf)
+        name = next(each for each in self.house.objects.files if request_id.replace("otp_", "dlv_") in each)
+        found = re.search(r"(?<![0-9])[0-9]{6}(?![0-9])", json.loads(self.house.objects.files[name])["text"])
+        assert found is not None
+        return found[0]
 
     def work(self, body: str) -> None:
         """Do a message of the queue of job work."""
@@ -370,13 +397,14 @@ def _scene(tables: Tables, person: Person, now: datetime) -> Iterator[Scene]:
         token_key=bytes.fromhex(KEYS["token_key"]), issuer=ISSUER, audience=AUDIENCE, job_queue="jobs",
         roots="shelf", signing_key="stamp",
     )  # fmt: skip
-    core = DynamoTable(tables.watch, tables.core, meter=meter)
+    core, issuer = DynamoTable(tables.watch, tables.core, meter=meter), wiring.issuer(settings, _PEN)
     house = House(
         settings,
         core,
         Keyring(settings.index_key, settings.cursor_key, ClearContacts()),
         clock,
-        gate=wiring.gate(settings, core),
+        gate=wiring.gate(settings, core, issuer),
+        issuer=issuer,
         draw=lambda: next(draws) * 104_729 + int(now.timestamp()),
         ops=DynamoTable(tables.watch, tables.ops, meter=meter),
         queues=tray,

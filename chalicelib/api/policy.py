@@ -7,6 +7,7 @@ that name, which the domain registers (`routing.Routes.owned`).
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from chalicelib.identity.models import Kind
 from chalicelib.identity.permissions import Permission, Scope
 
 P = Permission
@@ -21,6 +22,7 @@ class Rule:
         of: the finder that tells whose thing the path leads to; empty where it is nobody's in particular.
         least: the narrowest scope that gets in.
         signed_in: whoever is signed in may call, with no permission at all.
+        by: the only kind of caller that gets in, where there is one.
         at_shop: the body names a shop, which has to be one of the caller's where the permission reaches to those only.
     """
 
@@ -34,6 +36,8 @@ class Rule:
     def open(self) -> bool:
         """Whether anyone may call, signed in or not."""
         return self.needs is None and not self.signed_in
+
+    by: Kind | None = None
 
 
 OPEN = Rule(None)
@@ -50,20 +54,44 @@ def _head_office(needs: Permission) -> Rule:
     return Rule(needs, least=Scope.ALL)
 
 
+def _own(needs: Permission) -> Rule:
+    """For a member, about themselves: whose it is follows from who is signed in."""
+    return Rule(needs, by=Kind.MEMBER)
+
+
 POLICY: Mapping[str, Rule] = {
     "GET /health": OPEN,
     "GET /openapi.json": OPEN,
     "GET /receipt-keys": OPEN,
     "GET /whoami": SIGNED_IN,
+    # members sign in
+    "POST /auth/otp-requests": OPEN,
+    "POST /auth/tokens": OPEN,
+    "GET /auth/keys": OPEN,
+    # what is a member's own
+    "GET /me": _own(P.MEMBERS_READ),
+    "PATCH /me": _own(P.MEMBERS_WRITE),
+    "POST /me/contact-changes": _own(P.MEMBERS_WRITE),
+    "GET /me/timeline": _own(P.MEMBERS_READ),
+    "GET /me/points": _own(P.POINTS_READ),
+    "GET /me/tier": _own(P.POINTS_READ),
+    "GET /me/point-entries": _own(P.POINTS_READ),
+    "GET /me/point-transfers": _own(P.POINTS_READ),
+    "POST /me/point-transfers": _own(P.POINTS_TRANSFER),
+    "GET /me/purchases": _own(P.PURCHASES_READ),
+    "GET /me/cards": _own(P.CARDS_READ),
+    "GET /me/pools": _own(P.POOLS_READ),
+    "GET /me/sessions": _own(P.MEMBERS_READ),
+    "POST /me/sessions/{session_id}/end": _own(P.MEMBERS_READ),
     # members
     "POST /members": _staff(P.MEMBERS_WRITE, at_shop=True),
     "GET /members": _staff(P.MEMBERS_READ),
-    "GET /members/{member_id}": Rule(P.MEMBERS_READ, "member"),
+    "GET /members/{member_id}": _staff(P.MEMBERS_READ, "member"),
     "PATCH /members/{member_id}": _staff(P.MEMBERS_WRITE, "member"),
     "POST /members/{member_id}/suspensions": _staff(P.MEMBERS_STATUS, "member"),
     "POST /members/{member_id}/reinstatements": _staff(P.MEMBERS_STATUS, "member"),
     "POST /members/{member_id}/closures": _staff(P.MEMBERS_STATUS, "member"),
-    "GET /members/{member_id}/timeline": Rule(P.MEMBERS_READ, "member"),
+    "GET /members/{member_id}/timeline": _staff(P.MEMBERS_READ, "member"),
     "POST /member-merges": _staff(P.MEMBERS_MERGE),
     "GET /member-merges/{merge_id}": _staff(P.MEMBERS_READ),
     "POST /member-merges/{merge_id}/undo": _staff(P.MEMBERS_MERGE),
@@ -125,6 +153,12 @@ POLICY: Mapping[str, Rule] = {
     "POST /purchases/{purchase_id}/returns": _staff(P.PURCHASES_RETURN, "purchase"),
     "GET /purchases/{purchase_id}/returns": Rule(P.PURCHASES_READ, "purchase"),
     "GET /members/{member_id}/purchases": Rule(P.PURCHASES_READ, "member"),
+    # integration keys
+    "POST /integration-keys": _staff(P.INTEGRATIONS_MANAGE),
+    "GET /integration-keys": _staff(P.INTEGRATIONS_READ),
+    "GET /integration-keys/{key_id}": _staff(P.INTEGRATIONS_READ),
+    "POST /integration-keys/{key_id}/rotations": _staff(P.INTEGRATIONS_MANAGE),
+    "POST /integration-keys/{key_id}/revocations": _staff(P.INTEGRATIONS_MANAGE),
     # program, jobs, analytics
     "GET /program": Rule(P.PROGRAM_READ),
     "PUT /program": _staff(P.PROGRAM_PUBLISH),

@@ -16,12 +16,15 @@ STATUS: dict[str, int] = {
     "version_unclear": 400,
     "token_missing": 401,
     "token_invalid": 401,
+    "code_wrong": 401,
+    "refresh_invalid": 401,
     "permission_missing": 403,
     "shop_not_yours": 403,
     "staff_suspended": 403,
     "own_rights": 403,
     "approval_own": 403,
     "rights_exceeded": 403,
+    "rights_not_yours": 403,
     "id_malformed": 404,
     "route_unknown": 404,
     "method_not_allowed": 405,
@@ -46,15 +49,20 @@ STATUS: dict[str, int] = {
     "role_unknown": 404,
     "card_entry_unknown": 404,
     "liability_unknown": 404,
+    "not_member": 404,
+    "session_unknown": 404,
+    "integration_key_unknown": 404,
     # what is said cannot be right, whatever the state
     "adjustment_empty": 400,
     "roles_unknown": 400,
     "birthday_in_future": 400,
     "currency_wrong": 400,
     "delivered_before_bought": 400,
+    "country_not_served": 400,
     "custom_field_invalid": 400,
     "custom_field_missing": 400,
     "custom_field_unknown": 400,
+    "expiry_over": 400,
     "expiry_past": 400,
     "expiry_too_far": 400,
     "identifier_needed": 400,
@@ -151,12 +159,22 @@ STATUS: dict[str, int] = {
     "roles_too_many": 409,
     "staff_differs": 409,
     "staff_moved": 409,
+    "birthday_fixed": 409,
+    "integration_key_differs": 409,
+    "integration_key_over": 409,
+    "rotation_differs": 409,
+    # too often
+    "code_too_soon": 429,
+    "rate_exceeded": 429,
+    "sign_in_locked": 429,
+    "too_many_codes": 429,
     # ours
     "unexpected": 500,
     "issuer_unreachable": 503,
     "jobs_unavailable": 503,
     "receipts_unavailable": 503,
     "lane_slow": 503,
+    "sign_in_unavailable": 503,
     "storage_busy": 503,
     "write_contended": 503,
 }
@@ -186,6 +204,8 @@ def problem(fault: Refusal | Trouble, *, instance: str) -> tuple[int, dict[str, 
     headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
     if isinstance(fault, Trouble):
         headers["Retry-After"] = str(fault.retry_after)
+    if status == 429 and isinstance(fault, Refusal):
+        headers["Retry-After"] = str(fault.facts["retry_after"])
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return status, headers, json.dumps(body, ensure_ascii=False)

@@ -11,6 +11,7 @@ type that knows its pattern. Who may call it, and on whose things, stands in the
 make the OpenAPI document (`openapi.py`).
 """
 
+import functools
 import hashlib
 import inspect
 import re
@@ -39,7 +40,7 @@ from chalicelib.identity.errors import PermissionMissing, ShopNotYours
 from chalicelib.identity.models import Caller, Owner, reaches
 from chalicelib.identity.permissions import Scope
 from chalicelib.kernel.errors import Refusal, Trouble
-from chalicelib.kernel.ids import Id
+from chalicelib.kernel.ids import Id, MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Page, Slice, position_of, sign
@@ -72,6 +73,7 @@ class Call:
         key: the `Idempotency-Key`; empty on routes that take none.
         language: the language asked for, or None.
         if_match: the version named by `If-Match`, or None.
+        address: the network address that API Gateway took the request from; nothing that the caller can write.
     """
 
     house: House
@@ -81,6 +83,14 @@ class Call:
     key: str = ""
     language: Language | None = None
     if_match: int | None = None
+    address: str = ""
+
+    @property
+    def member_id(self) -> MemberId:
+        """Who is signed in, on routes that only members use."""
+        assert self.caller is not None
+        assert self.caller.member_id is not None
+        return self.caller.member_id
 
     @property
     def signed_in(self) -> Caller:
@@ -129,6 +139,7 @@ class Route:
     query: type[BaseModel] | None = None
     takes_call: bool = False
     answer: Any = None
+    own: bool = False
     waits: type[BaseModel] | None = None
 
 
@@ -206,6 +217,7 @@ class Routes:
         keyed: bool | None = None,
         refuses: tuple[type[Refusal] | type[Trouble], ...] = (),
         waits: type[BaseModel] | None = None,
+        me: str = "",
     ) -> Callable[[F], F]:
         """Declare a route. Without a rule in the policy it cannot start.
 
@@ -213,21 +225,37 @@ class Routes:
             keyed: True when it needs an `Idempotency-Key`, False when it takes one, None when it knows none.
             refuses: what its use case refuses, and trouble of its own, for the documents.
             waits: the answer, with status 202, when the command was taken and waits for something.
+            me: the path under which a member does the same for themselves: the function's `member_id` is who is
+                signed in.
         """
-        rule = POLICY.get(f"{method} {path}")
-        if rule is None:
-            raise TypeError(f"{method} {path} has no rule in chalicelib/api/policy.py")
+
+        def rule_of(path: str) -> Rule:
+            rule = POLICY.get(f"{method} {path}")
+            if rule is None:
+                raise TypeError(f"{method} {path} has no rule in chalicelib/api/policy.py")
+            return rule
+
+        terms = (status, keyed, refuses, self.tag)
+        rule, own_rule = rule_of(path), rule_of(me) if me else None
 
         def declare(function: F) -> F:
-            route = _described(Route(method, path, function, rule, status, keyed, refuses, self.tag, waits=waits))
-            ROUTES.append(route)
-            view = self._view(route)
-            self.blueprint.route(
-                path, methods=[method], cors=self._cors, content_types=["*/*"], name=route.function.__name__
-            )(view)
+            self._add(Route(method, path, function, rule, *terms, waits=waits))
+            if own_rule is not None:
+                self._add(Route(method, me, _own(function), own_rule, *terms, waits=waits, own=True))
             return function
 
         return declare
+
+    def _add(self, route: Route) -> None:
+        described = _described(route)
+        ROUTES.append(described)
+        self.blueprint.route(
+            route.path,
+            methods=[route.method],
+            cors=self._cors,
+            content_types=["*/*"],
+            name=route.function.__name__,
+        )(self._view(described))
 
     def _view(self, route: Route) -> Callable[..., Response]:
         def view(**parts: str) -> Response:
@@ -246,18 +274,31 @@ def register(app: Chalice, *domains: Routes) -> None:
 # ---------------------------------------------------------------- declaring
 
 
+def _own(function: F) -> F:
+    """The same function under a name of its own: `get_points` is `get_my_points`."""
+
+    @functools.wraps(function)
+    def own(**arguments: Any) -> Any:
+        return function(**arguments)
+
+    verb, _, what = function.__name__.partition("_")
+    own.__name__ = f"{verb}_my_{what}"
+    own.__doc__ = f"{(function.__doc__ or '').rstrip()}\n\n    The member is the one who is signed in.\n    "
+    return typing.cast(F, own)
+
+
 def _described(route: Route) -> Route:
     hints = typing.get_type_hints(route.function)
     names = list(inspect.signature(route.function).parameters)
     in_path = re.findall(r"{(\w+)}", route.path)
     path_types = {name: hints[name] for name in in_path}
-    unknown = set(names) - set(in_path) - {"body", "query", "call"}
+    unknown = set(names) - set(in_path) - {"body", "query", "call"} - ({"member_id"} if route.own else set())
     if unknown or any(not (isinstance(kind, type) and issubclass(kind, Id)) for kind in path_types.values()):
         raise TypeError(f"{route.function.__name__}: parameters are body, query, call, and typed parts of the path")
     return Route(
         route.method, route.path, route.function, route.rule, route.status, route.keyed, route.refuses, route.tag,
         path_types=path_types, body=hints.get("body"), query=hints.get("query"),
-        takes_call="call" in names, answer=hints["return"], waits=route.waits,
+        takes_call="call" in names, answer=hints["return"], own=route.own, waits=route.waits,
     )  # fmt: skip
 
 
@@ -313,7 +354,8 @@ def _call(route: Route, request: Request, house: House, request_id: str) -> Call
         caller = house.gate.caller_of(headers.get("authorization"), now=now)
     if caller is not None and route.rule.needs is not None:
         scope = caller.scope(route.rule.needs)
-        if scope is None or scope < route.rule.least:
+        outsider = route.rule.by not in (None, caller.kind)
+        if scope is None or scope < route.rule.least or outsider:
             raise PermissionMissing(permission=route.rule.needs.value)
     return Call(
         house=house,
@@ -323,6 +365,7 @@ def _call(route: Route, request: Request, house: House, request_id: str) -> Call
         key=_key(route, headers.get("idempotency-key")),
         language=_language(headers.get("accept-language")),
         if_match=_version(headers.get("if-match")),
+        address=str(((request.context or {}).get("identity") or {}).get("sourceIp") or ""),
     )
 
 
@@ -368,6 +411,8 @@ def _arguments(route: Route, request: Request, parts: dict[str, str], call: Call
         if not re.fullmatch(kind.pattern, parts[name]):
             raise IdMalformed(parameter=name)
         arguments[name] = kind(parts[name])
+    if route.own:
+        arguments["member_id"] = call.member_id
     if route.query is not None:
         arguments["query"] = bodies.query_of(request.query_params or {}, route.query)
     if route.body is not None:

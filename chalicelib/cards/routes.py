@@ -97,7 +97,7 @@ def open_card(member_id: MemberId, body: OpenCard, call: Call) -> Outcome[CardVi
     return service.open_card(call.house.table, book_of(call.house.table), member_id, call.key, body, now=call.now)
 
 
-@cards.get("/members/{member_id}/cards", refuses=(MemberUnknown, CursorInvalid))
+@cards.get("/members/{member_id}/cards", me="/me/cards", refuses=(MemberUnknown, CursorInvalid))
 def list_cards(member_id: MemberId, query: Paging, call: Call) -> CardPage:
     """A member's cards, newest first, closed ones too."""
     scope = ("cards", member_id)

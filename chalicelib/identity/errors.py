@@ -17,6 +17,17 @@ class TokenInvalid(Refusal):
         super().__init__(f"The token is not accepted: {why}.")
 
 
+class RateExceeded(Refusal):
+    """The integration key sends more requests a minute than it may."""
+
+    def __init__(self, *, rate_per_minute: int, retry_after: int) -> None:
+        super().__init__(
+            f"This key may send {rate_per_minute} requests a minute. Wait {retry_after} seconds.",
+            rate_per_minute=rate_per_minute,
+            retry_after=retry_after,
+        )
+
+
 class PermissionMissing(Refusal):
     """None of the caller's roles may do this."""
 

@@ -27,6 +27,7 @@ class Gate(Protocol):
             TokenInvalid: it is not from an issuer of ours, not for us, or not good now.
             StaffSuspended: whom it proves is suspended.
             IssuerUnreachable: it cannot be checked, because its issuer's keys cannot be had.
+            RateExceeded: it is a key that was used too often this minute.
             StorageBusy: what tells cannot be asked at the moment.
         """
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from chalicelib.identity.permissions import Grants, Permission, Scope
-from chalicelib.kernel.ids import AccountId, MemberId, ShopId, StaffId
+from chalicelib.kernel.ids import AccountId, MemberId, SessionId, ShopId, StaffId
 
 
 class Kind(StrEnum):
@@ -27,6 +27,8 @@ class Caller:
         member_id: who they are, where a member signed in.
         staff_id: who they are, where somebody signed in who works here.
         name: what people call them, for their own screen; it goes into no log and no record.
+        former_ids: of members who were merged into that one, and for whom that one answers.
+        session_id: the session that a member signed in with.
     """
 
     kind: Kind
@@ -37,6 +39,13 @@ class Caller:
     member_id: MemberId | None = None
     staff_id: StaffId | None = None
     name: str = field(default="", repr=False)
+    former_ids: frozenset[AccountId] = field(default_factory=frozenset)
+    session_id: SessionId | None = None
+
+    @property
+    def account_ids(self) -> frozenset[AccountId]:
+        """Whose things are a member's own: theirs, and those of members who were merged into them."""
+        return self.former_ids | {self.member_id} if self.member_id is not None else frozenset()
 
     def scope(self, permission: Permission) -> Scope | None:
         """How far a permission reaches for them; None when they do not have it."""
@@ -66,4 +75,4 @@ def reaches(caller: Caller, scope: Scope, owner: Owner) -> bool:
         return True
     if scope is Scope.SHOP:
         return owner.shop_id is None or owner.shop_id in caller.shop_ids
-    return caller.member_id is not None and caller.member_id in owner.account_ids
+    return not caller.account_ids.isdisjoint(owner.account_ids)

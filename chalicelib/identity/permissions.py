@@ -36,6 +36,8 @@ class Permission(StrEnum):
     STAFF_READ = "staff:read"
     STAFF_MANAGE = "staff:manage"
     ROLES_MANAGE = "roles:manage"
+    INTEGRATIONS_READ = "integrations:read"
+    INTEGRATIONS_MANAGE = "integrations:manage"
 
 
 class Scope(IntEnum):
@@ -91,11 +93,16 @@ ROLES: Mapping[str, Grants] = {
         {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}, Scope.ALL
     ),
     "admin": granted(P, Scope.ALL),
-    "auditor": granted(_READS | {P.JOBS_READ, P.LIABILITY_READ, P.APPROVALS_READ, P.STAFF_READ}, Scope.ALL),
+    "auditor": granted(
+        _READS | {P.JOBS_READ, P.LIABILITY_READ, P.APPROVALS_READ, P.STAFF_READ, P.INTEGRATIONS_READ}, Scope.ALL
+    ),
     "integration": granted(_TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER}, Scope.ALL),
-    "member": granted(_READS | {P.POINTS_TRANSFER}, Scope.SELF),
+    "member": granted(_READS | {P.MEMBERS_WRITE, P.POINTS_TRANSFER}, Scope.SELF),
 }
 """What each role may do; a caller may do what any of their roles may."""
 
 FOR_STAFF = frozenset(ROLES) - {"integration", "member"}
 """The roles among them that somebody who works here can be given."""
+FOR_INTEGRATIONS = _TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER, P.LIABILITY_READ}
+"""What an integration key may be given: the work of a till and of a shop on the web, and reading. Nothing that
+decides about people, money that leaves, the program, or who may do what."""

@@ -138,6 +138,24 @@ class ApprovalId(Id):
         return cls("apr_" + base64.b32encode(digest[:15]).decode().lower())
 
 
+class SessionId(Id):
+    """Names a member's session on one device."""
+
+    pattern = r"^ses_[a-z2-7]{26}$"
+
+
+class IntegrationKeyId(Id):
+    """Names an integration key: `key_` and 16 characters that follow from the key of the command that made it."""
+
+    pattern = r"^key_[a-z2-7]{16}$"
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """The id that belongs to the key of the command that made it."""
+        digest = hashlib.sha256(b"regulars integration key " + key.encode()).digest()
+        return cls("key_" + base64.b32encode(digest[:10]).decode().lower())
+
+
 def packed(text: str) -> str:
     """Text as URL-safe characters that `unpacked` turns back."""
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

@@ -76,7 +76,12 @@ class Consent(ConsentGiven):
     at: AwareDatetime
 
 
-def _is_a_day(birthday: str | None) -> str | None:
+def is_a_day(birthday: str | None) -> str | None:
+    """A birthday that is a day of the calendar, for validators.
+
+    Raises:
+        ValueError: there is no such day, or it is before 1900.
+    """
     if birthday is None:
         return None
     year, month, day = re.fullmatch(r"([0-9]{4}|-)-([0-9]{2})-([0-9]{2})", birthday).groups()  # type: ignore[union-attr]
@@ -99,7 +104,7 @@ class _Details(Record):
     @field_validator("birthday")
     @classmethod
     def _birthday_is_a_day(cls, birthday: str | None) -> str | None:
-        return _is_a_day(birthday)
+        return is_a_day(birthday)
 
 
 class EnrolMember(_Details):

@@ -36,7 +36,12 @@ def find_items(table: Table, member_id: str, *, consistent: bool = False) -> tup
 
 def find_holder(table: Table, keyring: Keyring, kind: str, value: str, *, consistent: bool = False) -> MemberId | None:
     """The member who has an identifier, or None."""
-    item = table.get(keys.unique(kind, keyring.blind(kind, value)), consistent=consistent)
+    return find_holder_of(table, kind, keyring.blind(kind, value), consistent=consistent)
+
+
+def find_holder_of(table: Table, kind: str, blind: str, *, consistent: bool = True) -> MemberId | None:
+    """The member who has the identifier of a blind index, or None."""
+    item = table.get(keys.unique(kind, blind), consistent=consistent)
     return MemberId(item["member_id"]) if item else None
 
 

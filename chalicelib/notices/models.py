@@ -24,13 +24,15 @@ class Notice:
 
     Attributes:
         delivery_id: follows from the event and the channel: the same notice is never two.
+        member_id: to whom; None where an address is written to, whoever has it.
+        event_id: what it tells of; None where it tells of none.
         to: mobile number in E.164, or e-mail address.
         subject: empty for channels that have none.
     """
 
     delivery_id: str
-    member_id: MemberId
-    event_id: str
+    member_id: MemberId | None
+    event_id: str | None
     event_type: str
     channel: Channel
     to: str

@@ -35,13 +35,13 @@ class EntryPage(Page[EntryView | OtherShopEntry]):
     """A page of a statement."""
 
 
-@points.get("/members/{member_id}/points", refuses=(MemberUnknown, InstantInFuture))
+@points.get("/members/{member_id}/points", me="/me/points", refuses=(MemberUnknown, InstantInFuture))
 def get_points(member_id: MemberId, query: Then, call: Call) -> PointsView:
     """A member's points: what can be spent, when it expires, what ever happened; now, or at another time."""
     return service.find_points(call.house.table, book_of(call.house.table), member_id, now=call.now, then=query)
 
 
-@points.get("/members/{member_id}/tier", refuses=(MemberUnknown, InstantInFuture))
+@points.get("/members/{member_id}/tier", me="/me/tier", refuses=(MemberUnknown, InstantInFuture))
 def get_tier(member_id: MemberId, query: Then, call: Call) -> TierView:
     """The tier a member holds and what is missing to the next; now, or at another time."""
     book = book_of(call.house.table)
@@ -50,7 +50,7 @@ def get_tier(member_id: MemberId, query: Then, call: Call) -> TierView:
     )
 
 
-@points.get("/members/{member_id}/point-entries", refuses=(MemberUnknown, CursorInvalid))
+@points.get("/members/{member_id}/point-entries", me="/me/point-entries", refuses=(MemberUnknown, CursorInvalid))
 def list_point_entries(member_id: MemberId, query: Paging, call: Call) -> EntryPage:
     """A member's statement, newest first.
 

@@ -100,7 +100,7 @@ def close_pool(pool_id: PoolId, body: ClosePool, call: Call) -> Outcome[PoolView
     return service.close_pool(call.house.table, book_of(call.house.table), pool_id, body, now=call.now)
 
 
-@pools.get("/members/{member_id}/pools", refuses=(MemberUnknown,))
+@pools.get("/members/{member_id}/pools", me="/me/pools", refuses=(MemberUnknown,))
 def list_pools(member_id: MemberId, call: Call) -> PoolList:
     """The pools to which a member belongs."""
     return PoolList(items=service.list_pools(call.house.table, book_of(call.house.table), member_id, now=call.now))

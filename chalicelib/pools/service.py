@@ -82,9 +82,8 @@ def find_pool(table: Table, book: ProgramBook, pool_id: PoolId, *, now: datetime
 
 def owner_of(table: Table, pool_id: PoolId, caller: Caller) -> Owner:
     """Whose a pool is: of the members who share it, only the caller is asked for."""
-    member_id = caller.member_id
-    shares = member_id is not None and store.find_membership(table, pool_id, member_id) is not None
-    return Owner(frozenset({member_id}) if member_id is not None and shares else frozenset())
+    sharing = (each for each in caller.account_ids if store.find_membership(table, pool_id, each) is not None)
+    return Owner(frozenset(sharing))
 
 
 def list_pools(table: Table, book: ProgramBook, member_id: MemberId, *, now: datetime) -> tuple[PoolView, ...]:

@@ -214,6 +214,34 @@ class Approvals(Record):
     """So much may one person pay back from one card within a day; null: all that is on it."""
 
 
+class SmsPrice(Record):
+    """A country to whose numbers codes are sent, and what that costs."""
+
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    """ISO 3166-1 code."""
+    per_thousand_minor: Annotated[int, Field(ge=0, le=10**9)]
+    """What a thousand messages cost, in minor units of the program's currency."""
+
+
+SMS_PER_THOUSAND_MINOR = 5_000
+"""What a thousand messages are taken to cost where the program does not say."""
+
+
+class SignIn(Record):
+    """Terms of members' sign-in by a code."""
+
+    sms: Annotated[tuple[SmsPrice, ...], Field(max_length=50)] = ()
+    """Countries to whose numbers codes are sent; none: only the program's own, at 5,000 a thousand."""
+    sms_day_max_minor: Annotated[int, Field(ge=0, le=10**9)] = 50_000
+    """At most so much is spent on codes on a calendar day."""
+
+    @model_validator(mode="after")
+    def _countries_differ(self) -> Self:
+        if len({each.country for each in self.sms}) != len(self.sms):
+            raise ValueError("countries must differ")
+        return self
+
+
 class NegativeBalance(StrEnum):
     """What happens when more points are taken back than the member has.
 
@@ -274,6 +302,7 @@ class ProgramTerms(Record):
     stored_value: StoredValue = StoredValue()
     transfers: Transfers = Transfers()
     approvals: Approvals = Approvals()
+    sign_in: SignIn = SignIn()
     custom_fields: Annotated[dict[Slug, CustomField], Field(max_length=50)] = {}
 
 

@@ -268,7 +268,7 @@ def restate_purchase(purchase_id: PurchaseId, body: RestatePurchase, call: Call)
     )
 
 
-@purchases.get("/members/{member_id}/purchases", refuses=(MemberUnknown, CursorInvalid))
+@purchases.get("/members/{member_id}/purchases", me="/me/purchases", refuses=(MemberUnknown, CursorInvalid))
 def list_purchases(member_id: MemberId, query: Paging, call: Call) -> PurchasePage:
     """A member's purchases, newest first; of your shops, where you reach no further."""
     scope = ("purchases", member_id)

@@ -35,6 +35,7 @@ class Settings:
         archive: name of the archive bucket, or `file:///…` of a folder on a laptop.
         roots: name of the bucket of roots and reports, which is written once, or `file:///…` likewise.
         signing_key: ARN of the key that signs receipts and roots, or `file:///…` likewise.
+        session_key: ARN of the key that signs members' access tokens, or `file:///…` likewise.
     """
 
     stage: str
@@ -54,6 +55,12 @@ class Settings:
     roots: str | None = None
     signing_key: str | None = None
     issuers: "tuple[Issuer, ...]" = ()
+    session_key: str | None = None
+
+    @property
+    def member_issuer(self) -> str:
+        """Who issues members' access tokens: this stack, and what another one issues is not taken here."""
+        return f"urn:regulars:{self.stack}:members"
 
     @property
     def core_table(self) -> str:
@@ -76,6 +83,7 @@ def load() -> Settings:
     archive = _place("ARCHIVE", "an archive in a local folder", stage)
     roots = _place("ROOTS", "a store of roots in a local folder", stage)
     signing_key = _place("SIGNING_KEY", "a signing key in a local file", stage)
+    session_key = _place("SESSION_KEY", "a session key in a local file", stage)
     index_key, cursor_key, token_key = _keys(stage)
     return Settings(
         stage=stage,
@@ -95,6 +103,7 @@ def load() -> Settings:
         roots=roots,
         signing_key=signing_key,
         issuers=_issuers(stage),
+        session_key=session_key,
     )
 
 

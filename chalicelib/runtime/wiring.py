@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from chalicelib.identity.gate import Gate, Gates, LocalGate
+from chalicelib.identity.keys import KeyGate
+from chalicelib.identity.members import Issuer, MemberGate
 from chalicelib.runtime.settings import LOCAL_STAGES, Settings, SettingsWrong, load
 from chalicelib.storage.bus import EVENTBRIDGE, Bus, EventBus
 from chalicelib.storage.dynamo import Dynamo
@@ -74,6 +76,7 @@ class House:
         roots: files that are written once: signed roots, heads, reports.
         lane: the way of commands on hot accounts; None where all are carried out directly.
         gate: tells who is calling.
+        issuer: issues members' access tokens.
     """
 
     settings: Settings
@@ -89,6 +92,7 @@ class House:
     signer: Signer = _not_made("a signer")  # noqa: RUF009
     lane: Lane | None = None
     gate: Gate = _not_made("a gate")  # noqa: RUF009
+    issuer: Issuer = _not_made("an issuer")  # noqa: RUF009
 
 
 _HOUSE: list[House] = []
@@ -111,6 +115,7 @@ def build(settings: Settings) -> House:
     dynamo = Dynamo(settings.region, settings.dynamodb_endpoint, credentials, utc_now)
     ops, sqs = DynamoTable(dynamo, settings.ops_table), client(settings, SQS)
     core = DynamoTable(dynamo, settings.core_table)
+    members = issuer(settings, signer(settings, settings.session_key, "REGULARS_SESSION_KEY"))
     return House(
         settings,
         core,
@@ -121,24 +126,30 @@ def build(settings: Settings) -> House:
         objects=archive(settings),
         lane=Lane(SqsLine(sqs, settings.lane_queue), ops) if settings.lane_queue else None,
         roots=_files(settings, settings.roots, "REGULARS_ROOTS"),
-        signer=signer(settings),
-        gate=gate(settings, core),
+        signer=signer(settings, settings.signing_key, "REGULARS_SIGNING_KEY"),
+        gate=gate(settings, core, members),
+        issuer=members,
     )
 
 
-def gate(settings: Settings, table: Table | None = None) -> Gate:
+def gate(settings: Settings, core: Table | None = None, members: Issuer | None = None) -> Gate:
     """Who is let in.
 
     Args:
-        table: where staff are found; without it the groups of their issuer count.
+        core: where staff, integration keys and members' accounts are; without it the groups of their issuer count for
+            staff, and neither keys nor members are let in.
+        members: who issues members' access tokens.
     """
     local = None
     if settings.stage in LOCAL_STAGES:
-        local = LocalGate(settings.token_key, settings.issuer, settings.audience, table)
-    return Gates(local=local, issuers=_issuers(settings, table))
+        local = LocalGate(settings.token_key, settings.issuer, settings.audience, core)
+    issuers = _issuers(settings, core)
+    if core is not None and members is not None:
+        issuers[members.name] = MemberGate(members, core)
+    return Gates(local=local, issuers=issuers, keys=KeyGate(core) if core is not None else None)
 
 
-def _issuers(settings: Settings, table: Table | None) -> Mapping[str, Gate]:
+def _issuers(settings: Settings, table: Table | None) -> dict[str, Gate]:
     """The gates of the issuers that staff sign in with."""
     if not settings.issuers:
         return {}
@@ -153,6 +164,11 @@ def _issuers(settings: Settings, table: Table | None) -> Mapping[str, Gate]:
 
     local, found = settings.stage in LOCAL_STAGES, by_claims if table is None else recorded
     return {each.issuer: OidcGate(each, IssuerKeys(each, fetched, local=local), found) for each in settings.issuers}
+
+
+def issuer(settings: Settings, key: Signer) -> Issuer:
+    """Who issues members' access tokens."""
+    return Issuer(key, settings.member_issuer, settings.audience)
 
 
 def client(settings: Settings, service: Service) -> SignedClient:
@@ -174,14 +190,18 @@ def _files(settings: Settings, place: str | None, variable: str) -> Objects:
     return BucketObjects(place, settings.region, settings.endpoint)
 
 
-def signer(settings: Settings) -> Signer:
-    """The key that receipts and roots are signed with."""
-    if settings.signing_key is None:
-        missing: Signer = _missing("REGULARS_SIGNING_KEY")
+def signer(settings: Settings, key: str | None, variable: str) -> Signer:
+    """A key that signs.
+
+    Args:
+        key: where it is; None where this process was not told by the variable.
+    """
+    if key is None:
+        missing: Signer = _missing(variable)
         return missing
-    if settings.signing_key.startswith("file:"):
-        return FileSigner(_path(settings.signing_key))
-    return KmsSigner(client(settings, KMS), settings.signing_key)
+    if key.startswith("file:"):
+        return FileSigner(_path(key))
+    return KmsSigner(client(settings, KMS), key)
 
 
 def _path(place: str) -> Path:

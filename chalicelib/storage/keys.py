@@ -28,6 +28,7 @@ from chalicelib.kernel.ids import (
 )
 
 DUE_SHARDS = 8
+OTP_SHARDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +256,22 @@ def transfer_row(key: str, side: str) -> Key:
     return Key(joined("X", key), side)
 
 
+# ---------------------------------------------------------------- integration keys
+
+INTEGRATION_KEYS = joined("IKS")
+"""Timeline partition of all integration keys."""
+
+
+def integration_key(key_id: str) -> Key:
+    """What an integration key may do."""
+    return Key(joined("IK", key_id), "KEY")
+
+
+def integration_key_use(key_id: str) -> Key:
+    """On which day an integration key was used last; beside the key, so that one query reads both."""
+    return Key(integration_key(key_id).pk, "USED")
+
+
 # ---------------------------------------------------------------- the program
 
 PROGRAM_HEAD = Key("PROGRAM", "HEAD")
@@ -443,3 +460,33 @@ def line_refusal(token: str) -> Key:
 def consumer_turn(consumer: str, member_id: str) -> Key:
     """Which of a member's ledger events a consumer handled last."""
     return Key(joined("T", consumer, member_id.removeprefix("mem_")), "T")
+
+
+def otp_number(kind: str, blind: str) -> Key:
+    """What was tried to sign in by a mobile number or e-mail address."""
+    return Key(joined("N", kind, blind), "N")
+
+
+def otp_request(request_id: str) -> Key:
+    """To which number a request for a code belongs."""
+    return Key(joined("R", request_id), "R")
+
+
+def otp_count(what: str, which: str, window: str) -> Key:
+    """A counter of codes that were sent: from an address, to a range of numbers, to a country, in a window of time."""
+    return Key(joined("C", what, which, window), "C")
+
+
+def otp_pressure(window: str) -> tuple[Key, ...]:
+    """The counters, by shard, of how signing in goes in a window of time."""
+    return tuple(Key(joined("P", window), f"P#{shard}") for shard in range(OTP_SHARDS))
+
+
+def sessions(member_id: str) -> str:
+    """Partition of a member's sessions."""
+    return joined("S", member_id)
+
+
+def session(member_id: str, session_id: str) -> Key:
+    """A member's session on one device."""
+    return Key(sessions(member_id), session_id)

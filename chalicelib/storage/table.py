@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.storage.dynamo import Dynamo, DynamoFault, Unreachable, marshalled, unmarshalled
 from chalicelib.storage.keys import DUE, TIMELINE, Key
-from chalicelib.storage.writes import Absent, Add, Condition, Held, Item, Put, Still, Unchanged, Write
+from chalicelib.storage.writes import Absent, Add, Condition, Count, Held, Item, Put, Still, Unchanged, Write
 
 BATCH_MAX = 100
 """BatchGetItem takes so many keys."""
@@ -236,6 +236,8 @@ class DynamoTable:
     def _action(self, write: Write) -> dict[str, Any]:
         if isinstance(write, Add):
             return {"Update": self._addition(write)}
+        if isinstance(write, Count):
+            return {"Update": self._counting(write)}
         expression, values = _condition(write.condition)
         action: dict[str, Any] = {
             "TableName": self.name,
@@ -263,6 +265,13 @@ class DynamoTable:
             "ExpressionAttributeNames": {short: name for name, short in alias.items()},
             "ExpressionAttributeValues": values,
         }
+
+    def _counting(self, write: Count) -> dict[str, Any]:
+        update = self._addition(Add(write.key, {write.name: write.amount}, write.item))
+        update["ExpressionAttributeValues"][":room"] = marshalled(write.most - write.amount)
+        # Compared first, too: an amount above the limit must not pass because there is nothing to add it to.
+        fits = "attribute_not_exists(#n0) OR #n0 <= :room" if write.amount <= write.most else "#n0 <= :room"
+        return update | {"ConditionExpression": fits, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
     def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         if self._meter is not None:

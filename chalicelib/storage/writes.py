@@ -78,4 +78,24 @@ class Add:
     item: Item
 
 
-Write = Put | Delete | Add
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Add to a number of an item, which is made when there is none, unless it would come to more than a limit.
+
+    The database adds and compares in one step, so however many count at once, the limit holds and nobody has to read
+    first.
+
+    Attributes:
+        most: what the number may come to.
+        item: attributes that are set beside it.
+    """
+
+    key: Key
+    name: str
+    amount: int
+    most: int
+    item: Item
+    otherwise: Otherwise
+
+
+Write = Put | Delete | Add | Count

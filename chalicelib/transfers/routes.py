@@ -64,6 +64,7 @@ class TransferPage(Page[TransferView]):
 
 @transfers.post(
     "/members/{member_id}/point-transfers",
+    me="/me/point-transfers",
     keyed=True,
     status=201,
     refuses=(
@@ -90,7 +91,7 @@ def offer_point_transfer(member_id: MemberId, body: OfferTransfer, call: Call) -
     return service.offer_transfer(table, call.house.keyring, book_of(table), member_id, call.key, body, now=call.now)
 
 
-@transfers.get("/members/{member_id}/point-transfers", refuses=(MemberUnknown, CursorInvalid))
+@transfers.get("/members/{member_id}/point-transfers", me="/me/point-transfers", refuses=(MemberUnknown, CursorInvalid))
 def list_point_transfers(member_id: MemberId, query: Paging, call: Call) -> TransferPage:
     """The transfers that a member sent and received, newest first."""
     scope = ("point-transfers", member_id)

@@ -94,8 +94,8 @@ def _list_roots() -> Json:
     return allow(["s3:ListBucket"], imported("RootsBucketArn"))
 
 
-def _sign() -> Json:
-    return allow(["kms:GetPublicKey", "kms:Sign"], imported("SigningKeyArn"))
+def _sign(key: str = "SigningKeyArn") -> Json:
+    return allow(["kms:GetPublicKey", "kms:Sign"], imported(key))
 
 
 _ENCRYPT = ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -165,6 +165,7 @@ FUNCTIONS: tuple[Function, ...] = (
         told={
             **_KEYS,
             **_SIGNS,
+            "REGULARS_SESSION_KEY": imported("SessionKeyArn"),
             "REGULARS_CORS_ORIGIN": ref("CorsOrigin"),
             "REGULARS_ISSUERS": ref("Issuers"),
             "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
@@ -173,12 +174,13 @@ FUNCTIONS: tuple[Function, ...] = (
         may=(
             _core("GetItem", "BatchGetItem", "PutItem", "DeleteItem"),
             _query(imported("CoreTableArn"), TIMELINE),
-            _ops("GetItem", "PutItem", "Query"),
+            _ops("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "Query"),
             _send("JobWorkQueue"),
             _list_roots(),
             _roots("s3:GetObject", "roots", "heads", "keys", "liability"),
             _roots("s3:PutObject", "keys"),
             _sign(),
+            _sign("SessionKeyArn"),
             _send("LaneQueue"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),

@@ -10,7 +10,7 @@ from chalicelib.points.store import ENTRIES_IN_INDEX
 from chalicelib.storage.dynamo import DynamoFault
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import WRITES_MAX, Table
-from chalicelib.storage.writes import Absent, Add, Condition, Delete, Held, Item, Put, Still, Unchanged, Write
+from chalicelib.storage.writes import Absent, Add, Condition, Count, Delete, Held, Item, Put, Still, Unchanged, Write
 from tests.contract.conftest import standing
 from tests.contract.ports import Stand, in_memory
 
@@ -165,6 +165,19 @@ def test_adding_makes_an_item_and_counts(stand: Stand) -> None:
     with pytest.raises(Refused):
         stand.table.commit([Add(A, {"n": 100}, {}), a_put(B)])
     assert stand.table.get(A) == {"pk": "a", "sk": "x", "n": 5, "k": -1, "seen": 6, "name": "拿"}
+
+
+def test_counting_stops_at_its_limit(stand: Stand) -> None:
+    def count(key: Key, amount: int) -> Count:
+        return Count(key, "n", amount, 3, {"seen": 5}, partial(Refused, "full"))
+
+    for amount in (1, 2):
+        stand.table.commit([count(A, amount)])
+    for key, amount, found in ((A, 1, {"pk": "a", "sk": "x", "n": 3, "seen": 5}), (B, 4, {})):
+        with pytest.raises(Refused) as refused:
+            stand.table.commit([a_put(C), count(key, amount)])
+        assert refused.value.args == ("full", found)
+    assert stand.items() == {A: {"pk": "a", "sk": "x", "n": 3, "seen": 5}}
 
 
 def test_a_put_replaces_the_whole_item(stand: Stand) -> None:

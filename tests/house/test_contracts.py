@@ -156,6 +156,9 @@ def test_only_these_routes_are_open() -> None:
         "/health",
         "/openapi.json",
         "/receipt-keys",
+        "/auth/otp-requests",
+        "/auth/tokens",
+        "/auth/keys",
     }
 
 

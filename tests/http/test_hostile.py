@@ -8,6 +8,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -15,10 +16,15 @@ import jsonschema  # type: ignore[import-untyped]  # stubs are one more thing to
 import pytest
 
 from chalicelib.api.routing import ROUTES, Route
-from chalicelib.kernel.ids import CardId, RoleName
+from chalicelib.identity.models import Kind
+from chalicelib.kernel.ids import CardId, MemberId, RoleName, SessionId
+from chalicelib.runtime import wiring
+from chalicelib.signin.models import Session
+from chalicelib.signin.store import SessionMoved, open_session
 from chalicelib.storage import keys
 from tests.http.conftest import CountingTable, Look
 from tests.makers import SOME_IDS, Api, Reply, a_path, a_purchase_body
+from tests.signing_in import Phones, as_member, ask, signed_in
 
 _numbers = itertools.count(1)
 
@@ -38,6 +44,7 @@ TERMS: dict[str, Any] = {
     "transfers": {"enabled": True, "min_points": 1, "max_points": 10_000, "max_points_per_month": 1_000_000_000,
                   "fee_percent": 5, "accept_days": 7},
     "approvals": {"adjustment_points_max": 1_000_000_000, "card_refund_minor_max": 1_000_000_000},
+    "sign_in": {"sms": [{"country": "CN", "per_thousand_minor": 4_500}], "sms_day_max_minor": 50_000},
     "custom_fields": {"size": {"type": "choice", "label": {"zh": "码", "en": "Size"}, "required": False,
                                "choices": ["S", "M"]}},
 }  # fmt: skip
@@ -97,7 +104,7 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             held = api.post(f"/v1/members/{member['member_id']}/point-holds", {"points": 100}, key="hold-1").json
             assert held["hold_id"] == SOME_IDS["hold_id"]
             yield {"points": 1, "dry_run": True} if name == "capture_point_hold" else {"dry_run": True}
-        case "offer_point_transfer":
+        case "offer_point_transfer" | "offer_my_point_transfer":
             other = api.enrol(mobile=f"+86138{n:08d}", email=f"b{n}@example.com", card_no=f"to-{n}",
                               external_ids=[{"source": "erp", "id": f"to-{n}"}])  # fmt: skip
             for ref in (
@@ -130,6 +137,10 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             yield {"reason": "seen"}
         case _ if "card" in name:
             yield from card_samples(name, n)
+        case "make_integration_key" | "rotate_integration_key" | "revoke_integration_key":
+            yield from key_samples(name)
+        case "ask_code" | "give_tokens" | "edit_me" | "change_contact" | "end_my_session":
+            yield from own_samples(name, n, caller_of(api, name, member), member)
         case _ if "staff" in name or "role" in name:
             yield from staff_samples(name, api, n)
         case _:
@@ -152,6 +163,65 @@ def staff_samples(name: str, api: Api, n: int) -> Iterator[dict[str, Any]]:
             yield {"reason": "because", "dry_run": name == "remove_role"}
         case _:
             raise NotImplementedError(f"{name} takes a body: give a sample of it here")
+
+
+def caller_of(api: Api, name: str, member: dict[str, Any]) -> Api:
+    """Who may call a route: a member for what is a member's own, else an admin."""
+    (route,) = [route for route in ROUTES if route.function.__name__ == name]
+    own = route.rule.by is Kind.MEMBER
+    return as_member(api, wiring.house(), member["member_id"]) if own else api
+
+
+def own_samples(name: str, n: int, me: Api, member: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Bodies of what members send to sign in and about themselves."""
+    mobile, email = f"+8613{n * 10_007 % 10**9:09d}", f"own{n}@example.com"
+    house = wiring.house()
+
+    def sent(**asked: str) -> dict[str, str]:
+        request_id = ask(me, **asked).json["request_id"]
+        return {"request_id": request_id, "code": Phones(house).code(request_id)}
+
+    match name:
+        case "ask_code":
+            yield {"mobile": mobile, "email": None, "purpose": "sign_in"}
+            yield {"mobile": None, "email": email, "purpose": "contact_change"}
+        case "give_tokens":
+            admin = Api(me.clock, me.token_key, me.issuer, me.audience)
+            admin.enrol(email=email)
+            yield {"grant": "otp", **sent(email=email), "refresh_token": None}
+            admin.enrol(email="x" + email)
+            token = signed_in(me, house, email="x" + email)["refresh_token"]
+            yield {"grant": "refresh", "refresh_token": token, "request_id": None, "code": None}
+        case "edit_me":
+            yield {
+                "name": "张三", "gender": "female", "birthday": "1990-02-28", "shop_id": "shp_a",
+                "consents": [{"purpose": "sms", "granted": True, "text_version": "1"}], "dry_run": False,
+                "version": me.get("/v1/me").json["version"],
+            }  # fmt: skip
+        case "change_contact":
+            for kind, other, value in (("email", "mobile", email), ("mobile", "email", mobile)):
+                proven = sent(**{kind: value}, purpose="contact_change")
+                yield {**proven, kind: value, other: None, "version": me.get("/v1/me").json["version"]}
+        case "end_my_session":
+            session = Session(
+                SessionId(SOME_IDS["session_id"]), MemberId(member["member_id"]), b"", opened_at=me.clock(),
+                turned_at=me.clock(),
+            )  # fmt: skip
+            with suppress(SessionMoved):
+                house.ops.commit([open_session(session)])
+            yield {}
+
+
+def key_samples(name: str) -> Iterator[dict[str, Any]]:
+    """Bodies of commands on integration keys; `prepared` makes one."""
+    match name:
+        case "make_integration_key":
+            yield {"name": "till 3", "permissions": ["points:read"], "scope": "shop", "shop_ids": ["shp_a"],
+                   "rate_per_minute": 60, "expires_on": "2026-12-31", "reason": "a new shop"}  # fmt: skip
+        case "rotate_integration_key":
+            yield {"overlap_hours": 1, "reason": "it is time"}
+        case "revoke_integration_key":
+            yield {"reason": "lost"}
 
 
 def pool_samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -290,7 +360,7 @@ def send(api: Api, route: Route, member: dict[str, Any], body: bytes) -> Reply:
     """Send a body to a route, with a new key."""
     path = a_path(route.path, member_id=member["member_id"], card_id=card_for(route))
     key = {"Idempotency_Key": f"h{next(_numbers)}"} if route.keyed is not None else {}
-    return api.send(route.method, path, body, **key)
+    return caller_of(api, route.function.__name__, member).send(route.method, path, body, **key)
 
 
 def a_full_member(api: Api, gift: int = 10**9) -> dict[str, Any]:
@@ -332,6 +402,9 @@ def prepared(api: Api, route: Route | None = None) -> dict[str, Any]:
         asked = {"points": 1_000_000_001, "reason_code": "gift"}
         path = f"/v1/members/{api.enrol()['member_id']}/point-adjustments"
         assert api.as_("agent").post(path, asked, key="big").json["approval_id"] == SOME_IDS["approval_id"]
+    if route is not None and route.tag == "integrations":
+        made = api.post("/v1/integration-keys", next(key_samples("make_integration_key")), key="key-1")
+        assert made.json["key_id"] == SOME_IDS["key_id"]
     if route is not None and route.tag == "merges":
         second = api.enrol(card_no="second")["member_id"]
         pair = {"from_member_id": api.enrol()["member_id"], "into_member_id": second, "reason": "the same person"}
@@ -427,7 +500,10 @@ def test_no_value_in_any_field_makes_a_5xx_or_a_write_that_the_schema_forbids(
                     member = {**member, **api.enrol()} if name == "close_member" else member
                     sample = next(itertools.islice(samples(name, api, member), number, None))
     assert wrong == []
-    once = ("deliver_purchase", "return_purchase", "refund_card", "capture_point_hold", "release_point_hold")
+    once = (
+        "ask_code", "give_tokens", "change_contact", "end_my_session", "revoke_integration_key", "deliver_purchase",
+        "return_purchase", "refund_card", "capture_point_hold", "release_point_hold",
+    )  # fmt: skip
     assert accepted >= (1 if name in once or name.endswith("_point_transfer") else 3), (
         "a matrix that nothing passes tests only the first check"
     )
@@ -531,7 +607,8 @@ def test_a_body_that_is_none_is_refused_as_what_it_is(api: Api, look: Look, rout
     for kind in ("text/plain", "application/xml", "application/x-www-form-urlencoded", "application/octet-stream",
                  "application/json5", "", ";", "multipart/form-data; boundary=x"):  # fmt: skip
         path = a_path(route.path, member_id=member["member_id"])
-        reply = api.send(route.method, path, b'{"x": 1}', Content_Type=kind, Idempotency_Key=f"h{next(_numbers)}")
+        who = caller_of(api, route.function.__name__, member)
+        reply = who.send(route.method, path, b'{"x": 1}', Content_Type=kind, Idempotency_Key=f"h{next(_numbers)}")
         if kind in ("", ";"):
             assert reply.status in (400, 415, 422), kind
         else:
@@ -597,6 +674,7 @@ IDS = [
 
 @pytest.mark.parametrize("route", with_ids(), ids=lambda route: f"{route.method} {route.path}")
 def test_an_id_that_none_can_have_is_not_found(api: Api, look: Look, route: Route) -> None:
+    api = caller_of(api, route.function.__name__, api.enrol())
     before = look()
     for name, value in itertools.product(route.path_types, IDS):
         if route.path_types[name] is RoleName and re.fullmatch(RoleName.pattern, value) and "\n" not in value:
@@ -633,9 +711,10 @@ TEXTS = [
 
 @pytest.mark.parametrize("route", with_query(), ids=lambda route: f"{route.method} {route.path}")
 def test_no_query_makes_a_5xx_and_faults_are_pointed_at(api: Api, look: Look, route: Route) -> None:
-    member = api.enrol()["member_id"]
+    member = api.enrol()
     assert route.query is not None
-    path = a_path(route.path, member_id=member)
+    path = a_path(route.path, member_id=member["member_id"])
+    api = caller_of(api, route.function.__name__, member)
     before = look()
     for name in route.query.model_fields:
         for text in TEXTS:

@@ -361,7 +361,10 @@ CALLS: dict[str, dict[str, set[str]]] = {
     "ApiFunction": {
         "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem", "DeleteItem")},
         "CoreTableArn/index/timeline": {"dynamodb:Query"},
-        "OpsTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"},
+        "OpsTableArn": {
+            f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem")
+        },
+        "SessionKeyArn": SIGN,
         "JobWorkQueueArn": SEND,
         "RootsBucketArn": {"s3:ListBucket"},
         "RootsBucketArn/roots/*": {"s3:GetObject"},
@@ -451,7 +454,8 @@ KEYS = {"REGULARS_INDEX_KEY", "REGULARS_CURSOR_KEY"}
 TOLD = {
     "ApiFunction": KEYS
     | SIGNS
-    | {"REGULARS_CORS_ORIGIN", "REGULARS_ISSUERS", "REGULARS_JOB_QUEUE", "REGULARS_LANE_QUEUE"},
+    | {"REGULARS_SESSION_KEY", "REGULARS_ISSUERS"}
+    | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_LANE_QUEUE"},
     "RelayFunction": {"REGULARS_BUS"},
     "ArchiveFunction": {"REGULARS_ARCHIVE"},
     "StartJobFunction": {"REGULARS_JOB_QUEUE"},

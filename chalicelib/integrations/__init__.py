@@ -1,0 +1,1 @@
+"""Integration keys: how tills and partners call without a person."""
