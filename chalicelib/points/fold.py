@@ -72,6 +72,14 @@ def last_of_pending(day: date) -> date | None:
     return day.replace(year=day.year - LIFELONG_YEARS) if is_lifelong(day) else None
 
 
+def pends(matures_on: date | None, on: date) -> bool:
+    """Whether points kept under a day cannot be spent yet. Those that expired before they could be are past that."""
+    if matures_on is None or matures_on <= on:
+        return False
+    last = last_of_pending(matures_on)
+    return last is None or last >= on or not is_lifelong(matures_on)
+
+
 def standing_of(account: Account, program: Program, on: date) -> Standing:
     """The tier a member holds on a day."""
     return standing(account.qualifying, program, on=month_of(on), anchor=account.anchor)

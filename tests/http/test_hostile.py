@@ -390,7 +390,7 @@ def prepared(api: Api, route: Route | None = None) -> dict[str, Any]:
         assert opened.json["pool_id"] == SOME_IDS["pool_id"]
         filled = {"member_id": member["member_id"], "points": 10**6}
         assert api.post(f"/v1/pools/{opened.json['pool_id']}/contributions", filled, key="filled").status == 201
-    if route is not None and route.tag == "cards":
+    if route is not None and route.tag == "cards" and route.function.__name__ != "close_member":
         with_cards(api, member["member_id"])
     if route is not None and route.tag == "staff":
         somebody = {"issuer": "https://idp.example.com", "subject": "somebody", "name": "王五", "roles": ["clerk"]}

@@ -573,6 +573,19 @@ def test_under_pending_only_points_that_can_be_spent_stay() -> None:
     assert refunds.bought[-1].returned.refund_minor == 10_000
 
 
+def test_under_pending_only_points_that_expired_before_they_could_be_spent_stay_too() -> None:
+    program = a_program(expiry={"mode": "rolling", "months": 1}, pending_days=14, negative_balance="pending_only")
+    refunds = Refunds(Life(program))
+    refunds.buy([(2, 5_000)], 0, 0, awaits=True)
+    life, last = refunds.life, refunds.bought[-1].entry.expires_on
+    assert last is not None
+    life.now += (last - life.today) - timedelta(days=2)
+    refunds.deliver()
+    life.now += timedelta(days=30)
+    refunds.give_back(ReturnPurchase())
+    assert refunds.bought[-1].returned.points_taken_back == 0
+
+
 def test_the_clock_of_a_return_is_checked() -> None:
     import pytest
 

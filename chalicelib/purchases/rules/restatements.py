@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from chalicelib.kernel.calendar import from_milliseconds, local_day, milliseconds
 from chalicelib.points.errors import PointsInsufficient
-from chalicelib.points.fold import awaited
+from chalicelib.points.fold import awaited, pends
 from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason, Why
 from chalicelib.points.rules import balances, guards, ledger
 from chalicelib.points.rules.ledger import Draft
@@ -70,8 +70,7 @@ def restated(bought: Bought, command: RestatePurchase, policy: NegativeBalance, 
     earned = earned_points(command.paid_minor, program.earn_rate, percent=orders.multiplier_of(entry))
     figures = {"earned": earned, "consumed": command.points_tender, "qualifying": qualifying}
     stated = entry_stated(entry, bought.sale, bought.delivery, program, figures)
-    pends = stated.matures_on is not None and stated.matures_on > today
-    if policy is NegativeBalance.PENDING_ONLY and not pends:
+    if policy is NegativeBalance.PENDING_ONLY and not pends(stated.matures_on, today):
         stated = stated.model_copy(update={"earned": max(earned, kept.points_earned)})
     sale = bought.sale.model_copy(
         update={"lines": command.lines, "paid_minor": command.paid_minor, "tender_minor": tender_minor}
@@ -134,14 +133,14 @@ def assess_restatement(
         guards.require_open(account)
     today = today_of(program, now)
     matures_on = entry.matures_on
-    pends = matures_on is not None and (matures_on > today or matures_on in account.pending)
+    pending = pends(matures_on, today) or matures_on in account.pending
     draft = Draft(
         restatement_key(bought),
         Reason.REVERSE,
         max(now, entry.occurred_at),
         earned=gained,
         expires_on=entry.expires_on if gained else None,
-        matures_on=matures_on if gained and pends else None,
+        matures_on=matures_on if gained and pending else None,
         consumed=tendered,
         period=entry.period,
         qualifying=qualified,

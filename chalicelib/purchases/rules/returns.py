@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
+from chalicelib.points.fold import pends
 from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason, Why
 from chalicelib.points.rules import guards
 from chalicelib.points.rules.ledger import Draft
@@ -60,8 +61,7 @@ def returned_after(bought: Bought, command: ReturnPurchase, policy: NegativeBala
     kept = sale.paid_minor - refund
     rate, percent = bought.program.earn_rate, orders.multiplier_of(bought.entry)
     taken = (bought.entry.earned or 0) - earned_points(kept, rate, percent=percent)
-    pends = bought.entry.matures_on is not None and bought.entry.matures_on > today
-    if policy is NegativeBalance.PENDING_ONLY and not pends:
+    if policy is NegativeBalance.PENDING_ONLY and not pends(bought.entry.matures_on, today):
         taken = before.points_taken_back
     tendered = bought.entry.consumed or 0
     return Returned(

@@ -135,7 +135,7 @@ def settled(case: "Case", change: int) -> None:
     if not 0 < back <= change:
         case.complain("I1", f"{back} points of write-offs were taken back, of {change} that it brings")
     for day, points in sums.earned.items():
-        case.give(points, day)
+        case.give(points, day, key=(case.entry.key, day))
 
 
 def written_off(case: "Case", capped: bool) -> None:
@@ -150,7 +150,7 @@ def written_off(case: "Case", capped: bool) -> None:
         case.expect("points written off", case.entry.earned or 0, max(owed - sum(again.values()), 0))
     case.give(case.entry.earned or 0, closing(case.today, case.terms))
     for day, points in again.items():
-        case.give(points, day)
+        case.give(points, day, key=(case.entry.key, day))
     case.purse.in_debt = True  # also points that are pending may have paid for what was written off
 
 
