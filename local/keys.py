@@ -34,6 +34,15 @@ def ensure_signing_key(path: Path) -> None:
     _make(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
 
 
+def ensure_vault_key(path: Path) -> None:
+    """The key that wraps the keys of the vault, made if there is none yet: 32 random bytes in hex.
+
+    Without it no contact data can ever be opened again.
+    """
+    if not path.exists():
+        _make(path, secrets.token_hex(32) + "\n")
+
+
 def _make(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")

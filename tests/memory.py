@@ -5,6 +5,7 @@ along, what the stream says. It is fast, so that every call can be made to fail 
 make millions of them. `tests/contract` holds it against real wire protocols, so that it cannot drift.
 """
 
+import threading
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -157,6 +158,19 @@ class MemoryTable:
             if name in item and sort in item:
                 insort(self._by[name, item[name]], (item[sort], key.pk, key.sk))
         self.stream.append(("INSERT" if before is None else "MODIFY", key, item))
+
+
+class SharedTable(MemoryTable):
+    """A table in memory that several threads may write to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    def commit(self, writes: Sequence[Write], *, keyed: bool = False) -> None:
+        """See `Table.commit`."""
+        with self._lock:
+            super().commit(writes, keyed=keyed)
 
 
 def projected(item: Item, shown: frozenset[str]) -> Item:

@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.catalogues import Catalogue, coffee, purchase_body, supermarket
 from bench.http_app import call, event_for
-from bench.stack import AUDIENCE, ISSUER, KEYS, REGION, Clock, Meter, item_bytes, make_table
+from bench.stack import AUDIENCE, ISSUER, KEYS, REGION, Clock, Meter, item_bytes, keyring_over, make_table
 from chalicelib.api.routing import ROUTES
 from chalicelib.jobs import jobs
 from chalicelib.jobs.models import Part
@@ -31,7 +31,6 @@ from chalicelib.runtime import wiring
 from chalicelib.runtime.settings import Settings
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Credentials, Dynamo, DynamoFault, unmarshalled
-from chalicelib.storage.keyring import ClearContacts, Keyring
 from chalicelib.storage.signing import PublicKey
 from chalicelib.storage.table import DynamoTable
 
@@ -309,6 +308,11 @@ class Tables:
         """The name of table `ops`."""
         return self.core.removesuffix("core") + "ops"
 
+    @property
+    def vault(self) -> str:
+        """The name of table `vault`, which is not put back: keys of nobody do no harm."""
+        return self.core.removesuffix("core") + "vault"
+
     def restore(self, core: Items) -> None:
         """Have table `core` hold just these items, and table `ops` none."""
         for name, wanted in ((self.core, core), (self.ops, Items())):
@@ -373,7 +377,7 @@ def _scene(tables: Tables, person: Person, now: datetime) -> Iterator[Scene]:
     house = House(
         settings,
         DynamoTable(tables.watch, tables.core, meter=meter),
-        Keyring(settings.index_key, settings.cursor_key, ClearContacts()),
+        keyring_over(DynamoTable(tables.watch, tables.vault, meter=meter)),
         clock,
         gate=wiring.gate(settings),
         draw=lambda: next(draws) * 104_729 + int(now.timestamp()),

@@ -61,6 +61,19 @@ class ExternalId(Record):
     id: Reference
 
 
+class BankCard(Record):
+    """A bank card, as far as it may be known here: never its number."""
+
+    bank: Line
+    last_four: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
+    token: Reference | None = None
+    """What the payment provider calls it."""
+
+
+ID_NUMBER_PURPOSE = "id_number"
+"""The purpose of the consent without which no identity number is kept."""
+
+
 class ConsentGiven(Record):
     """A consent given or withdrawn."""
 
@@ -95,6 +108,7 @@ class _Details(Record):
     birthday: Birthday | None = None
     shop_id: ShopId | None = None
     """The member's home shop."""
+    bank_cards: Annotated[tuple[BankCard, ...], Field(max_length=5)] | None = None
 
     @field_validator("birthday")
     @classmethod
@@ -176,6 +190,7 @@ class Contact(Record):
     external_ids: tuple[ExternalId, ...] = ()
     others: tuple[OtherIdentifier, ...] = ()
     birth_year: int | None = None
+    bank_cards: tuple[BankCard, ...] = ()
 
 
 class Profile(Record):
@@ -192,6 +207,8 @@ class Profile(Record):
     referral_code: str | None = None
     tags: tuple[str, ...] = ()
     custom: dict[str, CustomValue] = {}
+    sealed_custom: frozenset[str] = frozenset()
+    """Names of custom fields whose values are personal, and stored sealed."""
     consents: tuple[Consent, ...] = ()
     joined_at: AwareDatetime
     version: int = 1
@@ -225,7 +242,10 @@ class MemberView(Record):
     source: str | None
     referral_code: str | None
     tags: tuple[str, ...]
+    bank_cards: tuple[BankCard, ...]
     custom: dict[str, CustomValue]
+    personal_custom: tuple[str, ...]
+    """Names of custom fields whose values are personal."""
     consents: tuple[Consent, ...]
     tier: TierView
     points: PointsSummary

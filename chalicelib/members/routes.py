@@ -11,6 +11,7 @@ from chalicelib.members.errors import (
     BalanceRemaining,
     BirthdayInFuture,
     CardTaken,
+    ConsentNeeded,
     CustomFieldInvalid,
     CustomFieldMissing,
     CustomFieldUnknown,
@@ -54,7 +55,7 @@ class HappeningPage(Page[Happening]):
 
 
 _IDENTIFIERS = (MobileTaken, EmailTaken, CardTaken, ExternalIdTaken, IdentifierNeeded, MobileInvalid)
-_DETAILS = (BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid, CustomFieldMissing)
+_DETAILS = (BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid, CustomFieldMissing, ConsentNeeded)
 
 
 def _speaking(call: Call) -> tuple[ProgramBook, Language]:

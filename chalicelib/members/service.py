@@ -46,6 +46,7 @@ from chalicelib.programs.service import ProgramBook
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
+from chalicelib.storage.vault import KeyMoved
 from chalicelib.storage.writes import Item, Write
 
 ATTEMPTS_MAX = 8
@@ -77,7 +78,7 @@ def enrol_member(
     Raises:
         MobileTaken, EmailTaken, CardTaken, ExternalIdTaken: another member has this identifier.
         IdentifierNeeded, MobileInvalid, BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid,
-        CustomFieldMissing: as they say.
+        CustomFieldMissing, ConsentNeeded: as they say.
         EnrolmentDiffers: this key was used before for another enrolment.
     """
     if not key:
@@ -130,6 +131,7 @@ def _enrol(
             if command.dry_run:
                 _require_free(table, keyring, profile)
                 return Outcome(member_view(profile, account, program, now, language), stored=False)
+            keyring.contacts.begin(profile.member_id)
             kept = [store.keep_enrolment(keyed[0], profile.member_id, keyed[1])] if keyed else []
             table.commit([*kept, *_enrolment(profile, account, keyring)])
         except store.NumberTaken:
@@ -216,7 +218,7 @@ def edit_member(
         MemberMoved: the member was changed since the version that the command names.
         MobileTaken, EmailTaken, CardTaken: another member has this identifier.
         IdentifierNeeded, MobileInvalid, BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid,
-        CustomFieldMissing: as they say.
+        CustomFieldMissing, ConsentNeeded: as they say.
     """
     program = book.current(now)
     before, account = _load(table, keyring, member_id, consistent=True)
@@ -445,7 +447,9 @@ def member_view(profile: Profile, account: Account, program: Program, now: datet
         source=profile.source,
         referral_code=profile.referral_code,
         tags=profile.tags,
+        bank_cards=contact.bank_cards,
         custom=dict(sorted(profile.custom.items())),
+        personal_custom=tuple(sorted(profile.sealed_custom & profile.custom.keys())),
         consents=profile.consents,
         tier=points_views.tier_view(account, program, today, language),
         points=points_views.summary(account, today, now),
@@ -464,7 +468,12 @@ def _load(table: Table, keyring: Keyring, member_id: MemberId, *, consistent: bo
     read = points_store.account_from(account)
     if read.merged_into is not None:
         return _load(table, keyring, MemberId(read.merged_into), consistent=True)
-    return store.profile_from(profile, keyring), read
+    try:
+        return store.profile_from(profile, keyring), read
+    except KeyMoved:
+        if consistent:
+            raise
+        return _load(table, keyring, member_id, consistent=True)
 
 
 def _identifier(reference: MemberRef, program: Program) -> rules.Identifier:

@@ -7,7 +7,7 @@ from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, ShopId
 from chalicelib.members.errors import MemberMoved
 from chalicelib.members.events import MemberEnrolled
-from chalicelib.members.models import Consent, Contact, ExternalId, Gender, OtherIdentifier, Profile
+from chalicelib.members.models import BankCard, Consent, Contact, ExternalId, Gender, OtherIdentifier, Profile
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
@@ -111,6 +111,9 @@ def hand_over(
 
 # ---------------------------------------------------------------- items
 
+_LISTS = {"external_ids", "others", "bank_cards", "custom"}
+"""What stands among the sealed data in a form of its own."""
+
 
 def profile_from(item: Item, keyring: Keyring) -> Profile:
     """The profile that an item holds."""
@@ -120,7 +123,11 @@ def profile_from(item: Item, keyring: Keyring) -> Profile:
         member_id=member_id,
         member_number=MemberNumber(item["number"]),
         contact=Contact(
-            **{name: value for name, value in contact.items() if name not in ("external_ids", "others")},
+            **{name: value for name, value in contact.items() if name not in _LISTS},
+            bank_cards=tuple(
+                BankCard.model_construct(bank=bank, last_four=four, token=token)
+                for bank, four, token in contact.get("bank_cards", ())
+            ),
             others=tuple(OtherIdentifier(kind=kind, value=value) for kind, value in contact.get("others", ())),
             # Not validated: its claim is released under the spelling that it was stored with.
             external_ids=tuple(ExternalId.model_construct(source=s, id=i) for s, i in contact.get("external_ids", ())),
@@ -131,7 +138,8 @@ def profile_from(item: Item, keyring: Keyring) -> Profile:
         source=item.get("source"),
         referral_code=item.get("referral"),
         tags=tuple(item.get("tags", ())),
-        custom=item.get("custom", {}),
+        custom={**item.get("custom", {}), **contact.get("custom", {})},
+        sealed_custom=frozenset(contact.get("custom", {})),
         consents=tuple(
             Consent(purpose=p, granted=g, text_version=t, at=from_milliseconds(at))
             for p, g, t, at in item.get("consents", ())
@@ -152,8 +160,11 @@ def joined_at(item: Item) -> datetime:
 
 
 def _item(profile: Profile, keyring: Keyring) -> Item:
-    contact = profile.contact.model_dump(exclude_none=True, exclude={"external_ids", "others"})
+    contact = profile.contact.model_dump(exclude_none=True, exclude=_LISTS)
+    open_custom = {name: value for name, value in profile.custom.items() if name not in profile.sealed_custom}
     lists = {
+        "custom": {name: value for name, value in profile.custom.items() if name in profile.sealed_custom},
+        "bank_cards": [[each.bank, each.last_four, each.token] for each in profile.contact.bank_cards],
         "external_ids": [[each.source, each.id] for each in profile.contact.external_ids],
         "others": [[each.kind, each.value] for each in profile.contact.others],
     }
@@ -171,7 +182,7 @@ def _item(profile: Profile, keyring: Keyring) -> Item:
         "source": profile.source,
         "referral": profile.referral_code,
         "tags": list(profile.tags) or None,
-        "custom": profile.custom or None,
+        "custom": open_custom or None,
         "consents": [[c.purpose, c.granted, c.text_version, milliseconds(c.at)] for c in profile.consents] or None,
         "joined": milliseconds(profile.joined_at),
         "version": profile.version,

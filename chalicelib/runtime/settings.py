@@ -29,6 +29,7 @@ class Settings:
         archive: name of the archive bucket, or `file:///…` of a folder on a laptop.
         roots: name of the bucket of roots and reports, which is written once, or `file:///…` likewise.
         signing_key: ARN of the key that signs receipts and roots, or `file:///…` likewise.
+        vault_key: ARN of the key that wraps the keys of the vault, or `file:///…` likewise.
     """
 
     stage: str
@@ -47,6 +48,7 @@ class Settings:
     archive: str | None = None
     roots: str | None = None
     signing_key: str | None = None
+    vault_key: str | None = None
 
     @property
     def core_table(self) -> str:
@@ -57,6 +59,11 @@ class Settings:
     def ops_table(self) -> str:
         """Name of table `ops`."""
         return f"{self.stack}-ops"
+
+    @property
+    def vault_table(self) -> str:
+        """Name of table `vault`."""
+        return f"{self.stack}-vault"
 
 
 def load() -> Settings:
@@ -69,6 +76,7 @@ def load() -> Settings:
     archive = _place("ARCHIVE", "an archive in a local folder", stage)
     roots = _place("ROOTS", "a store of roots in a local folder", stage)
     signing_key = _place("SIGNING_KEY", "a signing key in a local file", stage)
+    vault_key = _place("VAULT_KEY", "a key of the vault in a local file", stage)
     index_key, cursor_key, token_key = _keys(stage)
     return Settings(
         stage=stage,
@@ -87,6 +95,7 @@ def load() -> Settings:
         archive=archive,
         roots=roots,
         signing_key=signing_key,
+        vault_key=vault_key,
     )
 
 

@@ -5,6 +5,8 @@ Table `core`
     tl, at   index `timeline`: what belongs to a member, in order
     due, pk  index `due`: what time alone will change (sharded; absent when nothing will)
 
+Table `vault`: keys of members, and keys of the tenant that wrap them.
+
 Table `ops`, for what is not the system of record: progress of jobs; items go after their `expires`.
 
 Parts are escaped before they are joined by `#`, so that no two lists of parts make the same key.
@@ -398,3 +400,19 @@ def line_refusal(token: str) -> Key:
 def consumer_turn(consumer: str, member_id: str) -> Key:
     """Which of a member's ledger events a consumer handled last."""
     return Key(joined("T", consumer, member_id.removeprefix("mem_")), "T")
+
+
+# ---------------------------------------------------------------- table `vault`
+
+TENANT = "TENANT"
+"""Partition of the keys of the tenant."""
+
+
+def tenant_key(number: int) -> Key:
+    """A key of the tenant; keys sort by their numbers."""
+    return Key(TENANT, f"K#{number:06d}")
+
+
+def member_key(member_id: str) -> Key:
+    """The key that a member's contact data are sealed with."""
+    return Key(member_partition(member_id), "KEY")
