@@ -13,6 +13,7 @@ from chalicelib.members.routes import members
 from chalicelib.merges.routes import merges
 from chalicelib.points.routes import points
 from chalicelib.pools.routes import pools
+from chalicelib.privacy.routes import privacy
 from chalicelib.programs.routes import programs
 from chalicelib.proof.routes import proof
 from chalicelib.purchases.routes import purchases
@@ -32,6 +33,7 @@ register(
     cards,
     merges,
     corrections,
+    privacy,
     proof,
     liability,
     jobs,

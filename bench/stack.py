@@ -160,10 +160,11 @@ def stack_on(dynamo: Dynamo, start: datetime, *, metered: bool = True) -> Stack:
 
 
 def keyring_over(vault: DynamoTable) -> Keyring:
-    """The bench's keys, with a vault in that table."""
+    """The bench's keys, with a vault in that table; its key is read now, as it is once in a process."""
     chance = secrets.token_bytes
     keeper = LocalKeeper(lambda: bytes.fromhex(KEYS["vault_key"]), chance)
     tenant = TenantKeys(vault, keeper, chance, wiring.utc_now)
+    tenant.newest()
     contacts = SealedContacts(TableVault(vault, tenant, chance), chance)
     return Keyring(bytes.fromhex(KEYS["index_key"]), bytes.fromhex(KEYS["cursor_key"]), contacts)
 

@@ -287,6 +287,13 @@ class Api:
         member: dict[str, Any] = reply.json
         return member
 
+    def unmasked(self, member_id: str, *fields: str) -> dict[str, Any]:
+        """Personal data of a member as they are."""
+        reply = self.post(f"/v1/members/{member_id}/unmaskings", {"fields": fields, "reason": "a call back"})
+        assert reply.status == 201, reply.text
+        values: dict[str, Any] = reply.json["values"]
+        return values
+
     def buy(self, member_id: str, paid_minor: int = 3850, **fields: Any) -> dict[str, Any]:
         """Record a purchase; what it came to."""
         reply = self.post("/v1/purchases", a_purchase_body({"member_id": member_id}, paid_minor=paid_minor, **fields))

@@ -298,7 +298,7 @@ def enrolment(number: int = 0, **fields: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Tables:
-    """Tables `core` and `ops` that are put back to how they were after each operation."""
+    """Tables `core`, `vault` and `ops` that are put back to how they were after each operation."""
 
     watch: Watch
     core: str
@@ -310,12 +310,12 @@ class Tables:
 
     @property
     def vault(self) -> str:
-        """The name of table `vault`, which is not put back: keys of nobody do no harm."""
+        """The name of table `vault`."""
         return self.core.removesuffix("core") + "vault"
 
-    def restore(self, core: Items) -> None:
-        """Have table `core` hold just these items, and table `ops` none."""
-        for name, wanted in ((self.core, core), (self.ops, Items())):
+    def restore(self, core: Items, vault: Items) -> None:
+        """Have tables `core` and `vault` hold just these items, and table `ops` none."""
+        for name, wanted in ((self.core, core), (self.vault, vault), (self.ops, Items())):
             there = items_of(self.watch, name)
             changes: list[Typed] = [
                 {"DeleteRequest": {"Key": {"pk": {"S": pk}, "sk": {"S": sk}}}} for pk, sk in there.keys() - wanted
@@ -334,6 +334,7 @@ class Life:
     person: Person
     member: MemberId
     items: Items
+    vault: Items
     now: datetime
 
 
@@ -352,13 +353,14 @@ def lived(watch: Watch, person: Person) -> Life:
             scene.buy(scene.chance.randint(1, person.lines_max), **tender)
         scene.clock.now = TODAY
         scene.book_all()
-        return Life(tables, person, scene.member, items_of(watch, tables.core), scene.clock())
+        core, vault = items_of(watch, tables.core), items_of(watch, tables.vault)
+        return Life(tables, person, scene.member, core, vault, scene.clock())
 
 
 @contextmanager
 def scene_of(life: Life) -> Iterator[Scene]:
     """A person's scene, as it was when it was written down."""
-    life.tables.restore(life.items)
+    life.tables.restore(life.items, life.vault)
     with _scene(life.tables, life.person, life.now) as scene:
         scene.member = life.member
         scene.book.current(scene.clock())

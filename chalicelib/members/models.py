@@ -6,9 +6,19 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    SerializationInfo,
+    StringConstraints,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, ShopId
+from chalicelib.kernel.personal import HIDDEN, Kind, Personal, is_masked, masked
 from chalicelib.kernel.records import CompatibleReference, Line, Note, Record, Reference, Slug, one_spelling
 from chalicelib.points.models import AccountStatus, PointsSummary, TierView
 
@@ -58,7 +68,7 @@ class ExternalId(Record):
     """The member's id in another system."""
 
     source: Slug
-    id: Reference
+    id: Annotated[Reference, Personal(Kind.EXTERNAL_ID)]
 
 
 class BankCard(Record):
@@ -66,7 +76,7 @@ class BankCard(Record):
 
     bank: Line
     last_four: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
-    token: Reference | None = None
+    token: Annotated[Reference, Personal(Kind.SECRET)] | None = None
     """What the payment provider calls it."""
 
 
@@ -177,6 +187,13 @@ class OtherIdentifier(Record):
     """`mobile`, `email` or `card`."""
     value: str
 
+    @field_serializer("value")
+    def _shown(self, value: str, info: SerializationInfo) -> str:
+        return masked(_KINDS[self.kind], value) if is_masked(info) else value
+
+
+_KINDS = {"mobile": Kind.MOBILE, "email": Kind.EMAIL, "card": Kind.CARD_NO}
+
 
 class Contact(Record):
     """What identifies a person; stored sealed."""
@@ -227,17 +244,17 @@ class MemberView(Record):
     member_id: MemberId
     member_number: MemberNumber
     status: AccountStatus
-    name: str | None
-    mobile: str | None
-    email: str | None
-    card_no: str | None
+    name: Annotated[str, Personal(Kind.NAME)] | None
+    mobile: Annotated[str, Personal(Kind.MOBILE)] | None
+    email: Annotated[str, Personal(Kind.EMAIL)] | None
+    card_no: Annotated[str, Personal(Kind.CARD_NO)] | None
     external_ids: tuple[ExternalId, ...]
     other_identifiers: tuple[OtherIdentifier, ...]
     """What this member is found by besides, from members who were merged into this one."""
     merged_member_ids: tuple[AccountId, ...]
     """Ids of members who were merged into this one, who answers for them."""
     gender: Gender | None
-    birthday: str | None
+    birthday: Annotated[str, Personal(Kind.BIRTHDAY)] | None
     shop_id: ShopId | None
     source: str | None
     referral_code: str | None
@@ -251,6 +268,12 @@ class MemberView(Record):
     points: PointsSummary
     joined_at: AwareDatetime
     version: int
+
+    @field_serializer("custom")
+    def _shown(self, custom: dict[str, CustomValue], info: SerializationInfo) -> dict[str, CustomValue]:
+        if not is_masked(info):
+            return custom
+        return {name: HIDDEN if name in self.personal_custom else value for name, value in custom.items()}
 
 
 class MemberList(Record):

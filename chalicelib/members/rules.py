@@ -8,6 +8,7 @@ from typing import Any
 
 from chalicelib.kernel.errors import Refusal
 from chalicelib.kernel.ids import MemberId, MemberNumber
+from chalicelib.kernel.personal import HIDDEN, Kind, masked
 from chalicelib.members.errors import (
     BirthdayInFuture,
     CardTaken,
@@ -136,6 +137,7 @@ def edited(profile: Profile, command: EditMember, program: Program, *, now: date
         IdentifierNeeded, MobileInvalid, BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid,
         CustomFieldMissing, ConsentNeeded: as they say.
     """
+    command = _as_read(command, profile)
     given = command.model_fields_set
     contact = profile.contact.model_copy(update={name: getattr(command, name) for name in given & {"name", "card_no"}})
     changes: dict[str, Any] = {name: getattr(command, name) for name in given & {"gender", "shop_id"}}
@@ -163,6 +165,33 @@ def edited(profile: Profile, command: EditMember, program: Program, *, now: date
     contact = contact.model_copy(update={"others": others})
     _require_identifier(contact)
     return profile.model_copy(update={**changes, "contact": contact, "version": profile.version + 1})
+
+
+def _as_read(command: EditMember, profile: Profile) -> EditMember:
+    """The command with what was read masked, and sent back so, put as it is: a form may send back all that it shows."""
+    known = {
+        "name": (Kind.NAME, profile.contact.name),
+        "email": (Kind.EMAIL, profile.contact.email),
+        "card_no": (Kind.CARD_NO, profile.contact.card_no),
+        "birthday": (Kind.BIRTHDAY, profile.birthday),
+    }
+    meant: dict[str, Any] = {
+        name: value
+        for name, (kind, value) in known.items()
+        if value is not None and getattr(command, name) == masked(kind, value)
+    }
+    if command.custom is not None:
+        meant["custom"] = {
+            name: profile.custom.get(name) if value == HIDDEN and name in profile.sealed_custom else value
+            for name, value in command.custom.items()
+        }
+    if command.bank_cards:
+        tokens = {(each.bank, each.last_four): each.token for each in profile.contact.bank_cards}
+        meant["bank_cards"] = tuple(
+            each.model_copy(update={"token": tokens.get((each.bank, each.last_four))}) if each.token == HIDDEN else each
+            for each in command.bank_cards
+        )
+    return command.model_copy(update=meant)
 
 
 def custom_values(

@@ -41,13 +41,13 @@ class SealedContacts:
     """
 
     def __init__(self, vault: Vault, chance: Chance) -> None:
-        self._vault = vault
+        self.vault = vault
         self._chance = chance
         self._recent: dict[str, MemberKey] = {}
 
     def begin(self, member_id: str) -> None:
         """See `ContactCodec.begin`. A key whose member is then refused does no harm."""
-        self._remember(member_id, self._vault.make(member_id))
+        self._remember(member_id, self.vault.make(member_id))
 
     def seal(self, member_id: str, contact: dict[str, Any]) -> bytes:
         """See `ContactCodec.seal`. What was just opened is sealed with the same key, without asking for it again.
@@ -58,7 +58,7 @@ class SealedContacts:
         plain = json.dumps(contact, separators=(",", ":"), ensure_ascii=False).encode()
         if not contact:
             return CLEAR + plain
-        key = self._recent.pop(member_id, None) or self._vault.find(member_id) or self._vault.make(member_id)
+        key = self._recent.pop(member_id, None) or self.vault.find(member_id) or self.vault.make(member_id)
         return self.sealed_with(key, member_id, plain)
 
     def sealed_with(self, key: MemberKey, member_id: str, plain: bytes) -> bytes:
@@ -76,7 +76,7 @@ class SealedContacts:
         if form != SEALED:
             raise ValueError("contact data of an unknown form")
         number = int.from_bytes(rest[:_NUMBER_BYTES], "big")
-        key = self._vault.find(member_id, number)
+        key = self.vault.find(member_id, number)
         if key is None:
             return {}
         opened: dict[str, Any] = json.loads(unseal(key.secret, rest[_NUMBER_BYTES:], _bound(member_id)))

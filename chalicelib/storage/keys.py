@@ -252,6 +252,19 @@ def transfer_row(key: str, side: str) -> Key:
     return Key(joined("X", key), side)
 
 
+# ---------------------------------------------------------------- personal data
+
+
+def unmasking(day: date, unmasking_id: str) -> Key:
+    """The record of a showing of personal data, by the day (UTC) on which it was."""
+    return Key(joined("UM", day.isoformat()), unmasking_id)
+
+
+def unmaskings(member_id: str) -> str:
+    """Timeline partition of the showings of a member's personal data."""
+    return joined("UM", member_id)
+
+
 # ---------------------------------------------------------------- the program
 
 PROGRAM_HEAD = Key("PROGRAM", "HEAD")
