@@ -19,7 +19,16 @@ from pydantic import (
 
 from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, ShopId
 from chalicelib.kernel.personal import HIDDEN, Kind, Personal, is_masked, masked
-from chalicelib.kernel.records import CompatibleReference, Line, Note, Record, Reference, Slug, one_spelling
+from chalicelib.kernel.records import (
+    CompatibleReference,
+    Line,
+    Note,
+    Record,
+    Reference,
+    Slug,
+    one_spelling,
+    without_bank_card,
+)
 from chalicelib.points.models import AccountStatus, PointsSummary, TierView
 
 _MOBILE = re.compile(r"[+(]?[+0-9][0-9 ()./\u2010-\u2015-]*")
@@ -52,7 +61,7 @@ EmailText = Annotated[str, StringConstraints(min_length=3, max_length=254, patte
 Birthday = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}|-)-[0-9]{2}-[0-9]{2}$")]
 """`YYYY-MM-DD`, or `--MM-DD` without the year."""
 
-CustomValue = bool | int | Line
+CustomValue = bool | Annotated[int, AfterValidator(without_bank_card)] | Line
 
 
 class Gender(StrEnum):
@@ -76,7 +85,7 @@ class BankCard(Record):
 
     bank: Line
     last_four: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
-    token: Annotated[Reference, Personal(Kind.SECRET)] | None = None
+    token: Annotated[Reference, AfterValidator(without_bank_card), Personal(Kind.SECRET)] | None = None
     """What the payment provider calls it."""
 
 
