@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from itertools import pairwise
 
 from chalicelib.kernel.personal import Kind, masked
 from chalicelib.privacy.catalogue import CATALOGUE, ELSEWHERE, SEALED, Data, Datum, Kept
@@ -70,7 +71,7 @@ def _words(title: str, kinds: type[StrEnum]) -> list[str]:
 
 def _said(source: str) -> Iterator[tuple[str, str]]:
     lines = [line.strip() for line in source.splitlines()]
-    for line, below in zip(lines, lines[1:], strict=False):
+    for line, below in pairwise(lines):
         name, equals, _ = line.partition(" = ")
         if equals and below.startswith('"""'):
             yield name, below.strip('"')

@@ -209,7 +209,8 @@ def open_house(chosen: Settings) -> Iterator[House]:
     if not endpoint or not chosen.keys_file.exists():
         raise NothingRuns(f"Nothing runs from {chosen.data_dir}; start it first: make run DATA_DIR={chosen.data_dir}")
     env = app_environment(chosen, endpoint)
-    secrets = {name: bytes.fromhex(key) for name, key in json.loads(chosen.keys_file.read_text()).items()}
+    known = json.loads(chosen.keys_file.read_text())
+    secrets = {name: bytes.fromhex(key) for name, key in known.items() if name.endswith("_key")}
     app = AppSettings(
         stage="local",
         stack=STACK,
@@ -218,6 +219,8 @@ def open_house(chosen: Settings) -> Iterator[House]:
         index_key=secrets["index_key"],
         cursor_key=secrets["cursor_key"],
         token_key=secrets["token_key"],
+        other_index_key=secrets.get("other_index_key", b""),
+        content_key=secrets.get("content_key", b""),
         issuer=ISSUER,
         audience=AUDIENCE,
         roots=chosen.roots.as_uri(),

@@ -15,7 +15,7 @@ from chalicelib.points.store import ENTRIES_IN_INDEX
 from chalicelib.storage.dynamo import DynamoFault, marshalled
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import WRITES_MAX, Rows
-from chalicelib.storage.writes import Absent, Add, Condition, Delete, Held, Item, Put, Still, Unchanged, Write
+from chalicelib.storage.writes import Absent, Add, Anyway, Condition, Delete, Held, Item, Put, Still, Unchanged, Write
 
 IN_TIMELINE = frozenset({"pk", "sk", "tl", "at", *ENTRIES_IN_INDEX})
 IN_DUE = frozenset({"pk", "sk", "due"})
@@ -180,6 +180,8 @@ def projected(item: Item, shown: frozenset[str]) -> Item:
 
 def holds(condition: Condition, item: Item | None) -> bool:
     """Whether a condition holds for what is there."""
+    if isinstance(condition, Anyway):
+        return True
     if isinstance(condition, Absent):
         return item is None
     if item is None:

@@ -86,7 +86,7 @@ def enrol_member(
 
     # Blind: a plain digest of nothing but a mobile number could be turned back by trying them all.
     asked = digest(plain(command.model_dump(exclude={"dry_run"}, exclude_defaults=True)))
-    content = keyring.blind("enrol", asked.hex())
+    content = keyring.content_mark(asked.hex())
     known = store.find_enrolment(table, key) if command.dry_run else None
     if known is None:
         try:
@@ -488,24 +488,31 @@ def _identifier(reference: MemberRef, program: Program) -> rules.Identifier:
 
 
 def _enrolment(profile: Profile, account: Account, keyring: Keyring) -> list[Write]:
-    claims = [_claim(profile, kind, value, keyring) for kind, value in rules.identifiers(profile.contact)]
+    claims = [
+        each for kind, value in rules.identifiers(profile.contact) for each in _claim(profile, kind, value, keyring)
+    ]
     opening = points_store.open_account(account, store.NumberTaken())
     return [*claims, store.add_profile(profile, keyring), opening]
 
 
-def _claim(profile: Profile, kind: str, value: str, keyring: Keyring) -> Write:
+def _claim(profile: Profile, kind: str, value: str, keyring: Keyring) -> list[Write]:
     refusal: Refusal = rules.taken(kind)
     return store.claim(profile.member_id, kind, value, keyring, lambda _: refusal)
 
 
 def _edit(before: Profile, after: Profile, command: EditMember, keyring: Keyring, now: datetime) -> list[Write]:
     old, new = set(rules.identifiers(before.contact)), set(rules.identifiers(after.contact))
-    claims = [_claim(after, kind, value, keyring) for kind, value in sorted(new - old)]
-    releases = [store.release(before.member_id, k, v, keyring, before.version) for k, v in sorted(old - new)]
+    claims = [each for kind, value in sorted(new - old) for each in _claim(after, kind, value, keyring)]
+    releases = _releases(before, sorted(old - new), keyring, before.version)
     fields = sorted(command.model_fields_set - {"version", "dry_run"})
     number = _EDITS_FROM + after.version
     note = points_store.note(after.member_id, "edited", {"fields": fields}, at=now, version=number)
     return [store.replace_profile(after, keyring), *claims, *releases, note]
+
+
+def _releases(profile: Profile, identifiers: Sequence[rules.Identifier], keyring: Keyring, version: int) -> list[Write]:
+    found = (store.release(profile.member_id, kind, value, keyring, version) for kind, value in identifiers)
+    return [write for each in found for write in each]
 
 
 def _closure(profile: Profile, command: CloseMember, keyring: Keyring, now: datetime) -> list[Write]:
@@ -513,10 +520,7 @@ def _closure(profile: Profile, command: CloseMember, keyring: Keyring, now: date
     facts, number = {"reason": command.reason}, _EDITS_FROM + profile.version
     return [
         store.replace_profile(profile, keyring, closed=True),
-        *(
-            store.release(profile.member_id, k, v, keyring, profile.version)
-            for k, v in rules.identifiers(profile.contact)
-        ),
+        *_releases(profile, rules.identifiers(profile.contact), keyring, profile.version),
         points_store.note(profile.member_id, "closed", facts, at=now, version=number),
     ]
 

@@ -11,7 +11,7 @@ from chalicelib.members.models import BankCard, Consent, Contact, ExternalId, Ge
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
-from chalicelib.storage.writes import Absent, Delete, Held, Item, Otherwise, Put, Unchanged, Write
+from chalicelib.storage.writes import Absent, Anyway, Delete, Held, Item, Otherwise, Put, Unchanged, Write
 
 
 class NumberTaken(Exception):
@@ -91,22 +91,57 @@ def replace_profile(profile: Profile, keyring: Keyring, *, closed: bool = False)
     return Put(keys.profile(profile.member_id), item, Unchanged(read), moved)
 
 
-def claim(member_id: MemberId, kind: str, value: str, keyring: Keyring, otherwise: Otherwise) -> Write:
-    """The write that makes an identifier a member's own."""
-    return Put(keys.unique(kind, keyring.blind(kind, value)), {"member_id": member_id}, Absent(), otherwise)
+def claim(member_id: MemberId, kind: str, value: str, keyring: Keyring, otherwise: Otherwise) -> list[Write]:
+    """The writes that make an identifier a member's own."""
+    item: Item = {"member_id": member_id}
+    return [
+        Put(keys.unique(kind, keyring.blind(kind, value)), item, Absent(), otherwise),
+        *(Put(key, item, Anyway(), otherwise) for key in _beside(kind, value, keyring)),
+    ]
 
 
-def release(member_id: MemberId, kind: str, value: str, keyring: Keyring, version: int) -> Write:
-    """The write that frees an identifier."""
+def release(member_id: MemberId, kind: str, value: str, keyring: Keyring, version: int) -> list[Write]:
+    """The writes that free an identifier."""
     moved = MemberMoved(read=version, current=version + 1)
-    return Delete(keys.unique(kind, keyring.blind(kind, value)), Held(member_id), lambda _: moved)
+    return [
+        Delete(keys.unique(kind, keyring.blind(kind, value)), Held(member_id), lambda _: moved),
+        *(Delete(key, Anyway(), lambda _: moved) for key in _beside(kind, value, keyring)),
+    ]
 
 
 def hand_over(
     before: MemberId, after: MemberId, kind: str, value: str, keyring: Keyring, otherwise: Otherwise
-) -> Write:
-    """The write that makes a member's identifier another's."""
-    return Put(keys.unique(kind, keyring.blind(kind, value)), {"member_id": after}, Held(before), otherwise)
+) -> list[Write]:
+    """The writes that make a member's identifier another's, or tell under both index keys that it is their own."""
+    item: Item = {"member_id": after}
+    return [
+        Put(keys.unique(kind, keyring.blind(kind, value)), item, Held(before), otherwise),
+        *(Put(key, item, Anyway(), otherwise) for key in _beside(kind, value, keyring)),
+    ]
+
+
+def forget_beside(kind: str, value: str, keyring: Keyring) -> list[Write]:
+    """The writes that remove an identifier from under the other index key, which nobody asks any more."""
+    return [Delete(key, Anyway(), lambda _: MemberMoved(read=0, current=0)) for key in _beside(kind, value, keyring)]
+
+
+def _beside(kind: str, value: str, keyring: Keyring) -> list[keys.Key]:
+    return [keys.unique(kind, blind) for blind in keyring.blinds_beside(kind, value)]
+
+
+def resealed(item: Item, sealed: bytes, custom: Item) -> Write:
+    """The write of a profile that is the same, sealed anew, unless it was changed since it was read.
+
+    Args:
+        custom: the custom values that are stored open.
+    """
+    read: int = item["version"]
+
+    def moved(found: Item) -> Exception:
+        return MemberMoved(read=read, current=found.get("version", 0))
+
+    after = {**item, "contact": sealed, "custom": custom or None, "version": read + 1}
+    return Put(keys.profile(item["member_id"]), after, Unchanged(read), moved)
 
 
 # ---------------------------------------------------------------- items

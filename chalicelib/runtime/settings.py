@@ -29,6 +29,8 @@ class Settings:
         archive: name of the archive bucket, or `file:///…` of a folder on a laptop.
         roots: name of the bucket of roots and reports, which is written once, or `file:///…` likewise.
         signing_key: ARN of the key that signs receipts and roots, or `file:///…` likewise.
+        other_index_key: while the index key is being replaced, the other of the two; else empty.
+        content_key: what enrolments' content is told apart with; empty for the index key.
         vault_key: ARN of the key that wraps the keys of the vault, or `file:///…` likewise.
     """
 
@@ -49,6 +51,8 @@ class Settings:
     roots: str | None = None
     signing_key: str | None = None
     vault_key: str | None = None
+    other_index_key: bytes = b""
+    content_key: bytes = b""
 
     @property
     def core_table(self) -> str:
@@ -77,7 +81,7 @@ def load() -> Settings:
     roots = _place("ROOTS", "a store of roots in a local folder", stage)
     signing_key = _place("SIGNING_KEY", "a signing key in a local file", stage)
     vault_key = _place("VAULT_KEY", "a key of the vault in a local file", stage)
-    index_key, cursor_key, token_key = _keys(stage)
+    index_key, cursor_key, token_key, other_index_key, content_key = _keys(stage)
     return Settings(
         stage=stage,
         stack=_needed("REGULARS_STACK"),
@@ -96,6 +100,8 @@ def load() -> Settings:
         roots=roots,
         signing_key=signing_key,
         vault_key=vault_key,
+        other_index_key=other_index_key,
+        content_key=content_key,
     )
 
 
@@ -114,17 +120,22 @@ def _needed(name: str) -> str:
     return value
 
 
-def _keys(stage: str) -> tuple[bytes, bytes, bytes]:
-    """Index, cursor and token key: from a file on a laptop, from the environment in a stack.
+def _keys(stage: str) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+    """Index, cursor, token, other index and content key: from a file on a laptop, from the environment in a stack.
 
     A function that looks nobody up by an identifier and gives out no cursor is not given these keys: they are empty,
     and `wiring` sees to it that nothing is made with an empty key.
     """
     path = os.environ.get("REGULARS_KEYS_FILE")
     if path is None:
-        index_key, cursor_key = (os.environ.get(f"REGULARS_{name}_KEY", "") for name in ("INDEX", "CURSOR"))
-        return bytes.fromhex(index_key), bytes.fromhex(cursor_key), b""
+        index_key, cursor_key, other, content = (
+            bytes.fromhex(os.environ.get(f"REGULARS_{name}_KEY", ""))
+            for name in ("INDEX", "CURSOR", "OTHER_INDEX", "CONTENT")
+        )
+        return index_key, cursor_key, b"", other, content
     if stage not in LOCAL_STAGES:
         raise SettingsWrong(f"keys from a local file are refused in stage {stage}: they belong on a laptop")
     keys = json.loads(Path(path).read_text())
-    return tuple(bytes.fromhex(keys[name]) for name in ("index_key", "cursor_key", "token_key"))  # type: ignore[return-value]
+    index_key, cursor_key, token_key = (bytes.fromhex(keys[name]) for name in ("index_key", "cursor_key", "token_key"))
+    other, content = (bytes.fromhex(keys.get(name, "")) for name in ("other_index_key", "content_key"))
+    return index_key, cursor_key, token_key, other, content

@@ -189,7 +189,7 @@ def keyring(settings: Settings, keys: TableVault) -> Keyring:
             keyless.contacts = contacts
             part: Keyring = keyless
             return part
-    return Keyring(settings.index_key, settings.cursor_key, contacts)
+    return Keyring(settings.index_key, settings.cursor_key, contacts, settings.other_index_key, settings.content_key)
 
 
 def credentials() -> Credentials:

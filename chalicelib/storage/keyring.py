@@ -80,7 +80,8 @@ class SealedContacts:
         if key is None:
             return {}
         opened: dict[str, Any] = json.loads(unseal(key.secret, rest[_NUMBER_BYTES:], _bound(member_id)))
-        self._remember(member_id, key)
+        if key.newest:
+            self._remember(member_id, key)
         return opened
 
     def _remember(self, member_id: str, key: MemberKey) -> None:
@@ -105,11 +106,28 @@ class Keyring:
     index_key: bytes
     cursor_key: bytes
     contacts: ContactCodec
+    other_index_key: bytes = b""
+    """While the index key is being replaced: the other of the two. What is claimed is claimed under both."""
+    content_key: bytes = b""
+    """What enrolments' content is told apart with; the index key, unless that was replaced: a retry of long ago is
+    still known."""
 
     def blind(self, kind: str, value: str) -> str:
         """What an identifier is stored and looked up as: nobody without the key can turn it back.
 
         24 characters of HMAC-SHA-256, 120 bits.
         """
-        mac = hmac.digest(self.index_key, f"{kind}\n{value}".encode(), hashlib.sha256)
-        return base64.b32encode(mac[:15]).decode().lower()
+        return _blind(self.index_key, kind, value)
+
+    def blinds_beside(self, kind: str, value: str) -> list[str]:
+        """What an identifier is also stored as, while the index key is being replaced."""
+        return [_blind(self.other_index_key, kind, value)] if self.other_index_key else []
+
+    def content_mark(self, content: str) -> str:
+        """What tells the content of an enrolment from that of another."""
+        return _blind(self.content_key or self.index_key, "enrol", content)
+
+
+def _blind(key: bytes, kind: str, value: str) -> str:
+    mac = hmac.digest(key, f"{kind}\n{value}".encode(), hashlib.sha256)
+    return base64.b32encode(mac[:15]).decode().lower()

@@ -45,10 +45,12 @@ class MemberKey:
 
     Attributes:
         number: which of the member's keys it is; what is sealed names it.
+        newest: whether it is the one to seal with.
     """
 
     number: int
     secret: bytes
+    newest: bool = True
 
 
 class Keeper(Protocol):
@@ -303,7 +305,9 @@ class TableVault:
         former = number is not None and number != item["n"]
         which, wrapped, tenant = ("before_n", "before", "before_tenant") if former else ("n", "key", "tenant")
         bound = _member(member_id, item[which], item[tenant])
-        return MemberKey(item[which], unseal(self.tenant.numbered(item[tenant]), item[wrapped], bound))
+        return MemberKey(
+            item[which], newest=not former, secret=unseal(self.tenant.numbered(item[tenant]), item[wrapped], bound)
+        )
 
 
 def _tenant(number: int) -> str:
