@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from chalicelib.kernel.ids import MemberId
 from chalicelib.privacy import rotation
 from chalicelib.programs.service import book_of
 from chalicelib.runtime.wiring import House, utc_now
@@ -87,7 +88,7 @@ def _member(house: House, contacts: SealedContacts, vault: TableVault) -> int:
     """A new key for every member; what was in clear is sealed."""
     program = book_of(house.table).current(utc_now())
 
-    def renewed(member_id: rotation.MemberId) -> int:
+    def renewed(member_id: MemberId) -> int:
         rotation.seal_what_is_clear(house.table, contacts, program, member_id)
         return int(rotation.renew_member_key(house.table, contacts, vault, member_id))
 
@@ -95,5 +96,5 @@ def _member(house: House, contacts: SealedContacts, vault: TableVault) -> int:
     return 0
 
 
-def _walk(house: House, step: Callable[[rotation.MemberId], int]) -> int:
+def _walk(house: House, step: Callable[[MemberId], int]) -> int:
     return sum(step(each) for each in rotation.every_member(house.table))

@@ -45,7 +45,7 @@ from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Page, Slice, position_of, sign
 from chalicelib.kernel.personal import MASKED, Plain
 from chalicelib.runtime import wiring
-from chalicelib.runtime.observe import logger
+from chalicelib.runtime.observe import log_bug, logger
 from chalicelib.runtime.wiring import House
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
@@ -273,9 +273,9 @@ def _answer(route: Route, request: Request, parts: dict[str, str]) -> Response:
     except (Refusal, Trouble) as fault:
         code = fault.code
         status, headers, body = problems.problem(fault, instance=request_id)
-    except Exception:  # noqa: BLE001 - the edge: whatever else happens is a bug, told by its id only
+    except Exception as fault:  # noqa: BLE001 - the edge: whatever else happens is a bug, told by its id only
         code = "unexpected"
-        logger().exception("bug", route=f"{route.method} {route.path}", request_id=request_id)
+        log_bug(f"{route.method} {route.path}", request_id, fault)
         status, headers, body = problems.problem(Unexpected(), instance=request_id)
     headers |= {"X-Request-Id": request_id, "X-Content-Type-Options": "nosniff"}
     _log(route, parts, status, code, subject, request_id, started)
