@@ -99,6 +99,13 @@ def vault() -> MemoryTable:
 
 
 @pytest.fixture
+def vault_table(dynamo: Dynamo) -> Iterator[DynamoTable]:
+    """An empty table `vault` in the test worker's DynamoDB."""
+    with _made(dynamo, "vault") as made:
+        yield made
+
+
+@pytest.fixture
 def keyring(vault: MemoryTable) -> Keyring:
     """Keys for tests."""
     return Keyring(b"i" * 32, b"c" * 32, contacts_in(vault))

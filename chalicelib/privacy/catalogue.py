@@ -199,7 +199,7 @@ CATALOGUE: tuple[Stored, ...] = (
         },
     ),
     Stored("vault", "key of a member", r"M#\S+ KEY", _all("n key tenant v before before_n before_tenant", _KEYS)),
-    Stored("vault", "key of the tenant", r"TENANT K#\d+", _all("wrapped number", Datum(Data.KEY, Kept.STACK))),
+    Stored("vault", "key of the tenant", r"TENANT K#\d+", _all("wrapped n", Datum(Data.KEY, Kept.STACK))),
     Stored("ops", "through which day a job ran", r"J#\w+ HEAD", _all("through version", _MERCHANT)),
     Stored(
         "ops", "run of a job", r"J#\w+ R#\S+",

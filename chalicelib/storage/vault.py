@@ -168,7 +168,7 @@ class TenantKeys:
         if self._seen is None or self._now() - self._seen > FRESH_FOR:
             self._read()
             if self._newest == 0:
-                self.add()
+                self._make(1)
         return self._newest, self._secrets[self._newest]
 
     def numbered(self, number: int) -> bytes:
@@ -188,16 +188,19 @@ class TenantKeys:
         """
         self._read()
         number = self._newest + 1
+        self._make(number)
+        return number
+
+    def _make(self, number: int) -> None:
         wrapped = self._keeper.wrap(self._chance(KEY_BYTES), _tenant(number))
-        item: Item = {"wrapped": wrapped, "number": number}
+        item: Item = {"wrapped": wrapped, "n": number}
         with suppress(_There):
             self._table.commit([Put(keys.tenant_key(number), item, Absent(), lambda _: _There())])
         self._read()
-        return number
 
     def remove(self, number: int) -> None:
         """Remove a key that wraps nothing any more."""
-        condition = Still("number", number)
+        condition = Still("n", number)
         self._table.commit([Delete(keys.tenant_key(number), condition, lambda _: _There())])
         self._secrets.pop(number, None)
 
@@ -209,7 +212,7 @@ class TenantKeys:
     def _read(self) -> None:
         seen = self._now()
         items = self._table.query_partition(keys.TENANT, first="K", last="L", consistent=True)
-        found = {int(item["number"]): item["wrapped"] for item in items}
+        found = {int(item["n"]): item["wrapped"] for item in items}
         known = {number: self._secrets[number] for number in found.keys() & self._secrets.keys()}
         for number in found.keys() - known.keys():
             known[number] = self._keeper.unwrap(found[number], _tenant(number))
