@@ -77,11 +77,11 @@ def load() -> Settings:
         SettingsWrong: something that every function needs is missing, or local means are used outside a laptop.
     """
     stage = _needed("REGULARS_STAGE")
+    index_key, cursor_key, token_key, other_index_key, content_key = _keys(stage)
     archive = _place("ARCHIVE", "an archive in a local folder", stage)
     roots = _place("ROOTS", "a store of roots in a local folder", stage)
     signing_key = _place("SIGNING_KEY", "a signing key in a local file", stage)
     vault_key = _place("VAULT_KEY", "a key of the vault in a local file", stage)
-    index_key, cursor_key, token_key, other_index_key, content_key = _keys(stage)
     return Settings(
         stage=stage,
         stack=_needed("REGULARS_STACK"),
