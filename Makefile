@@ -10,11 +10,11 @@ PY := .venv/bin/python
 
 PORT ?= 8000
 DATA_DIR ?= .data
-export PORT DATA_DIR OPS COUNT SEEDS ON BUG SECONDS_MAX PUBLISH WORKERS SEED PUMP ROLE SUB SHOP FILE SHIFT B ENV JOB DATE DRY FROM TO TYPE QUEUE MAX YES \
+export PORT DATA_DIR KEY OPS COUNT SEEDS ON BUG SECONDS_MAX PUBLISH WORKERS SEED PUMP ROLE SUB SHOP FILE SHIFT B ENV JOB DATE DRY FROM TO TYPE QUEUE MAX YES \
        SHOW SEAL ONLY
 SETTINGS = $(foreach each,$(SET),--set "$(each)")
 
-.PHONY: help setup run test check fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability docs stop clean lock \
+.PHONY: help setup run test check fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability rotate docs stop clean lock \
         package deploy destroy \
         _lint _format _types _arrows _drift
 
@@ -78,6 +78,9 @@ verify: setup ## prove every account of the run in DATA_DIR, and that nothing si
 
 liability: setup ## verify, and report points outstanding, the roll-forward of every month, breakage; CSV in DATA_DIR
 	@$(PY) -m local verify --liability
+
+rotate: setup ## replace a key of the run in DATA_DIR while it serves: KEY=index (in three steps), tenant or member
+	@$(PY) -m local rotate "$$KEY"
 
 docs: setup ## write the generated files anew
 	@$(PY) -m local.generate

@@ -15,6 +15,7 @@ from chalicelib.members.routes import members
 from chalicelib.merges.routes import merges
 from chalicelib.points.routes import points
 from chalicelib.pools.routes import pools
+from chalicelib.privacy.routes import privacy
 from chalicelib.programs.routes import programs
 from chalicelib.proof.routes import proof
 from chalicelib.purchases.routes import purchases
@@ -37,6 +38,7 @@ register(
     merges,
     corrections,
     decisions,
+    privacy,
     proof,
     liability,
     staff,

@@ -169,9 +169,12 @@ def _timed(scratch: Path, endpoint: str, tree: Path | None, runs: int) -> dict[s
         stack = stack_on(dynamo, datetime.now(UTC))
         keys_file = scratch / "keys.json"
         keys_file.write_text(json.dumps(KEYS))
+        vault_key = scratch / "vault_key"
+        vault_key.write_text(KEYS["vault_key"])
         env = environment() | {
             "REGULARS_STAGE": "test", "REGULARS_STACK": stack.table.name.removesuffix("-core"),
             "REGULARS_ISSUER": ISSUER, "REGULARS_AUDIENCE": AUDIENCE, "REGULARS_KEYS_FILE": str(keys_file),
+            "REGULARS_VAULT_KEY": vault_key.as_uri(),
             "REGULARS_BUS": "bench", "REGULARS_JOB_QUEUE": endpoint + "/jobs",
             "REGULARS_ARCHIVE": (scratch / "archive").as_uri(), "AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": "bench",
             "AWS_SECRET_ACCESS_KEY": "bench", "DYNAMODB_ENDPOINT": server.endpoint, "AWS_ENDPOINT_URL": endpoint,

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -23,13 +24,14 @@ from chalicelib.runtime import wiring
 from chalicelib.runtime.settings import Settings
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Credentials, Dynamo
-from chalicelib.storage.keyring import ClearContacts, Keyring
+from chalicelib.storage.keyring import Keyring, SealedContacts
 from chalicelib.storage.table import DynamoTable
+from chalicelib.storage.vault import LocalKeeper, TableVault, TenantKeys
 from local.dynamo import Dynoxide
 from local.tables import TEMPLATE, table_calls
 
 ISSUER, AUDIENCE = "https://bench.regulars.invalid", "regulars"
-KEYS = {"index_key": "69" * 32, "cursor_key": "63" * 32, "token_key": "74" * 32}
+KEYS = {"index_key": "69" * 32, "cursor_key": "63" * 32, "token_key": "74" * 32, "vault_key": "76" * 32}
 REGION = "us-east-1"
 
 _stacks = itertools.count()
@@ -150,10 +152,21 @@ def stack_on(dynamo: Dynamo, start: datetime, *, metered: bool = True) -> Stack:
     """
     meter = Meter()
     made = DynamoTable(dynamo, make_table(dynamo), meter=meter if metered else None)
-    keyring = Keyring(bytes.fromhex(KEYS["index_key"]), bytes.fromhex(KEYS["cursor_key"]), ClearContacts())
+    vault = DynamoTable(dynamo, made.name.removesuffix("core") + "vault", meter=meter if metered else None)
+    keyring = keyring_over(vault)
     stack = Stack(dynamo, made, keyring, book_of(made), Clock(start), meter)
     _first_of_all(stack)
     return stack
+
+
+def keyring_over(vault: DynamoTable) -> Keyring:
+    """The bench's keys, with a vault in that table; its key is read now, as it is once in a process."""
+    chance = secrets.token_bytes
+    keeper = LocalKeeper(lambda: bytes.fromhex(KEYS["vault_key"]), chance)
+    tenant = TenantKeys(vault, keeper, chance, wiring.utc_now)
+    tenant.newest()
+    contacts = SealedContacts(TableVault(vault, tenant, chance), chance)
+    return Keyring(bytes.fromhex(KEYS["index_key"]), bytes.fromhex(KEYS["cursor_key"]), contacts)
 
 
 def _first_of_all(stack: Stack) -> None:

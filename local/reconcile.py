@@ -37,11 +37,11 @@ from chalicelib.proof import rules as proof
 from chalicelib.proof import store as proof_store
 from chalicelib.proof.service import Programs
 from chalicelib.purchases.store import sale_from
+from chalicelib.runtime import wiring
 from chalicelib.runtime.settings import Settings as AppSettings
 from chalicelib.runtime.wiring import House, utc_now
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Credentials, Dynamo
-from chalicelib.storage.keyring import ClearContacts, Keyring
 from chalicelib.storage.objects import FolderObjects
 from chalicelib.storage.signing import FileSigner
 from chalicelib.storage.table import BATCH_MAX, DynamoTable, Table
@@ -209,7 +209,8 @@ def open_house(chosen: Settings) -> Iterator[House]:
     if not endpoint or not chosen.keys_file.exists():
         raise NothingRuns(f"Nothing runs from {chosen.data_dir}; start it first: make run DATA_DIR={chosen.data_dir}")
     env = app_environment(chosen, endpoint)
-    secrets = {name: bytes.fromhex(key) for name, key in json.loads(chosen.keys_file.read_text()).items()}
+    known = json.loads(chosen.keys_file.read_text())
+    secrets = {name: bytes.fromhex(key) for name, key in known.items() if name.endswith("_key")}
     app = AppSettings(
         stage="local",
         stack=STACK,
@@ -218,14 +219,17 @@ def open_house(chosen: Settings) -> Iterator[House]:
         index_key=secrets["index_key"],
         cursor_key=secrets["cursor_key"],
         token_key=secrets["token_key"],
+        other_index_key=secrets.get("other_index_key", b""),
+        content_key=secrets.get("content_key", b""),
         issuer=ISSUER,
         audience=AUDIENCE,
         roots=chosen.roots.as_uri(),
         signing_key=chosen.signing_key_file.as_uri(),
+        vault_key=chosen.vault_key_file.as_uri(),
     )
     credentials = Credentials(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env.get("AWS_SESSION_TOKEN"))
     dynamo = Dynamo(app.region, endpoint, lambda: credentials, utc_now)
-    keyring = Keyring(app.index_key, app.cursor_key, ClearContacts())
+    keyring = wiring.keyring(app, wiring.vault(app, DynamoTable(dynamo, app.vault_table)))
     with closing(dynamo):
         ops = DynamoTable(dynamo, app.ops_table)
         table, roots = DynamoTable(dynamo, app.core_table), FolderObjects(chosen.roots)

@@ -19,7 +19,7 @@ from chalicelib.storage.signed import ServiceFault, Unreachable
 from local.counts import COUNTS_SIZE
 from local.crew import PUMP_LOG, Crew
 from local.dynamo import Dynoxide, Ministack, database_for
-from local.keys import ensure_keys, ensure_signing_key
+from local.keys import ensure_keys, ensure_signing_key, ensure_vault_key
 from local.oidc.process import ISSUER_LOG, IssuerProcess
 from local.processes import NotStarted, Pauses, how_it_ended, say, start, stop
 from local.pump import stream
@@ -341,6 +341,7 @@ def _run(chosen: Settings, lock: RunLock, stops: Stops) -> Never:
             ensure_keys(chosen.keys_file)
             ensure_signing_key(chosen.signing_key_file)
             ensure_signing_key(chosen.session_key_file)
+            ensure_vault_key(chosen.vault_key_file)
             supervisor = Supervisor(chosen, listening)
             supervisor.start()
             messaging = supervisor.messaging if chosen.pump.on else ""

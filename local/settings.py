@@ -81,6 +81,11 @@ class Settings:
         return self.data_dir / "session_key.pem"
 
     @property
+    def vault_key_file(self) -> Path:
+        """The key that wraps the keys of the vault."""
+        return self.data_dir / "vault_key"
+
+    @property
     def keys_file(self) -> Path:
         """The keys of this data folder."""
         return self.data_dir / "keys.json"
@@ -140,6 +145,7 @@ def app_environment(chosen: Settings, dynamodb: str, messaging: str = NOWHERE) -
         "REGULARS_ROOTS": chosen.roots.as_uri(),
         "REGULARS_SIGNING_KEY": chosen.signing_key_file.as_uri(),
         "REGULARS_SESSION_KEY": chosen.session_key_file.as_uri(),
+        "REGULARS_VAULT_KEY": chosen.vault_key_file.as_uri(),
         "DYNAMODB_ENDPOINT": dynamodb,
         "AWS_ENDPOINT_URL": messaging,
     }

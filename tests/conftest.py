@@ -19,14 +19,15 @@ from chalicelib.runtime import wiring
 from chalicelib.runtime.settings import Settings
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Credentials, Dynamo
-from chalicelib.storage.keyring import ClearContacts, Keyring
+from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.objects import FolderObjects
 from chalicelib.storage.signing import FileSigner
 from chalicelib.storage.table import DynamoTable
 from local.dynamo import Dynoxide
 from local.keys import ensure_signing_key
 from local.tables import TEMPLATE, table_calls
-from tests.makers import Api, Clock, Tray
+from tests.makers import Api, Clock, Tray, contacts_in
+from tests.memory import MemoryTable, SharedTable
 from tests.sharing import Sharing
 
 ISSUER, AUDIENCE = "https://test.regulars.invalid", "regulars"
@@ -92,9 +93,22 @@ def _made(dynamo: Dynamo, which: str) -> Iterator[DynamoTable]:
 
 
 @pytest.fixture
-def keyring() -> Keyring:
+def vault() -> MemoryTable:
+    """An empty table `vault` of the test's own."""
+    return SharedTable()
+
+
+@pytest.fixture
+def vault_table(dynamo: Dynamo) -> Iterator[DynamoTable]:
+    """An empty table `vault` in the test worker's DynamoDB."""
+    with _made(dynamo, "vault") as made:
+        yield made
+
+
+@pytest.fixture
+def keyring(vault: MemoryTable) -> Keyring:
     """Keys for tests."""
-    return Keyring(b"i" * 32, b"c" * 32, ClearContacts())
+    return Keyring(b"i" * 32, b"c" * 32, contacts_in(vault))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ along, what the stream says. It is fast, so that every call can be made to fail 
 make millions of them. `tests/contract` holds it against real wire protocols, so that it cannot drift.
 """
 
+import threading
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,20 @@ from chalicelib.points.store import ENTRIES_IN_INDEX
 from chalicelib.storage.dynamo import DynamoFault, marshalled
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import WRITES_MAX, Rows
-from chalicelib.storage.writes import Absent, Add, Condition, Count, Delete, Held, Item, Put, Still, Unchanged, Write
+from chalicelib.storage.writes import (
+    Absent,
+    Add,
+    Anyway,
+    Condition,
+    Count,
+    Delete,
+    Held,
+    Item,
+    Put,
+    Still,
+    Unchanged,
+    Write,
+)
 
 IN_TIMELINE = frozenset({"pk", "sk", "tl", "at", *ENTRIES_IN_INDEX})
 IN_DUE = frozenset({"pk", "sk", "due"})
@@ -160,6 +174,19 @@ class MemoryTable:
         self.stream.append(("INSERT" if before is None else "MODIFY", key, item))
 
 
+class SharedTable(MemoryTable):
+    """A table in memory that several threads may write to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    def commit(self, writes: Sequence[Write], *, keyed: bool = False) -> None:
+        """See `Table.commit`."""
+        with self._lock:
+            super().commit(writes, keyed=keyed)
+
+
 def projected(item: Item, shown: frozenset[str]) -> Item:
     """What an index shows of an item."""
     return _copy({name: value for name, value in item.items() if name in shown})
@@ -174,6 +201,8 @@ def _may(write: Put | Delete | Count, item: Item | None) -> bool:
 
 def holds(condition: Condition, item: Item | None) -> bool:
     """Whether a condition holds for what is there."""
+    if isinstance(condition, Anyway):
+        return True
     if isinstance(condition, Absent):
         return item is None
     if item is None:

@@ -48,6 +48,12 @@ def get_member(scene: Scene) -> Metered:
     return lambda: scene.get(f"/v1/members/{scene.member}")
 
 
+@operation("unmask_member", "show a member's mobile number, with its record")
+def unmask_member(scene: Scene) -> Metered:
+    body = {"fields": ["mobile"], "reason": "a call back"}
+    return lambda: scene.post(f"/v1/members/{scene.member}/unmaskings", body)
+
+
 @operation("edit_member", "edit, no identifier")
 def edit_member(scene: Scene) -> Metered:
     return lambda: scene.send("PATCH", f"/v1/members/{scene.member}", {"version": 1, "tags": ["vip"]})

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from bench.catalogues import Catalogue, coffee, purchase_body, supermarket
 from bench.http_app import call, event_for
-from bench.stack import AUDIENCE, ISSUER, KEYS, REGION, Clock, Meter, item_bytes, make_table
+from bench.stack import AUDIENCE, ISSUER, KEYS, REGION, Clock, Meter, item_bytes, keyring_over, make_table
 from chalicelib.api.routing import ROUTES
 from chalicelib.jobs import jobs
 from chalicelib.jobs.models import Part
@@ -34,7 +34,6 @@ from chalicelib.runtime import wiring
 from chalicelib.runtime.settings import Settings
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Credentials, Dynamo, DynamoFault, unmarshalled
-from chalicelib.storage.keyring import ClearContacts, Keyring
 from chalicelib.storage.signing import FileSigner, PublicKey
 from chalicelib.storage.table import DynamoTable
 
@@ -326,7 +325,7 @@ def enrolment(number: int = 0, **fields: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Tables:
-    """Tables `core` and `ops` that are put back to how they were after each operation."""
+    """Tables `core`, `vault` and `ops` that are put back to how they were after each operation."""
 
     watch: Watch
     core: str
@@ -336,9 +335,14 @@ class Tables:
         """The name of table `ops`."""
         return self.core.removesuffix("core") + "ops"
 
-    def restore(self, core: Items) -> None:
-        """Have table `core` hold just these items, and table `ops` none."""
-        for name, wanted in ((self.core, core), (self.ops, Items())):
+    @property
+    def vault(self) -> str:
+        """The name of table `vault`."""
+        return self.core.removesuffix("core") + "vault"
+
+    def restore(self, core: Items, vault: Items) -> None:
+        """Have tables `core` and `vault` hold just these items, and table `ops` none."""
+        for name, wanted in ((self.core, core), (self.vault, vault), (self.ops, Items())):
             there = items_of(self.watch, name)
             changes: list[Typed] = [
                 {"DeleteRequest": {"Key": {"pk": {"S": pk}, "sk": {"S": sk}}}} for pk, sk in there.keys() - wanted
@@ -357,6 +361,7 @@ class Life:
     person: Person
     member: MemberId
     items: Items
+    vault: Items
     now: datetime
 
 
@@ -375,13 +380,14 @@ def lived(watch: Watch, person: Person) -> Life:
             scene.buy(scene.chance.randint(1, person.lines_max), **tender)
         scene.clock.now = TODAY
         scene.book_all()
-        return Life(tables, person, scene.member, items_of(watch, tables.core), scene.clock())
+        core, vault = items_of(watch, tables.core), items_of(watch, tables.vault)
+        return Life(tables, person, scene.member, core, vault, scene.clock())
 
 
 @contextmanager
 def scene_of(life: Life) -> Iterator[Scene]:
     """A person's scene, as it was when it was written down."""
-    life.tables.restore(life.items)
+    life.tables.restore(life.items, life.vault)
     with _scene(life.tables, life.person, life.now) as scene:
         scene.member = life.member
         scene.book.current(scene.clock())
@@ -401,7 +407,7 @@ def _scene(tables: Tables, person: Person, now: datetime) -> Iterator[Scene]:
     house = House(
         settings,
         core,
-        Keyring(settings.index_key, settings.cursor_key, ClearContacts()),
+        keyring_over(DynamoTable(tables.watch, tables.vault, meter=meter)),
         clock,
         gate=wiring.gate(settings, core, issuer),
         issuer=issuer,

@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from chalicelib.api.errors import BodyMalformed, BodyMissing, BodyTooLarge, RequestInvalid
+from chalicelib.kernel.records import SENT
 
 BODY_MAX = 256 * 1024
 """Bytes: a purchase of 200 lines with long names takes less than half of it."""
@@ -55,7 +56,7 @@ def body_of(raw: bytes, model: type[M]) -> M:
     if lost:
         raise _not_utf8()
     try:
-        return model.model_validate_json(raw)
+        return model.model_validate_json(raw, context=SENT)
     except ValidationError as faults:
         raise _refusal(faults, parsed) from None
 
@@ -71,7 +72,7 @@ def query_of(values: Mapping[str, str], model: type[M]) -> M:
     if twice:
         raise RequestInvalid([{"pointer": f"/query/{_escaped(each)}", "detail": "It stands twice"} for each in twice])
     try:
-        return model.model_validate({name: _plain(text, model, name) for name, text in values.items()})
+        return model.model_validate({name: _plain(text, model, name) for name, text in values.items()}, context=SENT)
     except ValidationError as faults:
         raise RequestInvalid(
             [{"pointer": "/query" + each["pointer"], "detail": each["detail"]} for each in _errors(faults, values)]

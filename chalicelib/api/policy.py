@@ -91,6 +91,7 @@ POLICY: Mapping[str, Rule] = {
     "POST /members/{member_id}/suspensions": _staff(P.MEMBERS_STATUS, "member"),
     "POST /members/{member_id}/reinstatements": _staff(P.MEMBERS_STATUS, "member"),
     "POST /members/{member_id}/closures": _staff(P.MEMBERS_STATUS, "member"),
+    "POST /members/{member_id}/unmaskings": _staff(P.MEMBERS_UNMASK, "member"),
     "GET /members/{member_id}/timeline": _staff(P.MEMBERS_READ, "member"),
     "POST /member-merges": _staff(P.MEMBERS_MERGE),
     "GET /member-merges/{merge_id}": _staff(P.MEMBERS_READ),

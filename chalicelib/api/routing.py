@@ -37,15 +37,16 @@ from chalicelib.api.errors import (
 )
 from chalicelib.api.policy import POLICY, Rule
 from chalicelib.identity.errors import PermissionMissing, ShopNotYours
-from chalicelib.identity.models import Caller, Owner, reaches
+from chalicelib.identity.models import Caller, Kind, Owner, reaches
 from chalicelib.identity.permissions import Scope
 from chalicelib.kernel.errors import Refusal, Trouble
 from chalicelib.kernel.ids import Id, MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Page, Slice, position_of, sign
+from chalicelib.kernel.personal import MASKED, Plain
 from chalicelib.runtime import wiring
-from chalicelib.runtime.observe import logger
+from chalicelib.runtime.observe import log_bug, logger
 from chalicelib.runtime.wiring import House
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
@@ -315,13 +316,13 @@ def _answer(route: Route, request: Request, parts: dict[str, str]) -> Response:
         call = _call(route, request, house, request_id)
         subject = call.caller.subject if call.caller else "-"
         result = route.function(**_arguments(route, request, parts, call))
-        status, headers, body = _rendered(route, request, result)
+        status, headers, body = _rendered(route, request, result, call.caller)
     except (Refusal, Trouble) as fault:
         code = fault.code
         status, headers, body = problems.problem(fault, instance=request_id)
-    except Exception:  # noqa: BLE001 - the edge: whatever else happens is a bug, told by its id only
+    except Exception as fault:  # noqa: BLE001 - the edge: whatever else happens is a bug, told by its id only
         code = "unexpected"
-        logger().exception("bug", route=f"{route.method} {route.path}", request_id=request_id)
+        log_bug(f"{route.method} {route.path}", request_id, fault)
         status, headers, body = problems.problem(Unexpected(), instance=request_id)
     headers |= {"X-Request-Id": request_id, "X-Content-Type-Options": "nosniff"}
     _log(route, parts, status, code, subject, request_id, started)
@@ -431,7 +432,7 @@ def _raw(request: Request) -> bytes:
     return raw if isinstance(raw, bytes) else raw.encode()
 
 
-def _rendered(route: Route, request: Request, result: Any) -> tuple[int, dict[str, str], str]:
+def _rendered(route: Route, request: Request, result: Any, caller: Caller | None) -> tuple[int, dict[str, str], str]:
     status = route.status
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
     if isinstance(result, Outcome):
@@ -446,12 +447,17 @@ def _rendered(route: Route, request: Request, result: Any) -> tuple[int, dict[st
         return status, headers | {"Content-Type": "text/csv; charset=utf-8"}, result
     if isinstance(result, str):
         return status, headers | {"Cache-Control": "public, max-age=60"}, result
-    body = result.model_dump_json()
+    body = result.model_dump_json(context=None if _sees_all(result, caller) else MASKED)
     if route.method in ("GET", "PATCH", "PUT"):
         headers["ETag"] = _etag(result, body)
         if route.method == "GET" and headers["ETag"] in _tags(request.headers.get("if-none-match")):
             return 304, headers, ""
     return status, headers, body
+
+
+def _sees_all(result: BaseModel, caller: Caller | None) -> bool:
+    """Whether an answer is not masked: members see what is their own, and nothing else; and what was unmasked is."""
+    return isinstance(result, Plain) or (caller is not None and caller.kind is Kind.MEMBER)
 
 
 def _etag(result: BaseModel, body: str) -> str:

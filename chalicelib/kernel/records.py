@@ -2,10 +2,24 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+)
+
+from chalicelib.kernel.cards import holds_bank_card
+
+_T = TypeVar("_T")
 
 
 class Record(BaseModel):
@@ -71,9 +85,21 @@ def _compatible(text: str) -> str:
     return one_spelling(text, "NFKC")
 
 
-def _shown(text: str) -> str:
+SENT: Mapping[str, bool] = {"sent": True}
+"""The context in which a command is read that somebody sent. What is stored is read without it: it was looked at when
+it came, and stays readable whatever is refused by now."""
+
+
+def without_bank_card(value: _T, info: ValidationInfo) -> _T:
+    """What somebody sent, unless a full bank card number is in it."""
+    if info.context is SENT and holds_bank_card(str(value)):
+        raise ValueError("it holds what looks like a full bank card number; keep its last four digits at the most")
+    return value
+
+
+def _shown(text: str, info: ValidationInfo) -> str:
     """Text without white space around it; some of it must be visible, or a name would be no name."""
-    trimmed = text.strip()
+    trimmed = without_bank_card(text.strip(), info)
     if all(is_invisible(each) or unicodedata.category(each) in _SEPARATORS for each in trimmed):
         raise ValueError("it needs at least one visible character")
     return trimmed

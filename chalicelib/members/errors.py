@@ -106,6 +106,17 @@ class CustomFieldMissing(Refusal):
         super().__init__(f"The program requires the custom field {field!r}.", field=field)
 
 
+class ConsentNeeded(Refusal):
+    """An identity number is kept only with the member's consent."""
+
+    def __init__(self, *, field: str, purpose: str) -> None:
+        super().__init__(
+            f"The custom field {field!r} needs the member's consent for the purpose {purpose!r}.",
+            field=field,
+            purpose=purpose,
+        )
+
+
 class BirthdayInFuture(Refusal):
     """The birthday is later than today."""
 

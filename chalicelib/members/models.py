@@ -6,10 +6,29 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    SerializationInfo,
+    StringConstraints,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, ShopId
-from chalicelib.kernel.records import CompatibleReference, Line, Note, Record, Reference, Slug, one_spelling
+from chalicelib.kernel.personal import HIDDEN, Kind, Personal, is_masked, masked
+from chalicelib.kernel.records import (
+    CompatibleReference,
+    Line,
+    Note,
+    Record,
+    Reference,
+    Slug,
+    one_spelling,
+    without_bank_card,
+)
 from chalicelib.points.models import AccountStatus, PointsSummary, TierView
 
 _MOBILE = re.compile(r"[+(]?[+0-9][0-9 ()./\u2010-\u2015-]*")
@@ -42,7 +61,7 @@ EmailText = Annotated[str, StringConstraints(min_length=3, max_length=254, patte
 Birthday = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}|-)-[0-9]{2}-[0-9]{2}$")]
 """`YYYY-MM-DD`, or `--MM-DD` without the year."""
 
-CustomValue = bool | int | Line
+CustomValue = bool | Annotated[int, AfterValidator(without_bank_card)] | Line
 
 
 class Gender(StrEnum):
@@ -58,7 +77,20 @@ class ExternalId(Record):
     """The member's id in another system."""
 
     source: Slug
-    id: Reference
+    id: Annotated[Reference, Personal(Kind.EXTERNAL_ID)]
+
+
+class BankCard(Record):
+    """A bank card, as far as it may be known here: never its number."""
+
+    bank: Line
+    last_four: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
+    token: Annotated[Reference, AfterValidator(without_bank_card), Personal(Kind.SECRET)] | None = None
+    """What the payment provider calls it."""
+
+
+ID_NUMBER_PURPOSE = "id_number"
+"""The purpose of the consent without which no identity number is kept."""
 
 
 class ConsentGiven(Record):
@@ -100,6 +132,7 @@ class _Details(Record):
     birthday: Birthday | None = None
     shop_id: ShopId | None = None
     """The member's home shop."""
+    bank_cards: Annotated[tuple[BankCard, ...], Field(max_length=5)] | None = None
 
     @field_validator("birthday")
     @classmethod
@@ -168,6 +201,13 @@ class OtherIdentifier(Record):
     """`mobile`, `email` or `card`."""
     value: str
 
+    @field_serializer("value")
+    def _shown(self, value: str, info: SerializationInfo) -> str:
+        return masked(_KINDS[self.kind], value) if is_masked(info) else value
+
+
+_KINDS = {"mobile": Kind.MOBILE, "email": Kind.EMAIL, "card": Kind.CARD_NO}
+
 
 class Contact(Record):
     """What identifies a person; stored sealed."""
@@ -181,6 +221,7 @@ class Contact(Record):
     external_ids: tuple[ExternalId, ...] = ()
     others: tuple[OtherIdentifier, ...] = ()
     birth_year: int | None = None
+    bank_cards: tuple[BankCard, ...] = ()
 
 
 class Profile(Record):
@@ -197,6 +238,8 @@ class Profile(Record):
     referral_code: str | None = None
     tags: tuple[str, ...] = ()
     custom: dict[str, CustomValue] = {}
+    sealed_custom: frozenset[str] = frozenset()
+    """Names of custom fields whose values are personal, and stored sealed."""
     consents: tuple[Consent, ...] = ()
     joined_at: AwareDatetime
     version: int = 1
@@ -215,27 +258,36 @@ class MemberView(Record):
     member_id: MemberId
     member_number: MemberNumber
     status: AccountStatus
-    name: str | None
-    mobile: str | None
-    email: str | None
-    card_no: str | None
+    name: Annotated[str, Personal(Kind.NAME)] | None
+    mobile: Annotated[str, Personal(Kind.MOBILE)] | None
+    email: Annotated[str, Personal(Kind.EMAIL)] | None
+    card_no: Annotated[str, Personal(Kind.CARD_NO)] | None
     external_ids: tuple[ExternalId, ...]
     other_identifiers: tuple[OtherIdentifier, ...]
     """What this member is found by besides, from members who were merged into this one."""
     merged_member_ids: tuple[AccountId, ...]
     """Ids of members who were merged into this one, who answers for them."""
     gender: Gender | None
-    birthday: str | None
+    birthday: Annotated[str, Personal(Kind.BIRTHDAY)] | None
     shop_id: ShopId | None
     source: str | None
     referral_code: str | None
     tags: tuple[str, ...]
+    bank_cards: tuple[BankCard, ...]
     custom: dict[str, CustomValue]
+    personal_custom: tuple[str, ...]
+    """Names of custom fields whose values are personal."""
     consents: tuple[Consent, ...]
     tier: TierView
     points: PointsSummary
     joined_at: AwareDatetime
     version: int
+
+    @field_serializer("custom")
+    def _shown(self, custom: dict[str, CustomValue], info: SerializationInfo) -> dict[str, CustomValue]:
+        if not is_masked(info):
+            return custom
+        return {name: HIDDEN if name in self.personal_custom else value for name, value in custom.items()}
 
 
 class MemberList(Record):

@@ -11,6 +11,7 @@ from chalicelib.members import service
 from chalicelib.members.errors import (
     BirthdayInFuture,
     CardTaken,
+    ConsentNeeded,
     CustomFieldInvalid,
     CustomFieldMissing,
     CustomFieldUnknown,
@@ -53,7 +54,7 @@ class HappeningPage(Page[Happening]):
 
 
 _IDENTIFIERS = (MobileTaken, EmailTaken, CardTaken, ExternalIdTaken, IdentifierNeeded, MobileInvalid)
-_DETAILS = (BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid, CustomFieldMissing)
+_DETAILS = (BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid, CustomFieldMissing, ConsentNeeded)
 
 
 def _speaking(call: Call) -> tuple[ProgramBook, Language]:

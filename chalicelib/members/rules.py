@@ -1,5 +1,6 @@
 """What is decided about members: identifiers, custom fields, and what an edit makes of a profile."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -7,9 +8,11 @@ from typing import Any
 
 from chalicelib.kernel.errors import Refusal
 from chalicelib.kernel.ids import MemberId, MemberNumber
+from chalicelib.kernel.personal import HIDDEN, Kind, masked
 from chalicelib.members.errors import (
     BirthdayInFuture,
     CardTaken,
+    ConsentNeeded,
     CustomFieldInvalid,
     CustomFieldMissing,
     CustomFieldUnknown,
@@ -20,6 +23,7 @@ from chalicelib.members.errors import (
     MobileTaken,
 )
 from chalicelib.members.models import (
+    ID_NUMBER_PURPOSE,
     Consent,
     ConsentGiven,
     Contact,
@@ -91,7 +95,8 @@ def enrolled(command: EnrolMember, number: MemberNumber, program: Program, *, no
 
     Raises:
         IdentifierNeeded: nothing in the command tells this person from another.
-        MobileInvalid, BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid, CustomFieldMissing: as they say.
+        MobileInvalid, BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid, CustomFieldMissing,
+        ConsentNeeded: as they say.
     """
     year, month_day = _birthday(command.birthday, today_of(program, now))
     contact = Contact(
@@ -101,8 +106,13 @@ def enrolled(command: EnrolMember, number: MemberNumber, program: Program, *, no
         card_no=command.card_no,
         external_ids=tuple(dict.fromkeys(command.external_ids)),
         birth_year=year,
+        bank_cards=command.bank_cards or (),
     )
     _require_identifier(contact)
+    consents = _consents((), command.consents, now)
+    custom = _with_consent(
+        custom_values({}, command.custom, program.custom_fields), command.custom, consents, program.custom_fields
+    )
     return Profile(
         member_id=MemberId.of(number),
         member_number=number,
@@ -113,8 +123,9 @@ def enrolled(command: EnrolMember, number: MemberNumber, program: Program, *, no
         source=command.source,
         referral_code=command.referral_code,
         tags=tuple(dict.fromkeys(command.tags)),
-        custom=custom_values({}, command.custom, program.custom_fields),
-        consents=_consents((), command.consents, now),
+        custom=custom,
+        sealed_custom=_sealed(frozenset(), custom, program.custom_fields),
+        consents=consents,
         joined_at=now,
     )
 
@@ -124,8 +135,9 @@ def edited(profile: Profile, command: EditMember, program: Program, *, now: date
 
     Raises:
         IdentifierNeeded, MobileInvalid, BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid,
-        CustomFieldMissing: as they say.
+        CustomFieldMissing, ConsentNeeded: as they say.
     """
+    command = _as_read(command, profile)
     given = command.model_fields_set
     contact = profile.contact.model_copy(update={name: getattr(command, name) for name in given & {"name", "card_no"}})
     changes: dict[str, Any] = {name: getattr(command, name) for name in given & {"gender", "shop_id"}}
@@ -139,15 +151,47 @@ def edited(profile: Profile, command: EditMember, program: Program, *, now: date
         contact = contact.model_copy(update={"birth_year": year})
     if "tags" in given:
         changes["tags"] = tuple(dict.fromkeys(command.tags or ()))
-    if "custom" in given:
-        changes["custom"] = custom_values(profile.custom, command.custom or {}, program.custom_fields)
+    if "bank_cards" in given:
+        contact = contact.model_copy(update={"bank_cards": command.bank_cards or ()})
+    consents, custom, asked = profile.consents, profile.custom, command.custom or {}
     if "consents" in given:
-        changes["consents"] = _consents(profile.consents, command.consents or (), now)
+        changes["consents"] = consents = _consents(consents, command.consents or (), now)
+    if "custom" in given:
+        custom = custom_values(custom, asked, program.custom_fields)
+    changes["custom"] = custom = _with_consent(custom, asked, consents, program.custom_fields)
+    changes["sealed_custom"] = _sealed(profile.sealed_custom, custom, program.custom_fields)
     primary = {("mobile", contact.mobile), ("email", contact.email), ("card", contact.card_no)}
     others = tuple(each for each in contact.others if (each.kind, each.value) not in primary)
     contact = contact.model_copy(update={"others": others})
     _require_identifier(contact)
     return profile.model_copy(update={**changes, "contact": contact, "version": profile.version + 1})
+
+
+def _as_read(command: EditMember, profile: Profile) -> EditMember:
+    """The command with what was read masked, and sent back so, put as it is: a form may send back all that it shows."""
+    known = {
+        "name": (Kind.NAME, profile.contact.name),
+        "email": (Kind.EMAIL, profile.contact.email),
+        "card_no": (Kind.CARD_NO, profile.contact.card_no),
+        "birthday": (Kind.BIRTHDAY, profile.birthday),
+    }
+    meant: dict[str, Any] = {
+        name: value
+        for name, (kind, value) in known.items()
+        if value is not None and getattr(command, name) == masked(kind, value)
+    }
+    if command.custom is not None:
+        meant["custom"] = {
+            name: profile.custom.get(name) if value == HIDDEN and name in profile.sealed_custom else value
+            for name, value in command.custom.items()
+        }
+    if command.bank_cards:
+        tokens = {(each.bank, each.last_four): each.token for each in profile.contact.bank_cards}
+        meant["bank_cards"] = tuple(
+            each.model_copy(update={"token": tokens.get((each.bank, each.last_four))}) if each.token == HIDDEN else each
+            for each in command.bank_cards
+        )
+    return command.model_copy(update=meant)
 
 
 def custom_values(
@@ -172,6 +216,33 @@ def custom_values(
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _with_consent(
+    custom: Mapping[str, CustomValue],
+    asked: Mapping[str, CustomValue | None],
+    consents: tuple[Consent, ...],
+    fields: Mapping[str, CustomField],
+) -> dict[str, CustomValue]:
+    """Custom values without those that the member no longer consents to.
+
+    Raises:
+        ConsentNeeded: one of them is only now asked for.
+    """
+    if any(each.purpose == ID_NUMBER_PURPOSE and each.granted for each in consents):
+        return dict(custom)
+    bound = {name for name, field in fields.items() if field.type is FieldType.ID_NUMBER and name in custom}
+    for name in sorted(bound):
+        if asked.get(name) is not None:
+            raise ConsentNeeded(field=name, purpose=ID_NUMBER_PURPOSE)
+    return {name: value for name, value in custom.items() if name not in bound}
+
+
+def _sealed(
+    before: frozenset[str], custom: Mapping[str, CustomValue], fields: Mapping[str, CustomField]
+) -> frozenset[str]:
+    """Names of the values that are stored sealed; a field that the program has no longer stays what it was."""
+    return frozenset(name for name in custom if (fields[name].is_sealed if name in fields else name in before))
+
+
 def _require_fit(name: str, value: CustomValue, field: CustomField) -> None:
     match field.type:
         case FieldType.TEXT:
@@ -187,8 +258,18 @@ def _require_fit(name: str, value: CustomValue, field: CustomField) -> None:
             )
         case FieldType.DATE:
             fits, expected = isinstance(value, str) and _is_date(value), "a day, YYYY-MM-DD"
+        case FieldType.ID_NUMBER:
+            fits, expected = isinstance(value, str) and is_id_number(value), "an identity number of 18 characters"
     if not fits:
         raise CustomFieldInvalid(field=name, expected=expected)
+
+
+def is_id_number(text: str) -> bool:
+    """Whether text is a Chinese resident's identity number: place, birthday, serial and check character (GB 11643)."""
+    if not re.fullmatch(r"[1-9][0-9]{16}[0-9X]", text) or not _is_date(f"{text[6:10]}-{text[10:12]}-{text[12:14]}"):
+        return False
+    total = sum(int(digit) * (2 ** (17 - place) % 11) for place, digit in enumerate(text[:17]))
+    return text[17] == "10X98765432"[total % 11]
 
 
 def _is_date(text: str) -> bool:

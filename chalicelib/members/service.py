@@ -46,6 +46,7 @@ from chalicelib.programs.service import ProgramBook
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
+from chalicelib.storage.vault import KeyMoved
 from chalicelib.storage.writes import Item, Write
 
 ATTEMPTS_MAX = 8
@@ -77,7 +78,7 @@ def enrol_member(
     Raises:
         MobileTaken, EmailTaken, CardTaken, ExternalIdTaken: another member has this identifier.
         IdentifierNeeded, MobileInvalid, BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid,
-        CustomFieldMissing: as they say.
+        CustomFieldMissing, ConsentNeeded: as they say.
         EnrolmentDiffers: this key was used before for another enrolment.
     """
     if not key:
@@ -85,7 +86,7 @@ def enrol_member(
 
     # Blind: a plain digest of nothing but a mobile number could be turned back by trying them all.
     asked = digest(plain(command.model_dump(exclude={"dry_run"}, exclude_defaults=True)))
-    content = keyring.blind("enrol", asked.hex())
+    content = keyring.content_mark(asked.hex())
     known = store.find_enrolment(table, key) if command.dry_run else None
     if known is None:
         try:
@@ -130,6 +131,7 @@ def _enrol(
             if command.dry_run:
                 _require_free(table, keyring, profile)
                 return Outcome(member_view(profile, account, program, now, language), stored=False)
+            keyring.contacts.begin(profile.member_id)
             kept = [store.keep_enrolment(keyed[0], profile.member_id, keyed[1])] if keyed else []
             table.commit([*kept, *_enrolment(profile, account, keyring)])
         except store.NumberTaken:
@@ -216,7 +218,7 @@ def edit_member(
         MemberMoved: the member was changed since the version that the command names.
         MobileTaken, EmailTaken, CardTaken: another member has this identifier.
         IdentifierNeeded, MobileInvalid, BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid,
-        CustomFieldMissing: as they say.
+        CustomFieldMissing, ConsentNeeded: as they say.
     """
     program = book.current(now)
     before, account = _load(table, keyring, member_id, consistent=True)
@@ -459,7 +461,9 @@ def member_view(profile: Profile, account: Account, program: Program, now: datet
         source=profile.source,
         referral_code=profile.referral_code,
         tags=profile.tags,
+        bank_cards=contact.bank_cards,
         custom=dict(sorted(profile.custom.items())),
+        personal_custom=tuple(sorted(profile.sealed_custom & profile.custom.keys())),
         consents=profile.consents,
         tier=points_views.tier_view(account, program, today, language),
         points=points_views.summary(account, today, now),
@@ -478,7 +482,12 @@ def _load(table: Table, keyring: Keyring, member_id: MemberId, *, consistent: bo
     read = points_store.account_from(account)
     if read.merged_into is not None:
         return _load(table, keyring, MemberId(read.merged_into), consistent=True)
-    return store.profile_from(profile, keyring), read
+    try:
+        return store.profile_from(profile, keyring), read
+    except KeyMoved:
+        if consistent:
+            raise
+        return _load(table, keyring, member_id, consistent=True)
 
 
 def _identifier(reference: MemberRef, program: Program) -> rules.Identifier:
@@ -493,24 +502,31 @@ def _identifier(reference: MemberRef, program: Program) -> rules.Identifier:
 
 
 def _enrolment(profile: Profile, account: Account, keyring: Keyring) -> list[Write]:
-    claims = [_claim(profile, kind, value, keyring) for kind, value in rules.identifiers(profile.contact)]
+    claims = [
+        each for kind, value in rules.identifiers(profile.contact) for each in _claim(profile, kind, value, keyring)
+    ]
     opening = points_store.open_account(account, store.NumberTaken())
     return [*claims, store.add_profile(profile, keyring), opening]
 
 
-def _claim(profile: Profile, kind: str, value: str, keyring: Keyring) -> Write:
+def _claim(profile: Profile, kind: str, value: str, keyring: Keyring) -> list[Write]:
     refusal: Refusal = rules.taken(kind)
     return store.claim(profile.member_id, kind, value, keyring, lambda _: refusal)
 
 
 def _edit(before: Profile, after: Profile, command: EditMember, keyring: Keyring, now: datetime) -> list[Write]:
     old, new = set(rules.identifiers(before.contact)), set(rules.identifiers(after.contact))
-    claims = [_claim(after, kind, value, keyring) for kind, value in sorted(new - old)]
-    releases = [store.release(before.member_id, k, v, keyring, before.version) for k, v in sorted(old - new)]
+    claims = [each for kind, value in sorted(new - old) for each in _claim(after, kind, value, keyring)]
+    releases = _releases(before, sorted(old - new), keyring, before.version)
     fields = sorted(command.model_fields_set - {"version", "dry_run"})
     number = _EDITS_FROM + after.version
     note = points_store.note(after.member_id, "edited", {"fields": fields}, at=now, version=number)
     return [store.replace_profile(after, keyring), *claims, *releases, note]
+
+
+def _releases(profile: Profile, identifiers: Sequence[rules.Identifier], keyring: Keyring, version: int) -> list[Write]:
+    found = (store.release(profile.member_id, kind, value, keyring, version) for kind, value in identifiers)
+    return [write for each in found for write in each]
 
 
 def _closure(profile: Profile, command: CloseMember, keyring: Keyring, now: datetime) -> list[Write]:
@@ -518,10 +534,7 @@ def _closure(profile: Profile, command: CloseMember, keyring: Keyring, now: date
     facts, number = {"reason": command.reason}, _EDITS_FROM + profile.version
     return [
         store.replace_profile(profile, keyring, closed=True),
-        *(
-            store.release(profile.member_id, k, v, keyring, profile.version)
-            for k, v in rules.identifiers(profile.contact)
-        ),
+        *_releases(profile, rules.identifiers(profile.contact), keyring, profile.version),
         points_store.note(profile.member_id, "closed", facts, at=now, version=number),
     ]
 

@@ -7,11 +7,11 @@ from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, ShopId
 from chalicelib.members.errors import MemberMoved
 from chalicelib.members.events import MemberEnrolled
-from chalicelib.members.models import Consent, Contact, ExternalId, Gender, OtherIdentifier, Profile
+from chalicelib.members.models import BankCard, Consent, Contact, ExternalId, Gender, OtherIdentifier, Profile
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
-from chalicelib.storage.writes import Absent, Delete, Held, Item, Otherwise, Put, Unchanged, Write
+from chalicelib.storage.writes import Absent, Anyway, Delete, Held, Item, Otherwise, Put, Unchanged, Write
 
 
 class NumberTaken(Exception):
@@ -96,25 +96,63 @@ def replace_profile(profile: Profile, keyring: Keyring, *, closed: bool = False)
     return Put(keys.profile(profile.member_id), item, Unchanged(read), moved)
 
 
-def claim(member_id: MemberId, kind: str, value: str, keyring: Keyring, otherwise: Otherwise) -> Write:
-    """The write that makes an identifier a member's own."""
-    return Put(keys.unique(kind, keyring.blind(kind, value)), {"member_id": member_id}, Absent(), otherwise)
+def claim(member_id: MemberId, kind: str, value: str, keyring: Keyring, otherwise: Otherwise) -> list[Write]:
+    """The writes that make an identifier a member's own."""
+    item: Item = {"member_id": member_id}
+    return [
+        Put(keys.unique(kind, keyring.blind(kind, value)), item, Absent(), otherwise),
+        *(Put(key, item, Anyway(), otherwise) for key in _beside(kind, value, keyring)),
+    ]
 
 
-def release(member_id: MemberId, kind: str, value: str, keyring: Keyring, version: int) -> Write:
-    """The write that frees an identifier."""
+def release(member_id: MemberId, kind: str, value: str, keyring: Keyring, version: int) -> list[Write]:
+    """The writes that free an identifier."""
     moved = MemberMoved(read=version, current=version + 1)
-    return Delete(keys.unique(kind, keyring.blind(kind, value)), Held(member_id), lambda _: moved)
+    return [
+        Delete(keys.unique(kind, keyring.blind(kind, value)), Held(member_id), lambda _: moved),
+        *(Delete(key, Anyway(), lambda _: moved) for key in _beside(kind, value, keyring)),
+    ]
 
 
 def hand_over(
     before: MemberId, after: MemberId, kind: str, value: str, keyring: Keyring, otherwise: Otherwise
-) -> Write:
-    """The write that makes a member's identifier another's."""
-    return Put(keys.unique(kind, keyring.blind(kind, value)), {"member_id": after}, Held(before), otherwise)
+) -> list[Write]:
+    """The writes that make a member's identifier another's, or tell under both index keys that it is their own."""
+    item: Item = {"member_id": after}
+    return [
+        Put(keys.unique(kind, keyring.blind(kind, value)), item, Held(before), otherwise),
+        *(Put(key, item, Anyway(), otherwise) for key in _beside(kind, value, keyring)),
+    ]
+
+
+def forget_beside(kind: str, value: str, keyring: Keyring) -> list[Write]:
+    """The writes that remove an identifier from under the other index key, which nobody asks any more."""
+    return [Delete(key, Anyway(), lambda _: MemberMoved(read=0, current=0)) for key in _beside(kind, value, keyring)]
+
+
+def _beside(kind: str, value: str, keyring: Keyring) -> list[keys.Key]:
+    return [keys.unique(kind, blind) for blind in keyring.blinds_beside(kind, value)]
+
+
+def resealed(item: Item, sealed: bytes, custom: Item) -> Write:
+    """The write of a profile that is the same, sealed anew, unless it was changed since it was read.
+
+    Args:
+        custom: the custom values that are stored open.
+    """
+    read: int = item["version"]
+
+    def moved(found: Item) -> Exception:
+        return MemberMoved(read=read, current=found.get("version", 0))
+
+    after = {**item, "contact": sealed, "custom": custom or None, "version": read + 1}
+    return Put(keys.profile(item["member_id"]), after, Unchanged(read), moved)
 
 
 # ---------------------------------------------------------------- items
+
+_LISTS = {"external_ids", "others", "bank_cards", "custom"}
+"""What stands among the sealed data in a form of its own."""
 
 
 def profile_from(item: Item, keyring: Keyring) -> Profile:
@@ -125,7 +163,11 @@ def profile_from(item: Item, keyring: Keyring) -> Profile:
         member_id=member_id,
         member_number=MemberNumber(item["number"]),
         contact=Contact(
-            **{name: value for name, value in contact.items() if name not in ("external_ids", "others")},
+            **{name: value for name, value in contact.items() if name not in _LISTS},
+            bank_cards=tuple(
+                BankCard.model_construct(bank=bank, last_four=four, token=token)
+                for bank, four, token in contact.get("bank_cards", ())
+            ),
             others=tuple(OtherIdentifier(kind=kind, value=value) for kind, value in contact.get("others", ())),
             # Not validated: its claim is released under the spelling that it was stored with.
             external_ids=tuple(ExternalId.model_construct(source=s, id=i) for s, i in contact.get("external_ids", ())),
@@ -136,7 +178,8 @@ def profile_from(item: Item, keyring: Keyring) -> Profile:
         source=item.get("source"),
         referral_code=item.get("referral"),
         tags=tuple(item.get("tags", ())),
-        custom=item.get("custom", {}),
+        custom={**item.get("custom", {}), **contact.get("custom", {})},
+        sealed_custom=frozenset(contact.get("custom", {})),
         consents=tuple(
             Consent(purpose=p, granted=g, text_version=t, at=from_milliseconds(at))
             for p, g, t, at in item.get("consents", ())
@@ -157,8 +200,11 @@ def joined_at(item: Item) -> datetime:
 
 
 def _item(profile: Profile, keyring: Keyring) -> Item:
-    contact = profile.contact.model_dump(exclude_none=True, exclude={"external_ids", "others"})
+    contact = profile.contact.model_dump(exclude_none=True, exclude=_LISTS)
+    open_custom = {name: value for name, value in profile.custom.items() if name not in profile.sealed_custom}
     lists = {
+        "custom": {name: value for name, value in profile.custom.items() if name in profile.sealed_custom},
+        "bank_cards": [[each.bank, each.last_four, each.token] for each in profile.contact.bank_cards],
         "external_ids": [[each.source, each.id] for each in profile.contact.external_ids],
         "others": [[each.kind, each.value] for each in profile.contact.others],
     }
@@ -176,7 +222,7 @@ def _item(profile: Profile, keyring: Keyring) -> Item:
         "source": profile.source,
         "referral": profile.referral_code,
         "tags": list(profile.tags) or None,
-        "custom": profile.custom or None,
+        "custom": open_custom or None,
         "consents": [[c.purpose, c.granted, c.text_version, milliseconds(c.at)] for c in profile.consents] or None,
         "joined": milliseconds(profile.joined_at),
         "version": profile.version,

@@ -7,6 +7,7 @@ because sums commute, what was moved can be moved back, whatever happened in bet
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from chalicelib.kernel.calendar import Month, month_of
 from chalicelib.kernel.ids import AccountId
@@ -299,6 +300,7 @@ def united(into: Profile, other: Profile) -> tuple[Profile, Brought]:
     ]
     contact["others"] = (*into.contact.others, *besides, *other.contact.others)
     contact["external_ids"] = (*into.contact.external_ids, *other.contact.external_ids)
+    contact["bank_cards"] = tuple(dict.fromkeys((*into.contact.bank_cards, *other.contact.bank_cards)))
     tags = tuple(tag for tag in other.tags if tag not in into.tags)
     custom = {name: value for name, value in other.custom.items() if name not in into.custom}
     consents, replaced = _consents(into.consents, other.consents)
@@ -308,6 +310,7 @@ def united(into: Profile, other: Profile) -> tuple[Profile, Brought]:
             "contact": into.contact.model_copy(update=contact),
             "tags": into.tags + tags,
             "custom": {**into.custom, **custom},
+            "sealed_custom": into.sealed_custom | (other.sealed_custom & custom.keys()),
             "consents": tuple(consents.values()),
             "version": into.version + 1,
         }
@@ -338,11 +341,12 @@ def told_apart(into: Profile, other: Profile, brought: Brought) -> tuple[Profile
     """
     theirs = set(identifiers(other.contact))
     back = [each for each in identifiers(into.contact) if each in theirs]
-    contact = {
+    contact: dict[str, Any] = {
         name: None
         for name in ("name", "birth_year")
         if _came(name, brought) and getattr(into.contact, name) == getattr(other.contact, name)
     }
+    contact["bank_cards"] = tuple(each for each in into.contact.bank_cards if each not in other.contact.bank_cards)
     details = {
         name: None
         for name in (*_DETAILS, "month_day")

@@ -61,8 +61,10 @@ def merge_members(
         moved = rules.merge(account, into, key, program, content=content, now=now)
         profile, other = _profile(table, keyring, into.member_id), _profile(table, keyring, account.member_id)
         known = members_rules.identifiers(other.contact)
-        if len(known) > IDENTIFIERS_MAX:
-            raise IdentifiersTooMany(count=len(known), limit=IDENTIFIERS_MAX)
+        # While the index key is being replaced, each is two writes.
+        limit = IDENTIFIERS_MAX // 2 if keyring.other_index_key else IDENTIFIERS_MAX
+        if len(known) > limit:
+            raise IdentifiersTooMany(count=len(known), limit=limit)
         united, brought = rules.united(profile, other)
         merge = _merge(key, command, (account, into), moved, brought, [kind for kind, _ in known], at, program)
         writes = [
@@ -291,8 +293,11 @@ def _handed_over(
     identifiers: Sequence[members_rules.Identifier], before: Profile, after: Profile, keyring: Keyring
 ) -> list[Write]:
     return [
-        members_store.hand_over(before.member_id, after.member_id, kind, value, keyring, lambda _: AccountMoved())
+        write
         for kind, value in identifiers
+        for write in members_store.hand_over(
+            before.member_id, after.member_id, kind, value, keyring, lambda _: AccountMoved()
+        )
     ]
 
 

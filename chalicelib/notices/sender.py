@@ -3,7 +3,8 @@
 import json
 from typing import Any, Protocol
 
-from chalicelib.notices.models import Notice
+from chalicelib.kernel.personal import Kind, masked
+from chalicelib.notices.models import Channel, Notice
 from chalicelib.storage.objects import Objects
 
 
@@ -18,10 +19,14 @@ class Sender(Protocol):
         """
 
 
+_KINDS = {Channel.SMS: Kind.MOBILE, Channel.EMAIL: Kind.EMAIL}
+
+
 class Outbox:
     """Keeps each notice as a file of the archive, `outbox/<day>/<delivery>.json`, where a person can read it.
 
-    Real channels come with campaigns; they take this place.
+    It sends nothing, so it has no use for the address: that is masked. Real channels come with campaigns; they take
+    this place.
     """
 
     def __init__(self, objects: Objects) -> None:
@@ -36,7 +41,7 @@ class Outbox:
             "event_id": notice.event_id,
             "event_type": notice.event_type,
             "channel": notice.channel.value,
-            "to": notice.to,
+            "to": masked(_KINDS[notice.channel], notice.to),
             "language": notice.language.value,
             "subject": notice.subject,
             "text": notice.text,

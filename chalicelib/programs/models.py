@@ -262,6 +262,8 @@ class FieldType(StrEnum):
     BOOLEAN = "boolean"
     DATE = "date"
     CHOICE = "choice"
+    ID_NUMBER = "id_number"
+    """A Chinese resident's identity number (居民身份证); only with the member's consent for `id_number`."""
 
 
 class CustomField(Record):
@@ -272,6 +274,19 @@ class CustomField(Record):
     required: bool = False
     choices: Annotated[tuple[Line, ...], Field(max_length=100)] = ()
     """The values a `choice` field takes."""
+    personal: bool = False
+    """Values are personal: sealed with the member's key, and masked in answers. Identity numbers always are."""
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether its values are sealed."""
+        return self.personal or self.type is FieldType.ID_NUMBER
+
+    @model_validator(mode="after")
+    def _is_voluntary(self) -> Self:
+        if self.type is FieldType.ID_NUMBER and self.required:
+            raise ValueError("an identity number cannot be required: it needs the member's consent")
+        return self
 
     @model_validator(mode="after")
     def _has_choices(self) -> Self:

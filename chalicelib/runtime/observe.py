@@ -1,13 +1,18 @@
 """Logs: one line for each request or call, at the edge."""
 
+import traceback
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from chalicelib.kernel.errors import Trouble
+from chalicelib.runtime.settings import SettingsWrong
 from chalicelib.storage.signed import ServiceFault
+
+_FRAMES = 20
 
 
 @cache
@@ -30,6 +35,17 @@ def log_job(job: str, facts: Mapping[str, Any], faults: Sequence[Exception]) -> 
         logger().warning("job", job=job, outcome="trouble", faults=kinds, **facts)
     else:
         logger().error("job", job=job, outcome="bug", faults=kinds, **facts)
+
+
+def log_bug(route: str, request_id: str, fault: Exception) -> None:
+    """One line for a request that broke: the kind of the fault and where it came from, never its words.
+
+    Its words may quote what a request or a record holds. Only what is wrong with the environment is told.
+    """
+    frames = traceback.extract_tb(fault.__traceback__)[-_FRAMES:]
+    where = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    why: dict[str, Any] = {"why": str(fault)} if isinstance(fault, SettingsWrong) else {}
+    logger().error("bug", route=route, request_id=request_id, fault=_named(fault), where=where, **why)
 
 
 def log_fact(what: str, facts: Mapping[str, Any]) -> None:

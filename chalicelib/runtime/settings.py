@@ -36,6 +36,9 @@ class Settings:
         roots: name of the bucket of roots and reports, which is written once, or `file:///…` likewise.
         signing_key: ARN of the key that signs receipts and roots, or `file:///…` likewise.
         session_key: ARN of the key that signs members' access tokens, or `file:///…` likewise.
+        other_index_key: while the index key is being replaced, the other of the two; else empty.
+        content_key: what enrolments' content is told apart with; empty for the index key.
+        vault_key: ARN of the key that wraps the keys of the vault, or `file:///…` likewise.
     """
 
     stage: str
@@ -62,6 +65,10 @@ class Settings:
         """Who issues members' access tokens: this stack, and what another one issues is not taken here."""
         return f"urn:regulars:{self.stack}:members"
 
+    vault_key: str | None = None
+    other_index_key: bytes = b""
+    content_key: bytes = b""
+
     @property
     def core_table(self) -> str:
         """Name of table `core`."""
@@ -72,6 +79,11 @@ class Settings:
         """Name of table `ops`."""
         return f"{self.stack}-ops"
 
+    @property
+    def vault_table(self) -> str:
+        """Name of table `vault`."""
+        return f"{self.stack}-vault"
+
 
 def load() -> Settings:
     """Read the environment.
@@ -80,11 +92,12 @@ def load() -> Settings:
         SettingsWrong: something that every function needs is missing, or local means are used outside a laptop.
     """
     stage = _needed("REGULARS_STAGE")
+    index_key, cursor_key, token_key, other_index_key, content_key = _keys(stage)
     archive = _place("ARCHIVE", "an archive in a local folder", stage)
     roots = _place("ROOTS", "a store of roots in a local folder", stage)
     signing_key = _place("SIGNING_KEY", "a signing key in a local file", stage)
     session_key = _place("SESSION_KEY", "a session key in a local file", stage)
-    index_key, cursor_key, token_key = _keys(stage)
+    vault_key = _place("VAULT_KEY", "a key of the vault in a local file", stage)
     return Settings(
         stage=stage,
         stack=_needed("REGULARS_STACK"),
@@ -104,6 +117,9 @@ def load() -> Settings:
         signing_key=signing_key,
         issuers=_issuers(stage),
         session_key=session_key,
+        vault_key=vault_key,
+        other_index_key=other_index_key,
+        content_key=content_key,
     )
 
 
@@ -135,17 +151,22 @@ def _needed(name: str) -> str:
     return value
 
 
-def _keys(stage: str) -> tuple[bytes, bytes, bytes]:
-    """Index, cursor and token key: from a file on a laptop, from the environment in a stack.
+def _keys(stage: str) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+    """Index, cursor, token, other index and content key: from a file on a laptop, from the environment in a stack.
 
     A function that looks nobody up by an identifier and gives out no cursor is not given these keys: they are empty,
     and `wiring` sees to it that nothing is made with an empty key.
     """
     path = os.environ.get("REGULARS_KEYS_FILE")
     if path is None:
-        index_key, cursor_key = (os.environ.get(f"REGULARS_{name}_KEY", "") for name in ("INDEX", "CURSOR"))
-        return bytes.fromhex(index_key), bytes.fromhex(cursor_key), b""
+        index_key, cursor_key, other, content = (
+            bytes.fromhex(os.environ.get(f"REGULARS_{name}_KEY", ""))
+            for name in ("INDEX", "CURSOR", "OTHER_INDEX", "CONTENT")
+        )
+        return index_key, cursor_key, b"", other, content
     if stage not in LOCAL_STAGES:
         raise SettingsWrong(f"keys from a local file are refused in stage {stage}: they belong on a laptop")
     keys = json.loads(Path(path).read_text())
-    return tuple(bytes.fromhex(keys[name]) for name in ("index_key", "cursor_key", "token_key"))  # type: ignore[return-value]
+    index_key, cursor_key, token_key = (bytes.fromhex(keys[name]) for name in ("index_key", "cursor_key", "token_key"))
+    other, content = (bytes.fromhex(keys.get(name, "")) for name in ("other_index_key", "content_key"))
+    return index_key, cursor_key, token_key, other, content

@@ -15,13 +15,14 @@ from chalicelib.identity.members import Issuer, MemberGate
 from chalicelib.runtime.settings import LOCAL_STAGES, Settings, SettingsWrong, load
 from chalicelib.storage.bus import EVENTBRIDGE, Bus, EventBus
 from chalicelib.storage.dynamo import Dynamo
-from chalicelib.storage.keyring import ClearContacts, Keyring
+from chalicelib.storage.keyring import Keyring, SealedContacts
 from chalicelib.storage.line import Lane, SqsLine
 from chalicelib.storage.objects import BucketObjects, FolderObjects, Objects
 from chalicelib.storage.queues import SQS, Queues, SqsQueues
 from chalicelib.storage.signed import Credentials, Service, SignedClient
-from chalicelib.storage.signing import KMS, FileSigner, KmsSigner, Signer
+from chalicelib.storage.signing import KMS, FileSigner, KmsClient, KmsSigner, Signer
 from chalicelib.storage.table import DynamoTable, Table
+from chalicelib.storage.vault import Keeper, KmsKeeper, LocalKeeper, TableVault, TenantKeys
 
 
 def cors_origin() -> str:
@@ -119,7 +120,7 @@ def build(settings: Settings) -> House:
     return House(
         settings,
         core,
-        _keyring(settings),
+        keyring(settings, vault(settings, DynamoTable(dynamo, settings.vault_table))),
         ops=ops,
         queues=SqsQueues(sqs),
         bus=EventBus(client(settings, EVENTBRIDGE), settings.bus) if settings.bus else _missing("REGULARS_BUS"),
@@ -204,20 +205,36 @@ def signer(settings: Settings, key: str | None, variable: str) -> Signer:
     return KmsSigner(client(settings, KMS), key)
 
 
+def vault(settings: Settings, table: Table) -> TableVault:
+    """Keys of members, in a table."""
+    return TableVault(table, TenantKeys(table, keeper(settings), secrets.token_bytes, utc_now), secrets.token_bytes)
+
+
+def keeper(settings: Settings) -> Keeper:
+    """What wraps the keys of the vault."""
+    if settings.vault_key is None:
+        missing: Keeper = _missing("REGULARS_VAULT_KEY")
+        return missing
+    if settings.vault_key.startswith("file:"):
+        file = _path(settings.vault_key)
+        return LocalKeeper(lambda: bytes.fromhex(file.read_text().strip()), secrets.token_bytes)
+    return KmsKeeper(KmsClient(client(settings, KMS), settings.vault_key), settings.stack)
+
+
 def _path(place: str) -> Path:
     return Path(unquote(urlsplit(place).path))
 
 
-def _keyring(settings: Settings) -> Keyring:
+def keyring(settings: Settings, keys: TableVault) -> Keyring:
     """The stack's keys. A function that was not given them all can open contact data, and nothing else."""
-    contacts = ClearContacts()
+    contacts = SealedContacts(keys, secrets.token_bytes)
     for name, key in (("INDEX", settings.index_key), ("CURSOR", settings.cursor_key)):
         if not key:
             keyless = _missing(f"REGULARS_{name}_KEY")
             keyless.contacts = contacts
             part: Keyring = keyless
             return part
-    return Keyring(settings.index_key, settings.cursor_key, contacts)
+    return Keyring(settings.index_key, settings.cursor_key, contacts, settings.other_index_key, settings.content_key)
 
 
 def credentials() -> Credentials:

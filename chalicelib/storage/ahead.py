@@ -16,7 +16,7 @@ from chalicelib.kernel.errors import Refusal, WriteContended
 from chalicelib.storage.dynamo import marshalled, unmarshalled
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import WRITES_MAX, Rows, Table
-from chalicelib.storage.writes import Absent, Condition, Held, Item, Put, Still, Unchanged, Write
+from chalicelib.storage.writes import Absent, Anyway, Condition, Held, Item, Put, Still, Unchanged, Write
 
 MOVES_MAX = 12
 """How often a batch is decided again because another write got there first."""
@@ -278,6 +278,8 @@ def _holds(condition: Condition, item: Item | None) -> bool:
             return item is not None and item.get("member_id") == member_id
         case Still(name, value):
             return item is not None and item.get(name) == value
+        case Anyway():
+            return True
 
 
 def _as_read(key: Key, item: Item) -> Item:

@@ -7,39 +7,96 @@ import json
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from chalicelib.storage.vault import Chance, MemberKey, Vault, bound_to, seal, unseal
+
+CLEAR, SEALED = b"\x00", b"\x01"
+"""The first byte of stored contact data names its form. Clear is what was stored before there was a vault, and what is
+empty; it is read, and sealed by the next write."""
+
+_NUMBER_BYTES = 3
+_REMEMBERED = 64
+
 
 class ContactCodec(Protocol):
-    """Turns contact data into the bytes that are stored, and back.
+    """Turns contact data into the bytes that are stored, and back. Every read and write of them goes through here."""
 
-    Every read and write of contact data goes through here, so that encryption with a key per member can be put in
-    without moving data.
-    """
+    def begin(self, member_id: str) -> None:
+        """See that a new member has a key, before they are written down."""
 
     def seal(self, member_id: str, contact: dict[str, Any]) -> bytes:
         """Contact data as it is stored."""
 
     def open(self, member_id: str, sealed: bytes) -> dict[str, Any]:
-        """Contact data as it was given."""
+        """Contact data as it was given; nothing, when the member's key is gone.
+
+        Raises:
+            KeyMoved: the key was changed at this moment; read again.
+        """
 
 
-class ClearContacts:
-    """Contact data as JSON, not encrypted: the table's own encryption at rest is all that protects it.
+class SealedContacts:
+    """Contact data as JSON, sealed with the member's own key from the vault.
 
-    The first byte names the form, so that records of a later codec are told from these.
+    The ciphertext is bound to its form, the member and the field: moved to another member it does not open.
     """
 
-    _FORM = b"\x00"
+    def __init__(self, vault: Vault, chance: Chance) -> None:
+        self.vault = vault
+        self._chance = chance
+        self._recent: dict[str, MemberKey] = {}
 
-    def seal(self, member_id: str, contact: dict[str, Any]) -> bytes:  # noqa: ARG002 - the port's shape
-        """See `ContactCodec.seal`."""
-        return self._FORM + json.dumps(contact, separators=(",", ":"), ensure_ascii=False).encode()
+    def begin(self, member_id: str) -> None:
+        """See `ContactCodec.begin`. A key whose member is then refused does no harm."""
+        self._remember(member_id, self.vault.make(member_id))
 
-    def open(self, member_id: str, sealed: bytes) -> dict[str, Any]:  # noqa: ARG002 - the port's shape
-        """See `ContactCodec.open`."""
-        if sealed[:1] != self._FORM:
+    def seal(self, member_id: str, contact: dict[str, Any]) -> bytes:
+        """See `ContactCodec.seal`. What was just opened is sealed with the same key, without asking for it again.
+
+        That is safe, because it is written only where nobody else has written since, and whoever changes the key
+        writes too.
+        """
+        plain = json.dumps(contact, separators=(",", ":"), ensure_ascii=False).encode()
+        if not contact:
+            return CLEAR + plain
+        key = self._recent.pop(member_id, None) or self.vault.find(member_id) or self.vault.make(member_id)
+        return self.sealed_with(key, member_id, plain)
+
+    def sealed_with(self, key: MemberKey, member_id: str, plain: bytes) -> bytes:
+        """JSON as it is stored, sealed with a key that is at hand."""
+        number = key.number.to_bytes(_NUMBER_BYTES, "big")
+        return SEALED + number + seal(key.secret, plain, _bound(member_id), self._chance)
+
+    def open(self, member_id: str, sealed: bytes) -> dict[str, Any]:
+        """See `ContactCodec.open`. The vault is asked every time, so that a key that is gone is gone at once."""
+        form, rest = sealed[:1], sealed[1:]
+        self._recent.pop(member_id, None)
+        if form == CLEAR:
+            found: dict[str, Any] = json.loads(rest)
+            return found
+        if form != SEALED:
             raise ValueError("contact data of an unknown form")
-        contact: dict[str, Any] = json.loads(sealed[1:])
-        return contact
+        number = int.from_bytes(rest[:_NUMBER_BYTES], "big")
+        key = self.vault.find(member_id, number)
+        if key is None:
+            return {}
+        opened: dict[str, Any] = json.loads(unseal(key.secret, rest[_NUMBER_BYTES:], _bound(member_id)))
+        if key.newest:
+            self._remember(member_id, key)
+        return opened
+
+    def _remember(self, member_id: str, key: MemberKey) -> None:
+        if len(self._recent) >= _REMEMBERED:
+            self._recent.clear()
+        self._recent[member_id] = key
+
+
+def key_number(sealed: bytes) -> int:
+    """Which of the member's keys contact data are sealed with; 0 when they are in clear."""
+    return int.from_bytes(sealed[1 : 1 + _NUMBER_BYTES], "big") if sealed[:1] == SEALED else 0
+
+
+def _bound(member_id: str) -> bytes:
+    return bound_to("form 1", member_id, "contact")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +106,28 @@ class Keyring:
     index_key: bytes
     cursor_key: bytes
     contacts: ContactCodec
+    other_index_key: bytes = b""
+    """While the index key is being replaced: the other of the two. What is claimed is claimed under both."""
+    content_key: bytes = b""
+    """What enrolments' content is told apart with; the index key, unless that was replaced: a retry of long ago is
+    still known."""
 
     def blind(self, kind: str, value: str) -> str:
         """What an identifier is stored and looked up as: nobody without the key can turn it back.
 
         24 characters of HMAC-SHA-256, 120 bits.
         """
-        mac = hmac.digest(self.index_key, f"{kind}\n{value}".encode(), hashlib.sha256)
-        return base64.b32encode(mac[:15]).decode().lower()
+        return _blind(self.index_key, kind, value)
+
+    def blinds_beside(self, kind: str, value: str) -> list[str]:
+        """What an identifier is also stored as, while the index key is being replaced."""
+        return [_blind(self.other_index_key, kind, value)] if self.other_index_key else []
+
+    def content_mark(self, content: str) -> str:
+        """What tells the content of an enrolment from that of another."""
+        return _blind(self.content_key or self.index_key, "enrol", content)
+
+
+def _blind(key: bytes, kind: str, value: str) -> str:
+    mac = hmac.digest(key, f"{kind}\n{value}".encode(), hashlib.sha256)
+    return base64.b32encode(mac[:15]).decode().lower()

@@ -5,6 +5,8 @@ Table `core`
     tl, at   index `timeline`: what belongs to a member, in order
     due, pk  index `due`: what time alone will change (sharded; absent when nothing will)
 
+Table `vault`: keys of members, and keys of the tenant that wrap them.
+
 Table `ops`, for what is not the system of record: progress of jobs; items go after their `expires`.
 
 Parts are escaped before they are joined by `#`, so that no two lists of parts make the same key.
@@ -272,6 +274,19 @@ def integration_key_use(key_id: str) -> Key:
     return Key(integration_key(key_id).pk, "USED")
 
 
+# ---------------------------------------------------------------- personal data
+
+
+def unmasking(day: date, unmasking_id: str) -> Key:
+    """The record of a showing of personal data, by the day (UTC) on which it was."""
+    return Key(joined("UM", day.isoformat()), unmasking_id)
+
+
+def unmaskings(member_id: str) -> str:
+    """Timeline partition of the showings of a member's personal data."""
+    return joined("UM", member_id)
+
+
 # ---------------------------------------------------------------- the program
 
 PROGRAM_HEAD = Key("PROGRAM", "HEAD")
@@ -490,3 +505,19 @@ def sessions(member_id: str) -> str:
 def session(member_id: str, session_id: str) -> Key:
     """A member's session on one device."""
     return Key(sessions(member_id), session_id)
+
+
+# ---------------------------------------------------------------- table `vault`
+
+TENANT = "TENANT"
+"""Partition of the keys of the tenant."""
+
+
+def tenant_key(number: int) -> Key:
+    """A key of the tenant; keys sort by their numbers."""
+    return Key(TENANT, f"K#{number:06d}")
+
+
+def member_key(member_id: str) -> Key:
+    """The key that a member's contact data are sealed with."""
+    return Key(member_partition(member_id), "KEY")

@@ -1,13 +1,13 @@
 """The port to the key that receipts and roots are signed with, and two places behind it: KMS and a file on a laptop.
 
 ECDSA on P-256 with SHA-256 (FIPS 186-5). In a stack the private key never leaves KMS: whoever can call it can sign, and
-nobody can carry it away. No library is needed for that. A laptop's key is a file, which only `cryptography` can use;
-the product's own requirements do not have it.
+nobody can carry it away. No library is needed for that. A laptop's key is a file, which `cryptography` uses.
 """
 
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,8 +47,8 @@ class Signer(Protocol):
         """A signature: r and s, 32 bytes each."""
 
 
-class KmsSigner:
-    """A key that KMS keeps.
+class KmsClient:
+    """A key that KMS keeps, and what can be asked of it.
 
     Args:
         client: of KMS.
@@ -58,6 +58,51 @@ class KmsSigner:
     def __init__(self, client: SignedClient, key: str) -> None:
         self._client = client
         self._key = key
+
+    def encrypt(self, plain: bytes, context: Mapping[str, str]) -> bytes:
+        """At most 4,096 bytes, bound to a context that KMS logs.
+
+        Raises:
+            StorageBusy: KMS is throttling, failing or out of reach.
+        """
+        asked = {"Plaintext": base64.b64encode(plain).decode(), "EncryptionContext": context}
+        return base64.b64decode(self.call("Encrypt", asked)["CiphertextBlob"])
+
+    def decrypt(self, sealed: bytes, context: Mapping[str, str]) -> bytes:
+        """What `encrypt` was given.
+
+        Raises:
+            StorageBusy: KMS is throttling, failing or out of reach.
+        """
+        asked = {"CiphertextBlob": base64.b64encode(sealed).decode(), "EncryptionContext": context}
+        return base64.b64decode(self.call("Decrypt", asked)["Plaintext"])
+
+    def call(self, operation: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask KMS.
+
+        Raises:
+            StorageBusy: it is throttling, failing or out of reach.
+        """
+        try:
+            return self._client.call(operation, {"KeyId": self._key, **asked})
+        except Unreachable as fault:
+            raise StorageBusy("The key service is out of reach. Try again later.") from fault
+        except ServiceFault as fault:
+            if is_passing(fault.code) or fault.status >= 500 or fault.status == 429:
+                raise StorageBusy("The key service is busy. Try again later.") from fault
+            raise
+
+
+class KmsSigner:
+    """A key that KMS keeps.
+
+    Args:
+        client: of KMS.
+        key: the key's ARN.
+    """
+
+    def __init__(self, client: SignedClient, key: str) -> None:
+        self._kms = KmsClient(client, key)
 
     def public(self) -> PublicKey:
         """See `Signer.public`.
@@ -69,7 +114,7 @@ class KmsSigner:
 
     @cached_property
     def _public(self) -> PublicKey:
-        return public_from(base64.b64decode(self._call("GetPublicKey", {})["PublicKey"]))
+        return public_from(base64.b64decode(self._kms.call("GetPublicKey", {})["PublicKey"]))
 
     def sign(self, message: bytes) -> bytes:
         """See `Signer.sign`.
@@ -79,17 +124,7 @@ class KmsSigner:
         """
         digest = base64.b64encode(hashlib.sha256(message).digest()).decode()
         asked = {"Message": digest, "MessageType": "DIGEST", "SigningAlgorithm": "ECDSA_SHA_256"}
-        return raw_signature(base64.b64decode(self._call("Sign", asked)["Signature"]))
-
-    def _call(self, operation: str, asked: dict[str, Any]) -> dict[str, Any]:
-        try:
-            return self._client.call(operation, {"KeyId": self._key, **asked})
-        except Unreachable as fault:
-            raise StorageBusy("The signing key is out of reach. Try again later.") from fault
-        except ServiceFault as fault:
-            if is_passing(fault.code) or fault.status >= 500 or fault.status == 429:
-                raise StorageBusy("The signing key is busy. Try again later.") from fault
-            raise
+        return raw_signature(base64.b64decode(self._kms.call("Sign", asked)["Signature"]))
 
 
 class FileSigner:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.storage.dynamo import Dynamo, DynamoFault, Unreachable, marshalled, unmarshalled
 from chalicelib.storage.keys import DUE, TIMELINE, Key
-from chalicelib.storage.writes import Absent, Add, Condition, Count, Held, Item, Put, Still, Unchanged, Write
+from chalicelib.storage.writes import Absent, Add, Anyway, Condition, Count, Held, Item, Put, Still, Unchanged, Write
 
 BATCH_MAX = 100
 """BatchGetItem takes so many keys."""
@@ -239,11 +239,9 @@ class DynamoTable:
         if isinstance(write, Count):
             return {"Update": self._counting(write)}
         expression, values = _condition(write.condition)
-        action: dict[str, Any] = {
-            "TableName": self.name,
-            "ConditionExpression": expression,
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
+        action: dict[str, Any] = {"TableName": self.name}
+        if expression:
+            action |= {"ConditionExpression": expression, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         if values:
             action["ExpressionAttributeValues"] = values
         if isinstance(write, Put):
@@ -321,6 +319,8 @@ def _condition(condition: Condition) -> tuple[str, dict[str, Any]]:
             return f"attribute_exists(pk) AND attribute_not_exists({name})", {}
         case Still(name, value):
             return f"{name} = :still", {":still": {"N": str(value)}}
+        case Anyway():
+            return "", {}
 
 
 def _typed(key: Key) -> dict[str, Any]:

@@ -44,7 +44,12 @@ class Still:
     value: int | None
 
 
-Condition = Absent | Unchanged | Held | Still
+@dataclass(frozen=True, slots=True)
+class Anyway:
+    """No condition. Only beside a write of the same transaction whose condition decides."""
+
+
+Condition = Absent | Unchanged | Held | Still | Anyway
 
 
 @dataclass(frozen=True, slots=True)

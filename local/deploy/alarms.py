@@ -18,7 +18,7 @@ DEAD_LETTERS = (
 )
 _OLDEST_SECONDS = {"lane.fifo": 60}
 """How old the oldest message of a queue may be; 15 minutes where nothing is said. In the line somebody waits for it."""
-TABLES = ("core", "ops")
+TABLES = ("core", "ops", "vault")
 _THROTTLED = ("ReadThrottleEvents", "WriteThrottleEvents")
 _TABLE_CALLS = ("GetItem", "BatchGetItem", "Query", "TransactWriteItems")
 

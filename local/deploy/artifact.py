@@ -275,10 +275,13 @@ def check_handlers(unpacked: Path, architecture: str, handlers: Iterable[str]) -
 def _stand_ins(unpacked: Path) -> Path:
     """This machine's build of the packages that hold shared libraries."""
     folder = unpacked.parent / "stand-ins"
+    folder.mkdir(exist_ok=True)
     here = Path(sysconfig.get_path("platlib"))
     for library in unpacked.rglob("*.so*"):
         package = library.relative_to(unpacked).parts[0]
-        if not (folder / package).exists():
+        if unpacked / package == library:  # a module that belongs to no package
+            for build in here.glob(package.partition(".")[0] + ".*.so"):
+                shutil.copyfile(build, folder / build.name)
+        elif not (folder / package).exists():
             shutil.copytree(here / package, folder / package)
-    folder.mkdir(exist_ok=True)
     return folder

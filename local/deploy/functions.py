@@ -98,6 +98,16 @@ def _sign(key: str = "SigningKeyArn") -> Json:
     return allow(["kms:GetPublicKey", "kms:Sign"], imported(key))
 
 
+def _vault(*actions: str) -> Json:
+    return allow([f"dynamodb:{action}" for action in actions], imported("VaultTableArn"))
+
+
+def _keep(*actions: str) -> Json:
+    """Keys of the tenant are wrapped under the stack's name: a role reads those of its own stack only."""
+    ours = {"StringEquals": {"kms:EncryptionContext:stack": ref("Stack")}}
+    return allow([f"kms:{action}" for action in actions], imported("VaultKeyArn"), condition=ours)
+
+
 _ENCRYPT = ["kms:Decrypt", "kms:GenerateDataKey"]
 
 # ---------------------------------------------------------------- what invokes a function
@@ -157,6 +167,8 @@ _STREAM = {
 }
 
 _SIGNS = {"REGULARS_ROOTS": imported("RootsBucketName"), "REGULARS_SIGNING_KEY": imported("SigningKeyArn")}
+_OPENS = {"REGULARS_VAULT_KEY": imported("VaultKeyArn")}
+"""Told to functions that open contact data."""
 _KEYS = {"REGULARS_INDEX_KEY": secret("index-key"), "REGULARS_CURSOR_KEY": secret("cursor-key")}
 
 FUNCTIONS: tuple[Function, ...] = (
@@ -166,6 +178,7 @@ FUNCTIONS: tuple[Function, ...] = (
             **_KEYS,
             **_SIGNS,
             "REGULARS_SESSION_KEY": imported("SessionKeyArn"),
+            **_OPENS,
             "REGULARS_CORS_ORIGIN": ref("CorsOrigin"),
             "REGULARS_ISSUERS": ref("Issuers"),
             "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
@@ -175,6 +188,8 @@ FUNCTIONS: tuple[Function, ...] = (
             _core("GetItem", "BatchGetItem", "PutItem", "DeleteItem"),
             _query(imported("CoreTableArn"), TIMELINE),
             _ops("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "Query"),
+            _vault("GetItem", "PutItem", "Query"),
+            _keep("Decrypt", "Encrypt"),
             _send("JobWorkQueue"),
             _list_roots(),
             _roots("s3:GetObject", "roots", "heads", "keys", "liability"),
@@ -245,10 +260,12 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         "NoticesFunction", "notices", "chalicelib.notices.jobs.send_notices", 30,
-        told={"REGULARS_ARCHIVE": imported("ArchiveBucketName")},
+        told={"REGULARS_ARCHIVE": imported("ArchiveBucketName"), **_OPENS},
         events=_queue("NoticesQueue", 10, "NoticesConcurrency"),
         may=(
             _core("GetItem", "Query"),
+            _vault("GetItem", "Query"),
+            _keep("Decrypt"),
             _receive("NoticesQueue"),
             _write("outbox"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),

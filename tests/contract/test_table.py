@@ -10,7 +10,20 @@ from chalicelib.points.store import ENTRIES_IN_INDEX
 from chalicelib.storage.dynamo import DynamoFault
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import WRITES_MAX, Table
-from chalicelib.storage.writes import Absent, Add, Condition, Count, Delete, Held, Item, Put, Still, Unchanged, Write
+from chalicelib.storage.writes import (
+    Absent,
+    Add,
+    Anyway,
+    Condition,
+    Count,
+    Delete,
+    Held,
+    Item,
+    Put,
+    Still,
+    Unchanged,
+    Write,
+)
 from tests.contract.conftest import standing
 from tests.contract.ports import Stand, in_memory
 
@@ -75,6 +88,7 @@ def test_what_was_read_is_nobody_elses(stand: Stand) -> None:
 THERE: Item = {"version": 3, "member_id": "m", "n": 0}
 CONDITIONS: list[tuple[Condition, bool, bool]] = [
     (Absent(), True, False),
+    (Anyway(), True, True),
     (Unchanged(3), False, True),
     (Unchanged(4), False, False),
     (Held("m"), False, True),

@@ -17,6 +17,7 @@ import hashlib
 import http.client
 import json
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -36,10 +37,12 @@ from chalicelib.points import store as points_store
 from chalicelib.programs.service import ProgramBook
 from chalicelib.runtime.wiring import utc_now
 from chalicelib.storage.dynamo import Dynamo
-from chalicelib.storage.keyring import ClearContacts, Keyring
+from chalicelib.storage.keyring import Keyring, SealedContacts
 from chalicelib.storage.queues import SQS, SqsQueues
 from chalicelib.storage.signed import Credentials, SignedClient
+from chalicelib.storage.signing import KMS, KmsClient
 from chalicelib.storage.table import DynamoTable
+from chalicelib.storage.vault import KmsKeeper, TableVault, TenantKeys
 from local.deploy.intrinsics import Json
 from local.dynamo import MINISTACK_VENV, ministack_environment
 from local.processes import NotStarted, held_port, start, stop, wait_for_answer
@@ -319,7 +322,14 @@ class Deployed:
             bytes.fromhex(self.told_to_api[f"REGULARS_{name}_KEY"]) for name in ("INDEX", "CURSOR")
         )
         table = DynamoTable(self.dynamo_as_api, f"{self.name}-core")
-        return Desk(table, Keyring(index_key, cursor_key, ClearContacts()), ProgramBook(table), Clock(utc_now()))
+        return Desk(table, Keyring(index_key, cursor_key, self._contacts), ProgramBook(table), Clock(utc_now()))
+
+    @property
+    def _contacts(self) -> SealedContacts:
+        vault, chance = DynamoTable(self.dynamo_as_api, f"{self.name}-vault"), secrets.token_bytes
+        kms = SignedClient(KMS, self.region, self.emulator.endpoint, lambda: self.as_api, utc_now)
+        keeper = KmsKeeper(KmsClient(kms, self.told_to_api["REGULARS_VAULT_KEY"]), self.name)
+        return SealedContacts(TableVault(vault, TenantKeys(vault, keeper, chance, utc_now), chance), chance)
 
     @cached_property
     def yard(self) -> Yard:

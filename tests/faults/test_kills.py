@@ -23,7 +23,7 @@ from chalicelib.kernel.ids import MemberId
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Credentials, Dynamo
-from chalicelib.storage.keyring import ClearContacts, Keyring
+from chalicelib.storage.keyring import Keyring, SealedContacts
 from chalicelib.storage.keys import Key
 from chalicelib.storage.signed import ServiceFault, Unreachable
 from chalicelib.storage.table import DynamoTable
@@ -38,7 +38,7 @@ from tests.faults.works import events_in
 from tests.local.stand import Stack
 from tests.local.test_pump import held, kill, within
 from tests.local.test_run import asked
-from tests.makers import Clock, a_purchase_body
+from tests.makers import Clock, a_purchase_body, contacts_in
 from tests.table.stand import Desk, faults_in, scan
 
 ZONE = "Asia/Shanghai"
@@ -89,7 +89,10 @@ class Tables:
         self.core = DynamoTable(self.dynamo, "regulars-core")
         known = ensure_keys(stack.data_dir / "keys.json")
         index, cursor = (bytes.fromhex(known[name]) for name in ("index_key", "cursor_key"))
-        self.keyring = Keyring(index, cursor, ClearContacts())
+        self.keyring = Keyring(index, cursor, self._contacts(stack.data_dir / "vault_key"))
+
+    def _contacts(self, key: Path) -> SealedContacts:
+        return contacts_in(DynamoTable(self.dynamo, "regulars-vault"), bytes.fromhex(key.read_text().strip()))
 
     def desk(self, at: datetime) -> Desk:
         """Serves members at a time."""

@@ -23,7 +23,7 @@ from chalicelib.runtime.settings import Settings
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.batches import Sender
 from chalicelib.storage.bus import EventBus
-from chalicelib.storage.keyring import ClearContacts, Keyring
+from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.objects import Keys, Objects
 from chalicelib.storage.queues import SqsQueues
 from chalicelib.storage.signed import ServiceFault, SignedClient, Unreachable
@@ -38,7 +38,7 @@ from local.redrive import Moved, redrive
 from local.settings import STACK, queue_url
 from local.stack import DEAD, Stack
 from local.tables import TEMPLATE
-from tests.fakes import MemoryBus, MemorySqs
+from tests.fakes import ClearContacts, MemoryBus, MemorySqs
 from tests.makers import NOON, Clock
 from tests.memory import MemoryTable
 from tests.table.stand import Desk, faults_in

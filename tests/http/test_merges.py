@@ -24,7 +24,7 @@ def test_a_merge_is_answered_read_and_undone_and_the_old_id_answers_with_the_new
     assert (again.replayed, again.json) == (True, done.json)
     member = api.get(f"/v1/members/{gone}").json
     assert (member["member_id"], member["merged_member_ids"]) == (kept, [gone])
-    assert member["mobile"] == "+8613800138000"
+    assert member["mobile"] == "+86138****8000"
     row = api.get(f"/v1/members/{gone}/point-entries").json["items"][0]
     assert (row["reason"], row["points"], row["reference"]) == ("merge", 100, done.json["merge_id"])
     first = api.get(f"/v1/members/{kept}/point-entries", limit=1).json

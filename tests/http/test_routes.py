@@ -47,7 +47,7 @@ def test_a_member_is_enrolled_read_and_found(api: Api) -> None:
     assert reply.status == 201
     member = reply.json
     assert {k: member[k] for k in ("status", "mobile", "email", "version", "tier", "points")} == {
-        "status": "active", "mobile": "+8613800138000", "email": "a@b.cn", "version": 1,
+        "status": "active", "mobile": "+86138****8000", "email": "***@b.cn", "version": 1,
         "tier": {
             "tier_id": "basic", "name": "普通会员", "multiplier_percent": 100, "qualifying_points": 0,
             "next": {"tier_id": "silver", "name": "银卡", "missing": 1000}, "retain": None,
@@ -143,7 +143,7 @@ def test_a_member_is_edited_under_the_version_that_was_read(api: Api, look: Look
     member = api.enrol(mobile="13800138000")
     path, read = f"/v1/members/{member['member_id']}", api.get(f"/v1/members/{member['member_id']}")
     reply = api.patch(path, {"version": 1, "name": "王五", "mobile": None}, If_Match=read.headers["ETag"])
-    assert (reply.status, reply.json) == (200, {**member, "name": "王五", "mobile": None, "version": 2})
+    assert (reply.status, reply.json) == (200, {**member, "name": "王*", "mobile": None, "version": 2})
     assert reply.headers["ETag"] == api.get(path).headers["ETag"]
     before = look()
     for body, headers, expected in (
@@ -160,7 +160,7 @@ def test_a_member_is_edited_under_the_version_that_was_read(api: Api, look: Look
     assert refused(api.patch(f"/v1/members/{NOBODY}", {"version": 1, "name": "x"})) == (404, "member_unknown")
     assert look() == before
     dry = api.patch(path, {"version": 2, "name": "x", "dry_run": True})
-    assert (dry.status, dry.json["name"]) == (200, "x")
+    assert (dry.status, dry.json["name"]) == (200, "*")
     assert look() == before
 
 

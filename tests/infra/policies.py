@@ -365,6 +365,8 @@ CALLS: dict[str, dict[str, set[str]]] = {
             f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem")
         },
         "SessionKeyArn": SIGN,
+        "VaultTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"},
+        "VaultKeyArn": {"kms:Decrypt", "kms:Encrypt"},
         "JobWorkQueueArn": SEND,
         "RootsBucketArn": {"s3:ListBucket"},
         "RootsBucketArn/roots/*": {"s3:GetObject"},
@@ -402,6 +404,8 @@ CALLS: dict[str, dict[str, set[str]]] = {
     },
     "NoticesFunction": {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
+        "VaultTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
+        "VaultKeyArn": {"kms:Decrypt"},
         "NoticesQueueArn": RECEIVE,
         "ArchiveBucketArn/outbox/*": {"s3:PutObject"},
     },
@@ -411,6 +415,8 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "LaneQueueArn": RECEIVE,
     },
 }  # fmt: skip
+VAULT_KEY = [{"Fn::ImportValue": {"Fn::Sub": "${Stack}-VaultKeyArn"}}]
+OF_THIS_STACK = {"StringEquals": {"kms:EncryptionContext:stack": {"Ref": "Stack"}}}
 KEYED = {"dynamodb": "dynamodb", "sqs": "sqs", "s3": "s3"}
 """Services whose data our key encrypts: who uses one has to be allowed the key through it."""
 
@@ -426,7 +432,10 @@ def roles_fit_what_is_called(stacks: Stacks) -> list[str]:
             for statement in policy["PolicyDocument"]["Statement"]:
                 for resource in map(spelt, _listed(statement["Resource"])):
                     granted.setdefault(resource, set()).update(_listed(statement["Action"]))
-                if "Condition" in statement and "kms:Decrypt" in statement["Action"]:
+                if statement["Resource"] == VAULT_KEY:
+                    if statement["Condition"] != OF_THIS_STACK:
+                        found.append(f"{name} unwraps keys of any stack")
+                elif "Condition" in statement and "kms:Decrypt" in statement["Action"]:
                     via |= {
                         spelt(each).split(".")[0] for each in statement["Condition"]["StringEquals"]["kms:ViaService"]
                     }
@@ -450,17 +459,19 @@ def roles_fit_what_is_called(stacks: Stacks) -> list[str]:
 
 ALL = {"REGULARS_STAGE", "REGULARS_STACK", "REGULARS_ISSUER", "REGULARS_AUDIENCE"}
 SIGNS = {"REGULARS_ROOTS", "REGULARS_SIGNING_KEY"}
+OPENS = {"REGULARS_VAULT_KEY"}
 KEYS = {"REGULARS_INDEX_KEY", "REGULARS_CURSOR_KEY"}
 TOLD = {
     "ApiFunction": KEYS
     | SIGNS
+    | OPENS
     | {"REGULARS_SESSION_KEY", "REGULARS_ISSUERS"}
     | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_LANE_QUEUE"},
     "RelayFunction": {"REGULARS_BUS"},
     "ArchiveFunction": {"REGULARS_ARCHIVE"},
     "StartJobFunction": {"REGULARS_JOB_QUEUE"},
     "WorkJobFunction": SIGNS | {"REGULARS_JOB_QUEUE"},
-    "NoticesFunction": {"REGULARS_ARCHIVE"},
+    "NoticesFunction": {"REGULARS_ARCHIVE"} | OPENS,
 }
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from chalicelib.runtime.settings import LOCAL_STAGES
 from local.dynamo import Dynoxide, create_tables
+from local.keys import ensure_vault_key
 from local.settings import ROOT
 from tests.makers import a_token
 
@@ -53,11 +54,13 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     folder = tmp_path_factory.mktemp("samples")
     keys = folder / "keys.json"
     keys.write_text(json.dumps(KEYS))
+    vault_key = folder / "vault_key"
+    ensure_vault_key(vault_key)
     with Dynoxide() as dynamo:
         create_tables(dynamo.endpoint, stack="sample")
         yield {
             "PATH": os.environ["PATH"], "REGULARS_STAGE": LOCAL_STAGES[1], "REGULARS_STACK": "sample",  # noqa: TID251
-            "REGULARS_KEYS_FILE": str(keys), "REGULARS_ISSUER": "https://test.regulars.invalid",
+            "REGULARS_KEYS_FILE": str(keys), "REGULARS_VAULT_KEY": vault_key.as_uri(), "REGULARS_ISSUER": "https://test.regulars.invalid",
             "REGULARS_AUDIENCE": "regulars", "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "sample",
             "AWS_SECRET_ACCESS_KEY": "sample", "AWS_SESSION_TOKEN": "sample", "DYNAMODB_ENDPOINT": dynamo.endpoint,
             "AWS_LAMBDA_FUNCTION_NAME": "regulars-sample-api", "LAMBDA_TASK_ROOT": str(ROOT),

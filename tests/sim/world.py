@@ -12,9 +12,10 @@ from chalicelib.kernel.errors import Refusal, Trouble
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.programs.service import ProgramBook
-from chalicelib.storage.keyring import ClearContacts, Keyring
+from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.keys import Key
 from chalicelib.storage.writes import Item
+from tests.fakes import ClearContacts
 from tests.makers import Clock
 from tests.sim.clockwork import Clockwork, Task
 from tests.sim.commands import OPERATIONS, Args, Attempt, Command, Past, Step

@@ -250,7 +250,7 @@ def test_an_external_id_of_before_its_spelling_was_fixed_is_read_and_freed(
     contact = profile.contact.model_copy(update={"external_ids": (old,)})
     table.commit([
         store.replace_profile(profile.model_copy(update={"contact": contact, "version": 2}), desk.keyring),
-        store.claim(member, *external_identifier(old), desk.keyring, lambda _: ExternalIdTaken(field="external_ids")),
+        *store.claim(member, *external_identifier(old), desk.keyring, lambda _: ExternalIdTaken(field="external_ids")),
     ])  # fmt: skip
     assert desk.member(member).external_ids == (old,)
     desk.close(member)

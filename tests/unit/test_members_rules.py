@@ -13,6 +13,7 @@ from chalicelib.kernel.ids import MemberNumber
 from chalicelib.members.errors import (
     BirthdayInFuture,
     CardTaken,
+    ConsentNeeded,
     CustomFieldInvalid,
     CustomFieldMissing,
     CustomFieldUnknown,
@@ -29,6 +30,7 @@ from chalicelib.members.rules import (
     email_address,
     enrolled,
     identifiers,
+    is_id_number,
     mobile_number,
     taken,
 )
@@ -54,6 +56,43 @@ def a_profile(program: Program = PROGRAM, **fields: Any) -> Profile:
 def edit(profile: Profile, program: Program = PROGRAM, **fields: Any) -> Profile:
     command = EditMember.model_validate_json(json.dumps({"version": profile.version, **fields}))
     return edited(profile, command, program, now=NOON + timedelta(hours=1))
+
+
+# ---------------------------------------------------------------- identity numbers
+
+ID_NUMBER = "11010519491231002X"
+ID_FIELD = {"id": {"type": "id_number", "label": LABEL}, "diet": {"type": "text", "label": LABEL, "personal": True}}
+CONSENT = {"purpose": "id_number", "granted": True, "text_version": "1"}
+
+
+@pytest.mark.parametrize(
+    "text", ["110105194912310021", "11010519491331002X", "1101051949123100", "01010519491231002X", "x" * 18, ""]
+)
+def test_what_is_no_identity_number_is_told_by_its_day_and_its_check_character(text: str) -> None:
+    assert is_id_number(ID_NUMBER)
+    assert not is_id_number(text)
+
+
+def test_an_identity_number_needs_consent_and_goes_when_it_is_withdrawn() -> None:
+    program = a_program(custom_fields=ID_FIELD)
+    with pytest.raises(ConsentNeeded):
+        a_profile(program, custom={"id": ID_NUMBER})
+    profile = a_profile(program, custom={"id": ID_NUMBER, "diet": "kosher"}, consents=[CONSENT])
+    assert profile.sealed_custom == {"id", "diet"}
+    assert edit(profile, program, tags=["a"]).custom == profile.custom
+    withdrawn = edit(profile, program, consents=[{**CONSENT, "granted": False}])
+    assert withdrawn.custom == {"diet": "kosher"}
+    with pytest.raises(ConsentNeeded):
+        edit(withdrawn, program, custom={"id": ID_NUMBER})
+
+
+def test_a_field_that_becomes_personal_is_sealed_with_the_next_edit_and_one_that_is_gone_stays_sealed() -> None:
+    profile = a_profile(custom={"pet": "cat"})
+    assert profile.sealed_custom == frozenset()
+    personal = a_program(custom_fields={"pet": {"type": "text", "label": LABEL, "personal": True}})
+    after = edit(profile, personal, tags=["a"])
+    assert after.sealed_custom == {"pet"}
+    assert edit(after, a_program(), tags=["b"]).sealed_custom == {"pet"}
 
 
 # ---------------------------------------------------------------- identifiers
@@ -273,6 +312,7 @@ def test_an_enrolment_makes_a_profile_of_everything_in_it() -> None:
         tags=["a", "b", "a"],
         custom={"pet": "cat"},
         consents=[{"purpose": "sms", "granted": True, "text_version": "1"}],
+        bank_cards=[{"bank": "工商银行", "last_four": "0001"}],
     )
 
     assert profile.model_dump(mode="json") == {
@@ -286,6 +326,7 @@ def test_an_enrolment_makes_a_profile_of_everything_in_it() -> None:
             "external_ids": [{"source": "wechat", "id": "o1"}],
             "birth_year": 1990,
             "others": [],
+            "bank_cards": [{"bank": "工商银行", "last_four": "0001", "token": None}],
         },
         "gender": "male",
         "month_day": "05-20",
@@ -294,6 +335,7 @@ def test_an_enrolment_makes_a_profile_of_everything_in_it() -> None:
         "referral_code": "R1",
         "tags": ["a", "b"],
         "custom": {"pet": "cat"},
+        "sealed_custom": [],
         "consents": [{"purpose": "sms", "granted": True, "text_version": "1", "at": "2026-03-15T04:00:00Z"}],
         "joined_at": "2026-03-15T04:00:00Z",
         "version": 1,

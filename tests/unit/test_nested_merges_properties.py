@@ -11,7 +11,8 @@ from chalicelib.points.models import Entry
 from chalicelib.programs.service import ProgramBook
 from chalicelib.proof.rules import verify
 from chalicelib.purchases.models import PurchaseView
-from chalicelib.storage.keyring import ClearContacts, Keyring
+from chalicelib.storage.keyring import Keyring
+from tests.fakes import ClearContacts
 from tests.makers import Clock, a_purchase
 from tests.memory import MemoryTable
 from tests.table.stand import Desk

@@ -7,9 +7,10 @@ import pytest
 from chalicelib.runtime import wiring
 from chalicelib.runtime.settings import Settings, SettingsWrong, load
 from chalicelib.runtime.wiring import House
-from chalicelib.storage.keyring import ClearContacts, Keyring
+from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.objects import BucketObjects, FolderObjects
 from chalicelib.storage.table import DynamoTable
+from tests.fakes import ClearContacts
 
 LEAST = {
     "REGULARS_STAGE": "dev", "REGULARS_STACK": "regulars-dev", "AWS_REGION": "eu-central-1",
@@ -17,7 +18,7 @@ LEAST = {
 }  # fmt: skip
 OURS = (
     "REGULARS_INDEX_KEY", "REGULARS_CURSOR_KEY", "REGULARS_KEYS_FILE", "REGULARS_JOB_QUEUE", "REGULARS_BUS",
-    "REGULARS_ARCHIVE", "DYNAMODB_ENDPOINT", "AWS_ENDPOINT_URL",
+    "REGULARS_ARCHIVE", "REGULARS_VAULT_KEY", "DYNAMODB_ENDPOINT", "AWS_ENDPOINT_URL",
 )  # fmt: skip
 
 
@@ -56,9 +57,21 @@ def test_no_key_is_ever_empty(environment: pytest.MonkeyPatch) -> None:
             keyring.blind("mobile", "1")
 
 
-def test_contact_data_can_be_opened_without_keys(environment: pytest.MonkeyPatch) -> None:
+def test_contact_data_can_be_opened_without_index_and_cursor_key(environment: pytest.MonkeyPatch) -> None:
     sealed = ClearContacts().seal("mem_a", {"name": "张三"})
     assert wiring.build(load()).keyring.contacts.open("mem_a", sealed) == {"name": "张三"}
+
+
+def test_a_key_of_the_vault_in_a_file_is_refused_outside_a_laptop(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "vault_key").write_text("11" * 32)
+    environment.setenv("REGULARS_VAULT_KEY", (tmp_path / "vault_key").as_uri())
+    with pytest.raises(SettingsWrong, match="a key of the vault in a local file is refused in stage dev"):
+        load()
+    environment.setenv("REGULARS_STAGE", "local")
+    keeper = wiring.keeper(load())
+    assert keeper.unwrap(keeper.wrap(b"secret", "a"), "a") == b"secret"
 
 
 def test_a_stack_has_all(environment: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""Privacy: who sees personal data as they are, and what is kept of that."""

@@ -1,0 +1,238 @@
+"""The data catalogue: of everything that is stored, what it is, how it is masked, how long it stays, who gets it.
+
+A test lives a whole life and fails for an attribute that has no entry here; `docs/data-catalogue.md` is made of this.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chalicelib.kernel.personal import Kind
+
+
+class Data(StrEnum):
+    """What sort of data something is."""
+
+    CONTACT = "contact"
+    """Tells who somebody is, or reaches them. Sealed with the member's key."""
+    PERSON = "person"
+    """About somebody, without telling who: birthday without its year, gender, home shop, tags, consents."""
+    CONDUCT = "conduct"
+    """What somebody bought, earned, spent and was told: of a person for as long as the id leads to one."""
+    WORDS = "words"
+    """Words that a person wrote. Looked at for bank card numbers; may hold anything else."""
+    STAFF = "staff"
+    """Who of the staff did something."""
+    KEY = "key"
+    """Keys, wrapped, and what is computed with one: tells nothing by itself."""
+    MERCHANT = "merchant"
+    """The merchant's own: programs, names of pools' and cards' designs, figures of jobs."""
+    MACHINE = "machine"
+    """Places in indexes, versions, digests."""
+
+
+class Kept(StrEnum):
+    """How long something stays."""
+
+    MEMBER = "member"
+    """Until the member is erased."""
+    CLAIM = "claim"
+    """While a member has the identifier: gone with a change, a closure or an erasure."""
+    LEDGER = "ledger"
+    """With the books, under an id that leads to nobody once the member is erased."""
+    WORDS = "words"
+    """With the books; taken out with an erasure, because the chain covers only a digest of them."""
+    RECORD = "record"
+    """As long as who did what must be told, half a year at the least."""
+    STACK = "stack"
+    """As long as the merchant uses the product."""
+    WHILE = "while"
+    """Days to months: the item says when it expires."""
+
+
+@dataclass(frozen=True, slots=True)
+class Datum:
+    """An attribute, or several of one sort.
+
+    Attributes:
+        data: what it is.
+        kept: how long it stays.
+        exported: whether an export of everything about a member has it.
+        masked: how answers mask it; None where they show it, or never do.
+    """
+
+    data: Data
+    kept: Kept
+    exported: bool = False
+    masked: Kind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A kind of item.
+
+    Attributes:
+        name: what people call it.
+        place: matches partition and sort key, with a space between.
+        attributes: every attribute that such an item may have, beside `pk` and `sk`.
+    """
+
+    table: str
+    name: str
+    place: str
+    attributes: Mapping[str, Datum]
+
+
+def _all(names: str, datum: Datum) -> dict[str, Datum]:
+    return dict.fromkeys(names.split(), datum)
+
+
+_PLACE = Datum(Data.MACHINE, Kept.LEDGER)
+_BOOKS = Datum(Data.CONDUCT, Kept.LEDGER, exported=True)
+_WORDS = Datum(Data.WORDS, Kept.WORDS, exported=True)
+_OWN = Datum(Data.PERSON, Kept.MEMBER, exported=True)
+_MERCHANT = Datum(Data.MERCHANT, Kept.STACK)
+_PASSING = Datum(Data.MERCHANT, Kept.WHILE)
+_KEYS = Datum(Data.KEY, Kept.MEMBER)
+
+
+def _contact(masked: Kind | None) -> Datum:
+    return Datum(Data.CONTACT, Kept.MEMBER, exported=True, masked=masked)
+
+
+SEALED: Mapping[str, Datum] = {
+    "name": _contact(Kind.NAME),
+    "mobile": _contact(Kind.MOBILE),
+    "email": _contact(Kind.EMAIL),
+    "card_no": _contact(Kind.CARD_NO),
+    "external_ids": _contact(Kind.EXTERNAL_ID),
+    "others": _contact(Kind.CARD_NO),  # each by its own kind
+    "birth_year": _contact(Kind.BIRTHDAY),
+    "bank_cards": _contact(Kind.SECRET),  # bank and last four are shown, the provider's token is not
+    "custom": _contact(Kind.SECRET),
+}
+"""What is inside the sealed attribute `contact` of a profile."""
+
+_ENTRY = {
+    **_all("tl at h v", _PLACE),
+    "d": Datum(Data.MACHINE, Kept.LEDGER),
+    **_all("r p b o on e x c pd q l mt hd hu sm by an tb ta w rc cz rf what pu n", _BOOKS),
+    **_all("nm msg", _WORDS),
+    "note_internal": Datum(Data.WORDS, Kept.WORDS),
+    **_all("to from mf mi", _BOOKS),
+}
+_SALE = _all("sh cu m tn tp ln am mb rl rn bk rs aw dl", _BOOKS)
+_EARLY = {**_all("no facts ra is wm", _BOOKS), **_all("wr member_id", _BOOKS)}
+
+CATALOGUE: tuple[Stored, ...] = (
+    Stored(
+        "core", "profile of a member", r"M#\S+ PROFILE",
+        {
+            **_all("tl at due version", Datum(Data.MACHINE, Kept.MEMBER)),
+            **_all("member_id number", _OWN),
+            "contact": _contact(None),
+            **_all("gender shop tags custom consents joined source referral", _OWN),
+            "month_day": Datum(Data.PERSON, Kept.MEMBER, exported=True, masked=Kind.BIRTHDAY),
+        },
+    ),
+    Stored(
+        "core", "account of a member, a pool or a card", r"[MGC]#\S+ ACCOUNT",
+        {
+            **_all("version head due seq last", _PLACE),
+            **_all(
+                "status into absorbed whole opened tier earned spent folded pending holds sent life booked qualifying"
+                " anchor held told heat",
+                _BOOKS,
+            ),
+        },
+    ),
+    Stored("core", "identifier, as a blind index", r"U#\S+ U", {"member_id": Datum(Data.KEY, Kept.CLAIM)}),
+    Stored(
+        "core", "enrolment, by its key", r"K#enrol#\S+ O",
+        {"member_id": Datum(Data.MACHINE, Kept.LEDGER), "content": Datum(Data.KEY, Kept.LEDGER)},
+    ),
+    Stored("core", "ledger entry", r"(K#(?!enrol)|C#)\S+ (O|TU#\S+)", {**_ENTRY, **_SALE}),
+    Stored(
+        "core", "purchase, return, restatement, delivery", r"O#\S+ (O|RF#\S+|RS#\S+|DL)", {**_ENTRY, **_SALE, **_EARLY}
+    ),
+    Stored(
+        "core", "what happened to a member and moved no points", r"H#\S+ \S+",
+        {**_all("tl at", _PLACE), "kind": _BOOKS, "what": _WORDS},
+    ),
+    Stored("core", "transfer, in the list of one side", r"X#\S+ (giver|receiver)", _all("tl at", _PLACE)),
+    Stored(
+        "core", "merge of two members", r"MERGE#\S+ MERGE", {"version": _PLACE, "merge": _WORDS}
+    ),
+    Stored(
+        "core", "pool", r"G#\S+ POOL",
+        {
+            **_all("tl at version content", _PLACE),
+            "name": Datum(Data.WORDS, Kept.WORDS, exported=True),
+            **_all("kind owner count opened closed", _BOOKS),
+        },
+    ),
+    Stored(
+        "core", "a member's part in a pool", r"G#\S+ W#\S+",
+        {"version": _PLACE, **_all("role limit joined month spent", _BOOKS)},
+    ),
+    Stored("core", "that a member belongs to a pool", r"M#\S+ SHARES#\S+", {"version": _PLACE}),
+    Stored(
+        "core", "card", r"C#\S+ PROFILE",
+        {
+            **_all("tl at", _PLACE),
+            "name": Datum(Data.WORDS, Kept.WORDS, exported=True),
+            **_all("card_kind currency number uses price product means opened", _BOOKS),
+        },
+    ),
+    Stored("core", "owner of a card", r"C#\S+ OWNER", {**_all("tl at", _PLACE), "member_id": _BOOKS}),
+    Stored(
+        "core", "program", r"PROGRAM (HEAD|V#\d+)", _all("program version in_use", _MERCHANT)
+    ),
+    Stored(
+        "core", "showing of personal data", r"UM#\S+ unm_\S+",
+        {
+            **_all("tl at", Datum(Data.MACHINE, Kept.RECORD)),
+            **_all("member_id kind made", Datum(Data.CONDUCT, Kept.RECORD)),
+            **_all("what", Datum(Data.STAFF, Kept.RECORD)),
+            "reason": Datum(Data.WORDS, Kept.RECORD),
+        },
+    ),
+    Stored("vault", "key of a member", r"M#\S+ KEY", _all("n key tenant v before before_n before_tenant", _KEYS)),
+    Stored("vault", "key of the tenant", r"TENANT K#\d+", _all("wrapped n", Datum(Data.KEY, Kept.STACK))),
+    Stored("ops", "through which day a job ran", r"J#\w+ HEAD", _all("through version", _MERCHANT)),
+    Stored(
+        "ops", "run of a job", r"J#\w+ R#\S+",
+        {
+            **_all("attempt since first resumed started finished totals version expires", _PASSING),
+            "by": Datum(Data.STAFF, Kept.WHILE),
+        },
+    ),
+    Stored(
+        "ops", "counter of a job", r"J#\S+ C#\d+",
+        _all("at expires opened closed due done changed points set_aside", _PASSING),
+    ),
+    Stored("ops", "part of a job that is done", r"J#\S+ P#\S+", _all("parts expires", _PASSING)),
+    Stored("ops", "what a part of a job found", r"J#\S+ V#\S+", _all("found expires", _PASSING)),
+    Stored(
+        "ops", "refusal of a command that stood in line", r"L#\S+ L",
+        _all("code detail facts expires", Datum(Data.CONDUCT, Kept.WHILE)),
+    ),
+    Stored("ops", "which event of a member was told last", r"T#\S+ T", {"version": _PLACE}),
+)  # fmt: skip
+"""Every kind of item, most particular first."""
+
+ELSEWHERE: Mapping[str, str] = {
+    "logs": "Routes, ids of the right form, status, code, the caller's subject. No bodies, no contact data; 180 days.",
+    "event bus, queues, archive": "Events of the relay: ids, figures, names of fields. Never contact data nor words.",
+    "outbox": "Notices with the address masked; 180 days.",
+    "roots": "Roots, heads and liability: ids, figures, hashes.",
+    "backups": "As the tables. What a member's key sealed cannot be read once that key is gone.",
+}
+"""What leaves the tables."""
+
+
+def stored_as(table: str, pk: str, sk: str) -> Stored | None:
+    """The kind of an item, or None when the catalogue has none for it."""
+    place = f"{pk} {sk}"
+    return next((each for each in CATALOGUE if each.table == table and re.fullmatch(each.place, place)), None)
