@@ -80,6 +80,8 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
         case "suspend_member" | "reinstate_member":
             yield {"reason": "because", "dry_run": False}
         case "close_member":
+            for card in api.get(f"/v1/members/{member['member_id']}/cards").json["items"]:
+                api.post(f"/v1/cards/{card['card_id']}/refunds", {}, key=f"empty-{card['card_id']}")
             yield {"reason": "because", "forfeit_points": True, "dry_run": False}
         case "spend_points":
             yield {"points": 1, "occurred_at": "2026-03-15T12:00:00+08:00", "reference": "r1", "dry_run": False}
