@@ -60,11 +60,11 @@ def return_in_todays_bucket(patch: pytest.MonkeyPatch) -> None:
     real = returns.assess_return
 
     def assess(
-        account: Any, bought: Any, after: Any, command: Any, key: Any, program: Any, *, now: Any, content: Any
+        account: Any, bought: Any, after: Any, command: Any, key: Any, program: Any, *, now: Any, **more: Any
     ) -> Any:
         last = expires_on(today_of(program, now), program.expiry)
         entry = bought.entry.model_copy(update={"expires_on": bought.entry.expires_on and last})
-        return real(account, replace(bought, entry=entry), after, command, key, program, now=now, content=content)
+        return real(account, replace(bought, entry=entry), after, command, key, program, now=now, **more)
 
     patch.setattr(returns, "assess_return", assess)
 
@@ -103,7 +103,7 @@ def qualifying_points_stay(patch: pytest.MonkeyPatch) -> None:
 def cap_without_write_off(patch: pytest.MonkeyPatch) -> None:
     """Under `cap` a debt stays, and nothing says that it was written off."""
 
-    def reverse(account: Account, draft: Any, program: Any, *, now: Any, caps: Any = None) -> Any:
+    def reverse(account: Account, draft: Any, program: Any, *, now: Any, **_: Any) -> Any:
         if account.status is AccountStatus.CLOSED:
             raise MemberClosed(member_id=account.member_id)
         return ledger.post(account, draft, program, now=now)
