@@ -425,9 +425,11 @@ class Chains:
         last, purse = group[-1][0], chain.purse
         kinds = {entry.key.kind for entry, _ in group}
         policy = self._terms_of(chain, last)["negative_balance"]
-        allowed = (policy == "owe" and kinds & _TAKES_BACK) or any(_may_owe(entry) for entry, _ in group)
-        if allowed:
+        promised = any(_may_owe(entry) for entry, _ in group)
+        allowed = (policy == "owe" and kinds & _TAKES_BACK) or promised
+        if allowed or (policy == "cap" and kinds & _TAKES_BACK):
             purse.in_debt = purse.in_debt or there.balance < there.pending
+        if allowed:
             return
         shows = policy == "pending_only" and kinds & {"return", "restatement"} and purse.in_debt
         if -there.balance > before and not shows:

@@ -277,6 +277,11 @@ def last_day(earned_on: date, terms: Terms) -> date:
     return closing(there, terms)
 
 
+def months_kept(terms: Terms) -> int:
+    """For so many months back it is promised to be known which tier was held; older ones are summed up in an anchor."""
+    return max(12, int(terms["ladder"]["qualification"]["months"])) + 12
+
+
 def matures_on(begins_on: date, last: date, terms: Terms, today: date) -> date | None:
     """The first day on which points of a purchase are pending no more, when that is yet to come.
 

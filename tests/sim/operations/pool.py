@@ -114,6 +114,7 @@ def _judge_part(case: "Case") -> None:
         month = month_number(day_of(case.attempt.now, case.terms))
         spent: Counter[Any] = case.notes.setdefault("spent of pools", Counter())
         spent[key, month] -= case.entry.points
+        case.notes["spent of pools", case.entry.key] = key, month
         if limit is not None and spent[key, month] > limit:
             case.complain("I13", f"{actor} spent more than {limit} of the pool in a month")
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.kernel.ids import ShopId
 from chalicelib.members.models import MemberRef
+from chalicelib.points.models import Entry
 from chalicelib.points.views import shown_maturity
 from chalicelib.purchases.models import PurchaseLine, RecordPurchase
 from chalicelib.storage import keys
 from tests.sim.commands import Args, EntryName, Operation, Past, Step, operation
 from tests.sim.promises import unkept
-from tests.sim.purse import WAITING, Kept, Terms, day_of, last_day, matures_on, month_number, worth
+from tests.sim.purse import WAITING, Kept, Terms, day_of, last_day, matures_on, month_number, months_kept, worth
 from tests.table.stand import Desk
 
 if TYPE_CHECKING:
@@ -148,15 +149,24 @@ def claims(_world: "World", step: Step) -> list[EntryName]:
     return [("purchase", (CHANNEL, order_of(step)))]
 
 
+def _multiplier(entry: Entry) -> int:
+    """The per cent by which the points were multiplied, as the entry says."""
+    return next((why.args[0] for why in entry.why if why.rule_id.startswith("tier.")), 100)
+
+
 def effect(case: "Case") -> None:
     """It gives what was paid for, by the tier of its month, and takes the points that paid for some of it."""
     args, entry, terms, purse = case.command.step.args, case.entry, case.terms, case.purse
     paid, tender = args["paid"] + 100 * case.variant, args["tender"]
     bought_on = tendered_on = day_of(entry.occurred_at, terms)
     percent = purse.tier(terms, bought_on)["multiplier_percent"]
+    today = day_of(case.attempt.now, terms)
+    if month_number(today) - month_number(bought_on) > months_kept(terms):
+        percent = _multiplier(entry)  # which tier was held so long ago is not promised
+        if percent not in {tier["multiplier_percent"] for tier in terms["ladder"]["tiers"]}:
+            case.complain("I1", f"no tier multiplies by {percent} %")
     base, total = worth(paid, terms), worth(paid, terms, percent)
     last = last_day(bought_on, terms)
-    today = day_of(case.attempt.now, terms)
     matures = WAITING if args["waits"] else matures_on(bought_on, last, terms, today)
 
     case.happened_at(bought_at(case.world, case.command.step))

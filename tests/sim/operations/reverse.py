@@ -75,6 +75,15 @@ def effect(case: "Case") -> None:
     if target.kind == "reverse" and case.undo(off):
         brought += case.notes["points", off]
     case.expect("points", entry.points, -brought)
+    _correct_limit(case)
+
+
+def _correct_limit(case: "Case") -> None:
+    """A spend of a pool that is taken back counts no more against its month's limit; put back, it counts again."""
+    _, kind, *parts = case.entry.key.parts
+    place = case.notes.get(("spent of pools", EntryKey(kind=kind, parts=tuple(parts))))
+    if place is not None:
+        case.notes["spent of pools"][place] -= case.entry.points
 
 
 operation(
