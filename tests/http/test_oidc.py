@@ -374,7 +374,7 @@ def test_a_token_of_an_independent_library_is_taken(site: Site) -> None:
         key = key_pair(algorithm)
         site.publish(key)
         token = jwt.encode(CLAIMS, key.private, algorithm=algorithm, headers={"kid": key.kid})
-        assert gate_for(site, key).caller_of(f"Bearer {token}", now=NOON).subject == "coffee:u-1"
+        assert gate_for(site, key).caller_of(f"Bearer {token}", now=NOON).subject == StaffId.of(NAME, "u-1")
 
 
 # ---------------------------------------------------------------- who they are
@@ -468,7 +468,7 @@ def test_an_issuers_gate_takes_no_token_of_another_even_with_its_own_key(site: S
     key = key_pair("ES256")
     site.publish(key)
     gate = OidcGate(an_issuer(), IssuerKeys(an_issuer(), site, local=False))
-    assert gate.caller_of(f"Bearer {key.token()}", now=NOON).subject == "coffee:u-1"
+    assert gate.caller_of(f"Bearer {key.token()}", now=NOON).subject == StaffId.of(NAME, "u-1")
     with pytest.raises(TokenInvalid, match="another issuer"):
         gate.caller_of(f"Bearer {with_claims(key, iss=OTHER)}", now=NOON)
 
@@ -508,7 +508,14 @@ def test_who_am_i_tells_everyone_signed_in_what_they_may_do(api: Api, house: Hou
     nobody = api.send("GET", "/v1/whoami", Authorization=f"Bearer {with_claims(key, groups=[])}")
     assert (nobody.status, nobody.json) == (
         200,
-        {"kind": "staff", "subject": "coffee:u-1", "name": "张三", "roles": [], "shop_ids": [], "permissions": []},
+        {
+            "kind": "staff",
+            "subject": StaffId.of(NAME, "u-1"),
+            "name": "张三",
+            "roles": [],
+            "shop_ids": [],
+            "permissions": [],
+        },
     )
     refused = api.send("GET", "/v1/tiers", Authorization=f"Bearer {with_claims(key, groups=[])}")
     assert (refused.status, refused.code) == (403, "permission_missing")

@@ -14,7 +14,7 @@ from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from tests.http.conftest import Look
 from tests.http.test_hostile import TERMS
-from tests.makers import Api, Reply
+from tests.makers import SOME_IDS, Api, Reply
 from tests.signing_in import as_member
 
 NONE = {
@@ -33,7 +33,7 @@ class Things:
     def path(self, route: Route, *, none: bool = False) -> str:
         """A route's path to these things, or to such that nobody has."""
         path = "/v1" + route.path
-        for name, value in (NONE if none else self.ids).items():
+        for name, value in {**SOME_IDS, **(NONE if none else self.ids)}.items():
             path = path.replace("{" + name + "}", value)
         assert "{" not in path, path
         return path
