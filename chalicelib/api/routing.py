@@ -17,7 +17,7 @@ import re
 import time
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -36,7 +36,7 @@ from chalicelib.api.errors import (
 )
 from chalicelib.api.policy import POLICY, Rule
 from chalicelib.identity.errors import PermissionMissing, ShopNotYours
-from chalicelib.identity.models import Caller, Owner, reaches
+from chalicelib.identity.models import Caller, Kind, Owner, reaches
 from chalicelib.identity.permissions import Scope
 from chalicelib.kernel.errors import Refusal, Trouble
 from chalicelib.kernel.ids import Id
@@ -46,6 +46,8 @@ from chalicelib.kernel.pages import Page, Slice, position_of, sign
 from chalicelib.runtime import wiring
 from chalicelib.runtime.observe import logger
 from chalicelib.runtime.wiring import House
+from chalicelib.storage.audited import Audited
+from chalicelib.trail.store import Witnessed
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _ETAG = re.compile(r'(?:W/)?"v(\d{1,9})(?:-[0-9a-f]+)?"')
@@ -58,6 +60,8 @@ class Sheet(str):
 
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_AGENT_MAX = 80
+"""Characters of a User-Agent that are kept."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -148,6 +152,28 @@ FINDERS: dict[str, Finder] = {}
 """By name, as the policy knows them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A request that was refused, as whoever watches for trouble-makers sees it.
+
+    Attributes:
+        code: the refusal's.
+        subject: who asked; `-` where nobody knows.
+        ip: where it came from; empty where nobody knows.
+        facts: the refusal's.
+    """
+
+    code: str
+    subject: str
+    ip: str
+    now: datetime
+    facts: dict[str, Any]
+
+
+WATCHERS: list[Callable[[House, Turned], None]] = []
+"""Told of every refusal."""
+
+
 class Routes:
     """The routes of a domain: a Chalice blueprint whose routes are typed and guarded.
 
@@ -190,6 +216,10 @@ class Routes:
     ) -> None:
         """Register a finder: whose is what a part of a path names."""
         FINDERS[name] = Finder(part, find, unknown)
+
+    def watching(self, watch: Callable[[House, Turned], None]) -> None:
+        """Register somebody who is told of every refusal, after its answer is made."""
+        WATCHERS.append(watch)
 
     def _route(
         self,
@@ -265,13 +295,17 @@ def _answer(route: Route, request: Request, parts: dict[str, str]) -> Response:
     subject, code = "-", "ok"
     try:
         house = wiring.house()
-        call = _call(route, request, house, request_id)
-        subject = call.caller.subject if call.caller else "-"
+        now = house.clock()
+        caller = house.gate.caller_of(request.headers.get("authorization"), now=now) if route.rule.needs else None
+        subject = caller.subject if caller else "-"
+        call = _call(route, request, house, caller, now, request_id)
         result = route.function(**_arguments(route, request, parts, call))
         status, headers, body = _rendered(route, request, result)
     except (Refusal, Trouble) as fault:
         code = fault.code
         status, headers, body = problems.problem(fault, instance=request_id)
+        if isinstance(fault, Refusal):
+            _tell_watchers(fault, subject, request)
     except Exception:  # noqa: BLE001 - the edge: whatever else happens is a bug, told by its id only
         code = "unexpected"
         logger().exception("bug", route=f"{route.method} {route.path}", request_id=request_id)
@@ -299,12 +333,52 @@ def _log(
     )
 
 
-def _call(route: Route, request: Request, house: House, request_id: str) -> Call:
-    now = house.clock()
+def _tell_watchers(refusal: Refusal, subject: str, request: Request) -> None:
+    """Tell those who watch. The answer is made already, and whatever befalls them does not change it."""
+    try:
+        house = wiring.house()
+        turned = Turned(refusal.code, subject, _origin(request).get("ip", ""), house.clock(), refusal.facts)
+        for watch in WATCHERS:
+            watch(house, turned)
+    except Exception:  # noqa: BLE001 - the edge
+        logger().exception("bug", route="watchers")
+
+
+def _origin(request: Request) -> dict[str, str]:
+    """Where a request comes from: address and agent, as API Gateway saw them."""
+    identity = (request.context or {}).get("identity") or {}
+    agent = re.sub(r"[^\x20-\x7e]", "", str(request.headers.get("user-agent") or ""))[:_AGENT_MAX]
+    found = {"ip": str(identity.get("sourceIp") or "")[:45], "agent": agent}
+    return {name: value for name, value in found.items() if value}
+
+
+def _witnessed(route: Route, request: Request, call: Call, arguments: dict[str, Any]) -> Call:
+    """A call whose table notes who writes, where somebody other than a member does (ADR 0039)."""
+    caller, rule = call.caller, route.rule
+    if caller is None or caller.kind is Kind.MEMBER or route.method == "GET" or rule.needs is None:
+        return call
+    body = arguments.get("body")
+    witnessed = Witnessed(
+        kind=caller.kind.value,
+        subject=caller.subject,
+        roles=caller.roles,
+        action=route.function.__name__,
+        permission=rule.needs.value,
+        ids={name: arguments[name] for name in route.path_types},
+        reason_code=getattr(body, "reason_code", None),
+        reason=getattr(body, "reason", None) or getattr(body, "note_internal", None),
+        origin=_origin(request) | {"request_id": call.request_id},
+        at=call.now,
+        draw=call.house.draw,
+    )
+    record = witnessed.record if rule.audited else None
+    table = Audited(call.house.table, caller.subject, own=caller.member_id, record=record)
+    return replace(call, house=replace(call.house, table=table))
+
+
+def _call(route: Route, request: Request, house: House, caller: Caller | None, now: datetime, request_id: str) -> Call:
     headers = request.headers
-    caller: Caller | None = None
-    if route.rule.needs is not None:
-        caller = house.gate.caller_of(headers.get("authorization"), now=now)
+    if caller is not None and route.rule.needs is not None:
         scope = caller.scope(route.rule.needs)
         if scope is None or scope < route.rule.least:
             raise PermissionMissing(permission=route.rule.needs.value)
@@ -370,7 +444,7 @@ def _arguments(route: Route, request: Request, parts: dict[str, str], call: Call
         arguments["body"] = bodies.body_of(_raw(request), route.body)
     _require_reach(route, call, arguments)
     if route.takes_call:
-        arguments["call"] = call
+        arguments["call"] = _witnessed(route, request, call, arguments)
     return arguments
 
 

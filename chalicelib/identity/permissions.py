@@ -31,6 +31,9 @@ class Permission(StrEnum):
     JOBS_READ = "jobs:read"
     JOBS_RUN = "jobs:run"
     LIABILITY_READ = "liability:read"
+    AUDIT_READ = "audit:read"
+    ALERTS_READ = "alerts:read"
+    ALERTS_MANAGE = "alerts:manage"
 
 
 class Scope(IntEnum):
@@ -85,7 +88,7 @@ ROLES: Mapping[str, Grants] = {
         {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}, Scope.ALL
     ),
     "admin": granted(P, Scope.ALL),
-    "auditor": granted(_READS | {P.JOBS_READ, P.LIABILITY_READ}, Scope.ALL),
+    "auditor": granted(_READS | {P.JOBS_READ, P.LIABILITY_READ, P.AUDIT_READ, P.ALERTS_READ}, Scope.ALL),
     "integration": granted(_TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER}, Scope.ALL),
     "member": granted(_READS | {P.POINTS_TRANSFER}, Scope.SELF),
 }

@@ -20,6 +20,7 @@ from chalicelib.points.errors import (
     OccurredInFuture,
     OccurredTooLongAgo,
     PointsInsufficient,
+    VelocityExceeded,
 )
 from chalicelib.points.models import AdjustPoints, EntryView, PointsView, SpendPoints, Then, TierView
 from chalicelib.programs.service import book_of
@@ -108,6 +109,7 @@ def spend_points(member_id: MemberId, body: SpendPoints, call: Call) -> Outcome[
         OccurredInFuture,
         EntryDiffers,
         BalanceTooLarge,
+        VelocityExceeded,
     ),
 )
 def adjust_points(member_id: MemberId, body: AdjustPoints, call: Call) -> Outcome[EntryView]:
@@ -121,4 +123,5 @@ def adjust_points(member_id: MemberId, body: AdjustPoints, call: Call) -> Outcom
         body,
         now=call.now,
         language=book.language(call.language, call.now),
+        by=call.caller.subject if call.caller is not None else None,
     )

@@ -38,11 +38,13 @@ from chalicelib.points.errors import (
     OccurredInFuture,
     OccurredTooLongAgo,
     PointsInsufficient,
+    VelocityExceeded,
 )
 from chalicelib.points.fold import TIMED_OUT, applied, compacted, last_of_awaited, standing_of
 from chalicelib.points.models import (
     Account,
     AccountStatus,
+    Adjusted,
     AdjustPoints,
     Entry,
     EntryKey,
@@ -438,6 +440,16 @@ def spend(
     occurred_at = not_later(command.occurred_at or now, now)
     draft = Draft(key, Reason.SPEND, occurred_at, consumed=command.points, content=content)
     return post(account, draft, program, now=now)
+
+
+def require_velocity(given: Adjusted, points: int, limit: int | None) -> None:
+    """See that nobody gives more points by hand on a day than one person may.
+
+    Raises:
+        VelocityExceeded: they would.
+    """
+    if limit is not None and given.points + points > limit:
+        raise VelocityExceeded(asked=points, given=given.points, limit=limit)
 
 
 def adjust(

@@ -11,6 +11,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+from chalicelib.alerts import store as alerts_store
+from chalicelib.alerts.events import AlertRaised
+from chalicelib.audit import service as audit
+from chalicelib.audit.events import AuditRecorded
 from chalicelib.cards import views as cards_views
 from chalicelib.cards.events import (
     CardBonusWithdrawn,
@@ -31,7 +35,7 @@ from chalicelib.cards.models import CardKind
 from chalicelib.cards.rules import figure
 from chalicelib.corrections.events import PointsReversed
 from chalicelib.holds.events import HoldReleased, PointsHeld, ReleasedBy
-from chalicelib.kernel.calendar import NEVER
+from chalicelib.kernel.calendar import NEVER, from_milliseconds
 from chalicelib.kernel.events import EventId, Told
 from chalicelib.kernel.ids import AccountId, EntryId, HoldId, MemberId, MergeId, is_card, is_member
 from chalicelib.members import store as members_store
@@ -80,6 +84,7 @@ from chalicelib.purchases.events import (
 from chalicelib.purchases.rules import released_by
 from chalicelib.relay.models import Change, Event, Telling
 from chalicelib.storage import keys
+from chalicelib.storage.audited import BY, FOR_THEMSELVES
 from chalicelib.storage.bus import BusEvent
 from chalicelib.storage.dynamo import unmarshalled
 from chalicelib.storage.objects import Objects
@@ -109,6 +114,10 @@ SILENT = {
     "K hold_end": "ends a hold with the purchase that it paid for; the purchase's own entry tells",
     "X": "lists a transfer for its two members; its entries tell of it",
     "PROGRAM HEAD": "names the version in force; the version's own item tells of it",
+    "A L": "chains audit records, each of which was told of",
+    "A M": "lists an audit record for a further member",
+    "AS": "lists an audit record for who did it",
+    "AJ": "how many points somebody gave by hand on a day; the entries tell of each",
 }
 """Items that tell nobody anything, and why not."""
 
@@ -164,7 +173,7 @@ def kind_of(pk: str, sk: str, item: Item) -> str:
         return f"K {rest[0]}"
     if mark == "H":
         return f"H {item['kind']}"
-    if mark in ("M", "G", "C", "PROGRAM"):
+    if mark in ("M", "G", "C", "A", "PROGRAM"):
         return f"{mark} {keys.parted(sk)[0]}"
     return mark
 
@@ -199,6 +208,7 @@ def _purchase(entry: Entry, item: Item) -> list[Told]:
         points_hold_id=_hold_of(entry),
         qualifying_points=entry.qualifying or 0,
         awaits_delivery=sale.awaits_delivery,
+        **_done_by(item),
     )
     told: list[Told] = [recorded]
     if entry.earned:
@@ -242,6 +252,7 @@ def _restatement(entry: Entry, item: Item) -> list[Told]:
             points_earned=entry.earned or 0,
             points_spent=entry.consumed or 0,
             qualifying_points=entry.qualifying or 0,
+            **_done_by(item),
         )
     ]
 
@@ -302,7 +313,7 @@ def _receipt(entry: Entry, item: Item) -> list[Told]:
     return [PointsReceived(**_leading(entry), transfer_id=transfer_id, from_member_id=giver)]
 
 
-def _adjustment(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+def _adjustment(entry: Entry, item: Item) -> list[Told]:
     return [
         PointsAdjusted(
             **_leading(entry),
@@ -310,6 +321,7 @@ def _adjustment(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
             reason_code=entry.reason_code,
             expires_on=_last_day(entry),
             qualifying_points=entry.qualifying or 0,
+            **_done_by(item),
         )
     ]
 
@@ -495,6 +507,11 @@ def _leading(entry: Entry) -> dict[str, Any]:
     }
 
 
+def _done_by(item: Item) -> dict[str, Any]:
+    """Who had an entry made, and whether in their own account."""
+    return {"recorded_by": item.get(BY), "own_account": FOR_THEMSELVES in item}
+
+
 def _earned(entry: Entry, source: EarnedFrom) -> PointsEarned:
     return PointsEarned(
         entry_id=_entry_id(entry),
@@ -594,6 +611,26 @@ def _pool(item: Item) -> list[Event]:
     return [_enveloped(item, opened, keys.account_of(item["pk"]), None, opened_at, opened_at)]
 
 
+def _audited(item: Item) -> list[Event]:
+    row, content = audit.to_chain(item), json.loads(item["c"])
+    told = AuditRecorded(
+        audit_id=keys.audit_id(row.mark),
+        hash=row.hash.hex(),
+        recorded_by=row.subject,
+        action=content["action"],
+        about=tuple(AccountId(each) for each in content["about"]),
+    )
+    at = from_milliseconds(content["at"])
+    about = AccountId(content["about"][0]) if content["about"] else None
+    return [_enveloped(item, told, about, None, at, at)]
+
+
+def _alert(item: Item) -> list[Event]:
+    alert = alerts_store.alert_from(item)
+    shown = alert.model_dump(include={"alert_id", "kind", "about", "day", "count", "limit"})
+    return [_enveloped(item, AlertRaised(**shown), None, None, alert.raised_at, alert.raised_at)]
+
+
 def _program(item: Item) -> list[Event]:
     at = programs_store.published_at(item)
     return [_enveloped(item, ProgramPublished(program_version=item["version"]), None, None, at, at)]
@@ -605,6 +642,8 @@ _TELL: dict[str, Callable[[Item], list[Event]]] = {
     "M PROFILE": _enrolment,
     "G POOL": _pool,
     "PROGRAM V": _program,
+    "A R": _audited,
+    "AL": _alert,
     **{f"H {kind}": _note for kind in _FROM_NOTE},
 }
 
