@@ -55,6 +55,8 @@ SOME_IDS = {
     "hold_id": "hld_aG9sZC0x",
     "transfer_id": "trf_Z2lmdC0x",
     "entry_id": "ent_SyNhZGp1c3QjZ2lmdA",
+    "audit_id": "aud_019cefa5e0000000000000000a1",
+    "alert_id": "alr_QUwjc2VsZl9lYXJuaW5nI3N0Zl9jbGVyayMyMDI2LTAzLTE1",
     "job": "birthday",
     "day": "2026-03-14",
 }

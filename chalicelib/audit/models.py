@@ -25,7 +25,7 @@ class AuditQuery(Paging):
     """Done by them: staff, or an integration."""
     action: Slug | None = None
     """The command: `edit_member`, `adjust_points` …"""
-    from_: Annotated[Instant, Field(alias="from")] | None = None
+    from_: Annotated[Instant | None, Field(alias="from")] = None
     """From this instant on; without it, as far back as entries go, or seven days where nobody is named."""
     to: Instant | None = None
     """Before this instant; now, when left out."""

@@ -7,15 +7,20 @@ sample here fails the first test. Nothing may answer 5xx, a refusal writes nothi
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 from urllib.parse import quote
 
 import jsonschema  # type: ignore[import-untyped]  # stubs are one more thing to pin
 import pytest
 
+from chalicelib.alerts import store
+from chalicelib.alerts.models import Alert, AlertKind, AlertState, Raised
 from chalicelib.api.routing import ROUTES, Route
 from chalicelib.kernel.ids import CardId
+from chalicelib.runtime import wiring
 from chalicelib.storage import keys
+from chalicelib.storage.writes import Write
 from tests.http.conftest import CountingTable, Look
 from tests.makers import SOME_IDS, Api, Reply, a_path, a_purchase_body
 
@@ -36,6 +41,8 @@ TERMS: dict[str, Any] = {
     "pending_days": 0, "notices": {"expiring_days": 14}, "stored_value": {"balance_max_minor": 500_000},
     "transfers": {"enabled": True, "min_points": 1, "max_points": 10_000, "max_points_per_month": 1_000_000_000,
                   "fee_percent": 5, "accept_days": 7},
+    "velocity": dict.fromkeys(("member_points_per_day", "shop_points_per_day", "staff_points_per_day",
+                               "adjusted_points_per_day"), 10**12),
     "custom_fields": {"size": {"type": "choice", "label": {"zh": "码", "en": "Size"}, "required": False,
                                "choices": ["S", "M"]}},
 }  # fmt: skip
@@ -124,10 +131,29 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
                 yield a_purchase_body(ref, points_tender=100, dry_run=False, order_no=f"h-{next(_numbers)}")
         case "publish_program":
             yield {**TERMS, "version": api.get("/v1/program").json["version"], "dry_run": False}
+        case "acknowledge_alert":
+            raised_alert(api)
+            yield {"reason": "talked to them\nall is well", "dry_run": False}
         case _ if "card" in name:
             yield from card_samples(name, n)
         case _:
             yield from pool_samples(name, api, member)
+
+
+def raised_alert(api: Api) -> None:
+    """An alert that is open, of the id that routes are tried with; another day's each time."""
+    key = keys.alert_of(SOME_IDS["alert_id"])
+    assert key is not None
+    raised = Raised(AlertKind.SELF_EARNING, "stf_clerk", date(2026, 3, 15), 5, 0)
+    assert store.raise_alert(raised, api.clock()).key == key
+    table = wiring.house().table
+    alert = store.find_alert(table, key)
+    table.commit([store.raise_alert(raised, api.clock()) if alert is None else reopened(alert)])
+
+
+def reopened(alert: Alert) -> Write:
+    """The write that has an alert open again."""
+    return store.replace_alert(alert, alert.model_copy(update={"state": AlertState.OPEN, "version": alert.version + 1}))
 
 
 def pool_samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, Any]]:
