@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from chalicelib.kernel.ids import AccountId, AlertId, ShopId
 from chalicelib.kernel.pages import Paging
@@ -58,7 +59,7 @@ class Alert(Record):
 class AlertQuery(Paging):
     """Which alerts."""
 
-    state: AlertState = AlertState.OPEN
+    state: Annotated[AlertState, Field(strict=False)] = AlertState.OPEN
 
 
 class AcknowledgeAlert(Record):

@@ -328,7 +328,9 @@ def test_a_chain_made_anew_after_a_change_is_found_by_the_anchor() -> None:
     pk = keys.audit_partition(DAY, 0)
     records = [item for key, item in items.items() if key.pk == pk and key.sk.startswith("R#")]
     records[0]["c"] = records[0]["c"].replace("stf_a", "stf_x")
-    table = MemoryTable({key: each for key, each in items.items() if key.pk == pk and key.sk.startswith("R#")})
+    others = {key: each for key, each in items.items() if key.pk.startswith("A#") and key.pk != pk}
+    own = {key: each for key, each in items.items() if key.pk == pk and key.sk.startswith("R#")}
+    table = MemoryTable(others | own)
     audit.chain(table, [audit.to_chain(item) for item in records], now=WORKS.clock())
     assert walked(table, SEALED.roots, LATER).faults == [f"{pk}: the chain is not the one that was signed"]
 
