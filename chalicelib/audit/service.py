@@ -66,12 +66,6 @@ _USUAL_SPAN = timedelta(days=7)
 # ---------------------------------------------------------------- chaining
 
 
-def to_chain(item: Item) -> ToChain:
-    """What the chain needs of a record as it is stored."""
-    content = json.loads(item["c"])
-    return ToChain(item["sk"][2:], rules.record_hash(item), content["who"]["subject"], tuple(content["about"][1:]))
-
-
 def chain(table: Table, some: Sequence[ToChain], *, now: datetime) -> list[str]:
     """Chain records, each once; the marks of those whose day has been over for too long.
 
@@ -168,7 +162,7 @@ def _walk_day(table: Table, objects: Objects, day: date, shard: int, now: dateti
     if signed is not None or now > _over(day) + SIGNED_AFTER:
         found.faults += [f"aud_{item['sk'][2:]}: the record is not chained" for item in old]
     elif sweep and old:
-        late = chain(table, [to_chain(item) for item in old], now=now)
+        late = chain(table, [store.to_chain(item) for item in old], now=now)
         found.faults += [f"aud_{mark}: the record came after its day" for mark in late]
         found.chained = len(old) - len(late)
     else:

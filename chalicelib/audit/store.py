@@ -8,6 +8,7 @@
 Anchors, in the store that is written once: audit/<day>/anchor.json
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, timedelta
 from datetime import datetime as instant
@@ -25,6 +26,12 @@ from chalicelib.trail import rules
 
 _PAGE = 500
 _END = "~"
+
+
+def to_chain(item: Item) -> ToChain:
+    """What the chain needs of a record as it is stored."""
+    content = json.loads(item["c"])
+    return ToChain(item["sk"][2:], rules.record_hash(item), content["who"]["subject"], tuple(content["about"][1:]))
 
 
 def find_record(table: Table, mark: str) -> Item | None:

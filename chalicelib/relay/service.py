@@ -13,7 +13,7 @@ from typing import Any
 
 from chalicelib.alerts import store as alerts_store
 from chalicelib.alerts.events import AlertRaised
-from chalicelib.audit import service as audit
+from chalicelib.audit import store as audit_store
 from chalicelib.audit.events import AuditRecorded
 from chalicelib.cards import views as cards_views
 from chalicelib.cards.events import (
@@ -612,7 +612,7 @@ def _pool(item: Item) -> list[Event]:
 
 
 def _audited(item: Item) -> list[Event]:
-    row, content = audit.to_chain(item), json.loads(item["c"])
+    row, content = audit_store.to_chain(item), json.loads(item["c"])
     told = AuditRecorded(
         audit_id=keys.audit_id(row.mark),
         hash=row.hash.hex(),

@@ -109,7 +109,7 @@ def test_what_nobody_was_told_of_is_chained_by_the_walk() -> None:
 def test_a_record_told_after_its_day_is_not_chained_into_it() -> None:
     works = Works()
     changed(works.desk, 2)
-    rows = [audit.to_chain(item) for item in on_the_day(works.core.items)]
+    rows = [store.to_chain(item) for item in on_the_day(works.core.items)]
     late = audit.chain(works.core, rows, now=datetime(2026, 3, 16, 0, 31, tzinfo=UTC))
     assert sorted(late) == sorted(row.mark for row in rows)
     assert on_the_day(works.core.items, "L") == []
@@ -124,7 +124,7 @@ def test_chaining_at_once_by_many_leaves_one_chain(
     for number in range(8):
         acting = desk.audited(draw=lambda number=number: number * 16)  # all in one shard
         (acting.suspend, acting.reinstate)[number % 2](member)
-    rows = [audit.to_chain(item) for item in store.records(table, keys.audit_partition(DAY, 0))]
+    rows = [store.to_chain(item) for item in store.records(table, keys.audit_partition(DAY, 0))]
     assert len(rows) >= 8
     answers = at_once(dynamo, *(lambda: audit.chain(table, rows, now=desk.clock()) for _ in range(4)),
                       *(lambda row=row: audit.chain(table, [row], now=desk.clock()) for row in rows))  # fmt: skip
@@ -145,13 +145,13 @@ def test_a_crash_at_any_call_leaves_whole_records_and_whole_links() -> None:
             try:
                 dying = Desk(crashing, works.desk.keyring, works.desk.book, works.clock, works.desk.draw)
                 dying.audited().suspend(member)
-                audit.chain(crashing, [audit.to_chain(i) for i in on_the_day(works.core.items)], now=works.clock())
+                audit.chain(crashing, [store.to_chain(i) for i in on_the_day(works.core.items)], now=works.clock())
             except Crashed:
                 crashes += 1
             suspended = works.desk.member(member).status == "suspended"
             assert len(on_the_day(works.core.items)) == suspended, "a record and what it records come together"
             works.desk.audited().suspend(member)
-            rows = [audit.to_chain(item) for item in on_the_day(works.core.items)]
+            rows = [store.to_chain(item) for item in on_the_day(works.core.items)]
             audit.chain(works.core, rows, now=works.clock())
             assert len(rows) == 1
             assert walked(works.core, works.roots, works.clock()).faults == []
@@ -235,7 +235,7 @@ def _trail(*, sealed: bool) -> tuple[Works, datetime]:
     desk.clock.forward(seconds=1)
     desk.audited("stf_a", **same | {"draw": iter(range(320, 1600, 16)).__next__}).adjust(member, 60, key="b")
     for item in sorted(on_the_day(works.core.items), key=lambda item: str(item["sk"])):
-        audit.chain(works.core, [audit.to_chain(item)], now=works.clock())
+        audit.chain(works.core, [store.to_chain(item)], now=works.clock())
     now = works.clock() + timedelta(minutes=5)
     if sealed:
         now = datetime(2026, 3, 17, 2, tzinfo=UTC)
@@ -331,7 +331,7 @@ def test_a_chain_made_anew_after_a_change_is_found_by_the_anchor() -> None:
     others = {key: each for key, each in items.items() if key.pk.startswith("A#") and key.pk != pk}
     own = {key: each for key, each in items.items() if key.pk == pk and key.sk.startswith("R#")}
     table = MemoryTable(others | own)
-    audit.chain(table, [audit.to_chain(item) for item in records], now=WORKS.clock())
+    audit.chain(table, [store.to_chain(item) for item in records], now=WORKS.clock())
     assert walked(table, SEALED.roots, LATER).faults == [f"{pk}: the chain is not the one that was signed"]
 
 
@@ -402,7 +402,7 @@ def test_a_record_costs_three_write_units_and_no_trip(desk: Desk, dynamo: Dynamo
     trips, reads, writes = meter.read()
     other.audited(reason="lost card", ids={"member_id": recorded}, roles=("shop_manager",)).suspend(recorded)
     assert meter.read() == (trips, reads, writes + 3)
-    audit.chain(other.table, [audit.to_chain(item) for item in records(desk)], now=desk.clock())
+    audit.chain(other.table, [store.to_chain(item) for item in records(desk)], now=desk.clock())
     assert meter.read()[1:] == (2, 4)
 
 
