@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Rows, Table
-from chalicelib.storage.writes import Absent, Add, Item, Put, Write
+from chalicelib.storage.writes import Absent, Item, Put, Unchanged, Write
 
 BY = "sb"
 """Attribute of an entry: who had it made, where that was no member. No part of the chain."""
@@ -96,11 +96,11 @@ class Audited:
         return Put(write.key, write.item | stamp, write.condition, write.otherwise)
 
     def _learn(self, writes: Sequence[Write]) -> None:
-        """Read what is replaced and was not read: what somebody else remembers, such as the program."""
+        """Read what is replaced by what follows it and was not read: what somebody else remembers, as the program."""
         unread = [
             write.key
             for write in writes
-            if write.key not in self._read and not isinstance(write, Add) and not isinstance(write.condition, Absent)
+            if isinstance(write, Put) and isinstance(write.condition, Unchanged) and write.key not in self._read
         ]
         if unread:
             found = self.real.get_many(unread, consistent=True)

@@ -104,8 +104,10 @@ def _change(read: Read, write: Write) -> dict[str, Any]:
     before = read.get(write.key)
     if isinstance(write, Delete):
         return told | {"is": "gone"}
-    if isinstance(write.condition, Absent) or before is None:
+    if isinstance(write.condition, Absent):
         return told | {"is": "new", "after": _shown(told["item"], write.item)}
+    if before is None:
+        return told | {"after": _shown(told["item"], write.item)}
     item = {name: value for name, value in write.item.items() if value is not None}
     names = sorted(n for n in before.keys() | item.keys() if n not in SILENT and before.get(n) != item.get(n))
     expanded = EXPANDED.get(told["item"])
