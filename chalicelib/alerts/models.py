@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Annotated
+from typing import Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime
 
 from chalicelib.kernel.ids import AccountId, AlertId, ShopId
 from chalicelib.kernel.pages import Paging
@@ -59,7 +59,7 @@ class Alert(Record):
 class AlertQuery(Paging):
     """Which alerts."""
 
-    state: Annotated[AlertState, Field(strict=False)] = AlertState.OPEN
+    state: Literal["open", "acknowledged"] = "open"
 
 
 class AcknowledgeAlert(Record):
@@ -95,7 +95,7 @@ class Raised:
     """Something that is to be raised.
 
     Attributes:
-        day: of the program.
+        day: in the program's time zone for points, in UTC for refusals.
     """
 
     kind: AlertKind

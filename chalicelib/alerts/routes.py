@@ -2,13 +2,12 @@
 
 from chalicelib.alerts import service
 from chalicelib.alerts.errors import AlertUnknown
-from chalicelib.alerts.models import AcknowledgeAlert, Alert, AlertQuery
+from chalicelib.alerts.models import AcknowledgeAlert, Alert, AlertQuery, AlertState
 from chalicelib.alerts.rules import REFUSED, Tally
 from chalicelib.api.routing import Call, Routes, Turned
 from chalicelib.kernel.ids import AlertId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page
-from chalicelib.programs.service import book_of
 from chalicelib.runtime.observe import log_fact
 from chalicelib.runtime.wiring import House
 
@@ -25,9 +24,9 @@ class AlertPage(Page[Alert]):
 @alerts.get("/alerts", refuses=(CursorInvalid,))
 def list_alerts(query: AlertQuery, call: Call) -> AlertPage:
     """Alerts, newest first: those that are open, or those that somebody has seen to."""
-    scope = ("alerts", query.state.value)
+    scope = ("alerts", query.state)
     part = service.list_alerts(
-        call.house.table, query.state, after=call.position(query.cursor, *scope), limit=query.limit
+        call.house.table, AlertState(query.state), after=call.position(query.cursor, *scope), limit=query.limit
     )
     return call.page(part, AlertPage, *scope)
 
@@ -42,7 +41,7 @@ def acknowledge_alert(alert_id: AlertId, body: AcknowledgeAlert, call: Call) -> 
 def _watch(house: House, turned: Turned) -> None:
     if turned.code in REFUSED:
         service.note_refusal(
-            house.table, house.ops, book_of(house.table), TALLY,
+            house.table, house.ops, TALLY,
             code=turned.code, subject=turned.subject, ip=turned.ip, now=turned.now, tell=log_fact,
         )  # fmt: skip
 

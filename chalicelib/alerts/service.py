@@ -1,7 +1,7 @@
 """Use cases of alerts: count and raise, list, acknowledge."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.alerts import rules, store
@@ -12,7 +12,6 @@ from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import AlertId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
-from chalicelib.programs.rules import today_of
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
@@ -52,7 +51,6 @@ def count_gains(
 def note_refusal(
     table: Table,
     ops: Table,
-    book: ProgramBook,
     tally: Tally,
     *,
     code: str,
@@ -73,7 +71,7 @@ def note_refusal(
     more = tally.take(kind, about, now)
     if not more:
         return None
-    day = today_of(book.current(now), now)
+    day = now.astimezone(UTC).date()
     key, addition = store.add_refusals(kind, about, rules.slot_of(now), day, more, now)
     ops.commit([addition])
     item = ops.get(key, consistent=True)

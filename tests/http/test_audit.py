@@ -57,6 +57,7 @@ def watched(items: Mapping[Key, Item]) -> None:
 def test_an_edit_is_recorded_with_who_what_and_from_where_and_without_anything_personal(api: Api, look: Look) -> None:
     member = api.as_("clerk").enrol(mobile=MOBILE, name="王小明")
     path = f"/v1/members/{member['member_id']}"
+    api.clock.forward(seconds=1)
     edited = api.patch(
         path, {"version": 1, "mobile": "+8613800000001", "shop_id": "shp_b"}, User_Agent="till/1.0", X_Request_Id="r-1"
     )

@@ -230,7 +230,7 @@ def test_a_crash_at_any_call_counts_what_was_given_and_no_more() -> None:
 def knock(desk: Desk, ops: Any, tally: Tally, **fields: Any) -> Raised | None:
     """A refusal."""
     values: dict[str, Any] = {"code": "token_invalid", "subject": "-", "ip": "203.0.113.7", **fields}
-    return service.note_refusal(desk.table, ops, desk.book, tally, now=desk.clock(), tell=tell, **values)
+    return service.note_refusal(desk.table, ops, tally, now=desk.clock(), tell=tell, **values)
 
 
 def test_many_refusals_raise_an_alert_and_few_do_not(desk: Desk, ops: DynamoTable) -> None:
