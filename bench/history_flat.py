@@ -19,7 +19,7 @@ from chalicelib.points.service import list_statement
 from chalicelib.programs.service import ProgramBook
 from chalicelib.programs.store import Head
 from chalicelib.purchases.models import RecordPurchase
-from chalicelib.purchases.service import record_purchase
+from chalicelib.purchases.service.recording import record_purchase
 from chalicelib.storage.dynamo import marshalled
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Rows, Table

@@ -18,7 +18,7 @@ from chalicelib.members.models import EnrolMember
 from chalicelib.members.service import enrol_member
 from chalicelib.programs.service import ProgramBook, book_of
 from chalicelib.purchases.models import PurchaseView, RecordPurchase
-from chalicelib.purchases.service import record_purchase
+from chalicelib.purchases.service.recording import record_purchase
 from chalicelib.runtime import wiring
 from chalicelib.runtime.settings import Settings
 from chalicelib.runtime.wiring import House

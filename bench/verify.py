@@ -14,17 +14,18 @@ from chalicelib.jobs.models import Job, Part
 from chalicelib.jobs.proving import Walk
 from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber
 from chalicelib.members.models import MemberRef
-from chalicelib.points import rules, store
+from chalicelib.points import store
 from chalicelib.points.errors import PointsInsufficient
 from chalicelib.points.models import Account, EntryKey, Posting, SpendPoints
+from chalicelib.points.rules import commands
 from chalicelib.points.service import content_digest
 from chalicelib.programs import store as program_store
 from chalicelib.programs.models import Program, default_program
 from chalicelib.programs.service import ProgramBook
 from chalicelib.proof import rules as proof_rules
 from chalicelib.proof.service import Roots
-from chalicelib.purchases import rules as purchases
 from chalicelib.purchases.models import PurchaseLine, RecordPurchase
+from chalicelib.purchases.rules import buying
 from chalicelib.purchases.store import sale_item
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Credentials, Dynamo, marshalled
@@ -203,7 +204,9 @@ def _decided(
     if chance.random() < 0.2:
         spend = SpendPoints(points=chance.randint(5, 60))
         content = content_digest(account.member_id, spend)
-        return rules.spend(account, spend, EntryKey(kind="spend", parts=(key,)), program, content=content, now=now), {}
+        return commands.spend(
+            account, spend, EntryKey(kind="spend", parts=(key,)), program, content=content, now=now
+        ), {}
     lines = tuple(
         PurchaseLine(sku=f"69{chance.randrange(10**9):09d}", name="拿铁", quantity=1, unit_price_minor=1_800)
         for _ in range(chance.randint(1, 6))
@@ -213,8 +216,8 @@ def _decided(
         occurred_at=now - timedelta(seconds=2), lines=lines, paid_minor=sum(line.unit_price_minor for line in lines),
     )  # fmt: skip
     content = content_digest(account.member_id, command)
-    posting = purchases.assess(account, command, program, content=content, now=now)
-    return posting, sale_item(purchases.sale_of(command, program))
+    posting = buying.assess(account, command, program, content=content, now=now)
+    return posting, sale_item(buying.sale_of(command, program))
 
 
 def _program_items(program: Program) -> Iterator[Item]:

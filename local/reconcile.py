@@ -27,10 +27,10 @@ from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.ids import AccountId
 from chalicelib.kernel.money import shown
 from chalicelib.points import fold
-from chalicelib.points import rules as points_rules
 from chalicelib.points import store as points_store
 from chalicelib.points import views as points_views
 from chalicelib.points.models import Account, Entry, Reason
+from chalicelib.points.rules import balances
 from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook, book_of
 from chalicelib.proof import rules as proof
@@ -348,7 +348,7 @@ class Ledger:
         found = Findings(
             members=1, entries=len(self.entries), purchases=len(self.sales), cents=sum(self.sales.values())
         )
-        position = points_rules.derive(self.account, today)
+        position = balances.derive(self.account, today)
         found.earned = sum(entry.earned or 0 for entry in self.entries if entry.reason is Reason.EARN)
         found.balance = position.available
         found.tiers[fold.standing_of(self.account, book.current(utc_now()), today).tier_id] += 1
@@ -364,8 +364,8 @@ class Ledger:
         fault = proof.verify(self.account, self.entries, Programs(book))
         if fault is not None:
             return f"entry {fault.seq}: {fault.what}"
-        position = points_rules.derive(self.account, today)
-        due = sum(points_rules.unbooked(self.account, today).values())
+        position = balances.derive(self.account, today)
+        due = sum(balances.unbooked(self.account, today).values())
         booked = sum(entry.points for entry in self.entries)
         if booked != self.account.lifetime.balance or booked - due != position.balance:
             return f"entries add up to {booked}, of which {due} expired since; the balance is {position.balance}"

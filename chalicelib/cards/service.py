@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from chalicelib.cards import rules, store, views
+from chalicelib.cards import store, views
 from chalicelib.cards.errors import CardClosed, CardDiffers, CardEntryUnknown, CardNumberTaken, CardUnknown
 from chalicelib.cards.models import (
     Card,
@@ -25,6 +25,7 @@ from chalicelib.cards.models import (
     TopUpCard,
     UseCard,
 )
+from chalicelib.cards.rules import count_cards, holding, openings, refunds, stored_value
 from chalicelib.identity.models import Owner
 from chalicelib.kernel.calendar import from_milliseconds, local_day, milliseconds
 from chalicelib.kernel.errors import Refusal, WriteContended
@@ -33,10 +34,10 @@ from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
 from chalicelib.points import fold
-from chalicelib.points import rules as ledger
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import AccountMoved, EntryDiffers, EntryKnown, MemberUnknown
 from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Posting
+from chalicelib.points.rules import due_dates, guards
 from chalicelib.points.service import ATTEMPTS_MAX, CLOSINGS_MAX, book_due, content_digest, once
 from chalicelib.programs.errors import ProgramMoved
 from chalicelib.programs.models import Program
@@ -76,7 +77,7 @@ def open_card(
         except EntryKnown as known:
             return Outcome(_opened_before(table, book, known.item, key, content), replayed=True)
         except Refusal:
-            item = points_store.find_entry(table, rules.opening_key(key))
+            item = points_store.find_entry(table, openings.opening_key(key))
             if item is None:
                 raise
             return Outcome(_opened_before(table, book, item, key, content), replayed=True)
@@ -89,8 +90,8 @@ def _open(
     owner = points_store.find_answering(table, member_id, consistent=True)
     if owner is None:
         raise MemberUnknown(member_id=member_id)
-    ledger.require_open(owner)
-    card_id = rules.card_id_of(command, key)
+    guards.require_open(owner)
+    card_id = openings.card_id_of(command, key)
     program = for_account(book.current(now), card_id)
     card = Card(
         card_id=card_id,
@@ -105,11 +106,11 @@ def _open(
         means=command.means,
         opened_at=from_milliseconds(milliseconds(now)),
     )
-    posting = rules.opened(card, command, key, program, content=content, now=now)
+    posting = openings.opened(card, command, key, program, content=content, now=now)
     answer = views.card_view(card, posting.account, today_of(program, now))
     taken = CardNumberTaken(card_number=command.card_number or card_id)
     if command.dry_run:
-        known = points_store.find_entry(table, rules.opening_key(key))
+        known = points_store.find_entry(table, openings.opening_key(key))
         if known is not None:
             raise EntryKnown(known)
         if store.find_items(table, card_id, consistent=True) is not None:
@@ -129,7 +130,7 @@ def _opened_before(table: Table, book: ProgramBook, item: Item, key: str, conten
     card, _ = _load(table, CardId(entry.member_id), consistent=True)
     program = book.version(entry.program_version)
     on = local_day(entry.occurred_at, program.time_zone)
-    account = fold.applied(rules.empty(card.card_id, on), entry)
+    account = fold.applied(openings.empty(card.card_id, on), entry)
     return views.card_view(card.model_copy(update={"member_id": entry.actor}), account, on)
 
 
@@ -169,7 +170,7 @@ def top_up_card(
     entry_key = EntryKey(kind="top_up", parts=(card_id, key))
 
     def decide(card: Card, account: Account, program: Program, content: bytes) -> _Decided:
-        posting = rules.top_up(account, card, command, entry_key, program, content=content, now=now)
+        posting = stored_value.top_up(account, card, command, entry_key, program, content=content, now=now)
         return _Decided(posting, store.entry_more(reference=command.reference, means=command.means))
 
     return _carry_out(
@@ -192,8 +193,8 @@ def spend_card(
     entry_key = EntryKey(kind="card_spend", parts=(key,))
 
     def decide(card: Card, account: Account, program: Program, content: bytes) -> _Decided:
-        ledger.require_recent(command.occurred_at or now, now)
-        posting = rules.spend(account, card, command, entry_key, program, content=content, now=now)
+        guards.require_recent(command.occurred_at or now, now)
+        posting = stored_value.spend(account, card, command, entry_key, program, content=content, now=now)
         return _Decided(posting, store.entry_more(reference=command.reference))
 
     return _carry_out(
@@ -226,7 +227,7 @@ def refund_card_spend(
     def decide(card: Card, account: Account, program: Program, content: bytes) -> _Decided:
         item = _entry_item(table, card_id, command.spend_id, "card_spend")
         spent, before = points_store.entry_from(item), store.back_of(item)
-        posting, back = rules.refund_spend(
+        posting, back = stored_value.refund_spend(
             account, card, spent, before, command, entry_key, program, content=content, now=now
         )
         return _Decided(posting, store.entry_more(reference=item.get("rf")), [store.count_back(item, back)])
@@ -261,12 +262,12 @@ def refund_card(
 
     def decide(card: Card, account: Account, program: Program, content: bytes) -> _Decided:
         if card.kind is CardKind.COUNT:
-            made = rules.refund_uses(account, card, command, entry_key, program, content=content, now=now)
+            made = refunds.refund_uses(account, card, command, entry_key, program, content=content, now=now)
             return _Decided(made.posting, store.entry_more(payouts=made.payouts))
         items = store.find_top_ups(table, card_id)
         top_ups = [_top_up(item) for item in items]
         named = _top_up(_entry_item(table, card_id, command.top_up_id, "top_up")) if command.top_up_id else None
-        made = rules.refund(account, card, top_ups, named, command, entry_key, program, content=content, now=now)
+        made = refunds.refund(account, card, top_ups, named, command, entry_key, program, content=content, now=now)
         by_seq = {each.seq: item for each, item in zip(top_ups, items, strict=True)}
         writes = [store.count_back(by_seq[each.seq], back) for each, back in made.back]
         return _Decided(made.posting, store.entry_more(payouts=made.payouts), writes)
@@ -289,8 +290,8 @@ def use_card(
     entry_key = EntryKey(kind="card_use", parts=(key,))
 
     def decide(card: Card, account: Account, program: Program, content: bytes) -> _Decided:
-        ledger.require_recent(command.occurred_at or now, now)
-        posting = rules.use(account, card, command, entry_key, program, content=content, now=now)
+        guards.require_recent(command.occurred_at or now, now)
+        posting = count_cards.use(account, card, command, entry_key, program, content=content, now=now)
         return _Decided(posting, store.entry_more(reference=command.reference))
 
     return _carry_out(table, book, card_id, CardKind.COUNT, entry_key, command, decide, now=now, language=language)
@@ -320,7 +321,7 @@ def reverse_card_use(
     def decide(card: Card, account: Account, program: Program, content: bytes) -> _Decided:
         item = _entry_item(table, card_id, command.use_id, "card_use")
         used, before = points_store.entry_from(item), store.back_of(item)
-        posting, back = rules.reverse_use(
+        posting, back = count_cards.reverse_use(
             account, card, used, before, command, entry_key, program, content=content, now=now
         )
         return _Decided(posting, store.entry_more(reference=item.get("rf")), [store.count_back(item, back)])
@@ -349,7 +350,7 @@ def extend_card(
     entry_key = EntryKey(kind="card_extension", parts=(key,))
 
     def decide(card: Card, account: Account, program: Program, content: bytes) -> _Decided:
-        posting = rules.extend(account, card, command, entry_key, program, content=content, now=now)
+        posting = count_cards.extend(account, card, command, entry_key, program, content=content, now=now)
         return _Decided(posting, {})
 
     return _carry_out(table, book, card_id, CardKind.COUNT, entry_key, command, decide, now=now, language=language)
@@ -375,7 +376,7 @@ def _carry_out(
     """
     card, loaded = _load(table, card_id)
     if kind is not None:
-        rules.require_kind(card, kind)
+        holding.require_kind(card, kind)
     content = content_digest(card_id, command)
     program = for_account(book.current(now), card_id)
 
@@ -402,7 +403,7 @@ def _carry_out(
     )
 
 
-def _top_up(item: Item) -> rules.TopUp:
+def _top_up(item: Item) -> refunds.TopUp:
     return store.top_up_from(points_store.entry_from(item), item)
 
 
@@ -461,7 +462,7 @@ def change_status(
         if command.dry_run:
             return Outcome(answer, stored=False)
         kind = "card_suspended" if suspends else "card_reinstated"
-        due = ledger.due_on(changed, program, today)
+        due = due_dates.due_on(changed, program, today)
         try:
             table.commit(
                 [points_store.replace_account(account, changed, due), _note(kind, card, account, command, now)]
@@ -488,7 +489,7 @@ def close_card(
         card, account = _load(table, card_id, consistent=True)
         if account.status is AccountStatus.CLOSED:
             return Outcome(views.card_view(card, account, today), replayed=True)
-        posting = rules.close(account, card, EntryKey(kind="card_close", parts=(card_id,)), program, now=now)
+        posting = openings.close(account, card, EntryKey(kind="card_close", parts=(card_id,)), program, now=now)
         closed = (posting.account if posting else account).model_copy(update={"status": AccountStatus.CLOSED})
         answer = views.card_view(card, closed, today)
         if command.dry_run:

@@ -15,7 +15,8 @@ from datetime import date
 from typing import Any
 
 from chalicelib.cards.models import Card, CardKind, Paid
-from chalicelib.cards.rules import PRINCIPAL, UNDATED, Back, TopUp, figure
+from chalicelib.cards.rules.holding import PRINCIPAL, UNDATED, figure
+from chalicelib.cards.rules.refunds import Back, TopUp
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.ids import AccountId, CardId, MemberId
 from chalicelib.points.errors import AccountMoved

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from chalicelib.cards.models import BonusLot, Card, CardBalance, CardKind, CardLine, CardView, Payout
-from chalicelib.cards.rules import UNDATED, figure, last_day_of, uses_left, value_of
+from chalicelib.cards.rules.holding import UNDATED, figure, last_day_of, uses_left, value_of
 from chalicelib.kernel.calendar import NEVER
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.money import shown

@@ -8,9 +8,10 @@ from datetime import datetime
 
 from chalicelib.kernel.ids import AccountId, is_member
 from chalicelib.points import fold
-from chalicelib.points import rules as ledger
 from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason, Why
-from chalicelib.points.rules import Draft, reversal_key
+from chalicelib.points.rules import reversals
+from chalicelib.points.rules.ledger import Draft
+from chalicelib.points.rules.reversals import reversal_key
 from chalicelib.programs.models import NegativeBalance, Program
 
 REVERSALS_MAX = 20
@@ -124,4 +125,4 @@ def reversal(
         may_owe=True,
     )
     caps = program.negative_balance is not NegativeBalance.OWE and original_of(entry.key).kind != "write_off"
-    return ledger.reverse(account, draft, program, now=now, caps=caps)
+    return reversals.reverse(account, draft, program, now=now, caps=caps)

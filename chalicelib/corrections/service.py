@@ -16,13 +16,13 @@ from chalicelib.points import store as points_store
 from chalicelib.points.errors import EntryUnknown
 from chalicelib.points.fold import effect_of
 from chalicelib.points.models import Account, Entry, EntryKey, EntryView, Notes, Reason
-from chalicelib.points.rules import reversal_key, write_off_key
+from chalicelib.points.rules.reversals import reversal_key, write_off_key
 from chalicelib.points.views import shown_expiry, shown_maturity
 from chalicelib.pools.models import PoolId
 from chalicelib.pools.service import owner_of as owner_of_pool
 from chalicelib.programs.service import ProgramBook
-from chalicelib.purchases.service import brought_again_since
-from chalicelib.purchases.service import owner_of as owner_of_purchase
+from chalicelib.purchases.service.reading import owner_of as owner_of_purchase
+from chalicelib.purchases.service.restating import brought_again_since
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write

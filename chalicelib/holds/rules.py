@@ -1,4 +1,4 @@
-"""What holds come to. Pure; the arithmetic of what is reserved is the ledger's (`points.rules`)."""
+"""What holds come to. Pure; the arithmetic of what is reserved is the ledger's (`points.rules.ledger`)."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -7,9 +7,9 @@ from chalicelib.holds.errors import CaptureTooLarge
 from chalicelib.holds.models import Hold, HoldPoints
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.points import fold
-from chalicelib.points import rules as ledger
 from chalicelib.points.models import Account, EntryKey, Posting, Reason, Reserved, Why
-from chalicelib.points.rules import Draft
+from chalicelib.points.rules import commands, due_dates, ledger
+from chalicelib.points.rules.ledger import Draft
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import today_of
 
@@ -39,7 +39,7 @@ def hold(
     until = now + timedelta(minutes=command.minutes)
     why = Why(rule_id="hold", points=0, args=(command.points, milliseconds(until)))
     draft = Draft(key, Reason.HOLD, now, reserved=command.points, reserved_until=until, why=(why,), content=content)
-    return ledger.reserve(account, draft, program, now=now)
+    return commands.reserve(account, draft, program, now=now)
 
 
 def live(account: Account, hold_key: EntryKey, program: Program, *, now: datetime) -> Hold | None:
@@ -113,5 +113,5 @@ def timed_out(account: Account, hold_key: EntryKey, program: Program, *, now: da
     main = next((entry for entry in entries if entry.key == end_key(hold_key)), None)
     if main is None:
         return None
-    due = ledger.due_on(settled, program, today_of(program, now))
+    due = due_dates.due_on(settled, program, today_of(program, now))
     return Posting(settled, entries, account.tier_id, settled.tier_id, main, due)

@@ -20,10 +20,10 @@ from chalicelib.kernel.calendar import from_milliseconds
 from chalicelib.kernel.ids import HoldId, MemberId, PurchaseId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points import fold
-from chalicelib.points import rules as ledger
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import AccountMoved, EntryDiffers, MemberUnknown
 from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason
+from chalicelib.points.rules import ledger
 from chalicelib.points.service import content_digest, once
 from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook

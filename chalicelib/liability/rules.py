@@ -27,7 +27,7 @@ from chalicelib.liability.models import (
     Rolled,
 )
 from chalicelib.points.models import Account, Entry, EntryKey, Position, Reason
-from chalicelib.points.rules import derive
+from chalicelib.points.rules.balances import derive
 from chalicelib.programs.models import PointValue, Program
 
 COHORTS_MIN = 6

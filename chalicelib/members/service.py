@@ -26,7 +26,6 @@ from chalicelib.members.models import (
     ReinstateMember,
     SuspendMember,
 )
-from chalicelib.points import rules as points_rules
 from chalicelib.points import service as points_service
 from chalicelib.points import store as points_store
 from chalicelib.points import views as points_views
@@ -39,6 +38,7 @@ from chalicelib.points.errors import (
     MemberUnknown,
 )
 from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey
+from chalicelib.points.rules import balances, commands, due_dates, guards
 from chalicelib.points.service import CLOSINGS_MAX, book_due
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import today_of
@@ -264,7 +264,7 @@ def change_status(
         if command.dry_run:
             return Outcome(answer, stored=False)
 
-        due = points_rules.due_on(changed, program, today_of(program, now))
+        due = due_dates.due_on(changed, program, today_of(program, now))
         kind, facts = "suspended" if suspends else "reinstated", {"reason": command.reason}
         note = points_store.note(profile.member_id, kind, facts, at=now, version=account.version)
         try:
@@ -297,11 +297,11 @@ def close_member(
         profile, account = _load(table, keyring, member_id, consistent=True)
         if account.status is AccountStatus.CLOSED:
             return Outcome(member_view(profile, account, program, now, language), replayed=True)
-        points_rules.require_nothing_held(account, now)
+        guards.require_nothing_held(account, now)
         closing = EntryKey(kind="close", parts=(profile.member_id,))
-        posting = points_rules.forfeit(account, closing, program, now=now)
+        posting = commands.forfeit(account, closing, program, now=now)
         if posting is not None and not command.forfeit_points:
-            balance = points_rules.derive(account, today_of(program, now)).balance
+            balance = balances.derive(account, today_of(program, now)).balance
             raise BalanceRemaining(balance=balance)
         if posting is not None and len(posting.entries) > CLOSINGS_MAX:
             with suppress(AccountMoved):
@@ -361,7 +361,7 @@ def give_birthday_gift(
         others = {account.member_id, *account.absorbed} - {member_id}
         if any(_had_gift(table, each, on) for each in others):
             raise _NoGift
-        posting = points_rules.gift(account, key, program, on=on, content=content, now=now)
+        posting = commands.gift(account, key, program, on=on, content=content, now=now)
         if posting is None:
             raise _NoGift
         return posting.main, points_store.post(account, posting)

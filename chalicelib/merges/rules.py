@@ -15,9 +15,9 @@ from chalicelib.members.rules import Identifier, external_identifier, identifier
 from chalicelib.merges.errors import MemberMerged, MembersSame, SurvivorMerged
 from chalicelib.merges.models import Brought
 from chalicelib.points import fold
-from chalicelib.points import rules as ledger
 from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Posting, Reason, Sums
-from chalicelib.points.rules import Draft
+from chalicelib.points.rules import balances, due_dates, guards, ledger
+from chalicelib.points.rules.ledger import Draft
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import today_of
 from chalicelib.tiers.models import Anchor, Standing
@@ -73,9 +73,9 @@ def require_mergeable(account: Account, into: Account, from_id: AccountId, into_
         raise MembersSame(from_member_id=from_id, into_member_id=into_id, answering=account.member_id)
     if account.member_id != from_id:
         raise MemberMerged(member_id=from_id, into_member_id=account.member_id)
-    ledger.require_open(account)
-    ledger.require_open(into)
-    ledger.require_nothing_held(account, now)
+    guards.require_open(account)
+    guards.require_open(into)
+    guards.require_nothing_held(account, now)
 
 
 def merge(account: Account, into: Account, key: str, program: Program, *, content: bytes, now: datetime) -> Moved:
@@ -116,7 +116,7 @@ def merge(account: Account, into: Account, key: str, program: Program, *, conten
         }
     )
     merged = gone.account.model_copy(update={"status": AccountStatus.MERGED, "merged_into": into.member_id})
-    due = ledger.due_on(after, program, today_of(program, later))
+    due = due_dates.due_on(after, program, today_of(program, later))
     return Moved(
         replace(gone, account=merged, entries=(*booked, *gone.entries), due_on=None),
         replace(kept, account=after, due_on=due),
@@ -126,7 +126,7 @@ def merge(account: Account, into: Account, key: str, program: Program, *, conten
 def _first_untold(account: Account, into: Account, on: date) -> bool:
     """Whether points come along that expire soon, of which only the other account's member was told."""
     told, other = account.noticed_through or date.min, into.noticed_through or date.min
-    return any(told < bucket <= other for bucket, _ in ledger.derive(account, on).left)
+    return any(told < bucket <= other for bucket, _ in balances.derive(account, on).left)
 
 
 def _anchor_of_both(account: Account, into: Account, program: Program, today: date) -> Anchor | None:
@@ -169,7 +169,7 @@ def require_undoable(into: Account) -> None:
     """
     if into.merged_into is not None:
         raise SurvivorMerged(member_id=into.member_id, into_member_id=into.merged_into)
-    ledger.require_open(into)
+    guards.require_open(into)
 
 
 def goes_home(since: Sequence[Entry], owners: Mapping[EntryKey, AccountId], family: Iterable[AccountId]) -> list[Entry]:
@@ -244,8 +244,8 @@ def undo(
     again = gone.account.model_copy(update={"status": AccountStatus.ACTIVE, "merged_into": None})
     today = today_of(program, later)
     return Moved(
-        replace(gone, account=again, due_on=ledger.due_on(again, program, today)),
-        replace(kept, account=stays, due_on=ledger.due_on(stays, program, today)),
+        replace(gone, account=again, due_on=due_dates.due_on(again, program, today)),
+        replace(kept, account=stays, due_on=due_dates.due_on(stays, program, today)),
     )
 
 

@@ -14,7 +14,7 @@ from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
 from chalicelib.kernel.records import Record
-from chalicelib.points import history, rules, store, views
+from chalicelib.points import history, store, views
 from chalicelib.points.errors import AccountMoved, EntryDiffers, EntryKnown, InstantInFuture, MemberUnknown
 from chalicelib.points.models import (
     Account,
@@ -32,6 +32,7 @@ from chalicelib.points.models import (
     TierView,
     WhyLine,
 )
+from chalicelib.points.rules import balances, commands, due_dates, guards, ledger, reversals
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import for_account, today_of
 from chalicelib.programs.service import ProgramBook
@@ -165,7 +166,7 @@ def _book_long_due(table: Table, book: ProgramBook, accounts: Sequence[Account],
         AccountMoved: another write got there first.
     """
     today = today_of(book.current(now), now)
-    many = [account for account in accounts if len(rules.unbooked(account, today)) > CLOSINGS_MAX // len(accounts)]
+    many = [account for account in accounts if len(balances.unbooked(account, today)) > CLOSINGS_MAX // len(accounts)]
     for account in many:
         book_due(table, book, account, now=now)
     return bool(many)
@@ -178,9 +179,9 @@ def book_due(table: Table, book: ProgramBook, account: Account, *, now: datetime
         AccountMoved: another write got there first.
     """
     program = for_account(book.current(now), account.member_id)
-    after, entries = rules.lapse(account, program, now=now, at_most=CLOSINGS_MAX)
+    after, entries = ledger.lapse(account, program, now=now, at_most=CLOSINGS_MAX)
     if entries:
-        table.commit(store.book(account, after, entries, rules.due_on(after, program, today_of(program, now))))
+        table.commit(store.book(account, after, entries, due_dates.due_on(after, program, today_of(program, now))))
     return len(entries)
 
 
@@ -252,22 +253,22 @@ class Plan:
 
 
 def _plan_expiry(account: Account, program: Program, today: date, now: datetime) -> Plan | None:
-    after, entries = rules.lapse(account, program, now=now, at_most=CLOSINGS_MAX)
+    after, entries = ledger.lapse(account, program, now=now, at_most=CLOSINGS_MAX)
     if not entries:
         return None
-    writes = store.book(account, after, entries, rules.due_on(after, program, today))
+    writes = store.book(account, after, entries, due_dates.due_on(after, program, today))
     return Plan(-sum(entry.points for entry in entries), writes, more=len(entries) == CLOSINGS_MAX)
 
 
 def _plan_review(account: Account, program: Program, today: date, now: datetime) -> Plan | None:
-    after, entries = rules.review(account, program, now=now)
+    after, entries = ledger.review(account, program, now=now)
     if not entries:
         return None
-    return Plan(0, store.book(account, after, entries, rules.due_on(after, program, today)))
+    return Plan(0, store.book(account, after, entries, due_dates.due_on(after, program, today)))
 
 
 def _plan_notice(account: Account, program: Program, today: date, now: datetime) -> Plan | None:
-    told = rules.tell_expiring(account, program, today)
+    told = due_dates.tell_expiring(account, program, today)
     if told is None:
         return None
     after, lot = told
@@ -276,11 +277,11 @@ def _plan_notice(account: Account, program: Program, today: date, now: datetime)
 
 
 def _plan_release(account: Account, program: Program, today: date, now: datetime) -> Plan | None:
-    after, entries = rules.time_out(account, program, now=now)
+    after, entries = ledger.time_out(account, program, now=now)
     freed = -sum(entry.held or 0 for entry in entries)
-    released = rules.release(after, today)
+    released = due_dates.release(after, today)
     if released is None:
-        due = rules.due_on(after, program, today)
+        due = due_dates.due_on(after, program, today)
         return Plan(freed, store.book(account, after, entries, due)) if entries else None
     after, points = released
     noted = _noted("points_released", {"points": points}, account, after, program, now)
@@ -297,7 +298,7 @@ _PLANS: dict[Due, Callable[[Account, Program, date, datetime], Plan | None]] = {
 
 
 def _look_at_expiry(account: Account, program: Program, on: date) -> int | None:  # noqa: ARG001 - as its siblings
-    return sum(rules.unbooked(account, on).values()) or None
+    return sum(balances.unbooked(account, on).values()) or None
 
 
 def _look_at_review(account: Account, program: Program, on: date) -> int | None:  # noqa: ARG001
@@ -305,12 +306,12 @@ def _look_at_review(account: Account, program: Program, on: date) -> int | None:
 
 
 def _look_at_notice(account: Account, program: Program, on: date) -> int | None:
-    told = rules.tell_expiring(account, program, on)
+    told = due_dates.tell_expiring(account, program, on)
     return told[1].points if told else None
 
 
 def _look_at_release(account: Account, program: Program, on: date) -> int | None:  # noqa: ARG001
-    released = rules.release(account, on)
+    released = due_dates.release(account, on)
     over = [hold.points for hold in account.holds.values() if hold.until.date() < on]
     return sum(over) + (released[1] if released else 0) if over or released else None
 
@@ -326,14 +327,14 @@ _LOOKS: dict[Due, Callable[[Account, Program, date], int | None]] = {
 def _noted(
     kind: str, facts: dict[str, Any], before: Account, after: Account, program: Program, now: datetime
 ) -> list[Write]:
-    due = rules.due_on(after, program, today_of(program, now))
+    due = due_dates.due_on(after, program, today_of(program, now))
     note = store.note(before.member_id, kind, facts, at=now, version=before.version)
     return [note, store.replace_account(before, after, due)]
 
 
 def _moved_in_index(account: Account, program: Program, today: date) -> Sequence[Write]:
     ended = account.status in (AccountStatus.CLOSED, AccountStatus.MERGED)
-    due = None if ended else rules.due_on(account, program, today)
+    due = None if ended else due_dates.due_on(account, program, today)
     if due == account.due_on:
         return ()
     return [store.replace_account(account, account, due)]
@@ -363,8 +364,8 @@ def spend_points(
     program = book.current(now)
 
     def decide(account: Account) -> tuple[EntryView, Sequence[Write]]:
-        rules.require_recent(command.occurred_at or now, now)
-        posting = rules.spend(account, command, entry_key, program, content=content, now=now)
+        guards.require_recent(command.occurred_at or now, now)
+        posting = commands.spend(account, command, entry_key, program, content=content, now=now)
         more = {"rf": command.reference}
         writes = store.post(account, posting, more=more)
         return entry_view(posting.main, None, program, language, reference=command.reference), writes
@@ -440,11 +441,11 @@ def adjust_points(
     notes = Notes(to_member=command.note_to_member, internal=command.note_internal)
 
     def decide(account: Account) -> tuple[EntryView, Sequence[Write]]:
-        posting = rules.adjust(account, command, entry_key, program, content=content, now=now)
+        posting = commands.adjust(account, command, entry_key, program, content=content, now=now)
         writes = store.post(account, posting, notes=notes)
         if by is not None and command.points > 0:
             given = store.find_adjusted(table, by, today_of(program, now))
-            rules.require_velocity(given, command.points, program.velocity.adjusted_points_per_day)
+            guards.require_velocity(given, command.points, program.velocity.adjusted_points_per_day)
             writes.append(store.count_adjusted(given, command.points))
         return entry_view(posting.main, notes.to_member, program, language), writes
 
@@ -584,9 +585,9 @@ def content_text(member_id: str, command: Record, **more: str) -> bytes:
 
 def still_counts(table: Table, key: EntryKey) -> bool:
     """Whether an entry was not taken back, or put back since."""
-    counts, by = True, rules.reversal_key(key)
+    counts, by = True, reversals.reversal_key(key)
     while store.find_entry(table, by) is not None:
-        counts, by = not counts, rules.reversal_key(by)
+        counts, by = not counts, reversals.reversal_key(by)
     return counts
 
 
@@ -596,7 +597,7 @@ def concerned(table: Table, entry: Entry) -> AccountId:
     A correction of what a member had before a merge stands in the account of the one who stayed. Its effect goes home
     when the merge is undone, and so does what corrects it in turn.
     """
-    while (key := rules.corrected(entry)) is not None:
+    while (key := reversals.corrected(entry)) is not None:
         item = store.find_entry(table, key)
         if item is None:
             break

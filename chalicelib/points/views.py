@@ -17,7 +17,7 @@ from chalicelib.points.models import (
     TierView,
     Why,
 )
-from chalicelib.points.rules import derive
+from chalicelib.points.rules.balances import derive
 from chalicelib.programs.models import Program
 from chalicelib.tiers.rules import next_tier
 

@@ -7,10 +7,10 @@ from datetime import date, datetime
 
 from chalicelib.kernel.calendar import month_of
 from chalicelib.kernel.ids import MemberId, is_member
-from chalicelib.points import rules as ledger
 from chalicelib.points.errors import PointsInsufficient
 from chalicelib.points.models import Account, AccountStatus, EntryKey, Lifetime, Posting, Reason, Sums, Why
-from chalicelib.points.rules import Draft
+from chalicelib.points.rules import balances, ledger
+from chalicelib.points.rules.ledger import Draft
 from chalicelib.pools.errors import NotInPool, OwnerNeeded, PoolClosed, PoolFull, PoolLimitReached, RoleForbids
 from chalicelib.pools.models import (
     MEMBERS_MAX,
@@ -188,10 +188,10 @@ def move(
         BalanceTooLarge: the receiver's balance would pass `POINTS_MAX`.
     """
     today = today_of(program, max(now, giver.last_recorded_at or now))
-    available = ledger.derive(giver, today, now).available
+    available = balances.derive(giver, today, now).available
     if points > available:
         raise PointsInsufficient(asked=points, available=available)
-    lots = ledger.lots_taken(giver, points, today)
+    lots = balances.lots_taken(giver, points, today)
     taken = Draft(
         key,
         Reason.TRANSFER,

@@ -10,12 +10,12 @@ from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
-from chalicelib.points import rules as ledger
 from chalicelib.points import service as points_service
 from chalicelib.points import store as points_store
 from chalicelib.points import views
 from chalicelib.points.errors import AccountMoved, EntryDiffers, EntryKnown, MemberClosed, MemberUnknown
 from chalicelib.points.models import Account, AccountStatus, EntryKey, EntryView, PointsView, Then
+from chalicelib.points.rules import balances, guards, ledger
 from chalicelib.points.service import ATTEMPTS_MAX, content_digest, entry_view, once_among
 from chalicelib.pools import rules, store
 from chalicelib.pools.errors import PoolDiffers, PoolMoved, PoolUnknown
@@ -52,7 +52,7 @@ def open_pool(table: Table, book: ProgramBook, command: OpenPool, key: str, *, n
     content = content_digest(pool_id, command).hex()
     known = store.find_pool(table, pool_id, consistent=True)
     if known is None:
-        ledger.require_open(_member(table, command.owner_id))
+        guards.require_open(_member(table, command.owner_id))
         pool, owner = rules.opened(pool_id, command, now=now)
         account = Account(member_id=pool_id, opened_on=today_of(program, now), tier_id=program.ladder.tiers[0].tier_id)
         if command.dry_run:
@@ -143,7 +143,7 @@ def set_member(
     def attempt() -> Membership:
         pool, content = _pool(table, pool_id)
         _open_account(table, pool_id)
-        ledger.require_open(_member(table, member_id))
+        guards.require_open(_member(table, member_id))
         known = store.find_membership(table, pool_id, member_id)
         if known is not None and (known.role, known.monthly_limit) == (command.role, command.monthly_limit):
             return known
@@ -216,7 +216,7 @@ def contribute(
         member, pool = accounts
         rules.require_pool_open(pool)
         rules.require_part(pool_id, command.member_id, _part_of(table, pool_id, command.member_id, member))
-        ledger.require_open(member)
+        guards.require_open(member)
         moved = rules.move(
             member, pool, command.points, entry_key, program, actor=command.member_id, content=content, now=now
         )
@@ -266,7 +266,7 @@ def spend_from_pool(
         member = _member(table, command.member_id)
         part = rules.require_part(pool_id, command.member_id, _part_of(table, pool_id, command.member_id, member))
         after = rules.having_spent(part, command.points, today_of(program, now))
-        ledger.require_open(member)
+        guards.require_open(member)
         posting = rules.spend(pool, command, entry_key, program, content=content, now=now)
         counted = [store.replace_membership(after)] if part.monthly_limit is not None else []
         writes = points_store.post(pool, posting, more={"rf": command.reference})
@@ -320,7 +320,7 @@ def close_pool(
         if account.status is AccountStatus.CLOSED:
             return Outcome(_view(pool, account, book, now), replayed=True)
         owner = _member(table, pool.owner_id)
-        left = ledger.derive(account, today_of(program, now), now).available
+        left = balances.derive(account, today_of(program, now), now).available
         if left and owner.status is AccountStatus.CLOSED:
             raise MemberClosed(member_id=owner.member_id)
         after = pool.model_copy(update={"version": pool.version + 1})

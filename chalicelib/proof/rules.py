@@ -11,7 +11,7 @@ from chalicelib.kernel.merkle import leaf_hash, root_of
 from chalicelib.points.content import content_of
 from chalicelib.points.fold import applied, closed_off, standing_of, unlived
 from chalicelib.points.models import Account, Entry, Reason
-from chalicelib.points.rules import derive, unbooked
+from chalicelib.points.rules.balances import derive, unbooked
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import for_account
 from chalicelib.proof.models import Earlier, Fault, Head, PartHeads

@@ -10,14 +10,15 @@ from typing import Any
 from chalicelib.kernel.calendar import local_day, milliseconds
 from chalicelib.members.models import MemberRef
 from chalicelib.points.models import Entry, Reason
-from chalicelib.points.rules import CLOCK_SKEW
+from chalicelib.points.rules.guards import CLOCK_SKEW
 from chalicelib.points.service import content_digest, content_text
 from chalicelib.points.store import figures_item
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import worth_minor
 from chalicelib.proof.models import Fault
 from chalicelib.purchases.models import DeliverPurchase, Delivery, RecordPurchase, RestatePurchase, Returned, Sale
-from chalicelib.purchases.rules import delivered, entry_stated
+from chalicelib.purchases.rules.deliveries import delivered
+from chalicelib.purchases.rules.restatements import entry_stated
 from chalicelib.purchases.store import (
     as_stated,
     delivery_from,

@@ -18,7 +18,6 @@ from chalicelib.points.errors import (
     PointsInsufficient,
 )
 from chalicelib.programs.service import book_of
-from chalicelib.purchases import service
 from chalicelib.purchases.errors import (
     CurrencyWrong,
     DeliveredBeforeBought,
@@ -52,6 +51,7 @@ from chalicelib.purchases.models import (
     ReturnView,
     WaitingReturn,
 )
+from chalicelib.purchases.service import delivering, reading, recording, restating, returning
 from chalicelib.runtime.wiring import House
 from chalicelib.storage import keys
 
@@ -59,12 +59,12 @@ purchases = Routes("purchases")
 
 
 def _owner(house: House, purchase_id: PurchaseId, _: Caller) -> Owner | None:
-    return service.owner_of(house.table, purchase_id)
+    return reading.owner_of(house.table, purchase_id)
 
 
 def _owner_of_order(house: House, order: ReturnOrder, _: Caller) -> Owner | None:
     """Whose the purchase is that a return names; one that has not come yet is nobody's."""
-    return service.owner_of(house.table, keys.purchase_id(order.channel, order.order_no))
+    return reading.owner_of(house.table, keys.purchase_id(order.channel, order.order_no))
 
 
 purchases.owned("purchase", "purchase_id", _owner, lambda purchase_id: PurchaseUnknown(purchase_id=purchase_id))
@@ -110,7 +110,7 @@ def record_purchase(body: RecordPurchase, call: Call) -> Outcome[PurchaseView]:
     The channel and order number are its idempotency key, for ever.
     """
     book = book_of(call.house.table)
-    return service.record_purchase(
+    return recording.record_purchase(
         call.house.table,
         call.house.keyring,
         book,
@@ -140,7 +140,7 @@ def deliver_purchase(purchase_id: PurchaseId, body: DeliverPurchase, call: Call)
     that was never delivered the points stay pending until they expire; return it when it will not be.
     """
     book = book_of(call.house.table)
-    return service.deliver_purchase(
+    return delivering.deliver_purchase(
         call.house.table,
         book,
         purchase_id,
@@ -190,7 +190,7 @@ def return_purchase(
     channel and order number; who has only those sends the return to `/v1/returns`.
     """
     book = book_of(call.house.table)
-    return service.return_purchase(
+    return returning.return_purchase(
         call.house.table,
         book,
         purchase_id,
@@ -215,7 +215,7 @@ def return_order(body: ReturnOrder, call: Call) -> Outcome[ReturnView] | Outcome
     """
     book = book_of(call.house.table)
     language = book.language(call.language, call.now)
-    return service.return_order(call.house.table, book, call.key, body, now=call.now, language=language)
+    return returning.return_order(call.house.table, book, call.key, body, now=call.now, language=language)
 
 
 @purchases.get("/purchases/{purchase_id}/returns", refuses=(PurchaseUnknown,))
@@ -223,14 +223,14 @@ def list_purchase_returns(purchase_id: PurchaseId, call: Call) -> ReturnList:
     """The returns of a purchase, in the order in which they were recorded; also those that wait for it."""
     book = book_of(call.house.table)
     language = book.language(call.language, call.now)
-    return ReturnList(items=service.list_returns(call.house.table, book, purchase_id, now=call.now, language=language))
+    return ReturnList(items=reading.list_returns(call.house.table, book, purchase_id, now=call.now, language=language))
 
 
 @purchases.get("/purchases/{purchase_id}", refuses=(PurchaseUnknown,))
 def get_purchase(purchase_id: PurchaseId, call: Call) -> PurchaseView:
     """A purchase as it was recorded, what followed from it, how it is now and how it became so."""
     book = book_of(call.house.table)
-    return service.find_purchase(call.house.table, book, purchase_id, language=book.language(call.language, call.now))
+    return reading.find_purchase(call.house.table, book, purchase_id, language=book.language(call.language, call.now))
 
 
 @purchases.put(
@@ -257,7 +257,7 @@ def restate_purchase(purchase_id: PurchaseId, body: RestatePurchase, call: Call)
     if body.version is not None:
         call.require_version(body.version)
     book = book_of(call.house.table)
-    return service.restate_purchase(
+    return restating.restate_purchase(
         call.house.table,
         book,
         purchase_id,
@@ -272,7 +272,7 @@ def list_purchases(member_id: MemberId, query: Paging, call: Call) -> PurchasePa
     """A member's purchases, newest first."""
     scope = ("purchases", member_id)
     book = book_of(call.house.table)
-    part = service.list_purchases(
+    part = reading.list_purchases(
         call.house.table,
         book,
         member_id,

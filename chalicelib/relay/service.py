@@ -32,7 +32,7 @@ from chalicelib.cards.events import (
     CardUseReversed,
 )
 from chalicelib.cards.models import CardKind
-from chalicelib.cards.rules import figure
+from chalicelib.cards.rules.holding import figure
 from chalicelib.corrections.events import PointsReversed
 from chalicelib.holds.events import HoldReleased, PointsHeld, ReleasedBy
 from chalicelib.kernel.calendar import NEVER, from_milliseconds
@@ -81,7 +81,7 @@ from chalicelib.purchases.events import (
     PurchaseReturned,
     ReturnRefused,
 )
-from chalicelib.purchases.rules import released_by
+from chalicelib.purchases.rules.deliveries import released_by
 from chalicelib.relay.models import Change, Event, Telling
 from chalicelib.storage import keys
 from chalicelib.storage.audited import BY, FOR_THEMSELVES

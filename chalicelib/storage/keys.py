@@ -202,7 +202,7 @@ def entry_of(entry_id_: str) -> Key | None:
     own, *more = parted(key.sk)
     known = {
         "K": own == "O" and not more and len(rest) > 1,
-        "O": len(rest) == 2 and (own, len(more)) in (("O", 0), ("RF", 1), ("RS", 1)),
+        "O": len(rest) == 2 and (own, len(more)) in (("O", 0), ("DL", 0), ("RF", 1), ("RS", 1)),
         "C": len(rest) == 1 and (own, len(more)) == ("TU", 1),
     }
     if not known.get(mark, False):

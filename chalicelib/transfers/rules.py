@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from chalicelib.holds.models import Hold
 from chalicelib.holds.rules import end_key
 from chalicelib.kernel.calendar import local_day, month_of
-from chalicelib.points import rules as ledger
 from chalicelib.points.models import Account, Entry, EntryKey, Lifetime, Posting, Reason, Sums, Why
-from chalicelib.points.rules import Draft
+from chalicelib.points.rules import balances, commands, guards, ledger
+from chalicelib.points.rules.ledger import Draft
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import today_of
 from chalicelib.transfers.errors import (
@@ -69,7 +69,7 @@ def offer(
         raise TransferTooSmall(asked=points, least=terms.min_points)
     if points > terms.max_points:
         raise TransferTooLarge(asked=points, most=terms.max_points)
-    ledger.require_open(receiver)
+    guards.require_open(receiver)
     fee = fee_of(points, program)
     # Never before the account's own time: the month that the offer counts in is one that the account still knows.
     at = max(now, giver.last_recorded_at or now)
@@ -85,7 +85,7 @@ def offer(
         why=(Why(rule_id="offer", points=0, args=(points, fee)),),
         content=content,
     )
-    return ledger.reserve(giver, draft, program, now=now)
+    return commands.reserve(giver, draft, program, now=now)
 
 
 def accept(
@@ -109,16 +109,16 @@ def accept(
         TransferUncovered: points have expired or were taken back since, and too few are left.
     """
     require_two(giver, receiver)
-    ledger.require_open(giver)
-    ledger.require_open(receiver)
+    guards.require_open(giver)
+    guards.require_open(receiver)
     points, fee = offered(offer)
     settled, _ = ledger.settle(giver, program, now=now)
     today = today_of(program, max(now, settled.last_recorded_at or now))
-    position = ledger.derive(settled, today)
+    position = balances.derive(settled, today)
     own = position.balance - position.pending - (position.held - held.reserved.points)
     if own < points + fee:
         raise TransferUncovered(needed=points + fee, available=max(own, 0))
-    lots = ledger.lots_taken(settled, points, today)
+    lots = balances.lots_taken(settled, points, today)
     why = [Why(rule_id="sent", points=-points, args=(points,))]
     if fee:
         why.append(Why(rule_id="transfer_fee", points=-fee, args=(fee,)))

@@ -31,7 +31,7 @@ from chalicelib.programs.models import PublishProgram
 from chalicelib.programs.service import ProgramBook, publish_program
 from chalicelib.programs.store import Head
 from chalicelib.purchases.models import RecordPurchase
-from chalicelib.purchases.service import record_purchase
+from chalicelib.purchases.service.recording import record_purchase
 from chalicelib.runtime.wiring import House, utc_now
 from local.demo.history import Deed, Event, Life, history
 from local.demo.people import DAYS, ZONE, Person, chance

@@ -13,7 +13,7 @@ import pytest
 from chalicelib.jobs import rules as job_rules
 from chalicelib.jobs import service as jobs_service
 from chalicelib.kernel.ids import MemberId
-from chalicelib.points import rules as points_rules
+from chalicelib.points.rules import commands
 from chalicelib.points.service import find_points
 from chalicelib.storage import keys
 from tests.faults import planted
@@ -222,9 +222,9 @@ def test_a_fortnight_comes_to_the_same(firing: Firing, seed: int, report: Report
 
 def gifts_of_the_day_they_are_given(patch: pytest.MonkeyPatch) -> None:
     """A gift that comes late lives from the day that it comes."""
-    real = points_rules.gift
+    real = commands.gift
     patch.setattr(
-        points_rules,
+        commands,
         "gift",
         lambda *a, on, now, **more: real(*a, on=(now + timedelta(hours=8)).date(), now=now, **more),
     )

@@ -180,13 +180,21 @@ def test_commands_that_move_points_need_a_key_and_no_read_takes_one() -> None:
             assert route.keyed is None
 
 
+def is_service(module: Any) -> bool:
+    """Whether it is a module of use cases: `<domain>.service`, or one of those that it is split into."""
+    return inspect.ismodule(module) and module.__name__.split(".")[2:3] == ["service"]
+
+
 def service_of(route: Route) -> Any:
     """The use case that a route calls, or None when it calls none."""
     tree = ast.parse(inspect.getsource(route.function))
-    module = inspect.getmodule(route.function)
+    known = vars(inspect.getmodule(route.function))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "service":
-            function = getattr(vars(module)["service"], node.attr)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module = known.get(node.value.id)
+            if not is_service(module):
+                continue
+            function = getattr(module, node.attr)
             if function.__name__ not in ("book_of",):
                 return function
     return None

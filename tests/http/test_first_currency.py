@@ -3,7 +3,7 @@
 from typing import Any
 
 from chalicelib.programs.service import ProgramBook
-from chalicelib.purchases import service
+from chalicelib.purchases.service import recording
 from chalicelib.runtime.wiring import House
 from tests.makers import Api, a_purchase, a_purchase_body
 
@@ -51,7 +51,7 @@ def test_a_process_that_is_seconds_behind_neither_refuses_the_new_currency_nor_t
 
     def buy(currency: str) -> Any:
         command = a_purchase(member_id, currency=currency)
-        return service.record_purchase(
+        return recording.record_purchase(
             house.table, house.keyring, behind, command, now=api.clock(), language=behind.current(api.clock()).language
         )
 
@@ -69,7 +69,7 @@ def test_an_old_currency_never_slips_in_after_a_change(api: Api, house: House) -
     assert behind.current(api.clock()).currency == "CNY"
     _publish(api, currency="USD")
     with pytest.raises(CurrencyWrong):
-        service.record_purchase(
+        recording.record_purchase(
             house.table,
             house.keyring,
             behind,

@@ -513,7 +513,7 @@ def test_two_processes_with_one_order_at_once_have_one_effect(api: Api, look: Lo
     """The app keeps its request on itself, so one process serves one request at a time: here two services race."""
     from chalicelib.kernel.languages import Language
     from chalicelib.programs.service import ProgramBook
-    from chalicelib.purchases import service
+    from chalicelib.purchases.service import recording
     from chalicelib.runtime import wiring
     from tests.makers import a_purchase
 
@@ -522,7 +522,7 @@ def test_two_processes_with_one_order_at_once_have_one_effect(api: Api, look: Lo
 
     def till(_: int) -> Any:
         book = ProgramBook(house.table)
-        return service.record_purchase(
+        return recording.record_purchase(
             house.table, house.keyring, book, command, now=house.clock(), language=Language.EN
         ).value
 

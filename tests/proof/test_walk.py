@@ -16,9 +16,9 @@ from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.canonical import digest
 from chalicelib.kernel.ids import AccountId
 from chalicelib.points import fold
-from chalicelib.points import rules as ledger
 from chalicelib.points import store as points_store
 from chalicelib.points.models import Account
+from chalicelib.points.rules import ledger
 from chalicelib.programs.service import ProgramBook
 from chalicelib.proof import service as proof
 from chalicelib.proof.errors import RootBroken

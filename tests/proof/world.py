@@ -9,9 +9,9 @@ from chalicelib.jobs import service
 from chalicelib.jobs.models import Job, Part, Run
 from chalicelib.jobs.service import Yard
 from chalicelib.kernel.ids import AccountId
-from chalicelib.points import rules as ledger
 from chalicelib.points import store as points_store
 from chalicelib.points.models import EntryKey, Lifetime, Reason, Sums
+from chalicelib.points.rules import ledger
 from chalicelib.points.service import once
 from chalicelib.proof import service as proof
 from chalicelib.proof.models import Earlier, Fault, Proven

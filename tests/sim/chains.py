@@ -14,7 +14,7 @@ from typing import Any
 
 from chalicelib.kernel.calendar import NEVER
 from chalicelib.points.models import Account, AccountStatus, Entry, Reason
-from chalicelib.points.rules import derive
+from chalicelib.points.rules.balances import derive
 from chalicelib.points.store import account_from, entry_from
 from chalicelib.programs.models import Program
 from chalicelib.proof.rules import verify as chain_fault

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.cards import rules as card_rules
 from chalicelib.cards import store as card_store
+from chalicelib.cards.rules import count_cards, holding, stored_value
 from chalicelib.corrections import rules as correction_rules
 from chalicelib.holds import rules as hold_rules
 from chalicelib.holds.models import Hold
@@ -24,17 +24,18 @@ from chalicelib.kernel.errors import Refusal, StorageBusy
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import service as members_service
 from chalicelib.merges import rules as merge_rules
-from chalicelib.points import content, fold, rules, service, store
+from chalicelib.points import content, fold, service, store
 from chalicelib.points.errors import AccountMoved, EntryKnown, MemberClosed, MemberUnknown, PointsInsufficient
 from chalicelib.points.models import Account, AccountStatus, EntryKey, Position, Reason
+from chalicelib.points.rules import balances, commands, due_dates, guards, ledger, reversals
 from chalicelib.pools import rules as pool_rules
 from chalicelib.pools import service as pool_service
 from chalicelib.pools.models import Role
 from chalicelib.programs.rules import earned_points, expires_on, today_of
-from chalicelib.purchases import rules as purchase_rules
-from chalicelib.purchases import service as purchase_service
 from chalicelib.purchases import store as purchase_store
 from chalicelib.purchases.errors import OrderMoved
+from chalicelib.purchases.rules import buying, orders, returns
+from chalicelib.purchases.service import delivering, recording, restating, returning
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.writes import Absent, Condition, Delete, Item, Put, Still, Unchanged, Write
@@ -43,7 +44,7 @@ from chalicelib.transfers import service as transfer_service
 from tests import memory
 from tests.sim.port import Port
 
-_purchases: Any = purchase_rules
+_purchases: Any = buying
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 SEEDS, SIZE = range(1, 21), 200
@@ -138,7 +139,7 @@ def lost_reply_is_a_failure(patch: pytest.MonkeyPatch) -> None:
             )
             account = store.find_account(table, member_id, consistent=True)
             assert account is not None
-            posting = rules.adjust(account, command, other, book.current(more["now"]), content=b"", now=more["now"])
+            posting = commands.adjust(account, command, other, book.current(more["now"]), content=b"", now=more["now"])
             with suppress(EntryKnown, AccountMoved):
                 table.commit(store.post(account, posting), keyed=True)
         return outcome
@@ -150,7 +151,8 @@ def lost_reply_is_a_failure(patch: pytest.MonkeyPatch) -> None:
 def content_is_not_compared(patch: pytest.MonkeyPatch) -> None:
     """Other content under a key is answered as if it were the first."""
     patch.setattr(service, "content_digest", lambda member_id, command, **more: b"same")
-    patch.setattr(purchase_service, "content_digest", lambda member_id, command, **more: b"same")
+    for module in (recording, returning, restating, delivering):
+        patch.setattr(module, "content_digest", lambda member_id, command, **more: b"same")
 
 
 @bug
@@ -174,7 +176,7 @@ def gift_by_half_year(patch: pytest.MonkeyPatch) -> None:
         program = book.current(now)
 
         def decide(account: Account) -> Any:
-            posting = rules.gift(account, key, program, on=on, content=b"gift", now=now)
+            posting = commands.gift(account, key, program, on=on, content=b"gift", now=now)
             if posting is None:
                 raise MemberUnknown(member_id=member_id)
             return posting.main, store.post(account, posting)
@@ -254,37 +256,37 @@ def stale_read_decides(patch: pytest.MonkeyPatch) -> None:
 @bug
 def seq_skips(patch: pytest.MonkeyPatch) -> None:
     """Now and then a number is left out."""
-    real = rules._entry
+    real = ledger._entry
 
     def entry(account: Account, *a: Any, **more: Any) -> Any:
         made = real(account, *a, **more)
         return made.model_copy(update={"seq": made.seq + (made.seq % 7 == 3)})
 
-    patch.setattr(rules, "_entry", entry)
+    patch.setattr(ledger, "_entry", entry)
 
 
 @bug
 def clock_goes_backwards(patch: pytest.MonkeyPatch) -> None:
     """An entry is dated by the machine's clock alone, which may be behind the one before."""
-    patch.setattr(rules, "_recorded_at", lambda account, now: now.replace(microsecond=now.microsecond // 1000 * 1000))
+    patch.setattr(ledger, "recorded_at", lambda account, now: now.replace(microsecond=now.microsecond // 1000 * 1000))
 
 
 @bug
 def hash_over_too_little(patch: pytest.MonkeyPatch) -> None:
     """The reasons of an entry are no part of its hash."""
     real = content.content_of
-    patch.setattr(rules, "content_of", lambda entry: {n: v for n, v in real(entry).items() if n != "why"})
+    patch.setattr(ledger, "content_of", lambda entry: {n: v for n, v in real(entry).items() if n != "why"})
 
 
 @bug
 def balance_after_wrong(patch: pytest.MonkeyPatch) -> None:
     """An expiry tells the balance before it."""
-    real = rules._expiry
+    real = ledger._expiry
 
     def expiry(account: Account, *a: Any, **more: Any) -> Any:
         return real(account, *a, **more).model_copy(update={"balance_after": account.lifetime.balance})
 
-    patch.setattr(rules, "_expiry", expiry)
+    patch.setattr(ledger, "_expiry", expiry)
 
 
 # ---------------------------------------------------------------- time
@@ -293,7 +295,7 @@ def balance_after_wrong(patch: pytest.MonkeyPatch) -> None:
 @bug
 def expiry_by_job_only(patch: pytest.MonkeyPatch) -> None:
     """Points live until the job has come by."""
-    derive, compacted = rules.derive, fold.compacted
+    derive, compacted = balances.derive, fold.compacted
 
     def derived(account: Account, on: date, at: Any = None) -> Position:
         position, booked = derive(account, on, at), account.booked_through or date.min
@@ -306,22 +308,22 @@ def expiry_by_job_only(patch: pytest.MonkeyPatch) -> None:
     def settled(account: Account, program: Any, held: Any, *, now: Any) -> Any:
         return account, (), fold.standing_of(account, program, today_of(program, now))
 
-    patch.setattr(rules, "derive", derived)
-    patch.setattr(rules, "compacted", compact)
-    patch.setattr(rules, "_settled", settled)
+    patch.setattr(balances, "derive", derived)
+    patch.setattr(ledger, "compacted", compact)
+    patch.setattr(ledger, "_settled", settled)
 
 
 @bug
 def dead_on_the_last_day(patch: pytest.MonkeyPatch) -> None:
     """Points cannot be spent on their last day any more."""
-    real = rules.derive
-    patch.setattr(rules, "derive", lambda account, on, at=None: real(account, on + timedelta(days=1), at))
+    real = balances.derive
+    patch.setattr(balances, "derive", lambda account, on, at=None: real(account, on + timedelta(days=1), at))
 
 
 @bug
 def late_purchase_in_todays_bucket(patch: pytest.MonkeyPatch) -> None:
     """A purchase that is told late lives as long as one of today."""
-    real = purchase_rules.assess
+    real = buying.assess
 
     def assess(account: Any, command: Any, program: Any, *, now: Any, **more: Any) -> Any:
         _purchases.expires_on = lambda day, expiry: expires_on(today_of(program, now), expiry)
@@ -330,20 +332,20 @@ def late_purchase_in_todays_bucket(patch: pytest.MonkeyPatch) -> None:
         finally:
             _purchases.expires_on = expires_on
 
-    patch.setattr(purchase_rules, "assess", assess)
+    patch.setattr(buying, "assess", assess)
 
 
 @bug
 def late_spend_counts_today(patch: pytest.MonkeyPatch) -> None:
     """A spend that is told late is taken from what lives today, not from what lived then."""
-    real = rules._entry
+    real = ledger._entry
 
     def entry(account: Any, draft: Any, program: Any, *, now: Any) -> Any:
         if draft.reason is Reason.SPEND:
-            draft = replace(draft, period=rules._period_spent(account, today_of(program, now), program))
+            draft = replace(draft, period=ledger._period_spent(account, today_of(program, now), program))
         return real(account, draft, program, now=now)
 
-    patch.setattr(rules, "_entry", entry)
+    patch.setattr(ledger, "_entry", entry)
 
 
 @bug
@@ -355,13 +357,13 @@ def pending_points_are_spendable(patch: pytest.MonkeyPatch) -> None:
 @bug
 def release_forgets_days(patch: pytest.MonkeyPatch) -> None:
     """The job that tells of released points takes those that are still pending along."""
-    real = rules.release
+    real = due_dates.release
 
     def release(account: Account, on: date) -> Any:
         released = real(account, on)
         return released and (released[0].model_copy(update={"pending": {}}), released[1])
 
-    patch.setattr(rules, "release", release)
+    patch.setattr(due_dates, "release", release)
 
 
 @bug
@@ -375,7 +377,7 @@ def folding_drops_a_sum(patch: pytest.MonkeyPatch) -> None:
             return made
         return made.model_copy(update={"folded": made.folded.model_copy(update={"carried": 0, "lapsed": 0})})
 
-    patch.setattr(rules, "compacted", compact)
+    patch.setattr(ledger, "compacted", compact)
 
 
 # ---------------------------------------------------------------- returns
@@ -383,13 +385,13 @@ def folding_drops_a_sum(patch: pytest.MonkeyPatch) -> None:
 
 def _returned(patch: pytest.MonkeyPatch, change: Callable[[Any, Any], dict[str, int]]) -> None:
     """Change what a return comes to, from what was bought and what would be right."""
-    real = purchase_rules.returned_after
+    real = returns.returned_after
 
     def after(bought: Any, *a: Any) -> Any:
         right = real(bought, *a)
         return right.model_copy(update=change(bought, right))
 
-    patch.setattr(purchase_rules, "returned_after", after)
+    patch.setattr(returns, "returned_after", after)
 
 
 @bug
@@ -413,7 +415,7 @@ def returns_race(patch: pytest.MonkeyPatch) -> None:
 @bug
 def return_in_todays_bucket(patch: pytest.MonkeyPatch) -> None:
     """A return takes points that expire as if they were given today."""
-    real = purchase_rules.assess_return
+    real = returns.assess_return
 
     def assess(
         account: Any, bought: Any, after: Any, command: Any, key: Any, program: Any, *, now: Any, content: Any
@@ -422,7 +424,7 @@ def return_in_todays_bucket(patch: pytest.MonkeyPatch) -> None:
         entry = bought.entry.model_copy(update={"expires_on": bought.entry.expires_on and last})
         return real(account, replace(bought, entry=entry), after, command, key, program, now=now, content=content)
 
-    patch.setattr(purchase_rules, "assess_return", assess)
+    patch.setattr(returns, "assess_return", assess)
 
 
 @bug
@@ -437,7 +439,7 @@ def each_return_rounds(patch: pytest.MonkeyPatch) -> None:
 
     def change(bought: Any, right: Any) -> dict[str, int]:
         part = right.refund_minor - bought.returned.refund_minor
-        points = earned_points(part, bought.program.earn_rate, percent=purchase_rules._percent(bought.entry))
+        points = earned_points(part, bought.program.earn_rate, percent=orders.multiplier_of(bought.entry))
         return {"points_taken_back": bought.returned.points_taken_back + points}
 
     _returned(patch, change)
@@ -446,7 +448,7 @@ def each_return_rounds(patch: pytest.MonkeyPatch) -> None:
 @bug
 def multiplier_forgotten_on_return(patch: pytest.MonkeyPatch) -> None:
     """A return reckons as if the purchase had earned without its tier's multiplier."""
-    patch.setattr(purchase_rules, "_percent", lambda entry: 100)
+    patch.setattr(orders, "multiplier_of", lambda entry: 100)
 
 
 @bug
@@ -462,27 +464,27 @@ def cap_without_write_off(patch: pytest.MonkeyPatch) -> None:
     def reverse(account: Account, draft: Any, program: Any, *, now: Any, caps: Any = None) -> Any:
         if account.status is AccountStatus.CLOSED:
             raise MemberClosed(member_id=account.member_id)
-        return rules.post(account, draft, program, now=now)
+        return ledger.post(account, draft, program, now=now)
 
-    patch.setattr(rules, "reverse", reverse)
+    patch.setattr(reversals, "reverse", reverse)
 
 
 @bug
 def debt_forgiven(patch: pytest.MonkeyPatch) -> None:
     """A debt is gone at once, without an entry."""
-    real = rules.post
+    real = ledger.post
 
     def post(account: Account, draft: Any, program: Any, *, now: Any) -> Any:
         posting = real(account, draft, program, now=now)
         after, today = posting.account, today_of(program, now)
-        owed = rules.derive(after, today).owed
+        owed = balances.derive(after, today).owed
         if not owed:
             return posting
         last = expires_on(today, program.expiry)
         earned = {**after.earned, last: after.earned.get(last, 0) + owed}
         return replace(posting, account=after.model_copy(update={"earned": earned}))
 
-    patch.setattr(rules, "post", post)
+    patch.setattr(ledger, "post", post)
 
 
 # ---------------------------------------------------------------- tiers, members
@@ -496,13 +498,13 @@ def tier_feeds_itself(patch: pytest.MonkeyPatch) -> None:
     def draft(*a: Any, **more: Any) -> Any:
         return real(*a, **(more | {"qualifying": more["earned"]} if a[1] is Reason.EARN else more))
 
-    patch.setattr(purchase_rules, "Draft", draft)
+    patch.setattr(buying, "Draft", draft)
 
 
 @bug
 def multiplier_of_today(patch: pytest.MonkeyPatch) -> None:
     """A late purchase earns by the tier that is held when it is told."""
-    real = purchase_rules.assess
+    real = buying.assess
 
     def assess(account: Any, command: Any, program: Any, *, now: Any, **more: Any) -> Any:
         standing = _purchases.standing
@@ -516,13 +518,13 @@ def multiplier_of_today(patch: pytest.MonkeyPatch) -> None:
         finally:
             _purchases.standing = standing
 
-    patch.setattr(purchase_rules, "assess", assess)
+    patch.setattr(buying, "assess", assess)
 
 
 @bug
 def suspended_may_spend(patch: pytest.MonkeyPatch) -> None:
     """Who is suspended goes on."""
-    patch.setattr(rules, "require_open", lambda account: None)
+    patch.setattr(guards, "require_open", lambda account: None)
 
 
 @bug
@@ -569,20 +571,20 @@ def captured_after_its_time(patch: pytest.MonkeyPatch) -> None:
 
     for module in (hold_rules, transfer_service):
         patch.setattr(module, "live", live)
-    patch.setattr(rules, "time_out", lambda account, program, *, now: (account, ()))
+    patch.setattr(ledger, "time_out", lambda account, program, *, now: (account, ()))
 
 
 @about("hold")
 def time_out_by_job_only(patch: pytest.MonkeyPatch) -> None:
     """What is held stays so after its time, until a job comes by."""
-    real, settled = rules.derive, rules._settled
+    real, settled = balances.derive, ledger._settled
 
     def unsettled(account: Account, program: Any, held: Any, *, now: Any) -> Any:
         after, *rest = settled(account.model_copy(update={"holds": {}}), program, held, now=now)
         return after.model_copy(update={"holds": account.holds}), *rest
 
-    patch.setattr(rules, "derive", lambda account, on, at=None: real(account, on))
-    patch.setattr(rules, "_settled", unsettled)
+    patch.setattr(balances, "derive", lambda account, on, at=None: real(account, on))
+    patch.setattr(ledger, "_settled", unsettled)
 
 
 @about("hold")
@@ -620,13 +622,13 @@ def accepted_after_cancelling(patch: pytest.MonkeyPatch) -> None:
 @about("transfer", "pool")
 def lots_get_younger(patch: pytest.MonkeyPatch) -> None:
     """Points that are passed on begin a new life."""
-    real = rules.lots_taken
+    real = balances.lots_taken
 
     def taken(account: Account, points: int, on: date) -> dict[date, int]:
         lots = real(account, points, on)
         return {max(lots): points} if lots else lots
 
-    patch.setattr(rules, "lots_taken", taken)
+    patch.setattr(balances, "lots_taken", taken)
 
 
 @about("transfer")
@@ -714,7 +716,7 @@ def merged_account_answers(patch: pytest.MonkeyPatch) -> None:
 @about("reverse")
 def reversed_twice(patch: pytest.MonkeyPatch) -> None:
     """Whoever takes an entry back does so under a key of their own."""
-    real, numbers = rules.reversal_key, itertools.count()
+    real, numbers = reversals.reversal_key, itertools.count()
     patch.setattr(correction_rules, "reversal_key", lambda key: _numbered(real(key), next(numbers)))
 
 
@@ -736,9 +738,9 @@ def reversal_gives_new_points(patch: pytest.MonkeyPatch) -> None:
 @about("order")
 def restatement_adds(patch: pytest.MonkeyPatch) -> None:
     """What an order is said to be comes on top of what it was."""
-    real = purchase_rules.kept_of
+    real = orders.kept_of
     nothing = {"points_earned": 0, "points_tender": 0}
-    patch.setattr(purchase_rules, "kept_of", lambda bought: real(bought).model_copy(update=nothing))
+    patch.setattr(orders, "kept_of", lambda bought: real(bought).model_copy(update=nothing))
 
 
 @about("order")
@@ -761,7 +763,7 @@ def waiting_return_is_lost(patch: pytest.MonkeyPatch) -> None:
 @about()
 def waiting_return_counts_twice(patch: pytest.MonkeyPatch) -> None:
     """A return that waited is not counted, so that as much may come back again."""
-    real = purchase_service._purchase_writes
+    real = recording._purchase_writes
 
     def writes(*a: Any, **more: Any) -> list[Write]:
         made = real(*a, **more)
@@ -769,13 +771,13 @@ def waiting_return_counts_twice(patch: pytest.MonkeyPatch) -> None:
         assert isinstance(first, Put)
         return [replace(first, item={n: v for n, v in first.item.items() if n not in ("rn", "ret")}), *made[1:]]
 
-    patch.setattr(purchase_service, "_purchase_writes", writes)
+    patch.setattr(recording, "_purchase_writes", writes)
 
 
 @about()
 def waits_for_ever(patch: pytest.MonkeyPatch) -> None:
     """A return is carried out however late its purchase comes."""
-    patch.setattr(purchase_rules, "waits_until", lambda waiting: waiting.received_at + timedelta(days=3_650))
+    patch.setattr(returns, "waits_until", lambda waiting: waiting.received_at + timedelta(days=3_650))
 
 
 # ---------------------------------------------------------------- cards
@@ -784,7 +786,7 @@ def waits_for_ever(patch: pytest.MonkeyPatch) -> None:
 @about("money")
 def bonus_is_paid_out(patch: pytest.MonkeyPatch) -> None:
     """A refund pays back what can be spent, not what was paid."""
-    real = card_rules.value_of
+    real = holding.value_of
 
     def value(account: Account, on: date) -> Any:
         known = real(account, on)
@@ -792,7 +794,7 @@ def bonus_is_paid_out(patch: pytest.MonkeyPatch) -> None:
             return known
         return replace(known, principal=known.principal + known.bonus_total, bonus={})
 
-    patch.setattr(card_rules, "value_of", value)
+    patch.setattr(holding, "value_of", value)
 
 
 @about("money")
@@ -808,14 +810,14 @@ def _as_it_is(item: Item) -> Write:
 @about("money")
 def spend_below_nought(patch: pytest.MonkeyPatch) -> None:
     """A card pays for a little more than there is on it."""
-    real = card_rules.value_of
+    real = holding.value_of
 
     def value(account: Account, on: date) -> Any:
         known = real(account, on)
         more = inspect.stack()[1].function == "spend" and known.total > 0
         return replace(known, principal=known.principal + 500) if more else known
 
-    patch.setattr(card_rules, "value_of", value)
+    patch.setattr(holding, "value_of", value)
 
 
 @about("money")
@@ -824,12 +826,12 @@ def bonus_first(patch: pytest.MonkeyPatch) -> None:
 
     def shares(value: Any, amount: int) -> dict[date, int]:
         taken = {}
-        for day, there in sorted((*value.bonus.items(), (card_rules.PRINCIPAL, value.principal))):
+        for day, there in sorted((*value.bonus.items(), (holding.PRINCIPAL, value.principal))):
             taken[day] = min(there, amount)
             amount -= taken[day]
         return {day: minor for day, minor in taken.items() if minor}
 
-    patch.setattr(card_rules, "shares", shares)
+    patch.setattr(stored_value, "shares", shares)
 
 
 @about("visits")
@@ -841,13 +843,13 @@ def use_taken_back_twice(patch: pytest.MonkeyPatch) -> None:
 @about("visits")
 def extension_forgets_uses(patch: pytest.MonkeyPatch) -> None:
     """A card that lasts longer has only the visits that were left."""
-    real = card_rules.extend
+    real = count_cards.extend
 
     def extend(account: Account, card: Any, command: Any, *a: Any, now: Any, **more: Any) -> Any:
-        last = card_rules.last_day_of(account)
+        last = holding.last_day_of(account)
         if last is None:
             return real(account, card, command, *a, now=now, **more)
-        left = rules.derive(account, min(last, now.date())).balance
+        left = balances.derive(account, min(last, now.date())).balance
         return real(account.model_copy(update={"earned": {last: max(left, 1)}}), card, command, *a, now=now, **more)
 
-    patch.setattr(card_rules, "extend", extend)
+    patch.setattr(count_cards, "extend", extend)

@@ -61,7 +61,6 @@ from chalicelib.programs import store as program_store
 from chalicelib.programs.models import DEFAULT_TERMS, Program, PublishProgram
 from chalicelib.programs.service import ProgramBook
 from chalicelib.proof import rules as proof
-from chalicelib.purchases import service as purchases
 from chalicelib.purchases.models import (
     DeliverPurchase,
     DeliveryView,
@@ -73,6 +72,7 @@ from chalicelib.purchases.models import (
     ReturnView,
     WaitingReturn,
 )
+from chalicelib.purchases.service import delivering, reading, recording, restating, returning
 from chalicelib.storage import keys
 from chalicelib.storage.audited import Audited
 from chalicelib.storage.dynamo import Dynamo, DynamoFault, unmarshalled
@@ -187,7 +187,7 @@ class Desk:
 
     def buy(self, command: RecordPurchase) -> Outcome[PurchaseView]:
         """Record a purchase."""
-        return purchases.record_purchase(
+        return recording.record_purchase(
             self.table, self.keyring, self.book, command, now=self.clock(), language=Language.EN
         )
 
@@ -200,31 +200,31 @@ class Desk:
     def send_back(self, purchase_id: str, *, key: str, **fields: Any) -> Outcome[ReturnView] | Outcome[WaitingReturn]:
         """Return part of a purchase that is there or will come."""
         command = ReturnPurchase.model_validate(fields, strict=False)
-        return purchases.return_purchase(
+        return returning.return_purchase(
             self.table, self.book, PurchaseId(purchase_id), key, command, now=self.clock(), language=Language.EN
         )
 
     def restate(self, purchase_id: str, **fields: Any) -> Outcome[PurchaseView]:
         """Say how an order is now."""
         command = RestatePurchase.model_validate(fields, strict=False)
-        return purchases.restate_purchase(
+        return restating.restate_purchase(
             self.table, self.book, PurchaseId(purchase_id), command, now=self.clock(), language=Language.EN
         )
 
     def deliver(self, purchase_id: str, **fields: Any) -> Outcome[DeliveryView]:
         """Tell that a purchase was delivered."""
         command = DeliverPurchase.model_validate(fields, strict=False)
-        return purchases.deliver_purchase(
+        return delivering.deliver_purchase(
             self.table, self.book, PurchaseId(purchase_id), command, now=self.clock(), language=Language.EN
         )
 
     def purchase(self, purchase_id: str) -> PurchaseView:
         """A purchase."""
-        return purchases.find_purchase(self.table, self.book, PurchaseId(purchase_id), language=Language.EN)
+        return reading.find_purchase(self.table, self.book, PurchaseId(purchase_id), language=Language.EN)
 
     def returns(self, purchase_id: str) -> tuple[ReturnView | WaitingReturn | RefusedReturn, ...]:
         """The returns of a purchase."""
-        return purchases.list_returns(
+        return reading.list_returns(
             self.table, self.book, PurchaseId(purchase_id), now=self.clock(), language=Language.EN
         )
 

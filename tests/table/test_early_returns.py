@@ -8,7 +8,6 @@ from chalicelib.kernel.errors import Refusal
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points.errors import OccurredInFuture
-from chalicelib.purchases import service as purchases
 from chalicelib.purchases.errors import (
     NothingLeft,
     PurchaseUnknown,
@@ -20,6 +19,7 @@ from chalicelib.purchases.errors import (
     TooManyWaiting,
 )
 from chalicelib.purchases.models import RecordPurchase, RefusedReturn, ReturnOrder, ReturnView, WaitingReturn
+from chalicelib.purchases.service import reading, returning
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable
@@ -267,7 +267,7 @@ def test_a_till_that_knows_only_the_order_number_sends_the_same_command(desk: De
 
     def send(**fields: Any) -> Any:
         sent = ReturnOrder.model_validate({"channel": "pos", "order_no": "early-1", **fields}, strict=False)
-        return purchases.return_order(desk.table, desk.book, "r1", sent, now=desk.clock(), language=Language.EN)
+        return returning.return_order(desk.table, desk.book, "r1", sent, now=desk.clock(), language=Language.EN)
 
     command, purchase_id = an_order(desk.enrol().member_id)
     first = send(lines=ONE_A)
@@ -354,7 +354,7 @@ def test_a_list_of_purchases_reads_again_where_its_batch_is_so_old_that_the_retu
 
     real = desk.table.get_many
     monkeypatch.setattr(desk.table, "get_many", lambda wanted: real(wanted) | {where: waited})
-    page = purchases.list_purchases(desk.table, desk.book, member, after=None, limit=5, language=Language.EN)
+    page = reading.list_purchases(desk.table, desk.book, member, after=None, limit=5, language=Language.EN)
     assert [each.purchase_id for each in page.items] == [bought.purchase_id]
     assert [entry.key.kind for entry in desk.entries(member)] == ["purchase", "return"]
 

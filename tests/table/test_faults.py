@@ -203,7 +203,7 @@ def test_keys_that_stay_unprocessed_are_trouble_not_a_short_answer(
 
 def test_a_purchase_list_is_whole_though_batches_are_partial(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None:
     from chalicelib.kernel.languages import Language
-    from chalicelib.purchases.service import list_purchases
+    from chalicelib.purchases.service.reading import list_purchases
 
     member = desk.enrol().member_id
     bought = [desk.buy(a_purchase(member)).value for _ in range(10)]
@@ -299,7 +299,7 @@ def test_a_member_who_was_enrolled_a_moment_ago_is_known(desk: Desk, dynamo: Dyn
     from chalicelib.kernel.languages import Language
     from chalicelib.members.service import list_timeline
     from chalicelib.points.service import list_statement
-    from chalicelib.purchases.service import list_purchases
+    from chalicelib.purchases.service.reading import list_purchases
 
     here: dict[str, Any] = {"after": None, "limit": 25}
     language = Language.EN
@@ -323,7 +323,7 @@ class EarlyIndex(StaleTable):
 
 def test_a_purchase_that_only_the_index_knows_yet_is_listed(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None:
     from chalicelib.kernel.languages import Language
-    from chalicelib.purchases.service import list_purchases
+    from chalicelib.purchases.service.reading import list_purchases
 
     member = desk.enrol().member_id
     early = EarlyIndex(table, scan(dynamo, table.name))

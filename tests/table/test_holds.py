@@ -22,7 +22,7 @@ from chalicelib.points.errors import (
     PointsInsufficient,
 )
 from chalicelib.points.models import Due, Reason
-from chalicelib.points.rules import HOLDS_MAX
+from chalicelib.points.rules.commands import HOLDS_MAX
 from chalicelib.purchases.errors import TenderUneven
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable

@@ -29,7 +29,7 @@ from chalicelib.points.errors import MemberClosed, MemberSuspended, PointsInsuff
 from chalicelib.points.models import AccountStatus, Due
 from chalicelib.points.service import bring_up_to_date, list_statement
 from chalicelib.purchases.errors import PurchaseDiffers
-from chalicelib.purchases.service import list_purchases
+from chalicelib.purchases.service.reading import list_purchases
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable

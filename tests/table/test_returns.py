@@ -8,9 +8,9 @@ import pytest
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points.errors import MemberClosed
-from chalicelib.purchases import service as purchases
 from chalicelib.purchases.errors import NothingLeft, PurchaseUnknown, ReturnDiffers, ReturnTooLarge
 from chalicelib.purchases.models import PurchaseView, ReturnView
+from chalicelib.purchases.service import reading
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable
 from tests.makers import a_purchase
@@ -39,7 +39,7 @@ def test_a_line_that_comes_back_takes_its_points_along(desk: Desk) -> None:
     assert [(line.sku, line.quantity) for line in back.lines] == [("A", 1)]
     assert back.why[0].text == "Returned ¥30.00: -30 points"
     assert desk.sums(sale.member_id) == (2, 70, 70)
-    found = purchases.find_purchase(desk.table, desk.book, sale.purchase_id, language=Language.EN)
+    found = reading.find_purchase(desk.table, desk.book, sale.purchase_id, language=Language.EN)
     assert found.returned is not None
     assert (found.returned.count, found.returned.amount_minor, found.returned.quantities) == (1, 3_000, (1, 0))
     assert found.kept is not None
@@ -98,7 +98,7 @@ def test_returns_race_purchases_and_spends_and_the_ledger_holds(desk: Desk, dyna
         *(lambda n=n: desk.buy(a_purchase(member, order_no=f"x{n}", paid_minor=1_000, lines=[])) for n in range(4)),
         *(lambda n=n: desk.spend(member, 10, key=f"s{n}") for n in range(4)),
     )
-    found = purchases.find_purchase(desk.table, desk.book, sale.purchase_id, language=Language.EN)
+    found = reading.find_purchase(desk.table, desk.book, sale.purchase_id, language=Language.EN)
     assert found.returned is not None
     assert found.returned.points_taken_back == 100
 
@@ -160,7 +160,7 @@ def test_returns_of_a_purchase_are_listed_in_the_order_in_which_they_came(desk: 
     assert list(desk.returns(sale.purchase_id)) == made
     timeline = [entry.key.kind for entry in desk.entries(sale.member_id)]
     assert timeline == ["purchase", "return", "return", "return"]
-    part = purchases.list_purchases(desk.table, desk.book, sale.member_id, after=None, limit=10, language=Language.EN)
+    part = reading.list_purchases(desk.table, desk.book, sale.member_id, after=None, limit=10, language=Language.EN)
     assert [each.purchase_id for each in part.items] == [sale.purchase_id], "returns are no purchases"
 
 

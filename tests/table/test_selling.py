@@ -21,7 +21,7 @@ from chalicelib.purchases.errors import (
     TenderTooLarge,
     TenderTooSmall,
 )
-from chalicelib.purchases.service import find_purchase
+from chalicelib.purchases.service.reading import find_purchase
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable
 from tests.makers import a_member_ref, a_purchase

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from chalicelib.kernel.calendar import NEVER, Month, local_day, month_of
 from chalicelib.kernel.ids import MemberId
-from chalicelib.points import rules
 from chalicelib.points.errors import PointsInsufficient
 from chalicelib.points.models import (
     Account,
@@ -21,8 +20,9 @@ from chalicelib.points.models import (
     SpendPoints,
     Sums,
 )
+from chalicelib.points.rules import balances, commands, ledger
 from chalicelib.programs.models import Program
-from chalicelib.purchases.rules import assess
+from chalicelib.purchases.rules.buying import assess
 from chalicelib.tiers.models import Anchor
 from tests.makers import NOON, a_purchase, an_account
 from tests.unit.oracle import Event, Given, Taken
@@ -125,9 +125,9 @@ class Life:
     def settle(self, at_most: int | None = None) -> tuple[Entry, ...]:
         """Book the expiries that are due."""
         if at_most is None:
-            self.account, entries = rules.settle(self.account, self.program, now=self.now)
+            self.account, entries = ledger.settle(self.account, self.program, now=self.now)
         else:
-            self.account, entries = rules.lapse(self.account, self.program, now=self.now, at_most=at_most)
+            self.account, entries = ledger.lapse(self.account, self.program, now=self.now, at_most=at_most)
         self.entries += entries
         return entries
 
@@ -138,28 +138,28 @@ class Life:
             case Settle(at_most):
                 self.settle(at_most)
             case Reserve() | Receive() | Absorb():
-                self._post(rules.post(self.account, self._draft(step), self.program, now=self.now))
+                self._post(ledger.post(self.account, self._draft(step), self.program, now=self.now))
             case Buy() | Spend() | Adjust():
                 try:
                     self._post(self._posting(step))
                 except PointsInsufficient:
                     self.refused += 1
 
-    def _draft(self, step: Reserve | Receive | Absorb) -> rules.Draft:
+    def _draft(self, step: Reserve | Receive | Absorb) -> ledger.Draft:
         key = EntryKey(kind=type(step).__name__.lower(), parts=(str(len(self.entries)),))
         match step:
             case Reserve(points, hours):
                 until = self.now + timedelta(hours=hours)
-                return rules.Draft(key, Reason.HOLD, self.now, reserved=points, reserved_until=until)
+                return ledger.Draft(key, Reason.HOLD, self.now, reserved=points, reserved_until=until)
             case Receive(points, lasts_days):
                 lots = {self.today + timedelta(days=lasts_days): points}
                 sums = Sums(lifetime=Lifetime(earned=points), earned=lots)
-                return rules.Draft(key, Reason.TRANSFER, self.now, sums=sums, actor=OTHER_MEMBER)
+                return ledger.Draft(key, Reason.TRANSFER, self.now, sums=sums, actor=OTHER_MEMBER)
             case Absorb(points, tier_id):
                 month = month_of(self.today)
                 sums = Sums(lifetime=Lifetime(earned=points), earned={NEVER: points}, qualifying={month: points})
                 anchor = Anchor(month=Month(month - 1), tier_id=tier_id, review_after=Month(month + 3))
-                return rules.Draft(key, Reason.MERGE, self.now, sums=sums, anchor=anchor)
+                return ledger.Draft(key, Reason.MERGE, self.now, sums=sums, anchor=anchor)
 
     def _posting(self, step: Buy | Spend | Adjust) -> Posting:
         at = self.now - timedelta(days=step.days_late)
@@ -177,11 +177,11 @@ class Life:
                 return assess(self.account, command, self.program, content=content, now=self.now)
             case Spend(points):
                 spend = SpendPoints(points=points, occurred_at=at)
-                return rules.spend(self.account, spend, key, self.program, content=content, now=self.now)
+                return commands.spend(self.account, spend, key, self.program, content=content, now=self.now)
             case Adjust(points, _, lasts_days):
                 last = None if lasts_days is None else self.today + timedelta(days=lasts_days)
                 adjust = AdjustPoints(points=points, reason_code="test", occurred_at=at, expires_on=last)
-                return rules.adjust(self.account, adjust, key, self.program, content=content, now=self.now)
+                return commands.adjust(self.account, adjust, key, self.program, content=content, now=self.now)
 
     def _post(self, posting: Posting) -> None:
         main, folded = posting.main, self.account.folded
@@ -197,7 +197,7 @@ class Life:
 
 def lots_of(account: Account, on: date) -> dict[date, int]:
     """The account's lots on a day, by their last day."""
-    return {lot.expires_on or NEVER: lot.points for lot in rules.derive(account, on).lots}
+    return {lot.expires_on or NEVER: lot.points for lot in balances.derive(account, on).lots}
 
 
 expiries = st.sampled_from(

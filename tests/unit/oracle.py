@@ -1,4 +1,4 @@
-"""What a member's points come to, one point at a time: the independent judge of `points.rules.derive`.
+"""What a member's points come to, one point at a time: the independent judge of `points.rules.balances.derive`.
 
 Written from the product's promises alone; it knows no buckets, sums or folding.
 

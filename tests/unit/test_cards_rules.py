@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.cards import rules, views
+from chalicelib.cards import views
 from chalicelib.cards.errors import (
     CardBalanceInsufficient,
     CardClosed,
@@ -36,7 +36,9 @@ from chalicelib.cards.models import (
     TopUpCard,
     UseCard,
 )
-from chalicelib.cards.rules import PRINCIPAL, UNDATED, Back, Refund, TopUp, Value
+from chalicelib.cards.rules import count_cards, holding, openings, refunds, stored_value
+from chalicelib.cards.rules.holding import PRINCIPAL, UNDATED, Value
+from chalicelib.cards.rules.refunds import Back, Refund, TopUp
 from chalicelib.kernel.errors import Refusal
 from chalicelib.kernel.ids import CardId, EntryId
 from chalicelib.kernel.languages import Language
@@ -73,17 +75,17 @@ class Purse:
     @property
     def today(self) -> date:
         """The day on which commands are decided."""
-        return rules.today(self.account, self.program, self.now)
+        return holding.today(self.account, self.program, self.now)
 
     @property
     def value(self) -> Value:
         """What it holds."""
-        return rules.value_of(self.account, self.today)
+        return holding.value_of(self.account, self.today)
 
     @property
     def uses(self) -> int:
         """Visits that are left."""
-        return rules.uses_left(self.account, self.today)
+        return holding.uses_left(self.account, self.today)
 
     def key(self, kind: str) -> EntryKey:
         """A key that was not used yet."""
@@ -97,7 +99,7 @@ class Purse:
         )  # fmt: skip
         key = self.key("top_up")
         entry = self._post(
-            rules.top_up(self.account, self.card, command, key, self.program, content=CONTENT, now=self.now)
+            stored_value.top_up(self.account, self.card, command, key, self.program, content=CONTENT, now=self.now)
         )
         self.top_ups[entry.seq] = TopUp(key, entry.seq, amount, bonus, last or UNDATED, command.means)
         self.paid_in += amount
@@ -107,14 +109,14 @@ class Purse:
         """Pay with it."""
         command, key = SpendCard(amount_minor=amount), self.key("card_spend")
         return self._post(
-            rules.spend(self.account, self.card, command, key, self.program, content=CONTENT, now=self.now)
+            stored_value.spend(self.account, self.card, command, key, self.program, content=CONTENT, now=self.now)
         )
 
     def give_back(self, spent: Entry, amount: int | None = None) -> Entry:
         """Refund a spend to the card."""
         command = RefundCardSpend(spend_id=EntryId("ent_aaaa"), amount_minor=amount)
         key = self.key("card_spend_refund")
-        posting, back = rules.refund_spend(
+        posting, back = stored_value.refund_spend(
             self.account, self.card, spent, self.back.get(spent.seq, 0), command, key, self.program,
             content=CONTENT, now=self.now,
         )  # fmt: skip
@@ -125,7 +127,7 @@ class Purse:
         """Pay principal out."""
         command, key = RefundCard(amount_minor=amount), self.key("card_refund")
         named = self.top_ups[top_up] if top_up is not None else None
-        made = rules.refund(
+        made = refunds.refund(
             self.account, self.card, tuple(self.top_ups.values()), named, command, key, self.program,
             content=CONTENT, now=self.now,
         )  # fmt: skip
@@ -136,12 +138,14 @@ class Purse:
     def use(self, count: int = 1) -> Entry:
         """Use visits."""
         command, key = UseCard(count=count), self.key("card_use")
-        return self._post(rules.use(self.account, self.card, command, key, self.program, content=CONTENT, now=self.now))
+        return self._post(
+            count_cards.use(self.account, self.card, command, key, self.program, content=CONTENT, now=self.now)
+        )
 
     def take_back(self, used: Entry, count: int | None = None) -> Entry:
         """Take a use back."""
         command, key = ReverseCardUse(use_id=EntryId("ent_aaaa"), count=count), self.key("card_use_reversal")
-        posting, back = rules.reverse_use(
+        posting, back = count_cards.reverse_use(
             self.account, self.card, used, self.back.get(used.seq, 0), command, key, self.program,
             content=CONTENT, now=self.now,
         )  # fmt: skip
@@ -152,13 +156,13 @@ class Purse:
         """Let it live longer."""
         command, key = ExtendCard(expires_on=last, reason="shop_closed"), self.key("card_extension")
         return self._post(
-            rules.extend(self.account, self.card, command, key, self.program, content=CONTENT, now=self.now)
+            count_cards.extend(self.account, self.card, command, key, self.program, content=CONTENT, now=self.now)
         )
 
     def refund_uses(self, count: int | None = None) -> Refund:
         """Pay visits out."""
         command, key = RefundCard(uses=count), self.key("card_refund")
-        made = rules.refund_uses(self.account, self.card, command, key, self.program, content=CONTENT, now=self.now)
+        made = refunds.refund_uses(self.account, self.card, command, key, self.program, content=CONTENT, now=self.now)
         return self._paid_out(made)
 
     def proven(self) -> None:
@@ -166,7 +170,9 @@ class Purse:
         assert verify(self.account, self.entries, {1: PROGRAM}) is None
         principal = sum(entry.sums.earned.get(PRINCIPAL, 0) for entry in self.entries if entry.sums)
         if self.card.kind is CardKind.STORED_VALUE:
-            assert principal == sum(rules.figure(entry, "principal") for entry in self.entries) == self.value.principal
+            assert (
+                principal == sum(holding.figure(entry, "principal") for entry in self.entries) == self.value.principal
+            )
         assert sum(views.money_of(entry) for entry in self.entries) == self.paid_in - self.paid_out
 
     def _paid_out(self, made: Refund) -> Refund:
@@ -191,7 +197,7 @@ def a_purse(**sold: Any) -> Purse:
         card_id=CardId.of("key", "k"), member_id=a_member_id(), kind=kind, currency="CNY", opened_at=NOON,
         uses=command.uses or 0, price_minor=price, means=means,
     )  # fmt: skip
-    posting = rules.opened(card, command, "k", for_account(PROGRAM, card.card_id), content=CONTENT, now=NOON)
+    posting = openings.opened(card, command, "k", for_account(PROGRAM, card.card_id), content=CONTENT, now=NOON)
     return Purse(card, posting.account, list(posting.entries), paid_in=price)
 
 
@@ -203,7 +209,7 @@ def test_a_spend_takes_principal_and_bonus_in_proportion_and_the_bonus_that_expi
     purse.top_up(100_00, 20_00, date(2026, 12, 31))
     purse.top_up(100_00, 30_00, date(2026, 6, 30))
     spent = purse.spend(50_00)
-    assert (rules.figure(spent, "principal"), rules.figure(spent, "bonus")) == (-40_00, -10_00)
+    assert (holding.figure(spent, "principal"), holding.figure(spent, "bonus")) == (-40_00, -10_00)
     assert purse.value == Value(160_00, {date(2026, 6, 30): 20_00, date(2026, 12, 31): 20_00})
     purse.spend(200_00)
     assert purse.value == Value(0, {})
@@ -309,11 +315,11 @@ def test_more_than_is_left_never_goes_back() -> None:
 
 def test_a_refund_to_too_many_top_ups_says_how_much_goes_at_once() -> None:
     purse = a_purse()
-    for _ in range(rules.TOP_UPS_MAX + 1):
+    for _ in range(refunds.TOP_UPS_MAX + 1):
         purse.top_up(2)
     with pytest.raises(CardRefundTooWide) as refused:
         purse.refund()
-    assert refused.value.facts["amount_minor"] == 2 * rules.TOP_UPS_MAX
+    assert refused.value.facts["amount_minor"] == 2 * refunds.TOP_UPS_MAX
     purse.refund(refused.value.facts["amount_minor"])
     purse.refund()
     assert purse.paid_in == purse.paid_out
@@ -326,10 +332,10 @@ def test_a_card_holds_no_more_than_the_program_says_and_5000_yuan_where_it_does_
     for terms, limit in (({}, 500_000), ({"stored_value": {"balance_max_minor": 499_999}}, 499_999)):
         program = for_account(a_program(**terms), purse.card.card_id)
         with pytest.raises(CardLimitExceeded) as refused:
-            rules.top_up(purse.account, purse.card, command, purse.key("t"), program, content=CONTENT, now=NOON)
+            stored_value.top_up(purse.account, purse.card, command, purse.key("t"), program, content=CONTENT, now=NOON)
         assert refused.value.facts == {"balance_minor": 500_001, "limit_minor": limit}
     program = for_account(a_program(currency="EUR"), purse.card.card_id)
-    assert rules.top_up(purse.account, purse.card, command, purse.key("t"), program, content=CONTENT, now=NOON)
+    assert stored_value.top_up(purse.account, purse.card, command, purse.key("t"), program, content=CONTENT, now=NOON)
 
 
 def test_a_suspended_card_takes_back_and_pays_back_and_nothing_else_and_a_closed_one_nothing() -> None:
@@ -356,12 +362,12 @@ def test_a_card_closes_without_what_was_paid_for_and_its_bonus_is_taken() -> Non
     purse = a_purse()
     purse.top_up(1, 1)
     with pytest.raises(CardNotEmpty):
-        rules.close(purse.account, purse.card, purse.key("card_close"), purse.program, now=purse.now)
+        openings.close(purse.account, purse.card, purse.key("card_close"), purse.program, now=purse.now)
     purse.spend(1)
-    posting = rules.close(purse.account, purse.card, purse.key("card_close"), purse.program, now=purse.now)
+    posting = openings.close(purse.account, purse.card, purse.key("card_close"), purse.program, now=purse.now)
     assert posting is not None
-    assert (posting.main.points, rules.value_of(posting.account, purse.today)) == (-1, Value(0, {}))
-    assert rules.close(posting.account, purse.card, purse.key("card_close"), purse.program, now=purse.now) is None
+    assert (posting.main.points, holding.value_of(posting.account, purse.today)) == (-1, Value(0, {}))
+    assert openings.close(posting.account, purse.card, purse.key("card_close"), purse.program, now=purse.now) is None
 
 
 # Any mixture: amounts that are small, so that everything runs out now and then.
@@ -399,7 +405,7 @@ def test_whatever_is_mixed_money_is_neither_lost_nor_made(steps: list[Any]) -> N
         value = purse.value
         used = sum(-spent.points - purse.back.get(spent.seq, 0) for spent in spends)
         principal_used = -sum(
-            rules.figure(entry, "principal")
+            holding.figure(entry, "principal")
             for entry in purse.entries
             if entry.key.kind in ("card_spend", "card_spend_refund")
         )
@@ -460,7 +466,7 @@ def test_visits_are_used_taken_back_and_expire_and_an_extension_brings_them_back
         purse.use()
     assert refused.value.facts == {"asked": 1, "left": 0, "expired_on": "2026-05-15"}
     purse.extend(date(2026, 7, 31))
-    assert (purse.uses, rules.last_day_of(purse.account)) == (8, date(2026, 7, 31))
+    assert (purse.uses, holding.last_day_of(purse.account)) == (8, date(2026, 7, 31))
     purse.take_back(first)
     assert purse.uses == 10
     purse.use(10)
@@ -535,12 +541,12 @@ def test_a_refund_names_only_what_its_card_has() -> None:
     purse, money = a_purse(uses=3), a_purse()
     money.top_up(1)
     with pytest.raises(RefundUnclear):
-        rules.refund_uses(
+        refunds.refund_uses(
             purse.account, purse.card, RefundCard(amount_minor=1), purse.key("r"), purse.program,
             content=CONTENT, now=NOON,
         )  # fmt: skip
     with pytest.raises(RefundUnclear):
-        rules.refund(
+        refunds.refund(
             money.account, money.card, tuple(money.top_ups.values()), None, RefundCard(uses=1), money.key("r"),
             money.program, content=CONTENT, now=NOON,
         )  # fmt: skip

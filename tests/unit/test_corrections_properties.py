@@ -14,7 +14,10 @@ from chalicelib.corrections.rules import REVERSALS_MAX, instead_of, reversal
 from chalicelib.kernel.calendar import NEVER
 from chalicelib.kernel.ids import AccountId
 from chalicelib.points.models import AdjustPoints, Entry, EntryKey, Reason, SpendPoints
-from chalicelib.points.rules import adjust, derive, gift, reversal_key, settle, spend, write_off_key
+from chalicelib.points.rules.balances import derive
+from chalicelib.points.rules.commands import adjust, gift, spend
+from chalicelib.points.rules.ledger import settle
+from chalicelib.points.rules.reversals import reversal_key, write_off_key
 from chalicelib.proof.rules import verify
 from tests.makers import NOON, a_program
 from tests.unit.histories import Adjust, Buy, Life, Settle, Spend, Step, Wait, brief_histories, expiries

@@ -10,7 +10,7 @@ from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.languages import Language
 from chalicelib.points import history
 from chalicelib.points.models import PointsView, Reason, TierView
-from chalicelib.points.rules import derive
+from chalicelib.points.rules.balances import derive
 from chalicelib.points.views import points_view, tier_view
 from tests.makers import NOON, a_program
 from tests.unit.histories import Buy, Life, Reserve, Spend, Step, Wait, expiries, histories, lots_of

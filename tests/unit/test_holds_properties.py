@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from chalicelib.holds import rules as holds
 from chalicelib.holds.models import HoldPoints
 from chalicelib.kernel.calendar import NEVER, day_after, local_day, zone
-from chalicelib.points import rules
 from chalicelib.points.errors import HoldsTooMany, PointsInsufficient
 from chalicelib.points.fold import hold_name
 from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason, SpendPoints
+from chalicelib.points.rules import balances, commands, ledger, reversals
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import expires_on
 from chalicelib.proof.rules import verify
@@ -128,16 +128,16 @@ class Till:
             case WaitFor(which, seconds) if self.promises:
                 self.now = max(self.now, self._promise(which).until + timedelta(seconds=seconds))
             case WaitForExpiry(minutes):
-                left = rules.derive(self.account, self.today).left
+                left = balances.derive(self.account, self.today).left
                 if left and left[0][0] < NEVER:
                     night = datetime.combine(day_after(left[0][0]), time(), tzinfo=zone(self.program.time_zone))
                     self.now = max(self.now, night + timedelta(minutes=minutes))
             case Earn(points):
-                draft = rules.Draft(
+                draft = ledger.Draft(
                     self._key("earn"), Reason.EARN, self.now, earned=points,
                     expires_on=expires_on(self.today, self.program.expiry),
                 )  # fmt: skip
-                self._post(rules.post(self.account, draft, self.program, now=self.now))
+                self._post(ledger.post(self.account, draft, self.program, now=self.now))
                 self.events.append(Given(self.today, points, draft.expires_on or date.max))
             case TakeBack(which):
                 self._take_back(which)
@@ -155,17 +155,17 @@ class Till:
         if not given:
             return
         event = given[which % len(given)]
-        draft = rules.Draft(
+        draft = ledger.Draft(
             self._key("return"), Reason.REVERSE, self.now, earned=-event.points, expires_on=event.last_day, may_owe=True
         )
-        self._post(rules.reverse(self.account, draft, self.program, now=self.now))
+        self._post(reversals.reverse(self.account, draft, self.program, now=self.now))
         self.events.remove(event)
 
     def _spend(self, points: int) -> None:
         available = self.available()
         try:
             command = SpendPoints(points=points)
-            posting = rules.spend(
+            posting = commands.spend(
                 self.account, command, self._key("spend"), self.program, content=CONTENT, now=self.now
             )
         except PointsInsufficient:
@@ -184,7 +184,7 @@ class Till:
             assert points > available
             return
         except HoldsTooMany:
-            assert len(self.live()) == rules.HOLDS_MAX
+            assert len(self.live()) == commands.HOLDS_MAX
             return
         assert points <= available
         self._post(posting)
@@ -268,12 +268,12 @@ def test_what_is_promised_is_kept_and_nothing_is_promised_twice(lived: list[Step
     for step in lived:
         till.take(step)
 
-        position = rules.derive(till.account, till.today, till.now)
+        position = balances.derive(till.account, till.today, till.now)
         purse = till.purse()
         assert Purse(position.balance, lots_of(till.account, till.today), position.lapsed) == purse
         assert position.held == sum(each.points for each in till.live())
         assert position.available == till.available()
-    till.account, booked = rules.settle(till.account, till.program, now=till.now)
+    till.account, booked = ledger.settle(till.account, till.program, now=till.now)
     till.entries += booked
 
     assert verify(till.account, till.entries, {1: till.program}) is None

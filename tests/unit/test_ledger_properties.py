@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from chalicelib.kernel.calendar import NEVER, zone
 from chalicelib.points.fold import compacted
 from chalicelib.points.models import Account
-from chalicelib.points.rules import derive, due_on, release, settle, tell_expiring
+from chalicelib.points.rules.balances import derive
+from chalicelib.points.rules.due_dates import due_on, release, tell_expiring
+from chalicelib.points.rules.ledger import settle
 from chalicelib.proof.rules import verify
 from tests.makers import a_program, an_account
 from tests.unit.histories import Life, Settle, Step, expiries, histories, lots_of, ordered_histories

@@ -20,11 +20,12 @@ from chalicelib.merges import rules as merges
 from chalicelib.points.errors import HoldsOpen
 from chalicelib.points.fold import applied, standing_of
 from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Posting, Reason
-from chalicelib.points.rules import derive, settle
+from chalicelib.points.rules.balances import derive
+from chalicelib.points.rules.ledger import settle
 from chalicelib.programs.models import Program
 from chalicelib.proof.rules import verify
 from chalicelib.purchases.models import ReturnPurchase
-from chalicelib.purchases.rules import assess_return, returned_after
+from chalicelib.purchases.rules.returns import assess_return, returned_after
 from tests.makers import NOON, a_ladder, a_member_id, a_program, an_account
 from tests.unit.histories import Adjust, Buy, Life, Reserve, Spend, Step, Wait, brief_histories, expiries
 from tests.unit.test_returns_properties import Refunds

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chalicelib.kernel.ids import MemberId
 from chalicelib.points.models import EntryKey
-from chalicelib.points.rules import derive
+from chalicelib.points.rules.balances import derive
 from chalicelib.pools.rules import move
 from chalicelib.proof.rules import verify
 from tests.makers import a_program, an_account

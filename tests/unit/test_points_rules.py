@@ -40,11 +40,15 @@ from chalicelib.points.models import (
     TierView,
     Why,
 )
-from chalicelib.points.rules import CLOCK_SKEW, adjust, derive, due_on, forfeit, lapse, settle, spend
+from chalicelib.points.rules.balances import derive
+from chalicelib.points.rules.commands import adjust, forfeit, spend
+from chalicelib.points.rules.due_dates import due_on
+from chalicelib.points.rules.guards import CLOCK_SKEW
+from chalicelib.points.rules.ledger import lapse, settle
 from chalicelib.points.views import explained, points_view, summary, tier_view
 from chalicelib.programs.models import Program
 from chalicelib.proof.rules import verify
-from chalicelib.purchases.rules import assess
+from chalicelib.purchases.rules.buying import assess
 from chalicelib.tiers.models import Anchor
 from tests.makers import NOON, a_ladder, a_program, a_purchase, an_account
 from tests.unit.histories import Absorb, Adjust, Buy, Life, Receive, Reserve, Settle, Spend, Step, Wait

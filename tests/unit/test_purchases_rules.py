@@ -13,11 +13,11 @@ from chalicelib.kernel.calendar import month_of
 from chalicelib.kernel.money import POINTS_MAX
 from chalicelib.points.errors import BalanceTooLarge, MemberSuspended, OccurredInFuture, PointsInsufficient
 from chalicelib.points.models import Account, AccountStatus, EntryKey, Posting, Reason, SpendPoints, Why
-from chalicelib.points.rules import derive
+from chalicelib.points.rules.balances import derive
 from chalicelib.programs.models import Program
 from chalicelib.purchases.errors import CurrencyWrong, TenderTooLarge, TenderTooSmall
 from chalicelib.purchases.models import RecordPurchase, Sale
-from chalicelib.purchases.rules import assess, key_of, sale_of
+from chalicelib.purchases.rules.buying import assess, key_of, sale_of
 from tests.makers import NOON, a_ladder, a_line, a_member_id, a_program, a_purchase, a_purchase_body, an_account
 
 PROGRAM = a_program()

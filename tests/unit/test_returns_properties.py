@@ -15,7 +15,9 @@ from chalicelib.kernel.calendar import local_day, month_of
 from chalicelib.kernel.errors import Refusal
 from chalicelib.points.fold import applied, standing_of
 from chalicelib.points.models import Account, Entry, EntryKey, Reason
-from chalicelib.points.rules import derive, due_on, release, settle
+from chalicelib.points.rules.balances import derive
+from chalicelib.points.rules.due_dates import due_on, release
+from chalicelib.points.rules.ledger import settle
 from chalicelib.programs.models import Program
 from chalicelib.proof.rules import verify
 from chalicelib.purchases.models import (
@@ -27,19 +29,11 @@ from chalicelib.purchases.models import (
     ReturnPurchase,
     Waiting,
 )
-from chalicelib.purchases.rules import (
-    Bought,
-    assess,
-    assess_delivery,
-    assess_restatement,
-    assess_return,
-    assess_waiting,
-    kept_of,
-    released_by,
-    restated,
-    returned_after,
-    sale_of,
-)
+from chalicelib.purchases.rules.buying import assess, sale_of
+from chalicelib.purchases.rules.deliveries import assess_delivery, released_by
+from chalicelib.purchases.rules.orders import Bought, kept_of
+from chalicelib.purchases.rules.restatements import assess_restatement, restated
+from chalicelib.purchases.rules.returns import assess_return, assess_waiting, returned_after
 from tests.makers import NOON, a_ladder, a_program, a_purchase, an_account
 from tests.unit.histories import Buy, Life, Spend, Step, Wait, expiries, histories
 
@@ -368,7 +362,7 @@ def test_under_cap_a_return_leaves_no_debt_that_was_not_there_and_writes_off_the
 
 def test_after_spending_a_return_leaves_a_debt_that_the_next_points_pay() -> None:
     from chalicelib.points.models import SpendPoints
-    from chalicelib.points.rules import spend
+    from chalicelib.points.rules.commands import spend
 
     program = a_program()
     refunds = Refunds(Life(program))

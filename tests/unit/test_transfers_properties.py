@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from chalicelib.holds.models import Hold
 from chalicelib.holds.rules import live, release
 from chalicelib.kernel.calendar import NEVER, local_day, month_of
-from chalicelib.points import rules as ledger
 from chalicelib.points.errors import HoldsTooMany, PointsInsufficient
 from chalicelib.points.models import Account, AdjustPoints, Entry, EntryKey, Posting, SpendPoints
+from chalicelib.points.rules import balances, commands, ledger
 from chalicelib.proof.rules import verify
 from chalicelib.transfers import rules
 from chalicelib.transfers.errors import TransferLimitReached, TransferToSelf, TransferUncovered
@@ -83,7 +83,7 @@ class Town:
         return local_day(self.now, PROGRAM.time_zone)
 
     def total(self) -> int:
-        return sum(ledger.derive(account, self.today).balance for account in self.accounts)
+        return sum(balances.derive(account, self.today).balance for account in self.accounts)
 
     def take(self, step: Step) -> None:
         self.now += timedelta(seconds=1)
@@ -95,12 +95,12 @@ class Town:
                 command = AdjustPoints(points=points, reason_code="x", expires_on=last)
                 self._post(
                     who,
-                    ledger.adjust(self.accounts[who], command, self._key(), PROGRAM, content=CONTENT, now=self.now),
+                    commands.adjust(self.accounts[who], command, self._key(), PROGRAM, content=CONTENT, now=self.now),
                 )
             case Spend(who, points):
                 try:
                     command_ = SpendPoints(points=points)
-                    posting = ledger.spend(
+                    posting = commands.spend(
                         self.accounts[who], command_, self._key(), PROGRAM, content=CONTENT, now=self.now
                     )
                 except PointsInsufficient:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.kernel.languages import Language
 from chalicelib.points.service import list_statement
-from chalicelib.purchases.service import list_purchases
+from chalicelib.purchases.service.reading import list_purchases
 from tests.sim.commands import Args, Attempt, Operation, Past, Seen, Step, operation
 from tests.table.stand import Desk
 

@@ -1,0 +1,1 @@
+"""What a purchase comes to, and what becomes of it: points, tier, tender. Pure."""

@@ -1,0 +1,118 @@
+"""Makes a purchase what it is said to be now."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from chalicelib.kernel.errors import WriteContended
+from chalicelib.kernel.ids import PurchaseId
+from chalicelib.kernel.languages import Language
+from chalicelib.kernel.outcomes import Outcome
+from chalicelib.points import store as points_store
+from chalicelib.points.models import Account, EntryKey
+from chalicelib.points.rules import reversals
+from chalicelib.points.service import ATTEMPTS_MAX, content_digest, once, still_counts
+from chalicelib.programs.rules import today_of
+from chalicelib.programs.service import ProgramBook
+from chalicelib.purchases import store
+from chalicelib.purchases.errors import OrderMoved, PurchaseMoved, PurchaseUnknown
+from chalicelib.purchases.models import PurchaseView, RestatePurchase
+from chalicelib.purchases.rules import restatements
+from chalicelib.purchases.service import items, views
+from chalicelib.storage import keys
+from chalicelib.storage.keys import Key
+from chalicelib.storage.table import Table
+from chalicelib.storage.writes import Item, Write
+
+
+def restate_purchase(
+    table: Table,
+    book: ProgramBook,
+    purchase_id: PurchaseId,
+    command: RestatePurchase,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[PurchaseView]:
+    """Make a purchase what it is said to be now: the difference is one entry; none where there is no difference.
+
+    Raises:
+        PurchaseUnknown: there is no such purchase.
+        PurchaseFixed: another member, order number, shop, time or currency is named than it was recorded with.
+        PurchaseMoved: it was returned or restated since the version that is named.
+        TenderTooSmall, TenderUneven, TenderTooLarge: the points pay nothing, no whole amount, or more than the lines.
+        PointsInsufficient, OccurredTooLongAgo: more points would pay than there are, or pay for too old a purchase.
+        MemberSuspended, MemberClosed: the account takes no such commands.
+        BalanceTooLarge: the balance or the qualifying points would pass their limit.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    where = keys.purchase_of(purchase_id)
+    for _ in range(ATTEMPTS_MAX):
+        item = store.find_purchase(table, where, consistent=True) if where else None
+        if item is None:
+            raise PurchaseUnknown(purchase_id=purchase_id)
+        try:
+            return _restate(table, book, purchase_id, item, command, now=now, language=language)
+        except OrderMoved:
+            continue
+    raise WriteContended
+
+
+def _restate(
+    table: Table,
+    book: ProgramBook,
+    purchase_id: PurchaseId,
+    item: Item,
+    command: RestatePurchase,
+    *,
+    now: datetime,
+    language: Language,
+) -> Outcome[PurchaseView]:
+    """Restate a purchase as it was read.
+
+    Raises:
+        OrderMoved: another return or restatement got there first.
+    """
+    bought, program = items.bought_from(item, book), book.current(now)
+    restatements.require_same_order(bought, command)
+    after = restatements.restated(bought, command, program.negative_balance, today_of(program, now))
+    before = views.full_view(table, item, book, language)
+    if after is None:
+        return Outcome(before)
+    if command.version is not None and command.version != bought.version:
+        raise PurchaseMoved(asked=command.version, version=bought.version)
+    content = content_digest(bought.entry.member_id, command, purchase_id=purchase_id)
+
+    def decide(account: Account) -> tuple[PurchaseView, Sequence[Write]]:
+        off = _written_off(table, item)
+        posting = restatements.assess_restatement(
+            account, bought, after, command, program, content=content, now=now, written_off=off
+        )
+        more = store.restatement_item(after.sale, after.entry.consumed or 0)
+        writes = points_store.post(account, posting, more=more)
+        own = views.restatement_view(posting.main, after.sale, more["tp"], program, language)
+        view = before.model_copy(update={**items.state_of(after), "history": (*before.history, own)})
+        return view, [*writes, store.restate(item, points_store.figures_item(after.entry), after.sale)]
+
+    def recall(other: Item) -> PurchaseView:  # noqa: ARG001 - another restatement made this version
+        raise OrderMoved
+
+    key = restatements.restatement_key(bought)
+    member_id = bought.entry.member_id
+    return once(table, book, member_id, key, decide=decide, recall=recall, now=now, dry_run=command.dry_run)
+
+
+def _written_off(table: Table, item: Item) -> dict[date, int]:
+    """What was written off for a purchase and still counts, by its last day."""
+    changes = store.find_changes(table, Key(item["pk"], item["sk"])) if store.version_of(item) else ()
+    entries = [points_store.entry_from(each) for each in changes]
+    found = (points_store.find_entry(table, reversals.write_off_key(entry.key)) for entry in entries)
+    write_offs = [points_store.entry_from(each) for each in found if each is not None]
+    return restatements.written_off(entries, [each for each in write_offs if still_counts(table, each.key)])
+
+
+def brought_again_since(table: Table, cause: EntryKey) -> bool:
+    """Whether points of a purchase were brought again after one of its returns or restatements."""
+    found = store.find_changes(table, keys.purchase(*cause.parts[:2]))
+    changes = [points_store.entry_from(each) for each in found]
+    place = next((at for at, each in enumerate(changes) if each.key == cause), len(changes))
+    return any(map(restatements.brings_again, changes[place + 1 :]))
