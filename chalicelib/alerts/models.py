@@ -16,9 +16,9 @@ class AlertKind(StrEnum):
     """What was noticed."""
 
     SIGN_IN_FAILED = "sign_in_failed"
-    """Tokens that are not ours, many from one network."""
+    """Tokens that are not ours, or wrong codes, many from one network."""
     PERMISSION_REFUSED = "permission_refused"
-    """Somebody keeps asking for what they may not do."""
+    """Somebody keeps asking for what they may not do, or for rights that they may not give."""
     MEMBER_VELOCITY = "member_velocity"
     """A member earned more points in a day than the program finds likely."""
     SHOP_VELOCITY = "shop_velocity"

@@ -8,7 +8,13 @@ from chalicelib.programs.models import Velocity
 
 REFUSED: Mapping[str, AlertKind] = {
     "token_invalid": AlertKind.SIGN_IN_FAILED,
+    "code_wrong": AlertKind.SIGN_IN_FAILED,
+    "sign_in_locked": AlertKind.SIGN_IN_FAILED,
+    "refresh_invalid": AlertKind.SIGN_IN_FAILED,
     "permission_missing": AlertKind.PERMISSION_REFUSED,
+    "rights_not_yours": AlertKind.PERMISSION_REFUSED,
+    "rights_exceeded": AlertKind.PERMISSION_REFUSED,
+    "own_rights": AlertKind.PERMISSION_REFUSED,
     "shop_not_yours": AlertKind.PERMISSION_REFUSED,
     "velocity_exceeded": AlertKind.ADJUSTMENTS_CAPPED,
 }

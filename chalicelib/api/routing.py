@@ -420,7 +420,7 @@ def _witnessed(route: Route, request: Request, call: Call, arguments: dict[str, 
         draw=call.house.draw,
     )
     record = witnessed.record if rule.audited else None
-    table = Audited(call.house.table, caller.subject, own=caller.member_id, record=record)
+    table = Audited(call.house.table, caller.subject, own=caller.membership, record=record)
     return replace(call, house=replace(call.house, table=table))
 
 

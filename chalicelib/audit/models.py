@@ -52,7 +52,7 @@ class ChangeView(Record):
     item: str
     """What it is: `profile`, `account`, `entry`, `program` …"""
     of: str | None = None
-    """Whose or which: a member, pool or card; the id of a ledger entry."""
+    """Whose or which: a member, pool or card; the id of a ledger entry, of staff, of a key; the name of a role."""
     state: str | None = None
     """`new` or `gone`; null where it was there before and still is."""
     before: dict[str, Any] = {}

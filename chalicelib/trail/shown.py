@@ -16,22 +16,25 @@ SHOWN: Mapping[str, frozenset[str]] = {
     "entry": frozenset({"r", "p", "b", "q", "rc", "x", "hd", "am", "mb", "m", "tp"}),
     "note": frozenset({"kind"}),
     "program": frozenset({"version"}),
-    "staff": frozenset({"status", "roles", "shop_ids", "member_id"}),
-    "role": frozenset({"grants"}),
-    "integration key": frozenset({"permissions", "scope", "shop_ids", "status", "rate", "expires_on"}),
-    "approval": frozenset({"state", "kind", "points"}),
+    "staff": frozenset({"status", "roles", "shops", "member_id"}),
+    "role": frozenset({"grants", "holders"}),
+    "integration key": frozenset({"may", "scope", "shops", "status", "rate", "expires_on"}),
+    "approval": frozenset({"ask", "amount", "status", "entry", "shops"}),
     "alert": frozenset({"state"}),
 }
 """Attributes of each kind of item that are shown as they were and as they are."""
 
-SILENT = frozenset({"pk", "sk", "tl", "at", "due", "version", "h", "head", "seq", "last", "d", "sb", "sf", "expires"})
-"""Attributes that change with every write, or say again what others do."""
+SILENT = frozenset(
+    {"pk", "sk", "tl", "at", "due", "version", "h", "head", "seq", "last", "d", "sb", "sf", "expires", "content"}
+    | {"by", "changed_by", "decided_by", "decided", "reason"}
+)
+"""Attributes that change with every write, or say again what others do, or what the record says itself."""
 
 EXPANDED: Mapping[str, str] = {"program": "program"}
 """An attribute of JSON text whose fields are compared one by one; by kind of item."""
 
 FIELDS = frozenset({"fields", "role", "member_id", "owner_id", "points", "expires_on"})
-"""Of the facts of a note, those that are shown."""
+"""Of the facts of a note, and of a showing of personal data, those that are shown."""
 
 VALUE_MAX = 2000
 """Characters of a value that are shown."""

@@ -24,11 +24,17 @@ _BEHIND = {
     "POOL": "pool",
     "W": "part in a pool",
     "OWNER": "owner of a card",
+    "WALLET": "number of cards",
 }
 _MARKS = {
     "U": "identifier", "H": "note", "PROGRAM": "program", "MERGE": "merge", "X": "transfer", "AJ": "adjusted by hand",
-    "AL": "alert",
+    "AL": "alert", "ADMINS": "list of admins", "ALW": "done alone of late",
 }  # fmt: skip
+_NAMED = {"STF": "staff", "APR": "approval", "IK": "integration key"}
+"""Items that the second part of their partition names."""
+_LISTED = {"ROLES": "role", "UM": "showing of personal data"}
+"""Items that their sort key names."""
+_WITH_FACTS = ("note", "showing of personal data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +145,16 @@ def _named(key: Key, write: Write) -> dict[str, Any]:
         return {"item": "note", "of": str(keys.happened_to(key.pk))}
     if mark == "U":
         return {"item": f"identifier: {keys.parted(key.pk)[1]}"}
+    if mark in _NAMED:
+        return {"item": _NAMED[mark], "of": keys.parted(key.pk)[1]}
+    if mark in _LISTED:
+        return {"item": _LISTED[mark], "of": key.sk}
     return {"item": _MARKS.get(mark, mark.lower())}
 
 
 def _shown(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
     shown = {name: _plain(value) for name, value in item.items() if name in SHOWN.get(kind, ()) and value is not None}
-    facts = item.get("what") if kind == "note" else None
+    facts = item.get("what") if kind in _WITH_FACTS else None
     if isinstance(facts, dict):
         shown |= {name: _plain(value) for name, value in facts.items() if name in FIELDS}
     return shown

@@ -10,6 +10,7 @@ from chalicelib.identity.permissions import ROLES, Permission
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from tests.http.conftest import Look
+from tests.http.test_audit import api_terms
 from tests.makers import Api
 
 
@@ -50,10 +51,14 @@ def test_who_keeps_asking_for_what_they_may_not_do_is_named(api: Api) -> None:
 
 def test_an_adjustment_over_the_cap_is_refused_and_noticed(api: Api) -> None:
     member = api.enrol()["member_id"]
-    body = {"points": 1_000_001, "reason_code": "gift"}
+    terms = {"version": 1, "velocity": {"adjusted_points_per_day": 5_000}}
+    published = api.put("/v1/program", {**api_terms(api), **terms})
+    assert published.status == 200, published.text
+    api.clock.forward(seconds=11)
+    body = {"points": 5_001, "reason_code": "gift"}
     refused = api.post(f"/v1/members/{member}/point-adjustments", body, key="k")
     assert (refused.status, refused.code) == (409, "velocity_exceeded")
-    assert refused.json["facts"] == {"asked": 1_000_001, "given": 0, "limit": 1_000_000}
+    assert refused.json["facts"] == {"asked": 5_001, "given": 0, "limit": 5_000}
     (alert,) = api.get("/v1/alerts").json["items"]
     assert (alert["kind"], alert["about"]) == ("adjustments_capped", "stf_admin")
 
