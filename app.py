@@ -2,8 +2,10 @@
 
 from chalice.app import Chalice
 
+from chalicelib.alerts.routes import alerts
 from chalicelib.api.routes import api
 from chalicelib.api.routing import register
+from chalicelib.audit.routes import audit
 from chalicelib.cards.routes import cards
 from chalicelib.corrections.routes import corrections
 from chalicelib.decisions.routes import decisions
@@ -45,4 +47,6 @@ register(
     jobs,
     signin,
     integrations,
+    audit,
+    alerts,
 )

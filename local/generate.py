@@ -14,7 +14,7 @@ import chalicelib
 from chalicelib.api import problems
 from chalicelib.api.openapi import document
 from chalicelib.api.policy import Rule
-from chalicelib.api.routing import ROUTES
+from chalicelib.api.routing import ROUTES, Route
 from chalicelib.identity.models import Kind
 from chalicelib.identity.permissions import ROLES, Permission, Scope
 from chalicelib.kernel.errors import Refusal, Trouble
@@ -78,7 +78,7 @@ def problem_list() -> str:
 def permission_list() -> str:
     """Every route with its rule, and every permission with the roles that have it, and how far."""
     routes = [
-        f"| `{route.method}` | `/v1{route.path}` | {_rule(route.rule)} |"
+        f"| `{route.method}` | `/v1{route.path}` | {_rule(route.rule)} | {_audited(route)} |"
         for route in sorted(ROUTES, key=lambda each: (each.path, each.method))
     ]
     head = "| permission | " + " | ".join(ROLES) + " |"
@@ -99,8 +99,11 @@ def permission_list() -> str:
             "|---" * (len(ROLES) + 1) + "|",
             *rows,
             "",
-            "| method | route | needs | whose | who |",
-            "|---|---|---|---|---|",
+            "What is audited has a record in the same transaction, unless a member does it (ADR 0039). The rest keeps",
+            "itself who did it: a ledger entry, or the run of a job.",
+            "",
+            "| method | route | needs | whose | who | audited |",
+            "|---|---|---|---|---|---|",
             *routes,
             "",
         ]
@@ -118,6 +121,10 @@ def _rule(rule: Rule) -> str:
     if rule.by is Kind.MEMBER:
         return f"`{rule.needs}` | the caller | members"
     return f"`{rule.needs}` | {whose} | {'members and staff' if rule.least is Scope.SELF else 'staff'}"
+
+
+def _audited(route: Route) -> str:
+    return "yes" if route.method != "GET" and not route.rule.open and route.rule.audited else ""
 
 
 def event_schema(name: str) -> str:

@@ -2,10 +2,11 @@
 
 It walks the directory, as the job `verify` does, with the same code. For every account: the chain of hashes from the
 first entry on, and that balance, lots, holds and tier follow from the entries. With the last signed root: that every
-account and entry that it covers is still there and the same. And that the signed roots follow from one another.
+account and entry that it covers is still there and the same. And that the signed roots follow from one another. Then
+the chains of the audit trail, day by day, and what was signed of them.
 
-`--seal` signs today's root too, if there is none; `--liability` shows what the points come to and writes the report
-into the data folder.
+`--seal` signs today's root too, if there is none, and the days of the audit trail that are over; `--liability` shows
+what the points come to and writes the report into the data folder.
 """
 
 import argparse
@@ -21,6 +22,9 @@ from datetime import date, datetime, timedelta
 from functools import cache, partial
 from typing import Any
 
+from chalicelib.audit import service as audit
+from chalicelib.audit.models import ANCHOR_FORM
+from chalicelib.audit.models import Walked as Trail
 from chalicelib.jobs import proving, rules
 from chalicelib.jobs.models import Job, Part
 from chalicelib.jobs.proving import Walk
@@ -92,6 +96,11 @@ def verified(chosen: Settings, *, seal: bool = False, tell_liability: bool = Fal
         if seal and not faults:
             proof.seal(roots, house.signer, STACK, walked)
         _tell(all_of_it, walk, began)
+        trail = walk_audit(house, began, sweep=seal)
+        if seal:
+            audit.seal(house.table, roots, house.signer, STACK, now=began)
+        _tell_trail(trail)
+        faults += [*anchors_in_order(roots, began), *trail.faults]
         held = _tell_faults([*faults, *map(_in_words, all_of_it.tally.faults)])
         report = liability.report(all_of_it.figures, program, began, left_out=all_of_it.tally.faulty)
         if tell_liability:
@@ -146,6 +155,23 @@ def walk_shard(house: House, walk: Walk, shard: int) -> Shard:
     return found
 
 
+def walk_audit(house: House, now: datetime, *, sweep: bool = False) -> Trail:
+    """Walk all chains of the audit trail.
+
+    Args:
+        sweep: chain what nobody was told of.
+    """
+    whole = Trail()
+    for shard in range(keys.AUDIT_SHARDS):
+        after: date | None = None
+        while True:
+            found, after = audit.walk(house.table, house.roots, shard, now=now, after=after, sweep=sweep)
+            whole.add(found)
+            if after is None:
+                break
+    return whole
+
+
 def _pause() -> None:
     time.sleep(_LAG_SECONDS)
 
@@ -187,6 +213,24 @@ def roots_in_order(roots: Roots, today: date) -> list[str]:
     return faults
 
 
+def anchors_in_order(roots: Roots, now: datetime) -> list[str]:
+    """What is wrong with the signed anchors of the audit trail: signatures, and the chain from day to day."""
+    known = [key.model_dump() for key in proof_store.list_keys(roots.objects)]
+    faults: list[str] = []
+    before: str | None = None
+    for number, (day, signed) in enumerate(audit.list_anchors(roots.objects, now)):
+        assert signed is not None
+        try:
+            said, _ = check_receipt().check_signed(signed.model_dump(), known, ANCHOR_FORM)
+        except (check_receipt().Wrong, ValueError, KeyError) as wrong:
+            faults.append(f"the anchor of {day}: {wrong}")
+            said = {}
+        if number and said.get("previous") != before:
+            faults.append(f"the anchor of {day} does not follow from the anchor before it")
+        before = audit.anchor_digest(signed)
+    return faults
+
+
 @cache
 def check_receipt() -> Any:
     """The script that anyone checks receipts with, as a module."""
@@ -220,6 +264,10 @@ def _tell(whole: Shard, walk: Walk, began: datetime) -> None:
     )
     for what, text in rows:
         print(f"  {what:<24}{text}")
+
+
+def _tell_trail(trail: Trail) -> None:
+    print(f"  {'audit records':<24}{trail.records:,} in {trail.links:,} links; {trail.waiting:,} not chained yet")
 
 
 def _tell_faults(faults: Sequence[str]) -> bool:

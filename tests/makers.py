@@ -64,6 +64,8 @@ SOME_IDS = {
     "approval_id": ApprovalId.of("adjustment", "big"),
     "session_id": "ses_aaaaaaaaaaaaaaaaaaaaaaaaaa",
     "key_id": "key_ihdozjwhdmizplv7",
+    "audit_id": "aud_019cefa5e0000000000000000a1",
+    "alert_id": "alr_QUwjc2VsZl9lYXJuaW5nI3N0Zl9jbGVyayMyMDI2LTAzLTE1",
     "job": "birthday",
     "day": "2026-03-14",
 }

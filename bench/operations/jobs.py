@@ -118,6 +118,13 @@ def work_verify(scene: Scene) -> Metered:
     return lambda: scene.work(part)
 
 
+@operation("jobs.jobs.work_job audit", "walk the audit chains of a shard through a month without records")
+def work_audit(scene: Scene) -> Metered:
+    scene.post("/v1/jobs/audit/runs", {"date": scene.clock().date().isoformat()})
+    first, *_ = scene.tray.bodies
+    return lambda: scene.work(first)
+
+
 @operation("jobs.jobs.start_job", "a job's day begins")
 def start_job(scene: Scene) -> Metered:
     return lambda: scene.handle("jobs.jobs.start_job", jobs.start_job, {"job": "birthday"})

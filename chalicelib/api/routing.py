@@ -18,7 +18,7 @@ import re
 import time
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -48,6 +48,8 @@ from chalicelib.kernel.personal import MASKED, Plain
 from chalicelib.runtime import wiring
 from chalicelib.runtime.observe import log_bug, logger
 from chalicelib.runtime.wiring import House
+from chalicelib.storage.audited import Audited
+from chalicelib.trail.store import Witnessed
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _ETAG = re.compile(r'(?:W/)?"v(\d{1,9})(?:-[0-9a-f]+)?"')
@@ -60,6 +62,8 @@ class Sheet(str):
 
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_AGENT_MAX = 80
+"""Characters of a User-Agent that are kept."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -166,6 +170,28 @@ FINDERS: dict[str, Finder] = {}
 """By name, as the policy knows them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A request that was refused, as whoever watches for trouble-makers sees it.
+
+    Attributes:
+        code: the refusal's.
+        subject: who asked; `-` where nobody knows.
+        ip: where it came from; empty where nobody knows.
+        facts: the refusal's.
+    """
+
+    code: str
+    subject: str
+    ip: str
+    now: datetime
+    facts: dict[str, Any]
+
+
+WATCHERS: list[Callable[[House, Turned], None]] = []
+"""Told of every refusal."""
+
+
 class Routes:
     """The routes of a domain: a Chalice blueprint whose routes are typed and guarded.
 
@@ -208,6 +234,10 @@ class Routes:
     ) -> None:
         """Register a finder: whose is what a part of a path names."""
         FINDERS[name] = Finder(part, find, unknown)
+
+    def watching(self, watch: Callable[[House, Turned], None]) -> None:
+        """Register somebody who is told of every refusal, after its answer is made."""
+        WATCHERS.append(watch)
 
     def _route(
         self,
@@ -313,13 +343,17 @@ def _answer(route: Route, request: Request, parts: dict[str, str]) -> Response:
     subject, code = "-", "ok"
     try:
         house = wiring.house()
-        call = _call(route, request, house, request_id)
-        subject = call.caller.subject if call.caller else "-"
+        now = house.clock()
+        caller = None if route.rule.open else house.gate.caller_of(request.headers.get("authorization"), now=now)
+        subject = caller.subject if caller else "-"
+        call = _call(route, request, house, caller, now, request_id)
         result = route.function(**_arguments(route, request, parts, call))
         status, headers, body = _rendered(route, request, result, call.caller)
     except (Refusal, Trouble) as fault:
         code = fault.code
         status, headers, body = problems.problem(fault, instance=request_id)
+        if isinstance(fault, Refusal):
+            _tell_watchers(fault, subject, request, request_id)
     except Exception as fault:  # noqa: BLE001 - the edge: whatever else happens is a bug, told by its id only
         code = "unexpected"
         log_bug(f"{route.method} {route.path}", request_id, fault)
@@ -347,12 +381,51 @@ def _log(
     )
 
 
-def _call(route: Route, request: Request, house: House, request_id: str) -> Call:
-    now = house.clock()
+def _tell_watchers(refusal: Refusal, subject: str, request: Request, request_id: str) -> None:
+    """Tell those who watch. The answer is made already, and whatever befalls them does not change it."""
+    try:
+        house = wiring.house()
+        turned = Turned(refusal.code, subject, _origin(request).get("ip", ""), house.clock(), refusal.facts)
+        for watch in WATCHERS:
+            watch(house, turned)
+    except Exception as fault:  # noqa: BLE001 - the edge
+        log_bug("watchers", request_id, fault)
+
+
+def _origin(request: Request) -> dict[str, str]:
+    """Where a request comes from: address and agent, as API Gateway saw them."""
+    identity = (request.context or {}).get("identity") or {}
+    agent = re.sub(r"[^\x20-\x7e]", "", str(request.headers.get("user-agent") or ""))[:_AGENT_MAX]
+    found = {"ip": str(identity.get("sourceIp") or "")[:45], "agent": agent}
+    return {name: value for name, value in found.items() if value}
+
+
+def _witnessed(route: Route, request: Request, call: Call, arguments: dict[str, Any]) -> Call:
+    """A call whose table notes who writes, where somebody other than a member does (ADR 0039)."""
+    caller, rule = call.caller, route.rule
+    if caller is None or caller.kind is Kind.MEMBER or route.method == "GET":
+        return call
+    body = arguments.get("body")
+    witnessed = Witnessed(
+        kind=caller.kind.value,
+        subject=caller.subject,
+        roles=caller.roles,
+        action=route.function.__name__,
+        permission=rule.needs.value if rule.needs is not None else None,
+        ids={name: arguments[name] for name in route.path_types},
+        reason_code=getattr(body, "reason_code", None),
+        reason=getattr(body, "reason", None) or getattr(body, "note_internal", None),
+        origin=_origin(request) | {"request_id": call.request_id},
+        at=call.now,
+        draw=call.house.draw,
+    )
+    record = witnessed.record if rule.audited else None
+    table = Audited(call.house.table, caller.subject, own=caller.membership, record=record)
+    return replace(call, house=replace(call.house, table=table))
+
+
+def _call(route: Route, request: Request, house: House, caller: Caller | None, now: datetime, request_id: str) -> Call:
     headers = request.headers
-    caller: Caller | None = None
-    if not route.rule.open:
-        caller = house.gate.caller_of(headers.get("authorization"), now=now)
     if caller is not None and route.rule.needs is not None:
         scope = caller.scope(route.rule.needs)
         outsider = route.rule.by not in (None, caller.kind)
@@ -423,7 +496,7 @@ def _arguments(route: Route, request: Request, parts: dict[str, str], call: Call
         arguments["body"] = bodies.body_of(_raw(request), route.body)
     _require_reach(route, call, arguments)
     if route.takes_call:
-        arguments["call"] = call
+        arguments["call"] = _witnessed(route, request, call, arguments)
     return arguments
 
 

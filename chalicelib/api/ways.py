@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from chalicelib.api.routing import Call
+from chalicelib.identity.models import Kind
 from chalicelib.kernel.errors import StorageBusy, WriteContended
 from chalicelib.kernel.heat import ATTEMPTS_HOT
 from chalicelib.kernel.languages import Language
@@ -53,6 +54,7 @@ def carried_out(
         language=language,
         token=f"{call.house.draw():016x}",
         asked_at=call.now,
+        by=call.caller.subject if call.caller is not None and call.caller.kind is not Kind.MEMBER else None,
     )
     try:
         lane.hand_over(asked)

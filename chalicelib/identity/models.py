@@ -27,6 +27,8 @@ class Caller:
         member_id: who they are, where a member signed in.
         staff_id: who they are, where somebody signed in who works here.
         name: what people call them, for their own screen; it goes into no log and no record.
+        membership: the account of their own, of somebody who works here, by their record. It opens nothing: it is only
+            there to see who gives points to themselves.
         former_ids: of members who were merged into that one, and for whom that one answers.
         session_id: the session that a member signed in with.
     """
@@ -39,6 +41,7 @@ class Caller:
     member_id: MemberId | None = None
     staff_id: StaffId | None = None
     name: str = field(default="", repr=False)
+    membership: MemberId | None = None
     former_ids: frozenset[AccountId] = field(default_factory=frozenset)
     session_id: SessionId | None = None
 

@@ -78,7 +78,10 @@ class OidcGate:
         claimed = _claimed(self.issuer, claims)
         found = self.appointed(claimed, now)
         name, staff_id = found.name or claimed.name, found.staff_id
-        return Caller(Kind.STAFF, staff_id, found.roles, found.grants, found.shop_ids, staff_id=staff_id, name=name)
+        return Caller(
+            Kind.STAFF, staff_id, found.roles, found.grants, found.shop_ids,
+            staff_id=staff_id, name=name, membership=found.membership,
+        )  # fmt: skip
 
     def _proven(self, token: str, now: float) -> Claims:
         """The claims of a token that is the issuer's, for us, and good now."""

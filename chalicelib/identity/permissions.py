@@ -39,6 +39,9 @@ class Permission(StrEnum):
     ROLES_MANAGE = "roles:manage"
     INTEGRATIONS_READ = "integrations:read"
     INTEGRATIONS_MANAGE = "integrations:manage"
+    AUDIT_READ = "audit:read"
+    ALERTS_READ = "alerts:read"
+    ALERTS_MANAGE = "alerts:manage"
 
 
 class Scope(IntEnum):
@@ -97,7 +100,10 @@ ROLES: Mapping[str, Grants] = {
     ),
     "admin": granted(P, Scope.ALL),
     "auditor": granted(
-        _READS | {P.JOBS_READ, P.LIABILITY_READ, P.APPROVALS_READ, P.STAFF_READ, P.INTEGRATIONS_READ}, Scope.ALL
+        _READS
+        | {P.JOBS_READ, P.LIABILITY_READ, P.APPROVALS_READ, P.STAFF_READ, P.INTEGRATIONS_READ}
+        | {P.AUDIT_READ, P.ALERTS_READ},
+        Scope.ALL,
     ),
     "integration": granted(_TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER}, Scope.ALL),
     "member": granted(_READS | {P.MEMBERS_WRITE, P.POINTS_TRANSFER}, Scope.SELF),

@@ -16,7 +16,7 @@ from chalicelib.identity.errors import StaffSuspended
 from chalicelib.identity.permissions import FOR_STAFF, Grants, joined
 from chalicelib.identity.roles import roles_of
 from chalicelib.kernel.calendar import from_milliseconds
-from chalicelib.kernel.ids import RoleName, ShopId, StaffId
+from chalicelib.kernel.ids import MemberId, RoleName, ShopId, StaffId
 from chalicelib.kernel.records import Line, Record
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
@@ -46,6 +46,8 @@ class Staff(Record):
     roles: tuple[RoleName, ...]
     shop_ids: tuple[ShopId, ...]
     status: StaffStatus = StaffStatus.ACTIVE
+    member_id: MemberId | None = None
+    """Their own membership, where they have one: points that they give to it are noticed. Nobody checks it."""
     joined_at: AwareDatetime
     version: int = 1
 
@@ -56,6 +58,7 @@ class Appointment:
 
     Attributes:
         name: by their record; empty where there is none.
+        membership: their own, by their record.
     """
 
     staff_id: StaffId
@@ -63,6 +66,7 @@ class Appointment:
     grants: Grants
     shop_ids: frozenset[ShopId]
     name: str = ""
+    membership: MemberId | None = None
 
 
 def find_staff(table: Table, issuer: str, subject: str) -> Staff | None:
@@ -102,7 +106,9 @@ def appointment(
         roles, shop_ids = staff.roles, frozenset(staff.shop_ids)
     book = roles_of(table)
     grants = joined(book.grants(role, now) for role in roles)
-    return Appointment(staff_id, roles, grants, shop_ids, staff.name if staff else "")
+    if staff is None:
+        return Appointment(staff_id, roles, grants, shop_ids)
+    return Appointment(staff_id, roles, grants, shop_ids, staff.name, staff.member_id)
 
 
 def staff_from(item: Item) -> Staff:
@@ -115,6 +121,7 @@ def staff_from(item: Item) -> Staff:
         roles=tuple(RoleName(role) for role in item["roles"]),
         shop_ids=tuple(ShopId(shop) for shop in item["shops"]),
         status=StaffStatus(item["status"]),
+        member_id=MemberId(item["member_id"]) if "member_id" in item else None,
         joined_at=from_milliseconds(item["joined"]),
         version=item["version"],
     )

@@ -38,7 +38,10 @@ def caller_of(
     if claims.get("directory") is not True or table is None:
         return caller
     found = appointment(table, issuer, caller.subject, caller.roles, caller.shop_ids, now=now)
-    return Caller(Kind.STAFF, found.staff_id, found.roles, found.grants, found.shop_ids, staff_id=found.staff_id)
+    return Caller(
+        Kind.STAFF, found.staff_id, found.roles, found.grants, found.shop_ids,
+        staff_id=found.staff_id, membership=found.membership,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=512)  # a till sends one token all day; only what passed is remembered, and times are asked anew

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, time
 from typing import Any
 
+from chalicelib.audit import service as audit
 from chalicelib.jobs import rules
 from chalicelib.jobs.models import Closed, Counts, Part, RunRecord
 from chalicelib.kernel.calendar import zone
@@ -48,6 +49,22 @@ def page(table: Table, roots: Roots, part: Part) -> Closed:
         day=roots.newest(part.day),
     )
     return rules.directory_closed(part, listed, unlisted, last)
+
+
+def chains(table: Table, roots: Roots, part: Part, *, now: datetime, tell: Tell) -> Closed:
+    """Walk the audit chains of a shard, chain what nobody was told of, and tell of what does not hold."""
+    assert part.partition is not None
+    after = date.fromisoformat(part.after) if part.after is not None else None
+    walked, onward = audit.walk(table, roots.objects, int(part.partition), now=now, after=after, sweep=not part.dry_run)
+    for what in walked.faults:
+        tell("audit", {"faulty": 1, "day": part.day.isoformat(), "what": what})
+    return rules.chains_closed(part, walked.records, len(walked.faults), onward)
+
+
+def sign_audit(table: Table, roots: Roots, signer: Signer, stack: str, *, now: datetime, tell: Tell) -> None:
+    """Sign the days of the audit trail that are over."""
+    for anchor in audit.seal(table, roots, signer, stack, now=now):
+        tell("anchor", {"anchored": 1, "day": anchor.day, "records": anchor.records})
 
 
 def cutoff_of(run: RunRecord, program: Program) -> datetime:

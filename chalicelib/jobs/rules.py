@@ -92,8 +92,9 @@ def require_day(job: Job, day: date, today: date, *, dry_run: bool) -> None:
     Raises:
         RunDayWrong: it does.
     """
-    first = today - timedelta(days=1 if job is Job.VERIFY else RUNS_FOR_DAYS)
-    last = today + timedelta(days=DRY_RUN_AHEAD_DAYS if dry_run and job is not Job.VERIFY else 0)
+    of_now = job in (Job.VERIFY, Job.AUDIT)
+    first = today - timedelta(days=1 if of_now else RUNS_FOR_DAYS)
+    last = today + timedelta(days=DRY_RUN_AHEAD_DAYS if dry_run and not of_now else 0)
     if not first <= day <= last:
         raise RunDayWrong(date=day.isoformat(), first=first.isoformat(), last=last.isoformat())
 
@@ -151,6 +152,18 @@ def _next_page(name: str) -> str:
     first, _, count = name.partition("+")
     pages = int(count) if count.isdecimal() else len(name) - len(first)
     return f"{first}+{pages + 1}"
+
+
+def chains_closed(part: Part, records: int, faults: int, after: date | None) -> Closed:
+    """What walking the audit chains of a shard comes to, and the part that goes on from there.
+
+    Args:
+        after: the last day walked; None when all were.
+    """
+    onward = part.model_copy(update={"name": _next_page(part.name), "after": after.isoformat() if after else None})
+    parts = (onward,) if after is not None else ()
+    counts = Counts(opened=len(parts), closed=1, due=records, done=records, changed=faults)
+    return Closed(counts, parts)
 
 
 def members_closed(part: Part, results: Sequence[int | None], aside: Sequence[AccountId]) -> Closed:
@@ -221,6 +234,7 @@ DESCRIPTIONS = {
     Job.RELEASE: "Tells members that pending points can be spent.",
     Job.TIER_REVIEW: "Books the reviews of tiers whose time is over, kept or not, and tells members.",
     Job.VERIFY: "Proves every account, signs the root over all of them, and reports the liability.",
+    Job.AUDIT: "Walks the chains of the audit trail, and signs every day that is over.",
 }
 
 

@@ -146,7 +146,7 @@ def do_part(yard: Yard, part: Part, *, now: datetime, attempt: Attempt) -> None:
         return  # of an attempt that was given up, or is through
     parts = store.find_closed(yard.ops, part)
     if parts is None:
-        closed = _page(yard, part) if part.partition is not None else _members(yard, part, run, now, attempt)
+        closed = _page(yard, part, now) if part.partition is not None else _members(yard, part, run, now, attempt)
         parts = closed.parts
         try:
             yard.ops.commit(store.close(part, closed, now), keyed=True)
@@ -227,14 +227,19 @@ def _send_first(yard: Yard, run: RunRecord) -> None:
 def _partitions(job: Job, since: date, day: date) -> list[str]:
     if job is Job.VERIFY:
         return list(keys.directories())
+    if job is Job.AUDIT:
+        return [str(shard) for shard in range(keys.AUDIT_SHARDS)]
     if job is Job.BIRTHDAY:
         birthdays = dict.fromkeys(each for on in (since, day) for each in rules.celebrated_on(on))
         return [each for month_day in birthdays for each in keys.birthday_partitions(month_day)]
     return [each for due in rules.days_between(since, day) for each in keys.due_partitions(due)]
 
 
-def _page(yard: Yard, part: Part) -> Closed:
+def _page(yard: Yard, part: Part, now: datetime) -> Closed:
     assert part.partition is not None
+    if part.job is Job.AUDIT:
+        assert yard.roots is not None
+        return proving.chains(yard.table, yard.roots, part, now=now, tell=yard.tell)
     if part.job is Job.VERIFY:
         assert yard.roots is not None
         return proving.page(yard.table, yard.roots, part)
@@ -331,6 +336,10 @@ def _finish(yard: Yard, run: RunRecord, now: datetime) -> None:
         assert yard.signer is not None
         found = store.list_found(yard.ops, run)
         proving.end(found, yard.book, yard.roots, yard.signer, yard.stack, run, now=now, tell=yard.tell)
+    if run.job is Job.AUDIT and not run.dry_run:
+        assert yard.roots is not None
+        assert yard.signer is not None
+        proving.sign_audit(yard.table, yard.roots, yard.signer, yard.stack, now=now, tell=yard.tell)
     current: RunRecord | None = run
     while current is not None and current.attempt == run.attempt and current.finished_at is None:
         finished = current.model_copy(update={"finished_at": now, "totals": counts, "version": current.version + 1})

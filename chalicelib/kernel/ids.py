@@ -156,6 +156,19 @@ class IntegrationKeyId(Id):
         return cls("key_" + base64.b32encode(digest[:10]).decode().lower())
 
 
+class AuditId(Id):
+    """Names an audit record: when it was made, and chance."""
+
+    pattern = r"^aud_[0-9a-f]{27}$"
+    longest = 31
+
+
+class AlertId(Id):
+    """Names an alert; carries what it is about, and its day."""
+
+    pattern = r"^alr_[A-Za-z0-9_-]{4,396}$"
+
+
 def packed(text: str) -> str:
     """Text as URL-safe characters that `unpacked` turns back."""
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

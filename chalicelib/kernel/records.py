@@ -160,3 +160,6 @@ Day = Annotated[date, BeforeValidator(_day)]
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 """A short name that machines use."""
+
+Subject = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,100}$")]
+"""How staff and integrations are named in logs and records: no personal data, no white space."""

@@ -16,6 +16,7 @@ from chalicelib.pools.models import PoolId, SpendFromPool
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage import keys, line
 from chalicelib.storage.ahead import Work, in_turn
+from chalicelib.storage.audited import BY
 from chalicelib.storage.keys import Key
 from chalicelib.storage.line import LATE, REQUEST, Asked, RefusalKnown
 from chalicelib.storage.table import Table
@@ -89,4 +90,5 @@ def carry_out(
 
 def _work(book: ProgramBook, asked: Asked, now: datetime) -> Work[Outcome[Any]]:
     kind = KINDS[asked.kind]
-    return Work(lambda table: kind.do(table, book, asked, now), {REQUEST: asked.token}, kind.reads(asked))
+    stamp = {REQUEST: asked.token, BY: asked.by}
+    return Work(lambda table: kind.do(table, book, asked, now), stamp, kind.reads(asked))

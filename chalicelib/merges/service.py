@@ -74,7 +74,7 @@ def merge_members(
             *_handed_over(known, other, united, keyring),
             store.add_merge(merge),
         ]
-        if len(writes) > WRITES_MAX and not command.dry_run:
+        if len(writes) >= WRITES_MAX and not command.dry_run:  # one place is the audit record's
             _book_what_is_due(table, book, accounts, now)
         return merge_view(merge, book, language), _again_when_moved(writes)
 

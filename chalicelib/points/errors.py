@@ -46,6 +46,18 @@ class PointsInsufficient(Refusal):
         )
 
 
+class VelocityExceeded(Refusal):
+    """So many points were given by hand by the same person today that more need somebody else."""
+
+    def __init__(self, *, asked: int, given: int, limit: int) -> None:
+        super().__init__(
+            f"{given} of {limit} points that one person may give by hand were given today; {asked} more are too many.",
+            asked=asked,
+            given=given,
+            limit=limit,
+        )
+
+
 class EntryDiffers(Refusal):
     """This key was used before for something else."""
 

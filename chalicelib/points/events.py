@@ -14,7 +14,7 @@ from pydantic import Field
 from chalicelib.kernel.events import Told
 from chalicelib.kernel.ids import EntryId, HoldId
 from chalicelib.kernel.money import Points, SomePoints
-from chalicelib.kernel.records import Slug
+from chalicelib.kernel.records import Slug, Subject
 
 
 class EarnedFrom(StrEnum):
@@ -97,6 +97,10 @@ class PointsAdjusted(Leading):
     """Last day of points given; null when none were given, or they do not expire."""
     qualifying_points: int
     """Counted towards tiers, up or down."""
+    recorded_by: Subject | None = None
+    """Who had it done: staff or an integration; null where nobody noted it."""
+    own_account: bool = False
+    """It is their own account."""
 
 
 class PointsExpired(Leading):

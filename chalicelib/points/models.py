@@ -352,6 +352,20 @@ class AdjustPoints(Record):
     dry_run: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Adjusted:
+    """What somebody gave by hand on a day.
+
+    Attributes:
+        version: counts writes, so that two at once are noticed; 0 before the first.
+    """
+
+    by: str
+    day: date
+    points: int = 0
+    version: int = 0
+
+
 class WhyLine(Record):
     """Why points were given, for a person."""
 

@@ -24,6 +24,7 @@ from chalicelib.points.errors import (
     OccurredInFuture,
     OccurredTooLongAgo,
     PointsInsufficient,
+    VelocityExceeded,
 )
 from chalicelib.points.models import AdjustPoints, EntryView, OtherShopEntry, PointsView, SpendPoints, Then, TierView
 from chalicelib.programs.service import book_of
@@ -120,6 +121,7 @@ def spend_points(member_id: MemberId, body: SpendPoints, call: Call) -> Outcome[
         OccurredInFuture,
         EntryDiffers,
         BalanceTooLarge,
+        VelocityExceeded,
     ),
 )
 def adjust_points(member_id: MemberId, body: AdjustPoints, call: Call) -> Outcome[EntryView] | Outcome[ApprovalView]:
@@ -133,8 +135,9 @@ def adjust_points(member_id: MemberId, body: AdjustPoints, call: Call) -> Outcom
 
     def do(clearance: Clearance) -> Outcome[EntryView]:
         return service.adjust_points(
-            table, book, member_id, call.key, body, now=call.now, language=language, clearance=clearance
-        )
+            table, book, member_id, call.key, body,
+            now=call.now, language=language, clearance=clearance, by=call.signed_in.subject,
+        )  # fmt: skip
 
     asked = asking(ApprovalKind.ADJUSTMENT, member_id, call.key, body, call.signed_in, Permission.POINTS_ADJUST)
     return alone_or_asked(table, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now)

@@ -424,14 +424,17 @@ def adjust_points(
     now: datetime,
     language: Language,
     clearance: Clearance = FREE,
+    by: str | None = None,
 ) -> Outcome[EntryView]:
     """Correct a member's balance, up or down, with a reason.
 
     Args:
         clearance: whether so much may be done by who sends it.
+        by: who does it, held to what one person may give a day; None where nobody is: a second person approved it.
 
     Raises:
-        ApprovalNeeded, ApprovalOutgrown: it may not.
+        ApprovalNeeded, ApprovalOutgrown: so much may not be done.
+        VelocityExceeded: they gave so many points by hand today that these are too many.
         MemberUnknown, MemberClosed: there is no account that takes corrections.
         AdjustmentEmpty, ExpiryPast, OccurredInFuture: the command contradicts itself or the calendar.
         PointsInsufficient: more would be taken than there is, and the program's policy is not `owe`.
@@ -446,8 +449,12 @@ def adjust_points(
     def decide(account: Account) -> tuple[EntryView, Sequence[Write]]:
         posting = commands.adjust(account, command, entry_key, program, content=content, now=now)
         cleared = cleared_by(clearance, account, posting.main)
-        writes = store.post(account, posting, more=cleared.facts, notes=notes)
-        return entry_view(posting.main, notes.to_member, program, language), [*writes, *cleared.writes]
+        writes = [*store.post(account, posting, more=cleared.facts, notes=notes), *cleared.writes]
+        if by is not None and command.points > 0:
+            given = store.find_adjusted(table, by, today_of(program, now))
+            guards.require_velocity(given, command.points, program.velocity.adjusted_points_per_day)
+            writes.append(store.count_adjusted(given, command.points))
+        return entry_view(posting.main, notes.to_member, program, language), writes
 
     return once(
         table,

@@ -25,6 +25,7 @@ from chalicelib.points.errors import AccountMoved, EntryKnown
 from chalicelib.points.models import (
     Account,
     AccountStatus,
+    Adjusted,
     Entry,
     EntryKey,
     Folded,
@@ -235,7 +236,23 @@ def _in_full(table: Table, wanted: Sequence[Key]) -> list[Item]:
     return [item for item in items if item is not None]
 
 
+def find_adjusted(table: Table, by: str, day: date) -> Adjusted:
+    """What somebody gave by hand on a day, as it is now."""
+    item = table.get(keys.adjusted_by(by), consistent=True)
+    if item is None:
+        return Adjusted(by, day)
+    same = item["day"] == day.isoformat()
+    return Adjusted(by, day, item["points"] if same else 0, item["version"])
+
+
 # ---------------------------------------------------------------- describing writes
+
+
+def count_adjusted(before: Adjusted, points: int) -> Write:
+    """The write that adds points given by hand, unless another came first."""
+    item = {"day": before.day.isoformat(), "points": before.points + points, "version": before.version + 1}
+    condition = Unchanged(before.version) if before.version else Absent()
+    return Put(keys.adjusted_by(before.by), item, condition, lambda _: AccountMoved())
 
 
 def open_account(account: Account, otherwise: Exception, due_on: date | None = None) -> Write:

@@ -25,6 +25,7 @@ from chalicelib.points.events import (
 from chalicelib.points.models import Entry, Happened
 from chalicelib.points.views import shown_maturity
 from chalicelib.storage import keys
+from chalicelib.storage.audited import BY, FOR_THEMSELVES
 from chalicelib.storage.writes import Item
 
 
@@ -32,7 +33,7 @@ def _spend(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001 - as its sib
     return [spent(entry, SpentOn.SPEND)]
 
 
-def _adjustment(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+def _adjustment(entry: Entry, item: Item) -> list[Told]:
     return [
         PointsAdjusted(
             **leading(entry),
@@ -40,6 +41,7 @@ def _adjustment(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
             reason_code=entry.reason_code,
             expires_on=last_day(entry),
             qualifying_points=entry.qualifying or 0,
+            **done_by(item),
         )
     ]
 
@@ -83,6 +85,11 @@ def leading(entry: Entry) -> dict[str, Any]:
         "tier_after": entry.tier_after,
         "program_version": entry.program_version,
     }
+
+
+def done_by(item: Item) -> dict[str, Any]:
+    """Who had an entry made, and whether in their own account."""
+    return {"recorded_by": item.get(BY), "own_account": FOR_THEMSELVES in item}
 
 
 def earned(entry: Entry, source: EarnedFrom) -> PointsEarned:

@@ -95,6 +95,8 @@ _OWN = Datum(Data.PERSON, Kept.MEMBER, exported=True)
 _MERCHANT = Datum(Data.MERCHANT, Kept.STACK)
 _PASSING = Datum(Data.MERCHANT, Kept.WHILE)
 _KEYS = Datum(Data.KEY, Kept.MEMBER)
+_STAFF = Datum(Data.STAFF, Kept.STACK)
+_AUDIT = Datum(Data.MACHINE, Kept.RECORD)
 
 
 def _contact(masked: Kind | None) -> Datum:
@@ -121,8 +123,9 @@ _ENTRY = {
     **_all("nm msg", _WORDS),
     "note_internal": Datum(Data.WORDS, Kept.WORDS),
     **_all("to from mf mi", _BOOKS),
+    **_all("sb sf who", Datum(Data.STAFF, Kept.LEDGER)),
 }
-_SALE = _all("sh cu m tn tp ln am mb rl rn bk rs aw dl", _BOOKS)
+_SALE = _all("sh cu m tn tp ln am mb rl rn bk rs ret aw dl", _BOOKS)
 _EARLY = {**_all("no facts ra is wm", _BOOKS), **_all("wr member_id", _BOOKS)}
 
 CATALOGUE: tuple[Stored, ...] = (
@@ -185,6 +188,7 @@ CATALOGUE: tuple[Stored, ...] = (
             **_all("card_kind currency number uses price product means opened", _BOOKS),
         },
     ),
+    Stored("core", "number of a member's cards", r"M#\S+ WALLET", _all("cards version", _PLACE)),
     Stored("core", "owner of a card", r"C#\S+ OWNER", {**_all("tl at", _PLACE), "member_id": _BOOKS}),
     Stored(
         "core", "program", r"PROGRAM (HEAD|V#\d+)", _all("program version in_use", _MERCHANT)
@@ -197,6 +201,66 @@ CATALOGUE: tuple[Stored, ...] = (
             **_all("what", Datum(Data.STAFF, Kept.RECORD)),
             "reason": Datum(Data.WORDS, Kept.RECORD),
         },
+    ),
+    Stored(
+        "core", "somebody who works here", r"STF#\S+ STF",
+        {
+            **_all("tl at version content", _MERCHANT),
+            **_all("issuer subject name roles shops status joined member_id changed_by", _STAFF),
+            "reason": Datum(Data.WORDS, Kept.STACK),
+        },
+    ),
+    Stored(
+        "core", "role of the merchant's own", r"ROLES \S+",
+        {
+            **_all("name grants holders version", _MERCHANT),
+            "by": _STAFF,
+            "reason": Datum(Data.WORDS, Kept.STACK),
+        },
+    ),
+    Stored("core", "who the admins are", r"ADMINS ADMINS", {"ids": _STAFF, "version": _MERCHANT}),
+    Stored(
+        "core", "what waits for a second person, or did", r"APR#\S+ APR",
+        {
+            **_all("tl at version content ask key shops amount asked status decided", Datum(Data.MACHINE, Kept.RECORD)),
+            **_all("about entry", Datum(Data.CONDUCT, Kept.RECORD)),
+            **_all("asked_by decided_by", Datum(Data.STAFF, Kept.RECORD)),
+            **_all("command reason", Datum(Data.WORDS, Kept.RECORD)),
+        },
+    ),
+    Stored(
+        "core", "what somebody did alone of late to an account", r"ALW#\S+ ALW",
+        {"hours": Datum(Data.STAFF, Kept.RECORD), "version": _PLACE},
+    ),
+    Stored(
+        "core", "how many points somebody gave by hand on a day", r"AJ#\S+ AJ",
+        {**_all("day points", Datum(Data.STAFF, Kept.RECORD)), "version": _PLACE},
+    ),
+    Stored(
+        "core", "integration key", r"IK#\S+ KEY",
+        {
+            **_all("tl at key_id name may scope shops rate status created d expires_on until rotation", _MERCHANT),
+            "version": _MERCHANT,
+            "secrets": Datum(Data.KEY, Kept.STACK),
+            "by": _STAFF,
+        },
+    ),
+    Stored("core", "when an integration key was used last", r"IK#\S+ USED", {"n": _MERCHANT}),
+    Stored(
+        "core", "audit record", r"A#\S+ R#\S+",
+        {
+            **_all("tl at kind wd", Datum(Data.MACHINE, Kept.RECORD)),
+            "c": Datum(Data.STAFF, Kept.RECORD),
+            "why": Datum(Data.WORDS, Kept.RECORD),
+            "salt": Datum(Data.KEY, Kept.RECORD),
+        },
+    ),
+    Stored("core", "audit record, listed for a further account", r"A#\S+ M#\S+", _all("tl at", _AUDIT)),
+    Stored("core", "link of audit records", r"A#\S+ L#\d+", _all("rows h made", _AUDIT)),
+    Stored("core", "audit record, listed for who did it", r"AS#\S+ \S+", {"l": _AUDIT}),
+    Stored(
+        "core", "alert", r"AL#\S+ AL",
+        {**_all("tl at count limit raised state seen version", _AUDIT), "by": Datum(Data.STAFF, Kept.RECORD)},
     ),
     Stored("vault", "key of a member", r"M#\S+ KEY", _all("n key tenant v before before_n before_tenant", _KEYS)),
     Stored("vault", "key of the tenant", r"TENANT K#\d+", _all("wrapped n", Datum(Data.KEY, Kept.STACK))),
@@ -217,6 +281,32 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored(
         "ops", "refusal of a command that stood in line", r"L#\S+ L",
         _all("code detail facts expires", Datum(Data.CONDUCT, Kept.WHILE)),
+    ),
+    Stored(
+        "ops", "points or refusals of a day, of a member, a shop, staff or a network", r"V#\S.* V",
+        _all("points ids version expires", Datum(Data.CONDUCT, Kept.WHILE)),
+    ),
+    Stored(
+        "ops", "tries to sign in by an address, as a blind index", r"N#\S+ N",
+        {
+            **_all("asked request digits until tries failed locks locked", Datum(Data.CONDUCT, Kept.WHILE)),
+            "mac": Datum(Data.KEY, Kept.WHILE),
+            **_all("version expires", _PASSING),
+        },
+    ),
+    Stored(
+        "ops", "request for a code", r"R#\S+ R",
+        {"blind": Datum(Data.KEY, Kept.WHILE), **_all("kind purpose expires", _PASSING)},
+    ),
+    Stored("ops", "counter of codes", r"C#\S+ C", _all("n expires", _PASSING)),
+    Stored("ops", "how signing in goes", r"P#\S+ P#\d+", _all("asked right wrong expires", _PASSING)),
+    Stored(
+        "ops", "session of a member", r"S#\S+ ses_\S+",
+        {
+            **_all("member_id opened turned ended", Datum(Data.CONDUCT, Kept.WHILE)),
+            **_all("digest before salt", Datum(Data.KEY, Kept.WHILE)),
+            **_all("version expires", _PASSING),
+        },
     ),
     Stored("ops", "which event of a member was told last", r"T#\S+ T", {"version": _PLACE}),
 )  # fmt: skip

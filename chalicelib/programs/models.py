@@ -242,6 +242,19 @@ class SignIn(Record):
         return self
 
 
+class Velocity(Record):
+    """How many points a day are likely. What is more raises an alert; null watches nothing."""
+
+    member_points_per_day: Annotated[int, Field(ge=1, le=10**12)] | None = 50_000
+    """A member earns, by purchases and by hand."""
+    shop_points_per_day: Annotated[int, Field(ge=1, le=10**12)] | None = 2_000_000
+    """A shop gives by purchases."""
+    staff_points_per_day: Annotated[int, Field(ge=1, le=10**12)] | None = 500_000
+    """Somebody gives, by purchases and by hand."""
+    adjusted_points_per_day: Annotated[int, Field(ge=1, le=10**12)] | None = 1_000_000
+    """Somebody gives by hand, all members together. What is more is refused."""
+
+
 class NegativeBalance(StrEnum):
     """What happens when more points are taken back than the member has.
 
@@ -318,6 +331,7 @@ class ProgramTerms(Record):
     transfers: Transfers = Transfers()
     approvals: Approvals = Approvals()
     sign_in: SignIn = SignIn()
+    velocity: Velocity = Velocity()
     custom_fields: Annotated[dict[Slug, CustomField], Field(max_length=50)] = {}
 
 

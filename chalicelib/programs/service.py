@@ -6,6 +6,7 @@ from chalicelib.kernel.languages import Language
 from chalicelib.programs import rules, store
 from chalicelib.programs.errors import ProgramMoved, ProgramVersionUnknown
 from chalicelib.programs.models import Program, PublishProgram, default_program
+from chalicelib.storage.audited import bare
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Write
 
@@ -106,6 +107,7 @@ _BOOKS_MAX = 8
 
 def book_of(table: Table) -> ProgramBook:
     """The table's program book: one for the life of the process, which as a rule knows one table."""
+    table = bare(table)
     known = next((book for book in _BOOKS if book.table is table), None)
     if known is None:
         known = ProgramBook(table)

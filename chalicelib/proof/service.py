@@ -384,11 +384,12 @@ def seal(roots: Roots, signer: Signer, stack: str, walked: Walked) -> Root:
     )
     content = {name: value for name, value in root.model_dump().items() if value is not None}
     roots.keys(public_key(signer))
-    store.put_root(roots.objects, walked.day, parts, _signed(signer, content))
+    store.put_root(roots.objects, walked.day, parts, signed_by(signer, content))
     return root
 
 
-def _signed(signer: Signer, content: Mapping[str, object]) -> Signed:
+def signed_by(signer: Signer, content: Mapping[str, object]) -> Signed:
+    """Content in its canonical form, signed together with its `form`."""
     text = canonical(content).decode()
     signature = signer.sign(f"{content['form']}\n{text}".encode())
     return Signed(text=text, key_id=signer.public().key_id, signature=signature.hex())
@@ -424,7 +425,7 @@ def find_receipt(table: Table, roots: Roots, signer: Signer, entry_id: EntryId, 
         content=content,
         hash_before=before.hex(),
         hash=entry.hash.hex(),
-        statement=_signed(signer, statement),
+        statement=signed_by(signer, statement),
         anchor=_anchor(table, roots, entry, now),
     )
 

@@ -5,7 +5,7 @@ from datetime import date
 from chalicelib.kernel.events import Told
 from chalicelib.kernel.ids import EntryId, HoldId, PurchaseId, ShopId
 from chalicelib.kernel.money import Currency, Minor, Points
-from chalicelib.kernel.records import Slug
+from chalicelib.kernel.records import Slug, Subject
 from chalicelib.points.events import Leading
 
 
@@ -27,6 +27,10 @@ class PurchaseRecorded(Leading):
     qualifying_points: int
     awaits_delivery: bool = False
     """The points earned cannot be spent before the delivery is told."""
+    recorded_by: Subject | None = None
+    """Who had it done: staff or an integration; null where nobody noted it."""
+    own_account: bool = False
+    """It is their own account."""
 
 
 class PurchaseDelivered(Leading):
@@ -54,6 +58,10 @@ class PurchaseRestated(Leading):
     """Change, up or down."""
     qualifying_points: int
     """Change of what counts towards tiers, up or down."""
+    recorded_by: Subject | None = None
+    """Who had it done: staff or an integration; null where nobody noted it."""
+    own_account: bool = False
+    """It is their own account."""
 
 
 class ReturnRefused(Told):

@@ -36,6 +36,7 @@ def _purchase(entry: Entry, item: Item) -> list[Told]:
         points_hold_id=points_telling.captured_hold(entry),
         qualifying_points=entry.qualifying or 0,
         awaits_delivery=sale.awaits_delivery,
+        **points_telling.done_by(item),
     )
     told: list[Told] = [recorded]
     if entry.earned:
@@ -83,6 +84,7 @@ def _restatement(entry: Entry, item: Item) -> list[Told]:
             points_earned=entry.earned or 0,
             points_spent=entry.consumed or 0,
             qualifying_points=entry.qualifying or 0,
+            **points_telling.done_by(item),
         )
     ]
 

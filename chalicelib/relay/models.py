@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chalicelib.alerts.events import AlertRaised
+from chalicelib.audit.events import AuditRecorded
 from chalicelib.cards.events import (
     CardBonusWithdrawn,
     CardClosed,
@@ -60,6 +62,8 @@ from chalicelib.transfers.events import PointsReceived, PointsTransferEnded, Poi
 EVENT_TYPES: dict[str, type[Told]] = {
     kind.__name__: kind
     for kind in (
+        AlertRaised,
+        AuditRecorded,
         BirthdayGiftGiven,
         CardBonusWithdrawn,
         CardClosed,

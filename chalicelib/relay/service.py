@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from chalicelib.alerts import telling as alerts_telling
+from chalicelib.audit import telling as audit_telling
 from chalicelib.cards import telling as cards_telling
 from chalicelib.corrections import telling as corrections_telling
 from chalicelib.holds import telling as holds_telling
@@ -55,7 +57,13 @@ SILENT = {
     "ADMINS": "counts the admins again",
     "APR": "what waits for a second person; what it comes to is an entry, which tells",
     "ALW": "counts what somebody did by hand of late; the entries tell",
+    "IK": "an integration key, and when it was used last; the audit tells of the change",
+    "UM": "a showing of personal data; the audit tells of it",
     "PROGRAM HEAD": "names the version in force; the version's own item tells of it",
+    "A L": "chains audit records, each of which was told of",
+    "A M": "lists an audit record for a further member",
+    "AS": "lists an audit record for who did it",
+    "AJ": "how many points somebody gave by hand on a day; the entries tell of each",
 }
 """Items that tell nobody anything, and why not."""
 
@@ -111,7 +119,7 @@ def kind_of(pk: str, sk: str, item: Item) -> str:
         return f"K {rest[0]}"
     if mark == "H":
         return f"H {item['kind']}"
-    if mark in ("M", "G", "C", "PROGRAM"):
+    if mark in ("M", "G", "C", "A", "PROGRAM"):
         return f"{mark} {keys.parted(sk)[0]}"
     return mark
 
@@ -179,6 +187,8 @@ FROM_ITEM: dict[str, Callable[[Item], Occurrence]] = {
     **members_telling.FROM_ITEM,
     **purchases_telling.FROM_ITEM,
     **pools_telling.FROM_ITEM,
+    **audit_telling.FROM_ITEM,
+    **alerts_telling.FROM_ITEM,
 }
 """What other items tell, by their kind."""
 

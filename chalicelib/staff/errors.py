@@ -32,10 +32,10 @@ class StaffMoved(Refusal):
 
 
 class OwnRights(Refusal):
-    """Nobody changes their own roles, shops or status."""
+    """Nobody changes their own roles, shops, membership or status."""
 
     def __init__(self) -> None:
-        super().__init__("Your own roles, shops and status are changed by somebody else.")
+        super().__init__("Your own roles, shops, membership and status are changed by somebody else.")
 
 
 class RightsExceeded(Refusal):

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field
 
 from chalicelib.identity.permissions import Permission
 from chalicelib.identity.staff import Issuer, StaffStatus, Subject
-from chalicelib.kernel.ids import RoleName, ShopId, StaffId
+from chalicelib.kernel.ids import MemberId, RoleName, ShopId, StaffId
 from chalicelib.kernel.records import Line, Note, Record
 
 Roles = Annotated[tuple[RoleName, ...], Field(max_length=20)]
@@ -32,17 +32,21 @@ class InviteStaff(Record):
     name: Line
     roles: Roles
     shop_ids: Shops = ()
+    member_id: MemberId | None = None
+    """Their own membership, where they have one: points that they give to it raise an alert. Nobody checks it."""
     dry_run: bool = False
 
 
 class EditStaff(Record):
-    """Change somebody's name, roles or shops; what is left out stays."""
+    """Change somebody's name, roles, shops or membership; what is left out stays."""
 
     version: Annotated[int, Field(ge=1)]
     """The version that you have read; refused when it was changed since."""
     name: Line | None = None
     roles: Roles | None = None
     shop_ids: Shops | None = None
+    member_id: MemberId | None = None
+    """Their own membership; null takes it out of the record."""
     reason: Note
     """Kept with the change."""
     dry_run: bool = False
@@ -72,6 +76,7 @@ class StaffView(Record):
     roles: tuple[RoleName, ...]
     shop_ids: tuple[ShopId, ...]
     status: StaffStatus
+    member_id: MemberId | None
     joined_at: AwareDatetime
     version: int
 

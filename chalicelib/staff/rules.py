@@ -24,6 +24,12 @@ def require_other(caller: Caller, staff_id: StaffId) -> None:
         raise OwnRights
 
 
+def differ(before: Staff, after: Staff) -> bool:
+    """Whether what is changed is what nobody changes of themselves. Whose membership is whose tells who earns by it."""
+    changed = before.model_copy(update={"name": after.name, "version": after.version})
+    return changed != after
+
+
 def require_covered(caller: Caller, grants: Grants, shop_ids: Collection[ShopId] | None) -> None:
     """Refuse to deal in rights that the caller does not have, or not so far.
 

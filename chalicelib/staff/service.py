@@ -67,9 +67,10 @@ def invite_staff(table: Table, caller: Caller, command: InviteStaff, *, now: dat
         name=command.name,
         roles=_once(command.roles),
         shop_ids=_once(command.shop_ids),
+        member_id=command.member_id,
         joined_at=now,
     )
-    content = hashlib.sha256(canonical(plain(command.model_dump(exclude={"dry_run"})))).digest()
+    content = hashlib.sha256(canonical(plain(command.model_dump(exclude={"dry_run"}, exclude_none=True)))).digest()
     for _ in range(ATTEMPTS_MAX):
         known = store.find_item(table, staff.staff_id)
         if known is not None:
@@ -115,12 +116,12 @@ def list_staff(table: Table, *, after: str | None, limit: int) -> Slice[StaffVie
 
 
 def edit_staff(table: Table, caller: Caller, staff_id: StaffId, command: EditStaff) -> StaffView:
-    """Change somebody's name, roles or shops. It bites with their next request.
+    """Change somebody's name, roles, shops or membership. It bites with their next request.
 
     Raises:
         StaffUnknown: there is nobody of that id.
         StaffMoved: it was changed since the version that the command names.
-        OwnRights: they are the caller's own roles or shops.
+        OwnRights: they are the caller's own roles, shops or membership.
         RolesUnknown: staff can have no such roles.
         RightsExceeded: they have or would get what the caller has not, or not so far.
         LastAdmin, AdminsTooMany: too few or too many admins would be left.
@@ -135,6 +136,7 @@ def edit_staff(table: Table, caller: Caller, staff_id: StaffId, command: EditSta
                 "name": command.name or before.name,
                 "roles": before.roles if command.roles is None else _once(command.roles),
                 "shop_ids": before.shop_ids if command.shop_ids is None else _once(command.shop_ids),
+                "member_id": command.member_id if "member_id" in command.model_fields_set else before.member_id,
             }
         )
         writes = _changing(table, caller, before, after, content, command.reason, told=True)
@@ -185,7 +187,7 @@ def _changing(
     table: Table, caller: Caller, before: Staff, after: Staff, content: bytes, reason: str, *, told: bool
 ) -> list[Write]:
     """The writes of a change, when the caller may make it."""
-    if (before.roles, before.shop_ids, before.status) != (after.roles, after.shop_ids, after.status):
+    if rules.differ(before, after):
         rules.require_other(caller, before.staff_id)
     counted = _roles_given(table, before.roles, after.roles)
     # Also who only renames somebody must stand above them: a name is what others know an admin by.

@@ -134,6 +134,7 @@ def _item(staff: Staff, *, content: bytes, by: str, reason: str | None) -> Item:
         "roles": list(staff.roles),
         "shops": list(staff.shop_ids),
         "status": staff.status.value,
+        "member_id": staff.member_id,
         "joined": milliseconds(staff.joined_at),
         "version": staff.version,
         "content": content,

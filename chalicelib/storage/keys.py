@@ -14,11 +14,13 @@ Parts are escaped before they are joined by `#`, so that no two lists of parts m
 
 import zlib
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
-from chalicelib.kernel.calendar import milliseconds
+from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.ids import (
     AccountId,
+    AlertId,
+    AuditId,
     EntryId,
     HoldId,
     MemberId,
@@ -429,7 +431,101 @@ def member_of(pk: str) -> MemberId:
     return MemberId(account_of(pk))
 
 
+# ---------------------------------------------------------------- the audit trail and alerts
+
+AUDIT_SHARDS = 16
+
+
+def audit_partition(day: date, shard: int) -> str:
+    """Partition of a day's audit records (UTC) of a shard, and of the links that chain them."""
+    return joined("A", day.isoformat(), f"{shard:02d}")
+
+
+def audit_place(pk: str) -> tuple[date, int]:
+    """Day and shard of a partition of audit records."""
+    _, day, shard = parted(pk)
+    return date.fromisoformat(day), int(shard)
+
+
+def audit_mark(at: datetime, chance: int) -> str:
+    """What orders audit records and names them: 11 hexadecimal digits of milliseconds, 16 of chance."""
+    return f"{milliseconds(at):011x}{chance:016x}"
+
+
+def audit_record(mark: str) -> Key:
+    """An audit record, by what names it: its day and its shard follow from that."""
+    day = from_milliseconds(int(mark[:11], 16)).astimezone(UTC).date()
+    return Key(audit_partition(day, int(mark[11:], 16) % AUDIT_SHARDS), joined("R", mark))
+
+
+def audit_id(mark: str) -> AuditId:
+    """The id of an audit record."""
+    return AuditId(f"aud_{mark}")
+
+
+def audit_link(pk: str, number: int) -> Key:
+    """A link of the chain over a partition's records."""
+    return Key(pk, joined("L", f"{number:06d}"))
+
+
+def audited(account_id: str) -> str:
+    """Timeline partition of the audit records about a member, pool or card."""
+    return joined("AM", account_id)
+
+
+def audit_mention(mark: str, account_id: str) -> Key:
+    """Lists an audit record for a further account that it is about."""
+    return Key(audit_record(mark).pk, joined("M", mark, account_id))
+
+
+def audit_trace(subject: str, mark: str) -> Key:
+    """Lists an audit record for who did it, and says which link holds it."""
+    return Key(audit_traces(subject), mark)
+
+
+def audit_traces(subject: str) -> str:
+    """Partition of what somebody did."""
+    return joined("AS", subject)
+
+
+def adjusted_by(subject: str) -> Key:
+    """How many points somebody gave by hand on a day: that of the last adjustment."""
+    return Key(joined("AJ", subject), "AJ")
+
+
+def alert(kind: str, about: str, day: date) -> Key:
+    """An alert: there is one a day of each kind about each."""
+    return Key(joined("AL", kind, about, day.isoformat()), "AL")
+
+
+def alert_id(key: Key) -> AlertId:
+    """The id of the alert under a key."""
+    return AlertId("alr_" + packed(key.pk))
+
+
+def alert_of(alert_id_: str) -> Key | None:
+    """The key of the alert of that id, or None when none can have it."""
+    plain = unpacked(alert_id_.removeprefix("alr_")) or ""
+    parts = parted(plain)
+    return Key(plain, "AL") if len(parts) == 4 and parts[0] == "AL" and joined(*parts) == plain else None
+
+
+def alerts(state: str) -> str:
+    """Timeline partition of the alerts in a state."""
+    return joined("AL", state)
+
+
+def alert_moment(raised_at: datetime, pk: str) -> str:
+    """Sort key of an alert in their list: two of one millisecond differ."""
+    return moment(raised_at, zlib.crc32(pk.encode()) & 0xFFFFFFF)
+
+
 # ---------------------------------------------------------------- table `ops`
+
+
+def velocity(what: str, who: str, day: date) -> Key:
+    """What somebody or a shop has come to on a day, as the watch counts it."""
+    return Key(joined("V", what, who, day.isoformat()), "V")
 
 
 def job_head(job: str) -> Key:

@@ -58,6 +58,8 @@ class Asked(Record):
     token: str
     """Names the request; another one with the same key has another."""
     asked_at: Instant
+    by: str | None = None
+    """Who had it made, where that was no member: its entry keeps that."""
 
 
 class Line(Protocol):

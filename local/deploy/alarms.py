@@ -6,10 +6,11 @@ from typing import Any
 from local.deploy.functions import FUNCTIONS, Function
 from local.deploy.intrinsics import Json, given, imported, policy, ref, sub
 
-QUEUES = ("job-work", "notices", "archive", "lane.fifo")
+QUEUES = ("job-work", "notices", "watch", "archive", "lane.fifo")
 DEAD_LETTERS = (
     "job-work-dlq",
     "notices-dlq",
+    "watch-dlq",
     "archive-dlq",
     "lane-dlq.fifo",
     "relay-dlq",
@@ -32,7 +33,7 @@ def resources() -> Json:
         made |= _oldest_message(queue)
     for queue in DEAD_LETTERS:
         made |= _dead_letters(queue)
-    made |= _of_api() | _of_rules() | _of_proof()
+    made |= _of_api() | _of_rules() | _of_proof() | _of_audit()
     for table in TABLES:
         made |= _of_table(table)
     return made
@@ -180,7 +181,7 @@ def _of_rules() -> Json:
                 "Stat": "Sum",
             },
         }
-        for number, rule in enumerate(("archive", "notices"))
+        for number, rule in enumerate(("archive", "notices", "watch"))
     ]
     return {"RulesFailAlarm": _alarm("rules-fail", "A rule could not deliver", 0, Metrics=_total(figures))}
 
@@ -204,7 +205,7 @@ def _of_proof() -> Json:
     return filters | {
         "LedgerFaultyAlarm": _alarm(
             "ledger-faulty",
-            "An account does not hold, or a report does not tie: see the log of work-job, then docs/proof.md",
+            "An account, an audit chain or a report does not hold: see the log of work-job, then docs/proof.md",
             0,
             MetricName="LedgerFaults",
             **space,
@@ -220,6 +221,58 @@ def _of_proof() -> Json:
             **space,
         ),
     }
+
+
+def _of_audit() -> Json:
+    """Alerts, audit records that do not fit their chain, and days without a signed anchor: from lines of logs."""
+    lines = (
+        ("AlertsRaised", "raised", ("ApiLog", "WatchLog")),
+        ("AuditFaults", "faulty", ("WatchLog",)),
+        ("AnchorsSigned", "anchored", ("WorkJobLog",)),
+    )
+    filters: Json = {
+        f"{name}{log.removesuffix('Log')}Filter": _filter(name, field, log)
+        for name, field, logs in lines
+        for log in logs
+    }
+    space: Json = {"Namespace": sub("Regulars/${Stack}"), "Statistic": "Sum"}
+    return filters | {
+        "AlertsRaisedAlarm": _alarm(
+            "alerts-raised",
+            "Somebody may be helping themselves, or is at the door: see GET /v1/alerts, then docs/operations.md",
+            0,
+            MetricName="AlertsRaised",
+            **space,
+        ),
+        "AuditFaultyAlarm": _alarm(
+            "audit-faulty",
+            "An audit record was told after its day was over: see the log of watch, then docs/security.md",
+            0,
+            MetricName="AuditFaults",
+            **space,
+        ),
+        "AnchorMissingAlarm": _alarm(
+            "anchor-missing",
+            "No day of the audit trail was signed: see the runs of the job audit",
+            1,
+            minutes=24 * 60,
+            MetricName="AnchorsSigned",
+            ComparisonOperator="LessThanThreshold",
+            TreatMissingData="breaching",
+            **space,
+        ),
+    }
+
+
+def _filter(metric: str, field: str, log: str) -> Json:
+    """A metric of the lines of a log that have a field."""
+    of = {"MetricNamespace": sub("Regulars/${Stack}"), "MetricName": metric, "MetricValue": f"$.{field}"}
+    return {
+        "Type": "AWS::Logs::MetricFilter",
+        "Properties": {
+            "LogGroupName": ref(log), "FilterPattern": f"{{ $.{field} > 0 }}", "MetricTransformations": [of],
+        },
+    }  # fmt: skip
 
 
 def _of_table(table: str) -> Json:

@@ -130,7 +130,11 @@ TOLD: tuple[Json, ...] = (
     {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": ["PROFILE", "POOL"]}}}},
     {
         "eventName": ["INSERT"],
-        "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "O#"}, {"prefix": "K#"}, {"prefix": "H#"}]}}},
+        "dynamodb": {"Keys": {"pk": {"S": [{"prefix": each} for each in ("O#", "K#", "H#", "AL#")]}}},
+    },
+    {
+        "eventName": ["INSERT"],
+        "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "A#"}]}, "sk": {"S": [{"prefix": "R#"}]}}},
     },
     {"eventName": ["MODIFY"], "dynamodb": {"OldImage": {"is": {"S": ["waiting"]}}}},
     {
@@ -138,7 +142,8 @@ TOLD: tuple[Json, ...] = (
         "dynamodb": {"Keys": {"pk": {"S": ["PROGRAM"]}, "sk": {"S": [{"prefix": "V#"}]}}},
     },
 )
-"""The records that the relay tells of: profiles and pools made, entries, happenings, versions of the program.
+"""The records that the relay tells of: profiles and pools made, entries, happenings, alerts, audit records, versions of
+the program.
 
 A purchase for which returns waited takes the place of what waited: for the stream that is a change.
 
@@ -192,7 +197,7 @@ FUNCTIONS: tuple[Function, ...] = (
             _keep("Decrypt", "Encrypt"),
             _send("JobWorkQueue"),
             _list_roots(),
-            _roots("s3:GetObject", "roots", "heads", "keys", "liability"),
+            _roots("s3:GetObject", "roots", "heads", "keys", "liability", "audit"),
             _roots("s3:PutObject", "keys"),
             _sign(),
             _sign("SessionKeyArn"),
@@ -252,8 +257,8 @@ FUNCTIONS: tuple[Function, ...] = (
             _receive("JobWorkQueue"),
             _send("JobWorkQueue"),
             _list_roots(),
-            _roots("s3:GetObject", "roots", "heads", "keys"),
-            _roots("s3:PutObject", "roots", "heads", "keys", "liability"),
+            _roots("s3:GetObject", "roots", "heads", "keys", "audit"),
+            _roots("s3:PutObject", "roots", "heads", "keys", "liability", "audit"),
             _sign(),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),
@@ -269,6 +274,16 @@ FUNCTIONS: tuple[Function, ...] = (
             _receive("NoticesQueue"),
             _write("outbox"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+    ),
+    Function(
+        "WatchFunction", "watch", "chalicelib.watch.jobs.watch_events", 30,
+        events=_queue("WatchQueue", 10, "WatchConcurrency", window=2),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem", "Query"),
+            _ops("BatchGetItem", "PutItem", "UpdateItem"),
+            _receive("WatchQueue"),
+            allow_key(_ENCRYPT, "dynamodb", "sqs"),
         ),
     ),
     Function(

@@ -40,7 +40,7 @@ class Fed:
 
 
 RELAY, START_JOB = "relay", "start-job"
-_QUEUES = {"archive": "archive", "notices": "notices", "work-job": "job-work", "lane": "lane.fifo"}
+_QUEUES = {"archive": "archive", "notices": "notices", "watch": "watch", "work-job": "job-work", "lane": "lane.fifo"}
 _LONGEST_WINDOW = 2.0
 """Deployed, the archive waits longer to write fewer files; nobody wants to wait as long before a laptop."""
 

@@ -30,7 +30,7 @@ NO_KEY = {
 
 NO_WAY = dict.fromkeys(("every process", "every consumer"), "no way in of its own: part of every other")
 
-IN_STEPS = ("work_job", "start_job", "send_notices", "work_lane")
+IN_STEPS = ("work_job", "start_job", "send_notices", "work_lane", "watch_events")
 """Ways in that do several things, each of them whole."""
 
 
@@ -93,17 +93,29 @@ def exempt(operation: Operation) -> str | None:
     return NO_KEY.get(operation.way) or NO_WAY.get(operation.way)
 
 
+def settled(items: Items) -> Items:
+    """Items as they come to be however often chance was asked: an audit record is named by it."""
+    found: Items = {}
+    for (pk, sk), item in items.items():
+        if pk.startswith("A#") and sk.startswith("R#"):
+            said = {name: value for name, value in item.items() if name not in ("pk", "sk", "at", "salt", "wd")}
+            found["record", f"{len(found)}" if ("record", item["c"]["S"]) in found else item["c"]["S"]] = said
+        else:
+            found[pk, sk] = item
+    return found
+
+
 @pytest.mark.parametrize("name", sorted(operations()))
 def test_an_operation_that_dies_anywhere_is_whole_or_not_there_and_done_when_sent_again(
     name: str, life: Life, report: Report
 ) -> None:
     operation = operations()[name]
     with told(life, operation) as (scene, call, watch):
-        before = items_of(watch, scene.core)
+        before = settled(items_of(watch, scene.core))
         watch.calls = 0
         call()
         calls = watch.calls
-        whole = items_of(watch, scene.core)
+        whole = settled(items_of(watch, scene.core))
     what = {"operation": operation.title, "group": operation.group, "way": operation.way, "calls": calls}
     if whole == before:
         report(f"{name}: writes nothing", **what, deaths=0)
@@ -115,7 +127,7 @@ def test_an_operation_that_dies_anywhere_is_whole_or_not_there_and_done_when_sen
     deaths = 0
     for at in range(1, calls + 1):
         for after in (False, True):
-            left, again = crashed(life, operation, at, after=after)
+            left, again = map(settled, crashed(life, operation, at, after=after))
             assert steps or left in (before, whole), f"half done after call {at}"
             assert again == whole, f"not the same after call {at}"
             deaths += 1

@@ -29,6 +29,7 @@ from chalicelib.storage.queues import SqsQueues
 from chalicelib.storage.signed import ServiceFault, SignedClient, Unreachable
 from chalicelib.storage.signing import PublicKey
 from chalicelib.storage.table import Table
+from chalicelib.watch import jobs as watch_jobs
 from local.messaging import queue_calls, rule_calls
 from local.pace import Pace
 from local.pump.functions import fed_functions, matches
@@ -56,9 +57,10 @@ HANDLERS: dict[str, Callable[[dict[str, Any], Any], Any]] = {
     "work-job": jobs.work_job,
     "notices": notices_jobs.send_notices,
     "archive": relay_jobs.archive_events,
+    "watch": watch_jobs.watch_events,
 }
 
-DUE = tuple(job for job in Job if job is not Job.VERIFY)
+DUE = tuple(job for job in Job if job not in (Job.VERIFY, Job.AUDIT))
 """Jobs that do something to members."""
 
 

@@ -9,12 +9,15 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import date
 from typing import Any
 from urllib.parse import quote
 
 import jsonschema  # type: ignore[import-untyped]  # stubs are one more thing to pin
 import pytest
 
+from chalicelib.alerts import store
+from chalicelib.alerts.models import Alert, AlertKind, AlertState, Raised
 from chalicelib.api.routing import ROUTES, Route
 from chalicelib.identity.models import Kind
 from chalicelib.kernel.ids import CardId, MemberId, RoleName, SessionId
@@ -22,6 +25,7 @@ from chalicelib.runtime import wiring
 from chalicelib.signin.models import Session
 from chalicelib.signin.store import SessionMoved, open_session
 from chalicelib.storage import keys
+from chalicelib.storage.writes import Write
 from tests.http.conftest import CountingTable, Look
 from tests.makers import SOME_IDS, Api, Reply, a_path, a_purchase_body
 from tests.signing_in import Phones, as_member, ask, signed_in
@@ -45,6 +49,8 @@ TERMS: dict[str, Any] = {
                   "fee_percent": 5, "accept_days": 7},
     "approvals": {"adjustment_points_max": 1_000_000_000, "card_refund_minor_max": 1_000_000_000},
     "sign_in": {"sms": [{"country": "CN", "per_thousand_minor": 4_500}], "sms_day_max_minor": 50_000},
+    "velocity": dict.fromkeys(("member_points_per_day", "shop_points_per_day", "staff_points_per_day",
+                               "adjusted_points_per_day"), 10**12),
     "custom_fields": {"size": {"type": "choice", "label": {"zh": "码", "en": "Size"}, "required": False,
                                "choices": ["S", "M"]}},
 }  # fmt: skip
@@ -138,6 +144,9 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             yield {**TERMS, "version": api.get("/v1/program").json["version"], "dry_run": False}
         case "approve" | "reject":
             yield {"reason": "seen"}
+        case "acknowledge_alert":
+            raised_alert(api)
+            yield {"reason": "talked to them\nall is well", "dry_run": False}
         case _ if "card" in name:
             yield from card_samples(name, n)
         case "make_integration_key" | "rotate_integration_key" | "revoke_integration_key":
@@ -225,6 +234,22 @@ def key_samples(name: str) -> Iterator[dict[str, Any]]:
             yield {"overlap_hours": 1, "reason": "it is time"}
         case "revoke_integration_key":
             yield {"reason": "lost"}
+
+
+def raised_alert(api: Api) -> None:
+    """An alert that is open, of the id that routes are tried with; another day's each time."""
+    key = keys.alert_of(SOME_IDS["alert_id"])
+    assert key is not None
+    raised = Raised(AlertKind.SELF_EARNING, "stf_clerk", date(2026, 3, 15), 5, 0)
+    assert store.raise_alert(raised, api.clock()).key == key
+    table = wiring.house().table
+    alert = store.find_alert(table, key)
+    table.commit([store.raise_alert(raised, api.clock()) if alert is None else reopened(alert)])
+
+
+def reopened(alert: Alert) -> Write:
+    """The write that has an alert open again."""
+    return store.replace_alert(alert, alert.model_copy(update={"state": AlertState.OPEN, "version": alert.version + 1}))
 
 
 def pool_samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -372,9 +397,9 @@ def a_full_member(api: Api, gift: int = 10**9) -> dict[str, Any]:
         card_no="known", mobile="+8613700137000", email="known@example.com",
         external_ids=[{"source": "erp", "id": "known"}],
     )  # fmt: skip
-    reply = api.post(
-        f"/v1/members/{member['member_id']}/point-adjustments", {"points": gift, "reason_code": "gift"}, key="gift"
-    )
+    most = api.get("/v1/program").json["velocity"]["adjusted_points_per_day"]
+    body = {"points": min(10**9, most), "reason_code": "gift"}
+    reply = api.post(f"/v1/members/{member['member_id']}/point-adjustments", body, key="gift")
     assert reply.status == 201
     return member
 

@@ -13,6 +13,7 @@ from chalicelib.pools import service
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.line import Lane
+from tests.http.conftest import Look
 from tests.makers import Api, Queued, Reply
 
 
@@ -228,3 +229,13 @@ def _records(stand: Stand, house: House) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = stand.queue.taken()["Records"]
     assert len(records) == 4
     return records
+
+
+def test_the_entry_names_who_had_it_made_whichever_way_it_went(stand: Stand, look: Look) -> None:
+    assert stand.spend(5, "cold").status == 201
+    stand.heat()
+    assert stand.spend(5, "hot").status == 201
+    spends = {key.pk.rpartition("#")[2]: item for key, item in look().items() if key.pk.startswith("K#pool_spend#")}
+    assert {key: (item["sb"], "rq" in item) for key, item in spends.items()} == {
+        "cold": ("stf_admin", False), "hot": ("stf_admin", True),
+    }  # fmt: skip

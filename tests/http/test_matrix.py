@@ -241,12 +241,14 @@ def reach(scope: Scope, who: Somebody, owner: Owner) -> bool:
 
 def expected(who: Somebody, route: Route, owner: Owner | None) -> str:
     """What a cell should come to."""
-    if route.rule.needs is None:
+    if route.rule.open:
         return LET_IN
     if not who.name:
         return "401 token_missing"
+    if route.rule.needs is None:
+        return LET_IN
     scope = who.grants.get(route.rule.needs)
-    if scope is None or scope < route.rule.least:
+    if scope is None or scope < route.rule.least or route.rule.by not in (None, who.caller().kind):
         return "403 permission_missing"
     if owner is not None and not reach(scope, who, owner):
         return "404"
@@ -418,7 +420,8 @@ def test_nothing_leaks_in_any_cell(matrix: Matrix) -> None:
 
 def test_every_part_of_a_path_that_names_something_of_somebody_is_in_the_matrix() -> None:
     """A new kind of id is put into the world, or named here as nobody's in particular."""
-    nobodys = {"merge_id", "job", "day", "staff_id", "role"}
+    nobodys = {"merge_id", "job", "day", "staff_id", "role", "key_id", "audit_id", "alert_id"}
+    nobodys |= {"session_id"}  # of whoever is signed in: looked up among theirs alone
     assert {part for route in ROUTES for part in route.path_types} == OWNED | nobodys
 
 

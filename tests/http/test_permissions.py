@@ -42,7 +42,10 @@ def test_a_role_gets_where_its_permissions_allow_and_nowhere_else(
         found[name] = "let in" if let_in else f"{reply.status} {reply.code}"
         assert reply.status < 500, name
     assert found == expected
-    assert look() == before, "no body was sent, so nothing can have been written"
+    raised = {key for key in look() if key.pk.startswith("AL#")}  # so many refusals do not go unnoticed
+    assert {key: item for key, item in look().items() if key not in raised} == before, (
+        "no body was sent, so nothing can have been written"
+    )
 
 
 def test_nobody_gets_anywhere_without_a_token_except_where_it_is_open(api: Api) -> None:

@@ -96,9 +96,8 @@ def test_members_see_their_own_data_as_they_are(api: Api, house: House, member: 
 
     wiring.use(replace(house, gate=_Member(member["member_id"])))
     own = api.get("/v1/me").json
-    shows = CLEAR.keys() & own.keys()
-    assert shows >= {"name", "mobile", "email", "card_no", "birthday"}
-    assert {name: own[name] for name in shows} == {name: CLEAR[name] for name in shows}
+    asked = {name: CLEAR[name] for name in ("name", "mobile", "email", "card_no", "birthday")}
+    assert shown(own, asked) == asked
 
 
 def test_what_was_read_masked_and_is_sent_back_changes_nothing(api: Api, member: dict[str, Any]) -> None:
@@ -120,7 +119,7 @@ def test_showing_names_what_is_shown_and_leaves_a_record_without_it(
     assert (reply.status, reply.json["member_id"]) == (201, member["member_id"])
     values = {name: value for name, value in reply.json["values"].items() if value}
     assert values == {"mobile": "+8613800138000", "name": "欧阳娜娜"}
-    (key,) = look().keys() - before.keys()
+    (key,) = (each for each in look().keys() - before.keys() if not each.pk.startswith("A#"))
     assert key == Key("UM#2026-03-15", reply.json["unmasking_id"])
     kept = look()[key]
     assert (kept["member_id"], kept["reason"], kept["what"]) == (

@@ -250,13 +250,17 @@ def schedules_keep_the_programs_time(stacks: Stacks) -> list[str]:
 # ---------------------------------------------------------------- what is watched
 
 
+DAILY = ("RootsSigned", "AnchorsSigned")
+"""What has to come every day."""
+
+
 def everything_is_watched(stacks: Stacks) -> list[str]:
     """Alarms on every function, queue, table and the API, all of which tell somebody."""
     alarms = [each["Properties"] for _, each in stacks.of("CloudWatch::Alarm")]
     watched = {_watched(each) for each in alarms}
     wanted = {("Errors", name) for name, _ in stacks.of("Lambda::Function")}
     wanted |= {("Throttles", name) for name, _ in stacks.of("Lambda::Function")}
-    wanted |= {("LedgerFaults", spelt("")), ("RootsSigned", spelt(""))}
+    wanted |= {(each, spelt("")) for each in ("LedgerFaults", "AuditFaults", "AlertsRaised", *DAILY)}
     wanted |= {("IteratorAge", "RelayFunction"), ("5XXError", "${Stack}"), ("Latency", "${Stack}")}
     for name, queue in stacks.of("SQS::Queue"):
         metric = "ApproximateNumberOfMessagesVisible" if name.endswith(DEAD) else "ApproximateAgeOfOldestMessage"
@@ -272,7 +276,7 @@ def everything_is_watched(stacks: Stacks) -> list[str]:
         f"{spelt(each['AlarmName'])} rings where nobody hears it"
         for each in alarms
         if each.get("AlarmActions") != [{"Ref": "AlarmTopic"}]
-        or each.get("TreatMissingData") != ("breaching" if each.get("MetricName") == "RootsSigned" else "notBreaching")
+        or each.get("TreatMissingData") != ("breaching" if each.get("MetricName") in DAILY else "notBreaching")
     ]
 
 
@@ -369,6 +373,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "VaultKeyArn": {"kms:Decrypt", "kms:Encrypt"},
         "JobWorkQueueArn": SEND,
         "RootsBucketArn": {"s3:ListBucket"},
+        "RootsBucketArn/audit/*": {"s3:GetObject"},
         "RootsBucketArn/roots/*": {"s3:GetObject"},
         "RootsBucketArn/heads/*": {"s3:GetObject"},
         "RootsBucketArn/liability/*": {"s3:GetObject"},
@@ -390,7 +395,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "SchedulesDeadLettersArn": SEND,
     },
     "WorkJobFunction": {
-        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query"},
+        "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem")},
         "CoreTableArn/index/due": {"dynamodb:Query"},
         "CoreTableArn/index/timeline": {"dynamodb:Query"},
         "OpsTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"},
@@ -399,6 +404,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "RootsBucketArn/roots/*": {"s3:GetObject", "s3:PutObject"},
         "RootsBucketArn/heads/*": {"s3:GetObject", "s3:PutObject"},
         "RootsBucketArn/liability/*": {"s3:PutObject"},
+        "RootsBucketArn/audit/*": {"s3:GetObject", "s3:PutObject"},
         "RootsBucketArn/keys/*": {"s3:GetObject", "s3:PutObject"},
         "SigningKeyArn": SIGN,
     },
@@ -408,6 +414,11 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "VaultKeyArn": {"kms:Decrypt"},
         "NoticesQueueArn": RECEIVE,
         "ArchiveBucketArn/outbox/*": {"s3:PutObject"},
+    },
+    "WatchFunction": {
+        "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem")},
+        "OpsTableArn": {"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+        "WatchQueueArn": RECEIVE,
     },
     "LaneFunction": {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},

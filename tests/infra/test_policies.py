@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -130,6 +131,8 @@ PLANTED: dict[Policy, dict[str, Fault]] = {
     policies.everything_is_watched: {
         "function": _without("app", "Resources", "NoticesErrorsAlarm"),
         "ledger": _without("app", "Resources", "LedgerFaultyAlarm"),
+        "alerts": _without("app", "Resources", "AlertsRaisedAlarm"),
+        "no anchor": _with("notBreaching", *_props("app", "AnchorMissingAlarm"), "TreatMissingData"),
         "no root": _with("notBreaching", *_props("app", "RootMissingAlarm"), "TreatMissingData"),
         "dead letters": _without("app", "Resources", "RelayDlqAlarm"),
         "age of messages": _without("app", "Resources", "JobWorkAgeAlarm"),
@@ -194,6 +197,11 @@ def test_every_policy_has_a_planted_fault() -> None:
 
 # ---------------------------------------------------------------- the relay's filter
 
+
+def _key(key: keys.Key) -> tuple[str, str]:
+    return key.pk, key.sk
+
+
 RECORDS: dict[str, tuple[str, str]] = {
     "entry": ("O#pos-1#2026-0001", "O"),
     "O refused": ("O#pos-1#2026-0001", "RF#r1"),
@@ -201,6 +209,8 @@ RECORDS: dict[str, tuple[str, str]] = {
     "G POOL": ("G#abc", "POOL"),
     "PROGRAM V": ("PROGRAM", "V#000001"),
     **{f"H {kind}": (keys.happenings("mem_abc"), "0198f00000000000001") for kind in FROM_NOTE},
+    "A R": _key(keys.audit_record("019cefa5e0000000000000000a1")),
+    "AL": _key(keys.alert("self_earning", "stf_clerk", date(2026, 3, 15))),
 }
 
 
@@ -238,13 +248,11 @@ def test_the_filter_lets_through_a_purchase_that_takes_the_place_of_what_waited_
         ("INSERT", "M#abc", "ACCOUNT"),
         ("MODIFY", "M#abc", "PROFILE"),
         ("INSERT", *("U#mobile#x", "U")),
+        ("INSERT", *("AS#stf_clerk", "019cefa5e0000000000000000a1")),
+        ("INSERT", *("A#2026-03-15#01", "L#000001")),
         ("MODIFY", "PROGRAM", "HEAD"),
         ("REMOVE", "O#pos-1#2026-0001", "O"),
     ],
 )
 def test_the_filter_keeps_back_what_tells_nothing(event: str, pk: str, sk: str) -> None:
     assert not _delivered(event, pk, sk)
-
-
-def _key(key: keys.Key) -> tuple[str, str]:
-    return key.pk, key.sk

@@ -186,7 +186,7 @@ def test_a_root_that_was_replaced_by_another_of_ours_breaks_the_chain_of_days(wo
     path.chmod(0o644)
     assert world.yard.signer is not None
     said = json.loads(json.loads(path.read_text())["text"])
-    path.write_text(service._signed(world.yard.signer, {**said, "balance": 1}).model_dump_json())
+    path.write_text(service.signed_by(world.yard.signer, {**said, "balance": 1}).model_dump_json())
     assert roots_in_order(Roots(world.roots), date(2026, 3, 17)) == [
         "the root of 2026-03-17 does not follow from the root before it"
     ]

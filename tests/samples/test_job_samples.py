@@ -35,6 +35,10 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "notices.jobs.send_notices.malformed": {
         "batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662be003"}]
     },
+    "watch.jobs.watch_events": {"batchItemFailures": []},
+    "watch.jobs.watch_events.malformed": {
+        "batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662be0c1"}]
+    },
     "relay.jobs.relay_records": {"batchItemFailures": []},
     "relay.jobs.archive_events": {"batchItemFailures": []},
     "relay.jobs.archive_events.malformed": {

@@ -74,11 +74,13 @@ from chalicelib.purchases.models import (
 )
 from chalicelib.purchases.service import delivering, reading, recording, restating, returning
 from chalicelib.storage import keys
+from chalicelib.storage.audited import Audited
 from chalicelib.storage.dynamo import Dynamo, DynamoFault, unmarshalled
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import DynamoTable, Rows, Table
 from chalicelib.storage.writes import Item, Write
+from chalicelib.trail.store import Witnessed
 from chalicelib.transfers import service as transfers
 from chalicelib.transfers.models import (
     AcceptTransfer,
@@ -119,6 +121,17 @@ class Desk:
     def over(self, table: Table) -> "Desk":
         """The same desk over another table port, with a program book of its own."""
         return Desk(table, self.keyring, ProgramBook(table), self.clock, self.draw)
+
+    def audited(self, by: str = "stf_test", **more: Any) -> "Desk":
+        """The same desk for one command of somebody who answers for it."""
+        witnessed = Witnessed(
+            **{
+                "kind": "staff", "subject": by, "roles": ("admin",), "action": "test", "permission": "members:write",
+                "ids": {}, "reason_code": None, "reason": None, "origin": {"ip": "127.0.0.1", "request_id": "r"},
+                "at": self.clock(), "draw": lambda: next(_draws) * 0x9E3779B97F4A7C15 % 2**64, **more,
+            }
+        )  # fmt: skip
+        return Desk(Audited(self.table, by, record=witnessed.record), self.keyring, self.book, self.clock, self.draw)
 
     def enrol(self, *, key: str | None = None, **fields: Any) -> MemberView:
         """A new member."""

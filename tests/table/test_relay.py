@@ -12,6 +12,8 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from chalicelib.alerts import service as alerts
+from chalicelib.alerts.models import AlertKind, Raised
 from chalicelib.cards.models import (
     CloseCard,
     ExtendCard,
@@ -170,7 +172,9 @@ def a_whole_life(desk: Desk) -> MemberId:
     desk.adjust(member, 40, key="give", note_to_member="canary words", note_internal="canary words")
     desk.adjust(member, -30, key="take")
     desk.take_back(desk.entries(member)[-1], note_to_member="canary words", note_internal="canary words")
-    desk.suspend(member, reason="canary words")
+    desk.audited(reason="canary words", origin={}).suspend(member, reason="canary words")
+    raised = Raised(AlertKind.MEMBER_VELOCITY, member, date(2026, 3, 25), 60_000, 50_000)
+    assert alerts.raise_alert(desk.table, raised, now=desk.clock(), tell=lambda what, facts: None)
     desk.reinstate(member, reason="canary words")
     pool = desk.pool(member).value.pool_id
     friend = desk.enrol().member_id
@@ -209,7 +213,7 @@ def test_a_whole_life_tells_every_type_of_event_once_each_in_its_schema_and_noth
         schema = json.loads(event_schema(event["type"]))
         jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker()).validate(event)
         assert set(event["data"]) == set(EVENT_TYPES[event["type"]].model_fields)
-    assert {event["type"] for event in events if event["member_id"] is None} == {"ProgramPublished"}
+    assert {event["type"] for event in events if event["member_id"] is None} == {"ProgramPublished", "AlertRaised"}
     assert [event.type for event in bus.events] == [event["type"] for event in events]
 
     leading = [each for each in events if is_leading(each) and each["member_id"] == member]
@@ -322,6 +326,8 @@ def test_the_events_of_a_purchase_say_what_the_till_was_told(desk: Desk, records
         "occurred_on": "2026-03-15", "currency": "CNY", "paid_minor": 120_000, "tender_minor": 0,
         "points_earned": 1_200, "points_spent": 0, "points_hold_id": None, "qualifying_points": 1_200,
         "awaits_delivery": False,
+        "recorded_by": None,
+        "own_account": False,
     }  # fmt: skip
     assert datetime.fromisoformat(recorded["occurred_at"]) == first.occurred_at
     assert datetime.fromisoformat(recorded["recorded_at"]) == first.recorded_at

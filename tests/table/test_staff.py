@@ -44,6 +44,7 @@ from tests.table.stand import Crashed, CrashingTable, at_once, scan
 IDP = "https://idp.example"
 MAIN = ShopId("shp_main")
 BARISTA = RoleName("barista")
+MEMBER = "mem_aaaaaaaaaaaaaaaa"
 
 
 def a_caller(
@@ -122,6 +123,15 @@ def test_who_was_invited_may_do_what_their_roles_say_and_nothing_of_what_their_t
     assert appointment(office.table, "https://other.example", "ann", now=office.clock()).roles == (), "another issuer's"
 
 
+def test_whose_membership_is_whose_is_kept_until_it_is_taken_out(office: Office) -> None:
+    ann = office.invite("ann", "clerk", member_id=MEMBER).value
+    assert (ann.member_id, office.appointment("ann").membership) == (MEMBER, MEMBER)
+    renamed = office.edit(ann, name="Anne")
+    assert renamed.member_id == MEMBER
+    assert office.edit(renamed, member_id=None).member_id is None
+    assert office.appointment("ann").membership is None
+
+
 def test_a_change_bites_with_the_next_request(office: Office) -> None:
     ann = office.invite("ann", "shop_manager", shop_ids=["shp_main"]).value
     edited = office.edit(ann, roles=["clerk"], shop_ids=["shp_other"])
@@ -163,6 +173,7 @@ def test_nobody_changes_their_own_rights(office: Office, dynamo: Dynamo) -> None
     for call in (
         lambda: office.edit(boss, roles=["admin", "auditor"]),
         lambda: office.edit(boss, shop_ids=["shp_main"]),
+        lambda: office.edit(boss, member_id=MEMBER),
         lambda: office.suspend(boss),
         lambda: office.invite("me", "admin", by=a_caller(subject="me")),
     ):

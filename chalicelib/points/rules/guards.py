@@ -2,8 +2,15 @@
 
 from datetime import datetime, timedelta
 
-from chalicelib.points.errors import HoldsOpen, MemberClosed, MemberSuspended, OccurredInFuture, OccurredTooLongAgo
-from chalicelib.points.models import Account, AccountStatus
+from chalicelib.points.errors import (
+    HoldsOpen,
+    MemberClosed,
+    MemberSuspended,
+    OccurredInFuture,
+    OccurredTooLongAgo,
+    VelocityExceeded,
+)
+from chalicelib.points.models import Account, AccountStatus, Adjusted
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a till's clock may be ahead of ours."""
@@ -62,3 +69,13 @@ def require_recent(spent_at: datetime, now: datetime) -> None:
     """
     if spent_at < now - timedelta(days=SPEND_LATE_DAYS):
         raise OccurredTooLongAgo(occurred_at=spent_at.isoformat(), days=SPEND_LATE_DAYS)
+
+
+def require_velocity(given: Adjusted, points: int, limit: int | None) -> None:
+    """See that nobody gives more points by hand on a day than one person may.
+
+    Raises:
+        VelocityExceeded: they would.
+    """
+    if limit is not None and given.points + points > limit:
+        raise VelocityExceeded(asked=points, given=given.points, limit=limit)

@@ -1,0 +1,1 @@
+"""Alerts: what looks like somebody helping themselves, or somebody at the door."""

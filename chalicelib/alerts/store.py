@@ -1,0 +1,167 @@
+"""How alerts are stored, and the counts that lead to them (in table `ops`, for a few days)."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+from chalicelib.alerts.errors import AlertKnown, AlertMoved, CountMoved
+from chalicelib.alerts.models import Alert, AlertKind, AlertState, Gain, Raised
+from chalicelib.kernel.calendar import from_milliseconds, milliseconds
+from chalicelib.storage import keys
+from chalicelib.storage.keys import Key
+from chalicelib.storage.table import Table
+from chalicelib.storage.writes import Absent, Add, Condition, Item, Put, Unchanged, Write
+
+KEPT = timedelta(days=3)
+
+EVENTS_MAX = 500
+"""So many events of a member are counted a day: who has more has long been noticed."""
+
+Sums = dict[tuple[AlertKind, str, date], int]
+
+
+def find_alert(table: Table, key: Key) -> Alert | None:
+    """An alert, or None."""
+    item = table.get(key, consistent=True)
+    return alert_from(item) if item is not None else None
+
+
+def list_alerts(table: Table, state: AlertState, *, after: str | None, limit: int) -> tuple[list[Alert], str | None]:
+    """Alerts in a state, newest first, and where the next ones start."""
+    rows = table.query_timeline(keys.alerts(state), after=after, limit=limit)
+    wanted = [Key(row["pk"], row["sk"]) for row in rows.items]
+    found = table.get_many(wanted)
+    return [alert_from(found[key]) for key in wanted if key in found], rows.last
+
+
+def raise_alert(raised: Raised, now: datetime) -> Write:
+    """The write of a new alert."""
+    key = keys.alert(raised.kind, raised.about, raised.day)
+    alert = Alert(
+        alert_id=keys.alert_id(key),
+        kind=raised.kind,
+        about=raised.about,
+        day=raised.day,
+        count=raised.count,
+        limit=raised.limit,
+        raised_at=now,
+    )
+    return Put(key, _item(alert), Absent(), lambda _: AlertKnown())
+
+
+def replace_alert(before: Alert, after: Alert) -> Write:
+    """The write that follows an alert, unless it was changed since."""
+    key = keys.alert(before.kind, before.about, before.day)
+    return Put(key, _item(after), Unchanged(before.version), lambda _: AlertMoved())
+
+
+def alert_from(item: Item) -> Alert:
+    """The alert that an item holds."""
+    _, kind, about, day = keys.parted(item["pk"])
+    return Alert(
+        alert_id=keys.alert_id(Key(item["pk"], item["sk"])),
+        kind=AlertKind(kind),
+        about=about,
+        day=date.fromisoformat(day),
+        count=item["count"],
+        limit=item["limit"],
+        raised_at=from_milliseconds(item["raised"]),
+        state=AlertState(item["state"]),
+        acknowledged_by=item.get("by"),
+        acknowledged_at=from_milliseconds(item["seen"]) if "seen" in item else None,
+        version=item["version"],
+    )
+
+
+def _item(alert: Alert) -> Item:
+    key = keys.alert(alert.kind, alert.about, alert.day)
+    return {
+        "tl": keys.alerts(alert.state),
+        "at": keys.alert_moment(alert.raised_at, key.pk),
+        "count": alert.count,
+        "limit": alert.limit,
+        "raised": milliseconds(alert.raised_at),
+        "state": alert.state.value,
+        "by": alert.acknowledged_by,
+        "seen": milliseconds(alert.acknowledged_at) if alert.acknowledged_at else None,
+        "version": alert.version,
+    }
+
+
+# ---------------------------------------------------------------- counts
+
+
+def member_counts(ops: Table, gains: Sequence[Gain]) -> dict[Key, Item]:
+    """What is counted of the members who were given points."""
+    return ops.get_many(list(dict.fromkeys(_member(gain) for gain in gains)), consistent=True)
+
+
+def count(gains: Sequence[Gain], known: Mapping[Key, Item], now: datetime) -> list[Write]:
+    """The writes that count points given, those that were not counted yet; none when all were.
+
+    A member's count names the events that it holds. It is written in the same transaction as the sums of shops and
+    staff, so each event is in all of them once.
+    """
+    new: dict[Key, dict[str, Gain]] = defaultdict(dict)
+    for gain in gains:
+        key = _member(gain)
+        counted = known.get(key, {}).get("ids", ())
+        if _short(gain) not in counted and len(counted) + len(new[key]) < EVENTS_MAX:
+            new[key][_short(gain)] = gain
+    expires = int((now + KEPT).timestamp())
+    writes: list[Write] = []
+    sums: dict[Key, int] = defaultdict(int)
+    for key, some in new.items():
+        if not some:
+            continue
+        before = known.get(key)
+        item = {
+            "ids": [*(before["ids"] if before else ()), *some],
+            "points": (before["points"] if before else 0) + sum(gain.points for gain in some.values()),
+            "version": before["version"] + 1 if before else 1,
+            "expires": expires,
+        }
+        condition: Condition = Unchanged(before["version"]) if before else Absent()
+        writes.append(Put(key, item, condition, lambda _: CountMoved()))
+        for gain in some.values():
+            for key_of_sum in _sums(gain):
+                sums[key_of_sum] += gain.points
+    writes += (Add(key, {"points": points}, {"expires": expires}) for key, points in sums.items())
+    return writes
+
+
+def find_sums(ops: Table, gains: Sequence[Gain]) -> Sums:
+    """What the members, shops and staff of some gains have come to by now."""
+    wanted: dict[Key, tuple[AlertKind, str, date]] = {}
+    for gain in gains:
+        wanted[_member(gain)] = (AlertKind.MEMBER_VELOCITY, gain.member_id, gain.day)
+        if gain.shop_id is not None:
+            wanted[_sum("shop", gain.shop_id, gain)] = (AlertKind.SHOP_VELOCITY, gain.shop_id, gain.day)
+        if gain.by is not None:
+            wanted[_sum("staff", gain.by, gain)] = (AlertKind.STAFF_VELOCITY, gain.by, gain.day)
+    found = ops.get_many(list(wanted), consistent=True)
+    return {wanted[key]: item["points"] for key, item in found.items()}
+
+
+def add_refusals(kind: AlertKind, about: str, slot: int, day: date, more: int, now: datetime) -> tuple[Key, Write]:
+    """The write that adds refusals to those that other processes have counted, and where they are."""
+    key = keys.velocity(kind, f"{about} {slot}", day)
+    return key, Add(key, {"points": more}, {"expires": int((now + KEPT).timestamp())})
+
+
+def _member(gain: Gain) -> Key:
+    return _sum("member", gain.member_id, gain)
+
+
+def _sums(gain: Gain) -> list[Key]:
+    named = (("shop", gain.shop_id), ("staff", gain.by))
+    return [_sum(what, who, gain) for what, who in named if who is not None]
+
+
+def _sum(what: str, who: str, gain: Gain) -> Key:
+    return keys.velocity(what, who, gain.day)
+
+
+def _short(gain: Gain) -> str:
+    """Enough of an event's id to tell it from a member's others."""
+    return gain.event_id[4:16]

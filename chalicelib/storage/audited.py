@@ -1,0 +1,112 @@
+"""A table port that notes who writes: on the entries themselves, and in a record beside all that is written.
+
+It remembers what a request read. When the request commits, the writes get one more: a record made from what was read
+and what is written, in the same transaction. So no use case can forget it, nothing is recorded that did not happen, and
+nothing happens that is not recorded.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from chalicelib.storage import keys
+from chalicelib.storage.keys import Key
+from chalicelib.storage.table import Rows, Table
+from chalicelib.storage.writes import Absent, Item, Put, Unchanged, Write
+
+BY = "sb"
+"""Attribute of an entry: who had it made, where that was no member. No part of the chain."""
+
+FOR_THEMSELVES = "sf"
+"""Attribute of an entry: it is in the account of whoever had it made."""
+
+Read = Mapping[Key, Item | None]
+
+Record = Callable[[Read, Sequence[Write]], Write]
+"""Makes the write of a record from what was read and what is written."""
+
+
+class Audited:
+    """The table, for one request of somebody who answers for it.
+
+    Args:
+        real: the table.
+        by: who it is.
+        own: the account that is their own, where that is known.
+        record: makes the record that goes with each transaction; None where the entries say enough.
+    """
+
+    def __init__(self, real: Table, by: str, *, own: str | None = None, record: Record | None = None) -> None:
+        self.real = real
+        self._by = by
+        self._own = own
+        self._record = record
+        self._read: dict[Key, Item | None] = {}
+
+    def get(self, key: Key, *, consistent: bool = False) -> Item | None:
+        """See `Table.get`."""
+        found = self.real.get(key, consistent=consistent)
+        self._read[key] = found
+        return found
+
+    def get_many(self, keys: Sequence[Key], *, consistent: bool = False) -> dict[Key, Item]:
+        """See `Table.get_many`."""
+        found = self.real.get_many(keys, consistent=consistent)
+        self._read |= {key: found.get(key) for key in keys}
+        return found
+
+    def query_partition(
+        self,
+        pk: str,
+        *,
+        first: str,
+        last: str,
+        consistent: bool = False,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> tuple[Item, ...]:
+        """See `Table.query_partition`."""
+        found = self.real.query_partition(
+            pk, first=first, last=last, consistent=consistent, newest_first=newest_first, limit=limit
+        )
+        self._read |= {Key(item["pk"], item["sk"]): item for item in found}
+        return found
+
+    def query_timeline(self, partition: str, *, after: str | None, limit: int, newest_first: bool = True) -> Rows:
+        """See `Table.query_timeline`."""
+        return self.real.query_timeline(partition, after=after, limit=limit, newest_first=newest_first)
+
+    def query_due(self, partition: str, *, after: str | None, limit: int) -> Rows:
+        """See `Table.query_due`."""
+        return self.real.query_due(partition, after=after, limit=limit)
+
+    def commit(self, writes: Sequence[Write], *, keyed: bool = False) -> None:
+        """See `Table.commit`. The record stands last: what a failed condition means is the writes' own matter."""
+        named = [self._named(write) if number == 0 else write for number, write in enumerate(writes)]
+        if self._record is not None:
+            self._learn(named)
+            named.append(self._record(self._read, named))
+        self.real.commit(named, keyed=keyed)
+
+    def _named(self, write: Write) -> Write:
+        """A command's own entry, with who had it made."""
+        if not isinstance(write, Put) or "r" not in write.item or not isinstance(write.condition, Absent):
+            return write
+        stamp: Item = {BY: self._by}
+        if self._own is not None and write.item.get("tl") == keys.statement(self._own):
+            stamp[FOR_THEMSELVES] = 1
+        return Put(write.key, write.item | stamp, write.condition, write.otherwise)
+
+    def _learn(self, writes: Sequence[Write]) -> None:
+        """Read what is replaced by what follows it and was not read: what somebody else remembers, as the program."""
+        unread = [
+            write.key
+            for write in writes
+            if isinstance(write, Put) and isinstance(write.condition, Unchanged) and write.key not in self._read
+        ]
+        if unread:
+            found = self.real.get_many(unread, consistent=True)
+            self._read |= {key: found.get(key) for key in unread}
+
+
+def bare(table: Table) -> Table:
+    """The table itself, for what outlives a request."""
+    return table.real if isinstance(table, Audited) else table

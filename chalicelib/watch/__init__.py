@@ -1,0 +1,1 @@
+"""The watch: takes events, chains audit records and counts points given."""

@@ -1,0 +1,45 @@
+"""From events to what is done about them."""
+
+from chalicelib.alerts.models import Gain
+from chalicelib.audit.events import AuditRecorded
+from chalicelib.audit.models import ToChain
+from chalicelib.kernel.calendar import local_day
+from chalicelib.kernel.ids import ShopId
+from chalicelib.points.events import AdjustedBy, PointsAdjusted
+from chalicelib.programs.models import Program
+from chalicelib.purchases.events import PurchaseRecorded, PurchaseRestated
+from chalicelib.relay.models import Event
+
+
+def to_chain(event: Event) -> ToChain | None:
+    """The record that an event tells of, or None."""
+    data = event.data
+    if not isinstance(data, AuditRecorded):
+        return None
+    mark = data.audit_id.removeprefix("aud_")
+    return ToChain(mark, bytes.fromhex(data.hash), data.recorded_by, tuple(data.about[1:]))
+
+
+def gain_of(event: Event, program: Program) -> Gain | None:
+    """The points that an event says were given by a sale or by hand, or None."""
+    data, shop = event.data, None
+    match data:
+        case PurchaseRecorded():
+            points, shop = data.points_earned, data.shop_id
+        case PurchaseRestated():
+            points = data.points_earned
+        case PointsAdjusted(source=AdjustedBy.ADJUST):
+            points = data.points
+        case _:
+            return None
+    if points <= 0 or event.member_id is None:
+        return None
+    return Gain(
+        event_id=event.event_id,
+        member_id=event.member_id,
+        points=points,
+        shop_id=ShopId(shop) if shop is not None else None,
+        by=data.recorded_by,
+        own=data.own_account,
+        day=local_day(event.recorded_at, program.time_zone),
+    )
