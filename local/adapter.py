@@ -12,6 +12,7 @@ from uuid import uuid4
 from chalice.app import Chalice
 
 from chalicelib.api.errors import BodyTooLarge, MethodNotAllowed, RouteUnknown, Unexpected
+from chalicelib.api.headers import security
 from chalicelib.api.problems import problem
 from chalicelib.kernel.errors import Refusal
 from local import static
@@ -23,6 +24,7 @@ BODY_MAX = 1024 * 1024
 _DRAINED_MAX = 10 * BODY_MAX
 """Bytes that are read and dropped so that a sender of too much can read why; API Gateway stops there too."""
 _ZIPPED = "/v1/openapi.json"
+_SAFE = [(name.lower().encode(), value.encode()) for name, value in security(laptop=True).items()]
 
 Message = dict[str, Any]
 Headers = Iterable[tuple[bytes, bytes]]
@@ -120,7 +122,7 @@ class Adapter:
         method = scope["method"]
         file = self._pages.find(path)
         if path == "/" and method in {"GET", "HEAD"}:
-            await _answer(send, 307, [(b"location", b"/docs")], b"")
+            await _answer(send, 307, [(b"location", b"/docs"), *_SAFE], b"")
         elif file is None:
             await self._refuse(send, RouteUnknown())
         elif method not in {"GET", "HEAD"}:
@@ -144,7 +146,7 @@ class Adapter:
         """Answer in the app's place and style, with the app's CORS origin so that a browser may read why."""
         request_id = str(uuid4())
         status, shown, body = problem(refusal, instance=request_id)
-        shown |= {"X-Request-Id": request_id, "X-Content-Type-Options": "nosniff"}
+        shown |= {"X-Request-Id": request_id, **security(laptop=True)}
         sent = [(name.lower().encode(), value.encode()) for name, value in shown.items()]
         await _answer(send, status, [*sent, *self._cors, *headers], body.encode())
 
@@ -203,6 +205,7 @@ def _preflight(routes: dict[str, Any]) -> list[tuple[bytes, bytes]]:
         return []
     methods = sorted({method for method, route in routes.items() if route.cors is not None} | {"OPTIONS"})
     headers = {**shared.get_access_control_headers(), "Access-Control-Allow-Methods": ",".join(methods)}
+    headers |= security(laptop=True)
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 

@@ -32,9 +32,12 @@ from chalicelib.api.errors import (
     IdMalformed,
     KeyMalformed,
     KeyMissing,
+    MethodNotAllowed,
+    RouteUnknown,
     Unexpected,
     VersionUnclear,
 )
+from chalicelib.api.headers import security
 from chalicelib.api.policy import POLICY, Rule
 from chalicelib.identity.errors import PermissionMissing, ShopNotYours
 from chalicelib.identity.models import Caller, Kind, Owner, reaches
@@ -266,10 +269,33 @@ class Routes:
         return view
 
 
+class Edge(Chalice):
+    """The Chalice app, whose every answer has the headers of `headers.py`, Chalice's own refusals too.
+
+    Those are answered as problems. What the app is called for in a way that API Gateway never would still raises.
+    """
+
+    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
+        """Answer one event of API Gateway."""
+        answer: dict[str, Any] = super().__call__(event, context)
+        if "X-Request-Id" not in answer["headers"]:
+            answer = _own_refusal(answer["statusCode"], str(getattr(context, "aws_request_id", "")) or str(uuid4()))
+        answer["headers"] |= security(laptop=wiring.on_a_laptop())
+        return answer
+
+
 def register(app: Chalice, *domains: Routes) -> None:
     """Put domains' routes into the app, under `/v1`."""
     for domain in domains:
         app.register_blueprint(domain.blueprint, url_prefix="/v1")
+
+
+def _own_refusal(status: int, request_id: str) -> dict[str, Any]:
+    """What Chalice refused by itself, in our words."""
+    fault = {404: RouteUnknown, 405: MethodNotAllowed, 415: ContentTypeUnsupported}.get(status, Unexpected)()
+    status, headers, body = problems.problem(fault, instance=request_id)
+    headers |= {"X-Request-Id": request_id, "Access-Control-Allow-Origin": wiring.cors_origin()}
+    return {"statusCode": status, "headers": headers, "multiValueHeaders": {}, "body": body}
 
 
 # ---------------------------------------------------------------- declaring
@@ -324,7 +350,7 @@ def _answer(route: Route, request: Request, parts: dict[str, str]) -> Response:
         code = "unexpected"
         log_bug(f"{route.method} {route.path}", request_id, fault)
         status, headers, body = problems.problem(Unexpected(), instance=request_id)
-    headers |= {"X-Request-Id": request_id, "X-Content-Type-Options": "nosniff"}
+    headers["X-Request-Id"] = request_id
     _log(route, parts, status, code, subject, request_id, started)
     return Response(body=body, status_code=status, headers=dict(headers))
 

@@ -24,14 +24,21 @@ from chalicelib.storage.signing import KMS, FileSigner, KmsClient, KmsSigner, Si
 from chalicelib.storage.table import DynamoTable, Table
 from chalicelib.storage.vault import Keeper, KmsKeeper, LocalKeeper, TableVault, TenantKeys
 
+NO_PAGE = "https://no-page.invalid"
+"""An origin that no page has. The word `null` would be one: that of pages in a sandbox, anybody's."""
+
 
 def cors_origin() -> str:
     """The web origin whose pages may call; the routes need it when they are declared, before there is a house.
 
     On a laptop any; in a stack the one that is configured, or none.
     """
-    anyone = os.environ.get("REGULARS_STAGE") in LOCAL_STAGES
-    return os.environ.get("REGULARS_CORS_ORIGIN") or ("*" if anyone else "null")
+    return os.environ.get("REGULARS_CORS_ORIGIN") or ("*" if on_a_laptop() else NO_PAGE)
+
+
+def on_a_laptop() -> bool:
+    """Whether this is `make run` or a test; asked before there is a house, and where there cannot be one."""
+    return os.environ.get("REGULARS_STAGE") in LOCAL_STAGES
 
 
 def utc_now() -> datetime:

@@ -52,6 +52,12 @@ def _props(template: str, resource: str) -> tuple[str, ...]:
     return template, "Resources", resource, "Properties"
 
 
+def _mapped(stacks: Stacks) -> Any:
+    """The headers of one of the gateway's own answers."""
+    body = stacks.app["Resources"]["RestAPI"]["Properties"]["Body"]
+    return body["x-amazon-apigateway-gateway-responses"]["THROTTLED"]["responseParameters"]
+
+
 def _grant(role: str, action: str, resource: Any) -> Fault:
     def fault(stacks: Stacks) -> None:
         document = stacks.app["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]
@@ -167,6 +173,13 @@ PLANTED: dict[Policy, dict[str, Fault]] = {
         "unthrottled": lambda stacks: _stage(stacks).pop("MethodSettings"),
         "unlogged": lambda stacks: _stage(stacks).pop("AccessLogSetting"),
         "unreadable": _without(*_props("app", "RestAPI"), "Body", "x-amazon-apigateway-gateway-responses", "THROTTLED"),
+        "framed": lambda stacks: _mapped(stacks).pop("gatewayresponse.header.Content-Security-Policy"),
+        "for any page": lambda stacks: _mapped(stacks).update(
+            {"gatewayresponse.header.Access-Control-Allow-Origin": "'*'"}
+        ),
+        "misquoted": lambda stacks: _mapped(stacks).update(
+            {"gatewayresponse.header.Content-Security-Policy": "'default-src 'none''"}
+        ),
     },
     policies.environments_say_the_same_things: {
         "missing": _without("envs", "stg", "AlarmEmail"),
