@@ -39,7 +39,7 @@ from chalicelib.api.errors import (
 )
 from chalicelib.api.headers import security
 from chalicelib.api.policy import POLICY, Rule
-from chalicelib.identity.errors import PermissionMissing, ShopNotYours
+from chalicelib.identity.errors import PermissionMissing, ShopNotYours, TokenInvalid, TokenMissing
 from chalicelib.identity.models import Caller, Kind, Owner, reaches
 from chalicelib.identity.permissions import Scope
 from chalicelib.kernel.errors import Refusal, Trouble
@@ -376,9 +376,9 @@ def _log(
 def _call(route: Route, request: Request, house: House, request_id: str) -> Call:
     now = house.clock()
     headers = request.headers
-    caller: Caller | None = None
-    if not route.rule.open:
-        caller = house.gate.caller_of(headers.get("authorization"), now=now)
+    address = str(((request.context or {}).get("identity") or {}).get("sourceIp") or "")
+    caller = None if route.rule.open else _caller(house, headers.get("authorization"), address, now)
+    house.pace.count(caller, address, now=now)
     if caller is not None and route.rule.needs is not None:
         scope = caller.scope(route.rule.needs)
         outsider = route.rule.by not in (None, caller.kind)
@@ -392,8 +392,17 @@ def _call(route: Route, request: Request, house: House, request_id: str) -> Call
         key=_key(route, headers.get("idempotency-key")),
         language=_language(headers.get("accept-language")),
         if_match=_version(headers.get("if-match")),
-        address=str(((request.context or {}).get("identity") or {}).get("sourceIp") or ""),
+        address=address,
     )
+
+
+def _caller(house: House, authorization: str | None, address: str, now: datetime) -> Caller:
+    """Who calls. Tokens that are not accepted are counted by network address, so that nobody tries them for ever."""
+    try:
+        return house.gate.caller_of(authorization, now=now)
+    except (TokenMissing, TokenInvalid):
+        house.pace.count(None, address, now=now)
+        raise
 
 
 def _require_reach(route: Route, call: Call, arguments: dict[str, Any]) -> None:

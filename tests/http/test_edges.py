@@ -1,6 +1,8 @@
 """The edge: what every answer carries, how much is taken, how often, and what tells nobody anything."""
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,8 +10,11 @@ import pytest
 from app import app
 from chalicelib.api.headers import ALWAYS, security
 from chalicelib.api.routing import ROUTES
+from chalicelib.identity.pace import Pace, Rates
+from chalicelib.runtime import wiring
+from chalicelib.runtime.wiring import House
 from local.gateway import LambdaContext, proxy_event
-from tests.makers import Api
+from tests.makers import Api, Clock, Reply
 
 NOBODY = "mem_" + "a" * 16
 
@@ -62,3 +67,45 @@ def test_every_route_lets_the_same_pages_read_it() -> None:
     origins = {str(entry.cors.allow_origin) for methods in app.routes.values() for entry in methods.values()}
     assert origins == {"*"}
     assert len(ROUTES) == sum(len(methods) for methods in app.routes.values())
+
+
+# ---------------------------------------------------------------- how often
+
+
+def test_who_calls_too_often_is_told_when_to_come_back(api: Api, house: House, clock: Clock) -> None:
+    wiring.use(replace(house, pace=Pace(Rates(staff=4, address=3))))
+    statuses = [api.get("/v1/tiers").status for _ in range(6)]
+    assert statuses == [200] * 4 + [429] * 2
+    full = api.get("/v1/tiers")
+    assert (full.status, full.code, full.headers["Retry-After"]) == (429, "rate_exceeded", "15")
+    assert full.json["facts"] == {"rate_per_minute": 4, "retry_after": 15}
+    assert full.headers.items() >= ALWAYS.items()
+    clock.now += timedelta(seconds=15)
+    assert [api.get("/v1/tiers").status for _ in range(2)] == [200, 429]
+
+
+def test_open_routes_and_tokens_that_are_tried_are_counted_by_address(api: Api, house: House) -> None:
+    wiring.use(replace(house, pace=Pace(Rates(staff=100, address=3))))
+    assert [api.get("/v1/health").status for _ in range(5)] == [200] * 3 + [429] * 2
+    guesser = api.with_("a.b.c", address="192.0.2.9")
+    assert [guesser.get("/v1/tiers").status for _ in range(5)] == [401] * 3 + [429] * 2
+    assert api.get("/v1/tiers").status == 200, "who is signed in does not suffer from neighbours"
+
+
+# ---------------------------------------------------------------- what is not there
+
+
+def _shape(reply: Reply) -> tuple[object, ...]:
+    return reply.status, tuple(sorted(reply.headers)), tuple(reply.json), reply.headers["Content-Type"]
+
+
+def test_what_is_not_there_looks_the_same_whyever(api: Api) -> None:
+    shapes = {
+        _shape(reply)
+        for reply in (
+            api.get(f"/v1/members/{NOBODY}"), api.get("/v1/members/nobody"), api.get("/v1/members/%23"),
+            api.get("/v1/purchases/pur_YSMx"), api.get("/v1/staff/stf_" + "a" * 16),
+        )
+    }  # fmt: skip
+    assert len(shapes) == 1
+    assert next(iter(shapes))[0] == 404
