@@ -1,10 +1,8 @@
 """Composition root: registers the blueprints, nothing else."""
 
-from chalice.app import Chalice
-
 from chalicelib.alerts.routes import alerts
 from chalicelib.api.routes import api
-from chalicelib.api.routing import register
+from chalicelib.api.routing import Edge, register
 from chalicelib.audit.routes import audit
 from chalicelib.cards.routes import cards
 from chalicelib.corrections.routes import corrections
@@ -25,7 +23,7 @@ from chalicelib.signin.routes import signin
 from chalicelib.staff.routes import staff
 from chalicelib.transfers.routes import transfers
 
-app = Chalice(app_name="regulars", configure_logs=False)
+app = Edge(app_name="regulars", configure_logs=False)
 register(
     app,
     api,

@@ -4,6 +4,7 @@ The handler is called inside the event loop. It is synchronous and Chalice keeps
 app, so one process serves one request at a time; more processes serve more.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -11,7 +12,8 @@ from uuid import uuid4
 
 from chalice.app import Chalice
 
-from chalicelib.api.errors import BodyTooLarge, MethodNotAllowed, RouteUnknown, Unexpected
+from chalicelib.api.errors import BodyTooLarge, BodyTooSlow, HeadTooLarge, MethodNotAllowed, RouteUnknown, Unexpected
+from chalicelib.api.headers import security
 from chalicelib.api.problems import problem
 from chalicelib.kernel.errors import Refusal
 from local import static
@@ -22,7 +24,12 @@ BODY_MAX = 1024 * 1024
 """Bytes of a request's body."""
 _DRAINED_MAX = 10 * BODY_MAX
 """Bytes that are read and dropped so that a sender of too much can read why; API Gateway stops there too."""
+HEAD_MAX = 10_240
+"""Bytes of request line and headers; API Gateway takes no more."""
+BODY_SECONDS = 20
+"""How long a body may take to come in."""
 _ZIPPED = "/v1/openapi.json"
+_SAFE = [(name.lower().encode(), value.encode()) for name, value in security(laptop=True).items()]
 
 Message = dict[str, Any]
 Headers = Iterable[tuple[bytes, bytes]]
@@ -73,6 +80,9 @@ class Adapter:
     async def _serve(self, scope: Message, receive: Receive, send: Send) -> None:
         """Find what the request is for, read its body, and have it answered."""
         path: str = scope["raw_path"].decode("latin-1")
+        if _head_size(scope) > HEAD_MAX:
+            await self._refuse(send, HeadTooLarge(limit=HEAD_MAX), [(b"connection", b"close")])
+            return
         found = self._matcher.find(path)
         if found is None:
             await self._serve_file(scope, path, send)
@@ -83,8 +93,12 @@ class Adapter:
             await self._serve_other_method(scope["method"], resource.path, send)
             return
         try:
-            body = await _whole_body(receive)
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _whole_body(receive)
         except Gone:
+            return
+        except TimeoutError:
+            await self._refuse(send, BodyTooSlow(seconds=BODY_SECONDS), [(b"connection", b"close")])
             return
         except TooLarge:
             await self._refuse(send, BodyTooLarge(limit=BODY_MAX), [(b"connection", b"close")])
@@ -120,7 +134,7 @@ class Adapter:
         method = scope["method"]
         file = self._pages.find(path)
         if path == "/" and method in {"GET", "HEAD"}:
-            await _answer(send, 307, [(b"location", b"/docs")], b"")
+            await _answer(send, 307, [(b"location", b"/docs"), *_SAFE], b"")
         elif file is None:
             await self._refuse(send, RouteUnknown())
         elif method not in {"GET", "HEAD"}:
@@ -144,9 +158,15 @@ class Adapter:
         """Answer in the app's place and style, with the app's CORS origin so that a browser may read why."""
         request_id = str(uuid4())
         status, shown, body = problem(refusal, instance=request_id)
-        shown |= {"X-Request-Id": request_id, "X-Content-Type-Options": "nosniff"}
+        shown |= {"X-Request-Id": request_id, **security(laptop=True)}
         sent = [(name.lower().encode(), value.encode()) for name, value in shown.items()]
         await _answer(send, status, [*sent, *self._cors, *headers], body.encode())
+
+
+def _head_size(scope: Message) -> int:
+    """Bytes of the request line and headers, as API Gateway counts them, about."""
+    line = len(scope["raw_path"]) + len(scope["query_string"])
+    return line + sum(len(name) + len(value) for name, value in scope["headers"])
 
 
 async def _whole_body(receive: Receive) -> bytes:
@@ -203,6 +223,7 @@ def _preflight(routes: dict[str, Any]) -> list[tuple[bytes, bytes]]:
         return []
     methods = sorted({method for method, route in routes.items() if route.cors is not None} | {"OPTIONS"})
     headers = {**shared.get_access_control_headers(), "Access-Control-Allow-Methods": ",".join(methods)}
+    headers |= security(laptop=True)
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 

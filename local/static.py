@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from chalicelib.api.headers import security
 from local.settings import ROOT
 
 SWAGGER = ROOT / "node_modules" / "swagger-ui-dist"
@@ -88,11 +89,10 @@ def _read(path: Path, changed: int, csp: str) -> File:  # noqa: ARG001  # the ti
 
 def _file(plain: bytes, suffix: str, csp: str) -> File:
     etag = b'"' + hashlib.sha256(plain).hexdigest()[:20].encode() + b'"'
+    safe = security(laptop=True) | {"Content-Security-Policy": csp}
     headers = (
         (b"content-type", _TYPES[suffix].encode()),
-        (b"content-security-policy", csp.encode()),
-        (b"x-content-type-options", b"nosniff"),
-        (b"referrer-policy", b"no-referrer"),
+        *((name.lower().encode(), value.encode()) for name, value in safe.items()),
         (b"cache-control", b"no-cache"),
         (b"vary", b"accept-encoding"),
         (b"etag", etag),

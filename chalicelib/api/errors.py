@@ -26,6 +26,20 @@ class BodyTooLarge(Refusal):
         super().__init__(f"The body is larger than {limit} bytes.", limit=limit)
 
 
+class HeadTooLarge(Refusal):
+    """The address and headers are larger than any request needs."""
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"The request line and headers are larger than {limit} bytes.", limit=limit)
+
+
+class BodyTooSlow(Refusal):
+    """The body did not come in time."""
+
+    def __init__(self, *, seconds: int) -> None:
+        super().__init__(f"The body did not come within {seconds} seconds.", seconds=seconds)
+
+
 class ContentTypeUnsupported(Refusal):
     """The body is not declared as JSON."""
 

@@ -20,7 +20,14 @@ from chalicelib.api.errors import (
     VersionUnclear,
 )
 from chalicelib.api.routing import ROUTES, Route, Sheet
-from chalicelib.identity.errors import IssuerUnreachable, PermissionMissing, StaffSuspended, TokenInvalid, TokenMissing
+from chalicelib.identity.errors import (
+    IssuerUnreachable,
+    PermissionMissing,
+    RateExceeded,
+    StaffSuspended,
+    TokenInvalid,
+    TokenMissing,
+)
 from chalicelib.kernel.errors import Refusal, StorageBusy, Trouble, WriteContended
 from chalicelib.kernel.outcomes import Outcome
 
@@ -207,7 +214,7 @@ def _responses(route: Route, refusals: tuple[type[Refusal] | type[Trouble], ...]
 
 def _refusals(route: Route) -> tuple[type[Refusal] | type[Trouble], ...]:
     """All that a route may refuse: what its use case does, and what the edge does for its kind."""
-    edge: list[type[Refusal] | type[Trouble]] = []
+    edge: list[type[Refusal] | type[Trouble]] = [RateExceeded]
     if not route.rule.open:
         edge += [TokenMissing, TokenInvalid, StaffSuspended, IssuerUnreachable, StorageBusy]
     if route.rule.needs is not None:

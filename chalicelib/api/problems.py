@@ -28,8 +28,10 @@ STATUS: dict[str, int] = {
     "id_malformed": 404,
     "route_unknown": 404,
     "method_not_allowed": 405,
+    "body_too_slow": 408,
     "body_too_large": 413,
     "content_type_unsupported": 415,
+    "head_too_large": 431,
     "request_invalid": 422,
     # what is named does not exist
     "member_unknown": 404,

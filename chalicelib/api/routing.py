@@ -32,11 +32,14 @@ from chalicelib.api.errors import (
     IdMalformed,
     KeyMalformed,
     KeyMissing,
+    MethodNotAllowed,
+    RouteUnknown,
     Unexpected,
     VersionUnclear,
 )
+from chalicelib.api.headers import security
 from chalicelib.api.policy import POLICY, Rule
-from chalicelib.identity.errors import PermissionMissing, ShopNotYours
+from chalicelib.identity.errors import PermissionMissing, ShopNotYours, TokenInvalid, TokenMissing
 from chalicelib.identity.models import Caller, Kind, Owner, reaches
 from chalicelib.identity.permissions import Scope
 from chalicelib.kernel.errors import Refusal, Trouble
@@ -296,10 +299,33 @@ class Routes:
         return view
 
 
+class Edge(Chalice):
+    """The Chalice app, whose every answer has the headers of `headers.py`, Chalice's own refusals too.
+
+    Those are answered as problems. What the app is called for in a way that API Gateway never would still raises.
+    """
+
+    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
+        """Answer one event of API Gateway."""
+        answer: dict[str, Any] = super().__call__(event, context)
+        if "X-Request-Id" not in answer["headers"]:
+            answer = _own_refusal(answer["statusCode"], str(getattr(context, "aws_request_id", "")) or str(uuid4()))
+        answer["headers"] |= security(laptop=wiring.on_a_laptop())
+        return answer
+
+
 def register(app: Chalice, *domains: Routes) -> None:
     """Put domains' routes into the app, under `/v1`."""
     for domain in domains:
         app.register_blueprint(domain.blueprint, url_prefix="/v1")
+
+
+def _own_refusal(status: int, request_id: str) -> dict[str, Any]:
+    """What Chalice refused by itself, in our words."""
+    fault = {404: RouteUnknown, 405: MethodNotAllowed, 415: ContentTypeUnsupported}.get(status, Unexpected)()
+    status, headers, body = problems.problem(fault, instance=request_id)
+    headers |= {"X-Request-Id": request_id, "Access-Control-Allow-Origin": wiring.cors_origin()}
+    return {"statusCode": status, "headers": headers, "multiValueHeaders": {}, "body": body}
 
 
 # ---------------------------------------------------------------- declaring
@@ -344,7 +370,9 @@ def _answer(route: Route, request: Request, parts: dict[str, str]) -> Response:
     try:
         house = wiring.house()
         now = house.clock()
-        caller = None if route.rule.open else house.gate.caller_of(request.headers.get("authorization"), now=now)
+        address = _address(request)
+        caller = None if route.rule.open else _caller(house, request.headers.get("authorization"), address, now)
+        house.pace.count(caller, address, now=now)
         subject = caller.subject if caller else "-"
         call = _call(route, request, house, caller, now, request_id)
         result = route.function(**_arguments(route, request, parts, call))
@@ -358,7 +386,7 @@ def _answer(route: Route, request: Request, parts: dict[str, str]) -> Response:
         code = "unexpected"
         log_bug(f"{route.method} {route.path}", request_id, fault)
         status, headers, body = problems.problem(Unexpected(), instance=request_id)
-    headers |= {"X-Request-Id": request_id, "X-Content-Type-Options": "nosniff"}
+    headers["X-Request-Id"] = request_id
     _log(route, parts, status, code, subject, request_id, started)
     return Response(body=body, status_code=status, headers=dict(headers))
 
@@ -392,11 +420,15 @@ def _tell_watchers(refusal: Refusal, subject: str, request: Request, request_id:
         log_bug("watchers", request_id, fault)
 
 
+def _address(request: Request) -> str:
+    """The network address that a request comes from, as API Gateway saw it."""
+    return str(((request.context or {}).get("identity") or {}).get("sourceIp") or "")
+
+
 def _origin(request: Request) -> dict[str, str]:
     """Where a request comes from: address and agent, as API Gateway saw them."""
-    identity = (request.context or {}).get("identity") or {}
     agent = re.sub(r"[^\x20-\x7e]", "", str(request.headers.get("user-agent") or ""))[:_AGENT_MAX]
-    found = {"ip": str(identity.get("sourceIp") or "")[:45], "agent": agent}
+    found = {"ip": _address(request)[:45], "agent": agent}
     return {name: value for name, value in found.items() if value}
 
 
@@ -439,8 +471,17 @@ def _call(route: Route, request: Request, house: House, caller: Caller | None, n
         key=_key(route, headers.get("idempotency-key")),
         language=_language(headers.get("accept-language")),
         if_match=_version(headers.get("if-match")),
-        address=str(((request.context or {}).get("identity") or {}).get("sourceIp") or ""),
+        address=address,
     )
+
+
+def _caller(house: House, authorization: str | None, address: str, now: datetime) -> Caller:
+    """Who calls. Tokens that are not accepted are counted by network address, so that nobody tries them for ever."""
+    try:
+        return house.gate.caller_of(authorization, now=now)
+    except (TokenMissing, TokenInvalid):
+        house.pace.count(None, address, now=now)
+        raise
 
 
 def _require_reach(route: Route, call: Call, arguments: dict[str, Any]) -> None:

@@ -18,11 +18,11 @@ class TokenInvalid(Refusal):
 
 
 class RateExceeded(Refusal):
-    """The integration key sends more requests a minute than it may."""
+    """The caller sends more requests a minute than they may."""
 
     def __init__(self, *, rate_per_minute: int, retry_after: int) -> None:
         super().__init__(
-            f"This key may send {rate_per_minute} requests a minute. Wait {retry_after} seconds.",
+            f"You may send {rate_per_minute} requests a minute. Wait {retry_after} seconds.",
             rate_per_minute=rate_per_minute,
             retry_after=retry_after,
         )

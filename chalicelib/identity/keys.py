@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
-from chalicelib.identity.errors import RateExceeded, TokenInvalid
+from chalicelib.identity.errors import TokenInvalid
 from chalicelib.identity.gate import KEY_PREFIX
 from chalicelib.identity.models import Caller, Kind
+from chalicelib.identity.pace import Bucket
 from chalicelib.identity.permissions import Permission, Scope, granted
 from chalicelib.identity.profile import bearer
 from chalicelib.kernel.calendar import from_milliseconds
@@ -168,8 +169,7 @@ class _Known:
     key: IntegrationKey
     last_used_on: date | None
     read_at: datetime
-    tokens: float
-    counted_at: datetime
+    bucket: Bucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ class KeyGate:
             raise _refused()
         known = self._known(IntegrationKeyId(f"key_{form[1]}"), now)
         require_good(known.key, form[2], now=now)
-        _count(known, now)
+        known.bucket.take(known.key.rate_per_minute, now=now)
         self._note_use(known, now.astimezone(UTC).date())
         key = known.key
         return Caller(
@@ -221,7 +221,7 @@ class KeyGate:
             raise _refused()
         key, used = found
         if known is None:
-            known = _Known(key, used, now, tokens=key.rate_per_minute, counted_at=now)
+            known = _Known(key, used, now, Bucket(key.rate_per_minute, now))
             self.known[key_id] = known
         known.key, known.last_used_on, known.read_at = key, used, now
         return known
@@ -239,17 +239,3 @@ def use(key_id: IntegrationKeyId, before: date | None, today: date) -> Write:
     """The write that says on which day a key was used last."""
     condition = Still("n", before.toordinal()) if before else Absent()
     return Put(keys.integration_key_use(key_id), {"n": today.toordinal()}, condition, lambda _: UseKnown())
-
-
-def _count(known: _Known, now: datetime) -> None:
-    """Take one request from the bucket, which fills evenly and holds a minute's.
-
-    Raises:
-        RateExceeded: it is empty.
-    """
-    rate = known.key.rate_per_minute
-    passed = max(0.0, (now - known.counted_at).total_seconds())
-    known.tokens, known.counted_at = min(float(rate), known.tokens + passed * rate / 60), now
-    if known.tokens < 1:
-        raise RateExceeded(rate_per_minute=rate, retry_after=max(1, round((1 - known.tokens) * 60 / rate + 0.5)))
-    known.tokens -= 1

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chalicelib.identity.pace import Rates, rates_from
+
 if TYPE_CHECKING:
     from chalicelib.identity.issuers import Issuer
 
@@ -38,6 +40,7 @@ class Settings:
         session_key: ARN of the key that signs members' access tokens, or `file:///…` likewise.
         other_index_key: while the index key is being replaced, the other of the two; else empty.
         content_key: what enrolments' content is told apart with; empty for the index key.
+        rates: how often a minute callers may call this process; None, on a laptop: as often as they like.
         vault_key: ARN of the key that wraps the keys of the vault, or `file:///…` likewise.
     """
 
@@ -68,6 +71,7 @@ class Settings:
     vault_key: str | None = None
     other_index_key: bytes = b""
     content_key: bytes = b""
+    rates: Rates | None = None
 
     @property
     def core_table(self) -> str:
@@ -120,7 +124,19 @@ def load() -> Settings:
         vault_key=vault_key,
         other_index_key=other_index_key,
         content_key=content_key,
+        rates=_rates(stage),
     )
+
+
+def _rates(stage: str) -> Rates | None:
+    """How often callers may call; on a laptop, where one token replays a year, only where it is asked for."""
+    text = os.environ.get("REGULARS_RATES")
+    if text is None and stage in LOCAL_STAGES:
+        return None
+    try:
+        return rates_from(text or "")
+    except ValueError as wrong:
+        raise SettingsWrong(f"REGULARS_RATES: {wrong}") from None
 
 
 def _issuers(stage: str) -> "tuple[Issuer, ...]":

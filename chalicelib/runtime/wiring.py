@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from chalicelib.identity.gate import Gate, Gates, LocalGate
 from chalicelib.identity.keys import KeyGate
 from chalicelib.identity.members import Issuer, MemberGate
+from chalicelib.identity.pace import Pace
 from chalicelib.runtime.settings import LOCAL_STAGES, Settings, SettingsWrong, load
 from chalicelib.storage.bus import EVENTBRIDGE, Bus, EventBus
 from chalicelib.storage.dynamo import Dynamo
@@ -24,14 +25,21 @@ from chalicelib.storage.signing import KMS, FileSigner, KmsClient, KmsSigner, Si
 from chalicelib.storage.table import DynamoTable, Table
 from chalicelib.storage.vault import Keeper, KmsKeeper, LocalKeeper, TableVault, TenantKeys
 
+NO_PAGE = "https://no-page.invalid"
+"""An origin that no page has. The word `null` would be one: that of pages in a sandbox, anybody's."""
+
 
 def cors_origin() -> str:
     """The web origin whose pages may call; the routes need it when they are declared, before there is a house.
 
     On a laptop any; in a stack the one that is configured, or none.
     """
-    anyone = os.environ.get("REGULARS_STAGE") in LOCAL_STAGES
-    return os.environ.get("REGULARS_CORS_ORIGIN") or ("*" if anyone else "null")
+    return os.environ.get("REGULARS_CORS_ORIGIN") or ("*" if on_a_laptop() else NO_PAGE)
+
+
+def on_a_laptop() -> bool:
+    """Whether this is `make run` or a test; asked before there is a house, and where there cannot be one."""
+    return os.environ.get("REGULARS_STAGE") in LOCAL_STAGES
 
 
 def utc_now() -> datetime:
@@ -78,6 +86,7 @@ class House:
         lane: the way of commands on hot accounts; None where all are carried out directly.
         gate: tells who is calling.
         issuer: issues members' access tokens.
+        pace: counts how often each caller calls.
     """
 
     settings: Settings
@@ -94,6 +103,7 @@ class House:
     lane: Lane | None = None
     gate: Gate = _not_made("a gate")  # noqa: RUF009
     issuer: Issuer = _not_made("an issuer")  # noqa: RUF009
+    pace: Pace = field(default_factory=Pace)
 
 
 _HOUSE: list[House] = []
@@ -130,6 +140,7 @@ def build(settings: Settings) -> House:
         signer=signer(settings, settings.signing_key, "REGULARS_SIGNING_KEY"),
         gate=gate(settings, core, members),
         issuer=members,
+        pace=Pace(settings.rates),
     )
 
 

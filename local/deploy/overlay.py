@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from chalicelib.api.headers import security
 from local.deploy import alarms, functions
 from local.deploy.intrinsics import Json, attribute, given, ref, sub
 from local.deploy.merging import Added, Removed, Replaced
@@ -29,7 +30,7 @@ PARAMETERS: Json = {
     "Issuer": {"Type": "String", "Description": "Our own issuer, of members' tokens"},
     "Issuers": {"Type": "String", "Default": "[]", "Description": "Issuers that staff sign in with: docs/security.md"},
     "Audience": {"Type": "String", "Description": "Audience of bearer tokens"},
-    "CorsOrigin": {"Type": "String", "AllowedPattern": "https?://[^/*]+|null", "Description": "The console's origin"},
+    "CorsOrigin": {"Type": "String", "AllowedPattern": "https?://[^/*]+", "Description": "The console's origin"},
     "ApiRateLimit": {"Type": "Number", "Default": 500, "Description": "Requests a second, all callers together"},
     "ApiBurstLimit": {"Type": "Number", "Default": 1000, "Description": "Requests at once, all callers together"},
     "ApiConcurrency": {
@@ -44,6 +45,12 @@ PARAMETERS: Json = {
     "NoticesConcurrency": {"Type": "Number", "Default": 5, "MinValue": 2, "MaxValue": 1000},
     "WatchConcurrency": {"Type": "Number", "Default": 5, "MinValue": 2, "MaxValue": 1000},
     "WebAclArn": {"Type": "String", "Default": "", "Description": "A regional WAF web ACL to stand before the API"},
+    "AddressRateLimit": {
+        "Type": "Number",
+        "Default": 0,
+        "MinValue": 0,
+        "Description": "Requests of one network address in five minutes, 10 or more; a web ACL of ours counts. 0: none",
+    },
     "AlarmEmail": {"Type": "String", "Default": "", "Description": "Who is told of alarms"},
     "ApiLogsRole": {
         "Type": "String",
@@ -55,7 +62,14 @@ PARAMETERS: Json = {
 
 CONDITIONS: Json = {
     "ReserveApi": given("ApiConcurrency"),
-    "BehindWaf": given("WebAclArn"),
+    "BehindTheirs": given("WebAclArn"),
+    "BehindOurs": {
+        "Fn::And": [
+            {"Fn::Equals": [ref("WebAclArn"), ""]},
+            {"Fn::Not": [{"Fn::Equals": [ref("AddressRateLimit"), "0"]}]},
+        ]
+    },
+    "BehindWaf": {"Fn::Or": [{"Condition": "BehindTheirs"}, {"Condition": "BehindOurs"}]},
     "SetLogsRole": {"Fn::Equals": [ref("ApiLogsRole"), "ours"]},
     **alarms.CONDITIONS,
 }
@@ -68,8 +82,8 @@ _PROBLEMS: dict[str, tuple[int | None, str, str, Json]] = {
     "RESOURCE_NOT_FOUND": (404, "route_unknown", "There is no such route", {}),
     "REQUEST_TOO_LARGE": (413, "body_too_large", "The body is too large", {}),
     "UNSUPPORTED_MEDIA_TYPE": (415, "content_type_unsupported", "The content type is not supported", {}),
-    "THROTTLED": (429, "too_many_requests", "Too many requests", {"Retry-After": "2"}),
-    "QUOTA_EXCEEDED": (429, "too_many_requests", "Too many requests", {"Retry-After": "60"}),
+    "THROTTLED": (429, "rate_exceeded", "Too many requests", {"Retry-After": "2"}),
+    "QUOTA_EXCEEDED": (429, "rate_exceeded", "Too many requests", {"Retry-After": "60"}),
     "WAF_FILTERED": (403, "request_blocked", "The firewall does not take this request", {}),
     "INTEGRATION_TIMEOUT": (503, "gateway_timeout", "No answer came in time; try again", {"Retry-After": "2"}),
 }
@@ -149,6 +163,14 @@ def _api() -> Json:
     }
 
 
+def said(value: str) -> str:
+    """A header's value as API Gateway takes a constant, in single quotes, which it knows no sure way to escape.
+
+    The only word with quotes of its own is `'none'`; a directive of a content policy with no value means the same.
+    """
+    return "'{}'".format(value.replace(" 'none'", ""))
+
+
 def _answer(status: int | None, code: str, title: str, headers: Json) -> Json:
     """One answer of the gateway, with the headers without which a browser hides it from the page."""
     given_headers = {
@@ -156,7 +178,7 @@ def _answer(status: int | None, code: str, title: str, headers: Json) -> Json:
         "Access-Control-Expose-Headers": "'Retry-After'",
         "Content-Type": "'application/problem+json'",
         "Cache-Control": "'no-store'",
-        **{name: f"'{value}'" for name, value in headers.items()},
+        **{name: said(value) for name, value in {**security(laptop=False), **headers}.items()},
     }
     # A status of the gateway's own choosing is known to it alone; the body then has none.
     body = {
@@ -217,7 +239,48 @@ def _api_around() -> Json:
                 "ResourceArn": sub(
                     "arn:${AWS::Partition}:apigateway:${AWS::Region}::/restapis/${RestAPI}/stages/${RestAPI.Stage}"
                 ),
-                "WebACLArn": ref("WebAclArn"),
+                "WebACLArn": {"Fn::If": ["BehindTheirs", ref("WebAclArn"), attribute("ApiWall")]},
+            },
+        },
+        "ApiWall": {
+            "Type": "AWS::WAFv2::WebACL",
+            "Condition": "BehindOurs",
+            "Properties": {
+                "Name": sub("${Stack}-api"),
+                "Scope": "REGIONAL",
+                "DefaultAction": {"Allow": {}},
+                "VisibilityConfig": _counted("api"),
+                "Rules": [
+                    {
+                        "Name": "address-rate",
+                        "Priority": 0,
+                        "Action": {
+                            "Block": {
+                                "CustomResponse": {
+                                    "ResponseCode": 429,
+                                    "ResponseHeaders": [{"Name": "Retry-After", "Value": "60"}],
+                                }
+                            }
+                        },
+                        "Statement": {
+                            "RateBasedStatement": {
+                                "AggregateKeyType": "IP",
+                                "EvaluationWindowSec": 300,
+                                "Limit": ref("AddressRateLimit"),
+                            }
+                        },
+                        "VisibilityConfig": _counted("address-rate"),
+                    }
+                ],
             },
         },
     }  # fmt: skip
+
+
+def _counted(name: str) -> Json:
+    """What the firewall tells of a rule: how often, and not whose requests."""
+    return {
+        "CloudWatchMetricsEnabled": True,
+        "MetricName": sub("${Stack}-" + name),
+        "SampledRequestsEnabled": False,
+    }

@@ -9,9 +9,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from chalicelib.api.headers import security
 from local.deploy.intrinsics import Json, sub
 from local.deploy.merging import merged, renamed
-from local.deploy.overlay import ORIGIN, overlay
+from local.deploy.overlay import ORIGIN, overlay, said
 from local.deploy.refusals import NotPackaged
 from local.settings import ROOT, environment
 
@@ -26,8 +27,20 @@ def app_template() -> Json:
     """
     plain = renamed(_with_parameter(chalice_template()), "APIHandler", API)
     made: Json = merged(plain, overlay())
+    for methods in made["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"].values():
+        _secure_preflight(methods.get("options"))
     order = ("AWSTemplateFormatVersion", "Transform", "Description", "Parameters", "Globals", "Conditions")
     return {name: made[name] for name in (*order, "Resources", "Outputs")}
+
+
+def _secure_preflight(options: Json | None) -> None:
+    """Give the gateway's answer to OPTIONS, which the app never sees, the headers of every other answer."""
+    if options is None:
+        return
+    headers = security(laptop=False)
+    options["responses"]["200"]["headers"] |= {name: {"type": "string"} for name in headers}
+    answer = options["x-amazon-apigateway-integration"]["responses"]["default"]
+    answer["responseParameters"] |= {f"method.response.header.{name}": said(each) for name, each in headers.items()}
 
 
 def chalice_template() -> Json:

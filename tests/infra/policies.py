@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
+from chalicelib.api.headers import security
 from local.deploy.environments import OF_THE_TOOL
 
 Json = dict[str, Any]
@@ -532,6 +533,23 @@ def handlers_exist(stacks: Stacks) -> list[str]:
     return found  # fmt: skip
 
 
+def _unlike_the_app(body: Json, answers: Json) -> Iterator[str]:
+    """What the gateway answers by itself and OPTIONS, where the headers are not those of the app's answers."""
+    mapped = {f"its own {kind}": answer["responseParameters"] for kind, answer in answers.items()}
+    for path, methods in body["paths"].items():
+        if "options" in methods:
+            replies = methods["options"]["x-amazon-apigateway-integration"]["responses"]
+            mapped[f"OPTIONS {path}"] = replies["default"]["responseParameters"]
+    for answer, headers in mapped.items():
+        sent = {each.rpartition(".header.")[2]: value for each, value in headers.items()}
+        if not security(laptop=False).keys() <= sent.keys():
+            yield f"{answer} lacks security headers"
+        if any("'" in value[1:-1] for value in sent.values() if isinstance(value, str)):
+            yield f"{answer} has a quote inside of a constant"
+        if sent.get("Access-Control-Allow-Origin") != {"Fn::Sub": "'${CorsOrigin}'"}:
+            yield f"{answer} is for other pages than the environment's"
+
+
 def the_gateway_is_bounded_and_readable(stacks: Stacks) -> list[str]:
     """The stage is throttled, measured and logged; what the gateway answers by itself can be read by a web page."""
     found = []
@@ -548,6 +566,7 @@ def the_gateway_is_bounded_and_readable(stacks: Stacks) -> list[str]:
             found.append(f"{name} logs what may be personal")
     for name, api in stacks.of("ApiGateway::RestApi"):
         answers = api["Properties"]["Body"].get("x-amazon-apigateway-gateway-responses", {})
+        found += [f"{name}: {fault}" for fault in _unlike_the_app(api["Properties"]["Body"], answers)]
         for kind in ("DEFAULT_4XX", "DEFAULT_5XX", "THROTTLED", "REQUEST_TOO_LARGE"):
             headers = answers.get(kind, {}).get("responseParameters", {})
             if "gatewayresponse.header.Access-Control-Allow-Origin" not in headers:
@@ -577,6 +596,8 @@ def environments_say_the_same_things(stacks: Stacks) -> list[str]:
                 found.append(f"{env}: {name}={value} is no number")
         if env != "dev" and given.get("DeletionProtection") != "true":
             found.append(f"{env} can be deleted")
+        if env == "prod" and given.get("AddressRateLimit") == "0" and not given.get("WebAclArn"):
+            found.append(f"{env} bounds no network address")
     return found
 
 

@@ -53,6 +53,12 @@ def _props(template: str, resource: str) -> tuple[str, ...]:
     return template, "Resources", resource, "Properties"
 
 
+def _mapped(stacks: Stacks) -> Any:
+    """The headers of one of the gateway's own answers."""
+    body = stacks.app["Resources"]["RestAPI"]["Properties"]["Body"]
+    return body["x-amazon-apigateway-gateway-responses"]["THROTTLED"]["responseParameters"]
+
+
 def _grant(role: str, action: str, resource: Any) -> Fault:
     def fault(stacks: Stacks) -> None:
         document = stacks.app["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]
@@ -170,10 +176,18 @@ PLANTED: dict[Policy, dict[str, Fault]] = {
         "unthrottled": lambda stacks: _stage(stacks).pop("MethodSettings"),
         "unlogged": lambda stacks: _stage(stacks).pop("AccessLogSetting"),
         "unreadable": _without(*_props("app", "RestAPI"), "Body", "x-amazon-apigateway-gateway-responses", "THROTTLED"),
+        "framed": lambda stacks: _mapped(stacks).pop("gatewayresponse.header.Content-Security-Policy"),
+        "for any page": lambda stacks: _mapped(stacks).update(
+            {"gatewayresponse.header.Access-Control-Allow-Origin": "'*'"}
+        ),
+        "misquoted": lambda stacks: _mapped(stacks).update(
+            {"gatewayresponse.header.Content-Security-Policy": "'default-src 'none''"}
+        ),
     },
     policies.environments_say_the_same_things: {
         "missing": _without("envs", "stg", "AlarmEmail"),
         "refused": _with("no", "envs", "prod", "DeletionProtection"),
+        "unbounded": _with("0", "envs", "prod", "AddressRateLimit"),
         "undeclared": _without("app", "Parameters", "WebAclArn"),
     },
     policies.what_is_imported_is_exported: {

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.api.headers import ALWAYS
 from local.keys import ensure_keys
 from local.settings import ROOT
 from local.tokens import make_token
@@ -130,12 +131,14 @@ def test_the_edge_answers_in_problems(stack: Stack, method: str, path: str, stat
     answered, headers, text = asked(stack, method, path)
     assert (answered, headers["content-type"], json.loads(text)["code"]) == (status, "application/problem+json", code)
     assert headers["x-request-id"]
-    assert headers["x-content-type-options"] == "nosniff"
+    assert headers.items() >= {name.lower(): value for name, value in ALWAYS.items()}.items()
+    assert "server" not in headers
 
 
 def test_browsers_are_told_what_they_may_send(stack: Stack) -> None:
     status, headers, _ = asked(stack, "OPTIONS", "/v1/purchases")
     assert status == 200
+    assert headers.items() >= {name.lower(): value for name, value in ALWAYS.items()}.items()
     assert "POST" in headers["access-control-allow-methods"]
     assert "Idempotency-Key" in headers["access-control-allow-headers"]
 
