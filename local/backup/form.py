@@ -90,8 +90,8 @@ class Manifest(Record):
     """What a backup holds.
 
     Attributes:
-        taken_at: milliseconds since 1970: the instant that it shows, or in which a live one began.
-        instant: whether all tables show one instant; else they were read while others wrote.
+        taken_at: milliseconds since 1970: the instant that `core` shows, or in which a live one began.
+        instant: whether `core` shows one instant; else it was read while others wrote.
         product: the commit that wrote it, where that is known.
         index_key: tells the index key from another, and nothing of it.
         ledger: None when there was no database to prove it in (an export of AWS').

@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,8 @@ from local.verify import walk_all
 
 SEGMENTS = 8
 """Each table is read in so many; two at a time."""
+
+_VAULT_LATER = timedelta(hours=1)
 
 WORK = ".work"
 """What is under way, in the backup's folder; gone when it is whole."""
@@ -150,13 +152,16 @@ def backed_up(chosen: Settings, out: Path, vault: Path, *, part_bytes: int = PAR
 
 
 def from_exports(chosen: Settings, exports: Path, out: Path, vault: Path) -> Manifest:
-    """Turn AWS' exports of the three tables, to the same second, into a backup.
+    """Turn AWS' exports of the three tables into a backup.
+
+    The ledger is in `core` alone, of which an export shows one instant.
 
     Args:
         exports: a folder below which the exports are, as they are in the bucket.
 
     Raises:
-        BackupBroken: there is not one export of each table, they show different instants, or a file is not whole.
+        BackupBroken: there is not one export of each table, the vault's is older than that of `core`, or a file is
+            not whole.
     """
     _begin(out)
     found = [json.loads(path.read_text()) for path in sorted(exports.rglob("manifest-summary.json"))]
@@ -164,9 +169,11 @@ def from_exports(chosen: Settings, exports: Path, out: Path, vault: Path) -> Man
     chosen_tables = {name.rpartition("-")[2]: name for name in named}
     if len(found) != len(TABLES) or set(chosen_tables) != set(TABLES):
         raise BackupBroken(f"{exports} must hold one export of each of {', '.join(TABLES)}; found {sorted(named)}")
-    instants = {each["exportTime"] for each in found}
-    if len(instants) != 1:
-        raise BackupBroken(f"the exports show different instants: {', '.join(sorted(instants))}")
+    instants = {table: datetime.fromisoformat(named[name]["exportTime"]) for table, name in chosen_tables.items()}
+    if not timedelta() <= instants[VAULT] - instants["core"] <= _VAULT_LATER:
+        raise BackupBroken(
+            "the vault must be exported after core, within an hour: it has to hold every key that core names"
+        )
     segments = [
         Segment(chosen, "", out, vault, table, json.dumps([str(_file_of(exports, entry)), entry]), number, 0)
         for table, name in chosen_tables.items()
@@ -177,7 +184,7 @@ def from_exports(chosen: Settings, exports: Path, out: Path, vault: Path) -> Man
         read = tables[table].items + tables[table].left_out
         if read != named[name]["itemCount"]:
             raise BackupBroken(f"the export of {name} holds {read:,} items, its manifest {named[name]['itemCount']:,}")
-    taken_at = milliseconds(datetime.fromisoformat(instants.pop()))
+    taken_at = milliseconds(instants["core"])
     stack = chosen_tables["core"].removesuffix("-core")
     return _finished(chosen, out, stack, taken_at, tables, instant=True, ledger=None)
 

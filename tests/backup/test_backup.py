@@ -378,6 +378,17 @@ def test_exports_of_aws_become_a_backup_and_a_changed_one_does_not(shop: Shop, t
         making.from_exports(shop.chosen, exports, tmp_path / "worse", tmp_path / "worse" / VAULT)
 
 
+def test_an_export_of_the_vault_must_not_be_older_than_that_of_core(shop: Shop, tmp_path: Path) -> None:
+    exports = _exported(shop, tmp_path / "exports")
+    summary = next(exports.glob("vault/**/manifest-summary.json"))
+    summary.write_text(summary.read_text().replace("2025-11-15T00:00:00", "2025-11-14T23:59:59"))
+    with pytest.raises(BackupBroken, match="must be exported after core"):
+        making.from_exports(shop.chosen, exports, tmp_path / "made", tmp_path / "made" / VAULT)
+    next(exports.glob("ops/**/manifest-summary.json")).unlink()
+    with pytest.raises(BackupBroken, match="one export of each"):
+        making.from_exports(shop.chosen, exports, tmp_path / "made", tmp_path / "made" / VAULT)
+
+
 def _exported(shop: Shop, folder: Path) -> Path:
     """The backup's items as ExportTableToPointInTime lays them out in a bucket."""
     import base64
