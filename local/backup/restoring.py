@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.kernel.calendar import from_milliseconds
+from chalicelib.kernel.errors import StorageBusy
 from chalicelib.proof import rules as proof_rules
 from chalicelib.proof import store as proof_store
 from chalicelib.proof.models import ReceiptKey
 from chalicelib.proof.service import public_key
 from chalicelib.storage.objects import FolderObjects
+from chalicelib.storage.signed import ServiceFault, Unreachable
 from chalicelib.storage.signing import FileSigner
 from local.backup.crew import shared
 from local.backup.erased import Erased, ErasureRegister, FileRegister, Nobody, stays_out
@@ -46,7 +48,7 @@ from local.backup.form import (
 from local.backup.making import client, key_mark
 from local.dynamo import Dynoxide
 from local.runs import AlreadyRunning, RunLock
-from local.settings import STACK, Settings, settings
+from local.settings import STACK, Settings, app_environment, settings
 from local.tables import TEMPLATE, dynamodb_client, table_calls
 from local.verify import in_words, walk_all
 
@@ -83,12 +85,18 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--register", required=True, help="who was erased, a file of JSON Lines; or none")
     parser.add_argument("--anyway", action="store_true", help="also over a database that is not empty")
     asked = parser.parse_args(arguments)
+    if not asked.source or not asked.register:
+        print("Say FROM=<the backup's folder> and REGISTER=<file of who was erased, or none>.", file=sys.stderr)
+        return 2
     source = Path(asked.source).resolve()
     vault = Path(asked.vault).resolve() if asked.vault else source / VAULT
     register: ErasureRegister = Nobody() if asked.register == "none" else FileRegister(Path(asked.register))
     began = time.monotonic()
     try:
         faults = restored(settings(), source, vault, register, anyway=asked.anyway)
+    except (ServiceFault, Unreachable, StorageBusy) as trouble:
+        print(f"✗ The database: {trouble}. Start the restore again, it goes on.", file=sys.stderr)
+        return 2
     except (BackupBroken, NotRestored, FileNotFoundError, ValueError) as problem:
         print(f"✗ {problem}", file=sys.stderr)
         return 2
@@ -194,7 +202,7 @@ def _begun(target: Target, digest: str, *, anyway: bool) -> dict[str, int]:
     """
     mark = target.chosen.data_dir / MARK
     known = json.loads(mark.read_text()) if mark.exists() else {}
-    db, filled = dynamodb_client(target.endpoint), False
+    db, filled = _admin(target), False
     for call in _calls():
         try:
             db.create_table(**{name: each for name, each in call.items() if name not in _LATER})
@@ -211,6 +219,11 @@ def _begun(target: Target, digest: str, *, anyway: bool) -> dict[str, int]:
 
 
 _LATER = ("StreamSpecification", "TimeToLiveSpecification")
+
+
+def _admin(target: Target) -> Any:
+    """A client that makes tables, with what the environment signs with."""
+    return dynamodb_client(target.endpoint, app_environment(target.chosen, target.endpoint))
 
 
 def _calls() -> list[dict[str, Any]]:
@@ -269,7 +282,7 @@ def _put(call: Callable[[str, dict[str, Any]], dict[str, Any]], asked: Mapping[s
 
 def _tell_from_now_on(target: Target) -> None:
     """Give the tables their stream and time to live, now that nothing is written by us any more."""
-    db = dynamodb_client(target.endpoint)
+    db = _admin(target)
     for call in _calls():
         name = call["TableName"]
         if "StreamSpecification" in call and "LatestStreamArn" not in db.describe_table(TableName=name)["Table"]:
