@@ -12,12 +12,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +34,7 @@ from chalicelib.storage.dynamo import marshalled
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import DynamoTable
 from chalicelib.storage.writes import Item
+from local.backup.crew import shared
 from local.backup.making import client
 from local.dynamo import Dynoxide
 from local.keys import ensure_keys, ensure_signing_key, ensure_vault_key
@@ -54,18 +53,18 @@ _BATCH = 25
 
 def run(*, quick: bool = False, items: int = _ITEMS) -> Figure:
     """Make a ledger, back it up, restore it; the value is the restore's minutes, scaled to a million items."""
-    items = 2_000 if quick else items
+    items, processes = (300, 1) if quick else (items, _PROCESSES)
     if not Dynoxide.available():
         raise CannotRun("there is no dynoxide for this machine")
     root = Path(tempfile.mkdtemp(prefix="regulars-drill-"))
     try:
         source, other, out = _folder(root / "source"), root / "other", root / "backup"
-        made = _filled(source, items)
-        backup = _timed("backup", source, "--out", str(out))
+        made = _filled(source, items, processes)
+        backup = _timed("backup", processes, source, "--out", str(out))
         other.mkdir()
         for name in ("keys.json", "vault_key", "signing_key.pem"):
             shutil.copy(source / name, other / name)
-        restore = _timed("restore", other, "--from", str(out), "--register", "none")
+        restore = _timed("restore", processes, other, "--from", str(out), "--register", "none")
         size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     finally:
         shutil.rmtree(root)
@@ -111,13 +110,13 @@ class Timed:
         return self.peaks.get("dynoxide", 0) / 1024
 
 
-def _timed(verb: str, data_dir: Path, *arguments: str) -> Timed:
+def _timed(verb: str, processes: int, data_dir: Path, *arguments: str) -> Timed:
     """Run a verb to its end, and watch it.
 
     Raises:
         CannotRun: it found a difference, or could not do it.
     """
-    env = environment() | {"DATA_DIR": str(data_dir), "WORKERS": str(_PROCESSES)}
+    env = environment() | {"DATA_DIR": str(data_dir), "WORKERS": str(processes)}
     found, began = Timed(), time.monotonic()
     process = subprocess.Popen([sys.executable, "-m", "local", verb, *arguments], cwd=ROOT, env=env)
     watching = threading.Thread(target=_watch, args=(process, found.peaks))
@@ -174,7 +173,7 @@ class _Model:
     key: Item
 
 
-def _filled(folder: Path, items: int) -> int:
+def _filled(folder: Path, items: int, processes: int) -> int:
     """Fill a data folder's database with so many items or a few more, and say how many."""
     with Dynoxide(folder / "dynamo.db") as database:
         create_tables(database.endpoint)
@@ -183,9 +182,12 @@ def _filled(folder: Path, items: int) -> int:
             dynamodb_engine="dynoxide",
         )  # fmt: skip
         model = _model(chosen)
-        shares = [partial(_members, model, items // _PROCESSES, number) for number in range(_PROCESSES)]
-        with ProcessPoolExecutor(_PROCESSES, mp_context=get_context("spawn")) as pool:
-            return sum(each.result() for each in [pool.submit(share) for share in shares])
+        shares = [partial(_members, model, items // processes, number) for number in range(processes)]
+        return sum(shared(_done, shares, processes))
+
+
+def _done(share: Callable[[], int]) -> int:
+    return share()
 
 
 def _model(chosen: Settings) -> _Model:
@@ -254,4 +256,7 @@ def _typed(item: Item) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.restore")
     parser.add_argument("--items", type=int, default=1_000_000)
-    run(items=parser.parse_args().items).tell()
+    try:
+        run(items=parser.parse_args().items).tell()
+    except CannotRun as reason:
+        sys.exit(f"The drill failed: {reason}.")
