@@ -11,10 +11,10 @@ PY := .venv/bin/python
 PORT ?= 8000
 DATA_DIR ?= .data
 export PORT DATA_DIR KEY OPS COUNT SEEDS ON BUG SECONDS_MAX PUBLISH WORKERS SEED PUMP ROLE SUB SHOP FILE SHIFT B ENV JOB DATE DRY FROM TO TYPE QUEUE MAX YES \
-       SHOW SEAL ONLY
+       SHOW SEAL ONLY OUT VAULT REGISTER ANYWAY EXPORTS N
 SETTINGS = $(foreach each,$(SET),--set "$(each)")
 
-.PHONY: help setup run test check audit fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability rotate docs stop clean lock \
+.PHONY: help setup run test check audit fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability rotate backup restore drill docs stop clean lock \
         package deploy destroy \
         _lint _format _types _arrows _drift _house _bandit _leaks
 
@@ -84,6 +84,15 @@ liability: setup ## verify, and report points outstanding, the roll-forward of e
 
 rotate: setup ## replace a key of the run in DATA_DIR while it serves: KEY=index (in three steps), tenant or member
 	@$(PY) -m local rotate "$$KEY"
+
+backup: setup ## copy all of DATA_DIR that has to survive into OUT=…; VAULT=… elsewhere, EXPORTS=… turns exports of AWS' into one
+	@$(PY) -m local backup $${OUT:+--out "$$OUT"} $${VAULT:+--vault "$$VAULT"} $${EXPORTS:+--exports "$$EXPORTS"}
+
+restore: setup ## put a backup FROM=… into an empty DATA_DIR that has its keys, and prove it; REGISTER=file|none of who was erased
+	@$(PY) -m local restore --from "$$FROM" --register "$$REGISTER" $${VAULT:+--vault "$$VAULT"} $${ANYWAY:+--anyway}
+
+drill: setup ## back up and restore a ledger of N=1000000 items, timed: 30 minutes at the most, no difference
+	@$(PY) -m bench.restore $${N:+--items "$$N"}
 
 docs: setup ## write the generated files anew
 	@$(PY) -m local.generate

@@ -79,7 +79,7 @@ def run(*, quick: bool = False) -> Figure:
     chance, program = random.Random(1), default_program(_START)
     program_items = [*_program_items(program)]
     shelf = Shelf(program_items)
-    lives = [_lived(chance, program, number, length, shelf.add) for number, length in enumerate(_LENGTHS * 4)]
+    lives = [lived(chance, program, number, length, shelf.add) for number, length in enumerate(_LENGTHS * 4)]
     start_kib = _peak_kib()
     whole = _proven(shelf, [each for each, _ in lives], in_memory)
     proof_alone = _proof_alone(shelf, [each for each, _ in lives], program, in_memory // 10)
@@ -143,9 +143,9 @@ def _through_emulator(
     made = 0
     while made < entries:
         latest: dict[Key, Item] = {}
-        member, count = _lived(
+        member, count = lived(
             chance, program, 1_000 + len(members), chance.choice(_LENGTHS),
-            _into(latest),
+            into(latest),
         )  # fmt: skip
         items += latest.values()
         members.append(member)
@@ -175,7 +175,7 @@ def _through_emulator(
 # ---------------------------------------------------------------- lives
 
 
-def _lived(
+def lived(
     chance: random.Random, program: Program, number: int, length: int, keep: Callable[[Item], None]
 ) -> tuple[AccountId, int]:
     """An account that lives until it has so many entries; its items are kept, the account's last."""
@@ -232,7 +232,9 @@ def _stored(write: object) -> Item:
     return {**plain, "pk": write.key.pk, "sk": write.key.sk}
 
 
-def _into(latest: dict[Key, Item]) -> Callable[[Item], None]:
+def into(latest: dict[Key, Item]) -> Callable[[Item], None]:
+    """Keeps the newest version of every item that it is given."""
+
     def keep(item: Item) -> None:
         latest[Key(item["pk"], item["sk"])] = item
 

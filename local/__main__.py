@@ -13,6 +13,8 @@ from local.runs import end_run
 from local.settings import settings
 from local.tether import tether
 
+_BACKUPS = {"backup": "making", "restore": "restoring"}
+
 
 def main(arguments: Sequence[str]) -> int:
     """Do what one verb says, and give the exit code."""
@@ -22,6 +24,10 @@ def main(arguments: Sequence[str]) -> int:
         from local.replay.returns import main as returns  # noqa: PLC0415  # as the verbs below
 
         return returns(list(arguments[1:]))
+    if arguments[:1] in (["backup"], ["restore"]):
+        making: ModuleType = importlib.import_module(f"local.backup.{_BACKUPS[arguments[0]]}")
+        made: int = making.main(list(arguments[1:]))
+        return made
     if arguments[:1] in (["reconcile"], ["fire"], ["events"], ["redrive"], ["verify"], ["rotate"]):
         verb: ModuleType = importlib.import_module(f"local.{arguments[0]}")  # only this verb needs all of it
         code: int = verb.main(list(arguments[1:]))
@@ -104,6 +110,8 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("reconcile", help="prove demo data and replays, account by account")
     verbs.add_parser("verify", help="prove every account, and what the points come to")
     verbs.add_parser("rotate", help="replace a key")
+    verbs.add_parser("backup", help="copy every item that has to survive into files")
+    verbs.add_parser("restore", help="put a backup into an empty data folder")
     verbs.add_parser("fire", help="run a job now")
     verbs.add_parser("events", help="show or send again what happened")
     verbs.add_parser("redrive", help="send dead letters again")

@@ -374,7 +374,7 @@ def _answer(route: Route, request: Request, parts: dict[str, str]) -> Response:
         caller = None if route.rule.open else _caller(house, request.headers.get("authorization"), address, now)
         house.pace.count(caller, address, now=now)
         subject = caller.subject if caller else "-"
-        call = _call(route, request, house, caller, now, request_id)
+        call = _call(route, request, house, caller, address, now, request_id)
         result = route.function(**_arguments(route, request, parts, call))
         status, headers, body = _rendered(route, request, result, call.caller)
     except (Refusal, Trouble) as fault:
@@ -456,7 +456,15 @@ def _witnessed(route: Route, request: Request, call: Call, arguments: dict[str, 
     return replace(call, house=replace(call.house, table=table))
 
 
-def _call(route: Route, request: Request, house: House, caller: Caller | None, now: datetime, request_id: str) -> Call:
+def _call(
+    route: Route,
+    request: Request,
+    house: House,
+    caller: Caller | None,
+    address: str,
+    now: datetime,
+    request_id: str,
+) -> Call:
     headers = request.headers
     if caller is not None and route.rule.needs is not None:
         scope = caller.scope(route.rule.needs)

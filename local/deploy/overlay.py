@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from chalicelib.api.headers import security
-from local.deploy import alarms, functions
+from local.deploy import alarms, backups, functions
 from local.deploy.intrinsics import Json, attribute, given, ref, sub
 from local.deploy.merging import Added, Removed, Replaced
 
@@ -115,7 +115,7 @@ def overlay() -> Json:
         "Tags": Removed(),
         "Tracing": Removed(),
     }
-    resources |= functions.schedules() | alarms.resources()
+    resources |= functions.schedules() | backups.exports() | alarms.resources()
     return {
         "Description": "Regulars: API, relay, jobs, notices",
         "Parameters": PARAMETERS,

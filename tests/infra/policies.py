@@ -124,6 +124,47 @@ def roots_are_written_once(stacks: Stacks) -> list[str]:
     return found
 
 
+ASKS_DYNAMODB = ":scheduler:::aws-sdk:dynamodb:exportTableToPointInTime"
+
+
+def every_table_is_exported_daily_and_locked(stacks: Stacks) -> list[str]:
+    """Each table is exported once a day by a role that can do nothing else, into a bucket that nobody unlocks.
+
+    The vault's has a bucket of its own and is gone after eight days, or erasing a member's key would erase nothing.
+    """
+    found = []
+    data = stacks.data["Resources"]
+    for name, days, ends in (("BackupBucket", 35, 90), ("VaultBackupBucket", 7, 8)):
+        says = data[name]["Properties"]
+        lock = {"DefaultRetention": {"Mode": {"Ref": "RootsMode"}, "Days": days}}
+        if not says.get("ObjectLockEnabled") or says.get("ObjectLockConfiguration", {}).get("Rule") != lock:
+            found.append(f"{name} is not locked for {days} days")
+        if ends not in [rule.get("ExpirationInDays") for rule in says["LifecycleConfiguration"]["Rules"]]:
+            found.append(f"{name} does not end after {ends} days")
+        denied = data[f"{name}Policy"]["Properties"]["PolicyDocument"]["Statement"]
+        if "s3:BypassGovernanceRetention" not in {a for each in denied for a in _listed(each["Action"])}:
+            found.append(f"somebody may get around the lock of {name}")
+    exported = {}
+    for _, each in stacks.of("Scheduler::Schedule"):
+        target = each["Properties"]["Target"]
+        if spelt(target["Arn"]).endswith(ASKS_DYNAMODB):
+            known = target["Input"]["Fn::Sub"][1]
+            exported[spelt(known["Table"])] = (spelt(known["Bucket"]), each["Properties"]["ScheduleExpression"])
+    for name, _ in stacks.of("DynamoDB::Table"):
+        bucket, when = exported.get(f"{name}Arn", ("", ""))
+        wanted = "VaultBackupBucketName" if name == "VaultTable" else "BackupBucketName"
+        if bucket != wanted:
+            found.append(f"{name} is not exported to {wanted}")
+        if not re.fullmatch(r"cron\(\d+ \d+ \* \* \? \*\)", when):
+            found.append(f"{name} is not exported daily")
+    role = stacks.app["Resources"]["ExportRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    may = {action for statement in role for action in _listed(statement["Action"])}
+    more = may - {"dynamodb:ExportTableToPointInTime", "s3:PutObject", "s3:AbortMultipartUpload", "sqs:SendMessage"}
+    if more != {"kms:Decrypt", "kms:GenerateDataKey"}:
+        found.append(f"the role of the exports may do {sorted(more)}")
+    return found
+
+
 def buckets_are_closed(stacks: Stacks) -> list[str]:
     """Every bucket is versioned, encrypted, private, spoken to over TLS alone, and tidied."""
     found = []
@@ -224,7 +265,8 @@ def rules_and_schedules_lose_nothing(stacks: Stacks) -> list[str]:
     invoked = set()
     for name, schedule in stacks.of("Scheduler::Schedule"):
         target = schedule["Properties"]["Target"]
-        invoked.add(spelt(target["Arn"]))
+        if not spelt(target["Arn"]).endswith(ASKS_DYNAMODB):
+            invoked.add(spelt(target["Arn"]))
         if not target.get("DeadLetterConfig") or not target.get("RetryPolicy"):
             found.append(f"{name} drops what it cannot start")
     caught = {
@@ -621,6 +663,7 @@ POLICIES: tuple[Callable[[Stacks], list[str]], ...] = (
     the_key_rotates,
     buckets_are_closed,
     roots_are_written_once,
+    every_table_is_exported_daily_and_locked,
     queues_have_dead_letters,
     event_sources_fail_in_part,
     rules_and_schedules_lose_nothing,

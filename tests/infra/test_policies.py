@@ -104,6 +104,25 @@ PLANTED: dict[Policy, dict[str, Fault]] = {
         "ended by hand": _with("GOVERNANCE", "envs", "prod", "RootsMode"),
         "deleted": _grant("WorkJobRole", "s3:DeleteObject", {"Fn::Sub": "${RootsBucket}/*"}),
     },
+    policies.every_table_is_exported_daily_and_locked: {
+        "no lock": _without(*_props("data", "BackupBucket"), "ObjectLockConfiguration"),
+        "keys for years": _with(
+            900, *_props("data", "VaultBackupBucket"), "LifecycleConfiguration", "Rules", 0, "ExpirationInDays"
+        ),
+        "a way around": _without(*_props("data", "BackupBucketPolicy"), "PolicyDocument", "Statement", 1),
+        "a table less": _without("app", "Resources", "OpsExport"),
+        "all in one place": _with(
+            {"Fn::ImportValue": {"Fn::Sub": "${Stack}-BackupBucketName"}},
+            *_props("app", "VaultExport"),
+            "Target",
+            "Input",
+            "Fn::Sub",
+            1,
+            "Bucket",
+        ),
+        "monthly": _with("cron(37 1 1 * ? *)", *_props("app", "CoreExport"), "ScheduleExpression"),
+        "reads": _grant("ExportRole", "dynamodb:GetItem", VAULT_ARN),
+    },
     policies.buckets_are_closed: {
         "no versions": _without(*BUCKET, "VersioningConfiguration"),
         "public": _with(False, *BUCKET, "PublicAccessBlockConfiguration", "BlockPublicPolicy"),
