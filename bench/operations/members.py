@@ -54,6 +54,23 @@ def unmask_member(scene: Scene) -> Metered:
     return lambda: scene.post(f"/v1/members/{scene.member}/unmaskings", body)
 
 
+@operation("say_consents", "withdraw a consent")
+def say_consents(scene: Scene) -> Metered:
+    body = {"consents": [{"purpose": "offers", "channel": "sms", "granted": False, "text_version": "1"}]}
+    return lambda: scene.post(f"/v1/members/{scene.member}/consents", body)
+
+
+@operation("get_consents", "what a member consents to")
+def get_consents(scene: Scene) -> Metered:
+    return lambda: scene.get(f"/v1/members/{scene.member}/consents")
+
+
+@operation("list_consent_changes", "the history of a member's consents, of one change")
+def list_consent_changes(scene: Scene) -> Metered:
+    say_consents(scene)()
+    return lambda: scene.get(f"/v1/members/{scene.member}/consent-changes")
+
+
 @operation("edit_member", "edit, no identifier")
 def edit_member(scene: Scene) -> Metered:
     return lambda: scene.send("PATCH", f"/v1/members/{scene.member}", {"version": 1, "tags": ["vip"]})

@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.languages import Language
+from chalicelib.members.models import ACCOUNT_PURPOSE
 
-CONSENT_PURPOSE = "notices"
+CONSENT_PURPOSE = ACCOUNT_PURPOSE
 """A member who withdraws the consent of this purpose is told nothing."""
 
 

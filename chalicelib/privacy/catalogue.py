@@ -176,6 +176,7 @@ CATALOGUE: tuple[Stored, ...] = (
         "core", "a member's part in a pool", r"G#\S+ W#\S+",
         {"version": _PLACE, **_all("role limit joined month spent", _BOOKS)},
     ),
+    Stored("core", "how many cards a member was given", r"M#\S+ WALLET", {"version": _PLACE, "cards": _BOOKS}),
     Stored("core", "that a member belongs to a pool", r"M#\S+ SHARES#\S+", {"version": _PLACE}),
     Stored(
         "core", "card", r"C#\S+ PROFILE",
@@ -188,6 +189,14 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored("core", "owner of a card", r"C#\S+ OWNER", {**_all("tl at", _PLACE), "member_id": _BOOKS}),
     Stored(
         "core", "program", r"PROGRAM (HEAD|V#\d+)", _all("program version in_use", _MERCHANT)
+    ),
+    Stored(
+        "core", "what was said of a consent", r"CONSENT#\S+ \d+#\d+",
+        {
+            **_all("tl at", Datum(Data.MACHINE, Kept.RECORD)),
+            "said": Datum(Data.PERSON, Kept.RECORD, exported=True),
+            "by": Datum(Data.STAFF, Kept.RECORD),
+        },
     ),
     Stored(
         "core", "showing of personal data", r"UM#\S+ unm_\S+",
