@@ -14,7 +14,7 @@ export PORT DATA_DIR KEY OPS COUNT SEEDS ON BUG SECONDS_MAX PUBLISH WORKERS SEED
        SHOW SEAL ONLY
 SETTINGS = $(foreach each,$(SET),--set "$(each)")
 
-.PHONY: help setup run test check fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability rotate docs stop clean lock \
+.PHONY: help setup run test check fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability rotate erase-again docs stop clean lock \
         package deploy destroy \
         _lint _format _types _arrows _drift
 
@@ -81,6 +81,9 @@ liability: setup ## verify, and report points outstanding, the roll-forward of e
 
 rotate: setup ## replace a key of the run in DATA_DIR while it serves: KEY=index (in three steps), tenant or member
 	@$(PY) -m local rotate "$$KEY"
+
+erase-again: setup ## erase again whoever the register of erasures has, after the tables of DATA_DIR were restored
+	@$(PY) -m local erase_again
 
 docs: setup ## write the generated files anew
 	@$(PY) -m local.generate

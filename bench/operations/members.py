@@ -71,6 +71,18 @@ def list_consent_changes(scene: Scene) -> Metered:
     return lambda: scene.get(f"/v1/members/{scene.member}/consent-changes")
 
 
+@operation("erase_member", "erase a member for good")
+def erase_member(scene: Scene) -> Metered:
+    body = {"reason": "asked", "forfeit": True}
+    return lambda: scene.post(f"/v1/members/{scene.member}/erasures", body)
+
+
+@operation("erase_member", "erase a member, again")
+def erase_member_again(scene: Scene) -> Metered:
+    erase_member(scene)()
+    return erase_member(scene)
+
+
 @operation("edit_member", "edit, no identifier")
 def edit_member(scene: Scene) -> Metered:
     return lambda: scene.send("PATCH", f"/v1/members/{scene.member}", {"version": 1, "tags": ["vip"]})

@@ -39,6 +39,7 @@ from chalicelib.points.errors import (
     BalanceTooLarge,
     EntryKnown,
     MemberClosed,
+    MemberErased,
     MemberSuspended,
     MemberUnknown,
 )
@@ -559,6 +560,8 @@ def _load(table: Table, keyring: Keyring, member_id: MemberId, *, consistent: bo
     read = points_store.account_from(account)
     if read.merged_into is not None:
         return _load(table, keyring, MemberId(read.merged_into), consistent=True)
+    if store.is_erased(profile):
+        raise MemberErased(member_id=read.member_id)
     try:
         return store.profile_from(profile, keyring), read
     except KeyMoved:
@@ -614,6 +617,12 @@ def _closure(profile: Profile, command: CloseMember, keyring: Keyring, now: date
         *_releases(profile, rules.identifiers(profile.contact), keyring, profile.version),
         points_store.note(profile.member_id, "closed", facts, at=now, version=number),
     ]
+
+
+def erasure_note(profile: Profile, former: Sequence[AccountId], *, at: datetime) -> Write:
+    """The write that tells of an erasure: whoever keeps something of the member has to forget it, too."""
+    number = _EDITS_FROM + profile.version + 1
+    return points_store.note(profile.member_id, "erased", {"former": list(former)}, at=at, version=number)
 
 
 def _require_free(table: Table, keyring: Keyring, profile: Profile) -> None:

@@ -139,6 +139,28 @@ def replace_profile(profile: Profile, keyring: Keyring, *, closed: bool = False)
     return Put(keys.profile(profile.member_id), item, Unchanged(read), moved)
 
 
+def erase_profile(profile: Profile, keyring: Keyring, *, at: datetime) -> Write:
+    """The write that leaves of a profile that there was a member of this id, and when they were erased."""
+    nobody = Profile(
+        member_id=profile.member_id,
+        member_number=profile.member_number,
+        contact=Contact(),
+        joined_at=profile.joined_at,
+        version=profile.version + 1,
+    )
+
+    def moved(found: Item) -> Exception:
+        return MemberMoved(read=profile.version, current=found.get("version", 0))
+
+    item = _item(nobody, keyring) | {"erased": milliseconds(at)}
+    return Put(keys.profile(profile.member_id), item, Unchanged(profile.version), moved)
+
+
+def is_erased(item: Item) -> bool:
+    """Whether the member of a profile item was erased."""
+    return "erased" in item
+
+
 def claim(member_id: MemberId, kind: str, value: str, keyring: Keyring, otherwise: Otherwise) -> list[Write]:
     """The writes that make an identifier a member's own."""
     item: Item = {"member_id": member_id}

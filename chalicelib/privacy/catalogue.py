@@ -130,6 +130,7 @@ CATALOGUE: tuple[Stored, ...] = (
         "core", "profile of a member", r"M#\S+ PROFILE",
         {
             **_all("tl at due version", Datum(Data.MACHINE, Kept.MEMBER)),
+            "erased": Datum(Data.MACHINE, Kept.LEDGER),
             **_all("member_id number", _OWN),
             "contact": _contact(None),
             **_all("gender shop tags custom consents joined source referral", _OWN),

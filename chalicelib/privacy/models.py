@@ -1,11 +1,11 @@
 """Showing personal data as they are: the command, its record, its answer."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, field_validator
 
-from chalicelib.kernel.ids import Id, MemberId
+from chalicelib.kernel.ids import AccountId, Id, MemberId
 from chalicelib.kernel.personal import Plain
 from chalicelib.kernel.records import Note, Record
 from chalicelib.members.models import BankCard, CustomValue, ExternalId, OtherIdentifier
@@ -80,3 +80,51 @@ class UnmaskedView(Record, Plain):
     member_id: MemberId
     values: PlainValues
     unmasked_at: AwareDatetime
+
+
+class ErasureReason(StrEnum):
+    """Why a member is erased. The register is written once and kept for years, so it takes no words of people."""
+
+    ASKED = "asked"
+    """The member asked for it."""
+    AUTHORITY = "authority"
+    """An authority or a court ordered it."""
+    RETENTION = "retention"
+    """Nothing was heard of them for as long as data may be kept."""
+    MISTAKE = "mistake"
+    """They should never have been enrolled."""
+
+
+class EraseMember(Record):
+    """Erase a member for good: who they are, not what the books say."""
+
+    reason: ErasureReason
+    forfeit: bool = False
+    """Needed when points are left, which are taken, or owed, which are written off."""
+    dry_run: bool = False
+
+
+class EraseMe(Record):
+    """Erase yourself for good."""
+
+    forfeit: bool = False
+    """Needed when points are left, which are taken, or owed, which are written off."""
+    dry_run: bool = False
+
+
+class Blocker(Record):
+    """Something that stands in the way of an erasure."""
+
+    what: Literal["points_held", "points_left", "points_owed", "cards_hold_value", "in_pool"]
+    detail: str
+
+
+class Erasure(Record):
+    """The erasure of a member, as the register keeps it."""
+
+    member_ids: tuple[AccountId, ...]
+    """The member, and who was merged into them."""
+    reason: ErasureReason
+    by: str
+    """Who asked, as tokens name them."""
+    erased_at: AwareDatetime

@@ -2,9 +2,12 @@
 
 from chalicelib.api.routing import Call, Routes
 from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points.errors import MemberUnknown
-from chalicelib.privacy import service
-from chalicelib.privacy.models import Unmask, UnmaskedView
+from chalicelib.privacy import erasing, service
+from chalicelib.privacy.erasing import Places
+from chalicelib.privacy.errors import ErasureBlocked, SignInStale
+from chalicelib.privacy.models import EraseMe, EraseMember, Erasure, ErasureReason, Unmask, UnmaskedView
 from chalicelib.programs.service import book_of
 
 privacy = Routes("privacy")
@@ -19,3 +22,27 @@ def unmask_member(member_id: MemberId, body: Unmask, call: Call) -> UnmaskedView
     return service.unmask(
         house.table, house.keyring, book, member_id, body, by=caller.subject, draw=house.draw, now=call.now
     )
+
+
+def _places(call: Call) -> Places:
+    house = call.house
+    return Places(house.table, house.ops, house.keyring, house.roots, book_of(house.table))
+
+
+@privacy.post("/members/{member_id}/erasures", status=201, refuses=(MemberUnknown, ErasureBlocked))
+def erase_member(member_id: MemberId, body: EraseMember, call: Call) -> Outcome[Erasure]:
+    """Erase a member, and whoever was merged into them, for good. There is no way back.
+
+    Contact data, sign-ins, consents, tags and what people wrote of them go; their key goes, and with it what backups
+    hold. Entries stay, under an id that leads to nobody. It is refused with a list of all that stands in the way. Cut
+    short, it is completed by being sent again.
+    """
+    return erasing.erase_member(_places(call), member_id, body, by=call.signed_in.subject, now=call.now)
+
+
+@privacy.post("/me/erasures", status=201, refuses=(MemberUnknown, ErasureBlocked, SignInStale))
+def erase_me(body: EraseMe, call: Call) -> Outcome[Erasure]:
+    """Erase yourself for good. There is no way back. You have to have signed in by a code within ten minutes."""
+    erasing.require_fresh(call.house.ops, call.signed_in, now=call.now)
+    command = EraseMember(reason=ErasureReason.ASKED, forfeit=body.forfeit, dry_run=body.dry_run)
+    return erasing.erase_member(_places(call), call.member_id, command, by=call.signed_in.subject, now=call.now)

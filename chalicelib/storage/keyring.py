@@ -33,6 +33,9 @@ class ContactCodec(Protocol):
             KeyMoved: the key was changed at this moment; read again.
         """
 
+    def forget(self, member_id: str) -> None:
+        """Make whatever is sealed for a member unreadable, everywhere and for good."""
+
 
 class SealedContacts:
     """Contact data as JSON, sealed with the member's own key from the vault.
@@ -83,6 +86,11 @@ class SealedContacts:
         if key.newest:
             self._remember(member_id, key)
         return opened
+
+    def forget(self, member_id: str) -> None:
+        """See `ContactCodec.forget`. The key goes, and with it what backups hold."""
+        self._recent.pop(member_id, None)
+        self.vault.forget(member_id)
 
     def _remember(self, member_id: str, key: MemberKey) -> None:
         if len(self._recent) >= _REMEMBERED:

@@ -66,8 +66,16 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             yield {**details, "external_ids": [{"source": "erp", "id": f"{n}"}], "source": "till", "referral_code": "R"}
         case "unmask_member":
             yield {"fields": ["name"], "reason": "a call back"}
-        case "say_consents":
-            yield {"consents": [{**details["consents"][0], "channel": "sms", "source": "paper"}]}
+        case "erase_member":
+            yield {"reason": "asked", "forfeit": True, "dry_run": True}
+        case "erase_me":
+            yield {"forfeit": True, "dry_run": True}
+        case "say_consents" | "say_my_consents":
+            yield {
+                "consents": [
+                    {"purpose": "offers", "channel": "sms", "granted": True, "text_version": "1", "source": "paper"}
+                ]
+            }
         case "edit_member":
             yield {**details, "version": api.get(f"/v1/members/{member['member_id']}").json["version"]}
         case "return_purchase" | "return_order":
@@ -202,7 +210,10 @@ def own_samples(name: str, n: int, me: Api, member: dict[str, Any]) -> Iterator[
         case "edit_me":
             yield {
                 "name": "张三", "gender": "female", "birthday": "1990-02-28", "shop_id": "shp_a",
-                "consents": [{"purpose": "sms", "granted": True, "text_version": "1"}], "dry_run": False,
+                "consents": [
+                    {"purpose": "sms", "channel": "sms", "granted": True, "text_version": "1", "source": "till"}
+                ],
+                "dry_run": False,
                 "version": me.get("/v1/me").json["version"],
             }  # fmt: skip
         case "change_contact":

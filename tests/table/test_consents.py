@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.kernel.events import EventId
 from chalicelib.kernel.ids import MemberId
 from chalicelib.members import service as members
 from chalicelib.members.models import (
@@ -169,8 +170,8 @@ def test_who_withdraws_between_the_choice_and_the_sending_is_not_written_to(desk
     member = desk.enrol(mobile="13800138000", email="a@example.com").member_id
     at = desk.clock()
     event = Event(
-        event_id="evt_" + "a" * 32, type="PointsReleased", version=1, member_id=member, seq=1, occurred_at=at,
-        recorded_at=at, data=PointsReleased.model_construct(points=5),
+        event_id=EventId.of("K#x", "O", "PointsReleased"), type="PointsReleased", version=1, member_id=member, seq=1,
+        occurred_at=at, recorded_at=at, data=PointsReleased.model_construct(points=5),
     )  # fmt: skip
     sent: list[Notice] = []
 

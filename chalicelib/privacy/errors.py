@@ -1,0 +1,23 @@
+"""What is refused about the rights of members."""
+
+from collections.abc import Mapping, Sequence
+
+from chalicelib.kernel.errors import Refusal
+
+
+class ErasureBlocked(Refusal):
+    """Something stands in the way of the erasure."""
+
+    def __init__(self, *, blockers: Sequence[Mapping[str, str]]) -> None:
+        super().__init__(
+            "Something stands in the way: " + " ".join(each["detail"] for each in blockers), blockers=list(blockers)
+        )
+
+
+class SignInStale(Refusal):
+    """This needs a sign-in of just now."""
+
+    def __init__(self, *, minutes: int) -> None:
+        super().__init__(
+            f"Sign in by a code once more: this needs a sign-in of the last {minutes} minutes.", minutes=minutes
+        )

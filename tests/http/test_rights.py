@@ -1,0 +1,78 @@
+"""The rights of members over HTTP: consents, erasure, export, opt-out."""
+
+from typing import Any
+
+import pytest
+
+from chalicelib.identity.permissions import ROLES
+from chalicelib.runtime.wiring import House
+from tests.http.conftest import Look
+from tests.makers import Api
+from tests.signing_in import signed_in
+
+MOBILE = "+8613800138000"
+
+
+@pytest.fixture
+def member(api: Api) -> dict[str, Any]:
+    """A member who can sign in."""
+    return api.enrol(mobile=MOBILE, name="卡娜丽")
+
+
+def test_members_say_themselves_what_they_consent_to(api: Api, house: House, member: dict[str, Any]) -> None:
+    me = api.with_(signed_in(api, house, mobile=MOBILE)["access_token"])
+    said = {"purpose": "offers", "channel": "sms", "granted": True, "text_version": "1", "source": "paper"}
+    first = me.post("/v1/me/consents", {"consents": [said]})
+    expected = {**said, "source": "member", "at": "2026-03-15T04:00:00Z"}
+    assert (first.status, first.json) == (200, {"member_id": member["member_id"], "consents": [expected]})
+    assert me.get("/v1/me/consents").json == first.json
+    path = f"/v1/members/{member['member_id']}"
+    api.clock.forward(seconds=1)
+    other = api.as_("clerk").post(f"{path}/consents", {"consents": [{**said, "granted": False}]})
+    assert other.json["consents"][0]["source"] == "paper"
+    changes = me.get("/v1/me/consent-changes").json["items"]
+    assert [(each["granted"], each["source"], each["by"]) for each in changes] == [
+        (False, "paper", "stf_clerk"), (True, "member", member["member_id"]),
+    ]  # fmt: skip
+    assert api.get(f"{path}/consent-changes").json["items"] == changes
+
+
+def test_an_erased_member_is_gone_for_everybody(api: Api, house: House, look: Look, member: dict[str, Any]) -> None:
+    path = f"/v1/members/{member['member_id']}"
+    me = api.with_(signed_in(api, house, mobile=MOBILE)["access_token"])
+    erased = api.post(f"{path}/erasures", {"reason": "asked"})
+    assert erased.status == 201, erased.text
+    assert (erased.json["member_ids"], erased.json["by"]) == ([member["member_id"]], "stf_admin")
+    for sub in ("", "/consents"):
+        gone = api.get(path + sub)
+        assert (gone.status, gone.code) == (410, "member_erased")
+    assert api.get("/v1/members", mobile=MOBILE).json["items"] == []
+    assert me.get("/v1/me").status == 401
+    again = api.post(f"{path}/erasures", {"reason": "authority"})
+    assert (again.json, again.headers["Idempotency-Replayed"]) == (erased.json, "true")
+    assert not [item for item in look().values() if "卡娜丽" in str(item)]
+
+
+def test_members_erase_themselves_after_a_fresh_sign_in_only(api: Api, house: House, member: dict[str, Any]) -> None:
+    tokens = signed_in(api, house, mobile=MOBILE)
+    api.clock.forward(minutes=9)
+    later = api.post("/v1/auth/tokens", {"grant": "refresh", "refresh_token": tokens["refresh_token"]}).json
+    api.clock.forward(minutes=2)
+    stale = api.with_(later["access_token"]).post("/v1/me/erasures", {})
+    assert (stale.status, stale.code) == (403, "sign_in_stale")
+    fresh = signed_in(api, house, mobile=MOBILE)["access_token"]
+    done = api.with_(fresh).post("/v1/me/erasures", {})
+    assert (done.status, done.json["by"], done.json["reason"]) == (201, member["member_id"], "asked")
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_only_an_admin_erases_others(api: Api, member: dict[str, Any], role: str) -> None:
+    reply = api.as_(role).post(f"/v1/members/{member['member_id']}/erasures", {"reason": "asked", "dry_run": True})
+    assert reply.status == (200 if role == "admin" else 403)
+
+
+def test_what_stands_in_the_way_is_told(api: Api, member: dict[str, Any]) -> None:
+    api.buy(member["member_id"])
+    refused = api.post(f"/v1/members/{member['member_id']}/erasures", {"reason": "asked"})
+    assert (refused.status, refused.code) == (409, "erasure_blocked")
+    assert [each["what"] for each in refused.json["facts"]["blockers"]] == ["points_left"]
