@@ -19,7 +19,7 @@ SETTINGS = $(foreach each,$(SET),--set "$(each)")
         _lint _format _types _arrows _drift
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: ## make .venv and node_modules from the lock files; does nothing when they fit
 	@local/setup.sh

@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from chalicelib.privacy import erasing
-from chalicelib.privacy.erasing import Places
+from chalicelib.privacy.service import erasing
+from chalicelib.privacy.service.erasing import Places
 from chalicelib.programs.service import book_of
 from chalicelib.runtime.wiring import House, utc_now
 from local.reconcile import NothingRuns, open_house

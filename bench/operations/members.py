@@ -71,6 +71,11 @@ def list_consent_changes(scene: Scene) -> Metered:
     return lambda: scene.get(f"/v1/members/{scene.member}/consent-changes")
 
 
+@operation("export_member", "everything about a member")
+def export_member(scene: Scene) -> Metered:
+    return lambda: scene.post(f"/v1/members/{scene.member}/exports", {"reason": "asked for it"})
+
+
 @operation("erase_member", "erase a member for good")
 def erase_member(scene: Scene) -> Metered:
     body = {"reason": "asked", "forfeit": True}

@@ -105,6 +105,7 @@ STATUS: dict[str, int] = {
     "email_taken": 409,
     "enrolment_differs": 409,
     "erasure_blocked": 409,
+    "export_too_large": 409,
     "entry_differs": 409,
     "entry_not_reversible": 409,
     "external_id_taken": 409,

@@ -59,6 +59,18 @@ class Sheet(str):
     """An answer that is a spreadsheet, CSV, and not JSON."""
 
 
+class Html(str):
+    """An answer that is a page for people, which loads and runs nothing."""
+
+
+_PAGE_HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+}
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -445,6 +457,8 @@ def _rendered(route: Route, request: Request, result: Any, caller: Caller | None
         result = result.value
     if isinstance(result, Sheet):
         return status, headers | {"Content-Type": "text/csv; charset=utf-8"}, result
+    if isinstance(result, Html):
+        return status, headers | _PAGE_HEADERS, result
     if isinstance(result, str):
         return status, headers | {"Cache-Control": "public, max-age=60"}, result
     body = result.model_dump_json(context=None if _sees_all(result, caller) else MASKED)

@@ -203,7 +203,7 @@ CATALOGUE: tuple[Stored, ...] = (
         "core", "showing of personal data", r"UM#\S+ unm_\S+",
         {
             **_all("tl at", Datum(Data.MACHINE, Kept.RECORD)),
-            **_all("member_id kind made", Datum(Data.CONDUCT, Kept.RECORD)),
+            **_all("member_id kind made", Datum(Data.CONDUCT, Kept.RECORD, exported=True)),
             **_all("what", Datum(Data.STAFF, Kept.RECORD)),
             "reason": Datum(Data.WORDS, Kept.RECORD),
         },
@@ -228,9 +228,44 @@ CATALOGUE: tuple[Stored, ...] = (
         "ops", "refusal of a command that stood in line", r"L#\S+ L",
         _all("code detail facts expires", Datum(Data.CONDUCT, Kept.WHILE)),
     ),
+    Stored(
+        "ops", "session of a member", r"S#\S+ ses_\S+",
+        {
+            **_all("member_id opened turned ended", Datum(Data.CONDUCT, Kept.WHILE, exported=True)),
+            **_all("digest before salt", Datum(Data.KEY, Kept.WHILE)),
+            **_all("version expires", _PASSING),
+        },
+    ),
+    Stored(
+        "ops", "what was tried to sign in by an address", r"N#\S+ N",
+        {
+            **_all("mac blind", Datum(Data.KEY, Kept.WHILE)),
+            **_all("version asked request digits until tries failed locks locked expires", _PASSING),
+        },
+    ),
+    Stored(
+        "ops", "request for a code", r"R#\S+ R",
+        {"blind": Datum(Data.KEY, Kept.WHILE), **_all("kind purpose expires", _PASSING)},
+    ),
+    Stored("ops", "counter of codes", r"(C#\S+ C|P#\S+ P#\d)", _all("n asked right wrong expires", _PASSING)),
     Stored("ops", "which event of a member was told last", r"T#\S+ T", {"version": _PLACE}),
 )  # fmt: skip
 """Every kind of item, most particular first."""
+
+NAMES: Mapping[str, str] = {
+    "r": "kind_letter", "p": "points", "b": "balance_after", "o": "occurred_ms", "on": "occurred_on", "e": "earned",
+    "x": "expires_on", "c": "consumed", "pd": "period", "q": "qualifying", "l": "lapsed", "mt": "matures_on",
+    "hd": "held", "hu": "held_until_ms", "sm": "sums", "by": "acted_by", "an": "anchor", "tb": "tier_before",
+    "ta": "tier_after", "w": "why", "rc": "reason_code", "cz": "cause", "rf": "reference", "nm": "note_to_member",
+    "msg": "message", "what": "facts", "pu": "purchase_id", "n": "number", "to": "to_member_id",
+    "from": "from_member_id", "mf": "merged_from", "mi": "merged_into", "sh": "shop_id", "cu": "currency",
+    "m": "paid_minor", "tn": "tender_minor", "tp": "tender_points", "ln": "lines", "am": "amount_minor",
+    "mb": "refund_minor", "rl": "returned_lines", "rn": "version", "bk": "given_back", "rs": "as_restated",
+    "aw": "awaits_delivery", "dl": "delivered", "no": "refused_for", "ra": "refused_ms", "is": "state",
+    "wm": "waits_for", "wr": "waiting_returns", "made": "made_ms", "joined": "joined_ms", "opened": "opened_ms",
+    "turned": "used_ms", "said": "consent", "into": "merged_into", "life": "lifetime_sums", "told": "told_through",
+}  # fmt: skip
+"""What an export calls attributes whose stored names are short. Names that end in `_ms` are milliseconds since 1970."""
 
 ELSEWHERE: Mapping[str, str] = {
     "logs": "Routes, ids of the right form, status, code, the caller's subject. No bodies, no contact data; 180 days.",

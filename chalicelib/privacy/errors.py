@@ -21,3 +21,12 @@ class SignInStale(Refusal):
         super().__init__(
             f"Sign in by a code once more: this needs a sign-in of the last {minutes} minutes.", minutes=minutes
         )
+
+
+class ExportTooLarge(Refusal):
+    """There is more about the member than one answer holds."""
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(
+            f"There is more about this member than {limit} records, which is what one answer holds.", limit=limit
+        )

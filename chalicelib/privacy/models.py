@@ -1,14 +1,14 @@
 """Showing personal data as they are: the command, its record, its answer."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, field_validator
 
 from chalicelib.kernel.ids import AccountId, Id, MemberId
 from chalicelib.kernel.personal import Plain
 from chalicelib.kernel.records import Note, Record
-from chalicelib.members.models import BankCard, CustomValue, ExternalId, OtherIdentifier
+from chalicelib.members.models import BankCard, CustomValue, ExternalId, MemberView, OtherIdentifier
 
 
 class UnmaskingId(Id):
@@ -128,3 +128,31 @@ class Erasure(Record):
     by: str
     """Who asked, as tokens name them."""
     erased_at: AwareDatetime
+
+
+class ExportMember(Record):
+    """Give out everything that is kept about a member, and say why."""
+
+    reason: Note
+    """Kept with who asked, and when."""
+
+
+class ExportMe(Record):
+    """Give out everything that is kept about you."""
+
+
+class ExportRecord(Record):
+    """Something that is kept about a member."""
+
+    kind: str
+    """What it is, as the data catalogue calls it."""
+    data: dict[str, Any]
+
+
+class Export(Record, Plain):
+    """Everything that is kept about a member."""
+
+    export_id: UnmaskingId
+    member: MemberView
+    records: tuple[ExportRecord, ...]
+    exported_at: AwareDatetime

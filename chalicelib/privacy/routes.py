@@ -1,16 +1,29 @@
 """HTTP of privacy."""
 
-from chalicelib.api.routing import Call, Routes
+from chalicelib.api.routing import Call, Html, Routes
 from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points.errors import MemberUnknown
-from chalicelib.privacy import erasing, service
-from chalicelib.privacy.erasing import Places
-from chalicelib.privacy.errors import ErasureBlocked, SignInStale
-from chalicelib.privacy.models import EraseMe, EraseMember, Erasure, ErasureReason, Unmask, UnmaskedView
+from chalicelib.privacy.errors import ErasureBlocked, ExportTooLarge, SignInStale
+from chalicelib.privacy.models import (
+    EraseMe,
+    EraseMember,
+    Erasure,
+    ErasureReason,
+    Export,
+    ExportMe,
+    ExportMember,
+    Unmask,
+    UnmaskedView,
+)
+from chalicelib.privacy.service import erasing, exporting, unmasking
+from chalicelib.privacy.service.erasing import Places
 from chalicelib.programs.service import book_of
 
 privacy = Routes("privacy")
+
+OWN_WISH = "asked by the member"
 
 
 @privacy.post("/members/{member_id}/unmaskings", status=201, refuses=(MemberUnknown,))
@@ -19,7 +32,7 @@ def unmask_member(member_id: MemberId, body: Unmask, call: Call) -> UnmaskedView
     house, caller = call.house, call.caller
     assert caller is not None, "the policy lets nobody in without a token"
     book = book_of(house.table)
-    return service.unmask(
+    return unmasking.unmask(
         house.table, house.keyring, book, member_id, body, by=caller.subject, draw=house.draw, now=call.now
     )
 
@@ -46,3 +59,37 @@ def erase_me(body: EraseMe, call: Call) -> Outcome[Erasure]:
     erasing.require_fresh(call.house.ops, call.signed_in, now=call.now)
     command = EraseMember(reason=ErasureReason.ASKED, forfeit=body.forfeit, dry_run=body.dry_run)
     return erasing.erase_member(_places(call), call.member_id, command, by=call.signed_in.subject, now=call.now)
+
+
+@privacy.post("/members/{member_id}/exports", status=201, refuses=(MemberUnknown, ExportTooLarge))
+def export_member(member_id: MemberId, body: ExportMember, call: Call) -> Export:
+    """Everything that is kept about a member, decrypted, for the member. Who asked and why is kept."""
+    by = call.signed_in.subject
+    return exporting.export_member(_places(call), member_id, body.reason, by=by, draw=call.house.draw, now=call.now)
+
+
+@privacy.post("/members/{member_id}/export-pages", status=201, refuses=(MemberUnknown, ExportTooLarge))
+def export_member_page(member_id: MemberId, body: ExportMember, call: Call) -> Html:
+    """Everything that is kept about a member, as a page to read or print. Who asked and why is kept."""
+    by = call.signed_in.subject
+    made = exporting.export_member(_places(call), member_id, body.reason, by=by, draw=call.house.draw, now=call.now)
+    return Html(exporting.page_of(made, _language(call)))
+
+
+@privacy.post("/me/exports", status=201, refuses=(MemberUnknown, ExportTooLarge))
+def export_me(body: ExportMe, call: Call) -> Export:  # noqa: ARG001 - an empty body
+    """Everything that is kept about you."""
+    by = call.signed_in.subject
+    return exporting.export_member(_places(call), call.member_id, OWN_WISH, by=by, draw=call.house.draw, now=call.now)
+
+
+@privacy.post("/me/export-pages", status=201, refuses=(MemberUnknown, ExportTooLarge))
+def export_me_page(body: ExportMe, call: Call) -> Html:  # noqa: ARG001 - an empty body
+    """Everything that is kept about you, as a page to read or print."""
+    by = call.signed_in.subject
+    made = exporting.export_member(_places(call), call.member_id, OWN_WISH, by=by, draw=call.house.draw, now=call.now)
+    return Html(exporting.page_of(made, _language(call)))
+
+
+def _language(call: Call) -> Language:
+    return book_of(call.house.table).language(call.language, call.now)

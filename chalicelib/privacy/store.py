@@ -1,6 +1,6 @@
 """How it is kept that personal data were shown or erased, and how words are taken out of what stays."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.kernel.errors import WriteContended
@@ -19,7 +19,7 @@ _WORDS = ("nm", "msg", "note_internal")
 _PAGE = 100
 
 
-def add_unmasking(unmasking: Unmasking, number: int) -> Write:
+def add_unmasking(unmasking: Unmasking, number: int, *, kind: str = "unmasked") -> Write:
     """The write of the record of a showing.
 
     Args:
@@ -29,7 +29,7 @@ def add_unmasking(unmasking: Unmasking, number: int) -> Write:
         "member_id": unmasking.member_id,
         "tl": keys.unmaskings(unmasking.member_id),
         "at": keys.moment(unmasking.at, number),
-        "kind": "unmasked",
+        "kind": kind,
         "what": {"fields": [each.value for each in unmasking.fields], "by": unmasking.by},
         "reason": unmasking.reason,
         "made": milliseconds(unmasking.at),
@@ -118,3 +118,76 @@ def _without_words(table: Table, merge_key: str) -> list[Write]:
         merge["undone"] = {**merge["undone"], "reason": ""}
     after = {**item, "merge": merge}
     return [Put(keys.merge(merge_key), after, Unchanged(item["version"]), lambda _: WriteContended())]
+
+
+# ---------------------------------------------------------------- everything about a member
+
+_LAST = "\U0010ffff"
+
+
+def list_all_about(table: Table, ops: Table, owners: Sequence[AccountId]) -> Iterator[tuple[str, Item]]:
+    """Every item about members, with the name of its table, each once; as far as indexes know of it."""
+    seen: set[keys.Key] = set()
+    for owner in owners:
+        for item in _of_member(table, owner):
+            key = keys.Key(item["pk"], item["sk"])
+            if key not in seen:
+                seen.add(key)
+                yield "core", item
+        for item in ops.query_partition(keys.sessions(owner), first="ses_", last="ses_~", consistent=True):
+            yield "ops", item
+
+
+def _of_member(table: Table, owner: AccountId) -> Iterator[Item]:
+    own = table.query_partition(keys.member_partition(owner), first="A", last=_LAST, consistent=True)
+    yield from own
+    shares = [keys.parted(item["sk"])[1] for item in own if item["sk"].startswith("SHARES#")]
+    pools = [key for pool_id in shares for key in (keys.pool(pool_id), keys.pool_member(pool_id, owner))]
+    yield from table.get_many(pools, consistent=True).values()
+    yield from _listed(table, keys.unmaskings(owner))
+    yield from _listed(table, keys.consent_changes(owner))
+    yield from _listed(table, keys.happenings(owner))
+    for row in _rows(table, keys.transfers(owner)):
+        yield from _transfer(table, row, owner)
+    yield from _with_what_belongs_to_them(table, keys.statement(owner))
+    for row in _rows(table, keys.cards_of(owner)):
+        card_id = keys.account_of(row["pk"])
+        yield from table.query_partition(keys.member_partition(card_id), first="A", last=_LAST, consistent=True)
+        yield from _listed(table, keys.statement(card_id))
+        yield from _listed(table, keys.happenings(card_id))
+
+
+def _transfer(table: Table, row: Item, owner: AccountId) -> Iterator[Item]:
+    """A transfer; of one that was received, the giver's words, and nothing of the giver's account."""
+    item = table.get(keys.entry("transfer", keys.parted(row["pk"])[1]), consistent=True)
+    if item is not None and keys.account_of(item["tl"]) == owner:
+        yield item
+    elif item is not None:
+        yield {name: item[name] for name in ("pk", "sk", "to", "msg") if name in item}
+
+
+def _with_what_belongs_to_them(table: Table, partition: str) -> Iterator[Item]:
+    """Entries, with the returns that wait or were refused of a purchase, and what a merge did beside the ledger."""
+    for item in _listed(table, partition):
+        yield item
+        kind, parts = keys.entry_parts(keys.Key(item["pk"], item["sk"]))
+        if kind == "purchase":
+            yield from table.query_partition(item["pk"], first="A", last=_LAST, consistent=True)
+        if kind == "merge":
+            yield from table.get_many([keys.merge(parts[0])]).values()
+
+
+def _listed(table: Table, partition: str) -> Iterator[Item]:
+    rows = [keys.Key(row["pk"], row["sk"]) for row in _rows(table, partition)]
+    found = table.get_many(rows)
+    yield from (found[key] for key in rows if key in found)
+
+
+def _rows(table: Table, partition: str) -> Iterator[Item]:
+    after: str | None = None
+    while True:
+        rows = table.query_timeline(partition, after=after, limit=_PAGE)
+        yield from rows.items
+        after = rows.last
+        if after is None:
+            return

@@ -68,6 +68,10 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             yield {"fields": ["name"], "reason": "a call back"}
         case "erase_member":
             yield {"reason": "asked", "forfeit": True, "dry_run": True}
+        case "export_member" | "export_member_page":
+            yield {"reason": "asked for it"}
+        case "export_me" | "export_me_page":
+            yield {}
         case "erase_me":
             yield {"forfeit": True, "dry_run": True}
         case "say_consents" | "say_my_consents":

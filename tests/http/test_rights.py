@@ -76,3 +76,20 @@ def test_what_stands_in_the_way_is_told(api: Api, member: dict[str, Any]) -> Non
     refused = api.post(f"/v1/members/{member['member_id']}/erasures", {"reason": "asked"})
     assert (refused.status, refused.code) == (409, "erasure_blocked")
     assert [each["what"] for each in refused.json["facts"]["blockers"]] == ["points_left"]
+
+
+def test_an_export_is_decrypted_and_for_those_who_may(api: Api, house: House, member: dict[str, Any]) -> None:
+    path = f"/v1/members/{member['member_id']}"
+    made = api.post(f"{path}/exports", {"reason": "asked by letter"})
+    assert (made.status, made.json["member"]["name"], made.json["member"]["mobile"]) == (201, "卡娜丽", MOBILE)
+    page = api.post(f"{path}/export-pages", {"reason": "asked by letter"}, Accept_Language="zh")
+    assert (page.status, page.headers["Content-Type"]) == (201, "text/html; charset=utf-8")
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "您的数据" in page.text
+    assert "卡娜丽" in page.text
+    me = api.with_(signed_in(api, house, mobile=MOBILE)["access_token"])
+    assert me.post("/v1/me/exports", {}).json["member"]["name"] == "卡娜丽"
+    assert me.post(f"{path}/exports", {"reason": "mine"}).status == 403
+    for role in sorted(ROLES):
+        allowed = role in ("admin", "agent")
+        assert (api.as_(role).post(f"{path}/exports", {"reason": "x"}).status == 201) is allowed, role

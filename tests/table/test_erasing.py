@@ -13,10 +13,10 @@ from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members.errors import MobileTaken
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import MemberClosed, MemberErased
-from chalicelib.privacy import erasing
-from chalicelib.privacy.erasing import Places
 from chalicelib.privacy.errors import ErasureBlocked
 from chalicelib.privacy.models import EraseMember, Erasure, ErasureReason
+from chalicelib.privacy.service import erasing
+from chalicelib.privacy.service.erasing import Places
 from chalicelib.programs.service import ProgramBook
 from chalicelib.proof import rules as proof
 from chalicelib.relay.service import change_of, telling_of
