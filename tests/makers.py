@@ -64,6 +64,7 @@ SOME_IDS = {
     "approval_id": ApprovalId.of("adjustment", "big"),
     "session_id": "ses_aaaaaaaaaaaaaaaaaaaaaaaaaa",
     "key_id": "key_ihdozjwhdmizplv7",
+    "token": "bm90aGluZw.bm90aGluZyBvZiBvdXJzIQ",
     "job": "birthday",
     "day": "2026-03-14",
 }

@@ -1,9 +1,13 @@
 """Operations of members."""
 
+from datetime import date
 from urllib.parse import quote
 
 from bench.operations.registry import Metered, operation
 from bench.operations.scene import MOBILE, Scene, enrolment
+from chalicelib.kernel.ids import MemberId
+from chalicelib.members.models import ContactChannel
+from chalicelib.notices.links import OptOut, token_of
 
 
 @operation("enrol_member", "enrol, with mobile, e-mail, card and birthday")
@@ -69,6 +73,13 @@ def get_consents(scene: Scene) -> Metered:
 def list_consent_changes(scene: Scene) -> Metered:
     say_consents(scene)()
     return lambda: scene.get(f"/v1/members/{scene.member}/consent-changes")
+
+
+@operation("opt_out", "end messages of a kind by a link")
+def opt_out(scene: Scene) -> Metered:
+    link = OptOut(MemberId(scene.member), "notices", ContactChannel.SMS, date(2026, 3, 15))
+    token = token_of(link, scene.house.keyring)
+    return lambda: scene.post(f"/v1/opt-outs/{token}", {})
 
 
 @operation("export_member", "everything about a member")

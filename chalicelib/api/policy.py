@@ -68,6 +68,9 @@ POLICY: Mapping[str, Rule] = {
     "POST /auth/otp-requests": OPEN,
     "POST /auth/tokens": OPEN,
     "GET /auth/keys": OPEN,
+    # who has a message may end messages of its kind
+    "GET /opt-outs/{token}": OPEN,
+    "POST /opt-outs/{token}": OPEN,
     # what is a member's own
     "GET /me": _own(P.MEMBERS_READ),
     "PATCH /me": _own(P.MEMBERS_WRITE),

@@ -54,6 +54,7 @@ STATUS: dict[str, int] = {
     "not_member": 404,
     "session_unknown": 404,
     "integration_key_unknown": 404,
+    "opt_out_unknown": 404,
     # what is said cannot be right, whatever the state
     "adjustment_empty": 400,
     "roles_unknown": 400,

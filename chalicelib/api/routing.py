@@ -345,7 +345,8 @@ def _log(
     route: Route, parts: dict[str, str], status: int, code: str, subject: str, request_id: str, started: float
 ) -> None:
     # Callers put mobile numbers and names where ids belong; what is no id of the right form stays out of the log.
-    ids = {name: parts[name] for name, kind in route.path_types.items() if re.fullmatch(kind.pattern, parts[name])}
+    open_types = {name: kind for name, kind in route.path_types.items() if not kind.secret}
+    ids = {name: parts[name] for name, kind in open_types.items() if re.fullmatch(kind.pattern, parts[name])}
     log = logger().warning if status >= 500 else logger().info
     log(
         "request",

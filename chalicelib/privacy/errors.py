@@ -30,3 +30,10 @@ class ExportTooLarge(Refusal):
         super().__init__(
             f"There is more about this member than {limit} records, which is what one answer holds.", limit=limit
         )
+
+
+class OptOutUnknown(Refusal):
+    """This is no opt-out link of ours."""
+
+    def __init__(self) -> None:
+        super().__init__("This is no opt-out link of ours; copy all of it from the message.")

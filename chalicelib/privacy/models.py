@@ -17,6 +17,13 @@ class UnmaskingId(Id):
     pattern = r"^unm_[a-z2-7]{13}$"
 
 
+class OptOutToken(Id):
+    """The token of an opt-out link. Whatever is no such token is answered alike, and none is logged."""
+
+    pattern = r"^.{1,400}$"
+    secret = True
+
+
 class MaskedField(StrEnum):
     """Fields of a member that answers show masked."""
 

@@ -5,7 +5,7 @@ from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points.errors import MemberUnknown
-from chalicelib.privacy.errors import ErasureBlocked, ExportTooLarge, SignInStale
+from chalicelib.privacy.errors import ErasureBlocked, ExportTooLarge, OptOutUnknown, SignInStale
 from chalicelib.privacy.models import (
     EraseMe,
     EraseMember,
@@ -14,10 +14,11 @@ from chalicelib.privacy.models import (
     Export,
     ExportMe,
     ExportMember,
+    OptOutToken,
     Unmask,
     UnmaskedView,
 )
-from chalicelib.privacy.service import erasing, exporting, unmasking
+from chalicelib.privacy.service import erasing, exporting, opting_out, unmasking
 from chalicelib.privacy.service.erasing import Places
 from chalicelib.programs.service import book_of
 
@@ -93,3 +94,21 @@ def export_me_page(body: ExportMe, call: Call) -> Html:  # noqa: ARG001 - an emp
 
 def _language(call: Call) -> Language:
     return book_of(call.house.table).language(call.language, call.now)
+
+
+@privacy.get("/opt-outs/{token}", refuses=(OptOutUnknown,))
+def show_opt_out(token: OptOutToken, call: Call) -> Html:
+    """What an opt-out link ends, with a button that does it. It needs no sign-in and runs no script."""
+    asked = opting_out.find_opt_out(call.house.keyring, token)
+    return Html(opting_out.page_of(asked, _language(call), done=False))
+
+
+@privacy.post("/opt-outs/{token}", refuses=(OptOutUnknown,))
+def opt_out(token: OptOutToken, call: Call) -> Html:
+    """End messages of a kind by the link of one of them, in one step (RFC 8058). Again changes nothing.
+
+    Whatever is sent along is not looked at. The link does not lapse.
+    """
+    house, book = call.house, book_of(call.house.table)
+    asked = opting_out.opt_out(house.table, house.keyring, book, token, now=call.now)
+    return Html(opting_out.page_of(asked, _language(call), done=True))

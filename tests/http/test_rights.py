@@ -1,10 +1,16 @@
 """The rights of members over HTTP: consents, erasure, export, opt-out."""
 
+from datetime import date
 from typing import Any
 
 import pytest
 
 from chalicelib.identity.permissions import ROLES
+from chalicelib.kernel.ids import MemberId
+from chalicelib.members.models import ContactChannel
+from chalicelib.members.rules import may_contact
+from chalicelib.members.store import find_items, profile_from
+from chalicelib.notices.links import PATH, OptOut, token_of
 from chalicelib.runtime.wiring import House
 from tests.http.conftest import Look
 from tests.makers import Api
@@ -93,3 +99,66 @@ def test_an_export_is_decrypted_and_for_those_who_may(api: Api, house: House, me
     for role in sorted(ROLES):
         allowed = role in ("admin", "agent")
         assert (api.as_(role).post(f"{path}/exports", {"reason": "x"}).status == 201) is allowed, role
+
+
+def link(house: House, member_id: str, **fields: Any) -> str:
+    """The path of an opt-out link."""
+    terms = {"purpose": "notices", "channel": ContactChannel.SMS, "issued_on": date(2020, 1, 1), **fields}
+    return PATH + token_of(OptOut(MemberId(member_id), **terms), house.keyring)
+
+
+def allowed(api: Api, house: House, member_id: str, channel: ContactChannel) -> bool:
+    """Whether a member is told of their account by a channel."""
+    item, _ = find_items(house.table, member_id, consistent=True)
+    assert item is not None
+    return may_contact(profile_from(item, house.keyring), "notices", channel)
+
+
+def test_a_link_says_what_it_does_and_does_it_in_one_step(api: Api, house: House, member: dict[str, Any]) -> None:
+    member_id, nobody = member["member_id"], api.with_("")
+    path = link(house, member_id)
+    for tongue, words in (("zh", "短信"), ("en", "text messages")):
+        page = nobody.send("GET", path, Accept_Language=tongue)
+        assert (page.status, words in page.text, '<form method="post">' in page.text) == (200, True, True)
+        assert member_id not in page.text
+        assert "卡娜丽" not in page.text
+    assert allowed(api, house, member_id, ContactChannel.SMS)
+    one_click = {"Content_Type": "application/x-www-form-urlencoded"}
+    for _ in range(2):
+        done = nobody.send("POST", path, b"List-Unsubscribe=One-Click", **one_click)
+        assert (done.status, "form" in done.text) == (200, False)
+    assert not allowed(api, house, member_id, ContactChannel.SMS)
+    assert allowed(api, house, member_id, ContactChannel.EMAIL)
+    (change,) = api.get(f"/v1/members/{member_id}/consent-changes").json["items"]
+    assert (change["source"], change["channel"], change["by"]) == ("link", "sms", "link")
+
+
+def test_forged_links_are_answered_alike_and_change_nothing(
+    api: Api, house: House, look: Look, member: dict[str, Any]
+) -> None:
+    good = link(house, member["member_id"]).removeprefix(PATH)
+    told, _, signed = good.partition(".")
+    other = link(house, member["member_id"], channel=ContactChannel.EMAIL).removeprefix(PATH)
+    forged = [
+        told, signed, f"{told}.", f".{signed}", f"{told}.{signed[:-2]}", f"{other.partition('.')[0]}.{signed}",
+        f"{good}=", good.swapcase(), "x", "%00", "a.b", f"{told}A.{signed}", f"{good}.{signed}", "é.é",
+    ]  # fmt: skip
+    forged += [good[:at] + ("B" if good[at] == "A" else "A") + good[at + 1 :] for at in range(len(good))]
+    before = look()
+    answers = {
+        (reply.status, reply.code, reply.json["detail"])
+        for each in forged
+        for method in ("GET", "POST")
+        for reply in [api.with_("").send(method, PATH + each)]
+    }
+    assert len(answers) == 1
+    assert next(iter(answers))[:2] == (404, "opt_out_unknown")
+    assert look() == before
+
+
+def test_a_link_does_not_tell_whether_its_member_is_still_there(api: Api, house: House, member: dict[str, Any]) -> None:
+    path = link(house, member["member_id"])
+    first = api.with_("").send("POST", path)
+    api.post(f"/v1/members/{member['member_id']}/erasures", {"reason": "asked"})
+    gone = api.with_("").send("POST", path)
+    assert (gone.status, gone.text) == (first.status, first.text)

@@ -1,6 +1,7 @@
 """Consents by purpose and channel: the last word counts, its history stays, and what is sent is decided when it is."""
 
 import contextlib
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,7 +23,9 @@ from chalicelib.members.models import (
 from chalicelib.members.rules import may_contact, with_consents
 from chalicelib.members.store import find_items, profile_from
 from chalicelib.notices import service as notices
+from chalicelib.notices.links import PATH, OptOut, opt_out_of
 from chalicelib.notices.models import Notice
+from chalicelib.notices.sender import Outbox
 from chalicelib.points.errors import MemberClosed
 from chalicelib.points.events import PointsReleased
 from chalicelib.relay.models import Event
@@ -201,3 +204,33 @@ def test_the_view_names_channel_and_source(desk: Desk) -> None:
     )
     (consent,) = member.consents
     assert (consent.channel, consent.source) == (SMS, ConsentSource.STAFF)
+
+
+def test_a_notice_has_the_link_that_ends_its_kind(desk: Desk) -> None:
+    """The outbox's file says it in the words of the two headers (RFC 8058)."""
+    member = desk.enrol(mobile="13800138000").member_id
+    at = desk.clock()
+    event = Event(
+        event_id=EventId.of("K#x", "O", "PointsReleased"), type="PointsReleased", version=1, member_id=member, seq=1,
+        occurred_at=at, recorded_at=at, data=PointsReleased.model_construct(points=5),
+    )  # fmt: skip
+    program = desk.book.current(at)
+    kept: dict[str, bytes] = {}
+
+    class Files:
+        def put(self, key: str, content: bytes, *, kind: str) -> None:
+            kept[key] = content
+
+    outbox = Outbox(Files())  # type: ignore[arg-type]  # all that an outbox asks for
+    notice = notices.tell(desk.table, desk.keyring, program, outbox, event)
+    assert notice is not None
+    found = opt_out_of(notice.opt_out.removeprefix(PATH), desk.keyring)
+    assert found == OptOut(MemberId(member), "notices", SMS, at.date())
+    (content,) = kept.values()
+    told = json.loads(content)
+    assert (told["list_unsubscribe"], told["list_unsubscribe_post"]) == (
+        notice.opt_out, "List-Unsubscribe=One-Click",
+    )  # fmt: skip
+    keyless = notices.tell(desk.table, desk.keyring, program, outbox, event, links=False)
+    assert keyless is not None
+    assert keyless.opt_out == ""
