@@ -161,6 +161,11 @@ def is_erased(item: Item) -> bool:
     return "erased" in item
 
 
+def erased_at(item: Item) -> datetime:
+    """When the member of a profile item was erased."""
+    return from_milliseconds(item["erased"])
+
+
 def claim(member_id: MemberId, kind: str, value: str, keyring: Keyring, otherwise: Otherwise) -> list[Write]:
     """The writes that make an identifier a member's own."""
     item: Item = {"member_id": member_id}

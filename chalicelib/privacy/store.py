@@ -1,6 +1,7 @@
 """How it is kept that personal data were shown or erased, and how words are taken out of what stays."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.kernel.errors import WriteContended
@@ -9,7 +10,7 @@ from chalicelib.privacy.models import Erasure, Unmasking
 from chalicelib.storage import keys
 from chalicelib.storage.objects import Objects
 from chalicelib.storage.table import Table
-from chalicelib.storage.writes import Absent, Item, Put, Strip, Unchanged, Write
+from chalicelib.storage.writes import Absent, Anyway, Delete, Item, Put, Strip, Unchanged, Write
 
 REGISTER = "erasures/"
 
@@ -191,3 +192,26 @@ def _rows(table: Table, partition: str) -> Iterator[Item]:
         after = rows.last
         if after is None:
             return
+
+
+# ---------------------------------------------------------------- what has served its time
+
+
+def forget_consent_changes(table: Table, member_id: AccountId, *, dry_run: bool) -> int:
+    """Take away what was said of a member's consents; how much that was."""
+    partition = keys.consent_changes(member_id)
+    return _forget(table, table.query_partition(partition, first="0", last="~", consistent=True), dry_run=dry_run)
+
+
+def forget_showings(table: Table, day: date, *, dry_run: bool) -> int:
+    """Take away the records of the showings of a day (UTC); how many there were."""
+    partition = keys.unmasking(day, "").pk
+    return _forget(
+        table, table.query_partition(partition, first="unm_", last="unm_~", consistent=True), dry_run=dry_run
+    )
+
+
+def _forget(table: Table, items: Sequence[Item], *, dry_run: bool) -> int:
+    for item in () if dry_run else items:
+        table.commit([Delete(keys.Key(item["pk"], item["sk"]), Anyway(), lambda _: WriteContended())])
+    return len(items)
