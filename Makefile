@@ -14,7 +14,7 @@ export PORT DATA_DIR KEY OPS COUNT SEEDS ON BUG SECONDS_MAX PUBLISH WORKERS SEED
        SHOW SEAL ONLY
 SETTINGS = $(foreach each,$(SET),--set "$(each)")
 
-.PHONY: help setup run test check fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability rotate erase-again docs stop clean lock \
+.PHONY: help setup run test check fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability rotate erase-again retain docs stop clean lock \
         package deploy destroy \
         _lint _format _types _arrows _drift
 
@@ -84,6 +84,9 @@ rotate: setup ## replace a key of the run in DATA_DIR while it serves: KEY=index
 
 erase-again: setup ## erase again whoever the register of erasures has, after the tables of DATA_DIR were restored
 	@$(PY) -m local erase_again
+
+retain: setup ## take away what is kept longer than it may be; DAYS=730 after a closure, DRY=1: only say what
+	@$(PY) -m local retain --days "$${DAYS:-730}" $${DRY:+--dry-run}
 
 docs: setup ## write the generated files anew
 	@$(PY) -m local.generate

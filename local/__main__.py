@@ -14,6 +14,10 @@ from local.settings import settings
 from local.tether import tether
 
 
+_VERBS = ("reconcile", "fire", "events", "redrive", "verify", "rotate", "erase_again", "retain")
+"""Verbs with a module and arguments of their own."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Do what one verb says, and give the exit code."""
     if arguments[:1] == ["replay"]:
@@ -22,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
         from local.replay.returns import main as returns  # noqa: PLC0415  # as the verbs below
 
         return returns(list(arguments[1:]))
-    if arguments[:1] in (["reconcile"], ["fire"], ["events"], ["redrive"], ["verify"], ["rotate"], ["erase_again"]):
+    if arguments and arguments[0] in _VERBS:
         verb: ModuleType = importlib.import_module(f"local.{arguments[0]}")  # only this verb needs all of it
         code: int = verb.main(list(arguments[1:]))
         return code
@@ -104,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("reconcile", help="prove demo data and replays, account by account")
     verbs.add_parser("verify", help="prove every account, and what the points come to")
     verbs.add_parser("rotate", help="replace a key")
+    verbs.add_parser("retain", help="take away what is kept longer than it may be")
     verbs.add_parser("erase_again", help="erase again whoever the register of erasures has, after a restore")
     verbs.add_parser("fire", help="run a job now")
     verbs.add_parser("events", help="show or send again what happened")
