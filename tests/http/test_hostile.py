@@ -62,7 +62,9 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
     details = {
         "name": "张三", "mobile": f"+86139{n:08d}", "email": f"a{n}@example.com", "card_no": f"h-{n}",
         "gender": "female", "birthday": "1990-02-28", "shop_id": "shp_a", "tags": ["vip"], "custom": {"size": "M"},
-        "consents": [{"purpose": "sms", "granted": True, "text_version": "1"}], "dry_run": False,
+        "consents": [
+            {"purpose": "sms", "channel": "sms", "granted": True, "text_version": "1", "source": "till"}
+        ], "dry_run": False,
         "bank_cards": [{"bank": "ICBC", "last_four": "0001", "token": "tok-1"}],
     }  # fmt: skip
     match name:
@@ -70,6 +72,20 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             yield {**details, "external_ids": [{"source": "erp", "id": f"{n}"}], "source": "till", "referral_code": "R"}
         case "unmask_member":
             yield {"fields": ["name"], "reason": "a call back"}
+        case "erase_member":
+            yield {"reason": "asked", "forfeit": True, "dry_run": True}
+        case "export_member" | "export_member_page":
+            yield {"reason": "asked for it"}
+        case "export_me" | "export_me_page":
+            yield {}
+        case "erase_me":
+            yield {"forfeit": True, "dry_run": True}
+        case "say_consents" | "say_my_consents":
+            yield {
+                "consents": [
+                    {"purpose": "offers", "channel": "sms", "granted": True, "text_version": "1", "source": "paper"}
+                ]
+            }
         case "edit_member":
             yield {**details, "version": api.get(f"/v1/members/{member['member_id']}").json["version"]}
         case "return_purchase" | "return_order":
@@ -207,7 +223,10 @@ def own_samples(name: str, n: int, me: Api, member: dict[str, Any]) -> Iterator[
         case "edit_me":
             yield {
                 "name": "张三", "gender": "female", "birthday": "1990-02-28", "shop_id": "shp_a",
-                "consents": [{"purpose": "sms", "granted": True, "text_version": "1"}], "dry_run": False,
+                "consents": [
+                    {"purpose": "sms", "channel": "sms", "granted": True, "text_version": "1", "source": "till"}
+                ],
+                "dry_run": False,
                 "version": me.get("/v1/me").json["version"],
             }  # fmt: skip
         case "change_contact":
