@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from chalicelib.alerts import routes
+from chalicelib.alerts.rules import Tally
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Dynamo
@@ -14,6 +16,12 @@ from chalicelib.storage.writes import Item, Write
 from tests.table.stand import scan
 
 Look = Callable[[], Mapping[Key, Item]]
+
+
+@pytest.fixture(autouse=True)
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has counted no refusals yet."""
+    monkeypatch.setattr(routes, "TALLY", Tally())
 
 
 @pytest.fixture

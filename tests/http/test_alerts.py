@@ -2,22 +2,12 @@
 
 from dataclasses import replace
 
-import pytest
-
-from chalicelib.alerts import routes
-from chalicelib.alerts.rules import Tally
 from chalicelib.identity.permissions import ROLES, Permission
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from tests.http.conftest import Look
 from tests.http.test_audit import api_terms
 from tests.makers import Api
-
-
-@pytest.fixture(autouse=True)
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that has counted nothing yet."""
-    monkeypatch.setattr(routes, "TALLY", Tally())
 
 
 def test_forged_tokens_from_one_network_raise_an_alert_that_somebody_sees_to(api: Api) -> None:

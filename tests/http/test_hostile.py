@@ -180,10 +180,11 @@ def staff_samples(name: str, api: Api, n: int) -> Iterator[dict[str, Any]]:
     match name:
         case "invite_staff":
             yield {"issuer": "https://idp.example.com", "subject": f"s-{n}", "name": "李四", "roles": ["clerk"],
-                   "shop_ids": ["shp_a"], "dry_run": False}  # fmt: skip
+                   "shop_ids": ["shp_a"], "member_id": "mem_aaaaaaaaaaaaaaaa", "dry_run": False}  # fmt: skip
         case "edit_staff":
             yield {"version": api.get(f"/v1/staff/{SOME_IDS['staff_id']}").json["version"], "name": "李四",
-                   "roles": ["clerk"], "shop_ids": ["shp_a"], "reason": "moved", "dry_run": True}  # fmt: skip
+                   "roles": ["clerk"], "shop_ids": ["shp_a"], "member_id": "mem_aaaaaaaaaaaaaaaa", "reason": "moved",
+                   "dry_run": True}  # fmt: skip
         case "put_role":
             yield {"version": api.get("/v1/roles/barista").json["version"], "name": "咖啡师", "reason": "new",
                    "permissions": {"points:read": "shop"}, "dry_run": True}  # fmt: skip
@@ -417,7 +418,7 @@ def a_full_member(api: Api, gift: int = 10**9) -> dict[str, Any]:
         external_ids=[{"source": "erp", "id": "known"}],
     )  # fmt: skip
     most = api.get("/v1/program").json["velocity"]["adjusted_points_per_day"]
-    body = {"points": min(10**9, most), "reason_code": "gift"}
+    body = {"points": min(gift, most), "reason_code": "gift"}
     reply = api.post(f"/v1/members/{member['member_id']}/point-adjustments", body, key="gift")
     assert reply.status == 201
     return member
