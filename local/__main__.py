@@ -13,7 +13,6 @@ from local.runs import end_run
 from local.settings import settings
 from local.tether import tether
 
-
 _VERBS = ("reconcile", "fire", "events", "redrive", "verify", "rotate", "erase_again", "retain")
 """Verbs with a module and arguments of their own."""
 
