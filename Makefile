@@ -14,9 +14,9 @@ export PORT DATA_DIR KEY OPS COUNT SEEDS ON BUG SECONDS_MAX PUBLISH WORKERS SEED
        SHOW SEAL ONLY
 SETTINGS = $(foreach each,$(SET),--set "$(each)")
 
-.PHONY: help setup run test check fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability rotate docs stop clean lock \
+.PHONY: help setup run test check audit fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability rotate docs stop clean lock \
         package deploy destroy \
-        _lint _format _types _arrows _drift
+        _lint _format _types _arrows _drift _house _bandit _leaks
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -30,8 +30,11 @@ run: setup ## serve on PORT (8000) with data in DATA_DIR (.data); WORKERS=2, SEE
 test: setup check ## check, then every test
 	@$(PY) -m pytest -n 2
 
-check: setup ## lint, format, types, import arrows, drift of generated files
-	@$(MAKE) -j 5 -k -O _lint _format _types _arrows _drift
+check: setup ## lint, format, types, import arrows, drift of generated files, house rules, bandit, secrets
+	@$(MAKE) -j 5 -k -O _types _leaks _drift _arrows _bandit _lint _format _house
+
+audit: setup ## ask the package index and npm for known holes in what is locked; needs a network, and fails without one
+	@$(PY) -m local.audit
 
 fmt: setup ## format the code and mend what can be mended
 	@$(PY) -m ruff check --fix-only --quiet .
@@ -114,3 +117,9 @@ _arrows:
 	@.venv/bin/lint-imports --no-logo >.venv/arrows.txt || { cat .venv/arrows.txt; exit 1; }
 _drift:
 	@$(PY) -m local.generate --check
+_house:
+	@$(PY) -m local.lint
+_bandit:
+	@$(PY) -m bandit -q -c pyproject.toml -r app.py chalicelib local -f custom --msg-template '{relpath}:{line}: {test_id}: {msg}'
+_leaks:
+	@$(PY) -m local.leaks
