@@ -154,7 +154,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "broad": Rule(
         _broad,
-        "Whoever catches everything hides bugs. Catch what you can answer; only an edge (jobs.py, routing.py) takes all.",
+        "Whoever catches all hides bugs. Catch what you can answer; only an edge (jobs.py, routing.py) takes all.",
     ),
     "compared": Rule(
         _compared,

@@ -45,8 +45,9 @@ def _event(method: str, resource: str, **headers: str) -> dict[str, Any]:
     )
 
 
-def test_what_chalice_refuses_by_itself_is_a_problem_with_every_header() -> None:
-    answer = app(_event("DELETE", "/v1/program"), LambdaContext())
+@pytest.mark.parametrize("method", ["DELETE", "TRACE", "OPTIONS", "X"])
+def test_what_chalice_refuses_by_itself_is_a_problem_with_every_header(method: str) -> None:
+    answer = app(_event(method, "/v1/program"), LambdaContext())
     assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (405, "application/problem+json")
     assert re.search('"code": "method_not_allowed"', answer["body"])
     assert answer["headers"].items() >= ALWAYS.items()
