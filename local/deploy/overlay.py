@@ -44,6 +44,12 @@ PARAMETERS: Json = {
     "LaneConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
     "NoticesConcurrency": {"Type": "Number", "Default": 5, "MinValue": 2, "MaxValue": 1000},
     "WebAclArn": {"Type": "String", "Default": "", "Description": "A regional WAF web ACL to stand before the API"},
+    "AddressRateLimit": {
+        "Type": "Number",
+        "Default": 0,
+        "MinValue": 0,
+        "Description": "Requests of one network address in five minutes, 10 or more; a web ACL of ours counts. 0: none",
+    },
     "AlarmEmail": {"Type": "String", "Default": "", "Description": "Who is told of alarms"},
     "ApiLogsRole": {
         "Type": "String",
@@ -55,7 +61,14 @@ PARAMETERS: Json = {
 
 CONDITIONS: Json = {
     "ReserveApi": given("ApiConcurrency"),
-    "BehindWaf": given("WebAclArn"),
+    "BehindTheirs": given("WebAclArn"),
+    "BehindOurs": {
+        "Fn::And": [
+            {"Fn::Equals": [ref("WebAclArn"), ""]},
+            {"Fn::Not": [{"Fn::Equals": [ref("AddressRateLimit"), "0"]}]},
+        ]
+    },
+    "BehindWaf": {"Fn::Or": [{"Condition": "BehindTheirs"}, {"Condition": "BehindOurs"}]},
     "SetLogsRole": {"Fn::Equals": [ref("ApiLogsRole"), "ours"]},
     **alarms.CONDITIONS,
 }
@@ -225,7 +238,48 @@ def _api_around() -> Json:
                 "ResourceArn": sub(
                     "arn:${AWS::Partition}:apigateway:${AWS::Region}::/restapis/${RestAPI}/stages/${RestAPI.Stage}"
                 ),
-                "WebACLArn": ref("WebAclArn"),
+                "WebACLArn": {"Fn::If": ["BehindTheirs", ref("WebAclArn"), attribute("ApiWall")]},
+            },
+        },
+        "ApiWall": {
+            "Type": "AWS::WAFv2::WebACL",
+            "Condition": "BehindOurs",
+            "Properties": {
+                "Name": sub("${Stack}-api"),
+                "Scope": "REGIONAL",
+                "DefaultAction": {"Allow": {}},
+                "VisibilityConfig": _counted("api"),
+                "Rules": [
+                    {
+                        "Name": "address-rate",
+                        "Priority": 0,
+                        "Action": {
+                            "Block": {
+                                "CustomResponse": {
+                                    "ResponseCode": 429,
+                                    "ResponseHeaders": [{"Name": "Retry-After", "Value": "60"}],
+                                }
+                            }
+                        },
+                        "Statement": {
+                            "RateBasedStatement": {
+                                "AggregateKeyType": "IP",
+                                "EvaluationWindowSec": 300,
+                                "Limit": ref("AddressRateLimit"),
+                            }
+                        },
+                        "VisibilityConfig": _counted("address-rate"),
+                    }
+                ],
             },
         },
     }  # fmt: skip
+
+
+def _counted(name: str) -> Json:
+    """What the firewall tells of a rule: how often, and not whose requests."""
+    return {
+        "CloudWatchMetricsEnabled": True,
+        "MetricName": sub("${Stack}-" + name),
+        "SampledRequestsEnabled": False,
+    }

@@ -585,6 +585,8 @@ def environments_say_the_same_things(stacks: Stacks) -> list[str]:
                 found.append(f"{env}: {name}={value} is no number")
         if env != "dev" and given.get("DeletionProtection") != "true":
             found.append(f"{env} can be deleted")
+        if env == "prod" and given.get("AddressRateLimit") == "0" and not given.get("WebAclArn"):
+            found.append(f"{env} bounds no network address")
     return found
 
 

@@ -184,6 +184,7 @@ PLANTED: dict[Policy, dict[str, Fault]] = {
     policies.environments_say_the_same_things: {
         "missing": _without("envs", "stg", "AlarmEmail"),
         "refused": _with("no", "envs", "prod", "DeletionProtection"),
+        "unbounded": _with("0", "envs", "prod", "AddressRateLimit"),
         "undeclared": _without("app", "Parameters", "WebAclArn"),
     },
     policies.what_is_imported_is_exported: {
