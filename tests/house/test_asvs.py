@@ -79,7 +79,7 @@ def test_the_page_has_its_sections_and_links_lead_somewhere() -> None:
     titles = re.findall(r"^## (.+)$", text, re.MULTILINE)
     for title in (
         "Threats", "Staff sign-in", "Rights", "Members sign in", "Integration keys", "Personal data", "Keys",
-        "The rights of members", "Audit", "Backups", "Edges",
+        "The member's rights", "Audit and alerts", "Backups", "Edges",
     ):  # fmt: skip
         assert titles.count(title) == 1, title
     for link in re.findall(r"\]\((?!http)([^)#]+)", text):
