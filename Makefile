@@ -14,12 +14,12 @@ export PORT DATA_DIR KEY OPS COUNT SEEDS ON BUG SECONDS_MAX PUBLISH WORKERS SEED
        SHOW SEAL ONLY OUT VAULT REGISTER ANYWAY EXPORTS N
 SETTINGS = $(foreach each,$(SET),--set "$(each)")
 
-.PHONY: help setup run test check audit fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability rotate backup restore drill docs stop clean lock \
+.PHONY: help setup run test check audit fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability rotate backup restore drill erase-again retain docs stop clean lock \
         package deploy destroy \
         _lint _format _types _arrows _drift _house _bandit _leaks
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: ## make .venv and node_modules from the lock files; does nothing when they fit
 	@local/setup.sh
@@ -93,6 +93,12 @@ restore: setup ## put a backup FROM=… into an empty DATA_DIR that has its keys
 
 drill: setup ## back up and restore a ledger of N=1000000 items, timed: 30 minutes at the most, no difference
 	@$(PY) -m bench.restore $${N:+--items "$$N"}
+
+erase-again: setup ## erase again whoever the register of erasures has, after the tables of DATA_DIR were restored
+	@$(PY) -m local erase_again
+
+retain: setup ## take away what is kept longer than it may be; DAYS=730 after a closure, DRY=1: only say what
+	@$(PY) -m local retain --days "$${DAYS:-730}" $${DRY:+--dry-run}
 
 docs: setup ## write the generated files anew
 	@$(PY) -m local.generate

@@ -16,6 +16,10 @@ from local.tether import tether
 _BACKUPS = {"backup": "making", "restore": "restoring"}
 
 
+_VERBS = ("reconcile", "fire", "events", "redrive", "verify", "rotate", "erase_again", "retain")
+"""Verbs with a module and arguments of their own."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Do what one verb says, and give the exit code."""
     if arguments[:1] == ["replay"]:
@@ -28,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
         making: ModuleType = importlib.import_module(f"local.backup.{_BACKUPS[arguments[0]]}")
         made: int = making.main(list(arguments[1:]))
         return made
-    if arguments[:1] in (["reconcile"], ["fire"], ["events"], ["redrive"], ["verify"], ["rotate"]):
+    if arguments and arguments[0] in _VERBS:
         verb: ModuleType = importlib.import_module(f"local.{arguments[0]}")  # only this verb needs all of it
         code: int = verb.main(list(arguments[1:]))
         return code
@@ -112,6 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("rotate", help="replace a key")
     verbs.add_parser("backup", help="copy every item that has to survive into files")
     verbs.add_parser("restore", help="put a backup into an empty data folder")
+    verbs.add_parser("retain", help="take away what is kept longer than it may be")
+    verbs.add_parser("erase_again", help="erase again whoever the register of erasures has, after a restore")
     verbs.add_parser("fire", help="run a job now")
     verbs.add_parser("events", help="show or send again what happened")
     verbs.add_parser("redrive", help="send dead letters again")

@@ -57,7 +57,10 @@ def known() -> set[tuple[str, str]]:
 
 def keep(secrets: SecretsCollection) -> None:
     """Keep what was found as known, without line numbers, which would change with every edit."""
-    results = {file: [{**each, "line_number": 0} for each in some] for file, some in sorted(secrets.json().items())}
+    results = {
+        file: [{**each, "filename": file, "line_number": 0} for each in some]
+        for file, some in sorted(secrets.json().items())
+    }
     kept = {"version": "1.5.0", "plugins_used": _PLUGINS, "filters_used": [], "results": results}
     BASELINE.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
 

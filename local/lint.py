@@ -197,6 +197,7 @@ MAY: Mapping[tuple[str, str], str] = {
     ("broad", "chalicelib/lane/jobs.py"): "an edge: the queue keeps what failed",
     ("broad", "chalicelib/notices/jobs.py"): "an edge: the queue keeps what failed",
     ("broad", "chalicelib/relay/jobs.py"): "an edge: the stream keeps what failed",
+    ("broad", "chalicelib/watch/jobs.py"): "an edge: the queue keeps what failed",
 }
 """By rule and file: why it may."""
 

@@ -18,6 +18,9 @@ class ClearContacts:
     def begin(self, member_id: str) -> None:
         """See `ContactCodec.begin`."""
 
+    def forget(self, member_id: str) -> None:
+        """See `ContactCodec.forget`."""
+
     def seal(self, member_id: str, contact: dict[str, Any]) -> bytes:
         """See `ContactCodec.seal`."""
         return CLEAR + json.dumps(contact, separators=(",", ":"), ensure_ascii=False).encode()

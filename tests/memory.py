@@ -26,6 +26,7 @@ from chalicelib.storage.writes import (
     Item,
     Put,
     Still,
+    Strip,
     Unchanged,
     Write,
 )
@@ -149,6 +150,8 @@ class MemoryTable:
         if isinstance(write, Put):
             return _kept(write.key, write.item)
         before = self.items.get(write.key, {})
+        if isinstance(write, Strip):
+            return {name: value for name, value in before.items() if name not in write.names}
         amounts = {write.name: write.amount} if isinstance(write, Count) else write.amounts
         sums = {name: before.get(name, 0) + amount for name, amount in amounts.items()}
         return _kept(write.key, {**before, **sums, **write.item})
@@ -192,10 +195,12 @@ def projected(item: Item, shown: frozenset[str]) -> Item:
     return _copy({name: value for name, value in item.items() if name in shown})
 
 
-def _may(write: Put | Delete | Count, item: Item | None) -> bool:
+def _may(write: Put | Delete | Count | Strip, item: Item | None) -> bool:
     """Whether a write may be carried out on what is there."""
     if isinstance(write, Count):
         return int((item or {}).get(write.name, 0)) + write.amount <= write.most
+    if isinstance(write, Strip):
+        return item is not None
     return holds(write.condition, item)
 
 

@@ -1,9 +1,13 @@
 """Operations of members."""
 
+from datetime import date
 from urllib.parse import quote
 
 from bench.operations.registry import Metered, operation
 from bench.operations.scene import MOBILE, Scene, enrolment
+from chalicelib.kernel.ids import MemberId
+from chalicelib.members.models import ContactChannel
+from chalicelib.notices.links import OptOut, token_of
 
 
 @operation("enrol_member", "enrol, with mobile, e-mail, card and birthday")
@@ -52,6 +56,47 @@ def get_member(scene: Scene) -> Metered:
 def unmask_member(scene: Scene) -> Metered:
     body = {"fields": ["mobile"], "reason": "a call back"}
     return lambda: scene.post(f"/v1/members/{scene.member}/unmaskings", body)
+
+
+@operation("say_consents", "withdraw a consent")
+def say_consents(scene: Scene) -> Metered:
+    body = {"consents": [{"purpose": "offers", "channel": "sms", "granted": False, "text_version": "1"}]}
+    return lambda: scene.post(f"/v1/members/{scene.member}/consents", body)
+
+
+@operation("get_consents", "what a member consents to")
+def get_consents(scene: Scene) -> Metered:
+    return lambda: scene.get(f"/v1/members/{scene.member}/consents")
+
+
+@operation("list_consent_changes", "the history of a member's consents, of one change")
+def list_consent_changes(scene: Scene) -> Metered:
+    say_consents(scene)()
+    return lambda: scene.get(f"/v1/members/{scene.member}/consent-changes")
+
+
+@operation("opt_out", "end messages of a kind by a link")
+def opt_out(scene: Scene) -> Metered:
+    link = OptOut(MemberId(scene.member), "notices", ContactChannel.SMS, date(2026, 3, 15))
+    token = token_of(link, scene.house.keyring)
+    return lambda: scene.post(f"/v1/opt-outs/{token}", {})
+
+
+@operation("export_member", "everything about a member")
+def export_member(scene: Scene) -> Metered:
+    return lambda: scene.post(f"/v1/members/{scene.member}/exports", {"reason": "asked for it"})
+
+
+@operation("erase_member", "erase a member for good")
+def erase_member(scene: Scene) -> Metered:
+    body = {"reason": "asked", "forfeit": True}
+    return lambda: scene.post(f"/v1/members/{scene.member}/erasures", body)
+
+
+@operation("erase_member", "erase a member, again")
+def erase_member_again(scene: Scene) -> Metered:
+    erase_member(scene)()
+    return erase_member(scene)
 
 
 @operation("edit_member", "edit, no identifier")

@@ -33,6 +33,10 @@ EXEMPT = {
     "list_receipt_keys": "touches no table; reads the store of roots",
     "get_liability": "touches no table; reads the store of roots",
     "get_liability_sheet": "touches no table; reads the store of roots",
+    "show_opt_out": "touches no table but the program's, which a process remembers",
+    "export_member_page": "as export_member",
+    "export_me": "as export_member",
+    "export_me_page": "as export_member",
     "relay.jobs.relay_records": "reads the stream and writes to the bus; its role reaches no table",
     "relay.jobs.archive_events": "reads a queue and writes to the archive; its role reaches no table",
 }

@@ -189,7 +189,8 @@ class Scene:
         raw = b"" if body is None else json.dumps(body).encode()
         event = event_for(method, path, raw, at=self.clock(), **headers)
         self.taken.append(_route(method, event["resource"]))
-        return json.loads(call(event)["body"])
+        answer = call(event)
+        return json.loads(answer["body"]) if "json" in answer["headers"]["Content-Type"] else answer["body"]
 
     def handle(self, way: str, function: Callable[[dict[str, Any], None], Any], event: dict[str, Any]) -> Any:
         """Call a function as a schedule or a queue does; what it answers."""

@@ -64,6 +64,12 @@ def list_my_timeline(scene: Scene) -> Metered:
     return lambda: scene.as_member("GET", "/v1/me/timeline")
 
 
+@operation("erase_me", "erase oneself for good")
+def erase_me(scene: Scene) -> Metered:
+    bearer = f"Bearer {signed_in(scene)['access_token']}"
+    return lambda: scene.send("POST", "/v1/me/erasures", {"forfeit": True}, authorization=bearer)
+
+
 @operation("list_my_sessions", "the sessions of a member")
 def list_my_sessions(scene: Scene) -> Metered:
     signed_in(scene)

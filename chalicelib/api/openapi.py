@@ -19,7 +19,7 @@ from chalicelib.api.errors import (
     RequestInvalid,
     VersionUnclear,
 )
-from chalicelib.api.routing import ROUTES, Route, Sheet
+from chalicelib.api.routing import ROUTES, Html, Route, Sheet
 from chalicelib.identity.errors import (
     IssuerUnreachable,
     PermissionMissing,
@@ -194,6 +194,8 @@ def _responses(route: Route, refusals: tuple[type[Refusal] | type[Trouble], ...]
         schema = {"anyOf": [schema, waits]}
     if answer is Sheet:
         responses[str(route.status)]["content"] = {"text/csv": {"schema": {"type": "string"}}}
+    if answer is Html:
+        responses[str(route.status)]["content"] = {"text/html": {"schema": {"type": "string"}}}
     if route.body is not None and "dry_run" in route.body.model_fields and route.status != 200:
         responses["200"] = {
             "description": "What would be done; nothing was written.",

@@ -22,6 +22,7 @@ STATUS: dict[str, int] = {
     "shop_not_yours": 403,
     "staff_suspended": 403,
     "own_rights": 403,
+    "sign_in_stale": 403,
     "approval_own": 403,
     "rights_exceeded": 403,
     "rights_not_yours": 403,
@@ -35,6 +36,7 @@ STATUS: dict[str, int] = {
     "request_invalid": 422,
     # what is named does not exist
     "member_unknown": 404,
+    "member_erased": 410,
     "purchaser_unknown": 404,
     "pool_unknown": 404,
     "purchase_unknown": 404,
@@ -56,6 +58,7 @@ STATUS: dict[str, int] = {
     "integration_key_unknown": 404,
     "audit_entry_unknown": 404,
     "alert_unknown": 404,
+    "opt_out_unknown": 404,
     # what is said cannot be right, whatever the state
     "adjustment_empty": 400,
     "roles_unknown": 400,
@@ -107,6 +110,8 @@ STATUS: dict[str, int] = {
     "delivery_not_awaited": 409,
     "email_taken": 409,
     "enrolment_differs": 409,
+    "erasure_blocked": 409,
+    "export_too_large": 409,
     "entry_differs": 409,
     "entry_not_reversible": 409,
     "external_id_taken": 409,

@@ -64,6 +64,18 @@ class Sheet(str):
     """An answer that is a spreadsheet, CSV, and not JSON."""
 
 
+class Html(str):
+    """An answer that is a page for people, which loads and runs nothing."""
+
+
+_PAGE_HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+}
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _AGENT_MAX = 80
 """Characters of a User-Agent that are kept."""
@@ -395,7 +407,8 @@ def _log(
     route: Route, parts: dict[str, str], status: int, code: str, subject: str, request_id: str, started: float
 ) -> None:
     # Callers put mobile numbers and names where ids belong; what is no id of the right form stays out of the log.
-    ids = {name: parts[name] for name, kind in route.path_types.items() if re.fullmatch(kind.pattern, parts[name])}
+    open_types = {name: kind for name, kind in route.path_types.items() if not kind.secret}
+    ids = {name: parts[name] for name, kind in open_types.items() if re.fullmatch(kind.pattern, parts[name])}
     log = logger().warning if status >= 500 else logger().info
     log(
         "request",
@@ -567,6 +580,8 @@ def _rendered(route: Route, request: Request, result: Any, caller: Caller | None
         result = result.value
     if isinstance(result, Sheet):
         return status, headers | {"Content-Type": "text/csv; charset=utf-8"}, result
+    if isinstance(result, Html):
+        return status, headers | _PAGE_HEADERS, result
     if isinstance(result, str):
         return status, headers | {"Cache-Control": "public, max-age=60"}, result
     body = result.model_dump_json(context=None if _sees_all(result, caller) else MASKED)

@@ -624,6 +624,21 @@ def _closings(
     return [*writes, *(store.count_in(wallet, 0) for wallet in wallets)]
 
 
+def require_empty(table: Table, book: ProgramBook, member: Account, *, now: datetime) -> None:
+    """Refuse while cards of a member hold what was paid for, as far as the index knows of them.
+
+    Raises:
+        CardsHoldValue: some do.
+    """
+    ids = store.list_all_owned(table, (member.member_id, *member.absorbed))
+    found = [(card, points_store.account_from(item)) for card, item in store.find_cards(table, ids, consistent=True)]
+    still_open = [(card, account) for card, account in found if account.status is not AccountStatus.CLOSED]
+    left = openings.left_on(still_open, book.current(now), now=now)
+    if left:
+        named = [each.model_dump(mode="json") for each in left[:NAMED_MAX]]
+        raise CardsHoldValue(cards=named, more=len(left) - len(named))
+
+
 def _note(kind: str, card: Card, account: Account, reason: str, now: datetime) -> Write:
     facts = {"owner_id": str(card.member_id), "reason": reason}
     return points_store.note(card.card_id, kind, facts, at=now, version=account.version)

@@ -12,6 +12,8 @@ class Permission(StrEnum):
     MEMBERS_STATUS = "members:status"
     MEMBERS_MERGE = "members:merge"
     MEMBERS_UNMASK = "members:unmask"
+    MEMBERS_ERASE = "members:erase"
+    MEMBERS_EXPORT = "members:export"
     PURCHASES_READ = "purchases:read"
     PURCHASES_RECORD = "purchases:record"
     PURCHASES_RETURN = "purchases:return"
@@ -94,7 +96,7 @@ ROLES: Mapping[str, Grants] = {
     "clerk": granted(_TILL, Scope.SHOP),
     "shop_manager": granted(_TILL | _MANAGES | _DECIDES | {P.PURCHASES_RESTATE, P.CARDS_REFUND}, Scope.SHOP),
     "marketer": granted({P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ}, Scope.ALL),
-    "agent": granted(_READS | _MANAGES | {P.MEMBERS_WRITE, P.APPROVALS_READ}, Scope.ALL),
+    "agent": granted(_READS | _MANAGES | {P.MEMBERS_WRITE, P.MEMBERS_EXPORT, P.APPROVALS_READ}, Scope.ALL),
     "analyst": granted(
         {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}, Scope.ALL
     ),

@@ -13,6 +13,8 @@ class Id(str):
 
     pattern: ClassVar[str]
     longest: ClassVar[int] = 400
+    secret: ClassVar[bool] = False
+    """Whether it lets somebody do something, so that it stays out of logs."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:

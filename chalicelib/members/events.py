@@ -1,7 +1,7 @@
 """What members tell others: that something changed, never what a person's data are."""
 
 from chalicelib.kernel.events import Told
-from chalicelib.kernel.ids import ShopId
+from chalicelib.kernel.ids import AccountId, ShopId
 from chalicelib.kernel.records import Slug
 
 
@@ -27,6 +27,13 @@ class MemberSuspended(Told):
 
 class MemberReinstated(Told):
     """A suspension ended."""
+
+
+class MemberErased(Told):
+    """A member was erased: whoever keeps something that tells who it was has to forget that, too."""
+
+    former_ids: tuple[AccountId, ...]
+    """Members who had been merged into this one, and were erased with it."""
 
 
 class MemberClosed(Told):

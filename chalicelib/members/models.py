@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -92,19 +93,103 @@ class BankCard(Record):
 ID_NUMBER_PURPOSE = "id_number"
 """The purpose of the consent without which no identity number is kept."""
 
+CONSENTS_MAX = 20
+"""So many can be given or withdrawn at once."""
+
+ACCOUNT_PURPOSE = "notices"
+"""Being told of one's own account: allowed until it is withdrawn. Every other purpose needs a consent first."""
+
+
+class ContactChannel(StrEnum):
+    """How a member can be reached."""
+
+    SMS = "sms"
+    EMAIL = "email"
+    WECHAT = "wechat"
+    PHONE = "phone"
+    APP = "app"
+    POST = "post"
+
+
+class ConsentSource(StrEnum):
+    """How a consent, or its withdrawal, came to us."""
+
+    TILL = "till"
+    WEB = "web"
+    APP = "app"
+    PAPER = "paper"
+    PHONE = "phone"
+    IMPORT = "import"
+    STAFF = "staff"
+    """Staff recorded it and said no more."""
+    INTEGRATION = "integration"
+    """Another system recorded it and said no more."""
+    MEMBER = "member"
+    """The member, signed in."""
+    LINK = "link"
+    """The member, by the opt-out link of a message."""
+
 
 class ConsentGiven(Record):
     """A consent given or withdrawn."""
 
     purpose: Slug
+    channel: ContactChannel | None = None
+    """By which channel; left out: by all of them, and what was said of single ones before counts no more."""
     granted: bool
     text_version: Reference
     """Which text the member saw."""
+    source: Literal["till", "web", "app", "paper", "phone", "import"] | None = None
+    """How it came to you. What members say themselves is recorded as theirs, whatever stands here."""
 
 
-class Consent(ConsentGiven):
-    """A consent with the time at which it was recorded."""
+class Consent(Record):
+    """A consent with the time at which it was recorded, and how it came."""
 
+    purpose: Slug
+    channel: ContactChannel | None = None
+    """None: by all channels."""
+    granted: bool
+    text_version: Reference
+    at: AwareDatetime
+    source: ConsentSource | None = None
+    """None: it was recorded when that was not asked yet."""
+
+    @property
+    def about(self) -> str:
+        """What it is about, in one word: there is one of each."""
+        return f"{self.purpose}:{self.channel}" if self.channel else self.purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """Through whom a consent came to be recorded.
+
+    Attributes:
+        source: as far as the caller tells it by themselves; what they say of it may be more precise.
+        by: how records name them; empty where nobody is named.
+        told: whether they may say how it came to them.
+    """
+
+    source: ConsentSource
+    by: str = ""
+    told: bool = True
+
+
+OURSELVES = Witness(ConsentSource.STAFF)
+"""Where nobody says who records it."""
+
+
+class ConsentChange(Record):
+    """What was said of a consent, once: the history of a member's consents is made of these."""
+
+    purpose: Slug
+    channel: ContactChannel | None
+    granted: bool
+    text_version: Reference
+    source: ConsentSource | None
+    by: str | None
+    """Who recorded it, as tokens name them."""
     at: AwareDatetime
 
 
@@ -150,7 +235,7 @@ class EnrolMember(_Details):
     tags: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
     custom: Annotated[dict[Slug, CustomValue], Field(max_length=50)] = {}
     """Values of the program's custom fields."""
-    consents: Annotated[tuple[ConsentGiven, ...], Field(max_length=20)] = ()
+    consents: Annotated[tuple[ConsentGiven, ...], Field(max_length=CONSENTS_MAX)] = ()
     dry_run: bool = False
 
 
@@ -161,7 +246,7 @@ class EditMember(_Details):
     """The version you have read; refused when it was changed since."""
     tags: Annotated[tuple[Line, ...], Field(max_length=50)] | None = None
     custom: Annotated[dict[Slug, CustomValue | None], Field(max_length=50)] | None = None
-    consents: Annotated[tuple[ConsentGiven, ...], Field(max_length=20)] | None = None
+    consents: Annotated[tuple[ConsentGiven, ...], Field(max_length=CONSENTS_MAX)] | None = None
     dry_run: bool = False
 
     @model_validator(mode="after")
@@ -169,6 +254,19 @@ class EditMember(_Details):
         if not self.model_fields_set - {"version", "dry_run"}:
             raise ValueError("name at least one field to change")
         return self
+
+
+class SayConsents(Record):
+    """Give or withdraw consents. What was said last counts, so no version is needed: a withdrawal is never late."""
+
+    consents: Annotated[tuple[ConsentGiven, ...], Field(min_length=1, max_length=CONSENTS_MAX)]
+
+
+class ConsentsView(Record):
+    """What a member consents to now."""
+
+    member_id: MemberId
+    consents: tuple[Consent, ...]
 
 
 class SuspendMember(Record):

@@ -1,7 +1,7 @@
 """HTTP of members."""
 
 from chalicelib.api.routing import Call, Routes
-from chalicelib.identity.models import Caller, Owner
+from chalicelib.identity.models import Caller, Kind, Owner
 from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.languages import Language
@@ -25,6 +25,9 @@ from chalicelib.members.errors import (
     MobileTaken,
 )
 from chalicelib.members.models import (
+    ConsentChange,
+    ConsentSource,
+    ConsentsView,
     EditMember,
     EnrolMember,
     Happening,
@@ -32,7 +35,9 @@ from chalicelib.members.models import (
     MemberList,
     MemberView,
     ReinstateMember,
+    SayConsents,
     SuspendMember,
+    Witness,
 )
 from chalicelib.points.errors import MemberClosed, MemberUnknown
 from chalicelib.programs.service import ProgramBook, book_of
@@ -57,6 +62,19 @@ _IDENTIFIERS = (MobileTaken, EmailTaken, CardTaken, ExternalIdTaken, IdentifierN
 _DETAILS = (BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid, CustomFieldMissing, ConsentNeeded)
 
 
+class ConsentChangePage(Page[ConsentChange]):
+    """A page of the history of a member's consents."""
+
+
+def witness_of(call: Call) -> Witness:
+    """Through whom a request's consents come: its caller. A member speaks for themselves."""
+    caller = call.signed_in
+    source = {Kind.MEMBER: ConsentSource.MEMBER, Kind.INTEGRATION: ConsentSource.INTEGRATION}.get(
+        caller.kind, ConsentSource.STAFF
+    )
+    return Witness(source, caller.subject, told=caller.kind is not Kind.MEMBER)
+
+
 def _speaking(call: Call) -> tuple[ProgramBook, Language]:
     book = book_of(call.house.table)
     return book, book.language(call.language, call.now)
@@ -77,7 +95,15 @@ def enrol_member(body: EnrolMember, call: Call) -> Outcome[MemberView]:
     book, language = _speaking(call)
     house = call.house
     return service.enrol_member(
-        house.table, house.keyring, book, body, key=call.key, draw=house.draw, now=call.now, language=language
+        house.table,
+        house.keyring,
+        book,
+        body,
+        key=call.key,
+        draw=house.draw,
+        now=call.now,
+        language=language,
+        witness=witness_of(call),
     )
 
 
@@ -104,9 +130,39 @@ def edit_member(member_id: MemberId, body: EditMember, call: Call) -> MemberView
     """Change what is known of a member."""
     call.require_version(body.version)
     book, language = _speaking(call)
+    house, witness = call.house, witness_of(call)
     return service.edit_member(
-        call.house.table, call.house.keyring, book, member_id, body, now=call.now, language=language
+        house.table, house.keyring, book, member_id, body, now=call.now, language=language, witness=witness
     )
+
+
+@members.get("/members/{member_id}/consents", refuses=(MemberUnknown,), me="/me/consents")
+def get_consents(member_id: MemberId, call: Call) -> ConsentsView:
+    """What a member consents to now, by purpose and channel."""
+    return service.find_consents(call.house.table, call.house.keyring, member_id)
+
+
+@members.post("/members/{member_id}/consents", refuses=(MemberUnknown, MemberClosed), me="/me/consents")
+def say_consents(member_id: MemberId, body: SayConsents, call: Call) -> Outcome[ConsentsView]:
+    """Give or withdraw consents.
+
+    What is said of all channels takes the place of what was said of single ones. A withdrawal holds at once: what is
+    sent is decided when it is sent. The same again changes nothing.
+    """
+    house, book = call.house, book_of(call.house.table)
+    return service.say_consents(
+        house.table, house.keyring, book, member_id, body, now=call.now, witness=witness_of(call)
+    )
+
+
+@members.get("/members/{member_id}/consent-changes", refuses=(MemberUnknown, CursorInvalid), me="/me/consent-changes")
+def list_consent_changes(member_id: MemberId, query: Paging, call: Call) -> ConsentChangePage:
+    """Who said what of a member's consents when, newest first; it stays when a consent is withdrawn."""
+    scope = ("consent-changes", member_id)
+    part = service.list_consent_changes(
+        call.house.table, member_id, after=call.position(query.cursor, *scope), limit=query.limit
+    )
+    return call.page(part, ConsentChangePage, *scope)
 
 
 @members.post(

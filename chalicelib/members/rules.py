@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -23,15 +23,20 @@ from chalicelib.members.errors import (
     MobileTaken,
 )
 from chalicelib.members.models import (
+    ACCOUNT_PURPOSE,
     ID_NUMBER_PURPOSE,
+    OURSELVES,
     Consent,
     ConsentGiven,
+    ConsentSource,
     Contact,
+    ContactChannel,
     CustomValue,
     EditMember,
     EnrolMember,
     ExternalId,
     Profile,
+    Witness,
 )
 from chalicelib.programs.models import CustomField, FieldType, Program
 from chalicelib.programs.rules import today_of
@@ -90,7 +95,9 @@ def taken(kind: str) -> Refusal:
             return ExternalIdTaken(field="external_ids")
 
 
-def enrolled(command: EnrolMember, number: MemberNumber, program: Program, *, now: datetime) -> Profile:
+def enrolled(
+    command: EnrolMember, number: MemberNumber, program: Program, *, now: datetime, witness: Witness = OURSELVES
+) -> Profile:
     """The profile of a new member.
 
     Raises:
@@ -109,7 +116,7 @@ def enrolled(command: EnrolMember, number: MemberNumber, program: Program, *, no
         bank_cards=command.bank_cards or (),
     )
     _require_identifier(contact)
-    consents = _consents((), command.consents, now)
+    consents = with_consents((), command.consents, witness, now=now)
     custom = _with_consent(
         custom_values({}, command.custom, program.custom_fields), command.custom, consents, program.custom_fields
     )
@@ -130,7 +137,9 @@ def enrolled(command: EnrolMember, number: MemberNumber, program: Program, *, no
     )
 
 
-def edited(profile: Profile, command: EditMember, program: Program, *, now: datetime) -> Profile:
+def edited(
+    profile: Profile, command: EditMember, program: Program, *, now: datetime, witness: Witness = OURSELVES
+) -> Profile:
     """The profile after an edit.
 
     Raises:
@@ -155,7 +164,7 @@ def edited(profile: Profile, command: EditMember, program: Program, *, now: date
         contact = contact.model_copy(update={"bank_cards": command.bank_cards or ()})
     consents, custom, asked = profile.consents, profile.custom, command.custom or {}
     if "consents" in given:
-        changes["consents"] = consents = _consents(consents, command.consents or (), now)
+        changes["consents"] = consents = with_consents(consents, command.consents or (), witness, now=now)
     if "custom" in given:
         custom = custom_values(custom, asked, program.custom_fields)
     changes["custom"] = custom = _with_consent(custom, asked, consents, program.custom_fields)
@@ -227,7 +236,7 @@ def _with_consent(
     Raises:
         ConsentNeeded: one of them is only now asked for.
     """
-    if any(each.purpose == ID_NUMBER_PURPOSE and each.granted for each in consents):
+    if any(each.about == ID_NUMBER_PURPOSE and each.granted for each in consents):
         return dict(custom)
     bound = {name for name, field in fields.items() if field.type is FieldType.ID_NUMBER and name in custom}
     for name in sorted(bound):
@@ -294,10 +303,50 @@ def _birthday(text: str | None, today: date) -> tuple[int | None, str | None]:
     return int(text[:4]), text[5:]
 
 
-def _consents(known: tuple[Consent, ...], given: tuple[ConsentGiven, ...], now: datetime) -> tuple[Consent, ...]:
-    by_purpose = {each.purpose: each for each in known}
+def with_consents(
+    known: tuple[Consent, ...], given: Sequence[ConsentGiven], witness: Witness, *, now: datetime
+) -> tuple[Consent, ...]:
+    """Consents after some were given or withdrawn.
+
+    What is said of all channels takes the place of what was said of single ones. What is said again, word for word,
+    changes nothing: it keeps the time at which it was said first.
+    """
+    by_name = {each.about: each for each in known}
     for each in given:
-        by_purpose[each.purpose] = Consent(
-            purpose=each.purpose, granted=each.granted, text_version=each.text_version, at=now
+        said = Consent(
+            purpose=each.purpose,
+            channel=each.channel,
+            granted=each.granted,
+            text_version=each.text_version,
+            at=now,
+            source=ConsentSource(each.source) if each.source and witness.told else witness.source,
         )
-    return tuple(by_purpose.values())
+        if _is_known(said, by_name):
+            continue
+        if each.channel is None:
+            by_name = {name: one for name, one in by_name.items() if one.purpose != each.purpose or one.channel is None}
+        by_name[said.about] = said
+    return tuple(by_name.values())
+
+
+def _is_known(said: Consent, known: Mapping[str, Consent]) -> bool:
+    """Whether just this was said before and still counts."""
+    before = known.get(said.about)
+    if before is None or (before.granted, before.text_version) != (said.granted, said.text_version):
+        return False
+    if said.channel is None:
+        return not any(one.purpose == said.purpose and one.channel is not None for one in known.values())
+    wider = known.get(said.purpose)
+    return wider is None or wider.at <= before.at
+
+
+def may_contact(profile: Profile, purpose: str, channel: ContactChannel) -> bool:
+    """Whether a member may be written to, or called, for a purpose by a channel, as of what is known of them now.
+
+    The later of what was said of this channel and of all channels counts. Where nothing was said, members are told of
+    their own account and of nothing else.
+    """
+    said = [each for each in profile.consents if each.purpose == purpose and each.channel in (None, channel)]
+    if not said:
+        return purpose == ACCOUNT_PURPOSE
+    return max(said, key=lambda each: (each.at, each.channel is not None)).granted

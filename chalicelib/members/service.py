@@ -15,7 +15,10 @@ from chalicelib.kernel.pages import Slice
 from chalicelib.members import rules, store
 from chalicelib.members.errors import BalanceRemaining, EnrolmentDiffers, MemberMoved, MemberNumberWrong
 from chalicelib.members.models import (
+    OURSELVES,
     CloseMember,
+    ConsentChange,
+    ConsentsView,
     EditMember,
     EnrolMember,
     Happening,
@@ -24,7 +27,9 @@ from chalicelib.members.models import (
     MemberView,
     Profile,
     ReinstateMember,
+    SayConsents,
     SuspendMember,
+    Witness,
 )
 from chalicelib.points import service as points_service
 from chalicelib.points import store as points_store
@@ -34,6 +39,7 @@ from chalicelib.points.errors import (
     BalanceTooLarge,
     EntryKnown,
     MemberClosed,
+    MemberErased,
     MemberSuspended,
     MemberUnknown,
 )
@@ -65,6 +71,7 @@ def enrol_member(
     draw: Callable[[], int],
     now: datetime,
     language: Language,
+    witness: Witness = OURSELVES,
 ) -> Outcome[MemberView]:
     """Make a person a member, once for ever where there is a key.
 
@@ -74,6 +81,7 @@ def enrol_member(
     Args:
         key: the caller's `Idempotency-Key`; with it, the same command again answers the member it made.
         draw: gives random whole numbers, for member numbers.
+        witness: through whom consents come.
 
     Raises:
         MobileTaken, EmailTaken, CardTaken, ExternalIdTaken: another member has this identifier.
@@ -82,7 +90,7 @@ def enrol_member(
         EnrolmentDiffers: this key was used before for another enrolment.
     """
     if not key:
-        return _enrol(table, keyring, book, command, None, draw=draw, now=now, language=language)
+        return _enrol(table, keyring, book, command, None, witness, draw=draw, now=now, language=language)
 
     # Blind: a plain digest of nothing but a mobile number could be turned back by trying them all.
     asked = digest(plain(command.model_dump(exclude={"dry_run"}, exclude_defaults=True)))
@@ -90,7 +98,7 @@ def enrol_member(
     known = store.find_enrolment(table, key) if command.dry_run else None
     if known is None:
         try:
-            return _enrol(table, keyring, book, command, (key, content), draw=draw, now=now, language=language)
+            return _enrol(table, keyring, book, command, (key, content), witness, draw=draw, now=now, language=language)
         except (Refusal, store.EnrolmentKnown):
             known = store.find_enrolment(table, key)
             if known is None:
@@ -107,6 +115,7 @@ def _enrol(
     book: ProgramBook,
     command: EnrolMember,
     keyed: tuple[str, str] | None,
+    witness: Witness,
     *,
     draw: Callable[[], int],
     now: datetime,
@@ -121,7 +130,7 @@ def _enrol(
     stamp = from_milliseconds(milliseconds(now))
     for _ in range(ATTEMPTS_MAX):
         number = MemberNumber.from_chance(draw())
-        profile = rules.enrolled(command, number, program, now=stamp)
+        profile = rules.enrolled(command, number, program, now=stamp, witness=witness)
         account = Account(
             member_id=profile.member_id,
             opened_on=today_of(program, now),
@@ -133,7 +142,8 @@ def _enrol(
                 return Outcome(member_view(profile, account, program, now, language), stored=False)
             keyring.contacts.begin(profile.member_id)
             kept = [store.keep_enrolment(keyed[0], profile.member_id, keyed[1])] if keyed else []
-            table.commit([*kept, *_enrolment(profile, account, keyring)])
+            said = store.keep_consent_changes((), profile, witness.by)
+            table.commit([*kept, *_enrolment(profile, account, keyring), *said])
         except store.NumberTaken:
             continue
         return Outcome(member_view(profile, account, program, now, language))
@@ -210,6 +220,7 @@ def edit_member(
     *,
     now: datetime,
     language: Language,
+    witness: Witness = OURSELVES,
 ) -> MemberView:
     """Change what is known of a member; a changed mobile number, e-mail or card moves with it.
 
@@ -227,13 +238,80 @@ def edit_member(
     if command.version != before.version:
         raise MemberMoved(read=command.version, current=before.version)
 
-    after = rules.edited(before, command, program, now=from_milliseconds(milliseconds(now)))
+    after = rules.edited(before, command, program, now=from_milliseconds(milliseconds(now)), witness=witness)
 
     if command.dry_run:
         _require_free(table, keyring, after)
     else:
-        table.commit(_edit(before, after, command, keyring, now))
+        said = store.keep_consent_changes(before.consents, after, witness.by)
+        table.commit([*_edit(before, after, command, keyring, now), *said])
     return member_view(after, account, program, now, language)
+
+
+def say_consents(
+    table: Table,
+    keyring: Keyring,
+    book: ProgramBook,
+    member_id: MemberId,
+    command: SayConsents,
+    *,
+    now: datetime,
+    witness: Witness = OURSELVES,
+) -> Outcome[ConsentsView]:
+    """Give or withdraw consents, and keep in the history who said what when. What was said before changes nothing.
+
+    Whoever is about to write to the member reads the profile anew: a withdrawal holds from the moment it is answered.
+
+    Raises:
+        MemberUnknown, MemberClosed: there is no such member any more.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    program, at = book.current(now), from_milliseconds(milliseconds(now))
+    for _ in range(ATTEMPTS_MAX):
+        before, account = _load(table, keyring, member_id, consistent=True)
+        if account.status is AccountStatus.CLOSED:
+            raise MemberClosed(member_id=member_id)
+        edit = EditMember(version=before.version, consents=command.consents)
+
+        after = rules.edited(before, edit, program, now=at, witness=witness)
+
+        if after.consents == before.consents:
+            return Outcome(_consents_view(before), replayed=True)
+        said = store.keep_consent_changes(before.consents, after, witness.by)
+        try:
+            table.commit([*_edit(before, after, edit, keyring, now), *said])
+        except MemberMoved:
+            continue
+        return Outcome(_consents_view(after))
+    raise WriteContended
+
+
+def find_consents(table: Table, keyring: Keyring, member_id: MemberId) -> ConsentsView:
+    """What a member consents to now.
+
+    Raises:
+        MemberUnknown: there is no such member.
+    """
+    profile, _ = _load(table, keyring, member_id)
+    return _consents_view(profile)
+
+
+def list_consent_changes(table: Table, member_id: MemberId, *, after: str | None, limit: int) -> Slice[ConsentChange]:
+    """What was said of a member's consents, newest first. It stays when a consent is withdrawn.
+
+    What was said by a member who was merged into this one stands under the id of that member.
+
+    Raises:
+        MemberUnknown: there is no such member.
+    """
+    changes, last = store.list_consent_changes(table, member_id, after=after, limit=limit)
+    if not changes and after is None and store.find_items(table, member_id, consistent=True)[0] is None:
+        raise MemberUnknown(member_id=member_id)
+    return Slice(changes, last)
+
+
+def _consents_view(profile: Profile) -> ConsentsView:
+    return ConsentsView(member_id=profile.member_id, consents=profile.consents)
 
 
 def change_status(
@@ -482,6 +560,8 @@ def _load(table: Table, keyring: Keyring, member_id: MemberId, *, consistent: bo
     read = points_store.account_from(account)
     if read.merged_into is not None:
         return _load(table, keyring, MemberId(read.merged_into), consistent=True)
+    if store.is_erased(profile):
+        raise MemberErased(member_id=read.member_id)
     try:
         return store.profile_from(profile, keyring), read
     except KeyMoved:
@@ -537,6 +617,12 @@ def _closure(profile: Profile, command: CloseMember, keyring: Keyring, now: date
         *_releases(profile, rules.identifiers(profile.contact), keyring, profile.version),
         points_store.note(profile.member_id, "closed", facts, at=now, version=number),
     ]
+
+
+def erasure_note(profile: Profile, former: Sequence[AccountId], *, at: datetime) -> Write:
+    """The write that tells of an erasure: whoever keeps something of the member has to forget it, too."""
+    number = _EDITS_FROM + profile.version + 1
+    return points_store.note(profile.member_id, "erased", {"former": list(former)}, at=at, version=number)
 
 
 def _require_free(table: Table, keyring: Keyring, profile: Profile) -> None:

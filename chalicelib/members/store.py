@@ -2,12 +2,25 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, ShopId
 from chalicelib.members.errors import MemberMoved
 from chalicelib.members.events import MemberEnrolled
-from chalicelib.members.models import BankCard, Consent, Contact, ExternalId, Gender, OtherIdentifier, Profile
+from chalicelib.members.models import (
+    CONSENTS_MAX,
+    BankCard,
+    Consent,
+    ConsentChange,
+    ConsentSource,
+    Contact,
+    ContactChannel,
+    ExternalId,
+    Gender,
+    OtherIdentifier,
+    Profile,
+)
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
@@ -71,7 +84,37 @@ def list_enrolments(table: Table, member_ids: Sequence[AccountId]) -> list[Item]
     ]
 
 
+def list_consent_changes(
+    table: Table, member_id: AccountId, *, after: str | None, limit: int
+) -> tuple[tuple[ConsentChange, ...], str | None]:
+    """What was said of a member's consents, newest first, and where the list goes on."""
+    rows = table.query_timeline(keys.consent_changes(member_id), after=after, limit=limit)
+    found = table.get_many([keys.Key(row["pk"], row["sk"]) for row in rows.items])
+    items = (found.get(keys.Key(row["pk"], row["sk"])) for row in rows.items)
+    return tuple(_change(item) for item in items if item is not None), rows.last
+
+
 # ---------------------------------------------------------------- describing writes
+
+
+def keep_consent_changes(before: Sequence[Consent], after: Profile, by: str) -> list[Write]:
+    """The writes that put into the history of consents what a profile's version says anew."""
+    known = set(before)
+    new = [each for each in after.consents if each not in known]
+    return [
+        Put(
+            keys.consent_change(after.member_id, after.version, place),
+            {
+                "tl": keys.consent_changes(after.member_id),
+                "at": keys.moment(each.at, after.version * CONSENTS_MAX + place),
+                "said": _consent_parts(each),
+                "by": by or None,
+            },
+            Absent(),
+            lambda _: MemberMoved(read=after.version - 1, current=after.version),
+        )
+        for place, each in enumerate(new)
+    ]
 
 
 def keep_enrolment(key: str, member_id: MemberId, content: str) -> Write:
@@ -94,6 +137,33 @@ def replace_profile(profile: Profile, keyring: Keyring, *, closed: bool = False)
 
     item = _item(profile, keyring) | ({"due": None} if closed else {})
     return Put(keys.profile(profile.member_id), item, Unchanged(read), moved)
+
+
+def erase_profile(profile: Profile, keyring: Keyring, *, at: datetime) -> Write:
+    """The write that leaves of a profile that there was a member of this id, and when they were erased."""
+    nobody = Profile(
+        member_id=profile.member_id,
+        member_number=profile.member_number,
+        contact=Contact(),
+        joined_at=profile.joined_at,
+        version=profile.version + 1,
+    )
+
+    def moved(found: Item) -> Exception:
+        return MemberMoved(read=profile.version, current=found.get("version", 0))
+
+    item = _item(nobody, keyring) | {"erased": milliseconds(at)}
+    return Put(keys.profile(profile.member_id), item, Unchanged(profile.version), moved)
+
+
+def is_erased(item: Item) -> bool:
+    """Whether the member of a profile item was erased."""
+    return "erased" in item
+
+
+def erased_at(item: Item) -> datetime:
+    """When the member of a profile item was erased."""
+    return from_milliseconds(item["erased"])
 
 
 def claim(member_id: MemberId, kind: str, value: str, keyring: Keyring, otherwise: Otherwise) -> list[Write]:
@@ -180,10 +250,7 @@ def profile_from(item: Item, keyring: Keyring) -> Profile:
         tags=tuple(item.get("tags", ())),
         custom={**item.get("custom", {}), **contact.get("custom", {})},
         sealed_custom=frozenset(contact.get("custom", {})),
-        consents=tuple(
-            Consent(purpose=p, granted=g, text_version=t, at=from_milliseconds(at))
-            for p, g, t, at in item.get("consents", ())
-        ),
+        consents=tuple(map(_consent, item.get("consents", ()))),
         joined_at=from_milliseconds(item["joined"]),
         version=item["version"],
     )
@@ -223,7 +290,31 @@ def _item(profile: Profile, keyring: Keyring) -> Item:
         "referral": profile.referral_code,
         "tags": list(profile.tags) or None,
         "custom": open_custom or None,
-        "consents": [[c.purpose, c.granted, c.text_version, milliseconds(c.at)] for c in profile.consents] or None,
+        "consents": [_consent_parts(each) for each in profile.consents] or None,
         "joined": milliseconds(profile.joined_at),
         "version": profile.version,
     }
+
+
+def _consent(parts: Sequence[Any]) -> Consent:
+    purpose, granted, text_version, at, *more = parts
+    channel, source = more or ("", "")
+    return Consent(
+        purpose=purpose,
+        channel=ContactChannel(channel) if channel else None,
+        granted=granted,
+        text_version=text_version,
+        at=from_milliseconds(at),
+        source=ConsentSource(source) if source else None,
+    )
+
+
+def _consent_parts(consent: Consent) -> list[Any]:
+    parts = [consent.purpose, consent.granted, consent.text_version, milliseconds(consent.at)]
+    more = [consent.channel or "", consent.source or ""]
+    return [*parts, *map(str, more)] if any(more) else parts
+
+
+def _change(item: Item) -> ConsentChange:
+    said = _consent(item["said"])
+    return ConsentChange(**said.model_dump(), by=item.get("by"))

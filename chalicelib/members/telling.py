@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from chalicelib.kernel.events import Occurrence, Told
-from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.ids import AccountId, MemberId
 from chalicelib.members import store
-from chalicelib.members.events import MemberClosed, MemberEdited, MemberReinstated, MemberSuspended
+from chalicelib.members.events import MemberClosed, MemberEdited, MemberErased, MemberReinstated, MemberSuspended
 from chalicelib.points.models import Happened
 from chalicelib.storage.writes import Item
 
@@ -24,6 +24,7 @@ FROM_NOTE: dict[str, Callable[[Happened], list[Told]]] = {
     "suspended": lambda _: [MemberSuspended()],
     "reinstated": lambda _: [MemberReinstated()],
     "closed": lambda _: [MemberClosed()],
+    "erased": lambda note: [MemberErased(former_ids=tuple(AccountId(each) for each in note.facts["former"]))],
 }
 """What notes on the timeline tell, by their kind."""
 

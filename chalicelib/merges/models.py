@@ -36,7 +36,7 @@ class Brought(Record):
     custom: tuple[str, ...] = ()
     """Names of custom fields that were empty."""
     consents: tuple[str, ...] = ()
-    """Purposes of which the other's consent counts."""
+    """What consents are about (`Consent.about`) of which the other's counts."""
     consents_before: tuple[Consent, ...] = ()
     """Consents that those took the place of."""
 

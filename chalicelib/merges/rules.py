@@ -315,21 +315,21 @@ def united(into: Profile, other: Profile) -> tuple[Profile, Brought]:
             "version": into.version + 1,
         }
     )
-    before = tuple(each for each in into.consents if each.purpose in replaced)
+    before = tuple(each for each in into.consents if each.about in replaced)
     return merged, Brought(
         fields=tuple(filled), tags=tags, custom=tuple(custom), consents=replaced, consents_before=before
     )
 
 
 def _consents(own: Sequence[Consent], other: Sequence[Consent]) -> tuple[dict[str, Consent], tuple[str, ...]]:
-    """Consents by purpose, and the purposes of which the other's counts."""
-    found = {each.purpose: each for each in own}
+    """Consents by what they are about, and those of which the other's counts."""
+    found = {each.about: each for each in own}
     replaced = []
     for each in other:
-        known = found.get(each.purpose)
+        known = found.get(each.about)
         if known is None or (each.at, not each.granted) > (known.at, not known.granted):
-            found[each.purpose] = each
-            replaced.append(each.purpose)
+            found[each.about] = each
+            replaced.append(each.about)
     return found, tuple(replaced)
 
 
@@ -352,14 +352,14 @@ def told_apart(into: Profile, other: Profile, brought: Brought) -> tuple[Profile
         for name in (*_DETAILS, "month_day")
         if _came(name, brought) and getattr(into, name) == getattr(other, name)
     }
-    given = {each.purpose: each for each in other.consents}
+    given = {each.about: each for each in other.consents}
     taken = {
-        each.purpose: each
+        each.about: each
         for each in into.consents
-        if each.purpose not in brought.consents or each != given.get(each.purpose)
+        if each.about not in brought.consents or each != given.get(each.about)
     }
     for consent in brought.consents_before:
-        taken.setdefault(consent.purpose, consent)
+        taken.setdefault(consent.about, consent)
     custom = {
         name: value
         for name, value in into.custom.items()

@@ -19,7 +19,9 @@ def send_notices(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa
     for message in event["Records"]:
         try:
             told = event_from(message["body"])
-            sent += service.tell(here.table, here.keyring, program, Outbox(here.objects), told) is not None
+            links = bool(here.settings.index_key)
+            notice = service.tell(here.table, here.keyring, program, Outbox(here.objects), told, links=links)
+            sent += notice is not None
         except Exception as fault:  # noqa: BLE001 - the edge
             faults.append(fault)
             failed.append(message["messageId"])

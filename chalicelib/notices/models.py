@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.languages import Language
+from chalicelib.members.models import ACCOUNT_PURPOSE
 
-CONSENT_PURPOSE = "notices"
+CONSENT_PURPOSE = ACCOUNT_PURPOSE
 """A member who withdraws the consent of this purpose is told nothing."""
 
 
@@ -28,6 +29,7 @@ class Notice:
         event_id: what it tells of; None where it tells of none.
         to: mobile number in E.164, or e-mail address.
         subject: empty for channels that have none.
+        opt_out: the path of the link that ends messages of this kind; empty where there is none.
     """
 
     delivery_id: str
@@ -40,3 +42,4 @@ class Notice:
     subject: str
     text: str
     at: datetime
+    opt_out: str = ""

@@ -4,7 +4,8 @@ from datetime import date
 from typing import Any
 
 from chalicelib.kernel.languages import Language
-from chalicelib.members.models import Profile
+from chalicelib.members.models import ContactChannel, Profile
+from chalicelib.members.rules import may_contact
 from chalicelib.notices.models import CONSENT_PURPOSE, Channel
 from chalicelib.points.events import BirthdayGiftGiven, PointsExpiring, PointsReleased, TierChanged, TierReviewed
 from chalicelib.programs.models import Program
@@ -12,13 +13,11 @@ from chalicelib.transfers.events import PointsReceived
 
 
 def address_of(profile: Profile) -> tuple[Channel, str] | None:
-    """Where a member is told: by mobile, else by e-mail; None for who has neither, or wants nothing."""
-    if any(consent.purpose == CONSENT_PURPOSE and not consent.granted for consent in profile.consents):
-        return None
-    if profile.contact.mobile:
-        return Channel.SMS, profile.contact.mobile
-    if profile.contact.email:
-        return Channel.EMAIL, profile.contact.email
+    """Where a member is told: by mobile, else by e-mail; None for who has neither, or wants to be told by neither."""
+    known = ((Channel.SMS, profile.contact.mobile), (Channel.EMAIL, profile.contact.email))
+    for channel, address in known:
+        if address and may_contact(profile, CONSENT_PURPOSE, ContactChannel(channel.value)):
+            return channel, address
     return None
 
 

@@ -6,8 +6,10 @@ import hashlib
 from chalicelib.kernel.ids import MemberId, is_member
 from chalicelib.kernel.languages import Language
 from chalicelib.members import store as members_store
+from chalicelib.members.models import ContactChannel
 from chalicelib.notices import rules
-from chalicelib.notices.models import Channel, Notice
+from chalicelib.notices.links import PATH, OptOut, token_of
+from chalicelib.notices.models import CONSENT_PURPOSE, Channel, Notice
 from chalicelib.notices.sender import Sender
 from chalicelib.points.models import AccountStatus
 from chalicelib.programs.models import Program
@@ -16,10 +18,15 @@ from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
 
 
-def tell(table: Table, keyring: Keyring, program: Program, sender: Sender, event: Event) -> Notice | None:
+def tell(
+    table: Table, keyring: Keyring, program: Program, sender: Sender, event: Event, *, links: bool = True
+) -> Notice | None:
     """Tell a member what an event says, in the program's language; None when there is nobody to tell, or nothing.
 
     The member is read now, not when the event was made: who has withdrawn since is not told any more.
+
+    Args:
+        links: whether there is the key that opt-out links are signed with.
 
     Raises:
         Trouble: it could not be sent; the same event again sends the same notice.
@@ -34,12 +41,15 @@ def tell(table: Table, keyring: Keyring, program: Program, sender: Sender, event
     address = rules.address_of(members_store.profile_from(item, keyring))
     if address is None:
         return None
-    notice = _notice(event, address, words, language)
+    opt_out = _opt_out(event, address[0], keyring) if links else ""
+    notice = _notice(event, address, words, language, opt_out)
     sender.send(notice)
     return notice
 
 
-def _notice(event: Event, address: tuple[Channel, str], words: tuple[str, str], language: Language) -> Notice:
+def _notice(
+    event: Event, address: tuple[Channel, str], words: tuple[str, str], language: Language, opt_out: str
+) -> Notice:
     assert event.member_id is not None
     channel, to = address
     digest = hashlib.sha256(f"regulars delivery\n{event.event_id}\n{channel.value}".encode()).digest()
@@ -54,4 +64,13 @@ def _notice(event: Event, address: tuple[Channel, str], words: tuple[str, str], 
         subject=words[0] if channel is Channel.EMAIL else "",
         text=words[1],
         at=event.recorded_at,
+        opt_out=opt_out,
     )
+
+
+def _opt_out(event: Event, channel: Channel, keyring: Keyring) -> str:
+    """The path of the link that ends notices by this channel."""
+    opt_out = OptOut(
+        MemberId(str(event.member_id)), CONSENT_PURPOSE, ContactChannel(channel.value), event.recorded_at.date()
+    )
+    return PATH + token_of(opt_out, keyring)

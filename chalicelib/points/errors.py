@@ -12,6 +12,13 @@ class MemberUnknown(Refusal):
         super().__init__(f"There is no member {member_id}.", member_id=member_id)
 
 
+class MemberErased(MemberUnknown):
+    """The member was erased."""
+
+    def __init__(self, *, member_id: str) -> None:
+        Refusal.__init__(self, f"The member {member_id} was erased.", member_id=member_id)
+
+
 class EntryUnknown(Refusal):
     """There is no such ledger entry."""
 

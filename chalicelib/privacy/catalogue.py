@@ -133,6 +133,7 @@ CATALOGUE: tuple[Stored, ...] = (
         "core", "profile of a member", r"M#\S+ PROFILE",
         {
             **_all("tl at due version", Datum(Data.MACHINE, Kept.MEMBER)),
+            "erased": Datum(Data.MACHINE, Kept.LEDGER),
             **_all("member_id number", _OWN),
             "contact": _contact(None),
             **_all("gender shop tags custom consents joined source referral", _OWN),
@@ -179,6 +180,7 @@ CATALOGUE: tuple[Stored, ...] = (
         "core", "a member's part in a pool", r"G#\S+ W#\S+",
         {"version": _PLACE, **_all("role limit joined month spent", _BOOKS)},
     ),
+    Stored("core", "how many cards a member was given", r"M#\S+ WALLET", {"version": _PLACE, "cards": _BOOKS}),
     Stored("core", "that a member belongs to a pool", r"M#\S+ SHARES#\S+", {"version": _PLACE}),
     Stored(
         "core", "card", r"C#\S+ PROFILE",
@@ -194,10 +196,18 @@ CATALOGUE: tuple[Stored, ...] = (
         "core", "program", r"PROGRAM (HEAD|V#\d+)", _all("program version in_use", _MERCHANT)
     ),
     Stored(
+        "core", "what was said of a consent", r"CONSENT#\S+ \d+#\d+",
+        {
+            **_all("tl at", Datum(Data.MACHINE, Kept.RECORD)),
+            "said": Datum(Data.PERSON, Kept.RECORD, exported=True),
+            "by": Datum(Data.STAFF, Kept.RECORD),
+        },
+    ),
+    Stored(
         "core", "showing of personal data", r"UM#\S+ unm_\S+",
         {
             **_all("tl at", Datum(Data.MACHINE, Kept.RECORD)),
-            **_all("member_id kind made", Datum(Data.CONDUCT, Kept.RECORD)),
+            **_all("member_id kind made", Datum(Data.CONDUCT, Kept.RECORD, exported=True)),
             **_all("what", Datum(Data.STAFF, Kept.RECORD)),
             "reason": Datum(Data.WORDS, Kept.RECORD),
         },
@@ -290,7 +300,7 @@ CATALOGUE: tuple[Stored, ...] = (
         "ops", "tries to sign in by an address, as a blind index", r"N#\S+ N",
         {
             **_all("asked request digits until tries failed locks locked", Datum(Data.CONDUCT, Kept.WHILE)),
-            "mac": Datum(Data.KEY, Kept.WHILE),
+            **_all("mac blind", Datum(Data.KEY, Kept.WHILE)),
             **_all("version expires", _PASSING),
         },
     ),
@@ -303,7 +313,7 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored(
         "ops", "session of a member", r"S#\S+ ses_\S+",
         {
-            **_all("member_id opened turned ended", Datum(Data.CONDUCT, Kept.WHILE)),
+            **_all("member_id opened turned ended", Datum(Data.CONDUCT, Kept.WHILE, exported=True)),
             **_all("digest before salt", Datum(Data.KEY, Kept.WHILE)),
             **_all("version expires", _PASSING),
         },
@@ -311,6 +321,21 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored("ops", "which event of a member was told last", r"T#\S+ T", {"version": _PLACE}),
 )  # fmt: skip
 """Every kind of item, most particular first."""
+
+NAMES: Mapping[str, str] = {
+    "r": "kind_letter", "p": "points", "b": "balance_after", "o": "occurred_ms", "on": "occurred_on", "e": "earned",
+    "x": "expires_on", "c": "consumed", "pd": "period", "q": "qualifying", "l": "lapsed", "mt": "matures_on",
+    "hd": "held", "hu": "held_until_ms", "sm": "sums", "by": "acted_by", "an": "anchor", "tb": "tier_before",
+    "ta": "tier_after", "w": "why", "rc": "reason_code", "cz": "cause", "rf": "reference", "nm": "note_to_member",
+    "msg": "message", "what": "facts", "pu": "purchase_id", "n": "number", "to": "to_member_id",
+    "from": "from_member_id", "mf": "merged_from", "mi": "merged_into", "sh": "shop_id", "cu": "currency",
+    "m": "paid_minor", "tn": "tender_minor", "tp": "tender_points", "ln": "lines", "am": "amount_minor",
+    "mb": "refund_minor", "rl": "returned_lines", "rn": "version", "bk": "given_back", "rs": "as_restated",
+    "aw": "awaits_delivery", "dl": "delivered", "no": "refused_for", "ra": "refused_ms", "is": "state",
+    "wm": "waits_for", "wr": "waiting_returns", "made": "made_ms", "joined": "joined_ms", "opened": "opened_ms",
+    "turned": "used_ms", "said": "consent", "into": "merged_into", "life": "lifetime_sums", "told": "told_through",
+}  # fmt: skip
+"""What an export calls attributes whose stored names are short. Names that end in `_ms` are milliseconds since 1970."""
 
 ELSEWHERE: Mapping[str, str] = {
     "logs": "Routes, ids of the right form, status, code, the caller's subject. No bodies, no contact data; 180 days.",

@@ -1,20 +1,27 @@
 """Showing personal data as they are: the command, its record, its answer."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, field_validator
 
-from chalicelib.kernel.ids import Id, MemberId
+from chalicelib.kernel.ids import AccountId, Id, MemberId
 from chalicelib.kernel.personal import Plain
 from chalicelib.kernel.records import Note, Record
-from chalicelib.members.models import BankCard, CustomValue, ExternalId, OtherIdentifier
+from chalicelib.members.models import BankCard, CustomValue, ExternalId, MemberView, OtherIdentifier
 
 
 class UnmaskingId(Id):
     """Names a showing of personal data."""
 
     pattern = r"^unm_[a-z2-7]{13}$"
+
+
+class OptOutToken(Id):
+    """The token of an opt-out link. Whatever is no such token is answered alike, and none is logged."""
+
+    pattern = r"^.{1,400}$"
+    secret = True
 
 
 class MaskedField(StrEnum):
@@ -80,3 +87,79 @@ class UnmaskedView(Record, Plain):
     member_id: MemberId
     values: PlainValues
     unmasked_at: AwareDatetime
+
+
+class ErasureReason(StrEnum):
+    """Why a member is erased. The register is written once and kept for years, so it takes no words of people."""
+
+    ASKED = "asked"
+    """The member asked for it."""
+    AUTHORITY = "authority"
+    """An authority or a court ordered it."""
+    RETENTION = "retention"
+    """Nothing was heard of them for as long as data may be kept."""
+    MISTAKE = "mistake"
+    """They should never have been enrolled."""
+
+
+class EraseMember(Record):
+    """Erase a member for good: who they are, not what the books say."""
+
+    reason: ErasureReason
+    forfeit: bool = False
+    """Needed when points are left, which are taken, or owed, which are written off."""
+    dry_run: bool = False
+
+
+class EraseMe(Record):
+    """Erase yourself for good."""
+
+    forfeit: bool = False
+    """Needed when points are left, which are taken, or owed, which are written off."""
+    dry_run: bool = False
+
+
+class Blocker(Record):
+    """Something that stands in the way of an erasure."""
+
+    what: Literal["points_held", "points_left", "points_owed", "cards_hold_value", "in_pool"]
+    detail: str
+
+
+class Erasure(Record):
+    """The erasure of a member, as the register keeps it."""
+
+    member_ids: tuple[AccountId, ...]
+    """The member, and who was merged into them."""
+    reason: ErasureReason
+    by: str
+    """Who asked, as tokens name them."""
+    erased_at: AwareDatetime
+
+
+class ExportMember(Record):
+    """Give out everything that is kept about a member, and say why."""
+
+    reason: Note
+    """Kept with who asked, and when."""
+
+
+class ExportMe(Record):
+    """Give out everything that is kept about you."""
+
+
+class ExportRecord(Record):
+    """Something that is kept about a member."""
+
+    kind: str
+    """What it is, as the data catalogue calls it."""
+    data: dict[str, Any]
+
+
+class Export(Record, Plain):
+    """Everything that is kept about a member."""
+
+    export_id: UnmaskingId
+    member: MemberView
+    records: tuple[ExportRecord, ...]
+    exported_at: AwareDatetime

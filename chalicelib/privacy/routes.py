@@ -1,13 +1,30 @@
 """HTTP of privacy."""
 
-from chalicelib.api.routing import Call, Routes
+from chalicelib.api.routing import Call, Html, Routes
 from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.languages import Language
+from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points.errors import MemberUnknown
-from chalicelib.privacy import service
-from chalicelib.privacy.models import Unmask, UnmaskedView
+from chalicelib.privacy.errors import ErasureBlocked, ExportTooLarge, OptOutUnknown, SignInStale
+from chalicelib.privacy.models import (
+    EraseMe,
+    EraseMember,
+    Erasure,
+    ErasureReason,
+    Export,
+    ExportMe,
+    ExportMember,
+    OptOutToken,
+    Unmask,
+    UnmaskedView,
+)
+from chalicelib.privacy.service import erasing, exporting, opting_out, unmasking
+from chalicelib.privacy.service.erasing import Places
 from chalicelib.programs.service import book_of
 
 privacy = Routes("privacy")
+
+OWN_WISH = "asked by the member"
 
 
 @privacy.post("/members/{member_id}/unmaskings", status=201, refuses=(MemberUnknown,))
@@ -16,6 +33,82 @@ def unmask_member(member_id: MemberId, body: Unmask, call: Call) -> UnmaskedView
     house, caller = call.house, call.caller
     assert caller is not None, "the policy lets nobody in without a token"
     book = book_of(house.table)
-    return service.unmask(
+    return unmasking.unmask(
         house.table, house.keyring, book, member_id, body, by=caller.subject, draw=house.draw, now=call.now
     )
+
+
+def _places(call: Call) -> Places:
+    house = call.house
+    return Places(house.table, house.ops, house.keyring, house.roots, book_of(house.table))
+
+
+@privacy.post("/members/{member_id}/erasures", status=201, refuses=(MemberUnknown, ErasureBlocked))
+def erase_member(member_id: MemberId, body: EraseMember, call: Call) -> Outcome[Erasure]:
+    """Erase a member, and whoever was merged into them, for good. There is no way back.
+
+    Contact data, sign-ins, consents, tags and what people wrote of them go; their key goes, and with it what backups
+    hold. Entries stay, under an id that leads to nobody. It is refused with a list of all that stands in the way. Cut
+    short, it is completed by being sent again.
+    """
+    return erasing.erase_member(_places(call), member_id, body, by=call.signed_in.subject, now=call.now)
+
+
+@privacy.post("/me/erasures", status=201, refuses=(MemberUnknown, ErasureBlocked, SignInStale))
+def erase_me(body: EraseMe, call: Call) -> Outcome[Erasure]:
+    """Erase yourself for good. There is no way back. You have to have signed in by a code within ten minutes."""
+    erasing.require_fresh(call.house.ops, call.signed_in, now=call.now)
+    command = EraseMember(reason=ErasureReason.ASKED, forfeit=body.forfeit, dry_run=body.dry_run)
+    return erasing.erase_member(_places(call), call.member_id, command, by=call.signed_in.subject, now=call.now)
+
+
+@privacy.post("/members/{member_id}/exports", status=201, refuses=(MemberUnknown, ExportTooLarge))
+def export_member(member_id: MemberId, body: ExportMember, call: Call) -> Export:
+    """Everything that is kept about a member, decrypted, for the member. Who asked and why is kept."""
+    by = call.signed_in.subject
+    return exporting.export_member(_places(call), member_id, body.reason, by=by, draw=call.house.draw, now=call.now)
+
+
+@privacy.post("/members/{member_id}/export-pages", status=201, refuses=(MemberUnknown, ExportTooLarge))
+def export_member_page(member_id: MemberId, body: ExportMember, call: Call) -> Html:
+    """Everything that is kept about a member, as a page to read or print. Who asked and why is kept."""
+    by = call.signed_in.subject
+    made = exporting.export_member(_places(call), member_id, body.reason, by=by, draw=call.house.draw, now=call.now)
+    return Html(exporting.page_of(made, _language(call)))
+
+
+@privacy.post("/me/exports", status=201, refuses=(MemberUnknown, ExportTooLarge))
+def export_me(body: ExportMe, call: Call) -> Export:  # noqa: ARG001 - an empty body
+    """Everything that is kept about you."""
+    by = call.signed_in.subject
+    return exporting.export_member(_places(call), call.member_id, OWN_WISH, by=by, draw=call.house.draw, now=call.now)
+
+
+@privacy.post("/me/export-pages", status=201, refuses=(MemberUnknown, ExportTooLarge))
+def export_me_page(body: ExportMe, call: Call) -> Html:  # noqa: ARG001 - an empty body
+    """Everything that is kept about you, as a page to read or print."""
+    by = call.signed_in.subject
+    made = exporting.export_member(_places(call), call.member_id, OWN_WISH, by=by, draw=call.house.draw, now=call.now)
+    return Html(exporting.page_of(made, _language(call)))
+
+
+def _language(call: Call) -> Language:
+    return book_of(call.house.table).language(call.language, call.now)
+
+
+@privacy.get("/opt-outs/{token}", refuses=(OptOutUnknown,))
+def show_opt_out(token: OptOutToken, call: Call) -> Html:
+    """What an opt-out link ends, with a button that does it. It needs no sign-in and runs no script."""
+    asked = opting_out.find_opt_out(call.house.keyring, token)
+    return Html(opting_out.page_of(asked, _language(call), done=False))
+
+
+@privacy.post("/opt-outs/{token}", refuses=(OptOutUnknown,))
+def opt_out(token: OptOutToken, call: Call) -> Html:
+    """End messages of a kind by the link of one of them, in one step (RFC 8058). Again changes nothing.
+
+    Whatever is sent along is not looked at. The link does not lapse.
+    """
+    house, book = call.house, book_of(call.house.table)
+    asked = opting_out.opt_out(house.table, house.keyring, book, token, now=call.now)
+    return Html(opting_out.page_of(asked, _language(call), done=True))

@@ -51,6 +51,7 @@ SILENT = {
     "O waiting": "returns that wait for their purchase; what becomes of each is told when it does",
     "MERGE": "what a merge did beside the ledger; its entries tell of it",
     "K hold_end": "ends a hold with the purchase that it paid for; the purchase's own entry tells",
+    "CONSENT": "what was said of a consent; the profile's edit tells that it was",
     "X": "lists a transfer for its two members; its entries tell of it",
     "STF": "somebody who works here; the audit tells of the change",
     "ROLES": "a role of the merchant's own; the audit tells of the change",

@@ -9,7 +9,16 @@ from pydantic import AwareDatetime, Field, StringConstraints, field_validator, m
 
 from chalicelib.kernel.ids import MemberId, MemberNumber, SessionId, ShopId
 from chalicelib.kernel.records import Line, Record
-from chalicelib.members.models import Birthday, Consent, ConsentGiven, EmailText, Gender, MobileText, is_a_day
+from chalicelib.members.models import (
+    CONSENTS_MAX,
+    Birthday,
+    Consent,
+    ConsentGiven,
+    EmailText,
+    Gender,
+    MobileText,
+    is_a_day,
+)
 from chalicelib.points.models import AccountStatus, PointsSummary, TierView
 
 RequestId = Annotated[str, StringConstraints(pattern=r"^otp_[a-z2-7]{26}$")]
@@ -165,7 +174,7 @@ class EditMe(Record):
     """Given once."""
     shop_id: ShopId | None = None
     """Your home shop."""
-    consents: Annotated[tuple[ConsentGiven, ...], Field(max_length=20)] = ()
+    consents: Annotated[tuple[ConsentGiven, ...], Field(max_length=CONSENTS_MAX)] = ()
     dry_run: bool = False
 
     @field_validator("birthday")

@@ -14,7 +14,7 @@ from chalicelib.kernel.pages import Slice
 from chalicelib.members import rules as members_rules
 from chalicelib.members import service as members
 from chalicelib.members import store as members_store
-from chalicelib.members.models import EditMember, Happening, MemberView
+from chalicelib.members.models import ConsentSource, EditMember, Happening, MemberView, Witness
 from chalicelib.notices.models import Channel, Notice
 from chalicelib.notices.sender import Sender
 from chalicelib.points.errors import MemberSuspended
@@ -332,7 +332,8 @@ def edit_me(
         rules.require_own_edit(before, command)
     given = command.model_dump(exclude_unset=True)
     edit = EditMember.model_validate({**given, "consents": command.consents} if "consents" in given else given)
-    return _me(members.edit_member(table, keyring, book, member_id, edit, now=now, language=language))
+    witness = Witness(ConsentSource.MEMBER, member_id, told=False)
+    return _me(members.edit_member(table, keyring, book, member_id, edit, now=now, language=language, witness=witness))
 
 
 def change_contact(

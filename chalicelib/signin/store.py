@@ -17,7 +17,7 @@ from chalicelib.signin.models import Attempts, Pressure, Purpose, Session
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
-from chalicelib.storage.writes import Absent, Add, Count, Item, Put, Unchanged, Write
+from chalicelib.storage.writes import Absent, Add, Anyway, Count, Delete, Item, Put, Unchanged, Write
 
 _ATTEMPTS_KEPT = timedelta(days=8)
 _COUNTS_KEPT = timedelta(days=2)
@@ -109,6 +109,16 @@ def replace_session(session: Session) -> Write:
     """The write of a session after the version of it that was read."""
     where = keys.session(session.member_id, session.session_id)
     return Put(where, _session_item(session), Unchanged(session.version - 1), lambda _: SessionMoved())
+
+
+def forget_session(session: Session) -> Write:
+    """The write that removes a session."""
+    return Delete(keys.session(session.member_id, session.session_id), Anyway(), lambda _: SessionMoved())
+
+
+def forget_attempts(kind: str, blind: str) -> Write:
+    """The write that removes what was tried with an address."""
+    return Delete(keys.otp_number(kind, blind), Anyway(), lambda _: AttemptsMoved())
 
 
 # ---------------------------------------------------------------- items

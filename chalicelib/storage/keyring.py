@@ -33,6 +33,9 @@ class ContactCodec(Protocol):
             KeyMoved: the key was changed at this moment; read again.
         """
 
+    def forget(self, member_id: str) -> None:
+        """Make whatever is sealed for a member unreadable, everywhere and for good."""
+
 
 class SealedContacts:
     """Contact data as JSON, sealed with the member's own key from the vault.
@@ -84,6 +87,11 @@ class SealedContacts:
             self._remember(member_id, key)
         return opened
 
+    def forget(self, member_id: str) -> None:
+        """See `ContactCodec.forget`. The key goes, and with it what backups hold."""
+        self._recent.pop(member_id, None)
+        self.vault.forget(member_id)
+
     def _remember(self, member_id: str, key: MemberKey) -> None:
         if len(self._recent) >= _REMEMBERED:
             self._recent.clear()
@@ -126,6 +134,11 @@ class Keyring:
     def content_mark(self, content: str) -> str:
         """What tells the content of an enrolment from that of another."""
         return _blind(self.content_key or self.index_key, "enrol", content)
+
+    def opt_out_mac(self, text: str) -> bytes:
+        """What an opt-out link is signed with: 16 bytes of HMAC-SHA-256, by a key made of one that never changes."""
+        key = hmac.digest(self.content_key or self.index_key, b"regulars opt-out links 1", hashlib.sha256)
+        return hmac.digest(key, text.encode(), hashlib.sha256)[:16]
 
 
 def _blind(key: bytes, kind: str, value: str) -> str:

@@ -279,6 +279,16 @@ def integration_key_use(key_id: str) -> Key:
 # ---------------------------------------------------------------- personal data
 
 
+def consent_change(member_id: str, version: int, place: int) -> Key:
+    """What was said of a consent, by the version of the profile that it made."""
+    return Key(consent_changes(member_id), f"{version:07d}#{place:02d}")
+
+
+def consent_changes(member_id: str) -> str:
+    """Partition, also of the timeline, of all that was said of a member's consents."""
+    return joined("CONSENT", member_id.removeprefix("mem_"))
+
+
 def unmasking(day: date, unmasking_id: str) -> Key:
     """The record of a showing of personal data, by the day (UTC) on which it was."""
     return Key(joined("UM", day.isoformat()), unmasking_id)

@@ -10,7 +10,20 @@ from typing import Any, Protocol
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.storage.dynamo import Dynamo, DynamoFault, Unreachable, marshalled, unmarshalled
 from chalicelib.storage.keys import DUE, TIMELINE, Key
-from chalicelib.storage.writes import Absent, Add, Anyway, Condition, Count, Held, Item, Put, Still, Unchanged, Write
+from chalicelib.storage.writes import (
+    Absent,
+    Add,
+    Anyway,
+    Condition,
+    Count,
+    Held,
+    Item,
+    Put,
+    Still,
+    Strip,
+    Unchanged,
+    Write,
+)
 
 BATCH_MAX = 100
 """BatchGetItem takes so many keys."""
@@ -238,6 +251,8 @@ class DynamoTable:
             return {"Update": self._addition(write)}
         if isinstance(write, Count):
             return {"Update": self._counting(write)}
+        if isinstance(write, Strip):
+            return {"Update": self._stripping(write)}
         expression, values = _condition(write.condition)
         action: dict[str, Any] = {"TableName": self.name}
         if expression:
@@ -270,6 +285,16 @@ class DynamoTable:
         # Compared first, too: an amount above the limit must not pass because there is nothing to add it to.
         fits = "attribute_not_exists(#n0) OR #n0 <= :room" if write.amount <= write.most else "#n0 <= :room"
         return update | {"ConditionExpression": fits, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+    def _stripping(self, write: Strip) -> dict[str, Any]:
+        alias = {name: f"#n{number}" for number, name in enumerate(write.names)}
+        return {
+            "TableName": self.name,
+            "Key": _typed(write.key),
+            "UpdateExpression": "REMOVE " + ", ".join(alias.values()),
+            "ExpressionAttributeNames": {short: name for name, short in alias.items()},
+            "ConditionExpression": "attribute_exists(pk)",
+        }
 
     def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         if self._meter is not None:

@@ -103,4 +103,13 @@ class Count:
     otherwise: Otherwise
 
 
-Write = Put | Delete | Add | Count
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Take attributes of an item away, if there is such an item; whatever else it has stays as it is just then."""
+
+    key: Key
+    names: tuple[str, ...]
+    otherwise: Otherwise
+
+
+Write = Put | Delete | Add | Count | Strip

@@ -13,7 +13,7 @@ from chalicelib.kernel.errors import WriteContended
 from chalicelib.storage import keys
 from chalicelib.storage.audited import Read
 from chalicelib.storage.keys import Key
-from chalicelib.storage.writes import Absent, Add, Count, Delete, Item, Put, Write
+from chalicelib.storage.writes import Absent, Add, Count, Delete, Item, Put, Strip, Write
 from chalicelib.trail import rules
 from chalicelib.trail.shown import EXPANDED, FIELDS, SHOWN, SILENT, VALUE_MAX
 
@@ -112,6 +112,8 @@ def _change(read: Read, write: Write) -> dict[str, Any]:
     before = read.get(write.key)
     if isinstance(write, Delete):
         return told | {"is": "gone"}
+    if isinstance(write, Strip):
+        return told | {"changed": sorted(write.names)}
     if isinstance(write.condition, Absent):
         return told | {"is": "new", "after": _shown(told["item"], write.item)}
     if before is None:

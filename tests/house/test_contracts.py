@@ -159,6 +159,7 @@ def test_only_these_routes_are_open() -> None:
         "/auth/otp-requests",
         "/auth/tokens",
         "/auth/keys",
+        "/opt-outs/{token}",
     }
 
 

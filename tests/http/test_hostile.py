@@ -62,7 +62,9 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
     details = {
         "name": "张三", "mobile": f"+86139{n:08d}", "email": f"a{n}@example.com", "card_no": f"h-{n}",
         "gender": "female", "birthday": "1990-02-28", "shop_id": "shp_a", "tags": ["vip"], "custom": {"size": "M"},
-        "consents": [{"purpose": "sms", "granted": True, "text_version": "1"}], "dry_run": False,
+        "consents": [
+            {"purpose": "sms", "channel": "sms", "granted": True, "text_version": "1", "source": "till"}
+        ], "dry_run": False,
         "bank_cards": [{"bank": "ICBC", "last_four": "0001", "token": "tok-1"}],
     }  # fmt: skip
     match name:
@@ -70,6 +72,18 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             yield {**details, "external_ids": [{"source": "erp", "id": f"{n}"}], "source": "till", "referral_code": "R"}
         case "unmask_member":
             yield {"fields": ["name"], "reason": "a call back"}
+        case "erase_member":
+            yield {"reason": "asked", "forfeit": True, "dry_run": True}
+        case "export_member" | "export_member_page":
+            yield {"reason": "asked for it"}
+        case "export_me" | "export_me_page":
+            yield {}
+        case "say_consents" | "say_my_consents":
+            yield {
+                "consents": [
+                    {"purpose": "offers", "channel": "sms", "granted": True, "text_version": "1", "source": "paper"}
+                ]
+            }
         case "edit_member":
             yield {**details, "version": api.get(f"/v1/members/{member['member_id']}").json["version"]}
         case "return_purchase" | "return_order":
@@ -151,7 +165,7 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             yield from card_samples(name, n)
         case "make_integration_key" | "rotate_integration_key" | "revoke_integration_key":
             yield from key_samples(name)
-        case "ask_code" | "give_tokens" | "edit_me" | "change_contact" | "end_my_session":
+        case "ask_code" | "give_tokens" | "edit_me" | "change_contact" | "end_my_session" | "erase_me":
             yield from own_samples(name, n, caller_of(api, name, member), member)
         case _ if "staff" in name or "role" in name:
             yield from staff_samples(name, api, n)
@@ -208,21 +222,24 @@ def own_samples(name: str, n: int, me: Api, member: dict[str, Any]) -> Iterator[
         case "edit_me":
             yield {
                 "name": "张三", "gender": "female", "birthday": "1990-02-28", "shop_id": "shp_a",
-                "consents": [{"purpose": "sms", "granted": True, "text_version": "1"}], "dry_run": False,
+                "consents": [
+                    {"purpose": "sms", "channel": "sms", "granted": True, "text_version": "1", "source": "till"}
+                ],
+                "dry_run": False,
                 "version": me.get("/v1/me").json["version"],
             }  # fmt: skip
         case "change_contact":
             for kind, other, value in (("email", "mobile", email), ("mobile", "email", mobile)):
                 proven = sent(**{kind: value}, purpose="contact_change")
                 yield {**proven, kind: value, other: None, "version": me.get("/v1/me").json["version"]}
-        case "end_my_session":
+        case "end_my_session" | "erase_me":
             session = Session(
                 SessionId(SOME_IDS["session_id"]), MemberId(member["member_id"]), b"", opened_at=me.clock(),
                 turned_at=me.clock(),
             )  # fmt: skip
             with suppress(SessionMoved):
                 house.ops.commit([open_session(session)])
-            yield {}
+            yield {"forfeit": True, "dry_run": True} if name == "erase_me" else {}
 
 
 def key_samples(name: str) -> Iterator[dict[str, Any]]:
@@ -531,7 +548,7 @@ def test_no_value_in_any_field_makes_a_5xx_or_a_write_that_the_schema_forbids(
     assert wrong == []
     once = (
         "ask_code", "give_tokens", "change_contact", "end_my_session", "revoke_integration_key", "deliver_purchase",
-        "return_purchase", "refund_card", "capture_point_hold", "release_point_hold",
+        "export_me", "export_me_page", "return_purchase", "refund_card", "capture_point_hold", "release_point_hold",
     )  # fmt: skip
     assert accepted >= (1 if name in once or name.endswith("_point_transfer") else 3), (
         "a matrix that nothing passes tests only the first check"

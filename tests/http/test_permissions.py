@@ -53,7 +53,8 @@ def test_nobody_gets_anywhere_without_a_token_except_where_it_is_open(api: Api) 
     for route in routes():
         reply = api.send(route.method, path_of(route, member), Authorization="")
         if route.rule.open:
-            assert reply.status in ((200,) if route.method == "GET" else (400, 404)), route.path
+            found = route.method == "GET" and "{" not in route.path
+            assert reply.status in ((200,) if found else (400, 404)), route.path
         else:
             assert (reply.status, reply.code) == (401, "token_missing"), route.path
 

@@ -310,7 +310,7 @@ def test_what_members_change_of_themselves(api: Api, house: House, look: Look, m
     assert {name: changed.json[name] for name in ("name", "gender", "birthday", "shop_id", "version")} == {
         "name": "王小明", "gender": "male", "birthday": "1990-03-15", "shop_id": "shp_a", "version": 2,
     }  # fmt: skip
-    assert changed.json["consents"] == [{**consent, "at": "2026-03-15T04:00:00Z"}]
+    assert changed.json["consents"] == [{**consent, "channel": None, "at": "2026-03-15T04:00:00Z", "source": "member"}]
     before = look()
     assert me.patch("/v1/me", {"version": 2, "birthday": "1991-01-01"}).code == "birthday_fixed"
     assert me.patch("/v1/me", {"version": 1, "name": "x"}).code == "member_moved"

@@ -406,13 +406,15 @@ READ_STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetSh
 # read, commit the actions of its writes (Put, Delete, Add); a queue's own poller acts in the function's name.
 CALLS: dict[str, dict[str, set[str]]] = {
     "ApiFunction": {
-        "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem", "DeleteItem")},
+        "CoreTableArn": {
+            f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+        },
         "CoreTableArn/index/timeline": {"dynamodb:Query"},
         "OpsTableArn": {
-            f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem")
+            f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
         },
         "SessionKeyArn": SIGN,
-        "VaultTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"},
+        "VaultTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"},
         "VaultKeyArn": {"kms:Decrypt", "kms:Encrypt"},
         "JobWorkQueueArn": SEND,
         "RootsBucketArn": {"s3:ListBucket"},
@@ -421,6 +423,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "RootsBucketArn/heads/*": {"s3:GetObject"},
         "RootsBucketArn/liability/*": {"s3:GetObject"},
         "RootsBucketArn/keys/*": {"s3:GetObject", "s3:PutObject"},
+        "RootsBucketArn/erasures/*": {"s3:GetObject", "s3:PutObject"},
         "SigningKeyArn": SIGN,
         "LaneQueueArn": SEND,
     },

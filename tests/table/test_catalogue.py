@@ -11,9 +11,9 @@ from chalicelib.jobs.service import Yard
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.personal import MASKED
 from chalicelib.members.models import Contact, EditMember, EnrolMember, MemberView, Profile
-from chalicelib.privacy import service as privacy
 from chalicelib.privacy.catalogue import CATALOGUE, SEALED, Data, stored_as
 from chalicelib.privacy.models import MaskedField, Unmask
+from chalicelib.privacy.service import unmasking as privacy
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import DynamoTable

@@ -23,7 +23,17 @@ from chalicelib.members.errors import (
     MobileInvalid,
     MobileTaken,
 )
-from chalicelib.members.models import Consent, Contact, EditMember, EnrolMember, ExternalId, LookUp, MemberRef, Profile
+from chalicelib.members.models import (
+    Consent,
+    ConsentSource,
+    Contact,
+    EditMember,
+    EnrolMember,
+    ExternalId,
+    LookUp,
+    MemberRef,
+    Profile,
+)
 from chalicelib.members.rules import (
     custom_values,
     edited,
@@ -62,6 +72,7 @@ def edit(profile: Profile, program: Program = PROGRAM, **fields: Any) -> Profile
 
 ID_NUMBER = "11010519491231002X"
 ID_FIELD = {"id": {"type": "id_number", "label": LABEL}, "diet": {"type": "text", "label": LABEL, "personal": True}}
+STAFF = ConsentSource.STAFF
 CONSENT = {"purpose": "id_number", "granted": True, "text_version": "1"}
 
 
@@ -336,7 +347,16 @@ def test_an_enrolment_makes_a_profile_of_everything_in_it() -> None:
         "tags": ["a", "b"],
         "custom": {"pet": "cat"},
         "sealed_custom": [],
-        "consents": [{"purpose": "sms", "granted": True, "text_version": "1", "at": "2026-03-15T04:00:00Z"}],
+        "consents": [
+            {
+                "purpose": "sms",
+                "channel": None,
+                "granted": True,
+                "text_version": "1",
+                "at": "2026-03-15T04:00:00Z",
+                "source": "staff",
+            }
+        ],
         "joined_at": "2026-03-15T04:00:00Z",
         "version": 1,
     }
@@ -372,8 +392,8 @@ def test_null_clears_and_custom_fields_and_consents_change_by_name() -> None:
             "tags": (),
             "custom": {"children": 2, "vegan": True},
             "consents": (
-                Consent(purpose="sms", granted=False, text_version="2", at=NOON + timedelta(hours=1)),
-                Consent(purpose="email", granted=True, text_version="1", at=NOON),
+                Consent(purpose="sms", granted=False, text_version="2", at=NOON + timedelta(hours=1), source=STAFF),
+                Consent(purpose="email", granted=True, text_version="1", at=NOON, source=STAFF),
             ),
             "version": 2,
         }

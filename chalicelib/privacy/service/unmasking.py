@@ -42,7 +42,7 @@ def unmask(
     member = members.find_member(table, keyring, book, member_id, now=now, language=Language.EN)
     chance, at = draw(), from_milliseconds(milliseconds(now))
     unmasking = Unmasking(
-        unmasking_id=_id(chance),
+        unmasking_id=id_of(chance),
         member_id=member.member_id,
         by=by,
         fields=command.fields,
@@ -67,5 +67,6 @@ def _values(member: MemberView, fields: tuple[MaskedField, ...]) -> PlainValues:
     return PlainValues.model_construct(**found)
 
 
-def _id(chance: int) -> UnmaskingId:
+def id_of(chance: int) -> UnmaskingId:
+    """The id of a showing, made of chance."""
     return UnmaskingId("unm_" + base64.b32encode((chance % 2**64).to_bytes(8, "big")).decode().lower().rstrip("="))

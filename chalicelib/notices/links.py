@@ -1,0 +1,62 @@
+"""Opt-out links: a token that lets whoever has a message end messages of its kind, and does nothing else.
+
+It names the member's id, the purpose, the channel and the day, is signed with a key of its own, and does not lapse: a
+mail of years ago must still be good to end it (RFC 8058).
+"""
+
+import base64
+import binascii
+import hmac
+from dataclasses import dataclass
+from datetime import date
+
+from chalicelib.kernel.ids import MemberId
+from chalicelib.members.models import ContactChannel
+from chalicelib.storage.keyring import Keyring
+
+PATH = "/v1/opt-outs/"
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """What a link ends.
+
+    Attributes:
+        issued_on: when the message was sent that has it.
+    """
+
+    member_id: MemberId
+    purpose: str
+    channel: ContactChannel
+    issued_on: date
+
+
+def token_of(opt_out: OptOut, keyring: Keyring) -> str:
+    """The token of a link: what it ends, and the signature."""
+    text = "\n".join((opt_out.member_id, opt_out.purpose, opt_out.channel.value, opt_out.issued_on.isoformat()))
+    return f"{_spelt(text.encode())}.{_spelt(keyring.opt_out_mac(text))}"
+
+
+def opt_out_of(token: str, keyring: Keyring) -> OptOut | None:
+    """What the link of a token ends; None when it is none of ours, whatever is wrong with it."""
+    told, _, signed = token.partition(".")
+    try:
+        text, mac = _read(told).decode(), _read(signed)
+    except (ValueError, binascii.Error):
+        return None
+    # Compared before anything of it is looked at.
+    if not hmac.compare_digest(keyring.opt_out_mac(text), mac) or (_spelt(text.encode()), _spelt(mac)) != (
+        told,
+        signed,
+    ):
+        return None
+    member_id, purpose, channel, day = text.split("\n")
+    return OptOut(MemberId(member_id), purpose, ContactChannel(channel), date.fromisoformat(day))
+
+
+def _spelt(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _read(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

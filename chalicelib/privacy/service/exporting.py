@@ -1,0 +1,120 @@
+"""Use case of export: everything that is kept about a member, in one answer; the catalogue says what that is."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from html import escape
+from typing import Any
+
+from chalicelib.kernel.calendar import from_milliseconds, milliseconds
+from chalicelib.kernel.ids import AccountId, MemberId
+from chalicelib.kernel.languages import Language
+from chalicelib.members import service as members
+from chalicelib.privacy import store
+from chalicelib.privacy.catalogue import NAMES, SEALED, stored_as
+from chalicelib.privacy.errors import ExportTooLarge
+from chalicelib.privacy.models import Export, ExportRecord, MaskedField, Unmasking, UnmaskingId
+from chalicelib.privacy.service.erasing import Places
+from chalicelib.privacy.service.unmasking import id_of
+from chalicelib.purchases.store import unpacked_lines
+from chalicelib.storage.keyring import Keyring
+from chalicelib.storage.writes import Item
+
+RECORDS_MAX = 5_000
+"""About two megabytes; an answer may have six."""
+
+
+def export_member(
+    places: Places,
+    member_id: MemberId,
+    reason: str,
+    *,
+    by: str,
+    draw: Callable[[], int],
+    now: datetime,
+) -> Export:
+    """Everything that is kept about a member and whoever was merged into them, once it is written down who asked.
+
+    Args:
+        by: who asks.
+        draw: gives random whole numbers, for ids.
+
+    Raises:
+        MemberUnknown: there is no such member.
+        ExportTooLarge: it does not fit one answer.
+        StorageBusy: the record could not be written; nothing is shown.
+    """
+    table, keyring, book = places.table, places.keyring, places.book
+    view = members.find_member(table, keyring, book, member_id, now=now, language=Language.EN)
+    owners: tuple[AccountId, ...] = (view.member_id, *view.merged_member_ids)
+    found: list[ExportRecord] = []
+    for name, item in store.list_all_about(table, places.ops, owners):
+        record = _record(name, item, keyring)
+        if record is not None:
+            found.append(record)
+        if len(found) > RECORDS_MAX:
+            raise ExportTooLarge(limit=RECORDS_MAX)
+
+    chance, at = draw(), from_milliseconds(milliseconds(now))
+    export_id = UnmaskingId(id_of(chance))
+    shown = Unmasking(
+        unmasking_id=export_id, member_id=view.member_id, by=by, fields=tuple(MaskedField), reason=reason, at=at
+    )
+    table.commit([store.add_unmasking(shown, chance & 0xFFFFFFF, kind="exported")])
+    return Export(export_id=export_id, member=view, records=tuple(found), exported_at=at)
+
+
+def _record(table: str, item: Item, keyring: Keyring) -> ExportRecord | None:
+    """What an export shows of an item: what the catalogue says that it does, under names that people understand."""
+    kind = stored_as(table, item["pk"], item["sk"])
+    if kind is None:
+        return None
+    wanted = {name for name, datum in kind.attributes.items() if datum.exported and name in item}
+    data = {NAMES.get(name, name): _plain(name, item[name]) for name in sorted(wanted - {"contact"})}
+    if "contact" in wanted:
+        contact = keyring.contacts.open(item["member_id"], item["contact"])
+        data |= {name: contact[name] for name in SEALED if contact.get(name)}
+    return ExportRecord(kind=kind.name, data=data) if data else None
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name == "ln":
+        return [line.model_dump(mode="json", exclude_none=True) for line in unpacked_lines(value)]
+    if name == "rs":
+        return {NAMES.get(each, each): _plain(each, inner) for each, inner in value.items()}
+    return value.hex() if isinstance(value, bytes) else value
+
+
+# ---------------------------------------------------------------- for people
+
+_WORDS = {
+    Language.ZH: ("您的数据", "会员", "导出时间", "以下是我们保存的与您有关的全部数据。"),
+    Language.EN: ("Your data", "Member", "Exported", "This is everything that we keep about you."),
+}
+
+_STYLE = (
+    "body{font:16px/1.5 sans-serif;max-width:50em;margin:2em auto;padding:0 1em}dt{color:#555}dd{margin:0 0 .3em 1em}"
+)
+
+
+def page_of(export: Export, language: Language) -> str:
+    """An export as a page of HTML that needs nothing else: no script, no image, nothing that is loaded."""
+    title, member, exported, lead = _WORDS[language]
+    sections = "\n".join(_sections(export.records))
+    return (
+        f'<!doctype html>\n<html lang="{language.value}"><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style>\n<h1>{title}</h1><p>{lead}</p>"
+        f"<p>{member}: {escape(export.member.member_number)} · "
+        f"{exported}: {export.exported_at:%Y-%m-%d %H:%M} UTC</p>\n"
+        f"{sections}\n</html>\n"
+    )
+
+
+def _sections(records: Iterable[ExportRecord]) -> Iterator[str]:
+    kinds: dict[str, list[ExportRecord]] = {}
+    for record in records:
+        kinds.setdefault(record.kind, []).append(record)
+    for kind, each in kinds.items():
+        yield f"<h2>{escape(kind)} ({len(each)})</h2>"
+        for record in each:
+            facts = "".join(f"<dt>{escape(name)}<dd>{escape(str(value))}" for name, value in record.data.items())
+            yield f"<dl>{facts}</dl>"

@@ -1,0 +1,164 @@
+"""The rights of members over HTTP: consents, erasure, export, opt-out."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from chalicelib.identity.permissions import ROLES
+from chalicelib.kernel.ids import MemberId
+from chalicelib.members.models import ContactChannel
+from chalicelib.members.rules import may_contact
+from chalicelib.members.store import find_items, profile_from
+from chalicelib.notices.links import PATH, OptOut, token_of
+from chalicelib.runtime.wiring import House
+from tests.http.conftest import Look
+from tests.makers import Api
+from tests.signing_in import signed_in
+
+MOBILE = "+8613800138000"
+
+
+@pytest.fixture
+def member(api: Api) -> dict[str, Any]:
+    """A member who can sign in."""
+    return api.enrol(mobile=MOBILE, name="卡娜丽")
+
+
+def test_members_say_themselves_what_they_consent_to(api: Api, house: House, member: dict[str, Any]) -> None:
+    me = api.with_(signed_in(api, house, mobile=MOBILE)["access_token"])
+    said = {"purpose": "offers", "channel": "sms", "granted": True, "text_version": "1", "source": "paper"}
+    first = me.post("/v1/me/consents", {"consents": [said]})
+    expected = {**said, "source": "member", "at": "2026-03-15T04:00:00Z"}
+    assert (first.status, first.json) == (200, {"member_id": member["member_id"], "consents": [expected]})
+    assert me.get("/v1/me/consents").json == first.json
+    path = f"/v1/members/{member['member_id']}"
+    api.clock.forward(seconds=1)
+    other = api.as_("clerk").post(f"{path}/consents", {"consents": [{**said, "granted": False}]})
+    assert other.json["consents"][0]["source"] == "paper"
+    changes = me.get("/v1/me/consent-changes").json["items"]
+    assert [(each["granted"], each["source"], each["by"]) for each in changes] == [
+        (False, "paper", "stf_clerk"), (True, "member", member["member_id"]),
+    ]  # fmt: skip
+    assert api.get(f"{path}/consent-changes").json["items"] == changes
+
+
+def test_an_erased_member_is_gone_for_everybody(api: Api, house: House, look: Look, member: dict[str, Any]) -> None:
+    path = f"/v1/members/{member['member_id']}"
+    me = api.with_(signed_in(api, house, mobile=MOBILE)["access_token"])
+    erased = api.post(f"{path}/erasures", {"reason": "asked"})
+    assert erased.status == 201, erased.text
+    assert (erased.json["member_ids"], erased.json["by"]) == ([member["member_id"]], "stf_admin")
+    for sub in ("", "/consents"):
+        gone = api.get(path + sub)
+        assert (gone.status, gone.code) == (410, "member_erased")
+    assert api.get("/v1/members", mobile=MOBILE).json["items"] == []
+    assert me.get("/v1/me").status == 401
+    again = api.post(f"{path}/erasures", {"reason": "authority"})
+    assert (again.json, again.headers["Idempotency-Replayed"]) == (erased.json, "true")
+    assert not [item for item in look().values() if "卡娜丽" in str(item)]
+
+
+def test_members_erase_themselves_after_a_fresh_sign_in_only(api: Api, house: House, member: dict[str, Any]) -> None:
+    tokens = signed_in(api, house, mobile=MOBILE)
+    api.clock.forward(minutes=9)
+    later = api.post("/v1/auth/tokens", {"grant": "refresh", "refresh_token": tokens["refresh_token"]}).json
+    api.clock.forward(minutes=2)
+    stale = api.with_(later["access_token"]).post("/v1/me/erasures", {})
+    assert (stale.status, stale.code) == (403, "sign_in_stale")
+    fresh = signed_in(api, house, mobile=MOBILE)["access_token"]
+    done = api.with_(fresh).post("/v1/me/erasures", {})
+    assert (done.status, done.json["by"], done.json["reason"]) == (201, member["member_id"], "asked")
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_only_an_admin_erases_others(api: Api, member: dict[str, Any], role: str) -> None:
+    reply = api.as_(role).post(f"/v1/members/{member['member_id']}/erasures", {"reason": "asked", "dry_run": True})
+    assert reply.status == (200 if role == "admin" else 403)
+
+
+def test_what_stands_in_the_way_is_told(api: Api, member: dict[str, Any]) -> None:
+    api.buy(member["member_id"])
+    refused = api.post(f"/v1/members/{member['member_id']}/erasures", {"reason": "asked"})
+    assert (refused.status, refused.code) == (409, "erasure_blocked")
+    assert [each["what"] for each in refused.json["facts"]["blockers"]] == ["points_left"]
+
+
+def test_an_export_is_decrypted_and_for_those_who_may(api: Api, house: House, member: dict[str, Any]) -> None:
+    path = f"/v1/members/{member['member_id']}"
+    made = api.post(f"{path}/exports", {"reason": "asked by letter"})
+    assert (made.status, made.json["member"]["name"], made.json["member"]["mobile"]) == (201, "卡娜丽", MOBILE)
+    page = api.post(f"{path}/export-pages", {"reason": "asked by letter"}, Accept_Language="zh")
+    assert (page.status, page.headers["Content-Type"]) == (201, "text/html; charset=utf-8")
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "您的数据" in page.text
+    assert "卡娜丽" in page.text
+    me = api.with_(signed_in(api, house, mobile=MOBILE)["access_token"])
+    assert me.post("/v1/me/exports", {}).json["member"]["name"] == "卡娜丽"
+    assert me.post(f"{path}/exports", {"reason": "mine"}).status == 403
+    for role in sorted(ROLES):
+        allowed = role in ("admin", "agent")
+        assert (api.as_(role).post(f"{path}/exports", {"reason": "x"}).status == 201) is allowed, role
+
+
+def link(house: House, member_id: str, **fields: Any) -> str:
+    """The path of an opt-out link."""
+    terms = {"purpose": "notices", "channel": ContactChannel.SMS, "issued_on": date(2020, 1, 1), **fields}
+    return PATH + token_of(OptOut(MemberId(member_id), **terms), house.keyring)
+
+
+def allowed(api: Api, house: House, member_id: str, channel: ContactChannel) -> bool:
+    """Whether a member is told of their account by a channel."""
+    item, _ = find_items(house.table, member_id, consistent=True)
+    assert item is not None
+    return may_contact(profile_from(item, house.keyring), "notices", channel)
+
+
+def test_a_link_says_what_it_does_and_does_it_in_one_step(api: Api, house: House, member: dict[str, Any]) -> None:
+    member_id, nobody = member["member_id"], api.with_("")
+    path = link(house, member_id)
+    for tongue, words in (("zh", "短信"), ("en", "text messages")):
+        page = nobody.send("GET", path, Accept_Language=tongue)
+        assert (page.status, words in page.text, '<form method="post">' in page.text) == (200, True, True)
+        assert member_id not in page.text
+        assert "卡娜丽" not in page.text
+    assert allowed(api, house, member_id, ContactChannel.SMS)
+    one_click = {"Content_Type": "application/x-www-form-urlencoded"}
+    for _ in range(2):
+        done = nobody.send("POST", path, b"List-Unsubscribe=One-Click", **one_click)
+        assert (done.status, "form" in done.text) == (200, False)
+    assert not allowed(api, house, member_id, ContactChannel.SMS)
+    assert allowed(api, house, member_id, ContactChannel.EMAIL)
+    (change,) = api.get(f"/v1/members/{member_id}/consent-changes").json["items"]
+    assert (change["source"], change["channel"], change["by"]) == ("link", "sms", "link")
+
+
+def test_forged_links_are_answered_alike_and_change_nothing(
+    api: Api, house: House, look: Look, member: dict[str, Any]
+) -> None:
+    good = link(house, member["member_id"]).removeprefix(PATH)
+    told, _, signed = good.partition(".")
+    other = link(house, member["member_id"], channel=ContactChannel.EMAIL).removeprefix(PATH)
+    forged = [
+        told, signed, f"{told}.", f".{signed}", f"{told}.{signed[:-2]}", f"{other.partition('.')[0]}.{signed}",
+        f"{good}=", good.swapcase(), "x", "%00", "a.b", f"{told}A.{signed}", f"{good}.{signed}", "é.é",
+    ]  # fmt: skip
+    forged += [good[:at] + ("B" if good[at] == "A" else "A") + good[at + 1 :] for at in range(len(good))]
+    before = look()
+    answers = {
+        (reply.status, reply.code, reply.json["detail"])
+        for each in forged
+        for method in ("GET", "POST")
+        for reply in [api.with_("").send(method, PATH + each)]
+    }
+    assert len(answers) == 1
+    assert next(iter(answers))[:2] == (404, "opt_out_unknown")
+    assert look() == before
+
+
+def test_a_link_does_not_tell_whether_its_member_is_still_there(api: Api, house: House, member: dict[str, Any]) -> None:
+    path = link(house, member["member_id"])
+    first = api.with_("").send("POST", path)
+    api.post(f"/v1/members/{member['member_id']}/erasures", {"reason": "asked"})
+    gone = api.with_("").send("POST", path)
+    assert (gone.status, gone.text) == (first.status, first.text)

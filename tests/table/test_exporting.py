@@ -1,0 +1,108 @@
+"""An export has everything about a member that the catalogue says it has, and nothing of anybody else."""
+
+import itertools
+import json
+
+import pytest
+
+from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.languages import Language
+from chalicelib.points.errors import MemberErased
+from chalicelib.privacy.catalogue import CATALOGUE, NAMES, SEALED, stored_as
+from chalicelib.privacy.models import Export
+from chalicelib.privacy.service import exporting
+from chalicelib.storage import keys
+from tests.makers import a_purchase
+from tests.table.test_cards import a_top_up
+from tests.table.test_erasing import World, a_marked_life, world
+
+__all__ = ["world"]
+
+_chance = itertools.count(1)
+
+
+def export(world: World, member_id: str) -> Export:
+    """Everything about somebody."""
+    return exporting.export_member(
+        world.places(), MemberId(member_id), "asked for it", by="stf_dpo", draw=lambda: next(_chance), now=world.clock()
+    )
+
+
+def test_everything_that_the_catalogue_says_is_exported(world: World) -> None:
+    """Looked for by the ids in a walk of all tables, which an export must not need."""
+    member, former, friend = a_marked_life(world)
+    card = world.desk.open_card(member, key="c2").value.card_id
+    world.desk.on_card(card, a_top_up(50_00, 0), key="t")
+    bought = world.desk.buy(a_purchase(member)).value
+    world.desk.give_back(bought.purchase_id, key="r", lines=[{"sku": "L1", "quantity": 1}])
+    world.desk.pool(member)
+    world.desk.hold(member, 1, key="h")
+    own = {each for owner in (member, former, card) for each in (owner, owner.partition("_")[2])}
+    of_others = {keys.member_partition(friend), keys.statement(friend), keys.happenings(friend)}
+
+    before = dict(world.core.items)
+    made = export(world, member)
+
+    had = {json.dumps([each.kind, sorted(each.data)]) for each in made.records}
+    missing = []
+    for key, item in before.items():
+        about = f"{key.pk} {key.sk} {item.get('tl')} {item.get('member_id')} {item.get('owner')}"
+        if not any(each in about for each in own) or key.pk in of_others or item.get("tl") in of_others:
+            continue
+        kind = stored_as("core", key.pk, key.sk)
+        assert kind is not None, key
+        wanted = sorted({NAMES.get(n, n) for n, datum in kind.attributes.items() if datum.exported and n in item})
+        if wanted and "contact" not in wanted and json.dumps([kind.name, wanted]) not in had:
+            missing.append((kind.name, wanted))
+    assert missing == []
+    text = made.model_dump_json()
+    for mark in ("卡娜丽", "Kanali", "13912345678", "kanali.mark@example.com", "KANALIEXT", "kanali-message too"):
+        assert mark in text, mark
+    assert "kanali-internal" not in text, "what staff say among themselves"
+    assert {each.kind for each in made.records} >= {
+        "profile of a member", "ledger entry", "purchase, return, restatement, delivery", "card", "pool",
+        "what was said of a consent", "merge of two members", "what happened to a member and moved no points",
+    }  # fmt: skip
+
+
+def test_nothing_of_anybody_else_is_in_it(world: World) -> None:
+    _, _, friend = a_marked_life(world)
+    text = export(world, friend).model_dump_json()
+    assert "kanali-message" in text, "the words that came with a transfer are the receiver's, too"
+    for mark in ("卡娜丽", "13912345678", "kanali-note", "KANALICARD", "kanali-reason", "kanali-merge"):
+        assert mark not in text, mark
+    received = [each.data for each in export(world, friend).records if each.data.get("message") == "kanali-message"]
+    assert [sorted(each) for each in received] == [["message", "to_member_id"]]
+
+
+def test_who_asked_and_why_is_kept_and_each_time_anew(world: World) -> None:
+    member, _, _ = a_marked_life(world)
+    made = [export(world, member) for _ in range(2)]
+    kept = [item for key, item in world.core.items.items() if key.pk.startswith("UM#")]
+    assert [(item["kind"], item["what"]["by"], item["reason"]) for item in kept] == [
+        ("exported", "stf_dpo", "asked for it")
+    ] * 2
+    assert {key.sk for key in world.core.items if key.pk.startswith("UM#")} == {each.export_id for each in made}
+
+
+def test_the_page_needs_nothing_else_and_shows_markup_as_text(world: World) -> None:
+    member = world.desk.enrol(name="<script>alert(1)</script>", tags=["<img src=x>"]).member_id
+    for language, title in ((Language.ZH, "您的数据"), (Language.EN, "Your data")):
+        page = exporting.page_of(export(world, member), language)
+        assert title in page
+        assert "&lt;script&gt;" in page
+        assert "<script" not in page
+        assert "<img" not in page
+        assert "http" not in page
+
+
+def test_of_an_erased_member_there_is_nothing_to_export(world: World) -> None:
+    member, _, _ = a_marked_life(world)
+    world.erase(member)
+    with pytest.raises(MemberErased):
+        export(world, member)
+
+
+def test_names_are_given_to_attributes_that_there_are() -> None:
+    known = {name for kind in CATALOGUE for name in kind.attributes} | SEALED.keys()
+    assert NAMES.keys() <= known
