@@ -31,6 +31,8 @@ NO_KEY = {
     "remove_role": "what is gone cannot go again",
     "change_contact": "its code is good once",
     "unmask_member": "each showing is one of its own",
+    "export_member": "each export is one of its own",
+    "erase_me": "who is erased is signed out; tests/table/test_erasing.py crashes it",
     "make_integration_key": "its secret is drawn anew",
     "rotate_integration_key": "its secret is drawn anew",
 }
@@ -38,7 +40,7 @@ NO_KEY = {
 
 NO_WAY = dict.fromkeys(("every process", "every consumer"), "no way in of its own: part of every other")
 
-IN_STEPS = ("work_job", "start_job", "send_notices", "work_lane", "watch_events")
+IN_STEPS = ("work_job", "start_job", "send_notices", "work_lane", "watch_events", "erase_member")
 """Ways in that do several things, each of them whole."""
 
 
