@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+from chalicelib.alerts.rules import REFUSED
+from chalicelib.api import problems
 from chalicelib.identity.permissions import ROLES, Permission
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from tests.http.conftest import Look
 from tests.http.test_audit import api_terms
 from tests.makers import Api
+from tests.signing_in import refresh
 
 
 def test_forged_tokens_from_one_network_raise_an_alert_that_somebody_sees_to(api: Api) -> None:
@@ -30,6 +33,17 @@ def test_forged_tokens_from_one_network_raise_an_alert_that_somebody_sees_to(api
     assert entry["changes"][0]["after"] == {"state": "acknowledged"}
     unknown = api.post("/v1/alerts/alr_aaaa/acknowledgements", {})
     assert (unknown.status, unknown.code) == (404, "alert_unknown")
+
+
+def test_wrong_refresh_tokens_from_one_network_are_noticed(api: Api) -> None:
+    for number in range(20):
+        assert refresh(api, f"{number}" * 40).code == "refresh_invalid"
+    (alert,) = api.get("/v1/alerts").json["items"]
+    assert (alert["kind"], alert["about"]) == ("sign_in_failed", "127.0.0.0/24")
+
+
+def test_what_is_counted_is_refused_somewhere() -> None:
+    assert REFUSED.keys() <= problems.STATUS.keys()
 
 
 def test_who_keeps_asking_for_what_they_may_not_do_is_named(api: Api) -> None:

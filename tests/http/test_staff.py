@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.http.conftest import Look
-from tests.makers import Api, Reply, a_token
+from tests.makers import Api, Reply, a_purchase_body, a_token
 
 
 class Directed:
@@ -96,6 +96,16 @@ def test_staff_are_managed_for_all_shops_or_not_at_all(api: Api) -> None:
     assert api.put("/v1/roles/hr", body).status == 200
     invited(api, "ann", "hr", shop_ids=["shp_main"])
     assert Directed(api, "ann").send("GET", "/v1/staff").code == "permission_missing"
+
+
+def test_a_sale_to_ones_own_membership_says_so_by_the_record(api: Api, look: Look) -> None:
+    own, other = (api.enrol()["member_id"] for _ in range(2))
+    invited(api, "ann", "clerk", shop_ids=["shp_main"], member_id=own)
+    for whom in (own, other):
+        body = a_purchase_body({"member_id": whom}, order_no=whom)
+        assert Directed(api, "ann").send("POST", "/v1/purchases", body).status == 201
+    marked = {key.pk.split("#")[2]: "sf" in item for key, item in look().items() if key.pk.startswith("O#")}
+    assert marked == {own: True, other: False}
 
 
 def test_a_house_without_a_directory_takes_tokens_as_they_are(api: Api, house: Any) -> None:
