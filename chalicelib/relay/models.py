@@ -25,7 +25,14 @@ from chalicelib.cards.events import (
 from chalicelib.corrections.events import PointsReversed
 from chalicelib.holds.events import HoldReleased, PointsHeld
 from chalicelib.kernel.events import Envelope, Told
-from chalicelib.members.events import MemberClosed, MemberEdited, MemberEnrolled, MemberReinstated, MemberSuspended
+from chalicelib.members.events import (
+    MemberClosed,
+    MemberEdited,
+    MemberEnrolled,
+    MemberErased,
+    MemberReinstated,
+    MemberSuspended,
+)
 from chalicelib.merges.events import MemberMerged, MemberUnmerged
 from chalicelib.points.events import (
     BirthdayGiftGiven,
@@ -82,6 +89,7 @@ EVENT_TYPES: dict[str, type[Told]] = {
         MemberClosed,
         MemberEdited,
         MemberEnrolled,
+        MemberErased,
         MemberMerged,
         MemberReinstated,
         MemberSuspended,

@@ -292,7 +292,7 @@ def test_the_same_enrolment_eight_times_at_once_makes_one_member_and_tells_all_o
     assert len(outcomes) == 8, answers
     assert len({outcome.value.member_id for outcome in outcomes}) == 1
     assert sorted(outcome.replayed for outcome in outcomes) == [False] + [True] * 7
-    assert kinds(desk, dynamo, table) == {"M": 2, "U": 5, "K": 1, "PROGRAM": 2}
+    assert kinds(desk, dynamo, table) == {"M": 2, "U": 5, "K": 1, "PROGRAM": 2, "CONSENT": 1}
 
 
 def test_a_member_number_that_chance_gives_twice_is_drawn_again(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None:
@@ -315,7 +315,7 @@ def test_an_edit_moves_the_identifiers_it_changes(desk: Desk, dynamo: Dynamo, ta
     assert desk.member(member.member_id) == edited
     assert (desk.look_up(mobile=MOBILE), desk.look_up(email="li.si@example.com")) == ((), ())
     assert desk.look_up(mobile=OTHER) == (edited,)
-    assert kinds(desk, dynamo, table) == {"M": 2, "U": 4, "PROGRAM": 2, "H": 1}
+    assert kinds(desk, dynamo, table) == {"M": 2, "U": 4, "PROGRAM": 2, "H": 1, "CONSENT": 1}
     assert desk.enrol(mobile=MOBILE).mobile == MOBILE
 
 
@@ -465,7 +465,7 @@ def test_a_closure_frees_every_identifier_and_ends_the_membership(
     member = desk.enrol(**FULL)
     outcome = desk.close(member.member_id)
     assert (outcome.replayed, outcome.value.status, outcome.value.version) == (False, AccountStatus.CLOSED, 2)
-    assert kinds(desk, dynamo, table) == {"M": 3, "PROGRAM": 2, "H": 1}
+    assert kinds(desk, dynamo, table) == {"M": 3, "PROGRAM": 2, "H": 1, "CONSENT": 1}
     again = desk.close(member.member_id)
     assert (again.replayed, again.value) == (True, outcome.value)
     second = desk.enrol(**FULL)
