@@ -165,11 +165,13 @@ class TenantKeys:
 
         It is looked up anew every minute: a process that knows only a key that was replaced would go on using it.
         """
-        if self._seen is None or self._now() - self._seen > FRESH_FOR:
+        # Without any, also when another thread has just looked: it may be about to make the first.
+        if self._newest == 0 or self._seen is None or self._now() - self._seen > FRESH_FOR:
             self._read()
             if self._newest == 0:
                 self._make(1)
-        return self._newest, self._secrets[self._newest]
+        newest = self._newest
+        return newest, self._secrets[newest]
 
     def numbered(self, number: int) -> bytes:
         """The key of that number.
