@@ -364,7 +364,7 @@ class Deployed:
     # ------------------------------------------------------------ by hand
 
     def _let_keys_go_by_role_alone(self) -> None:
-        """Take conditions on what a key is used for out of the roles: ministack evaluates none, and refuses them all."""
+        """Take conditions on what a key is used for out of the roles: ministack evaluates none and refuses them all."""
         iam = self.aws("iam")
         for role in iam.list_roles()["Roles"]:
             named = {"RoleName": role["RoleName"]}

@@ -13,7 +13,7 @@ from local import reconcile
 from local.demo import seeding
 from local.demo.history import Deed, Life, history
 from local.dynamo import Dynoxide
-from local.keys import ensure_keys
+from local.keys import ensure_keys, ensure_vault_key
 from local.settings import STACK, Settings
 from local.tables import create_tables
 
@@ -31,6 +31,7 @@ def _folder(path: Path) -> Iterator[Settings]:
             port=1, data_dir=path, workers=1, seed=True, dynamodb_endpoint=dynamo.endpoint, dynamodb_engine="dynoxide"
         )
         ensure_keys(chosen.keys_file)
+        ensure_vault_key(chosen.vault_key_file)
         yield chosen
 
 
