@@ -4,21 +4,18 @@ A reversal subtracts from the account's sums exactly what its entry added, in th
 left is what there would be without the entry.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 
 from chalicelib.kernel.ids import AccountId, is_member
 from chalicelib.points import fold
-from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason, Why
-from chalicelib.points.rules import reversals
+from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason, Restored
+from chalicelib.points.rules import balances, reversals
 from chalicelib.points.rules.ledger import Draft
 from chalicelib.points.rules.reversals import reversal_key
 from chalicelib.programs.models import NegativeBalance, Program
 
 REVERSALS_MAX = 20
 """How often an entry is taken back and put back at most."""
-
-RETURN_PARTS = 3
-"""How many parts the key of a return has, and of what writes off its debt; the first is a channel."""
 
 _KINDS = {
     ("spend", Reason.SPEND),
@@ -46,25 +43,18 @@ def original_of(key: EntryKey) -> EntryKey:
     return EntryKey(kind=key.parts[1], parts=key.parts[2:]) if key.kind == "reverse" else key
 
 
-def settled_by(entry: Entry) -> EntryKey | None:
-    """The key of what settles for good whether a write-off counts: what takes back the reversal that left the debt.
+def settled(account: Account, entry: Entry, today: date) -> bool:
+    """Whether it is too late to take back a write-off, or to put it back.
 
-    None for entries that are no such write-off, nor its reversal.
+    What came back since may have paid for it: then there is no debt left to return to. To put it back, there must be a
+    debt that it writes off.
     """
-    key = original_of(entry.key)
-    if key.kind != "write_off" or key.parts[0] != "reverse" or len(key.parts) == RETURN_PARTS:
-        return None
-    return reversal_key(EntryKey(kind="reverse", parts=key.parts[1:]))
-
-
-def written_off_for(entry: Entry) -> EntryKey | None:
-    """The return or restatement whose debt an entry writes off, or takes such a write-off back; else None."""
-    key = original_of(entry.key)
-    if key.kind != "write_off":
-        return None
-    if len(key.parts) == RETURN_PARTS:
-        return EntryKey(kind="return", parts=key.parts)
-    return EntryKey(kind="restatement", parts=key.parts[1:]) if key.parts[0] == "restatement" else None
+    if original_of(entry.key).kind != "write_off":
+        return False
+    wanted = entry.sums.written_off if entry.sums is not None else {}
+    if sum(wanted.values()) > 0:
+        return any(account.written_off.get(each, 0) < points for each, points in wanted.items())
+    return balances.derive(account, today).owed < -entry.points
 
 
 def instead_of(entry: Entry) -> str | None:
@@ -89,40 +79,34 @@ def _is_points(account_id: AccountId) -> bool:
 
 
 def reversal(
-    account: Account,
-    entry: Entry,
-    reason_code: str,
-    program: Program,
-    *,
-    content: bytes,
-    now: datetime,
-    write_off: Entry | None = None,
+    account: Account, entry: Entry, reason_code: str, program: Program, *, content: bytes, now: datetime
 ) -> Posting:
     """Decide a reversal: the account's sums without what an entry added to them.
 
     Points that were spent meanwhile become a debt where the program's policy is `owe`; elsewhere what is newly owed is
-    written off at once. A write-off that is taken back leaves its debt, whatever the policy.
-
-    Args:
-        write_off: of a reversal that is taken back, what wrote off the debt that it left, where that still counts. It
-            goes with it: else each turn to and fro would give its points once more.
+    written off at once. A write-off that is taken back leaves its debt, whatever the policy. What comes back pays for
+    what was written off since the entry took it: else each turn to and fro would give its points once more.
 
     Raises:
         MemberClosed: the membership was closed.
         BalanceTooLarge: the balance would pass `POINTS_MAX`.
     """
-    gone = [entry, write_off] if write_off is not None else [entry]
+    writes_off = original_of(entry.key).kind == "write_off"
+    gross = fold.effect_of(entry) if writes_off else reversals.without_payment(entry)
     draft = Draft(
         reversal_key(entry.key),
         Reason.REVERSE,
         now,
         expires_on=entry.expires_on if entry.earned else None,
-        sums=fold.negated(fold.total(map(fold.effect_of, gone))),
-        why=(Why(rule_id="write_off", points=-write_off.points, args=()),) if write_off is not None else (),
+        sums=fold.negated(gross),
         reason_code=reason_code,
         cause=entry.key,
         content=content,
         may_owe=True,
     )
-    caps = program.negative_balance is not NegativeBalance.OWE and original_of(entry.key).kind != "write_off"
-    return reversals.reverse(account, draft, program, now=now, caps=caps)
+    if writes_off:
+        return reversals.reverse(account, draft, program, now=now, caps=False)
+    caps = program.negative_balance is not NegativeBalance.OWE
+    taken = -gross.lifetime.balance
+    restored = [Restored(entry.recorded_at, taken)] if taken > 0 else []
+    return reversals.reverse(account, draft, program, now=now, caps=caps, restored=restored)

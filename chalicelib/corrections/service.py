@@ -1,7 +1,7 @@
 """Use cases of corrections: show an entry, take it back."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from chalicelib.approvals.service import FREE, Clearance
 from chalicelib.cards.service import owner_of as owner_of_card
@@ -17,14 +17,14 @@ from chalicelib.points import store as points_store
 from chalicelib.points.errors import EntryUnknown
 from chalicelib.points.fold import effect_of
 from chalicelib.points.models import Account, Entry, EntryKey, EntryView, Notes, Reason
-from chalicelib.points.rules.reversals import order_of, reversal_key, write_off_key
+from chalicelib.points.rules.reversals import order_of, reversal_key
 from chalicelib.points.views import shown_expiry, shown_maturity
 from chalicelib.pools.models import PoolId
 from chalicelib.pools.service import correct_spend
 from chalicelib.pools.service import owner_of as owner_of_pool
+from chalicelib.programs.rules import today_of
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases.service.reading import owner_of as owner_of_purchase
-from chalicelib.purchases.service.writing_off import brought_again_since
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
@@ -118,9 +118,8 @@ def reverse_entry(
     notes = Notes(to_member=command.note_to_member, internal=command.note_internal)
 
     def decide(account: Account) -> tuple[EntryView, Sequence[Write]]:
-        _require_unsettled(table, entry, entry_id)
-        off = _write_off_of(table, entry)
-        posting = rules.reversal(account, entry, command.reason_code, program, content=content, now=now, write_off=off)
+        _require_unsettled(account, entry, entry_id, today_of(program, now))
+        posting = rules.reversal(account, entry, command.reason_code, program, content=content, now=now)
         cleared = points.cleared_by(clearance, account, posting.main)
         writes = points_store.post(account, posting, more={"rf": item.get("rf"), **cleared.facts}, notes=notes)
         view = points.entry_view(posting.main, notes.to_member, program, language, reference=item.get("rf"))
@@ -138,32 +137,15 @@ def reverse_entry(
     )
 
 
-def _require_unsettled(table: Table, entry: Entry, entry_id: EntryId) -> None:
-    """Refuse to take back a write-off, or to put it back, once what left the debt was taken back itself.
+def _require_unsettled(account: Account, entry: Entry, entry_id: EntryId, today: date) -> None:
+    """Refuse to take back a write-off that was paid for since, or to put one back where nothing is owed.
 
     Raises:
-        EntryNotReversible: it was; the write-off went with it, or had been taken back before.
+        EntryNotReversible: it is so.
     """
-    change = rules.written_off_for(entry)
-    if change is not None and brought_again_since(table, change):
-        instead = "the order was returned or restated since and its points given again, and this is settled with it"
+    if rules.settled(account, entry, today):
+        instead = "its debt was paid since, by points that came back or in another way; adjust the balance"
         raise EntryNotReversible(entry_id=entry_id, kind=entry.key.kind, instead=instead)
-    key = rules.settled_by(entry)
-    if key is not None and points_store.find_entry(table, key) is not None:
-        instead = f"what left the debt was taken back, and this is settled with it; take back {_id(key)}"
-        raise EntryNotReversible(entry_id=entry_id, kind=entry.key.kind, instead=instead)
-
-
-def _write_off_of(table: Table, entry: Entry) -> Entry | None:
-    """What wrote off the debt that a reversal left, unless it was taken back; None for other entries.
-
-    It cannot change between this and the reversal's own write: it stands in the same account.
-    """
-    item = points_store.find_entry(table, write_off_key(entry.key)) if entry.key.kind == "reverse" else None
-    if item is None:
-        return None
-    write_off = points_store.entry_from(item)
-    return write_off if points.still_counts(table, write_off.key) else None
 
 
 def _limit_of(table: Table, entry: Entry) -> list[Write]:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from chalicelib.kernel.calendar import Month, milliseconds
-from chalicelib.points.models import Entry, Lifetime, Sums
+from chalicelib.kernel.calendar import Month, from_milliseconds, milliseconds
+from chalicelib.points.models import Entry, Lifetime, Sums, WriteOff
 from chalicelib.tiers.models import Anchor
 
 
@@ -58,6 +58,7 @@ def sums_content(sums: Sums) -> dict[str, Any]:
         "qualifying": [[int(month), points] for month, points in sorted(sums.qualifying.items())],
         "folded": [sums.carried, sums.lapsed] if sums.carried or sums.lapsed else [],
         "through": sums.through.isoformat() if sums.through else "",
+        "written_off": write_offs_content(sums.written_off),
     }
     return {name: value for name, value in content.items() if value}
 
@@ -74,7 +75,18 @@ def sums_from(content: Mapping[str, Any]) -> Sums:
         carried=carried,
         lapsed=lapsed,
         through=date.fromisoformat(content["through"]) if "through" in content else None,
+        written_off=write_offs_from(content.get("written_off", ())),
     )
+
+
+def write_offs_content(written_off: Mapping[WriteOff, int]) -> list[list[Any]]:
+    """Write-offs, for the hash chain and for the table."""
+    return [[milliseconds(at), day.isoformat(), points] for (at, day), points in sorted(written_off.items())]
+
+
+def write_offs_from(rows: Iterable[Sequence[Any]]) -> dict[WriteOff, int]:
+    """The write-offs that `write_offs_content` was given."""
+    return {WriteOff(from_milliseconds(int(at)), date.fromisoformat(day)): int(points) for at, day, points in rows}
 
 
 def anchor_content(anchor: Anchor) -> list[Any]:

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import TypeVar
 
 from chalicelib.kernel.calendar import NEVER, Month, local_day, month_of
-from chalicelib.points.models import Account, Entry, EntryKey, Folded, Lifetime, Reason, Reserved, Sums
+from chalicelib.points.models import Account, Entry, EntryKey, Folded, Lifetime, Reason, Reserved, Sums, WriteOff
 from chalicelib.programs.models import Program
 from chalicelib.tiers.models import Standing
 from chalicelib.tiers.rules import pruned, standing
@@ -20,6 +20,10 @@ CLOSED_PERIODS_KEPT = 12
 
 PENDING_DAYS_KEPT = 64
 """How many days of pending points an account keeps, come or not, before those that have come are dropped untold."""
+
+
+WRITE_OFFS_KEPT = 32
+"""How many write-offs an account remembers; what comes back for older ones is the member's."""
 
 
 TIMED_OUT = "timed_out"
@@ -39,7 +43,7 @@ LIFELONG_YEARS = 3_600
 """So many years after it for points that could be spent only after their last day."""
 
 
-K = TypeVar("K", bound=date | int)
+K = TypeVar("K", bound=date | int | WriteOff)
 
 
 def awaited(last: date) -> date:
@@ -230,6 +234,7 @@ def with_sums(account: Account, sums: Sums) -> Account:
             "folded": folded,
             "pending": _united(account.pending, sums.pending),
             "qualifying": _united(account.qualifying, sums.qualifying),
+            "written_off": _united(account.written_off, sums.written_off),
             "lifetime": _lifetimes(account.lifetime, sums.lifetime),
         }
     )
@@ -262,6 +267,9 @@ def compacted(account: Account, program: Program, on: date) -> Account:
         return kept
     qualifying, anchor = pruned(account.qualifying, program, account.anchor, on=month_of(on))
     kept = kept.model_copy(update={"qualifying": qualifying, "anchor": anchor})
+    if len(account.written_off) > WRITE_OFFS_KEPT:
+        newest = sorted(account.written_off)[-WRITE_OFFS_KEPT:]
+        kept = kept.model_copy(update={"written_off": {each: account.written_off[each] for each in newest}})
     closed = sorted({each for each in (*account.earned, *account.spent) if each < on})
     old = closed[: max(len(closed) - CLOSED_PERIODS_KEPT, 0)]
     return folded_through(kept, old[-1]) if old else kept
@@ -300,6 +308,7 @@ def sums_of(account: Account) -> Sums:
         carried=folded.carried if folded else 0,
         lapsed=folded.lapsed if folded else 0,
         through=folded.through if folded else None,
+        written_off=account.written_off,
     )
 
 
@@ -334,6 +343,7 @@ def total(parts: Iterable[Sums]) -> Sums:
             carried=whole.carried + part.carried,
             lapsed=whole.lapsed + part.lapsed,
             through=max(filter(None, (whole.through, part.through)), default=None),
+            written_off=_united(whole.written_off, part.written_off),
         )
     return whole
 
@@ -350,6 +360,7 @@ def negated(sums: Sums) -> Sums:
         carried=-sums.carried,
         lapsed=-sums.lapsed,
         through=sums.through,
+        written_off={write_off: -points for write_off, points in sums.written_off.items()},
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AwareDatetime, Field
 
@@ -91,6 +91,23 @@ class Folded(Record):
     lapsed: int
 
 
+class WriteOff(NamedTuple):
+    """Under what an account remembers points that were written off."""
+
+    at: datetime
+    """When: only what was taken or spent before can come back for them."""
+    expires_on: date
+    """The last day that the points had which paid for them."""
+
+
+class Restored(NamedTuple):
+    """Points that come back to an account."""
+
+    taken_at: datetime
+    """When they were taken from it, or spent."""
+    points: int
+
+
 class Reserved(Record):
     """Points that a hold keeps from being spent otherwise."""
 
@@ -117,6 +134,7 @@ class Sums(Record):
     carried: int = 0
     lapsed: int = 0
     """`carried` and `lapsed` of folded periods."""
+    written_off: dict[WriteOff, int] = {}
     through: date | None = None
     """The last day of the last folded period; an account that is folded through less is brought to it first."""
 
@@ -153,6 +171,9 @@ class Account(Record):
     sent: dict[Month, int] = {}
     """Points that went to other members, fees included, by the month in which they were offered; months that are over
     are dropped."""
+    written_off: dict[WriteOff, int] = {}
+    """Debts that were written off, and that nothing has come back for since. What comes back after all, of what was
+    taken or spent before, pays for them first: else it would give points from nothing."""
     lifetime: Lifetime = Lifetime()
     booked_through: date | None = None
     """Expiries up to and including this day are in the entries."""

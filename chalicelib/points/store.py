@@ -20,7 +20,13 @@ from typing import Any
 
 from chalicelib.kernel.calendar import Month, from_milliseconds, last_day, milliseconds, month_of
 from chalicelib.kernel.ids import AccountId, MemberId, ShopId
-from chalicelib.points.content import anchor_content, sums_content, sums_from
+from chalicelib.points.content import (
+    anchor_content,
+    sums_content,
+    sums_from,
+    write_offs_content,
+    write_offs_from,
+)
 from chalicelib.points.errors import AccountMoved, EntryKnown
 from chalicelib.points.models import (
     Account,
@@ -333,6 +339,7 @@ def account_from(item: Item) -> Account:
         pending=_by_single_day(item.get("pending", "")),
         holds={name: _reserved(parts) for name, *parts in item.get("holds", ())},
         sent=_by_month(item.get("sent", "")),
+        written_off=write_offs_from(item.get("off", ())),
         lifetime=Lifetime(**dict(zip(_LIFE, item["life"], strict=False))),
         booked_through=_day(item["booked"]) if "booked" in item else None,
         qualifying=_by_month(item["qualifying"]),
@@ -486,6 +493,7 @@ def _account_item(account: Account, due_on: date | None) -> Item:
         "pending": " ".join(f"{_text(day)}:{points}" for day, points in sorted(account.pending.items())) or None,
         "holds": [_reserved_parts(name, hold) for name, hold in sorted(account.holds.items())] or None,
         "sent": _months_text(account.sent) or None,
+        "off": write_offs_content(account.written_off) or None,
         "life": [getattr(account.lifetime, figure) for figure in _LIFE],
         "booked": _text(account.booked_through) if account.booked_through else None,
         "qualifying": _months_text(account.qualifying),

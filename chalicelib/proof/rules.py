@@ -145,6 +145,7 @@ def _fault_at_end(folded: Account, account: Account) -> Fault | None:
             "the account's tier is not what its entries come to",
         ),
         (folded.holds == account.holds, "the account's holds are not those of its entries"),
+        (folded.written_off == account.written_off, "the account's write-offs are not what its entries add up to"),
         (folded.sent == account.sent, "what the account says it sent is not what its entries add up to"),
         (_pending_follows(folded, account), "the account's pending points are not what its entries add up to"),
         (

@@ -387,6 +387,7 @@ class Chains:
             )  # fmt: skip
             self._notes["home", entry.key] = case.home
             self._notes["points", entry.key] = entry.points
+            self._notes["at", entry.key] = entry.recorded_at
             self._notes["owed", entry.key] = max(-case.before.balance, 0)
             operation.effect(case)
 

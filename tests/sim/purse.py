@@ -52,6 +52,22 @@ class Taking:
     home: str = ""
 
 
+@dataclass
+class Forgiven:
+    """A debt that was written off.
+
+    Attributes:
+        at: when.
+        last_day: of the points that paid for it.
+        points: of it, what nothing has paid for since.
+    """
+
+    at: datetime
+    last_day: date
+    points: int
+    home: str = ""
+
+
 @dataclass(frozen=True)
 class Kept:
     """Points that are on hold.
@@ -112,6 +128,8 @@ class Purse:
         booked: points whose expiry is in the entries.
         exact: nothing arrived for a period that was closed too long ago.
         in_debt: something left a debt that was allowed.
+        forgiven: debts that were written off, by the entry that did.
+        recalls: it is known which of them belong to whom.
     """
 
     owner: str = ""
@@ -124,6 +142,8 @@ class Purse:
     settled: Settled | None = None
     exact: bool = True
     in_debt: bool = False
+    forgiven: dict[object, Forgiven] = field(default_factory=dict)
+    recalls: bool = True
     _qualifying: Counter[tuple[str, int]] = field(default_factory=Counter)
     _lots: Counter[date] = field(default_factory=Counter)
     _taken: Counter[date] = field(default_factory=Counter)
@@ -173,11 +193,31 @@ class Purse:
             self._taken[taking.day] -= taking.points
             into.takings[key] = taking
             into._taken[taking.day] += taking.points
+        for key in [key for key, debt in self.forgiven.items() if debt.home in homes]:
+            into.forgiven[key] = self.forgiven.pop(key)
         for home, month in [each for each in self._qualifying if each[0] in homes]:
             into._qualifying[home, month] += self._qualifying.pop((home, month))
         # What was folded in one stays as it was folded, and is not told anew for both.
         self.exact = into.exact = self.exact and into.exact and self._folded == into._folded == date.min
         into.in_debt = into.in_debt or self.in_debt
+
+    def paying(self, restored: Sequence[tuple[datetime, int]]) -> list[tuple[Forgiven, int]]:
+        """For which debts points pay that come back: for those written off after they were taken, oldest first.
+
+        Args:
+            restored: when points were taken, and how many.
+        """
+        found: list[tuple[Forgiven, int]] = []
+        used = Counter[int]()
+        for since, points in restored:
+            left = points
+            for debt in sorted(self.forgiven.values(), key=lambda each: each.at):
+                some = min(debt.points - used[id(debt)], left) if debt.at > since else 0
+                if some > 0:
+                    found.append((debt, some))
+                    used[id(debt)] += some
+                    left -= some
+        return found
 
     def fold(self, on: date, terms: Terms) -> None:
         """Note which periods are closed for so long that they may be kept as one figure, from a day on."""

@@ -227,7 +227,9 @@ def test_a_reversal_that_is_taken_back_takes_its_write_off_along(desk: Desk) -> 
         desk.take_back(off)
     desk.take_back(again)
     assert desk.sums(member)[1:] == (0, 0)
-    desk.take_back(desk.entries(member)[-1])
+    back, off = desk.entries(member)[-2:]
+    assert [(each.key.kind, each.points) for each in (back, off)] == [("reverse", -100), ("write_off", 100)]
+    desk.take_back(back)
     assert desk.sums(member)[1:] == (0, 0)
 
 

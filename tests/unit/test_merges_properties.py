@@ -26,6 +26,7 @@ from chalicelib.programs.models import Program
 from chalicelib.proof.rules import verify
 from chalicelib.purchases.models import ReturnPurchase
 from chalicelib.purchases.rules.returns import assess_return, returned_after
+from chalicelib.purchases.rules.write_offs import turns_of
 from tests.makers import NOON, a_ladder, a_member_id, a_program, an_account
 from tests.unit.histories import Adjust, Buy, Life, Reserve, Spend, Step, Wait, brief_histories, expiries
 from tests.unit.test_returns_properties import Refunds
@@ -250,7 +251,8 @@ def test_returns_and_reversals_of_what_the_one_had_go_home_with_it(
     after = returned_after(bought, asked, program.negative_balance, pair.kept.today)
     key = EntryKey(kind="return", parts=(*bought.entry.key.parts, "r"))
     now = pair.kept.now
-    back = assess_return(pair.kept.account, bought, after, asked, key, program, content=b"r" * 32, now=now)
+    turns = turns_of(bought.entry)
+    back = assess_return(pair.kept.account, bought, after, asked, key, program, content=b"r" * 32, now=now, turns=turns)
     pair.kept._post(back)
     taken = reversal(pair.kept.account, given, "mistake", program, content=b"v" * 32, now=now)
     pair.kept._post(taken)

@@ -35,7 +35,7 @@ from chalicelib.purchases.rules.deliveries import assess_delivery, released_by
 from chalicelib.purchases.rules.orders import Bought, kept_of
 from chalicelib.purchases.rules.restatements import assess_restatement, restated
 from chalicelib.purchases.rules.returns import assess_return, assess_waiting, returned_after
-from chalicelib.purchases.rules.write_offs import NO_WRITE_OFFS, WriteOffs, change_of, write_off_in
+from chalicelib.purchases.rules.write_offs import Turns, turns_of
 from tests.makers import NOON, a_ladder, a_program, a_purchase, an_account
 from tests.unit.histories import Adjust, Buy, Life, Settle, Spend, Step, Wait, expiries, histories
 
@@ -53,7 +53,7 @@ class Refunds:
     before: Account | None = None
     command: RecordPurchase | None = None
     bought_at: datetime = NOON
-    write_offs: WriteOffs = NO_WRITE_OFFS
+    turns: Turns = field(default_factory=Turns)
 
     def buy(self, lines: list[tuple[int, int]], tender: int, days_late: int, *, awaits: bool = False) -> bool:
         """Make the purchase that will come back; False when there are no points for its tender."""
@@ -72,9 +72,9 @@ class Refunds:
             points_tender=tender if 0 < tender <= min(total, derive(life.account, life.today).available) else None,
         )
         self.before, self.command, self.bought_at = life.account, command, life.now
-        self.write_offs = NO_WRITE_OFFS
         posting = assess(life.account, command, life.program, content=b"p" * 32, now=life.now)
         life._post(posting)
+        self.turns = turns_of(posting.main)
         self.bought.append(Bought(posting.main, sale_of(command, life.program), life.program, Returned()))
         return True
 
@@ -86,7 +86,7 @@ class Refunds:
         after = returned_after(bought, command, life.program.negative_balance, life.today)
         posting = assess_return(
             life.account, bought, after, command, key, life.program, content=b"r" * 32, now=life.now,
-            write_offs=self.write_offs,
+            turns=self.turns,
         )  # fmt: skip
         self._changed(posting)
         self.bought[-1] = replace(bought, returned=after, version=bought.version + 1)
@@ -98,7 +98,7 @@ class Refunds:
         received = max(bought.entry.occurred_at, life.now - timedelta(hours=70))
         waiting = Waiting(key=f"r{self.number}", content=b"w", command=command, received_at=received)
         after, posting = assess_waiting(
-            life.account, bought, waiting, life.program, content=b"r" * 32, now=life.now, write_offs=self.write_offs
+            life.account, bought, waiting, life.program, content=b"r" * 32, now=life.now, turns=self.turns
         )
         self._changed(posting)
         self.bought[-1] = replace(bought, returned=after, version=bought.version + 1)
@@ -135,7 +135,7 @@ class Refunds:
                 return
             posting = assess_restatement(
                 life.account, bought, after, command, life.program, content=b"s" * 32, now=life.now,
-                write_offs=self.write_offs,
+                turns=self.turns,
             )  # fmt: skip
         except Refusal:
             life.refused += 1
@@ -147,7 +147,7 @@ class Refunds:
         """Take over what a return or restatement came to."""
         self.life.account = posting.account
         self.life.entries += posting.entries
-        self.write_offs = self.write_offs.after(change_of(posting.main), write_off_in(posting))
+        self.turns = self.turns.after(posting.main)
 
     def bought_so_at_first(self) -> Entry:
         """The entry that the purchase would have, had it been bought as the customer keeps it now."""

@@ -16,7 +16,7 @@ from chalicelib.purchases.errors import PurchaseFixed
 from chalicelib.purchases.models import Delivery, RestatePurchase, Returned, Sale
 from chalicelib.purchases.rules import buying, orders
 from chalicelib.purchases.rules.orders import Bought
-from chalicelib.purchases.rules.write_offs import NO_WRITE_OFFS, WriteOffs, change_of, post_change
+from chalicelib.purchases.rules.write_offs import Turns, change_of, post_change
 
 
 def restatement_key(bought: Bought) -> EntryKey:
@@ -111,12 +111,12 @@ def assess_restatement(
     *,
     content: bytes,
     now: datetime,
-    write_offs: WriteOffs = NO_WRITE_OFFS,
+    turns: Turns,
 ) -> Posting:
     """Decide a restatement: the purchase's own bucket, period and month get the difference, up or down.
 
     Args:
-        write_offs: what earlier returns and restatements of the purchase left written off.
+        turns: what earlier returns and restatements of the purchase came to.
 
     Raises:
         MemberClosed: the membership was closed.
@@ -155,7 +155,7 @@ def assess_restatement(
     if tendered > 0:
         guards.require_recent(entry.occurred_at, now)
         _require_points(account, draft, program, now=now)
-    return post_change(account, draft, write_offs, program, now=now)
+    return post_change(account, draft, turns, program, now=now)
 
 
 def brought_by(bought: Bought, after: Bought) -> int:

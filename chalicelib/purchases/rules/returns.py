@@ -19,7 +19,7 @@ from chalicelib.purchases.errors import (
 from chalicelib.purchases.models import Returned, ReturnLine, ReturnPurchase, Sale, Waiting
 from chalicelib.purchases.rules import orders
 from chalicelib.purchases.rules.orders import Bought
-from chalicelib.purchases.rules.write_offs import NO_WRITE_OFFS, WriteOffs, post_change
+from chalicelib.purchases.rules.write_offs import Turns, post_change
 
 WAITING_FOR = timedelta(hours=72)
 """How long a return waits for its purchase."""
@@ -85,14 +85,14 @@ def assess_return(
     *,
     content: bytes,
     now: datetime,
-    write_offs: WriteOffs = NO_WRITE_OFFS,
+    turns: Turns,
 ) -> Posting:
     """Decide a return: the purchase's own bucket, period and month give back what it brought.
 
     Any split of returns that adds up to the whole purchase leaves what would be there, had it never been bought.
 
     Args:
-        write_offs: what earlier returns and restatements of the purchase left written off.
+        turns: what earlier returns and restatements of the purchase came to.
 
     Raises:
         MemberClosed: the membership was closed.
@@ -124,7 +124,7 @@ def assess_return(
         may_owe=True,
         shows_tier=True,
     )
-    return post_change(account, draft, write_offs, program, now=now)
+    return post_change(account, draft, turns, program, now=now)
 
 
 def brought_by(bought: Bought, after: Returned) -> int:
@@ -147,7 +147,7 @@ def assess_waiting(
     *,
     content: bytes,
     now: datetime,
-    write_offs: WriteOffs = NO_WRITE_OFFS,
+    turns: Turns,
 ) -> tuple[Returned, Posting]:
     """Decide a return that waited, now that its purchase has come.
 
@@ -168,9 +168,7 @@ def assess_waiting(
     command = waiting.command.model_copy(update={"occurred_at": occurred_at})
     after = returned_after(bought, command, program.negative_balance, today_of(program, now))
     key = return_key(bought.entry, waiting.key)
-    posting = assess_return(
-        account, bought, after, command, key, program, content=content, now=now, write_offs=write_offs
-    )
+    posting = assess_return(account, bought, after, command, key, program, content=content, now=now, turns=turns)
     return after, posting
 
 

@@ -24,7 +24,7 @@ from chalicelib.purchases import store
 from chalicelib.purchases.errors import RECORDED, CurrencyWrong, PurchaseAwaited, PurchaseDiffers, PurchaserUnknown
 from chalicelib.purchases.models import PurchaseView, RecordPurchase, Returned, Sale
 from chalicelib.purchases.rules import buying, orders, returns
-from chalicelib.purchases.rules.write_offs import NO_WRITE_OFFS, change_of, write_off_in
+from chalicelib.purchases.rules.write_offs import turns_of
 from chalicelib.purchases.service import items, views
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
@@ -128,20 +128,20 @@ def _purchase_writes(
     """
     purchase_id = keys.purchase_id(*posting.main.key.parts)
     more = store.sale_item(sale) | store.sent_item(account.member_id, member_id)
-    last, writes, off = posting, list[Write](), NO_WRITE_OFFS
+    last, writes, turns = posting, list[Write](), turns_of(posting.main)
     bought = orders.Bought(posting.main, sale, program, Returned())
     for waiting in store.waiting_from(awaited):
         content = content_digest(posting.main.member_id, waiting.command, purchase_id=purchase_id)
         try:
             after, done = returns.assess_waiting(
-                last.account, bought, waiting, program, content=content, now=now, write_offs=off
+                last.account, bought, waiting, program, content=content, now=now, turns=turns
             )
         except tuple(RECORDED.values()) as refusal:
             key = points_store.key_of(returns.return_key(posting.main, waiting.key))
             writes.append(store.refuse_return(key, waiting, refusal, posting.main.member_id, at=now))
             continue
         writes += points_store.entry_writes(done, more=items.return_item_of(bought, after, waiting.command))
-        off = off.after(change_of(done.main), write_off_in(done))
+        turns = turns.after(done.main)
         bought, last = replace(bought, returned=after, version=bought.version + 1), done
     if bought.version:
         more |= store.returned_item(bought.returned, bought.version)

@@ -17,7 +17,7 @@ from chalicelib.purchases.errors import OrderMoved, PurchaseMoved, PurchaseUnkno
 from chalicelib.purchases.models import PurchaseView, RestatePurchase
 from chalicelib.purchases.rules import restatements
 from chalicelib.purchases.service import items, views
-from chalicelib.purchases.service.writing_off import find_write_offs
+from chalicelib.purchases.service.writing_off import find_turns
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
@@ -82,9 +82,9 @@ def _restate(
     content = content_digest(bought.entry.member_id, command, purchase_id=purchase_id)
 
     def decide(account: Account) -> tuple[PurchaseView, Sequence[Write]]:
-        off = find_write_offs(table, item, restatements.brought_by(bought, after), program)
+        turns = find_turns(table, item, account, restatements.brought_by(bought, after))
         posting = restatements.assess_restatement(
-            account, bought, after, command, program, content=content, now=now, write_offs=off
+            account, bought, after, command, program, content=content, now=now, turns=turns
         )
         more = store.restatement_item(after.sale, after.entry.consumed or 0)
         writes = points_store.post(account, posting, more=more)

@@ -19,7 +19,7 @@ from chalicelib.purchases.errors import OrderMoved, PurchaseUnknown, ReturnDiffe
 from chalicelib.purchases.models import OrderName, ReturnOrder, ReturnPurchase, ReturnView, Waiting, WaitingReturn
 from chalicelib.purchases.rules import returns
 from chalicelib.purchases.service import items, views
-from chalicelib.purchases.service.writing_off import find_write_offs
+from chalicelib.purchases.service.writing_off import find_turns
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
@@ -165,9 +165,9 @@ def _return(
 
     def decide(account: Account) -> tuple[ReturnView, Sequence[Write]]:
         after = returns.returned_after(bought, command, program.negative_balance, today_of(program, now))
-        off = find_write_offs(table, item, returns.brought_by(bought, after), program)
+        turns = find_turns(table, item, account, returns.brought_by(bought, after))
         posting = returns.assess_return(
-            account, bought, after, command, return_key, program, content=content, now=now, write_offs=off
+            account, bought, after, command, return_key, program, content=content, now=now, turns=turns
         )
         more = items.return_item_of(bought, after, command)
         writes = points_store.post(account, posting, more=more)

@@ -1,6 +1,7 @@
 """A return: of everything, of an amount or of lines; sometimes of more than there is, or before its purchase."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ from chalicelib.kernel.calendar import from_milliseconds
 from chalicelib.storage import keys
 from tests.sim.commands import Args, Command, Operation, Past, Step, operation
 from tests.sim.operations.purchase import CHANNEL, Sale, order_of
-from tests.sim.purse import closing, day_of, month_number, worth
+from tests.sim.purse import Forgiven, closing, day_of, month_number, worth
 from tests.table.stand import Desk
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ def effect(case: "Case") -> None:
         case.give(sale.taken - taken, sale.last_day, key=entry.cause)
     if given != sale.given:
         case.take(sale.given - given, sale.tendered_on, key=entry.cause)
-    settled(case, (given - sale.given) - (taken - sale.taken))
+    change = (given - sale.given) - (taken - sale.taken)
+    settled(case, sale, change, sale.earned - taken)
     case.qualify(month_number(sale.bought_on), sale.unqualified - unqualified)
     sale.refunded, sale.taken, sale.given, sale.unqualified = refunded, taken, given, unqualified
 
@@ -126,31 +128,58 @@ def _check(world: "World", command: Command) -> list[str]:
     ]
 
 
-def settled(case: "Case", change: int) -> None:
-    """What was written off for the order is taken back with the points that it brings, and never more than those."""
-    sums = case.entry.sums
-    if sums is None:
-        return
-    back = -sum(sums.earned.values())
-    if not 0 < back <= change:
-        case.complain("I1", f"{back} points of write-offs were taken back, of {change} that it brings")
-    for day, points in sums.earned.items():
-        case.give(points, day, key=(case.entry.key, day))
+def settled(case: "Case", sale: Sale, change: int, earns: int) -> None:
+    """What comes back with an order pays for debts that were written off since it was taken.
+
+    Args:
+        change: how many more points the order brings.
+        earns: what it earns from now on; what it never earned before does not come back, it is new.
+    """
+    restored: list[tuple[datetime, int]] = []
+    wanted = change - max(earns - sale.most, 0)
+    while wanted > 0 and sale.owing:
+        at, points = sale.owing.pop()
+        some = min(points, wanted)
+        wanted -= some
+        restored.append((at, some))
+        if points > some:
+            sale.owing.append((at, points - some))
+    if change < 0:
+        sale.owing.append((case.entry.recorded_at, -change))
+    sale.most = max(sale.most, earns)
+    pay(case, restored)
+
+
+def pay(case: "Case", restored: Sequence[tuple[datetime, int]]) -> int:
+    """Debts that were written off are paid for by what comes back, but for what expired meanwhile; how many points."""
+    purse, paid = case.purse, -sum(why.points for why in case.entry.why if why.rule_id == "write_off")
+    due = purse.paying(restored)
+    wanted, left = sum(some for _, some in due), paid
+    for debt, some in due:
+        part = min(some, left)
+        left -= part
+        debt.points -= part
+        if part:
+            purse.give((case.entry.key, debt.at), -part, debt.last_day, home=case.home)
+    if not purse.recalls:
+        return paid
+    if left > 0 or paid < 0:
+        case.complain("I1", f"{paid} points pay for write-offs, of {wanted} that may")
+    after = purse.on(case.today).balance
+    if purse.exact and paid < wanted and after > case.before.balance:
+        case.complain("I1", f"{paid} points pay for write-offs, should be {wanted}: there are {after} now")
+    return paid
 
 
 def written_off(case: "Case", capped: bool) -> None:
-    """What would be left owing is written off at once, to the point; of the order, what was written off before too."""
+    """What would be left owing is written off at once, to the point."""
     case.expect("whether debts are written off", capped, True)
     owed = max(-case.purse.on(case.today).balance, 0) - case.notes["owed", case.entry.cause]
-    again = case.entry.sums.earned if case.entry.sums is not None else {}
-    taken = -case.notes["points", case.entry.cause]
-    if any(points <= 0 for points in again.values()) or sum(again.values()) > max(taken, 0):
-        case.complain("I1", f"{again} are written off again, where {taken} were taken")
+    points, last = case.entry.earned or 0, closing(case.today, case.terms)
     if case.purse.exact:
-        case.expect("points written off", case.entry.earned or 0, max(owed - sum(again.values()), 0))
-    case.give(case.entry.earned or 0, closing(case.today, case.terms))
-    for day, points in again.items():
-        case.give(points, day, key=(case.entry.key, day))
+        case.expect("points written off", points, owed)
+    case.give(points, last)
+    case.purse.forgiven[case.entry.key] = Forgiven(case.entry.recorded_at, last, points, case.home)
     case.purse.in_debt = True  # also points that are pending may have paid for what was written off
 
 

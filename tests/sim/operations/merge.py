@@ -109,6 +109,7 @@ def _effect_of_undoing(case: "Case") -> None:
     if merged is None:
         case.complain("I11", "nothing was merged")
         return
+    case.purse.recalls = False  # what paid for whose debts while both were one is not told apart
     if case.entry.key.kind == "unmerge_in":
         merged.way.move(case.purse, merged.homes)
         case.purse.booked, case.purse.settled = merged.booked, merged.settled[0]

@@ -3,7 +3,7 @@
 The points of some wait for a delivery (`delivery.py`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,8 @@ class Sale:
         tendered_on: the day on which the points that paid were taken, or reserved.
         matures_on: the first day on which its points can be spent; `WAITING` until a delivery is told.
         awaits: its points wait for a delivery, or did.
+        owing: what it took and has not given back, and when; the newest last.
+        most: the most that it ever earned.
     """
 
     terms: Terms
@@ -53,6 +55,8 @@ class Sale:
     taken: int = 0
     given: int = 0
     unqualified: int = 0
+    owing: list[tuple[datetime, int]] = field(default_factory=list)
+    most: int = 0
 
     def pends(self, day: date) -> bool:
         """Whether its points cannot be spent yet."""
@@ -191,8 +195,9 @@ def effect(case: "Case") -> None:
     case.expect("tier", entry.tier_after, purse.tier(terms, case.today)["tier_id"])
     goods = sum(quantity * price for quantity, price in args["lines"]) or paid + tender
     case.notes[entry.key.parts] = Sale(
-        terms, percent, bought_on, tendered_on, last, matures, paid, goods, total, tender, base, args["waits"]
-    )
+        terms, percent, bought_on, tendered_on, last, matures, paid, goods, total, tender, base, args["waits"],
+        owing=[(entry.recorded_at, tender)] if tender else [], most=total,
+    )  # fmt: skip
     _require_all_that_waited(case)
 
 

@@ -73,12 +73,12 @@ def effect(case: "Case") -> None:
         case.give(earned - kept, sale.last_day, sale.matures_on, key=entry.cause)
     if tendered:
         case.take(tendered, sale.tendered_on, key=entry.cause)
-    settled(case, (earned - kept) - tendered)
+    settled(case, sale, (earned - kept) - tendered, earned)
     case.qualify(month_number(sale.bought_on), qualified)
     goods = sum(quantity * price for _, quantity, price in args["lines"]) or paid + tender
     case.notes[entry.key.parts[:2]] = Sale(
         sale.terms, sale.percent, sale.bought_on, sale.tendered_on, sale.last_day, sale.matures_on,
-        paid, goods, earned, tender, qualifying, sale.awaits,
+        paid, goods, earned, tender, qualifying, sale.awaits, owing=sale.owing, most=sale.most,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from chalicelib.kernel.languages import Language
 from chalicelib.points.models import EntryKey
 from chalicelib.storage import keys
 from tests.sim.commands import Args, EntryName, Operation, Past, Step, operation
-from tests.sim.operations.give_back import written_off
+from tests.sim.operations.give_back import pay, written_off
 from tests.table.stand import Desk
 
 if TYPE_CHECKING:
@@ -70,12 +70,30 @@ def effect(case: "Case") -> None:
     if target is None or not case.undo(target):
         case.complain("I2", "it takes back what is not there")
         return
-    brought = case.notes["points", target]
-    off = EntryKey(kind="write_off", parts=(target.kind, *target.parts))
-    if target.kind == "reverse" and case.undo(off):
-        brought += case.notes["points", off]
-    case.expect("points", entry.points, -brought)
+    if target.kind == "write_off" or (target.kind == "reverse" and target.parts[1] == "write_off"):
+        case.expect("points", entry.points, -case.notes["points", target])
+        _settle(case, target)
+        return
+    brought = case.notes["points", target] + case.notes.get(("paid", target), 0)
+    paid = pay(case, [(case.notes["at", target], -brought)] if brought < 0 else [])
+    case.notes["paid", entry.key] = paid
+    case.expect("points", entry.points, -brought - paid)
     _correct_limit(case)
+
+
+def _settle(case: "Case", target: EntryKey) -> None:
+    """A write-off is taken back whole, or not at all; to be put back, there must be a debt."""
+    off = EntryKey(kind="write_off", parts=target.parts if target.kind == "write_off" else target.parts[2:])
+    debt, points = case.purse.forgiven.get(off), -case.entry.points
+    if debt is None:
+        if case.purse.recalls:
+            case.complain("I2", "what it takes back wrote nothing off")
+        return
+    if case.purse.recalls and points > debt.points:
+        case.complain("I1", f"{points} points of a write-off are taken back, of {debt.points} that are left of it")
+    if case.purse.exact and case.before.balance > points and points < 0:
+        case.complain("I1", f"{-points} points are written off, where {case.before.balance} are there")
+    debt.points -= points
 
 
 def _correct_limit(case: "Case") -> None:
