@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,8 @@ JOBS = ("birthday", "expire")
 FUNCTIONS = ("work-job", "relay", "notices", "archive")
 QUEUES = ("job-work", "notices", "archive")
 KILLS_IN_A_WAVE = 5
+WAVES_IN_A_RUN = 10
+"""So many waves have a run, and its members, to themselves: each goes once more over those of the waves before."""
 CROWD = 150
 """Members whom each wave's two jobs concern."""
 AWAY = (OSError, ValueError, http.client.HTTPException)
@@ -274,15 +277,52 @@ def without_notices_of_expiry(stack: Stack) -> None:
     tables.dynamo.close()
 
 
+@dataclass
+class Killed:
+    """What runs came to.
+
+    Attributes:
+        moved_back: messages that died of too many kills and were moved back.
+    """
+
+    victims: Counter[str] = field(default_factory=Counter)
+    due: int = 0
+    enrolled: int = 0
+    sold: int = 0
+    entries: int = 0
+    moved_back: int = 0
+
+
 @pytest.mark.timeout(PATIENCE)
 def test_no_kill_loses_an_event_or_makes_an_effect_twice(tmp_path: Path, report: Report) -> None:
-    chance, crowd, moved, victims = random.Random(SEED), list[MemberId](), 0, Counter[str]()
-    with running(tmp_path) as stack:
+    chance, killed = random.Random(SEED), Killed()
+    for first in range(0, max(1, KILLS // KILLS_IN_A_WAVE), WAVES_IN_A_RUN):
+        waves = range(first, min(first + WAVES_IN_A_RUN, max(1, KILLS // KILLS_IN_A_WAVE)))
+        _kill_in(tmp_path / f"run-{first}", waves, chance, killed)
+    kills = ", ".join(f"{n} {name}" for name, n in sorted(killed.victims.items()))
+    report(
+        f"kills: seed {SEED}, {killed.victims.total()} kills ({kills}) over {killed.due} due members, "
+        f"{killed.enrolled} enrolled and {killed.sold} sold meanwhile, {killed.entries} entries; "
+        f"{killed.moved_back} messages died of kills and were moved back",
+        kills=dict(sorted(killed.victims.items())),
+        due=killed.due,
+        enrolled=killed.enrolled,
+        sold=killed.sold,
+        entries=killed.entries,
+        moved_back=killed.moved_back,
+    )
+
+
+def _kill_in(folder: Path, waves: range, chance: random.Random, killed: Killed) -> None:
+    """Kill in one run, wave by wave, and look at everything that it left."""
+    crowd = list[MemberId]()
+    folder.mkdir()
+    with running(folder) as stack:
         without_notices_of_expiry(stack)
         load = Load(stack)
         load.start()
         try:
-            for wave in range(max(1, KILLS // KILLS_IN_A_WAVE)):
+            for wave in waves:
                 crowd += a_crowd(stack, CROWD)
                 for job in JOBS:
                     posted(stack, job)
@@ -294,29 +334,19 @@ def test_no_kill_loses_an_event_or_makes_an_effect_twice(tmp_path: Path, report:
                 for victim in (first, *chance.sample(order, len(order))):
                     kill(stack, victim)
                     time.sleep(chance.uniform(0.02, 0.8))
-                    victims[victim] += 1
-                moved += settled_under_load(stack)
+                    killed.victims[victim] += 1
+                killed.moved_back += settled_under_load(stack)
         finally:
             load.done.set()
             load.join()
-        moved += settled(stack)
+        killed.moved_back += settled(stack)
         within(60, lambda: wrong(stack, crowd, load) == [])
         assert wrong(stack, crowd, load) == []
-        kills = ", ".join(f"{n} {name}" for name, n in sorted(victims.items()))
         tables = Tables(stack)
-        entries = sum(1 for key, item in tables.items().items() if key.pk[:2] in ("K#", "O#") and "r" in item)
+        killed.entries += sum(1 for key, item in tables.items().items() if key.pk[:2] in ("K#", "O#") and "r" in item)
         tables.dynamo.close()
-        report(
-            f"kills: seed {SEED}, {sum(victims.values())} kills ({kills}) over {len(crowd)} due members, "
-            f"{len(load.enrolled)} enrolled and {len(load.sold)} sold meanwhile, {entries} entries; "
-            f"{moved} messages died of kills and were moved back",
-            kills=dict(sorted(victims.items())),
-            due=len(crowd),
-            enrolled=len(load.enrolled),
-            sold=len(load.sold),
-            entries=entries,
-            moved_back=moved,
-        )
+        killed.due, killed.enrolled = killed.due + len(crowd), killed.enrolled + len(load.enrolled)
+        killed.sold += len(load.sold)
 
 
 def settled_under_load(stack: Stack, seconds: float = 90) -> int:
