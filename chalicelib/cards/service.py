@@ -140,7 +140,8 @@ def _open(
         if store.find_items(table, card_id, consistent=True) is not None:
             raise taken
         return Outcome(answer, stored=False)
-    first = points_store.post(posting.account, posting, more=store.entry_more(means=command.means))[0]
+    more = store.entry_more(means=command.means) | store.sent_item(owner.member_id, member_id)
+    first = points_store.post(posting.account, posting, more=more)[0]
     opening = points_store.open_account(posting.account, taken, posting.due_on)
     counted = store.count_in(store.find_wallet(table, owner.member_id), 1)
     table.commit([first, opening, *store.open_card(card, taken), counted, *book.putting_in_use(now)])

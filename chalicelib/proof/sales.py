@@ -1,21 +1,19 @@
 """Whether what purchases and returns keep beside their entries fits: money, lines, and what came back."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from itertools import chain, combinations
 from typing import Any
 
-from chalicelib.kernel.calendar import local_day, milliseconds
+from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.ids import AccountId
 from chalicelib.members.models import MemberRef
 from chalicelib.points.models import Account, Entry, EntryKey, Reason
-from chalicelib.points.rules.guards import CLOCK_SKEW
 from chalicelib.points.service import content_digest, content_text
 from chalicelib.points.store import entry_from, figures_item, find_account
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import worth_minor
+from chalicelib.proof.digests import CUT_WITHIN, Digests
 from chalicelib.proof.models import Fault
 from chalicelib.purchases.errors import ReturnLineUnknown, ReturnTooLarge
 from chalicelib.purchases.models import (
@@ -47,14 +45,6 @@ from chalicelib.purchases.store import (
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item
-
-CUT_WITHIN = timedelta(seconds=1)
-"""A till's time that was cut to ours is that of the recording, but for entries that were booked with it."""
-
-SEARCHES_MAX = 5
-"""For so many purchases of an account the time is looked for that a till with a fast clock gave, 0.3 s each at the
-most; those beyond are not proven."""
-
 
 _CHANGES = ("return", "restatement", "delivery")
 """Kinds of entries of what happens to a purchase."""
@@ -197,7 +187,7 @@ class Sales:
         table: where what stands in other accounts is read.
     """
 
-    def __init__(self, account: Account, programs: Mapping[int, Program], table: Table) -> None:
+    def __init__(self, account: Account, programs: Mapping[int, Program], table: Table, digests: Digests) -> None:
         self._account = account
         self._programs = programs
         self._table = table
@@ -206,7 +196,7 @@ class Sales:
         self._changes: set[EntryKey] = set()
         self._fault: Fault | None = None
         self._merged = False
-        self._searched = 0
+        self._answers = digests.answers
 
     def take(self, entry: Entry, item: Mapping[str, Any]) -> None:
         """See an entry and its item."""
@@ -248,22 +238,6 @@ class Sales:
         absorbed = self._account.absorbed if self._merged else ()
         named = [each for each in (entry.member_id, entry.actor, sent, *absorbed) if each is not None]
         return self._answers(entry, _command_texts(entry, sale, named))
-
-    def _answers(self, entry: Entry, commands: Iterable[bytes]) -> bool:
-        """See `Answers`. A till's time that was cut to ours is looked for, so many times."""
-        if entry.content is None:
-            return True
-        texts = []
-        for text in commands:
-            if hashlib.sha256(text).digest() == entry.content:
-                return True
-            texts.append(text)
-        if entry.recorded_at - entry.occurred_at > CUT_WITHIN:
-            return False
-        self._searched += 1
-        if self._searched > SEARCHES_MAX:
-            return True
-        return any(_fits_later(text, milliseconds(entry.occurred_at), entry.content) for text in texts)
 
     def _take_bought(self, entry: Entry, said: Item, sale: Sale) -> None:
         returned, last = returned_from(said), sale_from(as_stated(said))
@@ -398,19 +372,3 @@ def _delivery_fits(entry: Entry, bought: _Bought) -> bool:
         content_digest(bought.entry.member_id, each, purchase_id=purchase_id) == entry.content
         for each in (told, DeliverPurchase.model_construct())
     )
-
-
-def _fits_later(text: bytes, at: int, wanted: bytes) -> bool:
-    """Whether the command fits with a later time: that of a till whose clock was ahead of ours, and was cut to ours.
-
-    All milliseconds are tried that would have been taken, whole seconds first.
-    """
-    before, mark, after = text.partition(b'"occurred_at":%d' % at)
-    begun = hashlib.sha256(before)
-    last = at + CLOCK_SKEW // timedelta(milliseconds=1) + 1
-    for each in chain(range(at - at % 1000 + 1000, last, 1000), range(at + 1, last + 1)):
-        tried = begun.copy()
-        tried.update(b'"occurred_at":%d' % each + after)
-        if tried.digest() == wanted:
-            return bool(mark)
-    return False
