@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import chain, combinations
 from typing import Any
 
-from chalicelib.kernel.calendar import local_day
+from chalicelib.kernel.calendar import local_day, milliseconds
 from chalicelib.kernel.ids import AccountId
 from chalicelib.members.models import MemberRef
 from chalicelib.points.models import Account, Entry, EntryKey, Reason
@@ -17,6 +17,7 @@ from chalicelib.proof.digests import CUT_WITHIN, Digests
 from chalicelib.proof.models import Fault
 from chalicelib.purchases.errors import ReturnLineUnknown, ReturnTooLarge
 from chalicelib.purchases.models import (
+    After,
     DeliverPurchase,
     Delivery,
     RecordPurchase,
@@ -31,6 +32,7 @@ from chalicelib.purchases.rules.orders import goods_minor
 from chalicelib.purchases.rules.restatements import entry_stated
 from chalicelib.purchases.rules.returns import quantities_after, share
 from chalicelib.purchases.store import (
+    after_from,
     as_stated,
     delivery_from,
     find_order_history,
@@ -175,6 +177,25 @@ class _Bought:
         return None if fits else "the delivery is not the one that the entry answers"
 
 
+@dataclass(slots=True)
+class _Ending:
+    """What a purchase says that the account had after it and the returns that went with it, sought in the entries."""
+
+    entry: Entry
+    said: After
+    tier_id: str
+    fits: bool = False
+
+    def goes_on(self, entry: Entry) -> bool:
+        """Look at the next entry, if it may be of the same transaction: those are a millisecond apart."""
+        apart = milliseconds(entry.recorded_at) - milliseconds(self.entry.recorded_at)
+        if apart != entry.seq - self.entry.seq:
+            return False
+        self.tier_id = entry.tier_after or self.tier_id
+        self.fits |= After(entry.balance_after, self.tier_id) == self.said
+        return True
+
+
 class Sales:
     """Sees an account's entries in order, and says what does not fit at the end.
 
@@ -194,6 +215,7 @@ class Sales:
         self._bought: dict[tuple[str, ...], _Bought] = {}
         self._alone: list[Entry] = []
         self._changes: set[EntryKey] = set()
+        self._ending: _Ending | None = None
         self._fault: Fault | None = None
         self._merged = False
         self._answers = digests.answers
@@ -201,11 +223,17 @@ class Sales:
     def take(self, entry: Entry, item: Mapping[str, Any]) -> None:
         """See an entry and its item."""
         self._merged |= entry.reason is Reason.MERGE
+        if self._ending is not None and not self._ending.goes_on(entry):
+            self._end()
         if entry.key.kind == "purchase":
             said = dict(item)
             sale = sale_from(said)
             if self._fault is None and not self._fits(entry, sale, sent_under(said)):
                 self._found(Fault(entry.seq, "the sale is not the one that the entry answers", entry.key))
+            after = after_from(said)
+            if after is not None:
+                self._end()
+                self._ending = _Ending(entry, after, entry.tier_after or "")
             if not item.keys().isdisjoint(("ret", "rn", "rs", "dl")):
                 self._take_bought(entry, said, sale)
         elif entry.key.kind in _CHANGES:
@@ -218,6 +246,7 @@ class Sales:
 
     def fault(self) -> Fault | None:
         """The first thing that does not fit, or None."""
+        self._end()
         if self._fault is not None:
             return self._fault
         whole = (self._with_others(each) if self._merged else each for each in self._bought.values())
@@ -280,6 +309,13 @@ class Sales:
             return False
         own = entry_from(item).member_id
         return own != self._account.member_id and item.get("tl") == keys.statement(own)
+
+    def _end(self) -> None:
+        """The entries that may have been written with a purchase are over."""
+        ending, self._ending = self._ending, None
+        if ending is not None and not ending.fits:
+            what = "what the account had after the returns that waited does not follow"
+            self._found(Fault(ending.entry.seq, what, ending.entry.key))
 
     def _found(self, fault: Fault) -> None:
         """Note what does not fit; the first of it counts."""

@@ -15,6 +15,7 @@ from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases import store
 from chalicelib.purchases.models import (
+    After,
     DeliveryView,
     Discount,
     OrderName,
@@ -36,11 +37,14 @@ from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item
 
 
-def purchase_view(entry: Entry, sale: Sale, program: Program, language: Language) -> PurchaseView:
+def purchase_view(
+    entry: Entry, sale: Sale, program: Program, language: Language, *, after: After | None = None
+) -> PurchaseView:
     """A purchase as callers see it.
 
     Args:
         program: the version it was decided by.
+        after: what the account had after the returns that were carried out with it.
     """
     channel, order_no = entry.key.parts
     tendered = entry.consumed or 0
@@ -66,8 +70,8 @@ def purchase_view(entry: Entry, sale: Sale, program: Program, language: Language
         why=why_lines(entry, program, language),
         discounts=discounts,
         tier_before=_tier_name(entry.tier_before, program, language),
-        tier_after=_tier_name(entry.tier_after, program, language),
-        balance_after=entry.balance_after - (entry.lapsed or 0),
+        tier_after=_tier_name(after.tier_id if after else entry.tier_after, program, language),
+        balance_after=after.balance if after else entry.balance_after - (entry.lapsed or 0),
         seq=entry.seq,
         program_version=entry.program_version,
         hash=entry.hash.hex(),
@@ -201,7 +205,8 @@ def return_view(entry: Entry, stored: Mapping[str, Any], program: Program, langu
 def view_of(item: Item, book: ProgramBook, language: Language) -> PurchaseView:
     """A purchase as it was recorded."""
     entry = points_store.entry_from(item)
-    return purchase_view(entry, store.sale_from(item), book.version(entry.program_version), language)
+    program = book.version(entry.program_version)
+    return purchase_view(entry, store.sale_from(item), program, language, after=store.after_from(item))
 
 
 def _tier_name(tier_id: str | None, program: Program, language: Language) -> TierName:
