@@ -136,6 +136,7 @@ STATUS: dict[str, int] = {
     "pool_full": 409,
     "pool_limit_reached": 409,
     "pool_moved": 409,
+    "program_field_fixed": 409,
     "program_moved": 409,
     "nothing_left": 409,
     "role_forbids": 409,
