@@ -83,6 +83,7 @@ STATUS: dict[str, int] = {
     "transfer_to_self": 400,
     "tender_too_large": 400,
     "instant_in_future": 400,
+    "month_not_reached": 400,
     "span_wrong": 400,
     "tender_too_small": 400,
     "tender_uneven": 400,
