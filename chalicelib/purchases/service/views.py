@@ -63,18 +63,11 @@ def purchase_view(
         points_earned=entry.earned or 0,
         points_tendered=tendered,
         points_hold_id=store.hold_id_of(entry),
-        points_expired=entry.lapsed or 0,
         expires_on=shown_expiry(entry.expires_on),
         matures_on=shown_maturity(entry.matures_on),
         awaits_delivery=sale.awaits_delivery,
-        why=why_lines(entry, program, language),
         discounts=discounts,
-        tier_before=_tier_name(entry.tier_before, program, language),
-        tier_after=_tier_name(after.tier_id if after else entry.tier_after, program, language),
-        balance_after=after.balance if after else entry.balance_after - (entry.lapsed or 0),
-        seq=entry.seq,
-        program_version=entry.program_version,
-        hash=entry.hash.hex(),
+        **_of_entry(entry, program, language, after=after),
     )
 
 
@@ -110,14 +103,7 @@ def restatement_view(entry: Entry, sale: Sale, tender: int, program: Program, la
         points_tender=tender,
         points_earned=entry.earned or 0,
         points_spent=entry.consumed or 0,
-        points_expired=entry.lapsed or 0,
-        why=why_lines(entry, program, language),
-        tier_before=_tier_name(entry.tier_before, program, language),
-        tier_after=_tier_name(entry.tier_after, program, language),
-        balance_after=entry.balance_after - (entry.lapsed or 0),
-        seq=entry.seq,
-        program_version=entry.program_version,
-        hash=entry.hash.hex(),
+        **_of_entry(entry, program, language),
     )
 
 
@@ -191,14 +177,7 @@ def return_view(entry: Entry, stored: Mapping[str, Any], program: Program, langu
         refund_minor=stored["mb"],
         points_taken_back=-(entry.earned or 0),
         points_given_back=-(entry.consumed or 0),
-        points_expired=entry.lapsed or 0,
-        why=why_lines(entry, program, language),
-        tier_before=_tier_name(entry.tier_before, program, language),
-        tier_after=_tier_name(entry.tier_after, program, language),
-        balance_after=entry.balance_after - (entry.lapsed or 0),
-        seq=entry.seq,
-        program_version=entry.program_version,
-        hash=entry.hash.hex(),
+        **_of_entry(entry, program, language),
     )
 
 
@@ -207,6 +186,25 @@ def view_of(item: Item, book: ProgramBook, language: Language) -> PurchaseView:
     entry = points_store.entry_from(item)
     program = book.version(entry.program_version)
     return purchase_view(entry, store.sale_from(item), program, language, after=store.after_from(item))
+
+
+def _of_entry(entry: Entry, program: Program, language: Language, *, after: After | None = None) -> dict[str, Any]:
+    """What the entry of a purchase, a return or a restatement says alike.
+
+    Args:
+        after: see `purchase_view`.
+    """
+    after = after or After(entry.balance_after - (entry.lapsed or 0), entry.tier_after or "")
+    return {
+        "points_expired": entry.lapsed or 0,
+        "why": why_lines(entry, program, language),
+        "tier_before": _tier_name(entry.tier_before, program, language),
+        "tier_after": _tier_name(after.tier_id, program, language),
+        "balance_after": after.balance,
+        "seq": entry.seq,
+        "program_version": entry.program_version,
+        "hash": entry.hash.hex(),
+    }
 
 
 def _tier_name(tier_id: str | None, program: Program, language: Language) -> TierName:
