@@ -125,7 +125,7 @@ _ENTRY = {
     **_all("to from mf mi", _BOOKS),
     **_all("sb sf who", Datum(Data.STAFF, Kept.LEDGER)),
 }
-_SALE = _all("sh cu m tn tp ln am mb rl rn bk rs ret aw dl", _BOOKS)
+_SALE = _all("sh cu m tn tp ln am mb rl rn bk rs ret aw dl ma af", _BOOKS)
 _EARLY = {**_all("no facts ra is wm", _BOOKS), **_all("wr member_id", _BOOKS)}
 
 CATALOGUE: tuple[Stored, ...] = (

@@ -19,7 +19,7 @@ from pydantic import (
 from chalicelib.kernel.calendar import Month, zone
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.money import Currency
-from chalicelib.kernel.records import Line, Record, Slug
+from chalicelib.kernel.records import Instant, Line, Record, Slug
 
 
 class Text(Record):
@@ -349,10 +349,14 @@ class Program(ProgramTerms):
 
 
 class PublishProgram(ProgramTerms):
-    """Publish the next version of the program."""
+    """Publish the next version of the program: what was read of it can be sent back as it is, or with other terms."""
 
     version: Annotated[int, Field(ge=1)]
     """The version you have read and are following; refused when another was published since."""
+    published_at: Instant | None = None
+    """As it was read, or left out: it is noted by itself."""
+    former_ladders: tuple[FormerLadder, ...] | None = None
+    """As they were read, or left out: they are kept by themselves."""
     dry_run: bool = False
 
     @model_validator(mode="after")

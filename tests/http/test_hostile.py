@@ -160,7 +160,13 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             ):  # fmt: skip
                 yield a_purchase_body(ref, points_tender=100, dry_run=False, order_no=f"h-{next(_numbers)}")
         case "publish_program":
-            yield {**TERMS, "version": api.get("/v1/program").json["version"], "dry_run": False}
+            read = api.get("/v1/program").json
+            other = {**TERMS["ladder"], "tiers": [{**tier, "birthday_points": n} for tier in TERMS["ladder"]["tiers"]]}
+            assert api.put("/v1/program", {**read, "ladder": other}).status == 200
+            read = api.get("/v1/program").json
+            assert read["former_ladders"]
+            fixed = {field: read[field] for field in ("version", "published_at", "former_ladders")}
+            yield {**TERMS, **fixed, "dry_run": False}
         case "approve" | "reject":
             yield {"reason": "seen"}
         case "acknowledge_alert":
