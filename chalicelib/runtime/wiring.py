@@ -2,11 +2,11 @@
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from chalicelib.identity.gate import Gate, Gates, LocalGate
@@ -24,6 +24,9 @@ from chalicelib.storage.signed import Credentials, Service, SignedClient
 from chalicelib.storage.signing import KMS, FileSigner, KmsClient, KmsSigner, Signer
 from chalicelib.storage.table import DynamoTable, Table
 from chalicelib.storage.vault import Keeper, KmsKeeper, LocalKeeper, TableVault, TenantKeys
+
+if TYPE_CHECKING:
+    from chalicelib.storage.carriers import Carrier
 
 NO_PAGE = "https://no-page.invalid"
 """An origin that no page has. The word `null` would be one: that of pages in a sandbox, anybody's."""
@@ -87,6 +90,7 @@ class House:
         gate: tells who is calling.
         issuer: issues members' access tokens.
         pace: counts how often each caller calls.
+        carriers: who brings messages, by channel: `sms`, `email`. Who is not there is not set up.
     """
 
     settings: Settings
@@ -104,6 +108,7 @@ class House:
     gate: Gate = _not_made("a gate")  # noqa: RUF009
     issuer: Issuer = _not_made("an issuer")  # noqa: RUF009
     pace: Pace = field(default_factory=Pace)
+    carriers: "Mapping[str, Carrier]" = field(default_factory=dict)
 
 
 _HOUSE: list[House] = []
@@ -141,7 +146,29 @@ def build(settings: Settings) -> House:
         gate=gate(settings, core, members),
         issuer=members,
         pace=Pace(settings.rates),
+        carriers=carriers(settings),
     )
+
+
+def carriers(settings: Settings) -> "dict[str, Carrier]":
+    """Who brings messages. Nothing of it is loaded in a process that was told of none."""
+    chosen = settings.carriers
+    if not chosen.sms and not chosen.mail:
+        return {}
+    from chalicelib.storage.carriers import Gateway, SesMails, SnsTexts, aws_client  # noqa: PLC0415 - see above
+
+    def aws(service: str) -> Callable[[], Any]:
+        return aws_client(service, settings.region, settings.endpoint)
+
+    found: dict[str, Carrier] = {}
+    local, prefixes = settings.stage in LOCAL_STAGES, chosen.sms_prefixes
+    gateway = Gateway(chosen.gateway_url, chosen.gateway_key, utc_now, prefixes, local=local)
+    if chosen.sms:
+        texts = SnsTexts(aws("sns"), chosen.sms_sender, chosen.sms_entity, chosen.sms_template, prefixes)
+        found["sms"] = texts if chosen.sms == "sns" else gateway
+    if chosen.mail:
+        found["email"] = SesMails(aws("sesv2"), chosen.mail_from) if chosen.mail == "ses" else gateway
+    return found
 
 
 def gate(settings: Settings, core: Table | None = None, members: Issuer | None = None) -> Gate:
