@@ -82,8 +82,8 @@ verify: setup ## prove every account of the run in DATA_DIR, and that nothing si
 liability: setup ## verify, and report points outstanding, the roll-forward of every month, breakage; CSV in DATA_DIR
 	@$(PY) -m local verify --liability
 
-rotate: setup ## replace a key of the run in DATA_DIR while it serves: KEY=index (in three steps), tenant or member
-	@$(PY) -m local rotate "$$KEY"
+rotate: setup ## replace a key of the run in DATA_DIR, or of REGULARS_STACK, while it serves: KEY=index (in steps), tenant or member
+	@$(PY) -m local rotate "$$KEY" $${STEP:+--step "$$STEP"}
 
 backup: setup ## copy all of DATA_DIR that has to survive into OUT=…; VAULT=… elsewhere, EXPORTS=… turns exports of AWS' into one
 	@$(PY) -m local backup $${OUT:+--out "$$OUT"} $${VAULT:+--vault "$$VAULT"} $${EXPORTS:+--exports "$$EXPORTS"}

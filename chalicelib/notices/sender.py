@@ -62,7 +62,6 @@ class Outbox:
             "text": notice.text,
         }
         if notice.opt_out:
-            # A channel puts the address before it under which people reach the API.
             shown |= {"list_unsubscribe": notice.opt_out, "list_unsubscribe_post": "List-Unsubscribe=One-Click"}
         content = json.dumps(shown, ensure_ascii=False, indent=1).encode() + b"\n"
         key = f"outbox/{notice.at:%Y/%m/%d}/{notice.delivery_id}.json"

@@ -68,6 +68,8 @@ class Settings:
         rates: how often a minute callers may call this process; None, on a laptop: as often as they like.
         vault_key: ARN of the key that wraps the keys of the vault, or `file:///…` likewise.
         carriers: who brings codes to members.
+        opt_out_key: what opt-out links are signed with in a stack; empty where one is made of the index key.
+        public_url: under which people reach the API, `https://…` without a slash at the end; empty: links are paths.
     """
 
     stage: str
@@ -99,6 +101,13 @@ class Settings:
     content_key: bytes = b""
     rates: Rates | None = None
     carriers: CarrierSettings = CarrierSettings()
+    opt_out_key: bytes = b""
+    public_url: str = ""
+
+    @property
+    def signs_opt_outs(self) -> bool:
+        """Whether there is a key for opt-out links."""
+        return bool(self.opt_out_key or self.index_key)
 
     @property
     def core_table(self) -> str:
@@ -153,7 +162,17 @@ def load() -> Settings:
         content_key=content_key,
         rates=_rates(stage),
         carriers=_carriers(stage),
+        opt_out_key=bytes.fromhex(os.environ.get("REGULARS_OPT_OUT_KEY", "")),
+        public_url=_public_url(stage),
     )
+
+
+def _public_url(stage: str) -> str:
+    """Where people reach the API. What would lead a reader elsewhere than they think is refused."""
+    url = os.environ.get("REGULARS_PUBLIC_URL", "").rstrip("/")
+    if url and not url.startswith("https://") and stage not in LOCAL_STAGES:
+        raise SettingsWrong(f"REGULARS_PUBLIC_URL: {url} is not https")
+    return url
 
 
 def _carriers(stage: str) -> CarrierSettings:

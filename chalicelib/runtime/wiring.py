@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote, urlsplit
@@ -16,7 +17,7 @@ from chalicelib.identity.pace import Pace
 from chalicelib.runtime.settings import LOCAL_STAGES, Settings, SettingsWrong, load
 from chalicelib.storage.bus import EVENTBRIDGE, Bus, EventBus
 from chalicelib.storage.dynamo import Dynamo
-from chalicelib.storage.keyring import Keyring, SealedContacts
+from chalicelib.storage.keyring import Keyring, SealedContacts, opt_out_mac
 from chalicelib.storage.line import Lane, SqsLine
 from chalicelib.storage.objects import BucketObjects, FolderObjects, Objects
 from chalicelib.storage.queues import SQS, Queues, SqsQueues
@@ -264,15 +265,26 @@ def _path(place: str) -> Path:
 
 
 def keyring(settings: Settings, keys: TableVault) -> Keyring:
-    """The stack's keys. A function that was not given them all can open contact data, and nothing else."""
+    """The stack's keys. A function that was not given them all can open contact data, sign opt-out links if it was
+    given the key for that, and nothing else.
+    """
     contacts = SealedContacts(keys, secrets.token_bytes)
     for name, key in (("INDEX", settings.index_key), ("CURSOR", settings.cursor_key)):
         if not key:
             keyless = _missing(f"REGULARS_{name}_KEY")
             keyless.contacts = contacts
+            if settings.opt_out_key:
+                keyless.opt_out_mac = partial(opt_out_mac, settings.opt_out_key)
             part: Keyring = keyless
             return part
-    return Keyring(settings.index_key, settings.cursor_key, contacts, settings.other_index_key, settings.content_key)
+    return Keyring(
+        settings.index_key,
+        settings.cursor_key,
+        contacts,
+        settings.other_index_key,
+        settings.content_key,
+        settings.opt_out_key,
+    )
 
 
 def credentials() -> Credentials:
