@@ -88,7 +88,7 @@ rotate: setup ## replace a key of the run in DATA_DIR, or of REGULARS_STACK, whi
 backup: setup ## copy all of DATA_DIR that has to survive into OUT=…; VAULT=… elsewhere, EXPORTS=… turns exports of AWS' into one
 	@$(PY) -m local backup $${OUT:+--out "$$OUT"} $${VAULT:+--vault "$$VAULT"} $${EXPORTS:+--exports "$$EXPORTS"}
 
-restore: setup ## put a backup FROM=… into an empty DATA_DIR that has its keys, and prove it; REGISTER=file|none of who was erased
+restore: setup ## put a backup FROM=… into an empty DATA_DIR that has its keys, and prove it; REGISTER=folder|file|none of who was erased: they are erased again
 	@$(PY) -m local restore --from "$$FROM" --register "$$REGISTER" $${VAULT:+--vault "$$VAULT"} $${ANYWAY:+--anyway}
 
 drill: setup ## back up and restore a ledger of N=1000000 items, timed: 30 minutes at the most, no difference
