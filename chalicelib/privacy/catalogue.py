@@ -234,7 +234,7 @@ CATALOGUE: tuple[Stored, ...] = (
         {
             **_all("tl at version content ask key shops amount asked status decided", Datum(Data.MACHINE, Kept.RECORD)),
             **_all("about entry", Datum(Data.CONDUCT, Kept.RECORD)),
-            **_all("asked_by decided_by", Datum(Data.STAFF, Kept.RECORD)),
+            **_all("asked_by decided_by own", Datum(Data.STAFF, Kept.RECORD)),
             **_all("command reason", Datum(Data.WORDS, Kept.RECORD)),
         },
     ),
