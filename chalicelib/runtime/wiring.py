@@ -144,7 +144,7 @@ def build(settings: Settings) -> House:
         lane=Lane(SqsLine(sqs, settings.lane_queue), ops) if settings.lane_queue else None,
         roots=_files(settings, settings.roots, "REGULARS_ROOTS"),
         signer=signer(settings, settings.signing_key, "REGULARS_SIGNING_KEY"),
-        gate=gate(settings, core, members),
+        gate=gate(settings, core, members, ops),
         issuer=members,
         pace=Pace(settings.rates),
         carriers=carriers(settings),
@@ -172,13 +172,16 @@ def carriers(settings: Settings) -> "dict[str, Carrier]":
     return found
 
 
-def gate(settings: Settings, core: Table | None = None, members: Issuer | None = None) -> Gate:
+def gate(
+    settings: Settings, core: Table | None = None, members: Issuer | None = None, ops: Table | None = None
+) -> Gate:
     """Who is let in.
 
     Args:
         core: where staff, integration keys and members' accounts are; without it the groups of their issuer count for
             staff, and neither keys nor members are let in.
         members: who issues members' access tokens.
+        ops: where requests of integration keys are counted; without it each process counts alone.
     """
     local = None
     if settings.stage in LOCAL_STAGES:
@@ -186,7 +189,7 @@ def gate(settings: Settings, core: Table | None = None, members: Issuer | None =
     issuers = _issuers(settings, core)
     if core is not None and members is not None:
         issuers[members.name] = MemberGate(members, core)
-    return Gates(local=local, issuers=issuers, keys=KeyGate(core) if core is not None else None)
+    return Gates(local=local, issuers=issuers, keys=KeyGate(core, ops) if core is not None else None)
 
 
 def _issuers(settings: Settings, table: Table | None) -> dict[str, Gate]:

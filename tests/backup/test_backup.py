@@ -103,7 +103,7 @@ def test_of_ops_what_lapses_is_left_out() -> None:
     lapses = [
         keys.job_count(attempt, 3), keys.job_part(attempt, "1"), keys.job_found(attempt, "1"), keys.line_refusal("t"),
         keys.otp_number("mobile", "x"), keys.otp_request("r"), keys.otp_count("ip", "x", "w"), *keys.otp_pressure("w"),
-        keys.session("mem_1", "s"),
+        keys.session("mem_1", "s"), keys.integration_rate("key_a", 1),
     ]  # fmt: skip
     taken = [key for key in [*stays, *lapses] if making.survives("ops", {"pk": {"S": key.pk}, "sk": {"S": key.sk}})]
     assert taken == stays
