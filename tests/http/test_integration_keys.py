@@ -270,6 +270,22 @@ def test_counting_together_costs_a_write_for_a_twentieth_and_nothing_for_who_is_
     assert counted.commits == 21
 
 
+def test_what_it_costs_to_take_a_part_of_a_minute(
+    api: Api, table: DynamoTable, ops: DynamoTable, dynamo: Dynamo
+) -> None:
+    spent: list[tuple[str, float]] = []
+
+    def meter(operation: str, consumed: Any) -> None:
+        parts = consumed if isinstance(consumed, list) else [consumed]
+        spent.append((operation, sum(part["CapacityUnits"] for part in parts)))
+
+    key = make(api, rate_per_minute=600).json["key"]
+    gate = KeyGate(table, DynamoTable(dynamo, ops.name, meter=meter))
+    for _ in range(30 + 300):
+        gate.caller_of(f"Bearer {key}", now=api.clock())
+    assert spent == [("TransactWriteItems", 2.0)] * 10, "2 write units for 30 requests, one trip"
+
+
 def test_tills_sell_on_while_the_counter_is_out_of_reach(
     api: Api, table: DynamoTable, ops: DynamoTable, dynamo: Dynamo
 ) -> None:
