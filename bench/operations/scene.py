@@ -405,15 +405,16 @@ def _scene(tables: Tables, person: Person, now: datetime) -> Iterator[Scene]:
         roots="shelf", signing_key="stamp",
     )  # fmt: skip
     core, issuer = DynamoTable(tables.watch, tables.core, meter=meter), wiring.issuer(settings, _PEN)
+    ops = DynamoTable(tables.watch, tables.ops, meter=meter)
     house = House(
         settings,
         core,
         keyring_over(DynamoTable(tables.watch, tables.vault, meter=meter)),
         clock,
-        gate=wiring.gate(settings, core, issuer),
+        gate=wiring.gate(settings, core, issuer, ops),
         issuer=issuer,
         draw=lambda: next(draws) * 104_729 + int(now.timestamp()),
-        ops=DynamoTable(tables.watch, tables.ops, meter=meter),
+        ops=ops,
         queues=tray,
         objects=Shelf(),
         roots=Shelf(),

@@ -184,6 +184,7 @@ STATUS: dict[str, int] = {
     "too_many_codes": 429,
     # ours
     "unexpected": 500,
+    "code_not_sent": 503,
     "issuer_unreachable": 503,
     "jobs_unavailable": 503,
     "receipts_unavailable": 503,

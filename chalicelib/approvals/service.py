@@ -20,6 +20,7 @@ from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import AccountId, ApprovalId, EntryId, ShopId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.records import Record
+from chalicelib.storage.audited import FOR_THEMSELVES
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
 
@@ -102,6 +103,8 @@ class Alone:
         if asked:
             raise ApprovalNeeded(amount=move.amount, used=0, limit=None)
         facts: Item = {"who": [who]}
+        if self.asking.own_id in move.account_ids:
+            facts[FOR_THEMSELVES] = 1
         if self.limit is None or move.amount == 0:
             return Cleared(facts=facts)
         rules.require_within((hours for hours, _ in did), move.amount, self.limit, self.now)
@@ -114,18 +117,27 @@ class Alone:
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """Lets what was asked for be carried out once, because a second person approves it now."""
+    """Lets what was asked for be carried out once, because a second person approves it now.
+
+    Args:
+        own_id: the membership of whoever approves, by their record.
+    """
 
     approval: Approval
     by: str
     reason: str | None
     now: datetime
+    own_id: AccountId | None = None
 
     def clear(self, move: Move) -> Cleared:
         """See `Clearance.clear`."""
         if move.amount > self.approval.amount:
             raise ApprovalOutgrown(asked=self.approval.amount, now=move.amount)
         facts: Item = {"who": [self.approval.asked_by, self.by]}
+        two = ((self.approval.asked_by, self.approval.own_id), (self.by, self.own_id))
+        for_themselves = [who for who, own_id in two if own_id in move.account_ids]
+        if for_themselves:
+            facts[FOR_THEMSELVES] = for_themselves
         return Cleared((store.replace(self.approval, self.settled(move.entry_id)),), facts)
 
     def settled(self, entry_id: EntryId) -> Approval:
@@ -155,6 +167,7 @@ def asking(kind: ApprovalKind, about: str, key: str, command: Record, caller: Ca
         command=command.model_dump_json(exclude={"dry_run"}, exclude_defaults=True),
         asked_by=caller.subject,
         shop_ids=tuple(sorted(within)),
+        own_id=caller.membership,
     )
 
 

@@ -162,7 +162,7 @@ def approve(
         if approval.status is ApprovalStatus.APPROVED and approval.decided_by == caller.subject:
             return Outcome(view_of(approval, now), replayed=True)
         _require_second(table, caller, approval, now)
-        cleared = Approved(approval, caller.subject, command.reason, now)
+        cleared = Approved(approval, caller.subject, command.reason, now, caller.membership)
         try:
             done = KINDS[approval.kind].do(table, book, approval, cleared, now, language)
             after = _load(table, approval_id)

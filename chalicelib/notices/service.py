@@ -19,14 +19,15 @@ from chalicelib.storage.table import Table
 
 
 def tell(
-    table: Table, keyring: Keyring, program: Program, sender: Sender, event: Event, *, links: bool = True
+    table: Table, keyring: Keyring, program: Program, sender: Sender, event: Event, *, links_at: str | None = ""
 ) -> Notice | None:
     """Tell a member what an event says, in the program's language; None when there is nobody to tell, or nothing.
 
     The member is read now, not when the event was made: who has withdrawn since is not told any more.
 
     Args:
-        links: whether there is the key that opt-out links are signed with.
+        links_at: where people reach the API, `https://…`; links have only a path without it. None: there is no key that
+            links are signed with, so notices have none.
 
     Raises:
         Trouble: it could not be sent; the same event again sends the same notice.
@@ -41,7 +42,7 @@ def tell(
     address = rules.address_of(members_store.profile_from(item, keyring))
     if address is None:
         return None
-    opt_out = _opt_out(event, address[0], keyring) if links else ""
+    opt_out = "" if links_at is None else links_at + _opt_out(event, address[0], keyring)
     notice = _notice(event, address, words, language, opt_out)
     sender.send(notice)
     return notice

@@ -234,7 +234,7 @@ CATALOGUE: tuple[Stored, ...] = (
         {
             **_all("tl at version content ask key shops amount asked status decided", Datum(Data.MACHINE, Kept.RECORD)),
             **_all("about entry", Datum(Data.CONDUCT, Kept.RECORD)),
-            **_all("asked_by decided_by", Datum(Data.STAFF, Kept.RECORD)),
+            **_all("asked_by decided_by own", Datum(Data.STAFF, Kept.RECORD)),
             **_all("command reason", Datum(Data.WORDS, Kept.RECORD)),
         },
     ),
@@ -308,6 +308,7 @@ CATALOGUE: tuple[Stored, ...] = (
         "ops", "request for a code", r"R#\S+ R",
         {"blind": Datum(Data.KEY, Kept.WHILE), **_all("kind purpose expires", _PASSING)},
     ),
+    Stored("ops", "requests of an integration key in a minute", r"Q#\S+ Q", _all("n expires", _PASSING)),
     Stored("ops", "counter of codes", r"C#\S+ C", _all("n expires", _PASSING)),
     Stored("ops", "how signing in goes", r"P#\S+ P#\d+", _all("asked right wrong expires", _PASSING)),
     Stored(

@@ -16,7 +16,8 @@ BY = "sb"
 """Attribute of an entry: who had it made, where that was no member. No part of the chain."""
 
 FOR_THEMSELVES = "sf"
-"""Attribute of an entry: it is in the account of whoever had it made."""
+"""Attribute of an entry: it is in the account of whoever had it made; or of those whom it names, where several had it
+made: one asked, another approved."""
 
 Read = Mapping[Key, Item | None]
 
@@ -91,7 +92,8 @@ class Audited:
         if not isinstance(write, Put) or "r" not in write.item or not isinstance(write.condition, Absent):
             return write
         stamp: Item = {BY: self._by}
-        if self._own is not None and write.item.get("tl") == keys.statement(self._own):
+        known = FOR_THEMSELVES in write.item  # by who cleared it, who knows of everybody who had it made
+        if not known and self._own is not None and write.item.get("tl") == keys.statement(self._own):
             stamp[FOR_THEMSELVES] = 1
         return Put(write.key, write.item | stamp, write.condition, write.otherwise)
 

@@ -119,6 +119,8 @@ class Keyring:
     content_key: bytes = b""
     """What enrolments' content is told apart with; the index key, unless that was replaced: a retry of long ago is
     still known."""
+    opt_out_key: bytes = b""
+    """What opt-out links are signed with; without it, a key that is made of the one above."""
 
     def blind(self, kind: str, value: str) -> str:
         """What an identifier is stored and looked up as: nobody without the key can turn it back.
@@ -136,9 +138,14 @@ class Keyring:
         return _blind(self.content_key or self.index_key, "enrol", content)
 
     def opt_out_mac(self, text: str) -> bytes:
-        """What an opt-out link is signed with: 16 bytes of HMAC-SHA-256, by a key made of one that never changes."""
-        key = hmac.digest(self.content_key or self.index_key, b"regulars opt-out links 1", hashlib.sha256)
-        return hmac.digest(key, text.encode(), hashlib.sha256)[:16]
+        """What an opt-out link is signed with, by a key that never changes: a link of years ago is still good."""
+        derived = hmac.digest(self.content_key or self.index_key, b"regulars opt-out links 1", hashlib.sha256)
+        return opt_out_mac(self.opt_out_key or derived, text)
+
+
+def opt_out_mac(key: bytes, text: str) -> bytes:
+    """16 bytes of HMAC-SHA-256, for those who sign opt-out links and have no key besides."""
+    return hmac.digest(key, text.encode(), hashlib.sha256)[:16]
 
 
 def _blind(key: bytes, kind: str, value: str) -> str:

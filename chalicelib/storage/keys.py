@@ -598,6 +598,11 @@ def otp_count(what: str, which: str, window: str) -> Key:
     return Key(joined("C", what, which, window), "C")
 
 
+def integration_rate(key_id: str, minute: int) -> Key:
+    """The counter of what an integration key has sent in a minute of the clock, since 1970."""
+    return Key(joined("Q", key_id, str(minute)), "Q")
+
+
 def otp_pressure(window: str) -> tuple[Key, ...]:
     """The counters, by shard, of how signing in goes in a window of time."""
     return tuple(Key(joined("P", window), f"P#{shard}") for shard in range(OTP_SHARDS))

@@ -231,6 +231,9 @@ def test_a_notice_has_the_link_that_ends_its_kind(desk: Desk) -> None:
     assert (told["list_unsubscribe"], told["list_unsubscribe_post"]) == (
         notice.opt_out, "List-Unsubscribe=One-Click",
     )  # fmt: skip
-    keyless = notices.tell(desk.table, desk.keyring, program, outbox, event, links=False)
+    whole = notices.tell(desk.table, desk.keyring, program, outbox, event, links_at="https://api.example.com")
+    assert whole is not None
+    assert whole.opt_out == f"https://api.example.com{notice.opt_out}"
+    keyless = notices.tell(desk.table, desk.keyring, program, outbox, event, links_at=None)
     assert keyless is not None
     assert keyless.opt_out == ""
