@@ -20,6 +20,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -52,6 +53,7 @@ from chalicelib.runtime import wiring
 from chalicelib.runtime.observe import log_bug, logger
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.audited import Audited
+from chalicelib.storage.words import Words
 from chalicelib.trail.store import Witnessed
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
@@ -104,6 +106,11 @@ class Call:
     language: Language | None = None
     if_match: int | None = None
     address: str = ""
+
+    @property
+    def words(self) -> Words:
+        """Seals words about members, and opens them."""
+        return Words(self.house.table, self.house.keyring.contacts)
 
     @property
     def member_id(self) -> MemberId:
@@ -451,6 +458,8 @@ def _witnessed(route: Route, request: Request, call: Call, arguments: dict[str, 
     if caller is None or caller.kind is Kind.MEMBER or route.method == "GET":
         return call
     body = arguments.get("body")
+    reason = getattr(body, "reason", None)
+    code = str(reason) if isinstance(reason, StrEnum) else None  # one of a few, not words
     witnessed = Witnessed(
         kind=caller.kind.value,
         subject=caller.subject,
@@ -458,11 +467,12 @@ def _witnessed(route: Route, request: Request, call: Call, arguments: dict[str, 
         action=route.function.__name__,
         permission=rule.needs.value if rule.needs is not None else None,
         ids={name: arguments[name] for name in route.path_types},
-        reason_code=getattr(body, "reason_code", None),
-        reason=getattr(body, "reason", None) or getattr(body, "note_internal", None),
+        reason_code=getattr(body, "reason_code", None) or code,
+        reason=(reason if code is None else None) or getattr(body, "note_internal", None),
         origin=_origin(request) | {"request_id": call.request_id},
         at=call.now,
         draw=call.house.draw,
+        words=call.words,
     )
     record = witnessed.record if rule.audited else None
     table = Audited(call.house.table, caller.subject, own=caller.membership, record=record)

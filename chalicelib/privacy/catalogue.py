@@ -43,6 +43,8 @@ class Kept(StrEnum):
     """With the books, under an id that leads to nobody once the member is erased."""
     WORDS = "words"
     """With the books; taken out with an erasure, because the chain covers only a digest of them."""
+    SEALED = "sealed"
+    """With the record, sealed with keys of the members that they are about: unreadable once one of them is erased."""
     RECORD = "record"
     """As long as who did what must be told, half a year at the least."""
     STACK = "stack"
@@ -181,6 +183,7 @@ CATALOGUE: tuple[Stored, ...] = (
         {"version": _PLACE, **_all("role limit joined month spent", _BOOKS)},
     ),
     Stored("core", "how many cards a member was given", r"M#\S+ WALLET", {"version": _PLACE, "cards": _BOOKS}),
+    Stored("core", "that a member left a pool", r"M#\S+ WAS#\S+", {}),
     Stored("core", "that a member belongs to a pool", r"M#\S+ SHARES#\S+", {"version": _PLACE}),
     Stored(
         "core", "card", r"C#\S+ PROFILE",
@@ -209,7 +212,7 @@ CATALOGUE: tuple[Stored, ...] = (
             **_all("tl at", Datum(Data.MACHINE, Kept.RECORD)),
             **_all("member_id kind made", Datum(Data.CONDUCT, Kept.RECORD, exported=True)),
             **_all("what", Datum(Data.STAFF, Kept.RECORD)),
-            "reason": Datum(Data.WORDS, Kept.RECORD),
+            "reason": Datum(Data.WORDS, Kept.SEALED),
         },
     ),
     Stored(
@@ -235,7 +238,8 @@ CATALOGUE: tuple[Stored, ...] = (
             **_all("tl at version content ask key shops amount asked status decided", Datum(Data.MACHINE, Kept.RECORD)),
             **_all("about entry", Datum(Data.CONDUCT, Kept.RECORD)),
             **_all("asked_by decided_by", Datum(Data.STAFF, Kept.RECORD)),
-            **_all("command reason", Datum(Data.WORDS, Kept.RECORD)),
+            "command": Datum(Data.MACHINE, Kept.RECORD),
+            **_all("words reason", Datum(Data.WORDS, Kept.SEALED)),
         },
     ),
     Stored(
@@ -261,7 +265,7 @@ CATALOGUE: tuple[Stored, ...] = (
         {
             **_all("tl at kind wd", Datum(Data.MACHINE, Kept.RECORD)),
             "c": Datum(Data.STAFF, Kept.RECORD),
-            "why": Datum(Data.WORDS, Kept.RECORD),
+            "why": Datum(Data.WORDS, Kept.SEALED),
             "salt": Datum(Data.KEY, Kept.RECORD),
         },
     ),
@@ -272,7 +276,10 @@ CATALOGUE: tuple[Stored, ...] = (
         "core", "alert", r"AL#\S+ AL",
         {**_all("tl at count limit raised state seen version", _AUDIT), "by": Datum(Data.STAFF, Kept.RECORD)},
     ),
-    Stored("vault", "key of a member", r"M#\S+ KEY", _all("n key tenant v before before_n before_tenant", _KEYS)),
+    Stored(
+        "vault", "key of a member", r"M#\S+ KEY",
+        _all("n key tenant v before before_n before_tenant words words_tenant", _KEYS),
+    ),
     Stored("vault", "key of the tenant", r"TENANT K#\d+", _all("wrapped n", Datum(Data.KEY, Kept.STACK))),
     Stored("ops", "through which day a job ran", r"J#\w+ HEAD", _all("through version", _MERCHANT)),
     Stored(

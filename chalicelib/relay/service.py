@@ -41,6 +41,7 @@ SILENT = {
     "M ACCOUNT": "sums that the entries explain",
     "M WALLET": "counts a member's cards; each card's first entry tells of it",
     "M SHARES": "says again what a member's part in a pool says",
+    "M WAS": "that a member left a pool, which the pool's notes tell",
     "G ACCOUNT": "sums that the entries explain",
     "G W": "a member's part in a pool; the pool's notes tell of its changes",
     "C ACCOUNT": "sums that the entries explain",

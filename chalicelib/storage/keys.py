@@ -98,6 +98,11 @@ def share(member_id: str, pool_id: str) -> Key:
     return Key(member_partition(member_id), joined("SHARES", pool_id))
 
 
+def former_share(member_id: str, pool_id: str) -> Key:
+    """Tells that a member belonged to a pool and left it; stands behind the profile too."""
+    return Key(member_partition(member_id), joined("WAS", pool_id))
+
+
 def wallet(member_id: str) -> Key:
     """Counts the cards of a member; stands behind the profile too."""
     return Key(member_partition(member_id), "WALLET")

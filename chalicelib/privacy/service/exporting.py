@@ -17,6 +17,7 @@ from chalicelib.privacy.service.erasing import Places
 from chalicelib.privacy.service.unmasking import id_of
 from chalicelib.purchases.store import unpacked_lines
 from chalicelib.storage.keyring import Keyring
+from chalicelib.storage.words import Words
 from chalicelib.storage.writes import Item
 
 RECORDS_MAX = 5_000
@@ -59,7 +60,8 @@ def export_member(
     shown = Unmasking(
         unmasking_id=export_id, member_id=view.member_id, by=by, fields=tuple(MaskedField), reason=reason, at=at
     )
-    table.commit([store.add_unmasking(shown, chance & 0xFFFFFFF, kind="exported")])
+    words = Words(table, keyring.contacts)
+    table.commit([store.add_unmasking(shown, chance & 0xFFFFFFF, words, kind="exported")])
     return Export(export_id=export_id, member=view, records=tuple(found), exported_at=at)
 
 
