@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib.storage.bus import BusEvent
-from chalicelib.storage.keyring import CLEAR
+from chalicelib.storage.keyring import CLEAR, WordKeys
 from chalicelib.storage.signed import ServiceFault, SignedClient, Unreachable
 
 
@@ -21,11 +21,11 @@ class ClearContacts:
     def forget(self, member_id: str) -> None:
         """See `ContactCodec.forget`."""
 
-    def seal_words(self, member_ids: Sequence[str], place: str, text: str) -> bytes | None:
+    def seal_words(self, member_ids: Sequence[str], place: str, text: str, known: WordKeys) -> bytes | None:
         """See `ContactCodec.seal_words`."""
         return text.encode()
 
-    def open_words(self, member_ids: Sequence[str], place: str, sealed: bytes) -> str | None:
+    def open_words(self, member_ids: Sequence[str], place: str, sealed: bytes, known: WordKeys) -> str | None:
         """See `ContactCodec.open_words`."""
         return sealed.decode()
 

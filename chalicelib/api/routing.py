@@ -95,6 +95,7 @@ class Call:
         key: the `Idempotency-Key`; empty on routes that take none.
         language: the language asked for, or None.
         if_match: the version named by `If-Match`, or None.
+        words: seals words about members, and opens them.
         address: the network address that API Gateway took the request from; nothing that the caller can write.
     """
 
@@ -102,15 +103,11 @@ class Call:
     caller: Caller | None
     now: datetime
     request_id: str
+    words: Words
     key: str = ""
     language: Language | None = None
     if_match: int | None = None
     address: str = ""
-
-    @property
-    def words(self) -> Words:
-        """Seals words about members, and opens them."""
-        return Words(self.house.table, self.house.keyring.contacts)
 
     @property
     def member_id(self) -> MemberId:
@@ -499,6 +496,7 @@ def _call(
         caller=caller,
         now=now,
         request_id=request_id,
+        words=Words(house.table, house.keyring.contacts),
         key=_key(route, headers.get("idempotency-key")),
         language=_language(headers.get("accept-language")),
         if_match=_version(headers.get("if-match")),

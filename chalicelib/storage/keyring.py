@@ -18,6 +18,10 @@ _NUMBER_BYTES = 3
 _REMEMBERED = 64
 
 
+WordKeys = dict[str, bytes]
+"""Keys for words by member, as one request has seen them: none is remembered longer."""
+
+
 class ContactCodec(Protocol):
     """Turns contact data into the bytes that are stored, and back. Every read and write of them goes through here."""
 
@@ -34,14 +38,15 @@ class ContactCodec(Protocol):
             KeyMoved: the key was changed at this moment; read again.
         """
 
-    def seal_words(self, member_ids: Sequence[str], place: str, text: str) -> bytes | None:
+    def seal_words(self, member_ids: Sequence[str], place: str, text: str, known: WordKeys) -> bytes | None:
         """Words about members, readable as long as all of them have keys; None when one has none any more.
 
         Args:
             place: the record that they stand in: they open nowhere else.
+            known: keys that this request has seen; others are added.
         """
 
-    def open_words(self, member_ids: Sequence[str], place: str, sealed: bytes) -> str | None:
+    def open_words(self, member_ids: Sequence[str], place: str, sealed: bytes, known: WordKeys) -> str | None:
         """Words as they were written; None when one of the members was erased."""
 
     def forget(self, member_id: str) -> None:
@@ -98,24 +103,30 @@ class SealedContacts:
             self._remember(member_id, key)
         return opened
 
-    def seal_words(self, member_ids: Sequence[str], place: str, text: str) -> bytes | None:
+    def seal_words(self, member_ids: Sequence[str], place: str, text: str, known: WordKeys) -> bytes | None:
         """See `ContactCodec.seal_words`. Sealed once for each of them, one within the other."""
         sealed = text.encode()
         for member_id in member_ids:
-            key = self.vault.words(member_id, make=True)
+            key = self._words_key(member_id, known, make=True)
             if key is None:
                 return None
             sealed = seal(key, sealed, _words_bound(member_id, place), self._chance)
         return sealed
 
-    def open_words(self, member_ids: Sequence[str], place: str, sealed: bytes) -> str | None:
+    def open_words(self, member_ids: Sequence[str], place: str, sealed: bytes, known: WordKeys) -> str | None:
         """See `ContactCodec.open_words`."""
         for member_id in reversed(member_ids):
-            key = self.vault.words(member_id, make=False)
+            key = self._words_key(member_id, known, make=False)
             if key is None:
                 return None
             sealed = unseal(key, sealed, _words_bound(member_id, place))
         return sealed.decode()
+
+    def _words_key(self, member_id: str, known: WordKeys, *, make: bool) -> bytes | None:
+        key = known.get(member_id) or self.vault.words(member_id, make=make)
+        if key is not None:
+            known[member_id] = key
+        return key
 
     def forget(self, member_id: str) -> None:
         """See `ContactCodec.forget`. The key goes, and with it what backups hold."""

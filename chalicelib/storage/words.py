@@ -5,11 +5,11 @@ members are meant, the erasure of one is enough. Words about nobody, such as why
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from chalicelib.storage import keys
-from chalicelib.storage.keyring import ContactCodec
+from chalicelib.storage.keyring import ContactCodec, WordKeys
 from chalicelib.storage.table import Table
 
 Stored: TypeAlias = str | dict[str, Any]
@@ -26,6 +26,7 @@ class Words:
 
     table: Table
     contacts: ContactCodec
+    known: WordKeys = field(default_factory=dict)
 
     def seal(self, about: Iterable[str], place: str, text: str) -> Stored | None:
         """Words about members, cards, pools and entries of theirs, by id; None when one of the members was erased.
@@ -36,14 +37,14 @@ class Words:
         owners = self.members_behind(about)
         if not owners:
             return text
-        sealed = self.contacts.seal_words(owners, place, text)
+        sealed = self.contacts.seal_words(owners, place, text, self.known)
         return {"of": list(owners), "text": sealed} if sealed is not None else None
 
     def open(self, place: str, stored: Stored | None) -> str | None:
         """Words as they were typed; None when there are none, or one of the members was erased."""
         if stored is None or isinstance(stored, str):
             return stored
-        return self.contacts.open_words(stored["of"], place, stored["text"])
+        return self.contacts.open_words(stored["of"], place, stored["text"], self.known)
 
     def members_behind(self, about: Iterable[str]) -> tuple[str, ...]:
         """The members whom ids lead to, each once, in order."""
