@@ -10,8 +10,8 @@ import hmac
 from dataclasses import dataclass
 from datetime import date
 
+from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.ids import MemberId
-from chalicelib.members.models import ContactChannel
 from chalicelib.storage.keyring import Keyring
 
 PATH = "/v1/opt-outs/"

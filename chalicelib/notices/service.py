@@ -3,10 +3,10 @@
 import base64
 import hashlib
 
+from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.ids import MemberId, is_member
 from chalicelib.kernel.languages import Language
 from chalicelib.members import store as members_store
-from chalicelib.members.models import ContactChannel
 from chalicelib.notices import rules
 from chalicelib.notices.links import PATH, OptOut, token_of
 from chalicelib.notices.models import CONSENT_PURPOSE, Channel, Notice

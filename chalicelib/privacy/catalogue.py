@@ -196,6 +196,10 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored("core", "number of a member's cards", r"M#\S+ WALLET", _all("cards version", _PLACE)),
     Stored("core", "owner of a card", r"C#\S+ OWNER", {**_all("tl at", _PLACE), "member_id": _BOOKS}),
     Stored(
+        "core", "text of a consent", r"CT#\S+ \S+",
+        {**_all("tl at purpose channel text_version zh en published", _MERCHANT), "by": _STAFF},
+    ),
+    Stored(
         "core", "program", r"PROGRAM (HEAD|V#\d+)", _all("program version in_use", _MERCHANT)
     ),
     Stored(

@@ -59,6 +59,7 @@ SILENT = {
     "ADMINS": "counts the admins again",
     "APR": "what waits for a second person; what it comes to is an entry, which tells",
     "ALW": "counts what somebody did by hand of late; the entries tell",
+    "CT": "a text of a consent; the audit tells of its publication",
     "IK": "an integration key, and when it was used last; the audit tells of the change",
     "UM": "a showing of personal data; the audit tells of it",
     "PROGRAM HEAD": "names the version in force; the version's own item tells of it",

@@ -325,6 +325,15 @@ ADMINS = Key("ADMINS", "ADMINS")
 ROLES = "ROLES"
 """Partition of the custom roles."""
 
+CONSENT_TEXTS = "CT"
+"""Timeline partition of texts of consents."""
+
+
+def consent_text(purpose: str, channel: str | None, text_version: str) -> Key:
+    """A text that members were asked to consent to."""
+    return Key(joined("CT", purpose), joined(channel or "all", text_version))
+
+
 APPROVALS = "APR"
 """Timeline partition of what was asked of a second person."""
 

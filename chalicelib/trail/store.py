@@ -29,7 +29,7 @@ _BEHIND = {
 }
 _MARKS = {
     "U": "identifier", "H": "note", "PROGRAM": "program", "MERGE": "merge", "X": "transfer", "AJ": "adjusted by hand",
-    "AL": "alert", "ADMINS": "list of admins", "ALW": "done alone of late",
+    "AL": "alert", "ADMINS": "list of admins", "ALW": "done alone of late", "CT": "text of a consent",
 }  # fmt: skip
 _NAMED = {"STF": "staff", "APR": "approval", "IK": "integration key"}
 """Items that the second part of their partition names."""

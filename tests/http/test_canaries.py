@@ -169,6 +169,7 @@ def a_life_with_marks(world: World, patch: pytest.MonkeyPatch) -> None:
     body = {name: terms[name] for name in terms if name not in ("published_at", "former_ladders")}
     call("PUT", "/v1/program", {**body, "custom_fields": fields, "transfers": {**body["transfers"], "enabled": True}})
     world.api.clock.forward(minutes=1)
+    world.api.publish_texts("id_number")
     member = call("POST", "/v1/members", PERSONAL, status=201, Idempotency_Key="k1")["member_id"]
     call("POST", "/v1/members", PERSONAL, status=201, Idempotency_Key="k1")
     path = f"/v1/members/{member}"

@@ -53,6 +53,7 @@ CLEAR = {
 def member(api: Api) -> dict[str, Any]:
     """A member with everything personal that there is."""
     terms = api.get("/v1/program").json
+    api.publish_texts("id_number")
     fields = {
         "diet": {"type": "text", "label": LABEL, "personal": True},
         "id": {"type": "id_number", "label": LABEL},

@@ -45,7 +45,7 @@ from chalicelib.storage.objects import FolderObjects
 from chalicelib.storage.table import DynamoTable, Table
 from chalicelib.storage.writes import Item
 from chalicelib.trail.store import reason_of
-from tests.makers import NOON, Clock, a_purchase, contacts_in
+from tests.makers import NOON, Clock, a_purchase, contacts_in, publish_texts
 from tests.memory import MemoryTable, SharedTable
 from tests.table.stand import Crashed, CrashingTable, Desk, scan
 from tests.table.test_approvals import staff
@@ -148,6 +148,7 @@ def world(tmp_path: Path) -> World:
 def a_marked_life(world: World) -> tuple[str, str, str]:
     """Somebody who left words and contact data wherever that can be; who was merged into them; and somebody else."""
     desk = world.desk
+    publish_texts(desk.table, "offers")
     friend = desk.enrol(name="Friend").member_id
     former = desk.enrol(name="Kanali", card_no="KANALICARD2", external_ids=[{"source": "erp", "id": "KANALIEXT"}])
     member = desk.enrol(

@@ -9,6 +9,7 @@ from chalicelib.points.errors import MemberErased
 from chalicelib.privacy.models import MaskedField, Unmask
 from chalicelib.privacy.service import unmasking
 from chalicelib.privacy.service.retaining import Retained, retain
+from tests.makers import publish_texts
 from tests.table.stand import Crashed, CrashingTable
 from tests.table.test_erasing import World, world
 
@@ -25,6 +26,7 @@ def lived(world: World) -> tuple[str, str, str]:
     """Who closed long ago, who closed of late, and who is still there."""
     desk = world.desk
     consents = [{"purpose": "offers", "granted": True, "text_version": "1"}]
+    publish_texts(desk.table, "offers")
     long_ago, of_late, here = (desk.enrol(name=name, consents=consents).member_id for name in ("A", "B", "C"))
     command = Unmask(fields=(MaskedField.NAME,), reason="calls back")
     unmasking.unmask(
