@@ -47,17 +47,21 @@ def require_known(table: Table, names: Collection[TextName]) -> None:
     Raises:
         ConsentTextUnknown: one was not.
     """
-    found = find_texts(table, names)
+    found = find_texts(table, names, surely=True)
     for name in names:
         if name not in found:
             raise ConsentTextUnknown(**_facts(name))
 
 
-def find_texts(table: Table, names: Collection[TextName]) -> dict[TextName, ConsentText]:
-    """The text that each name stands for: that of the channel, or else the one for all. What is unknown is left out."""
+def find_texts(table: Table, names: Collection[TextName], *, surely: bool = False) -> dict[TextName, ConsentText]:
+    """The text that each name stands for: that of the channel, or else the one for all. What is unknown is left out.
+
+    Args:
+        surely: also one that was published just now.
+    """
     if not names:
         return {}
-    texts = store.find_texts(table, {each for name in names for each in name.known_as})
+    texts = store.find_texts(table, {each for name in names for each in name.known_as}, surely=surely)
     found = ((name, next((texts[each] for each in name.known_as if each in texts), None)) for name in names)
     return {name: text for name, text in found if text is not None}
 

@@ -22,11 +22,15 @@ def find_text(table: Table, name: TextName) -> ConsentText | None:
     return _text_from(item) if item else None
 
 
-def find_texts(table: Table, names: Collection[TextName]) -> dict[TextName, ConsentText]:
-    """Those texts of names that there are. A text never changes, so only what is missing is looked for again."""
+def find_texts(table: Table, names: Collection[TextName], *, surely: bool) -> dict[TextName, ConsentText]:
+    """Those texts of names that there are. A text never changes, so only what is missing is looked for again.
+
+    Args:
+        surely: also one that was published just now.
+    """
     wanted = {_key(name): name for name in names}
     found = table.get_many(list(wanted))
-    missing = [key for key in wanted if key not in found]
+    missing = [key for key in wanted if key not in found] if surely else []
     if missing:
         found |= table.get_many(missing, consistent=True)
     return {wanted[key]: _text_from(item) for key, item in found.items()}

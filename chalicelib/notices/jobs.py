@@ -20,7 +20,7 @@ def send_notices(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa
         try:
             told = event_from(message["body"])
             links = bool(here.settings.index_key)
-            notice = service.tell(here.table, here.keyring, program, Outbox(here.objects), told, links=links)
+            notice = service.tell(here.table, here.ops, here.keyring, program, Outbox(here.objects), told, links=links)
             sent += notice is not None
         except Exception as fault:  # noqa: BLE001 - the edge
             faults.append(fault)

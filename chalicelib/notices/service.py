@@ -7,7 +7,7 @@ from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.ids import MemberId, is_member
 from chalicelib.kernel.languages import Language
 from chalicelib.members import store as members_store
-from chalicelib.notices import rules
+from chalicelib.notices import rules, store
 from chalicelib.notices.links import PATH, OptOut, token_of
 from chalicelib.notices.models import CONSENT_PURPOSE, Channel, Notice
 from chalicelib.notices.sender import Sender
@@ -19,13 +19,14 @@ from chalicelib.storage.table import Table
 
 
 def tell(
-    table: Table, keyring: Keyring, program: Program, sender: Sender, event: Event, *, links: bool = True
+    table: Table, ops: Table, keyring: Keyring, program: Program, sender: Sender, event: Event, *, links: bool = True
 ) -> Notice | None:
     """Tell a member what an event says, in the program's language; None when there is nobody to tell, or nothing.
 
     The member is read now, not when the event was made: who has withdrawn since is not told any more.
 
     Args:
+        ops: where it is kept what was told.
         links: whether there is the key that opt-out links are signed with.
 
     Raises:
@@ -44,6 +45,7 @@ def tell(
     opt_out = _opt_out(event, address[0], keyring) if links else ""
     notice = _notice(event, address, words, language, opt_out)
     sender.send(notice)
+    ops.commit([store.keep_notice(notice, item["member_id"])])
     return notice
 
 

@@ -329,6 +329,13 @@ CATALOGUE: tuple[Stored, ...] = (
             **_all("version expires", _PASSING),
         },
     ),
+    Stored(
+        "ops", "notice that a member was sent", r"NT#\S+ \S+",
+        {
+            **_all("event_type channel subject text notified", Datum(Data.CONDUCT, Kept.WHILE, exported=True)),
+            "expires": _PASSING,
+        },
+    ),
     Stored("ops", "which event of a member was told last", r"T#\S+ T", {"version": _PLACE}),
 )  # fmt: skip
 """Every kind of item, most particular first."""
@@ -344,14 +351,15 @@ NAMES: Mapping[str, str] = {
     "mb": "refund_minor", "rl": "returned_lines", "rn": "version", "bk": "given_back", "rs": "as_restated",
     "aw": "awaits_delivery", "dl": "delivered", "no": "refused_for", "ra": "refused_ms", "is": "state",
     "wm": "waits_for", "wr": "waiting_returns", "made": "made_ms", "joined": "joined_ms", "opened": "opened_ms",
-    "turned": "used_ms", "said": "consent", "into": "merged_into", "life": "lifetime_sums", "told": "told_through",
+    "turned": "used_ms", "notified": "notified_ms", "said": "consent", "into": "merged_into", "life": "lifetime_sums",
+    "told": "told_through",
 }  # fmt: skip
 """What an export calls attributes whose stored names are short. Names that end in `_ms` are milliseconds since 1970."""
 
 ELSEWHERE: Mapping[str, str] = {
     "logs": "Routes, ids of the right form, status, code, the caller's subject. No bodies, no contact data; 180 days.",
     "event bus, queues, archive": "Events of the relay: ids, figures, names of fields. Never contact data nor words.",
-    "outbox": "Notices with the address masked; 180 days.",
+    "outbox": "Notices to members by id, without an address; codes with the address masked; 180 days.",
     "roots": "Roots, heads and liability: ids, figures, hashes.",
     "backups": "As the tables. What a member's key sealed cannot be read once that key is gone.",
 }

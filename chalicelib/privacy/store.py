@@ -149,6 +149,8 @@ def list_all_about(table: Table, ops: Table, owners: Sequence[AccountId]) -> Ite
                 yield "core", item
         for item in ops.query_partition(keys.sessions(owner), first="ses_", last="ses_~", consistent=True):
             yield "ops", item
+        for item in ops.query_partition(keys.notices(owner), first="0", last="~", consistent=True):
+            yield "ops", item
 
 
 def _of_member(table: Table, owner: AccountId) -> Iterator[Item]:

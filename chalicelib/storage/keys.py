@@ -617,6 +617,16 @@ def otp_pressure(window: str) -> tuple[Key, ...]:
     return tuple(Key(joined("P", window), f"P#{shard}") for shard in range(OTP_SHARDS))
 
 
+def notices(member_id: str) -> str:
+    """Partition of the notices that a member was sent."""
+    return joined("NT", member_id)
+
+
+def notice(member_id: str, at: datetime, delivery_id: str) -> Key:
+    """A notice that a member was sent."""
+    return Key(notices(member_id), joined(moment(at, 0), delivery_id))
+
+
 def sessions(member_id: str) -> str:
     """Partition of a member's sessions."""
     return joined("S", member_id)

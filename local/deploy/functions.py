@@ -299,6 +299,7 @@ FUNCTIONS: tuple[Function, ...] = (
         events=_queue("NoticesQueue", 10, "NoticesConcurrency"),
         may=(
             _core("GetItem", "Query"),
+            _ops("PutItem"),
             _vault("GetItem", "Query"),
             _keep("Decrypt"),
             _receive("NoticesQueue"),

@@ -470,6 +470,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
     },
     "NoticesFunction": {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
+        "OpsTableArn": {"dynamodb:PutItem"},
         "VaultTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
         "VaultKeyArn": {"kms:Decrypt"},
         "NoticesQueueArn": RECEIVE,

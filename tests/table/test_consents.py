@@ -31,6 +31,7 @@ from chalicelib.relay.models import Event
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable
 from tests.makers import publish_texts
+from tests.memory import MemoryTable
 from tests.table.stand import Crashed, CrashingTable, Desk, at_once, scan
 
 TILL = Witness(ConsentSource.STAFF, "stf_ann")
@@ -189,7 +190,7 @@ def test_who_withdraws_between_the_choice_and_the_sending_is_not_written_to(desk
             sent.append(notice)
 
     def tell() -> Notice | None:
-        return notices.tell(desk.table, desk.keyring, desk.book.current(at), Sender(), event)
+        return notices.tell(desk.table, MemoryTable(), desk.keyring, desk.book.current(at), Sender(), event)
 
     first = tell()
     assert first is not None
@@ -229,7 +230,7 @@ def test_a_notice_has_the_link_that_ends_its_kind(desk: Desk) -> None:
             kept[key] = content
 
     outbox = Outbox(Files())  # type: ignore[arg-type]  # all that an outbox asks for
-    notice = notices.tell(desk.table, desk.keyring, program, outbox, event)
+    notice = notices.tell(desk.table, MemoryTable(), desk.keyring, program, outbox, event)
     assert notice is not None
     found = opt_out_of(notice.opt_out.removeprefix(PATH), desk.keyring)
     assert found == OptOut(MemberId(member), "notices", SMS, at.date())
@@ -238,6 +239,6 @@ def test_a_notice_has_the_link_that_ends_its_kind(desk: Desk) -> None:
     assert (told["list_unsubscribe"], told["list_unsubscribe_post"]) == (
         notice.opt_out, "List-Unsubscribe=One-Click",
     )  # fmt: skip
-    keyless = notices.tell(desk.table, desk.keyring, program, outbox, event, links=False)
+    keyless = notices.tell(desk.table, MemoryTable(), desk.keyring, program, outbox, event, links=False)
     assert keyless is not None
     assert keyless.opt_out == ""

@@ -24,6 +24,8 @@ from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members.errors import MobileTaken
+from chalicelib.notices.models import Channel, Notice
+from chalicelib.notices.store import keep_notice
 from chalicelib.points import service as points
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import MemberClosed, MemberErased
@@ -56,6 +58,7 @@ T = TypeVar("T")
 MARKS = (
     "卡娜丽", "Kanali", "13912345678", "kanali.mark@example.com", "KANALICARD", "KANALIEXT", "kanali-note",
     "kanali-internal", "kanali-message", "kanali-reason", "kanali-merge", "kanali-card", "kanali-pool", "kanali-family",
+    "kanali-told",
 )  # fmt: skip
 
 SEALED = ("kanali-why", "kanali-of-card", "kanali-asked", "kanali-for-you", "kanali-decided", "kanali-shown")
@@ -213,6 +216,11 @@ def asked_and_shown(world: World, member: str) -> None:
     decisions.reject(
         desk.table, desk.words, boss, waiting.approval_id, Reject(reason="kanali-decided"), now=desk.clock()
     )
+    notice = Notice(
+        "dlv_x", MemberId(member), None, "PointsReleased", Channel.SMS, "+8613912345678", Language.ZH, "",
+        "kanali-told", desk.clock(),
+    )  # fmt: skip
+    world.ops.commit([keep_notice(notice, member)])
     showing = Unmask(fields=(MaskedField.MOBILE,), reason="kanali-shown")
     unmasking.unmask(
         desk.table, desk.keyring, desk.book, MemberId(member), showing, by="stf_a", draw=lambda: 7, now=desk.clock()

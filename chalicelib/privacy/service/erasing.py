@@ -26,6 +26,7 @@ from chalicelib.members import service as members
 from chalicelib.members import store as members_store
 from chalicelib.members.errors import MemberMoved
 from chalicelib.members.models import CloseMember
+from chalicelib.notices import store as notices_store
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import HoldsOpen, MemberErased, MemberUnknown
 from chalicelib.points.models import Account, AccountStatus, EntryKey
@@ -242,10 +243,12 @@ def _wipe(places: Places, member_id: AccountId, former: Sequence[AccountId], *, 
 
 
 def _end_sessions(places: Places, member_id: AccountId) -> None:
-    """Sessions and codes of a member, and what is found by their identifiers, where those can still be read."""
+    """Sessions and codes of a member, what they were told, and their identifiers, where those can still be read."""
     item, account = members_store.find_items(places.table, member_id, consistent=True)
     for session in signin_store.list_sessions(places.ops, member_id):
         places.ops.commit([signin_store.forget_session(session)])
+    for notice in notices_store.list_notices(places.ops, member_id):
+        places.ops.commit([notices_store.forget_notice(notice)])
     if item is None or account is None:
         return
     profile = members_store.profile_from(item, places.keyring)
