@@ -97,8 +97,8 @@ drill: setup ## back up and restore a ledger of N=1000000 items, timed: 30 minut
 erase-again: setup ## erase again whoever the register of erasures has, after the tables of DATA_DIR were restored
 	@$(PY) -m local erase_again
 
-retain: setup ## take away what is kept longer than it may be; DAYS=730 after a closure, DRY=1: only say what
-	@$(PY) -m local retain --days "$${DAYS:-730}" $${DRY:+--dry-run}
+retain: setup ## take away what is kept longer than it may be; as the program says, or DAYS=… after a closure; DRY=1: only say what
+	@$(PY) -m local retain $${DAYS:+--days "$$DAYS"} $${DRY:+--dry-run}
 
 docs: setup ## write the generated files anew
 	@$(PY) -m local.generate

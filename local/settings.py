@@ -145,6 +145,7 @@ def app_environment(chosen: Settings, dynamodb: str, messaging: str = NOWHERE) -
         "REGULARS_URL": chosen.url,
         "REGULARS_PUBLIC_URL": chosen.url,
         "REGULARS_JOB_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "job-work"),
+        "REGULARS_RETENTION_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "retention"),
         "REGULARS_LANE_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "lane.fifo"),
         "REGULARS_BUS": f"{STACK}-events",
         "REGULARS_ARCHIVE": chosen.archive.as_uri(),

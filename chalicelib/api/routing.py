@@ -20,6 +20,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -52,6 +53,7 @@ from chalicelib.runtime import wiring
 from chalicelib.runtime.observe import log_bug, logger
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.audited import Audited
+from chalicelib.storage.words import Words
 from chalicelib.trail.store import Witnessed
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
@@ -93,6 +95,7 @@ class Call:
         key: the `Idempotency-Key`; empty on routes that take none.
         language: the language asked for, or None.
         if_match: the version named by `If-Match`, or None.
+        words: seals words about members, and opens them.
         address: the network address that API Gateway took the request from; nothing that the caller can write.
     """
 
@@ -100,6 +103,7 @@ class Call:
     caller: Caller | None
     now: datetime
     request_id: str
+    words: Words
     key: str = ""
     language: Language | None = None
     if_match: int | None = None
@@ -451,6 +455,8 @@ def _witnessed(route: Route, request: Request, call: Call, arguments: dict[str, 
     if caller is None or caller.kind is Kind.MEMBER or route.method == "GET":
         return call
     body = arguments.get("body")
+    reason = getattr(body, "reason", None)
+    code = str(reason) if isinstance(reason, StrEnum) else None  # one of a few, not words
     witnessed = Witnessed(
         kind=caller.kind.value,
         subject=caller.subject,
@@ -458,11 +464,12 @@ def _witnessed(route: Route, request: Request, call: Call, arguments: dict[str, 
         action=route.function.__name__,
         permission=rule.needs.value if rule.needs is not None else None,
         ids={name: arguments[name] for name in route.path_types},
-        reason_code=getattr(body, "reason_code", None),
-        reason=getattr(body, "reason", None) or getattr(body, "note_internal", None),
+        reason_code=getattr(body, "reason_code", None) or code,
+        reason=(reason if code is None else None) or getattr(body, "note_internal", None),
         origin=_origin(request) | {"request_id": call.request_id},
         at=call.now,
         draw=call.house.draw,
+        words=call.words,
     )
     record = witnessed.record if rule.audited else None
     table = Audited(call.house.table, caller.subject, own=caller.membership, record=record)
@@ -489,6 +496,7 @@ def _call(
         caller=caller,
         now=now,
         request_id=request_id,
+        words=Words(house.table, house.keyring.contacts),
         key=_key(route, headers.get("idempotency-key")),
         language=_language(headers.get("accept-language")),
         if_match=_version(headers.get("if-match")),

@@ -13,6 +13,10 @@ WAITS_FOR = timedelta(hours=72)
 """What nobody has decided on by then lapses."""
 
 
+WORDS = ("note_to_member", "note_internal")
+"""Fields of commands that hold what somebody typed."""
+
+
 class ApprovalKind(StrEnum):
     """Which command waits."""
 

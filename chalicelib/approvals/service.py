@@ -22,6 +22,7 @@ from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.records import Record
 from chalicelib.storage.audited import FOR_THEMSELVES
 from chalicelib.storage.table import Table
+from chalicelib.storage.words import Words
 from chalicelib.storage.writes import Item, Write
 
 ATTEMPTS_MAX = 8
@@ -127,6 +128,7 @@ class Approved:
     by: str
     reason: str | None
     now: datetime
+    words: Words
     own_id: AccountId | None = None
 
     def clear(self, move: Move) -> Cleared:
@@ -138,7 +140,7 @@ class Approved:
         for_themselves = [who for who, own_id in two if own_id in move.account_ids]
         if for_themselves:
             facts[FOR_THEMSELVES] = for_themselves
-        return Cleared((store.replace(self.approval, self.settled(move.entry_id)),), facts)
+        return Cleared((store.replace(self.approval, self.settled(move.entry_id), self.words),), facts)
 
     def settled(self, entry_id: EntryId) -> Approval:
         """The approval when it was carried out."""
@@ -173,6 +175,7 @@ def asking(kind: ApprovalKind, about: str, key: str, command: Record, caller: Ca
 
 def alone_or_asked(
     table: Table,
+    words: Words,
     asked: Asking,
     *,
     limit: int | None,
@@ -186,6 +189,7 @@ def alone_or_asked(
     A command that waits, or did, is answered with what became of it; one that was carried out, with its entry.
 
     Args:
+        words: seals what was typed, where it waits.
         limit: how much somebody may do alone to one account within a day; None: as much as they like.
         do: the use case, given what clears it.
         again: it may be asked for again when nobody approved it, because its key cannot be another one.
@@ -201,15 +205,17 @@ def alone_or_asked(
     except ApprovalNeeded as needed:
         if dry_run:
             raise
-        return _ask(table, asked, int(needed.facts["amount"]), again=again, now=now)
+        return _ask(table, words, asked, int(needed.facts["amount"]), again=again, now=now)
 
 
-def _ask(table: Table, asked: Asking, amount: int, *, again: bool, now: datetime) -> Outcome[ApprovalView]:
+def _ask(
+    table: Table, words: Words, asked: Asking, amount: int, *, again: bool, now: datetime
+) -> Outcome[ApprovalView]:
     made = Approval(
         **asked.model_dump(), approval_id=_id_of(asked), amount=amount, content=_content(asked), asked_at=now
     )
     for _ in range(ATTEMPTS_MAX):
-        known = store.find_approval(table, made.approval_id)
+        known = store.find_approval(table, words, made.approval_id)
         if known is not None:
             over = rules.status_of(known, now) in (ApprovalStatus.REJECTED, ApprovalStatus.LAPSED)
             if not (again and over):
@@ -217,7 +223,7 @@ def _ask(table: Table, asked: Asking, amount: int, *, again: bool, now: datetime
                     raise ApprovalDiffers(approval_id=known.approval_id)
                 return Outcome(rules.view_of(known, now), replayed=True, waits=True)
         try:
-            table.commit([store.ask(made) if known is None else store.replace(known, made)])
+            table.commit([store.ask(made, words) if known is None else store.replace(known, made, words)])
         except store.ApprovalMoved:
             continue
         return Outcome(rules.view_of(made, now), waits=True)

@@ -62,4 +62,4 @@ def reverse_entry(entry_id: EntryId, body: ReverseEntry, call: Call) -> Outcome[
         return service.reverse_entry(table, book, entry_id, body, now=call.now, language=language, clearance=clearance)
 
     asked = asking(ApprovalKind.REVERSAL, entry_id, entry_id, body, call.signed_in, Permission.POINTS_ADJUST)
-    return alone_or_asked(table, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now, again=True)
+    return alone_or_asked(table, call.words, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now, again=True)

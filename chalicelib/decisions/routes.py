@@ -37,6 +37,7 @@ def list_approvals(query: ApprovalsAsked, call: Call) -> ApprovalPage:
     scope = ("approvals", query.status or "")
     part = service.list_approvals(
         call.house.table,
+        call.words,
         call.signed_in,
         ApprovalStatus(query.status) if query.status else None,
         after=call.position(query.cursor, *scope),
@@ -49,7 +50,7 @@ def list_approvals(query: ApprovalsAsked, call: Call) -> ApprovalPage:
 @decisions.get("/approvals/{approval_id}", refuses=(ApprovalUnknown,))
 def get_approval(approval_id: ApprovalId, call: Call) -> ApprovalView:
     """What waits for a second person, or did."""
-    return service.find_approval(call.house.table, approval_id, now=call.now)
+    return service.find_approval(call.house.table, call.words, approval_id, now=call.now)
 
 
 @decisions.post(
@@ -83,7 +84,7 @@ def approve(approval_id: ApprovalId, body: Approve, call: Call) -> Outcome[Appro
     """
     table, book = call.house.table, book_of(call.house.table)
     language = book.language(call.language, call.now)
-    return service.approve(table, book, call.signed_in, approval_id, body, now=call.now, language=language)
+    return service.approve(table, call.words, book, call.signed_in, approval_id, body, now=call.now, language=language)
 
 
 @decisions.post(
@@ -93,4 +94,4 @@ def approve(approval_id: ApprovalId, body: Approve, call: Call) -> Outcome[Appro
 )
 def reject(approval_id: ApprovalId, body: Reject, call: Call) -> Outcome[ApprovalView]:
     """Reject what somebody else asked for: nothing is carried out."""
-    return service.reject(call.house.table, call.signed_in, approval_id, body, now=call.now)
+    return service.reject(call.house.table, call.words, call.signed_in, approval_id, body, now=call.now)

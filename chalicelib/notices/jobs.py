@@ -20,7 +20,8 @@ def send_notices(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa
     for message in event["Records"]:
         try:
             told = event_from(message["body"])
-            notice = service.tell(here.table, here.keyring, program, Outbox(here.objects), told, links_at=links_at)
+            outbox = Outbox(here.objects)
+            notice = service.tell(here.table, here.ops, here.keyring, program, outbox, told, links_at=links_at)
             sent += notice is not None
         except Exception as fault:  # noqa: BLE001 - the edge
             faults.append(fault)

@@ -36,8 +36,9 @@ _KINDS = {Channel.SMS: Kind.MOBILE, Channel.EMAIL: Kind.EMAIL}
 class Outbox:
     """Keeps each notice as a file of the archive, `outbox/<day>/<delivery>.json`, where a person can read it.
 
-    It sends nothing, so it has no use for the address: that is masked. Real channels for notices come with campaigns;
-    they take this place, as `Carried` does for codes.
+    It sends nothing, so it has no use for the address. A notice to a member names the member, who may be erased; what
+    goes to an address that may be nobody's, as a code does, shows it masked. Real channels for notices come with
+    campaigns; they take this place, as `Carried` does for codes.
     """
 
     def __init__(self, objects: Objects) -> None:
@@ -56,11 +57,12 @@ class Outbox:
             "event_id": notice.event_id,
             "event_type": notice.event_type,
             "channel": notice.channel.value,
-            "to": masked(_KINDS[notice.channel], notice.to),
             "language": notice.language.value,
             "subject": notice.subject,
             "text": notice.text,
         }
+        if notice.member_id is None:
+            shown["to"] = masked(_KINDS[notice.channel], notice.to)
         if notice.opt_out:
             shown |= {"list_unsubscribe": notice.opt_out, "list_unsubscribe_post": "List-Unsubscribe=One-Click"}
         content = json.dumps(shown, ensure_ascii=False, indent=1).encode() + b"\n"

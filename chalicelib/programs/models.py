@@ -255,6 +255,16 @@ class Velocity(Record):
     """Somebody gives by hand, all members together. What is more is refused."""
 
 
+class Retention(Record):
+    """How long who a member is may be known. Who is erased by it loses what points are left; nobody is by default."""
+
+    inactive_years: Annotated[int, Field(ge=1, le=50)] | None = None
+    """After so many years without a purchase, points, a card's use, a sign-in or an edit a member is erased; null:
+    never."""
+    closed_years: Annotated[int, Field(ge=0, le=50)] | None = None
+    """So many years after a membership was closed its member is erased; null: never."""
+
+
 class NegativeBalance(StrEnum):
     """What happens when more points are taken back than the member has.
 
@@ -332,6 +342,7 @@ class ProgramTerms(Record):
     approvals: Approvals = Approvals()
     sign_in: SignIn = SignIn()
     velocity: Velocity = Velocity()
+    retention: Retention = Retention()
     custom_fields: Annotated[dict[Slug, CustomField], Field(max_length=50)] = {}
 
 

@@ -57,6 +57,7 @@ class Settings:
         issuers: those that staff sign in with.
         endpoint: where everything but DynamoDB answers, and DynamoDB too when it has no endpoint of its own.
         job_queue: URL of the queue of job work.
+        retention_queue: URL of the queue of the job `retention`, which has a function of its own.
         lane_queue: URL of the FIFO queue of commands on hot accounts; without it all are carried out directly.
         bus: name of the event bus.
         archive: name of the archive bucket, or `file:///…` of a folder on a laptop.
@@ -83,6 +84,7 @@ class Settings:
     audience: str
     endpoint: str | None = None
     job_queue: str | None = None
+    retention_queue: str | None = None
     lane_queue: str | None = None
     bus: str | None = None
     archive: str | None = None
@@ -150,6 +152,7 @@ def load() -> Settings:
         audience=_needed("REGULARS_AUDIENCE"),
         endpoint=os.environ.get("AWS_ENDPOINT_URL") or None,
         job_queue=os.environ.get("REGULARS_JOB_QUEUE") or None,
+        retention_queue=os.environ.get("REGULARS_RETENTION_QUEUE") or None,
         lane_queue=os.environ.get("REGULARS_LANE_QUEUE") or None,
         bus=os.environ.get("REGULARS_BUS") or None,
         archive=archive,

@@ -4,6 +4,7 @@ What a member sees and does by the functions that staff use, too, is declared be
 """
 
 from chalicelib.api.routing import Call, Routes
+from chalicelib.consents.errors import ConsentTextUnknown
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.kernel.ids import SessionId
 from chalicelib.kernel.languages import Language
@@ -134,6 +135,7 @@ def get_me(call: Call) -> Me:
         BirthdayFixed,
         BirthdayInFuture,
         CustomFieldMissing,
+        ConsentTextUnknown,
     ),
 )
 def edit_me(body: EditMe, call: Call) -> Me:

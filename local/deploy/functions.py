@@ -216,6 +216,7 @@ FUNCTIONS: tuple[Function, ...] = (
             "REGULARS_CORS_ORIGIN": ref("CorsOrigin"),
             "REGULARS_ISSUERS": ref("Issuers"),
             "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
+            "REGULARS_RETENTION_QUEUE": imported("RetentionQueueUrl"),
             "REGULARS_LANE_QUEUE": imported("LaneQueueUrl"),
         },
         may=(
@@ -225,6 +226,7 @@ FUNCTIONS: tuple[Function, ...] = (
             _vault("GetItem", "PutItem", "DeleteItem", "Query"),
             _keep("Decrypt", "Encrypt"),
             _send("JobWorkQueue"),
+            _send("RetentionQueue"),
             _list_roots(),
             _roots("s3:GetObject", "roots", "heads", "keys", "liability", "audit", "erasures"),
             _roots("s3:PutObject", "keys", "erasures"),
@@ -258,12 +260,16 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         "StartJobFunction", "start-job", "chalicelib.jobs.jobs.start_job", 60,
-        told={"REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl")},
+        told={
+            "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
+            "REGULARS_RETENTION_QUEUE": imported("RetentionQueueUrl"),
+        },
         may=(
             _core("GetItem"),
             _open_program(),
             _ops("GetItem", "PutItem", "Query"),
             _send("JobWorkQueue"),
+            _send("RetentionQueue"),
             _send("SchedulesDeadLetters"),
             allow_key(_ENCRYPT, "dynamodb", "sqs"),
         ),
@@ -293,6 +299,30 @@ FUNCTIONS: tuple[Function, ...] = (
         ),
     ),
     Function(
+        "RetainFunction", "retain", "chalicelib.privacy.jobs.work_retention", 60,
+        told={
+            **_KEYS,
+            **_OPENS,
+            "REGULARS_ROOTS": imported("RootsBucketName"),
+            "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
+            "REGULARS_RETENTION_QUEUE": imported("RetentionQueueUrl"),
+        },
+        events=_queue("RetentionQueue", 1, "WorkConcurrency"),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"),
+            _query(imported("CoreTableArn"), TIMELINE),
+            _ops("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
+            _vault("GetItem", "DeleteItem", "Query"),
+            _keep("Decrypt"),
+            _receive("RetentionQueue"),
+            _send("RetentionQueue"),
+            _roots("s3:GetObject", "erasures"),
+            _roots("s3:PutObject", "erasures"),
+            _list_roots(),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+    ),
+    Function(
         "NoticesFunction", "notices", "chalicelib.notices.jobs.send_notices", 30,
         told={
             "REGULARS_ARCHIVE": imported("ArchiveBucketName"),
@@ -303,6 +333,7 @@ FUNCTIONS: tuple[Function, ...] = (
         events=_queue("NoticesQueue", 10, "NoticesConcurrency"),
         may=(
             _core("GetItem", "Query"),
+            _ops("PutItem"),
             _vault("GetItem", "Query"),
             _keep("Decrypt"),
             _receive("NoticesQueue"),

@@ -142,13 +142,21 @@ def exempt(operation: Operation) -> str | None:
     return NO_KEY.get(operation.way) or NO_WAY.get(operation.way)
 
 
+def _opened(value: Any) -> Any:
+    """An attribute without its ciphertext, where it holds sealed words."""
+    held = value.get("M", {})
+    return {"M": {"of": held["of"]}} if held.keys() == {"of", "text"} else value
+
+
 def settled(items: Items) -> Items:
     """Items as they come to be however often chance was asked: it names audit records, and is in what is sealed."""
     found: Items = {}
     for (pk, sk), whole in items.items():
-        item = {name: value for name, value in whole.items() if name != "contact"}
+        item = {name: _opened(value) for name, value in whole.items() if name != "contact"}
         if (pk[:3], sk) == ("IK#", "KEY"):
-            item["secrets"] = {"L": [{"L": each["L"][2:]} for each in item["secrets"]["L"]]}
+            item["secrets"] = {"L": [{"L": each["L"][2:]} for each in whole["secrets"]["L"]]}
+        if pk.startswith("A#") and sk.startswith("L#"):
+            item = {"rows": len(whole["rows"]["L"])}  # hashes of ciphertexts
         if pk.startswith("A#") and sk.startswith("R#"):
             said = {name: value for name, value in item.items() if name not in ("pk", "sk", "at", "salt", "wd")}
             found["record", f"{len(found)}" if ("record", item["c"]["S"]) in found else item["c"]["S"]] = said

@@ -305,6 +305,7 @@ DERIVED = ("published_at", "former_ladders")
 def test_what_members_change_of_themselves(api: Api, house: House, look: Look, member: dict[str, Any]) -> None:
     me = api.with_(signed_in(api, house, mobile=MOBILE)["access_token"])
     consent = {"purpose": "sms", "granted": True, "text_version": "2"}
+    api.publish_texts("sms", version="2")
     body = {
         "version": 1, "name": "王小明", "gender": "male", "birthday": "1990-03-15", "shop_id": "shp_a",
         "consents": [consent],

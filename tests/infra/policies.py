@@ -423,6 +423,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "VaultTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"},
         "VaultKeyArn": {"kms:Decrypt", "kms:Encrypt"},
         "JobWorkQueueArn": SEND,
+        "RetentionQueueArn": SEND,
         "RootsBucketArn": {"s3:ListBucket"},
         "RootsBucketArn/audit/*": {"s3:GetObject"},
         "RootsBucketArn/roots/*": {"s3:GetObject"},
@@ -444,6 +445,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
         "OpsTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"},
         "JobWorkQueueArn": SEND,
+        "RetentionQueueArn": SEND,
         "SchedulesDeadLettersArn": SEND,
     },
     "WorkJobFunction": {
@@ -460,8 +462,21 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "RootsBucketArn/keys/*": {"s3:GetObject", "s3:PutObject"},
         "SigningKeyArn": SIGN,
     },
+    "RetainFunction": {
+        "CoreTableArn": {
+            f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+        },
+        "CoreTableArn/index/timeline": {"dynamodb:Query"},
+        "OpsTableArn": {f"dynamodb:{each}" for each in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")},
+        "VaultTableArn": {f"dynamodb:{each}" for each in ("GetItem", "DeleteItem", "Query")},
+        "VaultKeyArn": {"kms:Decrypt"},
+        "RetentionQueueArn": RECEIVE | SEND,
+        "RootsBucketArn": {"s3:ListBucket"},
+        "RootsBucketArn/erasures/*": {"s3:GetObject", "s3:PutObject"},
+    },
     "NoticesFunction": {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
+        "OpsTableArn": {"dynamodb:PutItem"},
         "VaultTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
         "VaultKeyArn": {"kms:Decrypt"},
         "NoticesQueueArn": RECEIVE,
@@ -588,11 +603,12 @@ TOLD = {
     | SIGNS
     | OPENS
     | {"REGULARS_SESSION_KEY", "REGULARS_ISSUERS"}
-    | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_LANE_QUEUE"},
+    | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE", "REGULARS_LANE_QUEUE"},
     "RelayFunction": {"REGULARS_BUS"},
     "ArchiveFunction": {"REGULARS_ARCHIVE"},
-    "StartJobFunction": {"REGULARS_JOB_QUEUE"},
+    "StartJobFunction": {"REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE"},
     "WorkJobFunction": SIGNS | {"REGULARS_JOB_QUEUE"},
+    "RetainFunction": KEYS | OPENS | {"REGULARS_ROOTS", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE"},
     "NoticesFunction": {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL"} | LINKS | OPENS,
 }
 

@@ -5,16 +5,20 @@ import json
 
 import pytest
 
-from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.ids import MemberId, RoleName
 from chalicelib.kernel.languages import Language
 from chalicelib.points.errors import MemberErased
 from chalicelib.privacy.catalogue import CATALOGUE, NAMES, SEALED, stored_as
 from chalicelib.privacy.models import Export
 from chalicelib.privacy.service import exporting
+from chalicelib.privacy.store import place_of
+from chalicelib.staff.models import InviteStaff
+from chalicelib.staff.service import invite_staff
 from chalicelib.storage import keys
 from tests.makers import a_purchase
 from tests.table.test_cards import a_top_up
 from tests.table.test_erasing import World, a_marked_life, world
+from tests.table.test_staff import BOSS
 
 __all__ = ["world"]
 
@@ -65,6 +69,33 @@ def test_everything_that_the_catalogue_says_is_exported(world: World) -> None:
     }  # fmt: skip
 
 
+def test_it_has_what_they_were_told_and_what_was_done_to_them_by_whom(world: World) -> None:
+    member, _, friend = a_marked_life(world)
+    invited = InviteStaff(issuer="https://a.example", subject="ann", name="Ann Li", roles=(RoleName("clerk"),))
+    ann = invite_staff(world.core, BOSS, invited, now=world.clock()).value
+    card = world.desk.open_card(member, key="c3").value.card_id
+    world.desk.audited(ann.staff_id, action="edit_member", reason="kanali-secret").edit(
+        member, world.desk.member(member).version, shop_id="shp_b"
+    )
+    world.desk.audited("key_x", kind="integration", action="top_up_card", ids={"card_id": card}).on_card(
+        card, a_top_up(50_00, 0), key="up3"
+    )
+    made = export(world, member)
+    (told,) = (each.data for each in made.records if each.kind == "notice that a member was sent")
+    assert (told["text"], told["channel"]) == ("kanali-told", "sms")
+    done = [each.data for each in made.records if each.kind == exporting.AUDITED]
+    edited = next(each for each in done if each["action"] == "edit_member")
+    assert edited["by"] == "Ann Li"
+    assert next(each for each in edited["changes"] if each["item"] == "profile")["after"] == {"shop": "shp_b"}
+    assert next(each for each in done if each["action"] == "top_up_card")["by"] == "integration"
+    text = str(done)
+    for hidden in (ann.staff_id, "a.example", "127.0.0.1", "kanali-secret", "kanali-why", friend):
+        assert hidden not in text, hidden
+    page = exporting.page_of(made, Language.ZH)
+    for shown in ("kanali-told", "Ann Li", "edit_member"):
+        assert shown in page
+
+
 def test_nothing_of_anybody_else_is_in_it(world: World) -> None:
     _, _, friend = a_marked_life(world)
     text = export(world, friend).model_dump_json()
@@ -78,11 +109,13 @@ def test_nothing_of_anybody_else_is_in_it(world: World) -> None:
 def test_who_asked_and_why_is_kept_and_each_time_anew(world: World) -> None:
     member, _, _ = a_marked_life(world)
     made = [export(world, member) for _ in range(2)]
-    kept = [item for key, item in world.core.items.items() if key.pk.startswith("UM#")]
-    assert [(item["kind"], item["what"]["by"], item["reason"]) for item in kept] == [
+    kept = [item for item in world.core.items.values() if item.get("kind") == "exported"]
+    words = world.desk.words
+    assert [(item["kind"], item["what"]["by"], words.open(place_of(item["sk"]), item["reason"])) for item in kept] == [
         ("exported", "stf_dpo", "asked for it")
     ] * 2
-    assert {key.sk for key in world.core.items if key.pk.startswith("UM#")} == {each.export_id for each in made}
+    assert "asked for it" not in str(world.core.items)
+    assert {item["sk"] for item in kept} == {each.export_id for each in made}
 
 
 def test_the_page_needs_nothing_else_and_shows_markup_as_text(world: World) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.ids import MemberId
-from chalicelib.members.models import ContactChannel
 from chalicelib.notices.links import OptOut, opt_out_of, token_of
 from chalicelib.runtime import wiring
 from chalicelib.runtime.settings import Settings, SettingsWrong, load
@@ -27,6 +27,7 @@ OURS = (
     "REGULARS_ARCHIVE", "REGULARS_VAULT_KEY", "DYNAMODB_ENDPOINT", "AWS_ENDPOINT_URL", "REGULARS_OTHER_INDEX_KEY",
     "REGULARS_CONTENT_KEY", "REGULARS_OPT_OUT_KEY", "REGULARS_PUBLIC_URL", "REGULARS_SMS_BY", "REGULARS_MAIL_BY",
     "REGULARS_GATEWAY_URL", "REGULARS_GATEWAY_KEY", "REGULARS_MAIL_FROM", "REGULARS_SMS_PREFIXES",
+    "REGULARS_RETENTION_QUEUE",
 )  # fmt: skip
 
 

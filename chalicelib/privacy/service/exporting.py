@@ -1,12 +1,15 @@
 """Use case of export: everything that is kept about a member, in one answer; the catalogue says what that is."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from html import escape
 from typing import Any
 
+from chalicelib.audit import service as audit
+from chalicelib.audit.models import AuditEntryView, AuditQuery, ChangeView, Who
+from chalicelib.cards import store as cards_store
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
-from chalicelib.kernel.ids import AccountId, MemberId
+from chalicelib.kernel.ids import AccountId, MemberId, StaffId
 from chalicelib.kernel.languages import Language
 from chalicelib.members import service as members
 from chalicelib.privacy import store
@@ -16,9 +19,13 @@ from chalicelib.privacy.models import Export, ExportRecord, MaskedField, Unmaski
 from chalicelib.privacy.service.erasing import Places
 from chalicelib.privacy.service.unmasking import id_of
 from chalicelib.purchases.store import unpacked_lines
+from chalicelib.staff import store as staff_store
 from chalicelib.storage.keyring import Keyring
+from chalicelib.storage.table import Table
+from chalicelib.storage.words import Words
 from chalicelib.storage.writes import Item
 
+_PAGE = 100
 RECORDS_MAX = 5_000
 """About two megabytes; an answer may have six."""
 
@@ -54,13 +61,63 @@ def export_member(
         if len(found) > RECORDS_MAX:
             raise ExportTooLarge(limit=RECORDS_MAX)
 
+    for audited in _audited(table, keyring, owners, now=now):
+        found.append(audited)
+        if len(found) > RECORDS_MAX:
+            raise ExportTooLarge(limit=RECORDS_MAX)
+
     chance, at = draw(), from_milliseconds(milliseconds(now))
     export_id = UnmaskingId(id_of(chance))
     shown = Unmasking(
         unmasking_id=export_id, member_id=view.member_id, by=by, fields=tuple(MaskedField), reason=reason, at=at
     )
-    table.commit([store.add_unmasking(shown, chance & 0xFFFFFFF, kind="exported")])
+    words = Words(table, keyring.contacts)
+    table.commit([store.add_unmasking(shown, chance & 0xFFFFFFF, words, kind="exported")])
     return Export(export_id=export_id, member=view, records=tuple(found), exported_at=at)
+
+
+AUDITED = "what staff and other systems did"
+
+
+def _audited(table: Table, keyring: Keyring, owners: Sequence[AccountId], *, now: datetime) -> Iterator[ExportRecord]:
+    """What staff and integrations did to a member and their cards: who by name, when, and what of theirs it changed.
+
+    Reasons are words of staff among themselves, and stay out, as does where staff called from.
+    """
+    own = {*owners, *cards_store.list_all_owned(table, owners)}
+    words, names, seen = Words(table, keyring.contacts), dict[str, str](), set[str]()
+    for account_id in sorted(own):
+        for entry in _entries(table, words, account_id, now):
+            if entry.audit_id in seen:
+                continue
+            seen.add(entry.audit_id)
+            if entry.who.subject not in names:
+                names[entry.who.subject] = _name_of(table, entry.who)
+            changes = [_shown_change(each) for each in entry.changes if each.of in own]
+            by, on = names[entry.who.subject], entry.at.isoformat()
+            yield ExportRecord(kind=AUDITED, data={"action": entry.action, "at": on, "by": by, "changes": changes})
+
+
+def _entries(table: Table, words: Words, account_id: AccountId, now: datetime) -> Iterator[AuditEntryView]:
+    after: str | None = None
+    query = AuditQuery(member_id=account_id, limit=_PAGE)
+    while True:
+        part = audit.list_entries(table, words, query, after=after, now=now)
+        yield from part.items
+        after = part.next_position
+        if after is None:
+            return
+
+
+def _name_of(table: Table, who: Who) -> str:
+    """Somebody's name where they have a record here; else what they are."""
+    item = staff_store.find_item(table, StaffId(who.subject)) if who.subject.startswith("stf_") else None
+    return str(item["name"]) if item is not None else who.kind
+
+
+def _shown_change(change: ChangeView) -> dict[str, Any]:
+    found = {"item": change.item, "state": change.state, "before": change.before, "after": change.after}
+    return {name: value for name, value in {**found, "changed": list(change.changed)}.items() if value}
 
 
 def _record(table: str, item: Item, keyring: Keyring) -> ExportRecord | None:
