@@ -11,7 +11,7 @@ from chalicelib.identity.models import Caller, Owner
 from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.ids import EntryId
 from chalicelib.kernel.outcomes import Outcome
-from chalicelib.points.errors import BalanceTooLarge, EntryUnknown, MemberClosed, MemberUnknown
+from chalicelib.points.errors import BalanceTooLarge, EntryUnknown, MemberClosed, MemberUnknown, PoolClosed
 from chalicelib.points.models import EntryView
 from chalicelib.programs.service import book_of
 from chalicelib.runtime.wiring import House
@@ -45,6 +45,7 @@ def get_entry(entry_id: EntryId, call: Call) -> EntryDetail:
         EntryNotReversible,
         MemberUnknown,
         MemberClosed,
+        PoolClosed,
         BalanceTooLarge,
         ReversalDiffers,
     ),

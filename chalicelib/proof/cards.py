@@ -9,10 +9,11 @@ from chalicelib.cards import views
 from chalicelib.cards.models import Card, OpenCard, Paid, SpendCard, TopUpCard, UseCard
 from chalicelib.cards.rules.holding import figure
 from chalicelib.cards.rules.refunds import by_means
-from chalicelib.kernel.ids import CardId
+from chalicelib.kernel.ids import AccountId, CardId
+from chalicelib.members.store import is_erased
 from chalicelib.points.models import Account, Entry, EntryKey
 from chalicelib.points.service import content_text
-from chalicelib.points.store import find_account
+from chalicelib.points.store import find_account, find_answering
 from chalicelib.programs.models import Program
 from chalicelib.proof.digests import Digests
 from chalicelib.proof.models import Fault
@@ -136,12 +137,19 @@ class CardLife:
         )
         if [profile, owner] != [_stored(key, each) for key, each in stated.items()]:
             return "what the card is, or whose, does not stand as it is written"
-        if not self._digests.answers(entry, self._opening_texts(entry, item, card)):
+        fits = self._digests.answers(entry, self._opening_texts(entry, item, card))
+        if not fits and not (card.name is None and self._was_erased(card.member_id)):
             return "the card is not the one that the entry opened"
         if _means_in(item) != (cards_store.means_item(card.means) or []):
             return "the means are not those by which the card was paid"
         self._paid[entry.seq] = _Paid(card.means, "")
         return None
+
+    def _was_erased(self, owner_id: AccountId) -> bool:
+        """Whether the owner was erased, and with them the name of the card: the opening cannot be made again."""
+        answering = find_answering(self._table, owner_id)
+        item = self._table.get(keys.profile(answering.member_id), consistent=True) if answering is not None else None
+        return item is not None and is_erased(item)
 
     def _opening_texts(self, entry: Entry, item: Item, card: Card) -> Iterator[bytes]:
         """The commands that the card may have been opened with: for its owner, or a member merged into them."""

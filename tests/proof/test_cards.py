@@ -134,6 +134,14 @@ def test_a_card_without_an_owner_is_found() -> None:
         assert len(faults({key: item for key, item in ITEMS.items() if key != place(COUNT)})) == 1
 
 
+def test_the_name_of_a_card_goes_with_an_erased_owner_and_only_then() -> None:
+    key = keys.profile(MONEY)
+    unnamed = {**ITEMS, key: {name: value for name, value in ITEMS[key].items() if name != "name"}}
+    assert [fault.what for fault in faults(unnamed)] == ["the card is not the one that the entry opened"]
+    owner = keys.profile(ITEMS[keys.card_owner(MONEY)]["member_id"])
+    assert faults({**unnamed, owner: {**ITEMS[owner], "erased": 1}}) == []
+
+
 def test_another_means_of_a_top_up_is_named_by_its_row() -> None:
     key = next(key for key, entry in ENTRIES.items() if entry.key.parts[1:] == ("t2",))
     means = [["cash", 10_00, "", ""], ["alipay", 40_00, "somebody-else", ""]]
