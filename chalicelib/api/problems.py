@@ -86,6 +86,7 @@ STATUS: dict[str, int] = {
     "span_wrong": 400,
     "tender_too_small": 400,
     "tender_uneven": 400,
+    "purchase_too_large": 422,
     "extension_not_later": 400,
     "refund_unclear": 400,
     # what is asked does not fit the state

@@ -16,6 +16,7 @@ class Permission(StrEnum):
     MEMBERS_EXPORT = "members:export"
     PURCHASES_READ = "purchases:read"
     PURCHASES_RECORD = "purchases:record"
+    PURCHASES_RECORD_LARGE = "purchases:record_large"
     PURCHASES_RETURN = "purchases:return"
     PURCHASES_RESTATE = "purchases:restate"
     POINTS_READ = "points:read"
@@ -111,6 +112,13 @@ ROLES: Mapping[str, Grants] = {
     "member": granted(_READS | {P.MEMBERS_WRITE, P.POINTS_TRANSFER}, Scope.SELF),
 }
 """What each role may do; a caller may do what any of their roles may."""
+
+
+def roles_with(permission: Permission) -> str:
+    """The built-in roles that have a permission, as a sentence names them."""
+    *others, last = sorted(role for role, grants in ROLES.items() if permission in grants)
+    return f"{', '.join(others)} and {last}" if others else last
+
 
 FOR_STAFF = frozenset(ROLES) - {"integration", "member"}
 """The roles among them that somebody who works here can be given."""

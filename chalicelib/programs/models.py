@@ -332,6 +332,8 @@ class ProgramTerms(Record):
     approvals: Approvals = Approvals()
     sign_in: SignIn = SignIn()
     velocity: Velocity = Velocity()
+    purchase_max_minor: Annotated[int, Field(ge=1, le=10**12)] | None = 5_000_000
+    """Of a purchase that was paid with more only who has `purchases:record_large` tells; null: anybody."""
     custom_fields: Annotated[dict[Slug, CustomField], Field(max_length=50)] = {}
 
 

@@ -64,6 +64,19 @@ class TenderTooLarge(Refusal):
         )
 
 
+class PurchaseTooLarge(Refusal):
+    """More was paid than the caller may record for one purchase."""
+
+    def __init__(self, *, paid_minor: int, limit_minor: int, permission: str, roles: str) -> None:
+        super().__init__(
+            f"{paid_minor} was paid; at most {limit_minor} (minor units) is recorded without the permission "
+            f"{permission} ({roles}, or a role of your own that has it).",
+            paid_minor=paid_minor,
+            limit_minor=limit_minor,
+            permission=permission,
+        )
+
+
 class ReturnTooLarge(Refusal):
     """More would be returned than was bought and is not returned yet."""
 

@@ -29,6 +29,7 @@ from chalicelib.purchases.errors import (
     PurchaseFixed,
     PurchaseMoved,
     PurchaserUnknown,
+    PurchaseTooLarge,
     PurchaseUnknown,
     ReturnDiffers,
     ReturnedBeforeBought,
@@ -77,6 +78,10 @@ purchases.owned(
 )
 
 
+def _may_record_large(call: Call) -> bool:
+    return call.signed_in.scope(Permission.PURCHASES_RECORD_LARGE) is not None
+
+
 class PurchasePage(Page[PurchaseView]):
     """A page of purchases."""
 
@@ -97,6 +102,7 @@ class PurchasePage(Page[PurchaseView]):
         TenderTooSmall,
         TenderUneven,
         TenderTooLarge,
+        PurchaseTooLarge,
         PointsInsufficient,
         HoldUnknown,
         HoldOver,
@@ -118,6 +124,7 @@ def record_purchase(body: RecordPurchase, call: Call) -> Outcome[PurchaseView]:
         body,
         now=call.now,
         language=book.language(call.language, call.now),
+        may_be_large=_may_record_large(call),
     )
 
 
@@ -243,6 +250,7 @@ def get_purchase(purchase_id: PurchaseId, call: Call) -> PurchaseView:
         TenderTooSmall,
         TenderUneven,
         TenderTooLarge,
+        PurchaseTooLarge,
         PointsInsufficient,
         OccurredTooLongAgo,
         MemberSuspended,
@@ -265,6 +273,7 @@ def restate_purchase(purchase_id: PurchaseId, body: RestatePurchase, call: Call)
         body,
         now=call.now,
         language=book.language(call.language, call.now),
+        may_be_large=_may_record_large(call),
     )
 
 
