@@ -144,6 +144,7 @@ STATUS: dict[str, int] = {
     "purchase_fixed": 409,
     "purchase_moved": 409,
     "return_differs": 409,
+    "return_elsewhere": 409,
     "reversal_differs": 409,
     "return_too_large": 409,
     "return_waited_too_long": 409,

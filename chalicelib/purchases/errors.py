@@ -151,6 +151,13 @@ class ReturnWaitedTooLong(Refusal):
         super().__init__(f"The return waited until {waited_until} for its purchase.", waited_until=waited_until)
 
 
+class ReturnElsewhere(Refusal):
+    """The return waited for a purchase which turned out to be of a shop that its sender does not reach."""
+
+    def __init__(self) -> None:
+        super().__init__("Whoever sent the return does not reach the shop of the purchase.")
+
+
 class TooManyWaiting(Refusal):
     """So many returns wait for this purchase already that no more can."""
 
@@ -195,6 +202,7 @@ RECORDED: dict[str, type[Refusal]] = {
         ReturnTooLarge,
         ReturnLineUnknown,
         ReturnedBeforeBought,
+        ReturnElsewhere,
         ReturnWaitedTooLong,
         OccurredInFuture,
         BalanceTooLarge,

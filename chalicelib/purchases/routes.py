@@ -33,6 +33,7 @@ from chalicelib.purchases.errors import (
     PurchaseUnknown,
     ReturnDiffers,
     ReturnedBeforeBought,
+    ReturnElsewhere,
     ReturnLineUnknown,
     ReturnTooLarge,
     ReturnWaitedTooLong,
@@ -174,6 +175,7 @@ _RETURN_REFUSES = (
     ReturnedBeforeBought,
     MemberClosed,
     ReturnDiffers,
+    ReturnElsewhere,
     ReturnWaitedTooLong,
     TooManyWaiting,
     BalanceTooLarge,
@@ -195,7 +197,8 @@ def return_purchase(
     Any number of returns in any order that add up to the whole leave the member as if the purchase had never been.
 
     A return that comes before its purchase waits for it, for 72 hours: 202. The id of a purchase follows from its
-    channel and order number; who has only those sends the return to `/v1/returns`.
+    channel and order number; who has only those sends the return to `/v1/returns`. Where the purchase turns out to be
+    of a shop that you do not reach, the return is refused for good.
     """
     book = book_of(call.house.table)
     return returning.return_purchase(
@@ -206,6 +209,7 @@ def return_purchase(
         body,
         now=call.now,
         language=book.language(call.language, call.now),
+        within=call.signed_in.within(Permission.PURCHASES_RETURN),
     )
 
 
@@ -223,7 +227,10 @@ def return_order(body: ReturnOrder, call: Call) -> Outcome[ReturnView] | Outcome
     """
     book = book_of(call.house.table)
     language = book.language(call.language, call.now)
-    return returning.return_order(call.house.table, book, call.key, body, now=call.now, language=language)
+    within = call.signed_in.within(Permission.PURCHASES_RETURN)
+    return returning.return_order(
+        call.house.table, book, call.key, body, now=call.now, language=language, within=within
+    )
 
 
 @purchases.get("/purchases/{purchase_id}/returns", refuses=(PurchaseUnknown,))

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from chalicelib.identity.permissions import FOR_INTEGRATIONS, ROLES, Permission
+from chalicelib.storage import keys
 from tests.http.conftest import Look
 from tests.http.test_audit import api_terms
 from tests.makers import Api, a_purchase_body
@@ -66,6 +67,41 @@ def test_no_restatement_goes_over_the_limit_but_one_may_come_down(api: Api, look
     assert manager.put(of_large, {"paid_minor": 9_000_001}).code == "purchase_too_large"
     assert manager.put(of_large, {"paid_minor": 8_000_000}).status == 200
     assert api.put(of_large, {"paid_minor": 9_000_001}).status == 200
+
+
+# ---------------------------------------------------------------- returns before their purchase
+
+BACK = {"channel": "pos", "order_no": "early", "reason": "broken"}
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_a_return_that_waited_takes_nothing_from_another_shops_purchase(api: Api, *, by_id: bool) -> None:
+    member, manager = api.enrol()["member_id"], api.as_("shop_manager")
+    purchase = keys.purchase_id("pos", "early")
+    path, body = (f"/v1/purchases/{purchase}/returns", {"reason": "broken"}) if by_id else ("/v1/returns", BACK)
+    assert manager.post(path, body, key="r").status == 202
+    assert manager.post(path, body, key="r").status == 202, "it waits on, the same again"
+    bought = api.buy(member, order_no="early", shop_id="shp_other")
+    assert bought["balance_after"] == bought["points_earned"] == 38
+    assert api.get(f"/v1/members/{member}/points").json["available"] == 38
+    (refused,) = api.get(f"/v1/purchases/{purchase}/returns").json["items"]
+    assert (refused["status"], refused["code"], refused["facts"]) == ("refused", "return_elsewhere", {})
+    theirs, foreign = manager.post(path, body, key="r"), manager.post(path, body, key="another")
+    assert (theirs.status, theirs.code, theirs.json["facts"]) == (404, "purchase_unknown", {"purchase_id": purchase})
+    assert theirs.json["detail"] == foreign.json["detail"]
+    again = api.post(path, body, key="r")
+    assert (again.status, again.code) == (409, "return_elsewhere")
+    assert api.post(path, body, key="own").status == 201, "who reaches the shop returns it all the same"
+
+
+@pytest.mark.parametrize(
+    ("role", "shop"), [("shop_manager", "shp_main"), ("shop_manager", None), ("admin", "shp_other")]
+)
+def test_a_return_that_waited_is_carried_out_where_its_sender_reaches(api: Api, role: str, shop: str | None) -> None:
+    member = api.enrol()["member_id"]
+    assert api.as_(role).post("/v1/returns", BACK, key="r").status == 202
+    api.buy(member, order_no="early", shop_id=shop)
+    assert api.get(f"/v1/members/{member}/points").json["available"] == 0
 
 
 def test_who_may_record_large_purchases_and_give_on_cards() -> None:
