@@ -464,8 +464,9 @@ def _witnessed(route: Route, request: Request, call: Call, arguments: dict[str, 
         at=call.now,
         draw=call.house.draw,
     )
-    record = witnessed.record if rule.audited else None
-    table = Audited(call.house.table, caller.subject, own=caller.membership, record=record)
+    table = Audited(
+        call.house.table, caller.subject, own=caller.membership, record=witnessed.record, always=rule.audited
+    )
     return replace(call, house=replace(call.house, table=table))
 
 

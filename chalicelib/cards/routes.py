@@ -11,6 +11,8 @@ from chalicelib.cards.errors import (
     CardDiffers,
     CardEmpty,
     CardEntryUnknown,
+    CardGiftForbidden,
+    CardGiftUnexplained,
     CardKindWrong,
     CardLimitExceeded,
     CardNotEmpty,
@@ -90,11 +92,26 @@ def _speaking(call: Call) -> tuple[ProgramBook, Language]:
     "/members/{member_id}/cards",
     keyed=True,
     status=201,
-    refuses=(MemberUnknown, MemberSuspended, MemberClosed, CardNumberTaken, ExpiryPast, ExpiryTooFar, CardDiffers),
+    refuses=(
+        MemberUnknown,
+        MemberSuspended,
+        MemberClosed,
+        CardNumberTaken,
+        CardGiftForbidden,
+        CardGiftUnexplained,
+        ExpiryPast,
+        ExpiryTooFar,
+        CardDiffers,
+    ),
 )
 def open_card(member_id: MemberId, body: OpenCard, call: Call) -> Outcome[CardView]:
-    """Open a card for a member: one that holds money (储值卡), or one that is sold with visits (次卡)."""
-    return service.open_card(call.house.table, book_of(call.house.table), member_id, call.key, body, now=call.now)
+    """Open a card for a member: one that holds money (储值卡), or one that is sold with visits (次卡).
+
+    Visits below the least price that the program names are given: that needs `cards:gift` and a reason.
+    """
+    return service.open_card(
+        call.house.table, book_of(call.house.table), member_id, call.key, body, now=call.now, by=call.signed_in
+    )
 
 
 @cards.get("/members/{member_id}/cards", me="/me/cards", refuses=(MemberUnknown, CursorInvalid))
@@ -151,6 +168,8 @@ def list_card_entries(card_id: CardId, query: Paging, call: Call) -> CardEntryPa
         CardClosed,
         CardKindWrong,
         CardLimitExceeded,
+        CardGiftForbidden,
+        CardGiftUnexplained,
         ExpiryPast,
         ExpiryTooFar,
         OccurredInFuture,
@@ -158,9 +177,14 @@ def list_card_entries(card_id: CardId, query: Paging, call: Call) -> CardEntryPa
     ),
 )
 def top_up_card(card_id: CardId, body: TopUpCard, call: Call) -> Outcome[CardEntryView]:
-    """Pay money into a card, with or without a bonus."""
+    """Pay money into a card, with or without a bonus.
+
+    A bonus over the share of what is paid that the program names is a gift: that needs `cards:gift` and a reason.
+    """
     book, language = _speaking(call)
-    return service.top_up_card(call.house.table, book, card_id, call.key, body, now=call.now, language=language)
+    return service.top_up_card(
+        call.house.table, book, card_id, call.key, body, now=call.now, language=language, by=call.signed_in
+    )
 
 
 @cards.post(

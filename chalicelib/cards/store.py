@@ -12,7 +12,7 @@ timeline index copies, so that a statement is one read; rn how many refunds came
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -24,6 +24,7 @@ from chalicelib.kernel.ids import AccountId, CardId, MemberId
 from chalicelib.points.errors import AccountMoved
 from chalicelib.points.models import Entry
 from chalicelib.storage import keys
+from chalicelib.storage.audited import GIVEN
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Rows, Table
 from chalicelib.storage.writes import Absent, Held, Item, Put, Still, Unchanged, Write
@@ -139,6 +140,12 @@ def open_card(card: Card, otherwise: Exception) -> list[Write]:
     ]
 
 
+def giving(entry: Write, given_minor: int) -> Write:
+    """The write of an entry that gives what nobody paid for."""
+    assert isinstance(entry, Put)
+    return replace(entry, item={**entry.item, **given_item(given_minor)})
+
+
 def count_in(wallet: Wallet, cards: int) -> Write:
     """The write that counts so many cards more, unless another was counted, or the membership closed, meanwhile."""
     condition = Unchanged(wallet.version) if wallet.version else Absent()
@@ -188,6 +195,11 @@ def entry_more(*, reference: str | None = None, means: Sequence[Paid] = (), payo
         return {"rf": reference, "what": {"means": ways}}
     listed = means_item(means)
     return {"rf": reference, "what": {"means": listed} if listed else None}
+
+
+def given_item(given_minor: int) -> Item:
+    """The attribute of an entry that gives what nobody paid for."""
+    return {GIVEN: given_minor} if given_minor else {}
 
 
 def means_item(means: Iterable[Paid]) -> list[list[Any]] | None:

@@ -29,6 +29,7 @@ class Permission(StrEnum):
     CARDS_TOP_UP = "cards:top_up"
     CARDS_SPEND = "cards:spend"
     CARDS_REFUND = "cards:refund"
+    CARDS_GIFT = "cards:gift"
     CARDS_STATUS = "cards:status"
     PROGRAM_READ = "program:read"
     PROGRAM_PUBLISH = "program:publish"
@@ -95,7 +96,9 @@ def joined(grants: Iterable[Grants]) -> Grants:
 
 ROLES: Mapping[str, Grants] = {
     "clerk": granted(_TILL, Scope.SHOP),
-    "shop_manager": granted(_TILL | _MANAGES | _DECIDES | {P.PURCHASES_RESTATE, P.CARDS_REFUND}, Scope.SHOP),
+    "shop_manager": granted(
+        _TILL | _MANAGES | _DECIDES | {P.PURCHASES_RESTATE, P.CARDS_REFUND, P.CARDS_GIFT}, Scope.SHOP
+    ),
     "marketer": granted({P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ}, Scope.ALL),
     "agent": granted(_READS | _MANAGES | {P.MEMBERS_WRITE, P.MEMBERS_EXPORT, P.APPROVALS_READ}, Scope.ALL),
     "analyst": granted(

@@ -7,7 +7,7 @@ import pytest
 from chalicelib.identity.permissions import FOR_INTEGRATIONS, ROLES, Permission
 from chalicelib.storage import keys
 from tests.http.conftest import Look
-from tests.http.test_audit import api_terms
+from tests.http.test_audit import api_terms, watched
 from tests.makers import Api, a_purchase_body
 
 
@@ -104,9 +104,112 @@ def test_a_return_that_waited_is_carried_out_where_its_sender_reaches(api: Api, 
     assert api.get(f"/v1/members/{member}/points").json["available"] == 0
 
 
+# ---------------------------------------------------------------- cards
+
+
+def a_top_up(paid: int, bonus: int, **fields: Any) -> dict[str, Any]:
+    """The body of a top-up, paid in cash."""
+    means = [{"kind": "cash", "amount_minor": paid}]
+    return {"amount_minor": paid, "bonus_minor": bonus, "means": means, **fields}
+
+
+def a_count_card(uses: int, price: int, **fields: Any) -> dict[str, Any]:
+    """The body that opens a card of so many visits, paid in cash."""
+    means = [{"kind": "cash", "amount_minor": price}] if price else []
+    return {"kind": "count", "uses": uses, "price_minor": price, "means": means, **fields}
+
+
+def a_card(api: Api) -> str:
+    """An empty card that holds money; its id."""
+    member = api.enrol()["member_id"]
+    opened = api.as_("clerk").post(f"/v1/members/{member}/cards", {"kind": "stored_value"}, key=f"c{member}")
+    assert opened.status == 201, opened.text
+    return str(opened.json["card_id"])
+
+
+@pytest.mark.parametrize(("paid", "bonus", "given"), [(1, 400_000, 400_000), (10_000, 5_001, 1), (1, 1, 1)])
+@pytest.mark.parametrize("role", ["clerk", "integration"])
+def test_no_till_gives_more_bonus_than_the_program_lets_it(
+    api: Api, look: Look, role: str, paid: int, bonus: int, given: int
+) -> None:
+    path, till = f"/v1/cards/{a_card(api)}/top-ups", api.as_(role)
+    before = look()
+    for reason in ({}, {"reason": "she is so nice"}):
+        refused = till.post(path, a_top_up(paid, bonus, **reason), key="k")
+        assert (refused.status, refused.code) == (403, "card_gift_forbidden"), refused.text
+        assert refused.json["facts"] == {"given_minor": given, "permission": "cards:gift"}
+        assert "admin and shop_manager" in refused.json["detail"]
+    assert look() == before
+
+
+@pytest.mark.parametrize(("uses", "price", "given"), [(10_000, 0, 1_000_000), (10_000, 1, 999_999), (10, 999, 1)])
+@pytest.mark.parametrize("role", ["clerk", "integration"])
+def test_no_till_gives_visits_for_nothing(api: Api, look: Look, role: str, uses: int, price: int, given: int) -> None:
+    member, till = api.enrol()["member_id"], api.as_(role)
+    before = look()
+    refused = till.post(f"/v1/members/{member}/cards", a_count_card(uses, price, reason="nice"), key="k")
+    assert (refused.status, refused.code) == (403, "card_gift_forbidden"), refused.text
+    assert refused.json["facts"] == {"given_minor": given, "permission": "cards:gift"}
+    assert look() == before
+
+
+def test_what_is_paid_for_a_till_gives_as_ever_and_leaves_no_audit_entry(api: Api) -> None:
+    path, clerk = f"/v1/cards/{a_card(api)}/top-ups", api.as_("clerk")
+    assert clerk.post(path, a_top_up(10_000, 5_000), key="k").status == 201
+    assert api.get("/v1/audit-entries", action="top_up_card").json["items"] == []
+    member = api.enrol()["member_id"]
+    assert clerk.post(f"/v1/members/{member}/cards", a_count_card(10, 1_000), key="k").status == 201
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_gift_needs_a_reason(api: Api, look: Look, *, dry_run: bool) -> None:
+    path, manager, member = f"/v1/cards/{a_card(api)}/top-ups", api.as_("shop_manager"), api.enrol()["member_id"]
+    before = look()
+    for refused in (
+        manager.post(path, a_top_up(100, 51, dry_run=dry_run), key="k"),
+        manager.post(f"/v1/members/{member}/cards", a_count_card(1, 0, dry_run=dry_run), key="k"),
+    ):
+        assert (refused.status, refused.code) == (400, "card_gift_unexplained"), refused.text
+    assert look() == before
+
+
+def test_a_gift_is_in_the_audit_trail_and_what_is_much_raises_an_alert(api: Api, look: Look) -> None:
+    card, manager, member = a_card(api), api.as_("shop_manager"), api.enrol()["member_id"]
+    body = a_top_up(100, 25_050, reason="spilt on 13912345678")
+    first = manager.post(f"/v1/cards/{card}/top-ups", body, key="k")
+    assert (first.status, first.json["bonus_minor"]) == (201, 25_050), first.text
+    again = manager.post(f"/v1/cards/{card}/top-ups", {**body, "reason": "in other words"}, key="k")
+    assert (again.replayed, again.json) == (True, first.json)
+    (entry,) = api.get("/v1/audit-entries", action="top_up_card").json["items"]
+    assert (entry["who"]["subject"], entry["reason"]) == ("stf_shop_manager", "spilt on …")
+    assert next(each for each in entry["changes"] if each["item"] == "entry")["after"]["gv"] == 25_000
+    watched(look())
+    assert api.get("/v1/alerts").json["items"] == []
+    path, command = f"/v1/members/{member}/cards", a_count_card(251, 0, reason="a prize")
+    opened = manager.post(path, command, key="k")
+    assert opened.status == 201, opened.text
+    assert manager.post(path, {**command, "reason": "the prize"}, key="k").json == opened.json
+    (entry,) = api.get("/v1/audit-entries", action="open_card", member_id=member).json["items"]
+    assert entry["reason"] == "a prize"
+    watched(look())
+    watched(look())
+    (alert,) = api.get("/v1/alerts").json["items"]
+    assert (alert["kind"], alert["about"], alert["count"], alert["limit"]) == (
+        "card_gifts", "stf_shop_manager", 50_100, 50_000,
+    )  # fmt: skip
+
+
+def test_a_program_says_what_any_till_may_give(api: Api) -> None:
+    publish(api, card_gifts={"bonus_percent_max": 100, "visit_minor_min": 0})
+    clerk, member = api.as_("clerk"), api.enrol()["member_id"]
+    assert clerk.post(f"/v1/cards/{a_card(api)}/top-ups", a_top_up(100, 100), key="k").status == 201
+    assert clerk.post(f"/v1/members/{member}/cards", a_count_card(10, 0), key="k").status == 201
+
+
 def test_who_may_record_large_purchases_and_give_on_cards() -> None:
     def held_by(permission: Permission) -> set[str]:
         return {role for role, grants in ROLES.items() if permission in grants}
 
     assert held_by(Permission.PURCHASES_RECORD_LARGE) == {"admin"}
-    assert Permission.PURCHASES_RECORD_LARGE not in FOR_INTEGRATIONS
+    assert held_by(Permission.CARDS_GIFT) == {"admin", "shop_manager"}
+    assert not FOR_INTEGRATIONS & {Permission.PURCHASES_RECORD_LARGE, Permission.CARDS_GIFT}
