@@ -120,7 +120,7 @@ def _rule(rule: Rule) -> str:
     whose = "the shop in the body" if rule.at_shop else rule.of.replace("_", " ")
     if rule.by is Kind.MEMBER:
         return f"`{rule.needs}` | the caller | members"
-    needs = f"`{rule.needs}`, beyond the program's limit `{rule.beyond}`" if rule.beyond else f"`{rule.needs}`"
+    needs = f"`{rule.needs}`, to go beyond what all may `{rule.beyond}`" if rule.beyond else f"`{rule.needs}`"
     return f"{needs} | {whose} | {'members and staff' if rule.least is Scope.SELF else 'staff'}"
 
 

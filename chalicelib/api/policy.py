@@ -24,7 +24,7 @@ class Rule:
         at_shop: the body names a shop, which has to be one of the caller's where the permission reaches to those only.
         signed_in: whoever is signed in may call, with no permission at all.
         by: the only kind of caller that gets in, where there is one.
-        beyond: the permission, besides, of who goes beyond what the program lets everybody who is let in. Whether
+        beyond: the permission, besides, of who goes beyond what everybody may who is let in. Whether
             somebody does shows in the command, so the use case asks for it.
         audited: whatever staff or an integration writes by it gets an audit record in the same transaction (ADR 0039).
             Not so where a ledger entry says it all, which names who had it made: what tills do all day, unless it gives
@@ -121,7 +121,7 @@ POLICY: Mapping[str, Rule] = {
     "GET /members/{member_id}/timeline": _staff(P.MEMBERS_READ, "member"),
     "POST /member-merges": _staff(P.MEMBERS_MERGE),
     "GET /member-merges/{merge_id}": _staff(P.MEMBERS_READ),
-    "POST /member-merges/{merge_id}/undo": _staff(P.MEMBERS_MERGE),
+    "POST /member-merges/{merge_id}/undo": _staff(P.MEMBERS_MERGE, beyond=P.MEMBERS_UNDO_OWING),
     # points
     "GET /members/{member_id}/points": Rule(P.POINTS_READ, "member"),
     "GET /members/{member_id}/tier": Rule(P.POINTS_READ, "member"),

@@ -24,6 +24,7 @@ STATUS: dict[str, int] = {
     "own_rights": 403,
     "sign_in_stale": 403,
     "approval_own": 403,
+    "undo_leaves_debt": 403,
     "card_gift_forbidden": 403,
     "rights_exceeded": 403,
     "rights_not_yours": 403,

@@ -19,6 +19,8 @@ class ApprovalKind(StrEnum):
     ADJUSTMENT = "adjustment"
     REVERSAL = "reversal"
     CARD_REFUND = "card_refund"
+    CLOSURE = "closure"
+    """Of a membership that owes points, which it forgives."""
 
 
 class ApprovalStatus(StrEnum):

@@ -128,7 +128,7 @@ class Approved:
         facts: Item = {"who": [self.approval.asked_by, self.by]}
         return Cleared((store.replace(self.approval, self.settled(move.entry_id)),), facts)
 
-    def settled(self, entry_id: EntryId) -> Approval:
+    def settled(self, entry_id: EntryId | None) -> Approval:
         """The approval when it was carried out."""
         return decided(self.approval, ApprovalStatus.APPROVED, self.by, self.reason, self.now, entry_id)
 

@@ -343,11 +343,30 @@ def close_card(card_id: CardId, body: CloseCard, call: Call) -> Outcome[CardView
 @cards.post(
     "/members/{member_id}/closures",
     status=201,
-    refuses=(MemberUnknown, HoldsOpen, BalanceRemaining, CardsHoldValue),
+    waits=ApprovalView,
+    refuses=(
+        ApprovalNeeded,
+        ApprovalDiffers,
+        ApprovalOutgrown,
+        MemberUnknown,
+        HoldsOpen,
+        BalanceRemaining,
+        CardsHoldValue,
+    ),
 )
-def close_member(member_id: MemberId, body: CloseMember, call: Call) -> Outcome[MemberView]:
-    """Close a membership for good, with its cards; none of them may hold what was paid for."""
-    book, language = _speaking(call)
-    return service.close_owner(
-        call.house.table, call.house.keyring, book, member_id, body, now=call.now, language=language
-    )
+def close_member(member_id: MemberId, body: CloseMember, call: Call) -> Outcome[MemberView] | Outcome[ApprovalView]:
+    """Close a membership for good, with its cards; none of them may hold what was paid for.
+
+    A debt that it forgives is like points given by hand: more than the program lets one person give within a day waits
+    for a second one, for 72 hours: 202.
+    """
+    table, (book, language) = call.house.table, _speaking(call)
+    limit = book.current(call.now).approvals.adjustment_points_max
+
+    def do(clearance: Clearance) -> Outcome[MemberView]:
+        return service.close_owner(
+            table, call.house.keyring, book, member_id, body, now=call.now, language=language, clearance=clearance
+        )
+
+    asked = asking(ApprovalKind.CLOSURE, member_id, member_id, body, call.signed_in, Permission.MEMBERS_STATUS)
+    return alone_or_asked(table, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now, again=True)

@@ -614,10 +614,15 @@ def close_owner(
     *,
     now: datetime,
     language: Language,
+    clearance: Clearance = FREE,
 ) -> Outcome[MemberView]:
     """Close a membership for good, with its cards; none of them may hold what was paid for.
 
+    Args:
+        clearance: whether a debt may be forgiven by who sends it.
+
     Raises:
+        ApprovalNeeded, ApprovalOutgrown: it may not.
         CardsHoldValue: some do.
         MemberUnknown, HoldsOpen, BalanceRemaining, WriteContended: see `members.service.close_member`.
     """
@@ -625,7 +630,9 @@ def close_owner(
     def along(member: Account) -> Sequence[Write]:
         return _closings(table, book, member, command, now=now)
 
-    return close_member(table, keyring, book, member_id, command, along=along, now=now, language=language)
+    return close_member(
+        table, keyring, book, member_id, command, along=along, now=now, language=language, clearance=clearance
+    )
 
 
 def _closings(

@@ -11,6 +11,7 @@ class Permission(StrEnum):
     MEMBERS_WRITE = "members:write"
     MEMBERS_STATUS = "members:status"
     MEMBERS_MERGE = "members:merge"
+    MEMBERS_UNDO_OWING = "members:undo_owing"
     MEMBERS_UNMASK = "members:unmask"
     MEMBERS_ERASE = "members:erase"
     MEMBERS_EXPORT = "members:export"

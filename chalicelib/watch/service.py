@@ -29,7 +29,7 @@ def gain_of(event: Event, program: Program) -> Gain | None:
             points, shop = data.points_earned, data.shop_id
         case PurchaseRestated():
             points = data.points_earned
-        case PointsAdjusted(source=AdjustedBy.ADJUST):
+        case PointsAdjusted(source=AdjustedBy.ADJUST | AdjustedBy.CLOSE):
             points = data.points
         case CardOpened() | CardToppedUp():
             minor = data.given_minor

@@ -206,10 +206,113 @@ def test_a_program_says_what_any_till_may_give(api: Api) -> None:
     assert clerk.post(f"/v1/members/{member}/cards", a_count_card(10, 0), key="k").status == 201
 
 
+# ---------------------------------------------------------------- debts
+
+
+def give(api: Api, member: str, points: int) -> None:
+    """Give points by hand; below nought, take them."""
+    body = {"points": points, "reason_code": "moved"}
+    done = api.post(f"/v1/members/{member}/point-adjustments", body, key=f"{member}{points}")
+    assert done.status == 201, done.text
+
+
+def spent_after_a_merge(api: Api, points: int = 1_000) -> tuple[str, str, str]:
+    """Two members who were merged, and what the one brought spent by the other; both, and the merge."""
+    one, other = (api.enrol()["member_id"] for _ in range(2))
+    give(api, one, points)
+    merged = api.post("/v1/member-merges", {"from_member_id": one, "into_member_id": other, "reason": "one"}, key=one)
+    assert merged.status == 201, merged.text
+    assert api.post(f"/v1/members/{other}/point-spends", {"points": points}, key=one).status == 201
+    return one, other, merged.json["merge_id"]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("role", ["shop_manager", "agent"])
+def test_an_undoing_that_leaves_a_debt_is_for_who_may(api: Api, look: Look, role: str, *, dry_run: bool) -> None:
+    one, other, merge = spent_after_a_merge(api)
+    path, before = f"/v1/member-merges/{merge}/undo", look()
+    refused = api.as_(role).post(path, {"reason": "two", "dry_run": dry_run})
+    assert (refused.status, refused.code) == (403, "undo_leaves_debt"), refused.text
+    assert refused.json["facts"] == {
+        "member_id": other, "owed_before": 0, "owed_after": 1_000, "permission": "members:undo_owing",
+    }  # fmt: skip
+    assert look() == before
+    done = api.post(path, {"reason": "two"})
+    assert (done.status, done.json["from_balance"], done.json["into_balance"]) == (201, 1_000, -1_000)
+    again = api.as_(role).post(path, {"reason": "two"})
+    assert (again.replayed, again.json) == (True, done.json), "what was done is answered to whoever asks"
+    assert one != other
+
+
+def test_an_undoing_that_leaves_no_more_debt_than_there_was_is_for_all_who_merge(api: Api) -> None:
+    one, other = (api.enrol()["member_id"] for _ in range(2))
+    give(api, one, 500)
+    give(api, other, -300)
+    body = {"from_member_id": one, "into_member_id": other, "reason": "one"}
+    merge = api.post("/v1/member-merges", body, key="m").json["merge_id"]
+    owes = api.as_("shop_manager").post(f"/v1/member-merges/{merge}/undo", {"reason": "two"})
+    assert owes.code == "undo_leaves_debt", "the 300 were paid by the merge"
+    give(api, other, 300)
+    undone = api.as_("shop_manager").post(f"/v1/member-merges/{merge}/undo", {"reason": "two"})
+    assert (undone.status, undone.json["into_balance"]) == (201, 0), undone.text
+
+
+def test_a_debt_over_the_limit_of_one_is_forgiven_by_two(api: Api, look: Look) -> None:
+    publish(api, approvals={"adjustment_points_max": 1_000}, velocity={"staff_points_per_day": 1_000})
+    manager, small, large = api.as_("shop_manager"), api.enrol()["member_id"], api.enrol()["member_id"]
+    give(api, small, -1_000)
+    for points in (-600, -401):
+        give(api.as_("agent" if points == -401 else "admin"), large, points)
+    body = {"reason": "moved away", "forfeit_points": True}
+    assert manager.post(f"/v1/members/{small}/closures", body).status == 201
+    path, before = f"/v1/members/{large}/closures", look()
+    dry = manager.post(path, {**body, "dry_run": True})
+    assert (dry.status, dry.code) == (409, "approval_needed"), dry.text
+    assert look() == before
+    asked = manager.post(path, body)
+    assert (asked.status, asked.json["kind"], asked.json["amount"]) == (202, "closure", 1_001), asked.text
+    assert manager.post(path, body).json == asked.json
+    blocked = api.post(f"/v1/members/{large}/erasures", {"reason": "asked", "forfeit": True})
+    assert [each["what"] for each in blocked.json["facts"]["blockers"]] == ["points_owed"]
+    assert api.get(f"/v1/members/{large}").json["status"] == "active"
+    approve = f"/v1/approvals/{asked.json['approval_id']}/approvals"
+    assert manager.post(approve, {}).code == "approval_own"
+    done = api.post(approve, {"reason": "seen"})
+    assert (done.status, done.json["status"]) == (201, "approved"), done.text
+    assert done.json["entry_id"]
+    assert api.get(f"/v1/members/{large}").json["status"] == "closed"
+    assert manager.post(path, body).replayed
+    assert api.post(f"/v1/members/{large}/erasures", {"reason": "asked", "forfeit": True}).status == 201
+    watched(look())
+    kinds = {(each["kind"], each["about"]): each["count"] for each in api.get("/v1/alerts").json["items"]}
+    assert kinds["staff_velocity", "stf_admin"] == 1_001
+
+
+@pytest.mark.parametrize("owed", [1_000, 1_001])
+def test_who_erases_forgives_no_more_than_by_an_adjustment(api: Api, look: Look, owed: int) -> None:
+    publish(api, approvals={"adjustment_points_max": 1_000})
+    member = api.enrol()["member_id"]
+    api.clock.forward(seconds=1)
+    give(api, member, -owed + 1)
+    give(api.as_("agent"), member, -1)
+    api.clock.forward(days=2)
+    path, body = f"/v1/members/{member}/erasures", {"reason": "asked", "forfeit": True}
+    before = look()
+    for dry_run in (True, False):
+        answer = api.post(path, {**body, "dry_run": dry_run})
+        if owed > 1_000:
+            assert (answer.status, answer.code) == (409, "erasure_blocked"), answer.text
+            assert "second" in answer.json["facts"]["blockers"][0]["detail"]
+            assert look() == before
+        else:
+            assert answer.status in (200, 201), answer.text
+
+
 def test_who_may_record_large_purchases_and_give_on_cards() -> None:
     def held_by(permission: Permission) -> set[str]:
         return {role for role, grants in ROLES.items() if permission in grants}
 
     assert held_by(Permission.PURCHASES_RECORD_LARGE) == {"admin"}
+    assert held_by(Permission.MEMBERS_UNDO_OWING) == {"admin"}
     assert held_by(Permission.CARDS_GIFT) == {"admin", "shop_manager"}
     assert not FOR_INTEGRATIONS & {Permission.PURCHASES_RECORD_LARGE, Permission.CARDS_GIFT}

@@ -108,7 +108,7 @@ class Counter:
     def approve(self, approval: ApprovalView, *, by: Caller = BOB) -> Outcome[ApprovalView]:
         """Approve what waits."""
         return service.approve(
-            self.desk.table, self.desk.book, by, approval.approval_id, Approve(reason="seen"),
+            self.desk.table, self.desk.keyring, self.desk.book, by, approval.approval_id, Approve(reason="seen"),
             now=self.desk.clock(), language=Language.EN,
         )  # fmt: skip
 
