@@ -25,6 +25,8 @@ class AlertKind(StrEnum):
     """A shop gave more points in a day likewise."""
     STAFF_VELOCITY = "staff_velocity"
     """Somebody gave more points in a day likewise, by sales and by hand."""
+    CARD_GIFTS = "card_gifts"
+    """Somebody gave more on cards in a day that nobody paid for, in minor units."""
     ADJUSTMENTS_CAPPED = "adjustments_capped"
     """Somebody was refused an adjustment, because they gave as many points by hand that day as one may."""
     SELF_EARNING = "self_earning"
@@ -47,7 +49,7 @@ class Alert(Record):
     """Whom: a member's or a shop's id, the name of staff or an integration, or a network (`203.0.113.0/24`)."""
     day: date
     count: int
-    """What it had come to when it was raised: points, or refusals."""
+    """What it had come to when it was raised: points, money in minor units, or refusals."""
     limit: int
     raised_at: AwareDatetime
     state: AlertState = AlertState.OPEN
@@ -72,13 +74,14 @@ class AcknowledgeAlert(Record):
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """Points that were given.
+    """Points that were given, or money on a card that nobody paid for.
 
     Attributes:
         event_id: of what told of it: the same is counted once.
         shop_id: where, if in a shop.
         by: who had it done, where it was not a member.
         own: whose own account it was, of those who had it done.
+        minor: what was given on a card.
     """
 
     event_id: str
@@ -88,6 +91,7 @@ class Gain:
     by: str | None
     own: tuple[str, ...]
     day: date
+    minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)

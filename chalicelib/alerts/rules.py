@@ -15,6 +15,7 @@ REFUSED: Mapping[str, AlertKind] = {
     "rights_not_yours": AlertKind.PERMISSION_REFUSED,
     "rights_exceeded": AlertKind.PERMISSION_REFUSED,
     "own_rights": AlertKind.PERMISSION_REFUSED,
+    "card_gift_forbidden": AlertKind.PERMISSION_REFUSED,
     "shop_not_yours": AlertKind.PERMISSION_REFUSED,
     "velocity_exceeded": AlertKind.ADJUSTMENTS_CAPPED,
 }
@@ -98,11 +99,12 @@ def noticed(gains: Sequence[Gain], sums: Mapping[tuple[AlertKind, str, date], in
         AlertKind.MEMBER_VELOCITY: limits.member_points_per_day,
         AlertKind.SHOP_VELOCITY: limits.shop_points_per_day,
         AlertKind.STAFF_VELOCITY: limits.staff_points_per_day,
+        AlertKind.CARD_GIFTS: limits.card_gifts_minor_per_day,
     }
     found = [
         Raised(kind, who, day, count, limit)
         for (kind, who, day), count in sums.items()
         if (limit := at_most[kind]) is not None and count > limit
     ]
-    own = {(who, each.day): each.points for each in gains for who in each.own}
+    own = {(who, each.day): each.points or each.minor for each in gains for who in each.own}
     return found + [Raised(AlertKind.SELF_EARNING, who, day, points, 0) for (who, day), points in own.items()]

@@ -124,8 +124,8 @@ def count(gains: Sequence[Gain], known: Mapping[Key, Item], now: datetime) -> li
         condition: Condition = Unchanged(before["version"]) if before else Absent()
         writes.append(Put(key, item, condition, lambda _: CountMoved()))
         for gain in some.values():
-            for key_of_sum in _sums(gain):
-                sums[key_of_sum] += gain.points
+            for key_of_sum, amount in _sums(gain):
+                sums[key_of_sum] += amount
     writes += (Add(key, {"points": points}, {"expires": expires}) for key, points in sums.items())
     return writes
 
@@ -134,6 +134,10 @@ def find_sums(ops: Table, gains: Sequence[Gain]) -> Sums:
     """What the members, shops and staff of some gains have come to by now."""
     wanted: dict[Key, tuple[AlertKind, str, date]] = {}
     for gain in gains:
+        if gain.minor:
+            if gain.by is not None:
+                wanted[_sum("gifts", gain.by, gain)] = (AlertKind.CARD_GIFTS, gain.by, gain.day)
+            continue
         wanted[_member(gain)] = (AlertKind.MEMBER_VELOCITY, gain.member_id, gain.day)
         if gain.shop_id is not None:
             wanted[_sum("shop", gain.shop_id, gain)] = (AlertKind.SHOP_VELOCITY, gain.shop_id, gain.day)
@@ -153,9 +157,11 @@ def _member(gain: Gain) -> Key:
     return _sum("member", gain.member_id, gain)
 
 
-def _sums(gain: Gain) -> list[Key]:
-    named = (("shop", gain.shop_id), ("staff", gain.by))
-    return [_sum(what, who, gain) for what, who in named if who is not None]
+def _sums(gain: Gain) -> list[tuple[Key, int]]:
+    named: Sequence[tuple[str, str | None, int]] = (("gifts", gain.by, gain.minor),)
+    if not gain.minor:
+        named = (("shop", gain.shop_id, gain.points), ("staff", gain.by, gain.points))
+    return [(_sum(what, who, gain), amount) for what, who, amount in named if who is not None]
 
 
 def _sum(what: str, who: str, gain: Gain) -> Key:

@@ -471,8 +471,9 @@ def _witnessed(route: Route, request: Request, call: Call, arguments: dict[str, 
         draw=call.house.draw,
         words=call.words,
     )
-    record = witnessed.record if rule.audited else None
-    table = Audited(call.house.table, caller.subject, own=caller.membership, record=record)
+    table = Audited(
+        call.house.table, caller.subject, own=caller.membership, record=witnessed.record, always=rule.audited
+    )
     return replace(call, house=replace(call.house, table=table))
 
 

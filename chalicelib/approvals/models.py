@@ -13,7 +13,7 @@ WAITS_FOR = timedelta(hours=72)
 """What nobody has decided on by then lapses."""
 
 
-WORDS = ("note_to_member", "note_internal")
+WORDS = ("note_to_member", "note_internal", "reason")
 """Fields of commands that hold what somebody typed."""
 
 
@@ -23,6 +23,8 @@ class ApprovalKind(StrEnum):
     ADJUSTMENT = "adjustment"
     REVERSAL = "reversal"
     CARD_REFUND = "card_refund"
+    CLOSURE = "closure"
+    """Of a membership that owes points, which it forgives."""
 
 
 class ApprovalStatus(StrEnum):

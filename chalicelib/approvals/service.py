@@ -142,7 +142,7 @@ class Approved:
             facts[FOR_THEMSELVES] = for_themselves
         return Cleared((store.replace(self.approval, self.settled(move.entry_id), self.words),), facts)
 
-    def settled(self, entry_id: EntryId) -> Approval:
+    def settled(self, entry_id: EntryId | None) -> Approval:
         """The approval when it was carried out."""
         return decided(self.approval, ApprovalStatus.APPROVED, self.by, self.reason, self.now, entry_id)
 

@@ -84,6 +84,27 @@ class CardLimitExceeded(Refusal):
         )
 
 
+class CardGiftForbidden(Refusal):
+    """More is given on the card than any till may give for what is paid."""
+
+    def __init__(self, *, given_minor: int, permission: str, roles: str) -> None:
+        super().__init__(
+            f"{given_minor} (minor units) more is given than the program lets any till give for what is paid. That "
+            f"needs the permission {permission} ({roles}, or a role of your own that has it).",
+            given_minor=given_minor,
+            permission=permission,
+        )
+
+
+class CardGiftUnexplained(Refusal):
+    """Something is given on the card that nobody paid for, and it is not said why."""
+
+    def __init__(self, *, given_minor: int) -> None:
+        super().__init__(
+            f"{given_minor} (minor units) is given that nobody paid for. Say why, as reason.", given_minor=given_minor
+        )
+
+
 class CardEntryUnknown(Refusal):
     """The card has no such entry, or it is of another kind."""
 

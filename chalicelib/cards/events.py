@@ -6,7 +6,7 @@ from chalicelib.cards.models import CardKind
 from chalicelib.kernel.events import Told
 from chalicelib.kernel.ids import EntryId, MemberId
 from chalicelib.kernel.money import Minor, Points
-from chalicelib.kernel.records import Slug
+from chalicelib.kernel.records import Slug, Subject
 from chalicelib.points.events import Leading
 
 
@@ -17,7 +17,18 @@ class CardLeading(Leading):
     """Whose card it was then."""
 
 
-class CardOpened(CardLeading):
+class CardGiving(CardLeading):
+    """Leads an entry that may give what nobody paid for."""
+
+    given_minor: Minor = 0
+    """What it gives beyond what any till may, for what was paid."""
+    recorded_by: Subject | None = None
+    """Who had it done: staff or an integration; null where nobody noted it."""
+    own_account: bool = False
+    """It gives something on a card of their own."""
+
+
+class CardOpened(CardGiving):
     """A card was opened for a member."""
 
     kind: CardKind
@@ -29,7 +40,7 @@ class CardOpened(CardLeading):
     """Last day of the visits; null when they do not expire, or the card holds money."""
 
 
-class CardToppedUp(CardLeading):
+class CardToppedUp(CardGiving):
     """Money was paid into a card."""
 
     principal_minor: Minor

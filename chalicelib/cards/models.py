@@ -74,6 +74,9 @@ class OpenCard(Record):
     """Your own number for what the visits are for."""
     means: MeansPaid = ()
     """How the price was paid; it adds up to the price."""
+    reason: Note | None = None
+    """Why something is given that nobody paid for (`card_gifts` of the program). It stands in the audit entry, numbers
+    and addresses masked, and nowhere else."""
     dry_run: bool = False
 
     @model_validator(mode="after")
@@ -101,6 +104,9 @@ class TopUpCard(Record):
     reference: Reference | None = None
     occurred_at: Instant | None = None
     """When it happened; now, when left out."""
+    reason: Note | None = None
+    """Why something is given that nobody paid for (`card_gifts` of the program). It stands in the audit entry, numbers
+    and addresses masked, and nowhere else."""
     dry_run: bool = False
 
     @model_validator(mode="after")

@@ -11,6 +11,8 @@ from chalicelib.cards.errors import (
     CardDiffers,
     CardEmpty,
     CardEntryUnknown,
+    CardGiftForbidden,
+    CardGiftUnexplained,
     CardKindWrong,
     CardLimitExceeded,
     CardNotEmpty,
@@ -90,11 +92,26 @@ def _speaking(call: Call) -> tuple[ProgramBook, Language]:
     "/members/{member_id}/cards",
     keyed=True,
     status=201,
-    refuses=(MemberUnknown, MemberSuspended, MemberClosed, CardNumberTaken, ExpiryPast, ExpiryTooFar, CardDiffers),
+    refuses=(
+        MemberUnknown,
+        MemberSuspended,
+        MemberClosed,
+        CardNumberTaken,
+        CardGiftForbidden,
+        CardGiftUnexplained,
+        ExpiryPast,
+        ExpiryTooFar,
+        CardDiffers,
+    ),
 )
 def open_card(member_id: MemberId, body: OpenCard, call: Call) -> Outcome[CardView]:
-    """Open a card for a member: one that holds money (储值卡), or one that is sold with visits (次卡)."""
-    return service.open_card(call.house.table, book_of(call.house.table), member_id, call.key, body, now=call.now)
+    """Open a card for a member: one that holds money (储值卡), or one that is sold with visits (次卡).
+
+    Visits below the least price that the program names are given: that needs `cards:gift` and a reason.
+    """
+    return service.open_card(
+        call.house.table, book_of(call.house.table), member_id, call.key, body, now=call.now, by=call.signed_in
+    )
 
 
 @cards.get("/members/{member_id}/cards", me="/me/cards", refuses=(MemberUnknown, CursorInvalid))
@@ -151,6 +168,8 @@ def list_card_entries(card_id: CardId, query: Paging, call: Call) -> CardEntryPa
         CardClosed,
         CardKindWrong,
         CardLimitExceeded,
+        CardGiftForbidden,
+        CardGiftUnexplained,
         ExpiryPast,
         ExpiryTooFar,
         OccurredInFuture,
@@ -158,9 +177,14 @@ def list_card_entries(card_id: CardId, query: Paging, call: Call) -> CardEntryPa
     ),
 )
 def top_up_card(card_id: CardId, body: TopUpCard, call: Call) -> Outcome[CardEntryView]:
-    """Pay money into a card, with or without a bonus."""
+    """Pay money into a card, with or without a bonus.
+
+    A bonus over the share of what is paid that the program names is a gift: that needs `cards:gift` and a reason.
+    """
     book, language = _speaking(call)
-    return service.top_up_card(call.house.table, book, card_id, call.key, body, now=call.now, language=language)
+    return service.top_up_card(
+        call.house.table, book, card_id, call.key, body, now=call.now, language=language, by=call.signed_in
+    )
 
 
 @cards.post(
@@ -319,11 +343,30 @@ def close_card(card_id: CardId, body: CloseCard, call: Call) -> Outcome[CardView
 @cards.post(
     "/members/{member_id}/closures",
     status=201,
-    refuses=(MemberUnknown, HoldsOpen, BalanceRemaining, CardsHoldValue),
+    waits=ApprovalView,
+    refuses=(
+        ApprovalNeeded,
+        ApprovalDiffers,
+        ApprovalOutgrown,
+        MemberUnknown,
+        HoldsOpen,
+        BalanceRemaining,
+        CardsHoldValue,
+    ),
 )
-def close_member(member_id: MemberId, body: CloseMember, call: Call) -> Outcome[MemberView]:
-    """Close a membership for good, with its cards; none of them may hold what was paid for."""
-    book, language = _speaking(call)
-    return service.close_owner(
-        call.house.table, call.house.keyring, book, member_id, body, now=call.now, language=language
-    )
+def close_member(member_id: MemberId, body: CloseMember, call: Call) -> Outcome[MemberView] | Outcome[ApprovalView]:
+    """Close a membership for good, with its cards; none of them may hold what was paid for.
+
+    A debt that it forgives is like points given by hand: more than the program lets one person give within a day waits
+    for a second one, for 72 hours: 202.
+    """
+    table, (book, language) = call.house.table, _speaking(call)
+    limit = book.current(call.now).approvals.adjustment_points_max
+
+    def do(clearance: Clearance) -> Outcome[MemberView]:
+        return service.close_owner(
+            table, call.house.keyring, book, member_id, body, now=call.now, language=language, clearance=clearance
+        )
+
+    asked = asking(ApprovalKind.CLOSURE, member_id, member_id, body, call.signed_in, Permission.MEMBERS_STATUS)
+    return alone_or_asked(table, call.words, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now, again=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from chalicelib.approvals.service import FREE, Clearance, Move
 from chalicelib.cards import store, views
@@ -35,8 +35,8 @@ from chalicelib.cards.models import (
     TopUpCard,
     UseCard,
 )
-from chalicelib.cards.rules import count_cards, holding, openings, refunds, stored_value
-from chalicelib.identity.models import Owner
+from chalicelib.cards.rules import count_cards, gifts, holding, openings, refunds, stored_value
+from chalicelib.identity.models import Caller, Owner
 from chalicelib.kernel.calendar import from_milliseconds, local_day, milliseconds
 from chalicelib.kernel.errors import Refusal, WriteContended
 from chalicelib.kernel.ids import CardId, EntryId, MemberId
@@ -60,6 +60,8 @@ from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
 
+C = TypeVar("C", OpenCard, TopUpCard)
+
 CLOSED_AT_ONCE = 8
 """So many cards are closed in one transaction with the membership of their owner; others before it."""
 
@@ -80,20 +82,25 @@ def open_card(
     command: OpenCard,
     *,
     now: datetime,
+    by: Caller | None = None,
 ) -> Outcome[CardView]:
     """Open a card for a member, once for ever for its key.
+
+    Args:
+        by: who sends it; None where no person does.
 
     Raises:
         MemberUnknown, MemberSuspended, MemberClosed: nobody can own it.
         CardNumberTaken: there is a card of this number.
+        CardGiftForbidden, CardGiftUnexplained: visits are given that were not paid for.
         ExpiryPast, ExpiryTooFar: its visits would have expired already, or live for decades.
         CardDiffers: this key was used before to open another card.
         WriteContended: other writes kept getting there first; safe to try again.
     """
-    content = content_digest(member_id, command)
+    content = content_digest(member_id, _unexplained(command))
     for _ in range(ATTEMPTS_MAX):
         try:
-            return _open(table, book, member_id, key, command, content, now=now)
+            return _open(table, book, member_id, key, command, content, by, now=now)
         except ProgramMoved:  # it was put in use meanwhile
             book.reread(now)
         except AccountMoved:  # the owner got another card, or was closed
@@ -109,7 +116,15 @@ def open_card(
 
 
 def _open(
-    table: Table, book: ProgramBook, member_id: MemberId, key: str, command: OpenCard, content: bytes, *, now: datetime
+    table: Table,
+    book: ProgramBook,
+    member_id: MemberId,
+    key: str,
+    command: OpenCard,
+    content: bytes,
+    by: Caller | None,
+    *,
+    now: datetime,
 ) -> Outcome[CardView]:
     owner = points_store.find_answering(table, member_id, consistent=True)
     if owner is None:
@@ -130,6 +145,8 @@ def _open(
         means=command.means,
         opened_at=from_milliseconds(milliseconds(now)),
     )
+    given = gifts.given_visits(command, program)
+    gifts.require_may_give(given, command.reason, by)
     posting = openings.opened(card, command, key, program, content=content, now=now)
     answer = views.card_view(card, posting.account, today_of(program, now))
     taken = CardNumberTaken(card_number=command.card_number or card_id)
@@ -144,8 +161,14 @@ def _open(
     first = points_store.post(posting.account, posting, more=more)[0]
     opening = points_store.open_account(posting.account, taken, posting.due_on)
     counted = store.count_in(store.find_wallet(table, owner.member_id), 1)
+    first = store.giving(first, given)
     table.commit([first, opening, *store.open_card(card, taken), counted, *book.putting_in_use(now)])
     return Outcome(answer)
+
+
+def _unexplained(command: C) -> C:
+    """A command as its digest covers it: what is said of a gift stands in the audit entry, where it can be erased."""
+    return command.model_copy(update={"reason": None})
 
 
 def _opened_before(table: Table, book: ProgramBook, item: Item, key: str, content: bytes) -> CardView:
@@ -181,13 +204,25 @@ Decide = Callable[[Card, Account, Program, bytes], _Decided]
 
 
 def top_up_card(
-    table: Table, book: ProgramBook, card_id: CardId, key: str, command: TopUpCard, *, now: datetime, language: Language
+    table: Table,
+    book: ProgramBook,
+    card_id: CardId,
+    key: str,
+    command: TopUpCard,
+    *,
+    now: datetime,
+    language: Language,
+    by: Caller | None = None,
 ) -> Outcome[CardEntryView]:
     """Pay money into a card.
+
+    Args:
+        by: who sends it; None where no person does.
 
     Raises:
         CardUnknown, CardSuspended, CardClosed, CardKindWrong: no card takes it.
         CardLimitExceeded: the card would hold more than a card may.
+        CardGiftForbidden, CardGiftUnexplained: the bonus is more than any till may give for what is paid.
         ExpiryPast, ExpiryTooFar: the bonus would have expired already, or live for decades.
         OccurredInFuture: `occurred_at` is later than now.
         EntryDiffers: this key was used before for something else.
@@ -197,11 +232,13 @@ def top_up_card(
 
     def decide(card: Card, account: Account, program: Program, content: bytes) -> _Decided:
         posting = stored_value.top_up(account, card, command, entry_key, program, content=content, now=now)
-        return _Decided(posting, store.entry_more(reference=command.reference, means=command.means))
+        given = gifts.given_beyond(command, program)
+        gifts.require_may_give(given, command.reason, by)
+        more = store.entry_more(reference=command.reference, means=command.means)
+        return _Decided(posting, more | store.given_item(given))
 
-    return _carry_out(
-        table, book, card_id, CardKind.STORED_VALUE, entry_key, command, decide, now=now, language=language
-    )
+    asked = _unexplained(command)
+    return _carry_out(table, book, card_id, CardKind.STORED_VALUE, entry_key, asked, decide, now=now, language=language)
 
 
 def spend_card(
@@ -578,10 +615,15 @@ def close_owner(
     *,
     now: datetime,
     language: Language,
+    clearance: Clearance = FREE,
 ) -> Outcome[MemberView]:
     """Close a membership for good, with its cards; none of them may hold what was paid for.
 
+    Args:
+        clearance: whether a debt may be forgiven by who sends it.
+
     Raises:
+        ApprovalNeeded, ApprovalOutgrown: it may not.
         CardsHoldValue: some do.
         MemberUnknown, HoldsOpen, BalanceRemaining, WriteContended: see `members.service.close_member`.
     """
@@ -589,7 +631,9 @@ def close_owner(
     def along(member: Account) -> Sequence[Write]:
         return _closings(table, book, member, command, now=now)
 
-    return close_member(table, keyring, book, member_id, command, along=along, now=now, language=language)
+    return close_member(
+        table, keyring, book, member_id, command, along=along, now=now, language=language, clearance=clearance
+    )
 
 
 def _closings(

@@ -13,7 +13,7 @@ opening, ma the id of a member who was merged, under which it was sent.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -25,6 +25,7 @@ from chalicelib.kernel.ids import AccountId, CardId, MemberId
 from chalicelib.points.errors import AccountMoved
 from chalicelib.points.models import Entry
 from chalicelib.storage import keys
+from chalicelib.storage.audited import GIVEN
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Rows, Table
 from chalicelib.storage.writes import Absent, Held, Item, Put, Still, Unchanged, Write
@@ -142,6 +143,12 @@ def items_of(card: Card) -> dict[Key, Item]:
     return {keys.profile(card.card_id): profile, keys.card_owner(card.card_id): _owner_item(card)}
 
 
+def giving(entry: Write, given_minor: int) -> Write:
+    """The write of an entry that gives what nobody paid for."""
+    assert isinstance(entry, Put)
+    return replace(entry, item={**entry.item, **given_item(given_minor)})
+
+
 def count_in(wallet: Wallet, cards: int) -> Write:
     """The write that counts so many cards more, unless another was counted, or the membership closed, meanwhile."""
     condition = Unchanged(wallet.version) if wallet.version else Absent()
@@ -196,6 +203,11 @@ def entry_more(*, reference: str | None = None, means: Sequence[Paid] = (), payo
 def sent_item(owner_id: AccountId, member_id: AccountId) -> Item:
     """The attribute of an opening that was sent under the id of a member who was merged: the digest names that id."""
     return {"ma": member_id} if member_id != owner_id else {}
+
+
+def given_item(given_minor: int) -> Item:
+    """The attribute of an entry that gives what nobody paid for."""
+    return {GIVEN: given_minor} if given_minor else {}
 
 
 def means_item(means: Iterable[Paid]) -> list[list[Any]] | None:

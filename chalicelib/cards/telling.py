@@ -28,10 +28,11 @@ from chalicelib.points import store as points_store
 from chalicelib.points import telling as points_telling
 from chalicelib.points.models import Entry, Happened
 from chalicelib.storage import keys
+from chalicelib.storage.audited import GIVEN
 from chalicelib.storage.writes import Item
 
 
-def _card_opened(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+def _card_opened(entry: Entry, item: Item) -> list[Told]:
     return [
         CardOpened(
             **_of_card(entry),
@@ -39,12 +40,14 @@ def _card_opened(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
             uses=entry.earned or 0,
             paid_minor=views.money_of(entry),
             expires_on=points_telling.last_day(entry),
+            **_given_by(item),
         )
     ]
 
 
-def _card_topped_up(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
-    return [CardToppedUp(**_of_card(entry), **_split(entry), bonus_expires_on=views.last_day_set(entry))]
+def _card_topped_up(entry: Entry, item: Item) -> list[Told]:
+    last = views.last_day_set(entry)
+    return [CardToppedUp(**_of_card(entry), **_split(entry), **_given_by(item), bonus_expires_on=last)]
 
 
 def _card_spent(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
@@ -92,6 +95,11 @@ def expiry(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
 
 def _of_card(entry: Entry) -> dict[str, Any]:
     return {**points_telling.leading(entry), "owner_id": entry.actor}
+
+
+def _given_by(item: Item) -> dict[str, Any]:
+    """What an entry gives that nobody paid for, and who had it made."""
+    return {"given_minor": item.get(GIVEN, 0), **points_telling.done_by(item)}
 
 
 def _split(entry: Entry) -> dict[str, Any]:

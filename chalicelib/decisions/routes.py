@@ -3,7 +3,14 @@
 from chalicelib.api.routing import Call, Routes
 from chalicelib.approvals.errors import ApprovalOutgrown
 from chalicelib.approvals.models import ApprovalStatus, ApprovalView
-from chalicelib.cards.errors import CardClosed, CardEmpty, CardRefundTooLarge, CardRefundTooWide, UsesInsufficient
+from chalicelib.cards.errors import (
+    CardClosed,
+    CardEmpty,
+    CardRefundTooLarge,
+    CardRefundTooWide,
+    CardsHoldValue,
+    UsesInsufficient,
+)
 from chalicelib.corrections.errors import EntryNotReversible, ReversalDiffers
 from chalicelib.decisions import service
 from chalicelib.decisions.errors import ApprovalOver, ApprovalOwn, ApprovalUnknown
@@ -13,7 +20,15 @@ from chalicelib.identity.models import Caller, Owner
 from chalicelib.kernel.ids import ApprovalId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page
-from chalicelib.points.errors import BalanceTooLarge, EntryDiffers, ExpiryPast, MemberClosed, PointsInsufficient
+from chalicelib.members.errors import BalanceRemaining
+from chalicelib.points.errors import (
+    BalanceTooLarge,
+    EntryDiffers,
+    ExpiryPast,
+    HoldsOpen,
+    MemberClosed,
+    PointsInsufficient,
+)
 from chalicelib.programs.service import book_of
 from chalicelib.runtime.wiring import House
 
@@ -74,6 +89,9 @@ def get_approval(approval_id: ApprovalId, call: Call) -> ApprovalView:
         CardRefundTooLarge,
         CardRefundTooWide,
         UsesInsufficient,
+        HoldsOpen,
+        BalanceRemaining,
+        CardsHoldValue,
     ),
 )
 def approve(approval_id: ApprovalId, body: Approve, call: Call) -> Outcome[ApprovalView]:
@@ -84,7 +102,10 @@ def approve(approval_id: ApprovalId, body: Approve, call: Call) -> Outcome[Appro
     """
     table, book = call.house.table, book_of(call.house.table)
     language = book.language(call.language, call.now)
-    return service.approve(table, call.words, book, call.signed_in, approval_id, body, now=call.now, language=language)
+    house = call.house
+    return service.approve(
+        table, call.words, house.keyring, book, call.signed_in, approval_id, body, now=call.now, language=language
+    )
 
 
 @decisions.post(

@@ -7,7 +7,6 @@ it happens once, or not at all, whoever approves how often.
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from chalicelib.approvals import store
 from chalicelib.approvals.models import Approval, ApprovalKind, ApprovalStatus, ApprovalView
@@ -27,9 +26,11 @@ from chalicelib.kernel.ids import ApprovalId, CardId, EntryId, MemberId, ShopId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
+from chalicelib.members.models import CloseMember
 from chalicelib.points import service as points
 from chalicelib.points.models import AdjustPoints
 from chalicelib.programs.service import ProgramBook
+from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
 from chalicelib.storage.words import Words
 
@@ -43,41 +44,67 @@ _HEAD_OFFICE = ShopId("")
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where what waits is carried out."""
+
+    table: Table
+    keyring: Keyring
+    book: ProgramBook
+
+
+@dataclass(frozen=True, slots=True)
 class Carrying:
     """How to carry out what waits, when it is approved.
 
     Attributes:
         needs: what whoever approves must be allowed themselves, besides.
         owner: whose it is about, for whoever approves.
-        do: its use case.
+        do: its use case; gives the id of what it booked, where that is known besides.
     """
 
     needs: Permission
     owner: Callable[[Table, Approval, Caller], Owner | None]
-    do: Callable[[Table, ProgramBook, Approval, Clearance, datetime, Language], Outcome[Any]]
+    do: Callable[[Place, Approval, Clearance, datetime, Language], EntryId | None]
 
 
 def _adjust(
-    table: Table, book: ProgramBook, approval: Approval, clearance: Clearance, now: datetime, language: Language
-) -> Outcome[Any]:
+    place: Place, approval: Approval, clearance: Clearance, now: datetime, language: Language
+) -> EntryId | None:
     command = AdjustPoints.model_validate_json(approval.command)
     member_id, key = MemberId(approval.about), approval.key
-    return points.adjust_points(table, book, member_id, key, command, now=now, language=language, clearance=clearance)
+    done = points.adjust_points(
+        place.table, place.book, member_id, key, command, now=now, language=language, clearance=clearance
+    )
+    return done.value.entry_id
 
 
 def _reverse(
-    table: Table, book: ProgramBook, approval: Approval, clearance: Clearance, now: datetime, language: Language
-) -> Outcome[Any]:
+    place: Place, approval: Approval, clearance: Clearance, now: datetime, language: Language
+) -> EntryId | None:
     command, entry_id = ReverseEntry.model_validate_json(approval.command), EntryId(approval.about)
-    return corrections.reverse_entry(table, book, entry_id, command, now=now, language=language, clearance=clearance)
+    done = corrections.reverse_entry(
+        place.table, place.book, entry_id, command, now=now, language=language, clearance=clearance
+    )
+    return done.value.entry_id
 
 
 def _refund(
-    table: Table, book: ProgramBook, approval: Approval, clearance: Clearance, now: datetime, language: Language
-) -> Outcome[Any]:
+    place: Place, approval: Approval, clearance: Clearance, now: datetime, language: Language
+) -> EntryId | None:
     command = RefundCard.model_validate_json(approval.command)
     card_id, key = CardId(approval.about), approval.key
-    return cards.refund_card(table, book, card_id, key, command, now=now, language=language, clearance=clearance)
+    done = cards.refund_card(
+        place.table, place.book, card_id, key, command, now=now, language=language, clearance=clearance
+    )
+    return done.value.entry_id
+
+
+def _close(place: Place, approval: Approval, clearance: Clearance, now: datetime, language: Language) -> EntryId | None:
+    command, member_id = CloseMember.model_validate_json(approval.command), MemberId(approval.about)
+    cards.close_owner(
+        place.table, place.keyring, place.book, member_id, command, now=now, language=language, clearance=clearance
+    )
+    return None
 
 
 KINDS = {
@@ -91,6 +118,9 @@ KINDS = {
     ),
     ApprovalKind.CARD_REFUND: Carrying(
         Permission.CARDS_REFUND, lambda table, approval, _: cards.owner_of(table, CardId(approval.about)), _refund
+    ),
+    ApprovalKind.CLOSURE: Carrying(
+        Permission.POINTS_ADJUST, lambda _, approval, __: Owner(frozenset({MemberId(approval.about)})), _close
     ),
 }
 
@@ -147,6 +177,7 @@ def list_approvals(
 def approve(
     table: Table,
     words: Words,
+    keyring: Keyring,
     book: ProgramBook,
     caller: Caller,
     approval_id: ApprovalId,
@@ -173,11 +204,11 @@ def approve(
         _require_second(table, caller, approval, now)
         cleared = Approved(approval, caller.subject, command.reason, now, words, caller.membership)
         try:
-            done = KINDS[approval.kind].do(table, book, approval, cleared, now, language)
+            booked = KINDS[approval.kind].do(Place(table, keyring, book), approval, cleared, now, language)
             after = _load(table, words, approval_id)
             if after.status is ApprovalStatus.WAITING:
                 # It had been carried out without: its key was sent when it was no longer too much for one.
-                settled = cleared.settled(done.value.entry_id)
+                settled = cleared.settled(booked)
                 table.commit([store.replace(after, settled, words)])
                 after = settled
         except store.ApprovalMoved:

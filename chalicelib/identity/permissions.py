@@ -11,11 +11,13 @@ class Permission(StrEnum):
     MEMBERS_WRITE = "members:write"
     MEMBERS_STATUS = "members:status"
     MEMBERS_MERGE = "members:merge"
+    MEMBERS_UNDO_OWING = "members:undo_owing"
     MEMBERS_UNMASK = "members:unmask"
     MEMBERS_ERASE = "members:erase"
     MEMBERS_EXPORT = "members:export"
     PURCHASES_READ = "purchases:read"
     PURCHASES_RECORD = "purchases:record"
+    PURCHASES_RECORD_LARGE = "purchases:record_large"
     PURCHASES_RETURN = "purchases:return"
     PURCHASES_RESTATE = "purchases:restate"
     POINTS_READ = "points:read"
@@ -28,6 +30,7 @@ class Permission(StrEnum):
     CARDS_TOP_UP = "cards:top_up"
     CARDS_SPEND = "cards:spend"
     CARDS_REFUND = "cards:refund"
+    CARDS_GIFT = "cards:gift"
     CARDS_STATUS = "cards:status"
     PROGRAM_READ = "program:read"
     PROGRAM_PUBLISH = "program:publish"
@@ -94,7 +97,9 @@ def joined(grants: Iterable[Grants]) -> Grants:
 
 ROLES: Mapping[str, Grants] = {
     "clerk": granted(_TILL, Scope.SHOP),
-    "shop_manager": granted(_TILL | _MANAGES | _DECIDES | {P.PURCHASES_RESTATE, P.CARDS_REFUND}, Scope.SHOP),
+    "shop_manager": granted(
+        _TILL | _MANAGES | _DECIDES | {P.PURCHASES_RESTATE, P.CARDS_REFUND, P.CARDS_GIFT}, Scope.SHOP
+    ),
     "marketer": granted({P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ}, Scope.ALL),
     "agent": granted(_READS | _MANAGES | {P.MEMBERS_WRITE, P.MEMBERS_EXPORT, P.APPROVALS_READ}, Scope.ALL),
     "analyst": granted(
@@ -111,6 +116,13 @@ ROLES: Mapping[str, Grants] = {
     "member": granted(_READS | {P.MEMBERS_WRITE, P.POINTS_TRANSFER}, Scope.SELF),
 }
 """What each role may do; a caller may do what any of their roles may."""
+
+
+def roles_with(permission: Permission) -> str:
+    """The built-in roles that have a permission, as a sentence names them."""
+    *others, last = sorted(role for role, grants in ROLES.items() if permission in grants)
+    return f"{', '.join(others)} and {last}" if others else last
+
 
 FOR_STAFF = frozenset(ROLES) - {"integration", "member"}
 """The roles among them that somebody who works here can be given."""

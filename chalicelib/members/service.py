@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
 
+from chalicelib.approvals.service import FREE, Clearance, Cleared
 from chalicelib.consents import service as consent_texts
 from chalicelib.identity.errors import ShopNotYours
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
@@ -49,7 +50,7 @@ from chalicelib.points.errors import (
 )
 from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey
 from chalicelib.points.rules import balances, commands, due_dates, guards
-from chalicelib.points.service import CLOSINGS_MAX, book_due
+from chalicelib.points.service import CLOSINGS_MAX, book_due, cleared_by
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import today_of
 from chalicelib.programs.service import ProgramBook
@@ -391,13 +392,16 @@ def close_member(
     along: Callable[[Account], Sequence[Write]],
     now: datetime,
     language: Language,
+    clearance: Clearance = FREE,
 ) -> Outcome[MemberView]:
     """Close a membership for good, free its identifiers, and take the points that are left.
 
     Args:
         along: gives the writes that close what belongs to the member besides (`cards.service.close_owner`), or refuses.
+        clearance: whether so large a debt may be forgiven by who sends it: it is like points given by hand.
 
     Raises:
+        ApprovalNeeded, ApprovalOutgrown: it may not.
         MemberUnknown: there is no such member.
         HoldsOpen: points are held: somebody was promised them.
         BalanceRemaining: points are left or owed, and the command does not forfeit them.
@@ -420,6 +424,8 @@ def close_member(
         closed = (posting.account if posting else account).model_copy(
             update={"status": AccountStatus.CLOSED, "pending": {}}
         )
+        forgives = posting is not None and bool(posting.main.earned)
+        cleared = cleared_by(clearance, account, posting.main) if posting and forgives else Cleared()
         bumped = profile.model_copy(update={"version": profile.version + 1})
         answer = member_view(bumped, closed, program, now, language)
         try:
@@ -429,12 +435,12 @@ def close_member(
         if command.dry_run:
             return Outcome(answer, stored=False)
         ledger = (
-            points_store.post(account, replace(posting, account=closed, due_on=None))
+            points_store.post(account, replace(posting, account=closed, due_on=None), more=cleared.facts)
             if posting
             else [points_store.replace_account(account, closed, None)]
         )
         try:
-            table.commit([*ledger, *_closure(bumped, command, keyring, now), *besides])
+            table.commit([*ledger, *_closure(bumped, command, keyring, now), *besides, *cleared.writes])
         except (AccountMoved, EntryKnown, MemberMoved):
             continue
         return Outcome(answer)

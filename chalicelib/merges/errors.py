@@ -74,3 +74,17 @@ class UndoDiffers(Refusal):
 
     def __init__(self, *, merge_id: str) -> None:
         super().__init__(f"{merge_id} was undone before, for another reason.", merge_id=merge_id)
+
+
+class UndoLeavesDebt(Refusal):
+    """What goes back was spent: whoever stayed would owe more points than before."""
+
+    def __init__(self, *, member_id: str, owed_before: int, owed_after: int, permission: str, roles: str) -> None:
+        super().__init__(
+            f"{member_id} owes {owed_before} points and would owe {owed_after}, because what goes back was spent. That "
+            f"needs the permission {permission} ({roles}, or a role of your own that has it).",
+            member_id=member_id,
+            owed_before=owed_before,
+            owed_after=owed_after,
+            permission=permission,
+        )

@@ -12,6 +12,7 @@ from chalicelib.merges.errors import (
     MergeUnknown,
     SurvivorMerged,
     UndoDiffers,
+    UndoLeavesDebt,
     UndoTooLate,
 )
 from chalicelib.merges.models import MergeMembers, MergeView, UndoMerge, UndoView
@@ -68,6 +69,7 @@ def get_merge(merge_id: MergeId, call: Call) -> MergeView:
     refuses=(
         MergeUnknown,
         UndoTooLate,
+        UndoLeavesDebt,
         SurvivorMerged,
         MemberUnknown,
         MemberSuspended,
@@ -79,7 +81,8 @@ def get_merge(merge_id: MergeId, call: Call) -> MergeView:
 def undo_merge(merge_id: MergeId, body: UndoMerge, call: Call) -> Outcome[UndoView]:
     """Undo a merge within 30 days: what was moved moves back, what happened since stays.
 
-    A merge is undone once; the same request again gets its first answer.
+    A merge is undone once; the same request again gets its first answer. Where what goes back was spent since, whoever
+    stayed owes it: that needs `members:undo_owing`.
     """
     house = call.house
     book = book_of(house.table)
@@ -91,4 +94,5 @@ def undo_merge(merge_id: MergeId, body: UndoMerge, call: Call) -> Outcome[UndoVi
         body,
         now=call.now,
         language=book.language(call.language, call.now),
+        by=call.signed_in,
     )

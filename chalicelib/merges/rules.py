@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from chalicelib.identity.models import Caller
+from chalicelib.identity.permissions import Permission, roles_with
 from chalicelib.kernel.calendar import Month, month_of
 from chalicelib.kernel.ids import AccountId
 from chalicelib.members.models import Consent, Contact, OtherIdentifier, Profile
 from chalicelib.members.rules import Identifier, external_identifier, identifiers
-from chalicelib.merges.errors import MemberMerged, MembersSame, SurvivorMerged
+from chalicelib.merges.errors import MemberMerged, MembersSame, SurvivorMerged, UndoLeavesDebt
 from chalicelib.merges.models import Brought
 from chalicelib.points import fold
 from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Posting, Reason, Sums
@@ -259,6 +261,31 @@ def undo(
         replace(gone, account=again, due_on=due_dates.due_on(again, program, today)),
         replace(kept, account=stays, due_on=due_dates.due_on(stays, program, today)),
     )
+
+
+def require_no_new_debt(into: Account, moved: Moved, by: Caller | None, today: date) -> None:
+    """See that an undoing leaves nobody with a debt whom it had not, unless whoever sends it may.
+
+    The points would be there twice: with the member who goes again, and as what the other bought and never pays.
+
+    Args:
+        into: the member who stayed, before it.
+        by: who sends it; None where no person does.
+
+    Raises:
+        UndoLeavesDebt: they may not.
+    """
+    out, allowed = moved.kept.main, Permission.MEMBERS_UNDO_OWING
+    before = max(0, -balances.derive(into, today).balance)
+    after = max(0, (out.lapsed or 0) - out.balance_after)
+    if by is not None and after > before and by.scope(allowed) is None:
+        raise UndoLeavesDebt(
+            member_id=into.member_id,
+            owed_before=before,
+            owed_after=after,
+            permission=allowed.value,
+            roles=roles_with(allowed),
+        )
 
 
 def _moved_back(account: Account, into: Account, merged: Entry, home: Sequence[Entry], today: date) -> Sums:

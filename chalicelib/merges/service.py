@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from chalicelib.identity.models import Caller
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.canonical import digest
 from chalicelib.kernel.ids import AccountId, MemberId, MergeId
@@ -20,6 +21,7 @@ from chalicelib.points import store as points_store
 from chalicelib.points.errors import AccountMoved, MemberUnknown
 from chalicelib.points.models import Account, Due, Entry, EntryKey
 from chalicelib.programs.models import Program
+from chalicelib.programs.rules import today_of
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases.models import TierName
 from chalicelib.storage import keys
@@ -105,12 +107,17 @@ def undo_merge(
     *,
     now: datetime,
     language: Language,
+    by: Caller | None = None,
 ) -> Outcome[UndoView]:
     """Make two members again of those who were merged: what was moved moves back.
+
+    Args:
+        by: who sends it; None where no person does.
 
     Raises:
         MergeUnknown: there is no such merge.
         UndoTooLate: it was made too long ago.
+        UndoLeavesDebt: whoever stayed would owe more than before, and who sends it may not do that.
         SurvivorMerged: the member who stayed was itself merged since.
         MemberSuspended, MemberClosed: the member who stayed takes no commands.
         UndoDiffers: it was undone before for another reason.
@@ -133,6 +140,7 @@ def undo_merge(
         merged, home = _since(table, merge, account, into)
         anchors = (merge.from_anchor, merge.into_anchor)
         moved = rules.undo(account, into, merged, home, anchors, program, content=content, now=now)
+        rules.require_no_new_debt(into, moved, by, today_of(program, now))
         profile, other = _profile(table, keyring, into.member_id), _profile(table, keyring, account.member_id)
         stays, again, back = rules.told_apart(profile, other, merge.brought)
         undone = merge.model_copy(update={"undone": _undone(command, moved, [kind for kind, _ in back], at, program)})

@@ -1,6 +1,9 @@
 """HTTP of privacy."""
 
 from chalicelib.api.routing import Call, Html, Routes
+from chalicelib.approvals.models import ApprovalKind
+from chalicelib.approvals.service import Alone, asking
+from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
@@ -51,7 +54,12 @@ def erase_member(member_id: MemberId, body: EraseMember, call: Call) -> Outcome[
     hold. Entries stay, under an id that leads to nobody. It is refused with a list of all that stands in the way. Cut
     short, it is completed by being sent again.
     """
-    return erasing.erase_member(_places(call), member_id, body, by=call.signed_in.subject, now=call.now)
+    places = _places(call)
+    limit = places.book.current(call.now).approvals.adjustment_points_max
+    closing = erasing.closing_of(body)
+    asked = asking(ApprovalKind.CLOSURE, member_id, member_id, closing, call.signed_in, Permission.MEMBERS_ERASE)
+    alone = Alone(places.table, asked, limit, call.now)
+    return erasing.erase_member(places, member_id, body, by=asked.asked_by, now=call.now, clearance=alone)
 
 
 @privacy.post("/me/erasures", status=201, refuses=(MemberUnknown, ErasureBlocked, SignInStale))

@@ -184,6 +184,15 @@ class StoredValue(Record):
     """What a card may hold after a top-up, bonus included; null: ¥5,000 where the currency is CNY, else no limit."""
 
 
+class CardGifts(Record):
+    """What any till may give on a card for what is paid. More is a gift, for which somebody answers (`cards:gift`)."""
+
+    bonus_percent_max: Annotated[int, Field(ge=0, le=10_000)] = 50
+    """A top-up's bonus may be such a share of what is paid in, in percent."""
+    visit_minor_min: Annotated[int, Field(ge=0, le=10**9)] = 100
+    """The least that a visit of a count card is sold for, in minor units; what a price is less is given."""
+
+
 class Transfers(Record):
     """Whether and how members may give points to each other."""
 
@@ -243,7 +252,7 @@ class SignIn(Record):
 
 
 class Velocity(Record):
-    """How many points a day are likely. What is more raises an alert; null watches nothing."""
+    """How much a day is likely: points, and gifts on cards. What is more raises an alert; null watches nothing."""
 
     member_points_per_day: Annotated[int, Field(ge=1, le=10**12)] | None = 50_000
     """A member earns, by purchases and by hand."""
@@ -253,6 +262,8 @@ class Velocity(Record):
     """Somebody gives, by purchases and by hand."""
     adjusted_points_per_day: Annotated[int, Field(ge=1, le=10**12)] | None = 1_000_000
     """Somebody gives by hand, all members together. What is more is refused."""
+    card_gifts_minor_per_day: Annotated[int, Field(ge=1, le=10**12)] | None = 50_000
+    """Somebody gives on cards that nobody paid for, in minor units (`card_gifts`)."""
 
 
 class Retention(Record):
@@ -338,11 +349,14 @@ class ProgramTerms(Record):
     notices: Notices = Notices()
     negative_balance: NegativeBalance = NegativeBalance.OWE
     stored_value: StoredValue = StoredValue()
+    card_gifts: CardGifts = CardGifts()
     transfers: Transfers = Transfers()
     approvals: Approvals = Approvals()
     sign_in: SignIn = SignIn()
     velocity: Velocity = Velocity()
     retention: Retention = Retention()
+    purchase_max_minor: Annotated[int, Field(ge=1, le=10**12)] | None = 5_000_000
+    """Of a purchase that was paid with more only who has `purchases:record_large` tells; null: anybody."""
     custom_fields: Annotated[dict[Slug, CustomField], Field(max_length=50)] = {}
 
 

@@ -64,6 +64,19 @@ class TenderTooLarge(Refusal):
         )
 
 
+class PurchaseTooLarge(Refusal):
+    """More was paid than the caller may record for one purchase."""
+
+    def __init__(self, *, paid_minor: int, limit_minor: int, permission: str, roles: str) -> None:
+        super().__init__(
+            f"{paid_minor} was paid; at most {limit_minor} (minor units) is recorded without the permission "
+            f"{permission} ({roles}, or a role of your own that has it).",
+            paid_minor=paid_minor,
+            limit_minor=limit_minor,
+            permission=permission,
+        )
+
+
 class ReturnTooLarge(Refusal):
     """More would be returned than was bought and is not returned yet."""
 
@@ -138,6 +151,13 @@ class ReturnWaitedTooLong(Refusal):
         super().__init__(f"The return waited until {waited_until} for its purchase.", waited_until=waited_until)
 
 
+class ReturnElsewhere(Refusal):
+    """The return waited for a purchase which turned out to be of a shop that its sender does not reach."""
+
+    def __init__(self) -> None:
+        super().__init__("Whoever sent the return does not reach the shop of the purchase.")
+
+
 class TooManyWaiting(Refusal):
     """So many returns wait for this purchase already that no more can."""
 
@@ -182,6 +202,7 @@ RECORDED: dict[str, type[Refusal]] = {
         ReturnTooLarge,
         ReturnLineUnknown,
         ReturnedBeforeBought,
+        ReturnElsewhere,
         ReturnWaitedTooLong,
         OccurredInFuture,
         BalanceTooLarge,

@@ -119,6 +119,8 @@ class Waiting(Record):
     """Digest of the command; whose purchase it is, is not known yet."""
     command: ReturnPurchase
     received_at: AwareDatetime
+    shop_ids: tuple[ShopId, ...] | None = None
+    """The shops that whoever sent it reaches; None where that is all. Of another shop's purchase it returns nothing."""
 
 
 class Returned(Record):

@@ -29,9 +29,11 @@ from chalicelib.purchases.errors import (
     PurchaseFixed,
     PurchaseMoved,
     PurchaserUnknown,
+    PurchaseTooLarge,
     PurchaseUnknown,
     ReturnDiffers,
     ReturnedBeforeBought,
+    ReturnElsewhere,
     ReturnLineUnknown,
     ReturnTooLarge,
     ReturnWaitedTooLong,
@@ -77,6 +79,10 @@ purchases.owned(
 )
 
 
+def _may_record_large(call: Call) -> bool:
+    return call.signed_in.scope(Permission.PURCHASES_RECORD_LARGE) is not None
+
+
 class PurchasePage(Page[PurchaseView]):
     """A page of purchases."""
 
@@ -97,6 +103,7 @@ class PurchasePage(Page[PurchaseView]):
         TenderTooSmall,
         TenderUneven,
         TenderTooLarge,
+        PurchaseTooLarge,
         PointsInsufficient,
         HoldUnknown,
         HoldOver,
@@ -118,6 +125,7 @@ def record_purchase(body: RecordPurchase, call: Call) -> Outcome[PurchaseView]:
         body,
         now=call.now,
         language=book.language(call.language, call.now),
+        may_be_large=_may_record_large(call),
     )
 
 
@@ -167,6 +175,7 @@ _RETURN_REFUSES = (
     ReturnedBeforeBought,
     MemberClosed,
     ReturnDiffers,
+    ReturnElsewhere,
     ReturnWaitedTooLong,
     TooManyWaiting,
     BalanceTooLarge,
@@ -188,7 +197,8 @@ def return_purchase(
     Any number of returns in any order that add up to the whole leave the member as if the purchase had never been.
 
     A return that comes before its purchase waits for it, for 72 hours: 202. The id of a purchase follows from its
-    channel and order number; who has only those sends the return to `/v1/returns`.
+    channel and order number; who has only those sends the return to `/v1/returns`. Where the purchase turns out to be
+    of a shop that you do not reach, the return is refused for good.
     """
     book = book_of(call.house.table)
     return returning.return_purchase(
@@ -199,6 +209,7 @@ def return_purchase(
         body,
         now=call.now,
         language=book.language(call.language, call.now),
+        within=call.signed_in.within(Permission.PURCHASES_RETURN),
     )
 
 
@@ -216,7 +227,10 @@ def return_order(body: ReturnOrder, call: Call) -> Outcome[ReturnView] | Outcome
     """
     book = book_of(call.house.table)
     language = book.language(call.language, call.now)
-    return returning.return_order(call.house.table, book, call.key, body, now=call.now, language=language)
+    within = call.signed_in.within(Permission.PURCHASES_RETURN)
+    return returning.return_order(
+        call.house.table, book, call.key, body, now=call.now, language=language, within=within
+    )
 
 
 @purchases.get("/purchases/{purchase_id}/returns", refuses=(PurchaseUnknown,))
@@ -243,6 +257,7 @@ def get_purchase(purchase_id: PurchaseId, call: Call) -> PurchaseView:
         TenderTooSmall,
         TenderUneven,
         TenderTooLarge,
+        PurchaseTooLarge,
         PointsInsufficient,
         OccurredTooLongAgo,
         MemberSuspended,
@@ -265,6 +280,7 @@ def restate_purchase(purchase_id: PurchaseId, body: RestatePurchase, call: Call)
         body,
         now=call.now,
         language=book.language(call.language, call.now),
+        may_be_large=_may_record_large(call),
     )
 
 

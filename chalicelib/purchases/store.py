@@ -94,7 +94,7 @@ def sent_under(item: Item) -> AccountId | None:
 def sale_from(item: Item) -> Sale:
     """The sale that an item holds."""
     return Sale(
-        shop_id=ShopId(item["sh"]) if "sh" in item else None,
+        shop_id=shop_of(item),
         currency=item["cu"],
         paid_minor=item["m"],
         tender_minor=item.get("tn", 0),
@@ -111,6 +111,11 @@ def after_item(after: After) -> dict[str, Any]:
 def after_from(item: Item) -> After | None:
     """What the account had after a purchase and the returns that went with it; None where none did."""
     return After(*item["af"]) if "af" in item else None
+
+
+def shop_of(item: Item) -> ShopId | None:
+    """The shop of the purchase that an item holds."""
+    return ShopId(item["sh"]) if "sh" in item else None
 
 
 def hold_id_of(entry: Entry) -> HoldId | None:
@@ -317,16 +322,18 @@ def refused_from(item: Item) -> tuple[Waiting, datetime]:
 
 def _waiting_item(waiting: Waiting) -> list[Any]:
     command = waiting.command.model_dump_json(exclude_defaults=True)
-    return [waiting.key, waiting.content, milliseconds(waiting.received_at), command]
+    own = [waiting.key, waiting.content, milliseconds(waiting.received_at), command]
+    return own if waiting.shop_ids is None else [*own, list(waiting.shop_ids)]
 
 
 def _waiting_from(stored: Sequence[Any]) -> Waiting:
-    key, content, received, command = stored
+    key, content, received, command, *shops = stored
     return Waiting(
         key=key,
         content=content,
         command=ReturnPurchase.model_validate_json(command),
         received_at=from_milliseconds(received),
+        shop_ids=tuple(ShopId(each) for each in shops[0]) if shops else None,
     )
 
 

@@ -16,8 +16,11 @@ BY = "sb"
 """Attribute of an entry: who had it made, where that was no member. No part of the chain."""
 
 FOR_THEMSELVES = "sf"
-"""Attribute of an entry: it is in the account of whoever had it made; or of those whom it names, where several had it
-made: one asked, another approved."""
+"""Attribute of an entry: it is in the account of whoever had it made, or gives something on a card of theirs; or is so
+of those whom it names, where several had it made: one asked, another approved."""
+
+GIVEN = "gv"
+"""Attribute of an entry: what it gives that nobody paid for, in minor units. For that somebody answers."""
 
 Read = Mapping[Key, Item | None]
 
@@ -32,14 +35,18 @@ class Audited:
         real: the table.
         by: who it is.
         own: the account that is their own, where that is known.
-        record: makes the record that goes with each transaction; None where the entries say enough.
+        record: makes the record that goes with each transaction.
+        always: with each of them; else the entries say enough, but for those that give what nobody paid for.
     """
 
-    def __init__(self, real: Table, by: str, *, own: str | None = None, record: Record | None = None) -> None:
+    def __init__(
+        self, real: Table, by: str, *, own: str | None = None, record: Record | None = None, always: bool = True
+    ) -> None:
         self.real = real
         self._by = by
         self._own = own
         self._record = record
+        self._always = always
         self._read: dict[Key, Item | None] = {}
 
     def get(self, key: Key, *, consistent: bool = False) -> Item | None:
@@ -82,7 +89,7 @@ class Audited:
     def commit(self, writes: Sequence[Write], *, keyed: bool = False) -> None:
         """See `Table.commit`. The record stands last: what a failed condition means is the writes' own matter."""
         named = [self._named(write) if number == 0 else write for number, write in enumerate(writes)]
-        if self._record is not None:
+        if self._record is not None and (self._always or any(map(_gives, named))):
             self._learn(named)
             named.append(self._record(self._read, named))
         self.real.commit(named, keyed=keyed)
@@ -93,7 +100,9 @@ class Audited:
             return write
         stamp: Item = {BY: self._by}
         known = FOR_THEMSELVES in write.item  # by who cleared it, who knows of everybody who had it made
-        if not known and self._own is not None and write.item.get("tl") == keys.statement(self._own):
+        to_them = write.item.get("tl") == keys.statement(self._own) if self._own is not None else False
+        on_their_card = _gives(write) and self._own is not None and write.item.get("by") == self._own
+        if not known and (to_them or on_their_card):
             stamp[FOR_THEMSELVES] = 1
         return Put(write.key, write.item | stamp, write.condition, write.otherwise)
 
@@ -107,6 +116,10 @@ class Audited:
         if unread:
             found = self.real.get_many(unread, consistent=True)
             self._read |= {key: found.get(key) for key in unread}
+
+
+def _gives(write: Write) -> bool:
+    return isinstance(write, Put) and GIVEN in write.item
 
 
 def bare(table: Table) -> Table:

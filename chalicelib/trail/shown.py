@@ -13,7 +13,7 @@ SHOWN: Mapping[str, frozenset[str]] = {
     "part in a pool": frozenset({"role", "limit"}),
     "card": frozenset({"card_kind", "currency", "uses", "price", "product"}),
     "owner of a card": frozenset({"member_id"}),
-    "entry": frozenset({"r", "p", "b", "q", "rc", "x", "hd", "am", "mb", "m", "tp"}),
+    "entry": frozenset({"r", "p", "b", "q", "rc", "x", "hd", "am", "mb", "m", "tp", "gv"}),
     "note": frozenset({"kind"}),
     "program": frozenset({"version"}),
     "staff": frozenset({"status", "roles", "shops", "member_id"}),

@@ -46,12 +46,13 @@ TERMS: dict[str, Any] = {
     },
     "expiry": {"mode": "rolling", "months": 12, "years": 1, "bucket": "month"}, "negative_balance": "owe",
     "pending_days": 0, "notices": {"expiring_days": 14}, "stored_value": {"balance_max_minor": 500_000},
+    "card_gifts": {"bonus_percent_max": 50, "visit_minor_min": 100}, "purchase_max_minor": 5_000_000,
     "transfers": {"enabled": True, "min_points": 1, "max_points": 10_000, "max_points_per_month": 1_000_000_000,
                   "fee_percent": 5, "accept_days": 7},
     "approvals": {"adjustment_points_max": 1_000_000_000, "card_refund_minor_max": 1_000_000_000},
     "sign_in": {"sms": [{"country": "CN", "per_thousand_minor": 4_500}], "sms_day_max_minor": 50_000},
     "velocity": dict.fromkeys(("member_points_per_day", "shop_points_per_day", "staff_points_per_day",
-                               "adjusted_points_per_day"), 10**12),
+                               "adjusted_points_per_day", "card_gifts_minor_per_day"), 10**12),
     "custom_fields": {"size": {"type": "choice", "label": {"zh": "码", "en": "Size"}, "required": False,
                                "choices": ["S", "M"]}},
 }  # fmt: skip
@@ -310,10 +311,10 @@ def card_samples(name: str, n: int) -> Iterator[dict[str, Any]]:
         case "open_card":
             yield {"kind": "stored_value", "name": "卡", "card_number": f"n-{n}", "dry_run": False}
             yield {"kind": "count", "uses": 10, "expires_on": "2026-12-31", "price_minor": 100, "product": "yoga",
-                   "means": means}  # fmt: skip
+                   "means": means, "reason": "a prize"}  # fmt: skip
         case "top_up_card":
             yield {"amount_minor": 100, "bonus_minor": 10, "bonus_expires_on": "2026-12-31", "means": means,
-                   "reference": "r", **told}  # fmt: skip
+                   "reference": "r", "reason": "a prize", **told}  # fmt: skip
         case "spend_card":
             yield {"amount_minor": 1, "reference": "r", **told}
         case "refund_card_spend":
@@ -355,7 +356,9 @@ def with_cards(api: Api, member_id: str) -> None:
     done = [
         api.post(opening, {"kind": "stored_value"}, key="h-value"),
         api.post(opening, {"kind": "stored_value"}, key="h-empty"),
-        api.post(opening, {"kind": "count", "uses": 1000, "expires_on": "2026-12-31"}, key="h-count"),
+        api.post(
+            opening, {"kind": "count", "uses": 1000, "expires_on": "2026-12-31", "reason": "a prize"}, key="h-count"
+        ),
         api.post(f"/v1/cards/{CARDS['value']}/top-ups", {"amount_minor": 100_000, "means": means}, key="h"),
         api.post(f"/v1/cards/{CARDS['value']}/spends", {"amount_minor": 50_000}, key="h"),
         api.post(f"/v1/cards/{CARDS['count']}/uses", {"count": 500}, key="h"),

@@ -27,7 +27,7 @@ from chalicelib.corrections import service as corrections
 from chalicelib.corrections.models import ReverseEntry
 from chalicelib.holds import service as holds
 from chalicelib.holds.models import CaptureHold, HoldPoints, HoldView, ReleaseHold
-from chalicelib.kernel.ids import AccountId, CardId, HoldId, MemberId, MergeId, PurchaseId, TransferId
+from chalicelib.kernel.ids import AccountId, CardId, HoldId, MemberId, MergeId, PurchaseId, ShopId, TransferId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import service as members
@@ -204,12 +204,15 @@ class Desk:
         assert isinstance(outcome.value, ReturnView), outcome
         return outcome
 
-    def send_back(self, purchase_id: str, *, key: str, **fields: Any) -> Outcome[ReturnView] | Outcome[WaitingReturn]:
+    def send_back(
+        self, purchase_id: str, *, key: str, within: frozenset[ShopId] | None = None, **fields: Any
+    ) -> Outcome[ReturnView] | Outcome[WaitingReturn]:
         """Return part of a purchase that is there or will come."""
         command = ReturnPurchase.model_validate(fields, strict=False)
         return returning.return_purchase(
-            self.table, self.book, PurchaseId(purchase_id), key, command, now=self.clock(), language=Language.EN
-        )
+            self.table, self.book, PurchaseId(purchase_id), key, command,
+            now=self.clock(), language=Language.EN, within=within,
+        )  # fmt: skip
 
     def restate(self, purchase_id: str, **fields: Any) -> Outcome[PurchaseView]:
         """Say how an order is now."""

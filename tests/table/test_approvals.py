@@ -24,6 +24,7 @@ from chalicelib.kernel.errors import Refusal
 from chalicelib.kernel.ids import ApprovalId, CardId, EntryId, MemberId, ShopId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
+from chalicelib.members.models import CloseMember
 from chalicelib.points import service as points
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import MemberClosed, PointsInsufficient
@@ -66,7 +67,7 @@ class Counter:
         asked = asking(kind, about, key, command, by, needs)
         return alone_or_asked(
             self.desk.table, self.desk.words, asked, limit=self.limit, dry_run=command.dry_run, do=do,
-            now=self.desk.clock(), again=kind is ApprovalKind.REVERSAL,
+            now=self.desk.clock(), again=kind in (ApprovalKind.REVERSAL, ApprovalKind.CLOSURE),
         )  # fmt: skip
 
     def adjust(self, member_id: str, amount: int, *, key: str, by: Caller = ANN, **fields: Any) -> Answer:
@@ -105,10 +106,23 @@ class Counter:
 
         return self._sent(ApprovalKind.CARD_REFUND, card_id, key, command, by, do)
 
+    def close(self, member_id: str, *, by: Caller = ANN) -> Answer:
+        """Close a membership, and forgive what it owes."""
+        command = CloseMember(reason="moved away", forfeit_points=True)
+
+        def do(clearance: Clearance) -> Answer:
+            return cards.close_owner(
+                self.desk.table, self.desk.keyring, self.desk.book, MemberId(member_id), command,
+                now=self.desk.clock(), language=Language.EN, clearance=clearance,
+            )  # fmt: skip
+
+        return self._sent(ApprovalKind.CLOSURE, member_id, member_id, command, by, do)
+
     def approve(self, approval: ApprovalView, *, by: Caller = BOB) -> Outcome[ApprovalView]:
         """Approve what waits."""
         return service.approve(
-            self.desk.table, self.desk.words, self.desk.book, by, approval.approval_id, Approve(reason="seen"),
+            self.desk.table, self.desk.words, self.desk.keyring, self.desk.book, by, approval.approval_id,
+            Approve(reason="seen"),
             now=self.desk.clock(), language=Language.EN,
         )  # fmt: skip
 
@@ -402,6 +416,75 @@ def test_a_crash_at_any_call_leaves_all_or_nothing_and_the_same_again_completes_
             do(counter)
         assert counter.balance(member) == 590
         assert counter.adjust(member, 11, key=f"more{step}").waits, "the small one is counted once"
+        if not crashed:
+            break
+    else:
+        raise AssertionError("it never got through")
+    assert faults_in(table, scan(dynamo, table.name)) == []
+
+
+# ---------------------------------------------------------------- debts that a closing forgives
+
+
+def owing(counter: Counter, points: int) -> str:
+    """Somebody who owes so many points."""
+    member = str(counter.desk.enrol().member_id)
+    counter.desk.adjust(member, -points, key=f"owes {member}")
+    return member
+
+
+def test_two_who_approve_a_closing_at_once_close_once(counter: Counter, table: DynamoTable, dynamo: Dynamo) -> None:
+    for _ in range(5):
+        member = owing(counter, 101)
+        asked = waiting(counter.close(member))
+        answers = at_once(
+            dynamo,
+            lambda asked=asked: counter.approve(asked, by=BOB),  # type: ignore[misc]
+            lambda asked=asked: counter.approve(asked, by=CY),  # type: ignore[misc]
+            lambda member=member: counter.close(member),  # type: ignore[misc]
+        )
+        assert sorted(isinstance(answer, ApprovalOver) for answer in answers) == [False, False, True], answers
+        assert counter.see(asked).status is ApprovalStatus.APPROVED
+        assert counter.balance(member) == 0
+        assert counter.close(member).replayed
+    assert faults_in(table, scan(dynamo, table.name)) == []
+
+
+def test_what_one_forgives_and_gives_to_a_member_is_counted_together(counter: Counter) -> None:
+    member = owing(counter, 100)
+    counter.adjust(member, 1, key="1")
+    assert waiting(counter.close(owing(counter, 101))).amount == 101
+    assert not counter.close(member).waits, "99 and 1"
+    kind = owing(counter, 100)
+    counter.adjust(kind, -1, key="2")
+    assert counter.close(kind).waits
+    rich = counter.desk.enrol().member_id
+    counter.desk.adjust(rich, 10**6, key="rich")
+    assert not counter.close(rich).waits, "points that are taken are given to nobody"
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_crash_at_any_call_of_a_closing_that_two_forgive_leaves_all_or_nothing(
+    counter: Counter, table: DynamoTable, dynamo: Dynamo, *, after: bool
+) -> None:
+    for step in range(1, 30):
+        member, crashed = owing(counter, 500), 0
+
+        def ask(at: Counter, member: str = member) -> Answer:
+            return at.close(member)
+
+        def settle(at: Counter, member: str = member) -> Answer:
+            answer = at.close(member)
+            return at.approve(answer.value) if isinstance(answer.value, ApprovalView) else answer
+
+        for do in (ask, settle):
+            try:
+                do(counter.over(CrashingTable(table, step, after=after)))
+            except Crashed:
+                crashed += 1
+            do(counter)
+        assert counter.balance(member) == 0
+        assert counter.close(member).replayed
         if not crashed:
             break
     else:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from chalicelib.kernel.errors import Refusal
+from chalicelib.kernel.ids import ShopId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points.errors import OccurredInFuture
@@ -389,3 +390,32 @@ def test_entries_are_read_again_where_their_batch_does_not_know_them_yet(
     desk.adjust(member, 10, key="a1")
     monkeypatch.setattr(desk.table, "get_many", lambda _: {})
     assert [entry.points for entry in desk.entries(member)] == [10]
+
+
+# ---------------------------------------------------------------- of another shop
+
+
+def test_who_reaches_no_shop_returns_nothing_that_is_of_one(desk: Desk) -> None:
+    member = desk.enrol().member_id
+    command, purchase_id = an_order(member, shop_id="shp_main")
+    desk.send_back(purchase_id, key="nobody", within=frozenset())
+    desk.send_back(purchase_id, key="other", within=frozenset({ShopId("shp_other"), ShopId("shp_third")}))
+    desk.send_back(purchase_id, key="own", amount_minor=1_000, within=frozenset({ShopId("shp_main")}))
+    desk.buy(command)
+    assert [(each.status, getattr(each, "code", "")) for each in desk.returns(purchase_id)] == [
+        ("refused", "return_elsewhere"), ("refused", "return_elsewhere"), ("applied", ""),
+    ]  # fmt: skip
+    assert desk.account(member).lifetime.balance == 90
+    with pytest.raises(PurchaseUnknown):  # it came after the edge had looked whose it is
+        desk.send_back(purchase_id, key="late", within=frozenset({ShopId("shp_other")}))
+
+
+def test_what_waits_says_which_shops_it_is_for_only_where_it_is_not_for_all(desk: Desk) -> None:
+    _, purchase_id = an_order(desk.enrol().member_id)
+    desk.send_back(purchase_id, key="all")
+    desk.send_back(purchase_id, key="some", within=frozenset({ShopId("shp_main")}))
+    order = keys.order_of(purchase_id)
+    assert order is not None
+    item = desk.table.get(keys.purchase(*order), consistent=True)
+    assert item is not None
+    assert [len(each) for each in item["wr"]] == [4, 5]

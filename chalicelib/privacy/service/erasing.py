@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from chalicelib.approvals.errors import ApprovalNeeded
+from chalicelib.approvals.service import FREE, Clearance, Move
 from chalicelib.cards import service as cards
 from chalicelib.cards import store as cards_store
 from chalicelib.cards.errors import CardsHoldValue
@@ -28,7 +30,7 @@ from chalicelib.members.errors import MemberMoved
 from chalicelib.members.models import CloseMember
 from chalicelib.notices import store as notices_store
 from chalicelib.points import store as points_store
-from chalicelib.points.errors import HoldsOpen, MemberErased, MemberUnknown
+from chalicelib.points.errors import AccountMoved, HoldsOpen, MemberErased, MemberUnknown
 from chalicelib.points.models import Account, AccountStatus, EntryKey
 from chalicelib.points.rules import balances, guards
 from chalicelib.pools import store as pools_store
@@ -72,12 +74,13 @@ class Places:
 
 
 def erase_member(
-    places: Places, member_id: MemberId, command: EraseMember, *, by: str, now: datetime
+    places: Places, member_id: MemberId, command: EraseMember, *, by: str, now: datetime, clearance: Clearance = FREE
 ) -> Outcome[Erasure]:
     """Erase a member, and all who were merged into them. There is no way back, and no time to think it over.
 
     Args:
         by: who asks.
+        clearance: whether a debt may be forgiven by who asks.
 
     Raises:
         MemberUnknown: there is no such member.
@@ -90,13 +93,16 @@ def erase_member(
         known = find_erasure(places.roots, owner)
         if known is not None and _is_done(places.table, owner):
             return Outcome(known, replayed=True)
-        blockers = find_blockers(places, account, command, now=now)
+        blockers = find_blockers(places, account, command, now=now, clearance=clearance)
         if blockers:
             raise ErasureBlocked(blockers=[each.model_dump(mode="json") for each in blockers])
         if command.dry_run:
             return Outcome(_erasure(account, command, by, now), stored=False)
 
-        _close(places, owner, command, now=now)
+        try:
+            _close(places, owner, command, now=now, clearance=clearance)
+        except ApprovalNeeded:  # they have forgiven others at this moment
+            continue
         closed = _account(places, member_id)
         if closed.member_id != owner:
             continue  # merged into another at this moment, who answers for them
@@ -142,7 +148,9 @@ def erase_again(places: Places, *, now: datetime) -> Iterator[tuple[AccountId, b
             yield each, not done
 
 
-def find_blockers(places: Places, account: Account, command: EraseMember, *, now: datetime) -> tuple[Blocker, ...]:
+def find_blockers(
+    places: Places, account: Account, command: EraseMember, *, now: datetime, clearance: Clearance = FREE
+) -> tuple[Blocker, ...]:
     """What stands in the way of an erasure, all of it."""
     table, program = places.table, places.book.current(now)
     found: list[Blocker] = []
@@ -156,6 +164,8 @@ def find_blockers(places: Places, account: Account, command: EraseMember, *, now
             left = f"{balance} points are left" if balance > 0 else f"{-balance} points are owed"
             detail = f"{left}. Send forfeit: true to erase the member all the same."
             found.append(Blocker(what="points_left" if balance > 0 else "points_owed", detail=detail))
+        elif balance < 0:
+            found += _too_much_owed(account, -balance, clearance)
         try:
             cards.require_empty(table, places.book, account, now=now)
         except CardsHoldValue as refused:
@@ -168,6 +178,19 @@ def find_blockers(places: Places, account: Account, command: EraseMember, *, now
             detail = f"The member belongs to the pool {pool_id}: leave it, hand it over or close it first."
             found.append(Blocker(what="in_pool", detail=detail))
     return tuple(found)
+
+
+def _too_much_owed(account: Account, owed: int, clearance: Clearance) -> list[Blocker]:
+    """That whoever asks may not forgive so large a debt alone."""
+    entry_id = keys.entry_id(keys.entry("close", account.member_id))
+    try:
+        clearance.clear(Move((account.member_id, *account.absorbed), owed, entry_id, AccountMoved()))
+    except ApprovalNeeded:
+        detail = (
+            f"{owed} points are owed, more than you forgive alone: close the membership, which a second one approves."
+        )
+        return [Blocker(what="points_owed", detail=detail)]
+    return []
 
 
 def require_fresh(ops: Table, caller: Caller, *, now: datetime) -> None:
@@ -200,10 +223,17 @@ def _is_done(table: Table, member_id: AccountId) -> bool:
     return item is None or members_store.is_erased(item)
 
 
-def _close(places: Places, member_id: MemberId, command: EraseMember, *, now: datetime) -> None:
-    closing = CloseMember(reason=CLOSED_FOR, forfeit_points=command.forfeit)
+def _close(places: Places, member_id: MemberId, command: EraseMember, *, now: datetime, clearance: Clearance) -> None:
     with suppress(MemberErased):  # by another, at this moment
-        cards.close_owner(places.table, places.keyring, places.book, member_id, closing, now=now, language=Language.EN)
+        cards.close_owner(
+            places.table, places.keyring, places.book, member_id, closing_of(command),
+            now=now, language=Language.EN, clearance=clearance,
+        )  # fmt: skip
+
+
+def closing_of(command: EraseMember) -> CloseMember:
+    """The closing of a membership that is erased."""
+    return CloseMember(reason=CLOSED_FOR, forfeit_points=command.forfeit)
 
 
 def _close_if_it_may_be(places: Places, member_id: MemberId, *, now: datetime) -> None:

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 
 from chalicelib.holds.models import Hold
 from chalicelib.holds.rules import captured
+from chalicelib.identity.permissions import Permission, roles_with
 from chalicelib.kernel.calendar import local_day, month_of
 from chalicelib.kernel.money import POINTS_MAX, shown
 from chalicelib.points.errors import BalanceTooLarge
@@ -14,7 +15,7 @@ from chalicelib.points.rules import guards, ledger
 from chalicelib.points.rules.ledger import Draft, Held
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import earned_points, expires_on, today_of, worth_minor
-from chalicelib.purchases.errors import CurrencyWrong, TenderTooLarge, TenderTooSmall, TenderUneven
+from chalicelib.purchases.errors import CurrencyWrong, PurchaseTooLarge, TenderTooLarge, TenderTooSmall, TenderUneven
 from chalicelib.purchases.models import PurchaseLine, RecordPurchase, Sale
 from chalicelib.tiers.rules import standing
 
@@ -41,6 +42,22 @@ def sale_of(command: RecordPurchase, program: Program) -> Sale:
         lines=command.lines,
         awaits_delivery=command.awaits_delivery,
     )
+
+
+def require_likely(paid_minor: int, program: Program, *, kept_minor: int = 0) -> None:
+    """Refuse a purchase of more money than the program lets anybody record.
+
+    Args:
+        kept_minor: what was paid for it before it is restated: to say less than that is no gift.
+
+    Raises:
+        PurchaseTooLarge: it is of more.
+    """
+    limit, allowed = program.purchase_max_minor, Permission.PURCHASES_RECORD_LARGE
+    if limit is not None and paid_minor > max(limit, kept_minor):
+        raise PurchaseTooLarge(
+            paid_minor=paid_minor, limit_minor=limit, permission=allowed.value, roles=roles_with(allowed)
+        )
 
 
 def tendering(command: RecordPurchase, held: Hold | None) -> RecordPurchase:

@@ -1,8 +1,9 @@
 """What a return takes back and gives back, also of a purchase that it waited for. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 
+from chalicelib.kernel.ids import ShopId
 from chalicelib.points.fold import pends
 from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason, Why
 from chalicelib.points.rules import guards
@@ -12,6 +13,7 @@ from chalicelib.programs.rules import earned_points, today_of
 from chalicelib.purchases.errors import (
     NothingLeft,
     ReturnedBeforeBought,
+    ReturnElsewhere,
     ReturnLineUnknown,
     ReturnTooLarge,
     ReturnWaitedTooLong,
@@ -139,6 +141,11 @@ def waits_until(waiting: Waiting) -> datetime:
     return waiting.received_at + WAITING_FOR
 
 
+def reached(within: Collection[ShopId] | None, shop_id: ShopId | None) -> bool:
+    """Whether who reaches some shops may return what is of a shop, or of none; as `identity.models.reaches` has it."""
+    return within is None or shop_id is None or shop_id in within
+
+
 def assess_waiting(
     account: Account,
     bought: Bought,
@@ -155,11 +162,14 @@ def assess_waiting(
     what somebody will buy under it tomorrow.
 
     Raises:
+        ReturnElsewhere: the purchase is of a shop that its sender does not reach.
         ReturnWaitedTooLong: the purchase came too late for it.
         ReturnedBeforeBought: it was received, or says that it happened, before the purchase.
         NothingLeft, ReturnTooLarge, ReturnLineUnknown: so much is not there to return.
     """
     bought_at = bought.entry.occurred_at
+    if not reached(waiting.shop_ids, bought.sale.shop_id):
+        raise ReturnElsewhere
     if now > waits_until(waiting):
         raise ReturnWaitedTooLong(waited_until=waits_until(waiting).isoformat())
     if waiting.received_at + guards.CLOCK_SKEW < bought_at:

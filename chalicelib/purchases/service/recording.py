@@ -40,14 +40,18 @@ def record_purchase(
     *,
     now: datetime,
     language: Language,
+    may_be_large: bool = True,
 ) -> Outcome[PurchaseView]:
     """Record a purchase: entry, account and tier in one transaction, with the returns that waited for it.
+
+    Args:
+        may_be_large: whoever sends it may record more than the program lets anybody.
 
     Raises:
         PurchaserUnknown, MemberUnknown, MemberSuspended, MemberClosed: nobody can earn or pay with points.
         MobileInvalid, MemberNumberWrong: nobody can have this identifier.
         CurrencyWrong, OccurredInFuture, TenderTooSmall, TenderUneven, TenderTooLarge, PointsInsufficient,
-        BalanceTooLarge: as they say.
+        PurchaseTooLarge, BalanceTooLarge: as they say.
         HoldUnknown, HoldOver, CaptureTooLarge: the hold that is to pay cannot, or not so much.
         PurchaseDiffers: this order was recorded before with other content.
         WriteContended: other writes kept getting there first; safe to try again.
@@ -55,7 +59,9 @@ def record_purchase(
     head = book.head(now)
     putting_in_use = book.putting_in_use(now)
     try:
-        outcome = _record(table, keyring, book, command, putting_in_use, now=now, language=language)
+        outcome = _record(
+            table, keyring, book, command, putting_in_use, now=now, language=language, may_be_large=may_be_large
+        )
     except (ProgramMoved, CurrencyWrong):
         # A program without purchases may have got its first one, or another currency, since this process read it.
         if not putting_in_use:
@@ -63,7 +69,7 @@ def record_purchase(
         book.reread(now)
         if book.head(now) == head:
             raise
-        return record_purchase(table, keyring, book, command, now=now, language=language)
+        return record_purchase(table, keyring, book, command, now=now, language=language, may_be_large=may_be_large)
     if putting_in_use:
         book.reread(now)
     return outcome
@@ -78,6 +84,7 @@ def _record(
     *,
     now: datetime,
     language: Language,
+    may_be_large: bool,
 ) -> Outcome[PurchaseView]:
     program = book.current(now)
     key = buying.key_of(command)
@@ -88,6 +95,8 @@ def _record(
     awaited: Item | None = None
 
     def decide(account: Account) -> tuple[PurchaseView, Sequence[Write]]:
+        if not may_be_large:
+            buying.require_likely(command.paid_minor, program)
         hold_id = command.points_hold_id
         held = require_live(table, account, hold_id, program, now=now) if hold_id is not None else None
         asked = buying.tendering(command, held)

@@ -14,7 +14,7 @@ from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases import store
 from chalicelib.purchases.errors import OrderMoved, PurchaseMoved
 from chalicelib.purchases.models import PurchaseView, RestatePurchase
-from chalicelib.purchases.rules import restatements
+from chalicelib.purchases.rules import buying, orders, restatements
 from chalicelib.purchases.service import items, views
 from chalicelib.purchases.service.writing_off import find_turns
 from chalicelib.storage.table import Table
@@ -29,14 +29,19 @@ def restate_purchase(
     *,
     now: datetime,
     language: Language,
+    may_be_large: bool = True,
 ) -> Outcome[PurchaseView]:
     """Make a purchase what it is said to be now: the difference is one entry; none where there is no difference.
+
+    Args:
+        may_be_large: whoever sends it may record more than the program lets anybody.
 
     Raises:
         PurchaseUnknown: there is no such purchase.
         PurchaseFixed: another member, order number, shop, time or currency is named than it was recorded with.
         PurchaseMoved: it was returned or restated since the version that is named.
         TenderTooSmall, TenderUneven, TenderTooLarge: the points pay nothing, no whole amount, or more than the lines.
+        PurchaseTooLarge: more is paid than before, and than the program lets anybody record.
         PointsInsufficient, OccurredTooLongAgo: more points would pay than there are, or pay for too old a purchase.
         MemberSuspended, MemberClosed: the account takes no such commands.
         BalanceTooLarge: the balance or the qualifying points would pass their limit.
@@ -44,7 +49,7 @@ def restate_purchase(
     """
 
     def change(item: Item) -> Outcome[PurchaseView]:
-        return _restate(table, book, purchase_id, item, command, now=now, language=language)
+        return _restate(table, book, purchase_id, item, command, now=now, language=language, may_be_large=may_be_large)
 
     return items.on_purchase(table, purchase_id, change)
 
@@ -58,6 +63,7 @@ def _restate(
     *,
     now: datetime,
     language: Language,
+    may_be_large: bool,
 ) -> Outcome[PurchaseView]:
     """Restate a purchase as it was read.
 
@@ -72,6 +78,8 @@ def _restate(
         return Outcome(before)
     if command.version is not None and command.version != bought.version:
         raise PurchaseMoved(asked=command.version, version=bought.version)
+    if not may_be_large:
+        buying.require_likely(command.paid_minor, program, kept_minor=orders.kept_of(bought).paid_minor)
     content = content_digest(bought.entry.member_id, command, purchase_id=purchase_id)
 
     def decide(account: Account) -> tuple[PurchaseView, Sequence[Write]]:

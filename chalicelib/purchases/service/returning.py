@@ -5,7 +5,7 @@ from datetime import datetime
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.errors import Refusal, WriteContended
-from chalicelib.kernel.ids import MemberId, PurchaseId
+from chalicelib.kernel.ids import MemberId, PurchaseId, ShopId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points import store as points_store
@@ -34,8 +34,13 @@ def return_purchase(
     *,
     now: datetime,
     language: Language,
+    within: frozenset[ShopId] | None = None,
 ) -> Outcome[ReturnView] | Outcome[WaitingReturn]:
     """Return part of a purchase: take back what it earned, give back what it spent; or wait for it to come.
+
+    Args:
+        within: the shops that whoever sends it reaches; None where that is all. It is kept with what waits, since whose
+            the purchase is shows when it comes.
 
     Raises:
         PurchaseUnknown: there is no such purchase, and can be none.
@@ -55,7 +60,9 @@ def return_purchase(
         item = store.find_order(table, where)
         try:
             if item is None or store.is_waiting(item):
-                return _wait(table, order, item, key, command, now=now)
+                return _wait(table, order, item, key, command, now=now, within=within)
+            if not returns.reached(within, store.shop_of(item)):
+                raise PurchaseUnknown(purchase_id=purchase_id)
             return _return(table, book, purchase_id, item, key, command, now=now, language=language)
         except OrderMoved:
             continue
@@ -63,7 +70,14 @@ def return_purchase(
 
 
 def return_order(
-    table: Table, book: ProgramBook, key: str, command: ReturnOrder, *, now: datetime, language: Language
+    table: Table,
+    book: ProgramBook,
+    key: str,
+    command: ReturnOrder,
+    *,
+    now: datetime,
+    language: Language,
+    within: frozenset[ShopId] | None = None,
 ) -> Outcome[ReturnView] | Outcome[WaitingReturn]:
     """Return part of a purchase of which the caller knows the order number.
 
@@ -73,16 +87,24 @@ def return_order(
     """
     purchase_id = keys.purchase_id(command.channel, command.order_no)
     sent = ReturnPurchase.model_construct(**{name: getattr(command, name) for name in ReturnPurchase.model_fields})
-    return return_purchase(table, book, purchase_id, key, sent, now=now, language=language)
+    return return_purchase(table, book, purchase_id, key, sent, now=now, language=language, within=within)
 
 
 def _wait(
-    table: Table, order: OrderName, item: Item | None, key: str, command: ReturnPurchase, *, now: datetime
+    table: Table,
+    order: OrderName,
+    item: Item | None,
+    key: str,
+    command: ReturnPurchase,
+    *,
+    now: datetime,
+    within: frozenset[ShopId] | None,
 ) -> Outcome[WaitingReturn]:
     """Let a return wait for its purchase. Those that waited too long make room, refused.
 
     Args:
         item: the returns that wait already, as they were read.
+        within: see `return_purchase`.
 
     Raises:
         OrderMoved: the purchase came, or another return.
@@ -104,7 +126,13 @@ def _wait(
     if len(waiting) >= returns.WAITING_MAX:
         raise TooManyWaiting(purchase_id=purchase_id, limit=returns.WAITING_MAX)
 
-    own = Waiting(key=key, content=content, command=command, received_at=from_milliseconds(milliseconds(now)))
+    own = Waiting(
+        key=key,
+        content=content,
+        command=command,
+        received_at=from_milliseconds(milliseconds(now)),
+        shop_ids=None if within is None else tuple(sorted(within)),
+    )
     answer = views.waiting_view(own, order)
     if command.dry_run:
         return Outcome(answer, stored=False, waits=True)
