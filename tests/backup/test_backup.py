@@ -82,6 +82,19 @@ def test_a_restored_ledger_has_the_same_root_and_gives_the_same_answers(shop: Sh
     assert shop.manifest.instant and shop.manifest.ledger is not None and shop.manifest.ledger.faulty == 0
 
 
+def test_nobody_else_on_the_machine_can_look_into_a_backup(shop: Shop, tmp_path: Path) -> None:
+    out, vault = tmp_path / "a" / "b", tmp_path / "keys" / "vault"
+    before = os.umask(0o022)
+    try:
+        making.backed_up(shop.chosen, out, vault, part_bytes=PART_BYTES)
+    finally:
+        os.umask(before)
+    made = [out.parent, vault.parent, *out.parent.rglob("*"), *vault.parent.rglob("*")]
+    assert len(made) > 10
+    assert {oct(each.stat().st_mode & 0o777) for each in made if each.is_dir()} == {"0o700"}
+    assert {oct(each.stat().st_mode & 0o777) for each in made if each.is_file()} == {"0o600"}
+
+
 def test_nothing_that_happened_is_told_again(shop: Shop, tmp_path: Path) -> None:
     chosen = shop.restored(tmp_path / "other")
     with closing(sqlite3.connect(chosen.data_dir / "dynamo.db")) as database:
