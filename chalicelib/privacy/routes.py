@@ -11,6 +11,7 @@ from chalicelib.privacy.models import (
     EraseMember,
     Erasure,
     ErasureReason,
+    ErasureView,
     Export,
     ExportMe,
     ExportMember,
@@ -44,22 +45,27 @@ def _places(call: Call) -> Places:
 
 
 @privacy.post("/members/{member_id}/erasures", status=201, refuses=(MemberUnknown, ErasureBlocked))
-def erase_member(member_id: MemberId, body: EraseMember, call: Call) -> Outcome[Erasure]:
+def erase_member(member_id: MemberId, body: EraseMember, call: Call) -> Outcome[ErasureView]:
     """Erase a member, and whoever was merged into them, for good. There is no way back.
 
     Contact data, sign-ins, consents, tags and what people wrote of them go; their key goes, and with it what backups
     hold. Entries stay, under an id that leads to nobody. It is refused with a list of all that stands in the way. Cut
     short, it is completed by being sent again.
     """
-    return erasing.erase_member(_places(call), member_id, body, by=call.signed_in.subject, now=call.now)
+    return _told(erasing.erase_member(_places(call), member_id, body, by=call.signed_in.subject, now=call.now))
 
 
 @privacy.post("/me/erasures", status=201, refuses=(MemberUnknown, ErasureBlocked, SignInStale))
-def erase_me(body: EraseMe, call: Call) -> Outcome[Erasure]:
+def erase_me(body: EraseMe, call: Call) -> Outcome[ErasureView]:
     """Erase yourself for good. There is no way back. You have to have signed in by a code within ten minutes."""
     erasing.require_fresh(call.house.ops, call.signed_in, now=call.now)
     command = EraseMember(reason=ErasureReason.ASKED, forfeit=body.forfeit, dry_run=body.dry_run)
-    return erasing.erase_member(_places(call), call.member_id, command, by=call.signed_in.subject, now=call.now)
+    return _told(erasing.erase_member(_places(call), call.member_id, command, by=call.signed_in.subject, now=call.now))
+
+
+def _told(outcome: Outcome[Erasure]) -> Outcome[ErasureView]:
+    told = ErasureView(**outcome.value.model_dump(), done=outcome.stored)
+    return Outcome(told, replayed=outcome.replayed, stored=outcome.stored)
 
 
 @privacy.post("/members/{member_id}/exports", status=201, refuses=(MemberUnknown, ExportTooLarge))

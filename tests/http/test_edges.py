@@ -109,7 +109,7 @@ def test_a_laptop_believes_nobody_who_says_that_they_call_for_somebody_else() ->
         (b"forwarded", b"for=198.51.100.7"),
     ]
     scope = {"type": "http", "client": ("127.0.0.1", 9), "scheme": "http", "headers": told}
-    asyncio.run(config.loaded_app(scope, None, None))  # type: ignore[arg-type]  # it neither reads nor answers
+    asyncio.run(config.loaded_app(scope, None, None))
     assert seen == [(("127.0.0.1", 9), "http")]
 
 
