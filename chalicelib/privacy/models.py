@@ -160,6 +160,8 @@ class ExportRecord(Record):
 
     kind: str
     """What it is, as the data catalogue calls it."""
+    of: AccountId | None = None
+    """Whose it is: the member, who was merged into them, or a card or a pool; null for what belongs to no account."""
     data: dict[str, Any]
 
 

@@ -19,7 +19,7 @@ from chalicelib.privacy.models import (
     Unmask,
     UnmaskedView,
 )
-from chalicelib.privacy.service import erasing, exporting, opting_out, unmasking
+from chalicelib.privacy.service import erasing, exporting, opting_out, showing, unmasking
 from chalicelib.privacy.service.erasing import Places
 from chalicelib.programs.service import book_of
 
@@ -80,7 +80,7 @@ def export_member_page(member_id: MemberId, body: ExportMember, call: Call) -> H
     """Everything that is kept about a member, as a page to read or print. Who asked and why is kept."""
     by = call.signed_in.subject
     made = exporting.export_member(_places(call), member_id, body.reason, by=by, draw=call.house.draw, now=call.now)
-    return Html(exporting.page_of(made, _language(call)))
+    return Html(_page(made, call))
 
 
 @privacy.post("/me/exports", status=201, refuses=(MemberUnknown, ExportTooLarge))
@@ -95,7 +95,11 @@ def export_me_page(body: ExportMe, call: Call) -> Html:  # noqa: ARG001 - an emp
     """Everything that is kept about you, as a page to read or print."""
     by = call.signed_in.subject
     made = exporting.export_member(_places(call), call.member_id, OWN_WISH, by=by, draw=call.house.draw, now=call.now)
-    return Html(exporting.page_of(made, _language(call)))
+    return Html(_page(made, call))
+
+
+def _page(made: Export, call: Call) -> str:
+    return showing.page_of(made, _language(call), book_of(call.house.table).current(call.now))
 
 
 def _language(call: Call) -> Language:
