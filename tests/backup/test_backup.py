@@ -362,6 +362,20 @@ def test_who_was_erased_since_stays_erased(shop: Shop, tmp_path: Path) -> None:
         assert sealed is not None and house.keyring.contacts.open(gone, sealed["contact"]) == {}
 
 
+@pytest.mark.parametrize("said", ['{"member_ids": ["mem_x"]}', "nonsense", None])
+def test_a_register_that_is_none_is_refused_in_a_sentence(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: str | None
+) -> None:
+    chosen, register = shop.elsewhere(tmp_path / "other"), tmp_path / "register"
+    if said is not None:
+        register.write_text(said + "\n")
+    monkeypatch.setattr(restoring, "settings", lambda: chosen)
+    assert restoring.main(["--from", str(shop.backup), "--register", str(register)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("✗ ") and str(register) in line
+    assert "pydantic" not in line
+
+
 def test_a_backup_is_worth_nothing_of_personal_data_without_the_keys(shop: Shop) -> None:
     marks = {
         value
