@@ -224,7 +224,7 @@ class Routes:
         self._cors = CORSConfig(
             allow_origin=wiring.cors_origin(),
             allow_headers=["Idempotency-Key", "If-Match", "If-None-Match", "X-Request-Id", "Accept-Language"],
-            expose_headers=["ETag", "Idempotency-Replayed", "Retry-After", "X-Request-Id"],
+            expose_headers=["ETag", "Dry-Run", "Idempotency-Replayed", "Retry-After", "X-Request-Id"],
             max_age=600,
         )
 
@@ -391,8 +391,11 @@ def _answer(route: Route, request: Request, parts: dict[str, str]) -> Response:
         house.pace.count(caller, address, now=now)
         subject = caller.subject if caller else "-"
         call = _call(route, request, house, caller, address, now, request_id)
-        result = route.function(**_arguments(route, request, parts, call))
+        arguments = _arguments(route, request, parts, call)
+        result = route.function(**arguments)
         status, headers, body = _rendered(route, request, result, call.caller)
+        if getattr(arguments.get("body"), "dry_run", False):
+            headers["Dry-Run"] = "true"  # whatever it looks like, nothing was done
     except (Refusal, Trouble) as fault:
         code = fault.code
         status, headers, body = problems.problem(fault, instance=request_id)

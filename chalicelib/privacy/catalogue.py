@@ -121,7 +121,7 @@ SEALED: Mapping[str, Datum] = {
 _ENTRY = {
     **_all("tl at h v", _PLACE),
     "d": Datum(Data.MACHINE, Kept.LEDGER),
-    **_all("r p b o on e x c pd q l mt hd hu sm by an tb ta w rc cz rf what pu n", _BOOKS),
+    **_all("r p b o on e x c pd q l mt hd hu sm by an tb ta w rc cz rf what pu n gv", _BOOKS),
     **_all("nm msg", _WORDS),
     "note_internal": Datum(Data.WORDS, Kept.WORDS),
     **_all("to from mf mi", _BOOKS),
@@ -148,7 +148,7 @@ CATALOGUE: tuple[Stored, ...] = (
             **_all("version head due seq last", _PLACE),
             **_all(
                 "status into absorbed whole opened tier earned spent folded pending holds sent life booked qualifying"
-                " anchor held told heat",
+                " anchor held told heat off",
                 _BOOKS,
             ),
         },
@@ -230,7 +230,7 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored(
         "core", "role of the merchant's own", r"ROLES \S+",
         {
-            **_all("name grants holders version", _MERCHANT),
+            **_all("name grants holders edition version", _MERCHANT),
             "by": _STAFF,
             "reason": Datum(Data.WORDS, Kept.STACK),
         },
@@ -353,7 +353,7 @@ NAMES: Mapping[str, str] = {
     "aw": "awaits_delivery", "dl": "delivered", "no": "refused_for", "ra": "refused_ms", "is": "state",
     "wm": "waits_for", "wr": "waiting_returns", "made": "made_ms", "joined": "joined_ms", "opened": "opened_ms",
     "turned": "used_ms", "notified": "notified_ms", "said": "consent", "into": "merged_into", "life": "lifetime_sums",
-    "told": "told_through",
+    "told": "told_through", "off": "written_off", "gv": "given_minor", "ma": "sent_for_member_id", "af": "after_returns",
 }  # fmt: skip
 """What an export calls attributes whose stored names are short. Names that end in `_ms` are milliseconds since 1970."""
 

@@ -22,6 +22,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from chalicelib.kernel.calendar import from_milliseconds
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.privacy import store as privacy_store
@@ -103,7 +105,10 @@ def main(arguments: Sequence[str]) -> int:
     except (ServiceFault, Unreachable, StorageBusy) as trouble:
         print(f"✗ The database: {trouble}. Start the restore again, it goes on.", file=sys.stderr)
         return 2
-    except (BackupBroken, NotRestored, FileNotFoundError, ValueError) as problem:
+    except ValidationError as wrong:
+        print(f"✗ {asked.register} does not read as a register of erasures: {_first(wrong)}", file=sys.stderr)
+        return 2
+    except (BackupBroken, NotRestored, OSError, ValueError) as problem:
         print(f"✗ {problem}", file=sys.stderr)
         return 2
     for fault in faults[:_SHOWN]:
@@ -113,6 +118,12 @@ def main(arguments: Sequence[str]) -> int:
     end = "✗ This is not the ledger that was backed up." if faults else "✓ It is the same ledger, to the root."
     print(f"{end} {time.monotonic() - began:.1f} s", flush=True)
     return 1 if faults else 0
+
+
+def _first(wrong: ValidationError) -> str:
+    error = wrong.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, error["loc"]))
+    return f"{where}: {error['msg']}." if where else f"{error['msg']}."
 
 
 def restored(

@@ -90,6 +90,19 @@ def test_a_restored_ledger_has_the_same_root_and_gives_the_same_answers(shop: Sh
     assert shop.manifest.instant and shop.manifest.ledger is not None and shop.manifest.ledger.faulty == 0
 
 
+def test_nobody_else_on_the_machine_can_look_into_a_backup(shop: Shop, tmp_path: Path) -> None:
+    out, vault = tmp_path / "a" / "b", tmp_path / "keys" / "vault"
+    before = os.umask(0o022)
+    try:
+        making.backed_up(shop.chosen, out, vault, part_bytes=PART_BYTES)
+    finally:
+        os.umask(before)
+    made = [out.parent, vault.parent, *out.parent.rglob("*"), *vault.parent.rglob("*")]
+    assert len(made) > 10
+    assert {oct(each.stat().st_mode & 0o777) for each in made if each.is_dir()} == {"0o700"}
+    assert {oct(each.stat().st_mode & 0o777) for each in made if each.is_file()} == {"0o600"}
+
+
 def test_nothing_that_happened_is_told_again(shop: Shop, tmp_path: Path) -> None:
     chosen = shop.restored(tmp_path / "other")
     with closing(sqlite3.connect(chosen.data_dir / "dynamo.db")) as database:
@@ -432,6 +445,20 @@ def test_a_register_of_which_a_file_cannot_be_read_restores_nothing(shop: Shop, 
     with pytest.raises(ValueError, match="member_ids"):
         restoring.restored(other, shop.backup, shop.backup / VAULT, register_of(str(register)))
     assert not (other.data_dir / "dynamo.db").exists()
+
+
+@pytest.mark.parametrize("said", ['{"member_ids": ["mem_x"]}', "nonsense", None])
+def test_a_register_that_is_none_is_refused_in_a_sentence(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: str | None
+) -> None:
+    chosen, register = shop.elsewhere(tmp_path / "other"), tmp_path / "register"
+    if said is not None:
+        register.write_text(said + "\n")
+    monkeypatch.setattr(restoring, "settings", lambda: chosen)
+    assert restoring.main(["--from", str(shop.backup), "--register", str(register)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("✗ ") and str(register) in line
+    assert "pydantic" not in line
 
 
 def test_a_backup_is_worth_nothing_of_personal_data_without_the_keys(shop: Shop) -> None:

@@ -1,15 +1,15 @@
 """Use case of export: everything that is kept about a member, in one answer; the catalogue says what that is."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from html import escape
 from typing import Any
 
 from chalicelib.audit import service as audit
 from chalicelib.audit.models import AuditEntryView, AuditQuery, ChangeView, Who
 from chalicelib.cards import store as cards_store
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
-from chalicelib.kernel.ids import AccountId, MemberId, StaffId
+from chalicelib.kernel.ids import AccountId, MemberId, StaffId, is_member
 from chalicelib.kernel.languages import Language
 from chalicelib.members import service as members
 from chalicelib.privacy import store
@@ -20,6 +20,7 @@ from chalicelib.privacy.service.erasing import Places
 from chalicelib.privacy.service.unmasking import id_of
 from chalicelib.purchases.store import unpacked_lines
 from chalicelib.staff import store as staff_store
+from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
 from chalicelib.storage.words import Words
@@ -55,7 +56,7 @@ def export_member(
     owners: tuple[AccountId, ...] = (view.member_id, *view.merged_member_ids)
     found: list[ExportRecord] = []
     for name, item in store.list_all_about(table, places.ops, owners):
-        record = _record(name, item, keyring)
+        record = _record(name, item, keyring, owners)
         if record is not None:
             found.append(record)
         if len(found) > RECORDS_MAX:
@@ -120,7 +121,7 @@ def _shown_change(change: ChangeView) -> dict[str, Any]:
     return {name: value for name, value in {**found, "changed": list(change.changed)}.items() if value}
 
 
-def _record(table: str, item: Item, keyring: Keyring) -> ExportRecord | None:
+def _record(table: str, item: Item, keyring: Keyring, owners: Sequence[AccountId]) -> ExportRecord | None:
     """What an export shows of an item: what the catalogue says that it does, under names that people understand."""
     kind = stored_as(table, item["pk"], item["sk"])
     if kind is None:
@@ -130,7 +131,16 @@ def _record(table: str, item: Item, keyring: Keyring) -> ExportRecord | None:
     if "contact" in wanted:
         contact = keyring.contacts.open(item["member_id"], item["contact"])
         data |= {name: contact[name] for name in SEALED if contact.get(name)}
-    return ExportRecord(kind=kind.name, data=data) if data else None
+    return ExportRecord(kind=kind.name, of=_whose(table, item, owners), data=data) if data else None
+
+
+def _whose(table: str, item: Item, owners: Sequence[AccountId]) -> AccountId | None:
+    """The account that an item is of: the member's, one of a card or a pool of theirs; nobody else's."""
+    for place in (item.get("tl"), item["pk"]):
+        if table == "core" and place and re.fullmatch(r"[MGC]#[^#]+", place):
+            found = keys.account_of(place)
+            return found if found in owners or not is_member(found) else None
+    return None
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -139,39 +149,3 @@ def _plain(name: str, value: Any) -> Any:
     if name == "rs":
         return {NAMES.get(each, each): _plain(each, inner) for each, inner in value.items()}
     return value.hex() if isinstance(value, bytes) else value
-
-
-# ---------------------------------------------------------------- for people
-
-_WORDS = {
-    Language.ZH: ("您的数据", "会员", "导出时间", "以下是我们保存的与您有关的全部数据。"),
-    Language.EN: ("Your data", "Member", "Exported", "This is everything that we keep about you."),
-}
-
-_STYLE = (
-    "body{font:16px/1.5 sans-serif;max-width:50em;margin:2em auto;padding:0 1em}dt{color:#555}dd{margin:0 0 .3em 1em}"
-)
-
-
-def page_of(export: Export, language: Language) -> str:
-    """An export as a page of HTML that needs nothing else: no script, no image, nothing that is loaded."""
-    title, member, exported, lead = _WORDS[language]
-    sections = "\n".join(_sections(export.records))
-    return (
-        f'<!doctype html>\n<html lang="{language.value}"><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style>\n<h1>{title}</h1><p>{lead}</p>"
-        f"<p>{member}: {escape(export.member.member_number)} · "
-        f"{exported}: {export.exported_at:%Y-%m-%d %H:%M} UTC</p>\n"
-        f"{sections}\n</html>\n"
-    )
-
-
-def _sections(records: Iterable[ExportRecord]) -> Iterator[str]:
-    kinds: dict[str, list[ExportRecord]] = {}
-    for record in records:
-        kinds.setdefault(record.kind, []).append(record)
-    for kind, each in kinds.items():
-        yield f"<h2>{escape(kind)} ({len(each)})</h2>"
-        for record in each:
-            facts = "".join(f"<dt>{escape(name)}<dd>{escape(str(value))}" for name, value in record.data.items())
-            yield f"<dl>{facts}</dl>"
