@@ -16,6 +16,7 @@ REFUSED: Mapping[str, AlertKind] = {
     "rights_exceeded": AlertKind.PERMISSION_REFUSED,
     "own_rights": AlertKind.PERMISSION_REFUSED,
     "shop_not_yours": AlertKind.PERMISSION_REFUSED,
+    "home_shop_not_yours": AlertKind.PERMISSION_REFUSED,
     "velocity_exceeded": AlertKind.ADJUSTMENTS_CAPPED,
 }
 """Refusals that are counted, by their code."""

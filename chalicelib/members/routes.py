@@ -1,6 +1,7 @@
 """HTTP of members."""
 
 from chalicelib.api.routing import Call, Routes
+from chalicelib.identity.errors import PermissionMissing
 from chalicelib.identity.models import Caller, Kind, Owner
 from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.ids import MemberId
@@ -18,11 +19,13 @@ from chalicelib.members.errors import (
     EmailTaken,
     EnrolmentDiffers,
     ExternalIdTaken,
+    HomeShopNotYours,
     IdentifierNeeded,
     MemberMoved,
     MemberNumberWrong,
     MobileInvalid,
     MobileTaken,
+    ReasonNeeded,
 )
 from chalicelib.members.models import (
     ConsentChange,
@@ -124,15 +127,38 @@ def get_member(member_id: MemberId, call: Call) -> MemberView:
 
 @members.patch(
     "/members/{member_id}",
-    refuses=(MemberUnknown, MemberClosed, MemberMoved, *_IDENTIFIERS, *_DETAILS),
+    refuses=(
+        MemberUnknown,
+        MemberClosed,
+        MemberMoved,
+        *_IDENTIFIERS,
+        *_DETAILS,
+        PermissionMissing,
+        HomeShopNotYours,
+        ReasonNeeded,
+    ),
 )
 def edit_member(member_id: MemberId, body: EditMember, call: Call) -> MemberView:
-    """Change what is known of a member."""
+    """Change what is known of a member.
+
+    A mobile number or e-mail address that is missing is filled in by whoever may edit. To change or remove one takes
+    `members:change_contact`, for the member's home shop, and a reason. It ends the member's sessions, is told to the
+    address that was changed, and for 72 hours members signed in have their own data masked, and neither export nor
+    erase them. Whose shops are some, gives a member another home shop only where the one before is theirs.
+    """
     call.require_version(body.version)
     book, language = _speaking(call)
     house, witness = call.house, witness_of(call)
     return service.edit_member(
-        house.table, house.keyring, book, member_id, body, now=call.now, language=language, witness=witness
+        house.table,
+        house.keyring,
+        book,
+        member_id,
+        body,
+        now=call.now,
+        language=language,
+        witness=witness,
+        editor=call.signed_in,
     )
 
 

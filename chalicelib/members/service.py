@@ -4,7 +4,9 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
+from typing import Any
 
+from chalicelib.identity.models import Caller, Kind
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.canonical import digest, plain
 from chalicelib.kernel.errors import Refusal, WriteContended
@@ -221,10 +223,15 @@ def edit_member(
     now: datetime,
     language: Language,
     witness: Witness = OURSELVES,
+    editor: Caller | None = None,
 ) -> MemberView:
     """Change what is known of a member; a changed mobile number, e-mail or card moves with it.
 
+    Args:
+        editor: who edits; None: nobody whose rights would have to be looked at.
+
     Raises:
+        PermissionMissing, HomeShopNotYours, ReasonNeeded: the editor may not do that.
         MemberUnknown, MemberClosed: there is no such member any more.
         MemberMoved: the member was changed since the version that the command names.
         MobileTaken, EmailTaken, CardTaken: another member has this identifier.
@@ -238,13 +245,16 @@ def edit_member(
     if command.version != before.version:
         raise MemberMoved(read=command.version, current=before.version)
 
-    after = rules.edited(before, command, program, now=from_milliseconds(milliseconds(now)), witness=witness)
+    at = from_milliseconds(milliseconds(now))
+    after = rules.edited(before, command, program, now=at, witness=witness)
+    rules.require_may_edit(before, after, editor, command.reason)
+    after = rules.marked(before, after, editor, now=at)
 
     if command.dry_run:
         _require_free(table, keyring, after)
     else:
         said = store.keep_consent_changes(before.consents, after, witness.by)
-        table.commit([*_edit(before, after, command, keyring, now), *said])
+        table.commit([*_edit(before, after, command, keyring, now, editor), *said])
     return member_view(after, account, program, now, language)
 
 
@@ -284,6 +294,15 @@ def say_consents(
             continue
         return Outcome(_consents_view(after))
     raise WriteContended
+
+
+def require_settled(table: Table, member_id: MemberId, *, now: datetime) -> None:
+    """See that the number by which a member signs in was not changed lately.
+
+    Raises:
+        ContactChangedLately: it was.
+    """
+    rules.require_settled(store.find_contact_change(table, member_id), now)
 
 
 def find_consents(table: Table, keyring: Keyring, member_id: MemberId) -> ConsentsView:
@@ -543,6 +562,7 @@ def member_view(profile: Profile, account: Account, program: Program, now: datet
         custom=dict(sorted(profile.custom.items())),
         personal_custom=tuple(sorted(profile.sealed_custom & profile.custom.keys())),
         consents=profile.consents,
+        contact_hold=rules.hold_of(profile.contact_changed, now),
         tier=points_views.tier_view(account, program, today, language),
         points=points_views.summary(account, today, now),
         joined_at=profile.joined_at,
@@ -594,13 +614,24 @@ def _claim(profile: Profile, kind: str, value: str, keyring: Keyring) -> list[Wr
     return store.claim(profile.member_id, kind, value, keyring, lambda _: refusal)
 
 
-def _edit(before: Profile, after: Profile, command: EditMember, keyring: Keyring, now: datetime) -> list[Write]:
+def _edit(
+    before: Profile,
+    after: Profile,
+    command: EditMember,
+    keyring: Keyring,
+    now: datetime,
+    editor: Caller | None = None,
+) -> list[Write]:
     old, new = set(rules.identifiers(before.contact)), set(rules.identifiers(after.contact))
     claims = [each for kind, value in sorted(new - old) for each in _claim(after, kind, value, keyring)]
     releases = _releases(before, sorted(old - new), keyring, before.version)
-    fields = sorted(command.model_fields_set - {"version", "dry_run"})
+    facts: dict[str, Any] = {"fields": sorted(command.model_fields_set - {"version", "dry_run", "reason"})}
+    done = rules.reachable(before.contact, after.contact)
+    if done.changed:
+        by = {"by": editor.subject} if editor is not None and editor.kind is not Kind.MEMBER else {}
+        facts |= {"given": list(done.given), "replaced": list(done.replaced), **by}
     number = _EDITS_FROM + after.version
-    note = points_store.note(after.member_id, "edited", {"fields": fields}, at=now, version=number)
+    note = points_store.note(after.member_id, "edited", facts, at=now, version=number)
     return [store.replace_profile(after, keyring), *claims, *releases, note]
 
 

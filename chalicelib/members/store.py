@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
-from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, ShopId
+from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, SessionId, ShopId
 from chalicelib.members.errors import MemberMoved
 from chalicelib.members.events import MemberEnrolled
 from chalicelib.members.models import (
@@ -15,8 +15,10 @@ from chalicelib.members.models import (
     ConsentChange,
     ConsentSource,
     Contact,
+    ContactChanged,
     ContactChannel,
     ExternalId,
+    FormerContact,
     Gender,
     OtherIdentifier,
     Profile,
@@ -68,6 +70,12 @@ def find_month_days(table: Table, member_ids: Sequence[MemberId]) -> dict[Member
     """The birthdays of several members, `MM-DD`, in one read; those without one are left out."""
     found = table.get_many([keys.profile(member_id) for member_id in member_ids])
     return {keys.member_of(key.pk): str(item["month_day"]) for key, item in found.items() if item.get("month_day")}
+
+
+def find_contact_change(table: Table, member_id: MemberId) -> ContactChanged | None:
+    """When a member's mobile number or e-mail address was changed last; None: never, or there is no such member."""
+    item = table.get(keys.profile(member_id), consistent=True)
+    return _contact_changed(item) if item is not None else None
 
 
 def list_enrolments(table: Table, member_ids: Sequence[AccountId]) -> list[Item]:
@@ -221,7 +229,7 @@ def resealed(item: Item, sealed: bytes, custom: Item) -> Write:
 
 # ---------------------------------------------------------------- items
 
-_LISTS = {"external_ids", "others", "bank_cards", "custom"}
+_LISTS = {"external_ids", "others", "former", "bank_cards", "custom"}
 """What stands among the sealed data in a form of its own."""
 
 
@@ -239,6 +247,10 @@ def profile_from(item: Item, keyring: Keyring) -> Profile:
                 for bank, four, token in contact.get("bank_cards", ())
             ),
             others=tuple(OtherIdentifier(kind=kind, value=value) for kind, value in contact.get("others", ())),
+            former=tuple(
+                FormerContact(kind=kind, value=value, at=from_milliseconds(at))
+                for kind, value, at in contact.get("former", ())
+            ),
             # Not validated: its claim is released under the spelling that it was stored with.
             external_ids=tuple(ExternalId.model_construct(source=s, id=i) for s, i in contact.get("external_ids", ())),
         ),
@@ -251,6 +263,7 @@ def profile_from(item: Item, keyring: Keyring) -> Profile:
         custom={**item.get("custom", {}), **contact.get("custom", {})},
         sealed_custom=frozenset(contact.get("custom", {})),
         consents=tuple(map(_consent, item.get("consents", ()))),
+        contact_changed=_contact_changed(item),
         joined_at=from_milliseconds(item["joined"]),
         version=item["version"],
     )
@@ -274,6 +287,7 @@ def _item(profile: Profile, keyring: Keyring) -> Item:
         "bank_cards": [[each.bank, each.last_four, each.token] for each in profile.contact.bank_cards],
         "external_ids": [[each.source, each.id] for each in profile.contact.external_ids],
         "others": [[each.kind, each.value] for each in profile.contact.others],
+        "former": [[each.kind, each.value, milliseconds(each.at)] for each in profile.contact.former],
     }
     sealed = keyring.contacts.seal(profile.member_id, contact | {name: each for name, each in lists.items() if each})
     return {
@@ -291,9 +305,27 @@ def _item(profile: Profile, keyring: Keyring) -> Item:
         "tags": list(profile.tags) or None,
         "custom": open_custom or None,
         "consents": [_consent_parts(each) for each in profile.consents] or None,
+        "contact_changed": _change_parts(profile.contact_changed) if profile.contact_changed else None,
         "joined": milliseconds(profile.joined_at),
         "version": profile.version,
     }
+
+
+def _contact_changed(item: Item) -> ContactChanged | None:
+    if "contact_changed" not in item:
+        return None
+    at, by_member, until, session_id = item["contact_changed"]
+    return ContactChanged(
+        at=from_milliseconds(at),
+        by_member=by_member,
+        sessions_until=from_milliseconds(until) if until else None,
+        session_id=SessionId(session_id) if session_id else None,
+    )
+
+
+def _change_parts(change: ContactChanged) -> list[Any]:
+    until = milliseconds(change.sessions_until) if change.sessions_until else 0
+    return [milliseconds(change.at), change.by_member, until, change.session_id or ""]
 
 
 def _consent(parts: Sequence[Any]) -> Consent:

@@ -110,6 +110,7 @@ SEALED: Mapping[str, Datum] = {
     "card_no": _contact(Kind.CARD_NO),
     "external_ids": _contact(Kind.EXTERNAL_ID),
     "others": _contact(Kind.CARD_NO),  # each by its own kind
+    "former": _contact(None),  # numbers and addresses changed or removed in the last 72 hours; no answer has them
     "birth_year": _contact(Kind.BIRTHDAY),
     "bank_cards": _contact(Kind.SECRET),  # bank and last four are shown, the provider's token is not
     "custom": _contact(Kind.SECRET),
@@ -136,7 +137,7 @@ CATALOGUE: tuple[Stored, ...] = (
             "erased": Datum(Data.MACHINE, Kept.LEDGER),
             **_all("member_id number", _OWN),
             "contact": _contact(None),
-            **_all("gender shop tags custom consents joined source referral", _OWN),
+            **_all("gender shop tags custom consents joined source referral contact_changed", _OWN),
             "month_day": Datum(Data.PERSON, Kept.MEMBER, exported=True, masked=Kind.BIRTHDAY),
         },
     ),

@@ -61,7 +61,10 @@ def test_an_edit_is_recorded_with_who_what_and_from_where_and_without_anything_p
     path = f"/v1/members/{member['member_id']}"
     api.clock.forward(seconds=1)
     edited = api.patch(
-        path, {"version": 1, "mobile": "+8613800000001", "shop_id": "shp_b"}, User_Agent="till/1.0", X_Request_Id="r-1"
+        path,
+        {"version": 1, "mobile": "+8613800000001", "shop_id": "shp_b", "reason": "asked"},
+        User_Agent="till/1.0",
+        X_Request_Id="r-1",
     )
     assert edited.status == 200
     enrolled, change = api.get("/v1/audit-entries", member_id=member["member_id"]).json["items"][::-1]
@@ -75,7 +78,7 @@ def test_an_edit_is_recorded_with_who_what_and_from_where_and_without_anything_p
     assert by_item["profile"] == {
         "item": "profile", "of": member["member_id"], "state": None,
         "before": {"shop": "shp_main"}, "after": {"shop": "shp_b"},
-        "changed": ["contact"],
+        "changed": ["contact", "contact_changed"],
     }  # fmt: skip
     assert {each["item"]: each["state"] for each in change["changes"]} == {
         "profile": None, "identifier: mobile": "gone", "note": "new",
