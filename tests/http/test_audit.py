@@ -389,3 +389,17 @@ def test_a_sale_says_who_made_it_and_whether_to_themselves(api: Api, house: Hous
     assert [(sales[each]["recorded_by"], sales[each]["own_account"]) for each in (member, other)] == [
         ("stf_clerk", True), ("stf_clerk", False),
     ]  # fmt: skip
+
+
+def test_an_id_that_somebody_types_puts_nothing_into_another_members_list(api: Api) -> None:
+    one, other = (api.enrol(card_no=each)["member_id"] for each in ("card-1", "card-2"))
+    before = api.get("/v1/audit-entries", member_id=other).json["items"]
+    api.clock.forward(seconds=1)
+    for path, body in (
+        ("suspensions", {"reason": other}),
+        ("unmaskings", {"fields": ["name"], "reason": other}),
+        ("exports", {"reason": other}),
+    ):
+        assert api.post(f"/v1/members/{one}/{path}", body).status == 201
+    assert api.get("/v1/audit-entries", member_id=other).json["items"] == before
+    assert [each["about"] for each in api.get("/v1/audit-entries", member_id=one).json["items"]][:3] == [[one]] * 3
