@@ -243,7 +243,7 @@ class SignIn(Record):
 
 
 class Velocity(Record):
-    """How many points a day are likely. What is more raises an alert; null watches nothing."""
+    """What is likely. What is more raises an alert; null watches nothing."""
 
     member_points_per_day: Annotated[int, Field(ge=1, le=10**12)] | None = 50_000
     """A member earns, by purchases and by hand."""
@@ -253,6 +253,14 @@ class Velocity(Record):
     """Somebody gives, by purchases and by hand."""
     adjusted_points_per_day: Annotated[int, Field(ge=1, le=10**12)] | None = 1_000_000
     """Somebody gives by hand, all members together. What is more is refused."""
+    contact_changes_per_day: Annotated[int, Field(ge=1, le=500)] | None = 5
+    """Of so many members somebody changes or removes a mobile number or an e-mail address."""
+    unmasked_members_per_day: Annotated[int, Field(ge=1, le=500)] | None = 20
+    """So many members somebody sees in clear."""
+    exported_members_per_day: Annotated[int, Field(ge=1, le=500)] | None = 20
+    """So many members somebody exports."""
+    missed_look_ups: Annotated[int, Field(ge=1, le=10**6)] | None = 20
+    """So often in ten minutes somebody looks up a member whom there is not. What is more is refused."""
 
 
 class NegativeBalance(StrEnum):

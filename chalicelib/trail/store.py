@@ -99,8 +99,8 @@ def _about(ids: Mapping[str, str], writes: Sequence[Write]) -> list[str]:
         if isinstance(write, Put):
             facts = write.item.get("what")
             named = {**(facts if isinstance(facts, dict) else {}), **write.item}
-            ids = (each for name, each in named.items() if name in _ACCOUNTS and isinstance(each, str))
-            found |= dict.fromkeys(each for each in ids if _ACCOUNT.fullmatch(each))
+            accounts = (each for name, each in named.items() if name in _ACCOUNTS and isinstance(each, str))
+            found |= dict.fromkeys(each for each in accounts if _ACCOUNT.fullmatch(each))
             if "r" in write.item and "tl" in write.item:
                 found[keys.account_of(write.item["tl"])] = None
     return list(found)
