@@ -18,6 +18,7 @@ REFUSED: Mapping[str, AlertKind] = {
     "shop_not_yours": AlertKind.PERMISSION_REFUSED,
     "home_shop_not_yours": AlertKind.PERMISSION_REFUSED,
     "velocity_exceeded": AlertKind.ADJUSTMENTS_CAPPED,
+    "look_ups_too_many": AlertKind.LOOK_UPS_MISSED,
 }
 """Refusals that are counted, by their code."""
 
@@ -25,6 +26,7 @@ LIMITS: Mapping[AlertKind, int] = {
     AlertKind.SIGN_IN_FAILED: 20,
     AlertKind.PERMISSION_REFUSED: 20,
     AlertKind.ADJUSTMENTS_CAPPED: 1,
+    AlertKind.LOOK_UPS_MISSED: 1,
 }
 """So many refusals in `WINDOW` raise an alert."""
 

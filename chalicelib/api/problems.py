@@ -180,6 +180,7 @@ STATUS: dict[str, int] = {
     "rotation_differs": 409,
     # too often
     "code_too_soon": 429,
+    "look_ups_too_many": 429,
     "rate_exceeded": 429,
     "sign_in_locked": 429,
     "too_many_codes": 429,

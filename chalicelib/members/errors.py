@@ -101,6 +101,15 @@ class HomeShopNotYours(Refusal):
         super().__init__("The member's home shop is not one of yours. Ask there, or at the head office.")
 
 
+class LookUpsTooMany(Refusal):
+    """Too many of the caller's look-ups found nobody."""
+
+    def __init__(self, *, retry_after: int) -> None:
+        super().__init__(
+            f"Too many look-ups found nobody. Look up again in {retry_after} seconds.", retry_after=retry_after
+        )
+
+
 class ReasonNeeded(Refusal):
     """Who changes a mobile number or an e-mail address says why."""
 

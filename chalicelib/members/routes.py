@@ -21,6 +21,7 @@ from chalicelib.members.errors import (
     ExternalIdTaken,
     HomeShopNotYours,
     IdentifierNeeded,
+    LookUpsTooMany,
     MemberMoved,
     MemberNumberWrong,
     MobileInvalid,
@@ -42,6 +43,7 @@ from chalicelib.members.models import (
     SuspendMember,
     Witness,
 )
+from chalicelib.members.rules import Misses
 from chalicelib.points.errors import MemberClosed, MemberUnknown
 from chalicelib.programs.service import ProgramBook, book_of
 from chalicelib.runtime.wiring import House
@@ -55,6 +57,10 @@ def _owner(_: House, member_id: MemberId, __: Caller) -> Owner:
 
 
 members.owned("member", "member_id", _owner, lambda member_id: MemberUnknown(member_id=member_id))
+
+
+MISSES = Misses()
+"""What this process remembers of look-ups that found nobody."""
 
 
 class HappeningPage(Page[Happening]):
@@ -110,11 +116,18 @@ def enrol_member(body: EnrolMember, call: Call) -> Outcome[MemberView]:
     )
 
 
-@members.get("/members", refuses=(MobileInvalid, MemberNumberWrong))
+@members.get("/members", refuses=(MobileInvalid, MemberNumberWrong, LookUpsTooMany))
 def look_up_member(query: LookUp, call: Call) -> MemberList:
-    """Find a member by exactly one identifier: a list of one, or of none."""
+    """Find a member by exactly one identifier: a list of one, or of none.
+
+    After 20 look-ups in ten minutes that find nobody (`velocity.missed_look_ups` of the program) all are refused.
+    """
     book, language = _speaking(call)
-    found = service.look_up(call.house.table, call.house.keyring, book, query, now=call.now, language=language)
+    house = call.house
+    found = service.look_up_for(
+        house.table, house.ops, house.keyring, book, MISSES, query,
+        by=call.signed_in.subject, now=call.now, language=language,
+    )  # fmt: skip
     return MemberList(items=found)
 
 

@@ -187,6 +187,53 @@ def edited(
     return profile.model_copy(update={**changes, "contact": contact, "version": profile.version + 1})
 
 
+# ---------------------------------------------------------------- look-ups that find nobody
+
+MISSES_WINDOW = timedelta(minutes=10)
+_CALLERS_MAX = 1_000
+
+
+def misses_slot(now: datetime) -> int:
+    """The window that an instant is in."""
+    return int(now.timestamp() // MISSES_WINDOW.total_seconds())
+
+
+def misses_over_in(now: datetime) -> int:
+    """Seconds until the window is over."""
+    window = int(MISSES_WINDOW.total_seconds())
+    return window - int(now.timestamp()) % window
+
+
+class Misses:
+    """Whose look-ups found nobody in this process in this window, and who may look up no more. It never fills up.
+
+    Who has missed nothing here is looked up for without asking the table: a hit costs nothing. So each process lets
+    through the hits before its first miss, and none after it.
+    """
+
+    def __init__(self) -> None:
+        self._full: dict[str, bool] = {}
+        self._slot = 0
+
+    def of(self, by: str, now: datetime) -> bool | None:
+        """None: they missed nothing here; else whether they may look up no more."""
+        self._turn(now)
+        return self._full.get(by)
+
+    def note(self, by: str, now: datetime, *, full: bool) -> None:
+        """Remember that they missed, or may look up no more."""
+        self._turn(now)
+        if len(self._full) >= _CALLERS_MAX and by not in self._full:
+            self._full.pop(next(iter(self._full)))
+        self._full[by] = full
+
+    def _turn(self, now: datetime) -> None:
+        slot = misses_slot(now)
+        if slot != self._slot:
+            self._slot = slot
+            self._full.clear()
+
+
 # ---------------------------------------------------------------- by what members sign in
 
 SETTLES_AFTER = timedelta(hours=72)

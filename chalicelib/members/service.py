@@ -15,7 +15,7 @@ from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
 from chalicelib.members import rules, store
-from chalicelib.members.errors import BalanceRemaining, EnrolmentDiffers, MemberMoved, MemberNumberWrong
+from chalicelib.members.errors import BalanceRemaining, EnrolmentDiffers, LookUpsTooMany, MemberMoved, MemberNumberWrong
 from chalicelib.members.models import (
     OURSELVES,
     CloseMember,
@@ -193,6 +193,51 @@ def look_up(
         return (find_member(table, keyring, book, member_id, now=now, language=language),)
     except MemberUnknown:
         return ()
+
+
+def look_up_for(
+    table: Table,
+    ops: Table,
+    keyring: Keyring,
+    book: ProgramBook,
+    misses: rules.Misses,
+    asked: LookUp,
+    *,
+    by: str,
+    now: datetime,
+    language: Language,
+) -> tuple[MemberView, ...]:
+    """Look up for somebody, as long as not too many of their look-ups find nobody.
+
+    Only look-ups that find nobody are counted, of all processes together. Once there are too many, look-ups that would
+    find somebody are refused alike, so that the refusal tells nothing.
+
+    Args:
+        misses: what this process remembers.
+
+    Raises:
+        LookUpsTooMany: there were.
+        MobileInvalid, MemberNumberWrong: nobody can have this identifier.
+    """
+    most, slot = book.current(now).velocity.missed_look_ups, rules.misses_slot(now)
+    if most is None:
+        return look_up(table, keyring, book, asked, now=now, language=language)
+    refusal = LookUpsTooMany(retry_after=rules.misses_over_in(now))
+    known = misses.of(by, now)
+    if known is False:
+        known = store.find_misses(ops, by, slot, now.date()) >= most
+        misses.note(by, now, full=known)
+    if known:
+        raise refusal
+    found = look_up(table, keyring, book, asked, now=now, language=language)
+    if not found:
+        misses.note(by, now, full=False)
+        try:
+            ops.commit([store.count_miss(by, slot, most, now, refusal)])
+        except LookUpsTooMany:
+            misses.note(by, now, full=True)
+            raise
+    return found
 
 
 def find_member_id(

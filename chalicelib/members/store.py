@@ -1,7 +1,7 @@
 """How profiles and identifiers are stored."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
@@ -26,7 +26,9 @@ from chalicelib.members.models import (
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
-from chalicelib.storage.writes import Absent, Anyway, Delete, Held, Item, Otherwise, Put, Unchanged, Write
+from chalicelib.storage.writes import Absent, Anyway, Count, Delete, Held, Item, Otherwise, Put, Unchanged, Write
+
+_MISSES_KEPT = timedelta(days=1)
 
 
 class NumberTaken(Exception):
@@ -102,7 +104,19 @@ def list_consent_changes(
     return tuple(_change(item) for item in items if item is not None), rows.last
 
 
+def find_misses(ops: Table, by: str, slot: int, day: date) -> int:
+    """How many of a caller's look-ups found nobody in a window."""
+    item = ops.get(keys.velocity("look_ups", f"{by} {slot}", day), consistent=True)
+    return int(item["points"]) if item is not None else 0
+
+
 # ---------------------------------------------------------------- describing writes
+
+
+def count_miss(by: str, slot: int, most: int, now: datetime, full: Exception) -> Write:
+    """The write that counts a look-up that found nobody, unless there were too many; whoever races."""
+    where = keys.velocity("look_ups", f"{by} {slot}", now.date())
+    return Count(where, "points", 1, most, {"expires": int((now + _MISSES_KEPT).timestamp())}, lambda _: full)
 
 
 def keep_consent_changes(before: Sequence[Consent], after: Profile, by: str) -> list[Write]:
