@@ -106,7 +106,9 @@ def edit_member(scene: Scene) -> Metered:
 
 @operation("edit_member", "edit the mobile number")
 def edit_mobile(scene: Scene) -> Metered:
-    return lambda: scene.send("PATCH", f"/v1/members/{scene.member}", {"version": 1, "mobile": "+8613700000000"})
+    return lambda: scene.send(
+        "PATCH", f"/v1/members/{scene.member}", {"version": 1, "mobile": "+8613700000000", "reason": "asked"}
+    )
 
 
 @operation("suspend_member", "suspend")

@@ -29,6 +29,14 @@ class AlertKind(StrEnum):
     """Somebody gave more on cards in a day that nobody paid for, in minor units."""
     ADJUSTMENTS_CAPPED = "adjustments_capped"
     """Somebody was refused an adjustment, because they gave as many points by hand that day as one may."""
+    CONTACTS_CHANGED = "contacts_changed"
+    """Somebody changed mobile numbers or e-mail addresses of more members a day than the program finds likely."""
+    MEMBERS_UNMASKED = "members_unmasked"
+    """Somebody saw more members in clear likewise."""
+    MEMBERS_EXPORTED = "members_exported"
+    """Somebody exported more members likewise."""
+    LOOK_UPS_MISSED = "look_ups_missed"
+    """Somebody was refused a look-up, because too many of theirs had found nobody."""
     SELF_EARNING = "self_earning"
     """Somebody had points given to their own membership."""
 
@@ -92,6 +100,20 @@ class Gain:
     own: tuple[str, ...]
     day: date
     minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Something that somebody did to a member, of which the members a day are counted.
+
+    Attributes:
+        by: who did it.
+    """
+
+    kind: AlertKind
+    by: str
+    member_id: AccountId
+    day: date
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-from chalicelib.alerts.models import AlertKind, Gain, Raised
+from chalicelib.alerts.models import AlertKind, Deed, Gain, Raised
 from chalicelib.programs.models import Velocity
 
 REFUSED: Mapping[str, AlertKind] = {
@@ -17,7 +17,9 @@ REFUSED: Mapping[str, AlertKind] = {
     "own_rights": AlertKind.PERMISSION_REFUSED,
     "card_gift_forbidden": AlertKind.PERMISSION_REFUSED,
     "shop_not_yours": AlertKind.PERMISSION_REFUSED,
+    "home_shop_not_yours": AlertKind.PERMISSION_REFUSED,
     "velocity_exceeded": AlertKind.ADJUSTMENTS_CAPPED,
+    "look_ups_too_many": AlertKind.LOOK_UPS_MISSED,
 }
 """Refusals that are counted, by their code."""
 
@@ -25,6 +27,7 @@ LIMITS: Mapping[AlertKind, int] = {
     AlertKind.SIGN_IN_FAILED: 20,
     AlertKind.PERMISSION_REFUSED: 20,
     AlertKind.ADJUSTMENTS_CAPPED: 1,
+    AlertKind.LOOK_UPS_MISSED: 1,
 }
 """So many refusals in `WINDOW` raise an alert."""
 
@@ -87,6 +90,27 @@ def network(ip: str) -> str | None:
     except ValueError:
         return None
     return str(ip_network(f"{address}/{24 if address.version == 4 else 48}", strict=False))
+
+
+def overdone(
+    deeds: Sequence[Deed], members: Mapping[tuple[AlertKind, str, date], int], limits: Velocity
+) -> list[Raised]:
+    """What is to be raised after some deeds.
+
+    Args:
+        members: to how many members each did it on the day.
+    """
+    at_most = {
+        AlertKind.CONTACTS_CHANGED: limits.contact_changes_per_day,
+        AlertKind.MEMBERS_UNMASKED: limits.unmasked_members_per_day,
+        AlertKind.MEMBERS_EXPORTED: limits.exported_members_per_day,
+    }
+    who = dict.fromkeys((each.kind, each.by, each.day) for each in deeds)
+    return [
+        Raised(kind, by, day, count, limit)
+        for kind, by, day in who
+        if (limit := at_most[kind]) is not None and (count := members[kind, by, day]) > limit
+    ]
 
 
 def noticed(gains: Sequence[Gain], sums: Mapping[tuple[AlertKind, str, date], int], limits: Velocity) -> list[Raised]:

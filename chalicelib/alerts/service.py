@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.alerts import rules, store
 from chalicelib.alerts.errors import AlertKnown, AlertMoved, AlertUnknown, CountMoved
-from chalicelib.alerts.models import AcknowledgeAlert, Alert, AlertState, Gain, Raised
+from chalicelib.alerts.models import AcknowledgeAlert, Alert, AlertState, Deed, Gain, Raised
 from chalicelib.alerts.rules import Tally
 from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import AlertId
@@ -45,6 +45,32 @@ def count_gains(
     else:
         raise WriteContended
     noticed = rules.noticed(gains, store.find_sums(ops, gains), book.current(now).velocity)
+    return [each for each in noticed if raise_alert(table, each, now=now, tell=tell)]
+
+
+def count_deeds(
+    table: Table, ops: Table, book: ProgramBook, deeds: Sequence[Deed], *, now: datetime, tell: Tell
+) -> list[Raised]:
+    """Count to how many members somebody did something, each once a day, and raise what is too much; what was raised.
+
+    The same deeds again count nothing, and raise what was not raised yet.
+
+    Raises:
+        WriteContended: others kept counting the same; safe to try again.
+    """
+    if not deeds:
+        return []
+    for _ in range(ATTEMPTS_MAX):
+        writes, members = store.count_deeds(deeds, store.find_deeds(ops, deeds), now)
+        try:
+            if writes:
+                ops.commit(writes)
+        except CountMoved:
+            continue
+        break
+    else:
+        raise WriteContended
+    noticed = rules.overdone(deeds, members, book.current(now).velocity)
     return [each for each in noticed if raise_alert(table, each, now=now, tell=tell)]
 
 

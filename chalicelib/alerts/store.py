@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from chalicelib.alerts.errors import AlertKnown, AlertMoved, CountMoved
-from chalicelib.alerts.models import Alert, AlertKind, AlertState, Gain, Raised
+from chalicelib.alerts.models import Alert, AlertKind, AlertState, Deed, Gain, Raised
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
@@ -145,6 +145,40 @@ def find_sums(ops: Table, gains: Sequence[Gain]) -> Sums:
             wanted[_sum("staff", gain.by, gain)] = (AlertKind.STAFF_VELOCITY, gain.by, gain.day)
     found = ops.get_many(list(wanted), consistent=True)
     return {wanted[key]: item["points"] for key, item in found.items()}
+
+
+def find_deeds(ops: Table, deeds: Sequence[Deed]) -> dict[Key, Item]:
+    """To whom those who did something did it on the day, as far as it is counted."""
+    return ops.get_many(list(dict.fromkeys(_deeds(each) for each in deeds)), consistent=True)
+
+
+def count_deeds(deeds: Sequence[Deed], known: Mapping[Key, Item], now: datetime) -> tuple[list[Write], Sums]:
+    """The writes that count deeds, each member once, and to how many members each did it with them."""
+    new: dict[Key, list[str]] = defaultdict(list)
+    names: dict[Key, tuple[AlertKind, str, date]] = {}
+    for deed in deeds:
+        key = _deeds(deed)
+        names[key] = (deed.kind, deed.by, deed.day)
+        counted = known.get(key, {}).get("ids", ())
+        if deed.member_id not in (*counted, *new[key]) and len(counted) + len(new[key]) <= EVENTS_MAX:
+            new[key].append(deed.member_id)
+    sums = {name: len(known.get(key, {}).get("ids", ())) + len(new[key]) for key, name in names.items()}
+    writes: list[Write] = []
+    for key, some in new.items():
+        before = known.get(key)
+        if some:
+            item = {
+                "ids": [*(before["ids"] if before else ()), *some],
+                "version": before["version"] + 1 if before else 1,
+                "expires": int((now + KEPT).timestamp()),
+            }
+            condition: Condition = Unchanged(before["version"]) if before else Absent()
+            writes.append(Put(key, item, condition, lambda _: CountMoved()))
+    return writes, sums
+
+
+def _deeds(deed: Deed) -> Key:
+    return keys.velocity(deed.kind, deed.by, deed.day)
 
 
 def add_refusals(kind: AlertKind, about: str, slot: int, day: date, more: int, now: datetime) -> tuple[Key, Write]:

@@ -53,7 +53,7 @@ def get_whoami(call: Call) -> WhoAmI:
     """Who I am here, and what I may do."""
     caller = call.caller
     assert caller is not None, "the policy lets nobody in who is not signed in"
-    grants = sorted(caller.grants.items())
+    grants = sorted((each, scope) for each, scope in caller.grants.items() if caller.scope(each) is not None)
     return WhoAmI(
         kind=caller.kind,
         subject=caller.subject,

@@ -51,12 +51,17 @@ class Caller:
         return self.former_ids | {self.member_id} if self.member_id is not None else frozenset()
 
     def scope(self, permission: Permission) -> Scope | None:
-        """How far a permission reaches for them; None when they do not have it."""
-        return self.grants.get(permission)
+        """How far a permission reaches for them; None when they do not have it.
+
+        What reaches to shops reaches nowhere for who has none: members and all that is the whole chain's are only for
+        those who work in some part of it.
+        """
+        scope = self.grants.get(permission)
+        return None if scope is Scope.SHOP and not self.shop_ids else scope
 
     def within(self, permission: Permission) -> frozenset[ShopId] | None:
         """The shops that a permission ends at; None where it reaches further, or to what is their own."""
-        return self.shop_ids if self.scope(permission) is Scope.SHOP else None
+        return self.shop_ids if self.grants.get(permission) is Scope.SHOP else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,5 +82,5 @@ def reaches(caller: Caller, scope: Scope, owner: Owner) -> bool:
     if scope is Scope.ALL:
         return True
     if scope is Scope.SHOP:
-        return owner.shop_id is None or owner.shop_id in caller.shop_ids
+        return bool(caller.shop_ids) and (owner.shop_id is None or owner.shop_id in caller.shop_ids)
     return not caller.account_ids.isdisjoint(owner.account_ids)

@@ -9,6 +9,7 @@ class Permission(StrEnum):
 
     MEMBERS_READ = "members:read"
     MEMBERS_WRITE = "members:write"
+    MEMBERS_CHANGE_CONTACT = "members:change_contact"
     MEMBERS_STATUS = "members:status"
     MEMBERS_MERGE = "members:merge"
     MEMBERS_UNDO_OWING = "members:undo_owing"
@@ -77,6 +78,8 @@ _MANAGES = frozenset(
     {P.MEMBERS_STATUS, P.MEMBERS_MERGE, P.POINTS_ADJUST, P.POINTS_TRANSFER, P.POOLS_MANAGE, P.CARDS_STATUS}
     # A till has the number that it looks up in front of it; who calls members back sees it in clear.
     | {P.MEMBERS_UNMASK}
+    # Whose number it is decides who signs in as the member.
+    | {P.MEMBERS_CHANGE_CONTACT}
 )
 _DECIDES = frozenset({P.APPROVALS_READ, P.APPROVALS_DECIDE})
 

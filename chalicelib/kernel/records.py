@@ -122,6 +122,19 @@ Passage = Annotated[
 ]
 """Some paragraphs; line breaks and tabs allowed."""
 
+_REASON_MIN = 4
+
+
+def _says_something(text: str, info: ValidationInfo) -> str:
+    said = sum(unicodedata.category(each)[0] in "LN" for each in text)
+    if info.context is SENT and said < _REASON_MIN:
+        raise ValueError(f"a reason has at least {_REASON_MIN} letters or digits")
+    return text
+
+
+Reason = Annotated[Note, AfterValidator(_says_something)]
+"""Why somebody does what is looked at later: a note of at least four letters or digits."""
+
 _PLAIN = StringConstraints(
     min_length=1, max_length=_REFERENCE_MAX, pattern=r"^[^\u0000-\u0020\u007f-\u00a0\u2028\u2029]+$"
 )

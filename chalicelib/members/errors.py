@@ -85,6 +85,38 @@ class MemberMoved(Refusal):
         )
 
 
+class ContactChangedLately(Refusal):
+    """The mobile number or e-mail address was changed lately, so this has to wait."""
+
+    def __init__(self, *, until: str) -> None:
+        super().__init__(
+            f"The mobile number or e-mail address was changed lately. This can be done from {until} on.", until=until
+        )
+
+
+class HomeShopNotYours(Refusal):
+    """The member's home shop is not one of the caller's."""
+
+    def __init__(self) -> None:
+        super().__init__("The member's home shop is not one of yours. Ask there, or at the head office.")
+
+
+class LookUpsTooMany(Refusal):
+    """Too many of the caller's look-ups found nobody."""
+
+    def __init__(self, *, retry_after: int) -> None:
+        super().__init__(
+            f"Too many look-ups found nobody. Look up again in {retry_after} seconds.", retry_after=retry_after
+        )
+
+
+class ReasonNeeded(Refusal):
+    """Who changes a mobile number or an e-mail address says why."""
+
+    def __init__(self) -> None:
+        super().__init__("To change or remove a mobile number or an e-mail address, send a reason.")
+
+
 class CustomFieldUnknown(Refusal):
     """The program has no such custom field."""
 

@@ -2,7 +2,7 @@
 
 from chalicelib.kernel.events import Told
 from chalicelib.kernel.ids import AccountId, ShopId
-from chalicelib.kernel.records import Slug
+from chalicelib.kernel.records import Slug, Subject
 
 
 class MemberEnrolled(Told):
@@ -19,6 +19,17 @@ class MemberEdited(Told):
 
     fields: tuple[Slug, ...]
     """Names of the fields that the edit named; not their values."""
+
+
+class MemberContactChanged(Told):
+    """A member's mobile number or e-mail address was set, changed or removed: from now on others can sign in by it."""
+
+    given: tuple[Slug, ...]
+    """`mobile`, `email`: which of them was empty before."""
+    replaced: tuple[Slug, ...]
+    """Which of them was changed or removed."""
+    changed_by: Subject | None
+    """Who did it; null: the member, who proved the new one by a code."""
 
 
 class MemberSuspended(Told):

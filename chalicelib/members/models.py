@@ -19,12 +19,13 @@ from pydantic import (
 )
 
 from chalicelib.consents.models import ConsentText, ContactChannel, TextName
-from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, ShopId
+from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, SessionId, ShopId
 from chalicelib.kernel.personal import HIDDEN, Kind, Personal, is_masked, masked
 from chalicelib.kernel.records import (
     CompatibleReference,
     Line,
     Note,
+    Reason,
     Record,
     Reference,
     Slug,
@@ -249,11 +250,13 @@ class EditMember(_Details):
     tags: Annotated[tuple[Line, ...], Field(max_length=50)] | None = None
     custom: Annotated[dict[Slug, CustomValue | None], Field(max_length=50)] | None = None
     consents: Annotated[tuple[ConsentGiven, ...], Field(max_length=CONSENTS_MAX)] | None = None
+    reason: Reason | None = None
+    """Needed to change or remove a mobile number or an e-mail address; kept in the audit entry."""
     dry_run: bool = False
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
-        if not self.model_fields_set - {"version", "dry_run"}:
+        if not self.model_fields_set - {"version", "dry_run", "reason"}:
             raise ValueError("name at least one field to change")
         return self
 
@@ -309,6 +312,39 @@ class OtherIdentifier(Record):
 _KINDS = {"mobile": Kind.MOBILE, "email": Kind.EMAIL, "card": Kind.CARD_NO}
 
 
+class FormerContact(Record):
+    """A mobile number or e-mail address that was changed or removed: the member is told there that it was."""
+
+    kind: Literal["mobile", "email"]
+    value: str
+    at: AwareDatetime
+    """When it was changed."""
+
+
+class ContactChanged(Record):
+    """When a member's mobile number or e-mail address was changed last."""
+
+    at: AwareDatetime
+    by_member: bool
+    """The member did it, and proved the new one by a code."""
+    sessions_until: AwareDatetime | None = None
+    """Sessions opened until then are over: with an old number they are not the member's for sure."""
+    session_id: SessionId | None = None
+    """Save this one, in which the member changed it."""
+
+
+class ContactHold(Record):
+    """A mobile number or e-mail address was changed lately.
+
+    The member can neither export nor erase what is theirs, give points away or change the number again; where others
+    changed it, they see what tells who they are masked.
+    """
+
+    until: AwareDatetime
+    by_member: bool
+    """The member changed it, and proved the new one by a code."""
+
+
 class Contact(Record):
     """What identifies a person; stored sealed."""
 
@@ -320,6 +356,8 @@ class Contact(Record):
     card_no: str | None = None
     external_ids: tuple[ExternalId, ...] = ()
     others: tuple[OtherIdentifier, ...] = ()
+    former: tuple[FormerContact, ...] = ()
+    """Those of the last days."""
     birth_year: int | None = None
     bank_cards: tuple[BankCard, ...] = ()
 
@@ -341,6 +379,7 @@ class Profile(Record):
     sealed_custom: frozenset[str] = frozenset()
     """Names of custom fields whose values are personal, and stored sealed."""
     consents: tuple[Consent, ...] = ()
+    contact_changed: ContactChanged | None = None
     joined_at: AwareDatetime
     version: int = 1
 
@@ -378,6 +417,8 @@ class MemberView(Record):
     personal_custom: tuple[str, ...]
     """Names of custom fields whose values are personal."""
     consents: tuple[Consent, ...]
+    contact_hold: ContactHold | None
+    """Mobile number or e-mail address were changed lately; null when they were not."""
     tier: TierView
     points: PointsSummary
     joined_at: AwareDatetime

@@ -3,10 +3,15 @@
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from chalicelib.consents.models import ContactChannel
+from chalicelib.identity.errors import PermissionMissing, ShopNotYours
+from chalicelib.identity.models import Caller
+from chalicelib.identity.models import Kind as CallerKind
+from chalicelib.identity.permissions import Permission, Scope
 from chalicelib.kernel.errors import Refusal
 from chalicelib.kernel.ids import MemberId, MemberNumber
 from chalicelib.kernel.personal import HIDDEN, Kind, masked
@@ -14,14 +19,17 @@ from chalicelib.members.errors import (
     BirthdayInFuture,
     CardTaken,
     ConsentNeeded,
+    ContactChangedLately,
     CustomFieldInvalid,
     CustomFieldMissing,
     CustomFieldUnknown,
     EmailTaken,
     ExternalIdTaken,
+    HomeShopNotYours,
     IdentifierNeeded,
     MobileInvalid,
     MobileTaken,
+    ReasonNeeded,
 )
 from chalicelib.members.models import (
     ACCOUNT_PURPOSE,
@@ -31,10 +39,13 @@ from chalicelib.members.models import (
     ConsentGiven,
     ConsentSource,
     Contact,
+    ContactChanged,
+    ContactHold,
     CustomValue,
     EditMember,
     EnrolMember,
     ExternalId,
+    FormerContact,
     Profile,
     Witness,
 )
@@ -174,6 +185,175 @@ def edited(
     contact = contact.model_copy(update={"others": others})
     _require_identifier(contact)
     return profile.model_copy(update={**changes, "contact": contact, "version": profile.version + 1})
+
+
+# ---------------------------------------------------------------- look-ups that find nobody
+
+MISSES_WINDOW = timedelta(minutes=10)
+_CALLERS_MAX = 1_000
+
+
+def misses_slot(now: datetime) -> int:
+    """The window that an instant is in."""
+    return int(now.timestamp() // MISSES_WINDOW.total_seconds())
+
+
+def misses_over_in(now: datetime) -> int:
+    """Seconds until the window is over."""
+    window = int(MISSES_WINDOW.total_seconds())
+    return window - int(now.timestamp()) % window
+
+
+class Misses:
+    """Whose look-ups found nobody in this process in this window, and who may look up no more. It never fills up.
+
+    Who has missed nothing here is looked up for without asking the table: a hit costs nothing. So each process lets
+    through the hits before its first miss, and none after it.
+    """
+
+    def __init__(self) -> None:
+        self._full: dict[str, bool] = {}
+        self._slot = 0
+
+    def of(self, by: str, now: datetime) -> bool | None:
+        """None: they missed nothing here; else whether they may look up no more."""
+        self._turn(now)
+        return self._full.get(by)
+
+    def note(self, by: str, now: datetime, *, full: bool) -> None:
+        """Remember that they missed, or may look up no more."""
+        self._turn(now)
+        if len(self._full) >= _CALLERS_MAX and by not in self._full:
+            self._full.pop(next(iter(self._full)))
+        self._full[by] = full
+
+    def _turn(self, now: datetime) -> None:
+        slot = misses_slot(now)
+        if slot != self._slot:
+            self._slot = slot
+            self._full.clear()
+
+
+# ---------------------------------------------------------------- by what members sign in
+
+SETTLES_AFTER = timedelta(hours=72)
+"""So long after its mobile number or e-mail address was changed, a membership is not wholly who signs in by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reachable:
+    """What an edit did to a member's mobile number and e-mail address.
+
+    Attributes:
+        given: kinds that were empty before.
+        replaced: kinds that were changed or removed.
+    """
+
+    given: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything."""
+        return bool(self.given or self.replaced)
+
+
+def reachable(before: Contact, after: Contact) -> Reachable:
+    """What an edit did to a member's mobile number and e-mail address."""
+    differing = [kind for kind in ("mobile", "email") if getattr(before, kind) != getattr(after, kind)]
+    return Reachable(
+        tuple(kind for kind in differing if getattr(before, kind) is None),
+        tuple(kind for kind in differing if getattr(before, kind) is not None),
+    )
+
+
+def require_may_edit(before: Profile, after: Profile, editor: Caller | None, reason: str | None) -> None:
+    """See that whoever edits a member may do that to what the member signs in by, and to where the member belongs.
+
+    A till fills in a number that is missing. Who could exchange one would sign in as the member, so that is for those
+    who answer for the member's home shop, and the home shop is given away by those only.
+
+    Args:
+        editor: None: the member, who proved a new number by a code.
+
+    Raises:
+        PermissionMissing: they may not change or remove a mobile number or an e-mail address.
+        HomeShopNotYours: they may, or may edit, for other shops than the member's.
+        ShopNotYours: the member would be put into another shop than theirs, or out of any.
+        ReasonNeeded: they do not say why.
+    """
+    if editor is None or editor.kind is CallerKind.MEMBER:
+        return
+    if after.shop_id != before.shop_id:
+        _require_home(before, editor, Permission.MEMBERS_WRITE)
+        shop_ids = editor.within(Permission.MEMBERS_WRITE)
+        if shop_ids is not None and after.shop_id not in shop_ids:
+            raise ShopNotYours(shop_id=after.shop_id)
+    if not reachable(before.contact, after.contact).replaced:
+        return
+    if editor.scope(Permission.MEMBERS_CHANGE_CONTACT) is None:
+        raise PermissionMissing(permission=Permission.MEMBERS_CHANGE_CONTACT.value)
+    _require_home(before, editor, Permission.MEMBERS_CHANGE_CONTACT)
+    if reason is None:
+        raise ReasonNeeded
+
+
+def _require_home(profile: Profile, editor: Caller, permission: Permission) -> None:
+    if editor.scope(permission) is not Scope.ALL and profile.shop_id not in editor.shop_ids:
+        raise HomeShopNotYours
+
+
+def marked(before: Profile, after: Profile, editor: Caller | None, *, now: datetime) -> Profile:
+    """A profile after an edit, with what is remembered of a changed mobile number or e-mail address: when, the old one
+    for a few days, and whose sessions are over."""
+    former = tuple(each for each in before.contact.former if now < each.at + SETTLES_AFTER)
+    done = reachable(before.contact, after.contact)
+    former += tuple(
+        FormerContact.model_validate({"kind": kind, "value": getattr(before.contact, kind), "at": now})
+        for kind in done.replaced
+    )
+    after = after.model_copy(update={"contact": after.contact.model_copy(update={"former": former})})
+    if not done.changed:
+        return after
+    known = before.contact_changed
+    changed = ContactChanged(
+        at=now,
+        by_member=editor is not None and editor.kind is CallerKind.MEMBER,
+        sessions_until=known.sessions_until if known else None,
+        session_id=known.session_id if known else None,
+    )
+    if done.replaced:
+        own = editor.session_id if editor is not None else None
+        changed = changed.model_copy(update={"sessions_until": now, "session_id": own})
+    return after.model_copy(update={"contact_changed": changed})
+
+
+def later_change(one: ContactChanged | None, other: ContactChanged | None) -> ContactChanged | None:
+    """What is remembered of changed numbers of two members who are one now."""
+    if one is None or other is None:
+        return one or other
+    later, earlier = (one, other) if one.at >= other.at else (other, one)
+    if earlier.sessions_until is None or (later.sessions_until and later.sessions_until >= earlier.sessions_until):
+        return later
+    return later.model_copy(update={"sessions_until": earlier.sessions_until, "session_id": earlier.session_id})
+
+
+def hold_of(change: ContactChanged | None, now: datetime) -> ContactHold | None:
+    """Until when a changed number is too new to be trusted with everything; None: it is not."""
+    if change is None or now >= change.at + SETTLES_AFTER:
+        return None
+    return ContactHold(until=change.at + SETTLES_AFTER, by_member=change.by_member)
+
+
+def require_settled(change: ContactChanged | None, now: datetime) -> None:
+    """See that the number by which a member signs in is not a new one.
+
+    Raises:
+        ContactChangedLately: it is.
+    """
+    hold = hold_of(change, now)
+    if hold is not None:
+        raise ContactChangedLately(until=hold.until.isoformat(timespec="seconds"))
 
 
 def _as_read(command: EditMember, profile: Profile) -> EditMember:

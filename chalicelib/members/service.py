@@ -4,10 +4,11 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
+from typing import Any
 
 from chalicelib.approvals.service import FREE, Clearance, Cleared
 from chalicelib.consents import service as consent_texts
-from chalicelib.identity.errors import ShopNotYours
+from chalicelib.identity.models import Caller, Kind
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.canonical import digest, plain
 from chalicelib.kernel.errors import Refusal, WriteContended
@@ -16,7 +17,7 @@ from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
 from chalicelib.members import rules, store
-from chalicelib.members.errors import BalanceRemaining, EnrolmentDiffers, MemberMoved, MemberNumberWrong
+from chalicelib.members.errors import BalanceRemaining, EnrolmentDiffers, LookUpsTooMany, MemberMoved, MemberNumberWrong
 from chalicelib.members.models import (
     OURSELVES,
     CloseMember,
@@ -200,6 +201,51 @@ def look_up(
         return ()
 
 
+def look_up_for(
+    table: Table,
+    ops: Table,
+    keyring: Keyring,
+    book: ProgramBook,
+    misses: rules.Misses,
+    asked: LookUp,
+    *,
+    by: str,
+    now: datetime,
+    language: Language,
+) -> tuple[MemberView, ...]:
+    """Look up for somebody, as long as not too many of their look-ups find nobody.
+
+    Only look-ups that find nobody are counted, of all processes together. Once there are too many, look-ups that would
+    find somebody are refused alike, so that the refusal tells nothing.
+
+    Args:
+        misses: what this process remembers.
+
+    Raises:
+        LookUpsTooMany: there were.
+        MobileInvalid, MemberNumberWrong: nobody can have this identifier.
+    """
+    most, slot = book.current(now).velocity.missed_look_ups, rules.misses_slot(now)
+    if most is None:
+        return look_up(table, keyring, book, asked, now=now, language=language)
+    refusal = LookUpsTooMany(retry_after=rules.misses_over_in(now))
+    known = misses.of(by, now)
+    if known is False:
+        known = store.find_misses(ops, by, slot, now.date()) >= most
+        misses.note(by, now, full=known)
+    if known:
+        raise refusal
+    found = look_up(table, keyring, book, asked, now=now, language=language)
+    if not found:
+        misses.note(by, now, full=False)
+        try:
+            ops.commit([store.count_miss(by, slot, most, now, refusal)])
+        except LookUpsTooMany:
+            misses.note(by, now, full=True)
+            raise
+    return found
+
+
 def find_member_id(
     table: Table, keyring: Keyring, reference: MemberRef, program: Program, *, consistent: bool = False
 ) -> MemberId | None:
@@ -228,15 +274,15 @@ def edit_member(
     now: datetime,
     language: Language,
     witness: Witness = OURSELVES,
-    shop_ids: Collection[ShopId] | None = None,
+    editor: Caller | None = None,
 ) -> MemberView:
     """Change what is known of a member; a changed mobile number, e-mail or card moves with it.
 
     Args:
-        shop_ids: the shops of whoever edits; None where they reach all, or it is the member.
+        editor: who edits; None: nobody whose rights would have to be looked at.
 
     Raises:
-        ShopNotYours: the member would be put into another shop than those, or out of any.
+        PermissionMissing, ShopNotYours, HomeShopNotYours, ReasonNeeded: the editor may not do that.
         MemberUnknown, MemberClosed: there is no such member any more.
         MemberMoved: the member was changed since the version that the command names.
         MobileTaken, EmailTaken, CardTaken: another member has this identifier.
@@ -250,16 +296,17 @@ def edit_member(
     if command.version != before.version:
         raise MemberMoved(read=command.version, current=before.version)
 
-    after = rules.edited(before, command, program, now=from_milliseconds(milliseconds(now)), witness=witness)
+    at = from_milliseconds(milliseconds(now))
+    after = rules.edited(before, command, program, now=at, witness=witness)
     _require_texts(table, before.consents, after)
-    if shop_ids is not None and after.shop_id != before.shop_id and after.shop_id not in shop_ids:
-        raise ShopNotYours(shop_id=after.shop_id)
+    rules.require_may_edit(before, after, editor, command.reason)
+    after = rules.marked(before, after, editor, now=at)
 
     if command.dry_run:
         _require_free(table, keyring, after)
     else:
         said = store.keep_consent_changes(before.consents, after, witness.by)
-        table.commit([*_edit(before, after, command, keyring, now), *said])
+        table.commit([*_edit(before, after, command, keyring, now, editor), *said])
     return member_view(after, account, program, now, language)
 
 
@@ -300,6 +347,15 @@ def say_consents(
             continue
         return Outcome(_consents_view(table, after))
     raise WriteContended
+
+
+def require_settled(table: Table, member_id: MemberId, *, now: datetime) -> None:
+    """See that the number by which a member signs in was not changed lately.
+
+    Raises:
+        ContactChangedLately: it was.
+    """
+    rules.require_settled(store.find_contact_change(table, member_id), now)
 
 
 def find_consents(table: Table, keyring: Keyring, member_id: MemberId) -> ConsentsView:
@@ -575,6 +631,7 @@ def member_view(profile: Profile, account: Account, program: Program, now: datet
         custom=dict(sorted(profile.custom.items())),
         personal_custom=tuple(sorted(profile.sealed_custom & profile.custom.keys())),
         consents=profile.consents,
+        contact_hold=rules.hold_of(profile.contact_changed, now),
         tier=points_views.tier_view(account, program, today, language),
         points=points_views.summary(account, today, now),
         joined_at=profile.joined_at,
@@ -626,13 +683,24 @@ def _claim(profile: Profile, kind: str, value: str, keyring: Keyring) -> list[Wr
     return store.claim(profile.member_id, kind, value, keyring, lambda _: refusal)
 
 
-def _edit(before: Profile, after: Profile, command: EditMember, keyring: Keyring, now: datetime) -> list[Write]:
+def _edit(
+    before: Profile,
+    after: Profile,
+    command: EditMember,
+    keyring: Keyring,
+    now: datetime,
+    editor: Caller | None = None,
+) -> list[Write]:
     old, new = set(rules.identifiers(before.contact)), set(rules.identifiers(after.contact))
     claims = [each for kind, value in sorted(new - old) for each in _claim(after, kind, value, keyring)]
     releases = _releases(before, sorted(old - new), keyring, before.version)
-    fields = sorted(command.model_fields_set - {"version", "dry_run"})
+    facts: dict[str, Any] = {"fields": sorted(command.model_fields_set - {"version", "dry_run", "reason"})}
+    done = rules.reachable(before.contact, after.contact)
+    if done.changed:
+        by = {"by": editor.subject} if editor is not None and editor.kind is not Kind.MEMBER else {}
+        facts |= {"given": list(done.given), "replaced": list(done.replaced), **by}
     number = _EDITS_FROM + after.version
-    note = points_store.note(after.member_id, "edited", {"fields": fields}, at=now, version=number)
+    note = points_store.note(after.member_id, "edited", facts, at=now, version=number)
     return [store.replace_profile(after, keyring), *claims, *releases, note]
 
 

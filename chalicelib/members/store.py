@@ -1,12 +1,12 @@
 """How profiles and identifiers are stored."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
-from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, ShopId
+from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, SessionId, ShopId
 from chalicelib.members.errors import MemberMoved
 from chalicelib.members.events import MemberEnrolled
 from chalicelib.members.models import (
@@ -16,7 +16,9 @@ from chalicelib.members.models import (
     ConsentChange,
     ConsentSource,
     Contact,
+    ContactChanged,
     ExternalId,
+    FormerContact,
     Gender,
     OtherIdentifier,
     Profile,
@@ -24,7 +26,9 @@ from chalicelib.members.models import (
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
-from chalicelib.storage.writes import Absent, Anyway, Delete, Held, Item, Otherwise, Put, Unchanged, Write
+from chalicelib.storage.writes import Absent, Anyway, Count, Delete, Held, Item, Otherwise, Put, Unchanged, Write
+
+_MISSES_KEPT = timedelta(days=1)
 
 
 class NumberTaken(Exception):
@@ -70,6 +74,12 @@ def find_month_days(table: Table, member_ids: Sequence[MemberId]) -> dict[Member
     return {keys.member_of(key.pk): str(item["month_day"]) for key, item in found.items() if item.get("month_day")}
 
 
+def find_contact_change(table: Table, member_id: MemberId) -> ContactChanged | None:
+    """When a member's mobile number or e-mail address was changed last; None: never, or there is no such member."""
+    item = table.get(keys.profile(member_id), consistent=True)
+    return _contact_changed(item) if item is not None else None
+
+
 def list_enrolments(table: Table, member_ids: Sequence[AccountId]) -> list[Item]:
     """The enrolments of several members, as rows of the timeline."""
     found = table.get_many([keys.profile(member_id) for member_id in member_ids])
@@ -94,7 +104,19 @@ def list_consent_changes(
     return tuple(_change(item) for item in items if item is not None), rows.last
 
 
+def find_misses(ops: Table, by: str, slot: int, day: date) -> int:
+    """How many of a caller's look-ups found nobody in a window."""
+    item = ops.get(keys.velocity("look_ups", f"{by} {slot}", day), consistent=True)
+    return int(item["points"]) if item is not None else 0
+
+
 # ---------------------------------------------------------------- describing writes
+
+
+def count_miss(by: str, slot: int, most: int, now: datetime, full: Exception) -> Write:
+    """The write that counts a look-up that found nobody, unless there were too many; whoever races."""
+    where = keys.velocity("look_ups", f"{by} {slot}", now.date())
+    return Count(where, "points", 1, most, {"expires": int((now + _MISSES_KEPT).timestamp())}, lambda _: full)
 
 
 def keep_consent_changes(before: Sequence[Consent], after: Profile, by: str) -> list[Write]:
@@ -221,7 +243,7 @@ def resealed(item: Item, sealed: bytes, custom: Item) -> Write:
 
 # ---------------------------------------------------------------- items
 
-_LISTS = {"external_ids", "others", "bank_cards", "custom"}
+_LISTS = {"external_ids", "others", "former", "bank_cards", "custom"}
 """What stands among the sealed data in a form of its own."""
 
 
@@ -239,6 +261,10 @@ def profile_from(item: Item, keyring: Keyring) -> Profile:
                 for bank, four, token in contact.get("bank_cards", ())
             ),
             others=tuple(OtherIdentifier(kind=kind, value=value) for kind, value in contact.get("others", ())),
+            former=tuple(
+                FormerContact(kind=kind, value=value, at=from_milliseconds(at))
+                for kind, value, at in contact.get("former", ())
+            ),
             # Not validated: its claim is released under the spelling that it was stored with.
             external_ids=tuple(ExternalId.model_construct(source=s, id=i) for s, i in contact.get("external_ids", ())),
         ),
@@ -251,6 +277,7 @@ def profile_from(item: Item, keyring: Keyring) -> Profile:
         custom={**item.get("custom", {}), **contact.get("custom", {})},
         sealed_custom=frozenset(contact.get("custom", {})),
         consents=tuple(map(_consent, item.get("consents", ()))),
+        contact_changed=_contact_changed(item),
         joined_at=from_milliseconds(item["joined"]),
         version=item["version"],
     )
@@ -274,6 +301,7 @@ def _item(profile: Profile, keyring: Keyring) -> Item:
         "bank_cards": [[each.bank, each.last_four, each.token] for each in profile.contact.bank_cards],
         "external_ids": [[each.source, each.id] for each in profile.contact.external_ids],
         "others": [[each.kind, each.value] for each in profile.contact.others],
+        "former": [[each.kind, each.value, milliseconds(each.at)] for each in profile.contact.former],
     }
     sealed = keyring.contacts.seal(profile.member_id, contact | {name: each for name, each in lists.items() if each})
     return {
@@ -291,9 +319,27 @@ def _item(profile: Profile, keyring: Keyring) -> Item:
         "tags": list(profile.tags) or None,
         "custom": open_custom or None,
         "consents": [_consent_parts(each) for each in profile.consents] or None,
+        "contact_changed": _change_parts(profile.contact_changed) if profile.contact_changed else None,
         "joined": milliseconds(profile.joined_at),
         "version": profile.version,
     }
+
+
+def _contact_changed(item: Item) -> ContactChanged | None:
+    if "contact_changed" not in item:
+        return None
+    at, by_member, until, session_id = item["contact_changed"]
+    return ContactChanged(
+        at=from_milliseconds(at),
+        by_member=by_member,
+        sessions_until=from_milliseconds(until) if until else None,
+        session_id=SessionId(session_id) if session_id else None,
+    )
+
+
+def _change_parts(change: ContactChanged) -> list[Any]:
+    until = milliseconds(change.sessions_until) if change.sessions_until else 0
+    return [milliseconds(change.at), change.by_member, until, change.session_id or ""]
 
 
 def _consent(parts: Sequence[Any]) -> Consent:

@@ -5,7 +5,14 @@ from collections.abc import Callable
 from chalicelib.kernel.events import Occurrence, Told
 from chalicelib.kernel.ids import AccountId, MemberId
 from chalicelib.members import store
-from chalicelib.members.events import MemberClosed, MemberEdited, MemberErased, MemberReinstated, MemberSuspended
+from chalicelib.members.events import (
+    MemberClosed,
+    MemberContactChanged,
+    MemberEdited,
+    MemberErased,
+    MemberReinstated,
+    MemberSuspended,
+)
 from chalicelib.points.models import Happened
 from chalicelib.storage.writes import Item
 
@@ -16,7 +23,11 @@ def _enrolment(item: Item) -> Occurrence:
 
 
 def _edited(note: Happened) -> list[Told]:
-    return [MemberEdited(fields=tuple(note.facts["fields"]))]
+    told: list[Told] = [MemberEdited(fields=tuple(note.facts["fields"]))]
+    given, replaced = tuple(note.facts.get("given", ())), tuple(note.facts.get("replaced", ()))
+    if given or replaced:
+        told.append(MemberContactChanged(given=given, replaced=replaced, changed_by=note.facts.get("by")))
+    return told
 
 
 FROM_NOTE: dict[str, Callable[[Happened], list[Told]]] = {

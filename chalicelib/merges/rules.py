@@ -14,7 +14,7 @@ from chalicelib.identity.permissions import Permission, roles_with
 from chalicelib.kernel.calendar import Month, month_of
 from chalicelib.kernel.ids import AccountId
 from chalicelib.members.models import Consent, Contact, OtherIdentifier, Profile
-from chalicelib.members.rules import Identifier, external_identifier, identifiers
+from chalicelib.members.rules import Identifier, external_identifier, identifiers, later_change
 from chalicelib.merges.errors import MemberMerged, MembersSame, SurvivorMerged, UndoLeavesDebt
 from chalicelib.merges.models import Brought
 from chalicelib.points import fold
@@ -339,6 +339,7 @@ def united(into: Profile, other: Profile) -> tuple[Profile, Brought]:
             "custom": {**into.custom, **custom},
             "sealed_custom": into.sealed_custom | (other.sealed_custom & custom.keys()),
             "consents": tuple(consents.values()),
+            "contact_changed": later_change(into.contact_changed, other.contact_changed),
             "version": into.version + 1,
         }
     )

@@ -1,10 +1,11 @@
 """Who is told what, where and in which words. Pure."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.languages import Language
+from chalicelib.members.events import MemberContactChanged
 from chalicelib.members.models import Profile
 from chalicelib.members.rules import may_contact
 from chalicelib.notices.models import CONSENT_PURPOSE, Channel
@@ -20,6 +21,20 @@ def address_of(profile: Profile) -> tuple[Channel, str] | None:
         if address and may_contact(profile, CONSENT_PURPOSE, ContactChannel(channel.value)):
             return channel, address
     return None
+
+
+def told_of_change(profile: Profile, change: MemberContactChanged, at: datetime) -> list[tuple[Channel, str]]:
+    """Where a member is told that their mobile number or e-mail address was changed: at the one before.
+
+    Where there was none, at the other one that they have. Consents are not asked: whoever takes a membership over could
+    withdraw them first.
+    """
+    channels = {"mobile": Channel.SMS, "email": Channel.EMAIL}
+    old = [(channels[each.kind], each.value) for each in profile.contact.former if each.at == at]
+    if old:
+        return old
+    known = [(kind, getattr(profile.contact, kind)) for kind in channels if kind not in change.given]
+    return [(channels[kind], value) for kind, value in known if value]
 
 
 def worded(data: Any, program: Program, language: Language) -> tuple[str, str] | None:
@@ -41,6 +56,8 @@ def _zh(data: Any, program: Program) -> tuple[str, str] | None:
             return "生日快乐", f"生日快乐！送您 {data.points} 积分{_until_zh(data.expires_on)}，祝您天天开心。"
         case PointsExpiring():
             return "积分即将过期", f"您有 {data.points} 积分在 {_zh_day(data.expires_on)}之后过期，请及时使用。"
+        case MemberContactChanged():
+            return "联系方式已更改", "您会员账户的手机号或邮箱已更改。如非您本人要求，请立即联系门店。"
         case PointsReleased():
             return "积分已生效", f"您有 {data.points} 积分已生效，现在可以使用。"
         case PointsReceived():
@@ -65,6 +82,11 @@ def _en(data: Any, program: Program) -> tuple[str, str] | None:
             return "Happy birthday", f"Happy birthday! {data.points} points are yours{until}."
         case PointsExpiring():
             return "Points expire soon", f"{data.points} of your points expire after {data.expires_on}. Do use them."
+        case MemberContactChanged():
+            return "Your number was changed", (
+                "The mobile number or e-mail address of your membership was changed. If you did not ask for that, "
+                "tell us at once."
+            )
         case PointsReleased():
             return "Points ready to spend", f"{data.points} of your points can be spent now."
         case PointsReceived():

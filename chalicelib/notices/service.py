@@ -7,6 +7,7 @@ from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.ids import MemberId, is_member
 from chalicelib.kernel.languages import Language
 from chalicelib.members import store as members_store
+from chalicelib.members.events import MemberContactChanged
 from chalicelib.notices import rules, store
 from chalicelib.notices.links import PATH, OptOut, token_of
 from chalicelib.notices.models import CONSENT_PURPOSE, Channel, Notice
@@ -30,7 +31,8 @@ def tell(
 ) -> Notice | None:
     """Tell a member what an event says, in the program's language; None when there is nobody to tell, or nothing.
 
-    The member is read now, not when the event was made: who has withdrawn since is not told any more.
+    The member is read now, not when the event was made: who has withdrawn since is not told any more. That a mobile
+    number or e-mail address was changed is told to the one before; of two that were changed, each is told.
 
     Args:
         ops: where it is kept what was told.
@@ -47,14 +49,21 @@ def tell(
     item, account = members_store.find_items(table, event.member_id, consistent=True)
     if item is None or account is None or account["status"] in (AccountStatus.CLOSED, AccountStatus.MERGED):
         return None
-    address = rules.address_of(members_store.profile_from(item, keyring))
-    if address is None:
-        return None
-    opt_out = "" if links_at is None else links_at + _opt_out(event, address[0], keyring)
-    notice = _notice(event, address, words, language, opt_out)
-    sender.send(notice)
-    ops.commit([store.keep_notice(notice, item["member_id"])])
-    return notice
+    profile = members_store.profile_from(item, keyring)
+    if isinstance(event.data, MemberContactChanged):
+        # Nobody opts out of being told that.
+        told = rules.told_of_change(profile, event.data, event.recorded_at)
+        notices = [_notice(event, address, words, language, "") for address in told]
+    else:
+        address = rules.address_of(profile)
+        notices = []
+        if address is not None:
+            opt_out = "" if links_at is None else links_at + _opt_out(event, address[0], keyring)
+            notices = [_notice(event, address, words, language, opt_out)]
+    for notice in notices:
+        sender.send(notice)
+        ops.commit([store.keep_notice(notice, item["member_id"])])
+    return notices[0] if notices else None
 
 
 def _notice(

@@ -112,6 +112,7 @@ SEALED: Mapping[str, Datum] = {
     "card_no": _contact(Kind.CARD_NO),
     "external_ids": _contact(Kind.EXTERNAL_ID),
     "others": _contact(Kind.CARD_NO),  # each by its own kind
+    "former": _contact(None),  # numbers and addresses changed or removed in the last 72 hours; no answer has them
     "birth_year": _contact(Kind.BIRTHDAY),
     "bank_cards": _contact(Kind.SECRET),  # bank and last four are shown, the provider's token is not
     "custom": _contact(Kind.SECRET),
@@ -138,7 +139,7 @@ CATALOGUE: tuple[Stored, ...] = (
             "erased": Datum(Data.MACHINE, Kept.LEDGER),
             **_all("member_id number", _OWN),
             "contact": _contact(None),
-            **_all("gender shop tags custom consents joined source referral", _OWN),
+            **_all("gender shop tags custom consents joined source referral contact_changed", _OWN),
             "month_day": Datum(Data.PERSON, Kept.MEMBER, exported=True, masked=Kind.BIRTHDAY),
         },
     ),
@@ -353,7 +354,8 @@ NAMES: Mapping[str, str] = {
     "aw": "awaits_delivery", "dl": "delivered", "no": "refused_for", "ra": "refused_ms", "is": "state",
     "wm": "waits_for", "wr": "waiting_returns", "made": "made_ms", "joined": "joined_ms", "opened": "opened_ms",
     "turned": "used_ms", "notified": "notified_ms", "said": "consent", "into": "merged_into", "life": "lifetime_sums",
-    "told": "told_through", "off": "written_off", "gv": "given_minor", "ma": "sent_for_member_id", "af": "after_returns",
+    "told": "told_through", "off": "written_off", "gv": "given_minor", "ma": "sent_for_member_id",
+    "af": "after_returns",
 }  # fmt: skip
 """What an export calls attributes whose stored names are short. Names that end in `_ms` are milliseconds since 1970."""
 

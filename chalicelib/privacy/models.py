@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field, field_validator
 
 from chalicelib.kernel.ids import AccountId, Id, MemberId
 from chalicelib.kernel.personal import Plain
-from chalicelib.kernel.records import Note, Record
+from chalicelib.kernel.records import Reason, Record
 from chalicelib.members.models import BankCard, CustomValue, ExternalId, MemberView, OtherIdentifier
 
 
@@ -43,7 +43,7 @@ class Unmask(Record):
     """Show personal data of a member as they are, and say why."""
 
     fields: Annotated[tuple[MaskedField, ...], Field(min_length=1, max_length=len(MaskedField))]
-    reason: Note
+    reason: Reason
     """Kept with who asked, and when."""
 
     @field_validator("fields")
@@ -147,7 +147,7 @@ class ErasureView(Erasure):
 class ExportMember(Record):
     """Give out everything that is kept about a member, and say why."""
 
-    reason: Note
+    reason: Reason
     """Kept with who asked, and when."""
 
 

@@ -7,6 +7,8 @@ from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
+from chalicelib.members import service as members
+from chalicelib.members.errors import ContactChangedLately
 from chalicelib.points.errors import MemberUnknown
 from chalicelib.privacy.errors import ErasureBlocked, ExportTooLarge, OptOutUnknown, SignInStale
 from chalicelib.privacy.models import (
@@ -63,9 +65,10 @@ def erase_member(member_id: MemberId, body: EraseMember, call: Call) -> Outcome[
     return _told(erasing.erase_member(places, member_id, body, by=asked.asked_by, now=call.now, clearance=alone))
 
 
-@privacy.post("/me/erasures", status=201, refuses=(MemberUnknown, ErasureBlocked, SignInStale))
+@privacy.post("/me/erasures", status=201, refuses=(MemberUnknown, ErasureBlocked, SignInStale, ContactChangedLately))
 def erase_me(body: EraseMe, call: Call) -> Outcome[ErasureView]:
     """Erase yourself for good. There is no way back. You have to have signed in by a code within ten minutes."""
+    members.require_settled(call.house.table, call.member_id, now=call.now)
     erasing.require_fresh(call.house.ops, call.signed_in, now=call.now)
     command = EraseMember(reason=ErasureReason.ASKED, forfeit=body.forfeit, dry_run=body.dry_run)
     return _told(erasing.erase_member(_places(call), call.member_id, command, by=call.signed_in.subject, now=call.now))
@@ -91,16 +94,18 @@ def export_member_page(member_id: MemberId, body: ExportMember, call: Call) -> H
     return Html(_page(made, call))
 
 
-@privacy.post("/me/exports", status=201, refuses=(MemberUnknown, ExportTooLarge))
+@privacy.post("/me/exports", status=201, refuses=(MemberUnknown, ExportTooLarge, ContactChangedLately))
 def export_me(body: ExportMe, call: Call) -> Export:  # noqa: ARG001 - an empty body
     """Everything that is kept about you."""
+    members.require_settled(call.house.table, call.member_id, now=call.now)
     by = call.signed_in.subject
     return exporting.export_member(_places(call), call.member_id, OWN_WISH, by=by, draw=call.house.draw, now=call.now)
 
 
-@privacy.post("/me/export-pages", status=201, refuses=(MemberUnknown, ExportTooLarge))
+@privacy.post("/me/export-pages", status=201, refuses=(MemberUnknown, ExportTooLarge, ContactChangedLately))
 def export_me_page(body: ExportMe, call: Call) -> Html:  # noqa: ARG001 - an empty body
     """Everything that is kept about you, as a page to read or print."""
+    members.require_settled(call.house.table, call.member_id, now=call.now)
     by = call.signed_in.subject
     made = exporting.export_member(_places(call), call.member_id, OWN_WISH, by=by, draw=call.house.draw, now=call.now)
     return Html(_page(made, call))

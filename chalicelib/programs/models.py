@@ -252,7 +252,7 @@ class SignIn(Record):
 
 
 class Velocity(Record):
-    """How much a day is likely: points, and gifts on cards. What is more raises an alert; null watches nothing."""
+    """What is likely: points, gifts on cards, looks at members. What is more raises an alert; null watches nothing."""
 
     member_points_per_day: Annotated[int, Field(ge=1, le=10**12)] | None = 50_000
     """A member earns, by purchases and by hand."""
@@ -264,6 +264,14 @@ class Velocity(Record):
     """Somebody gives by hand, all members together. What is more is refused."""
     card_gifts_minor_per_day: Annotated[int, Field(ge=1, le=10**12)] | None = 50_000
     """Somebody gives on cards that nobody paid for, in minor units (`card_gifts`)."""
+    contact_changes_per_day: Annotated[int, Field(ge=1, le=500)] | None = 5
+    """Of so many members somebody changes or removes a mobile number or an e-mail address."""
+    unmasked_members_per_day: Annotated[int, Field(ge=1, le=500)] | None = 20
+    """So many members somebody sees in clear."""
+    exported_members_per_day: Annotated[int, Field(ge=1, le=500)] | None = 20
+    """So many members somebody exports."""
+    missed_look_ups: Annotated[int, Field(ge=1, le=10**6)] | None = 20
+    """So often in ten minutes somebody looks up a member whom there is not. What is more is refused."""
 
 
 class Retention(Record):

@@ -27,6 +27,7 @@ from chalicelib.holds.events import HoldReleased, PointsHeld
 from chalicelib.kernel.events import Envelope, Told
 from chalicelib.members.events import (
     MemberClosed,
+    MemberContactChanged,
     MemberEdited,
     MemberEnrolled,
     MemberErased,
@@ -87,6 +88,7 @@ EVENT_TYPES: dict[str, type[Told]] = {
         CardUseReversed,
         HoldReleased,
         MemberClosed,
+        MemberContactChanged,
         MemberEdited,
         MemberEnrolled,
         MemberErased,

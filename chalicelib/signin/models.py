@@ -14,6 +14,7 @@ from chalicelib.members.models import (
     Birthday,
     Consent,
     ConsentGiven,
+    ContactHold,
     EmailText,
     Gender,
     MobileText,
@@ -154,6 +155,8 @@ class Me(Record):
     birthday: str | None
     shop_id: ShopId | None
     consents: tuple[Consent, ...]
+    contact_hold: ContactHold | None
+    """Your mobile number or e-mail address was changed lately, and you have to wait with some things until then."""
     tier: TierView
     points: PointsSummary
     joined_at: AwareDatetime

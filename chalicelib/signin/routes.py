@@ -11,6 +11,7 @@ from chalicelib.kernel.languages import Language
 from chalicelib.kernel.pages import CursorInvalid, Paging
 from chalicelib.members.errors import (
     BirthdayInFuture,
+    ContactChangedLately,
     CustomFieldMissing,
     EmailTaken,
     MemberMoved,
@@ -159,14 +160,18 @@ def edit_me(body: EditMe, call: Call) -> Me:
         CodeWrong,
         SignInLocked,
         CustomFieldMissing,
+        ContactChangedLately,
     ),
 )
 def change_contact(body: ChangeContact, call: Call) -> Me:
-    """Take another mobile number or e-mail address, proven by a code that was sent to it for `contact_change`."""
+    """Take another mobile number or e-mail address, proven by a code that was sent to it for `contact_change`.
+
+    The one before is told, your other sessions end, and for 72 hours you cannot do it again.
+    """
     book, language = _speaking(call)
     house = call.house
     return service.change_contact(
-        house.table, house.ops, house.keyring, book, call.member_id, body, now=call.now, language=language
+        house.table, house.ops, house.keyring, book, call.signed_in, body, now=call.now, language=language
     )
 
 
@@ -184,8 +189,7 @@ def list_my_timeline(query: Paging, call: Call) -> HappeningPage:
 @signin.get("/me/sessions")
 def list_my_sessions(call: Call) -> SessionList:
     """The devices on which you are signed in."""
-    assert call.caller is not None
-    return service.list_sessions(call.house.ops, call.caller, now=call.now)
+    return service.list_sessions(call.house.table, call.house.ops, call.signed_in, now=call.now)
 
 
 @signin.post("/me/sessions/{session_id}/end", refuses=(SessionUnknown,))

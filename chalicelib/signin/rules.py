@@ -16,7 +16,8 @@ from enum import StrEnum
 from chalicelib.kernel.calendar import day_after, zone
 from chalicelib.kernel.ids import AccountId, MemberId, SessionId
 from chalicelib.kernel.languages import Language
-from chalicelib.members.models import Happening, Profile
+from chalicelib.kernel.personal import Kind, masked
+from chalicelib.members.models import ContactChanged, Happening, MemberView
 from chalicelib.programs.models import SMS_PER_THOUSAND_MINOR, Program
 from chalicelib.programs.rules import today_of
 from chalicelib.signin.errors import (
@@ -27,7 +28,7 @@ from chalicelib.signin.errors import (
     RefreshInvalid,
     SignInLocked,
 )
-from chalicelib.signin.models import Attempts, EditMe, Me, Pressure, Session
+from chalicelib.signin.models import Attempts, EditMe, Pressure, Session
 
 DAY = timedelta(days=1)
 
@@ -377,6 +378,16 @@ def ends_at(session: Session) -> datetime:
     return min(session.opened_at + ENDS_AFTER, session.turned_at + IDLE_FOR)
 
 
+def is_outdated(session: Session, change: ContactChanged | None) -> bool:
+    """Whether a session is over because the member's mobile number or e-mail address was changed after it was opened.
+
+    It follows from when that was, so there is no moment in which the number is changed and the session goes on.
+    """
+    if change is None or change.sessions_until is None or session.session_id == change.session_id:
+        return False
+    return session.opened_at <= change.sessions_until
+
+
 # ---------------------------------------------------------------- what members see and change of themselves
 
 _SHOWN = frozenset({"fields", "points", "expires_on", "on", "expiring_on", "count"})
@@ -390,12 +401,18 @@ def shown_to_member(happening: Happening, own: frozenset[AccountId]) -> Happenin
     return happening.model_copy(update={"facts": facts, "member_id": other})
 
 
-def require_own_edit(profile: Profile | Me, command: EditMe) -> None:
+def require_own_edit(member: MemberView, command: EditMe) -> None:
     """See that an edit changes only what members change of themselves.
 
     Raises:
-        BirthdayFixed: the birthday is known, and would be another.
+        BirthdayFixed: the birthday is known, and would be another; or it is not shown for now, and not to be guessed.
     """
     given = "birthday" in command.model_fields_set
-    if given and profile.birthday is not None and command.birthday != profile.birthday:
+    if not given or member.birthday is None:
+        return
+    if member.contact_hold is not None and not member.contact_hold.by_member:
+        shown = masked(Kind.BIRTHDAY, member.birthday)
+        if command.birthday != shown:
+            raise BirthdayFixed
+    elif command.birthday != member.birthday:
         raise BirthdayFixed

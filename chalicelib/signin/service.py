@@ -11,6 +11,7 @@ from chalicelib.kernel.errors import StorageBusy, WriteContended
 from chalicelib.kernel.ids import AccountId, MemberId, SessionId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.pages import Slice
+from chalicelib.kernel.personal import Kind, masked
 from chalicelib.members import rules as members_rules
 from chalicelib.members import service as members
 from chalicelib.members import store as members_store
@@ -241,7 +242,9 @@ def _refresh(
         verdict = rules.turn(session, token, now=now)
         found = answering(table, session.member_id, consistent=True)
         ends = "reused" if verdict is rules.Turn.REUSED else "closed" if found is None else ""
-        if verdict is rules.Turn.SAME and found is not None:
+        if found is not None and rules.is_outdated(session, members_store.find_contact_change(table, found[0])):
+            ends = ends or "contact_changed"
+        if verdict is rules.Turn.SAME and found is not None and not ends:
             return _tokens(issuer, found[0], session, token.next(session.salt), now)
         after = rules.turned(session, token, salt, now=now)
         if ends:
@@ -259,10 +262,14 @@ def _refresh(
     raise WriteContended
 
 
-def list_sessions(ops: Table, caller: Caller, *, now: datetime) -> SessionList:
+def list_sessions(table: Table, ops: Table, caller: Caller, *, now: datetime) -> SessionList:
     """The sessions that are open, the one used last first; also those of members who were merged into this one."""
     found = [each for member in sorted(caller.account_ids) for each in store.list_sessions(ops, member)]
-    live = [each for each in found if not each.ended and now < rules.ends_at(each)]
+    assert caller.member_id is not None
+    change = members_store.find_contact_change(table, caller.member_id)
+    live = [
+        each for each in found if not each.ended and now < rules.ends_at(each) and not rules.is_outdated(each, change)
+    ]
     live.sort(key=lambda each: (each.turned_at, each.session_id), reverse=True)
     return SessionList(items=tuple(_session_view(each, caller) for each in live))
 
@@ -333,7 +340,7 @@ def edit_me(
         MemberMoved: the member was changed since the version that the command names.
         BirthdayInFuture, CustomFieldMissing: as they say.
     """
-    before = find_me(table, keyring, book, member_id, now=now, language=language)
+    before = members.find_member(table, keyring, book, member_id, now=now, language=language)
     _require_active(before)
     if before.version == command.version:
         rules.require_own_edit(before, command)
@@ -348,7 +355,7 @@ def change_contact(
     ops: Table,
     keyring: Keyring,
     book: ProgramBook,
-    member_id: MemberId,
+    caller: Caller,
     command: ChangeContact,
     *,
     now: datetime,
@@ -356,18 +363,23 @@ def change_contact(
 ) -> Me:
     """Give a member another mobile number or e-mail address, which the code proves to be theirs.
 
-    Whether another member has it is told only after that, so nobody finds out about numbers that are not theirs.
+    Whether another member has it is told only after that, so nobody finds out about numbers that are not theirs. The
+    session in which it is done goes on; all others are over.
 
     Raises:
         MemberUnknown, MemberClosed: there is no such member any more.
         MemberSuspended: the membership is suspended: it is shown, and nothing changes.
+        ContactChangedLately: it was changed in the last 72 hours.
         MobileInvalid, CodeWrong, SignInLocked: the code does not prove it.
         MobileTaken, EmailTaken: another member has it.
         MemberMoved: the member was changed since the version that the command names; the code is used up.
         CustomFieldMissing: as it says.
         WriteContended: others try the same at the same time.
     """
-    _require_active(find_me(table, keyring, book, member_id, now=now, language=language))
+    member_id = caller.member_id
+    assert member_id is not None
+    _require_active(members.find_member(table, keyring, book, member_id, now=now, language=language))
+    members.require_settled(table, member_id, now=now)
     kind, value = _address(command.mobile, command.email, book.current(now))
 
     def then(found_kind: str, blind: str) -> tuple[list[Write], bool]:
@@ -377,7 +389,7 @@ def change_contact(
     if not proven:
         raise CodeWrong
     edit = EditMember.model_validate({kind: value, "version": command.version})
-    return _me(members.edit_member(table, keyring, book, member_id, edit, now=now, language=language))
+    return _me(members.edit_member(table, keyring, book, member_id, edit, now=now, language=language, editor=caller))
 
 
 def list_my_timeline(
@@ -451,10 +463,25 @@ def _session_view(session: Session, caller: Caller) -> SessionView:
     )
 
 
-def _require_active(me: Me) -> None:
+def _require_active(me: MemberView) -> None:
     if me.status is AccountStatus.SUSPENDED:
         raise MemberSuspended(member_id=me.member_id)
 
 
+_TELLING = {
+    "name": Kind.NAME,
+    "mobile": Kind.MOBILE,
+    "email": Kind.EMAIL,
+    "card_no": Kind.CARD_NO,
+    "birthday": Kind.BIRTHDAY,
+}
+"""What tells who somebody is."""
+
+
 def _me(view: MemberView) -> Me:
-    return Me(**{name: getattr(view, name) for name in Me.model_fields})
+    """A member as they see themselves; what tells who they are is masked while others could have signed in instead."""
+    me = Me(**{name: getattr(view, name) for name in Me.model_fields})
+    if view.contact_hold is None or view.contact_hold.by_member:
+        return me
+    shown = {name: masked(kind, getattr(me, name)) for name, kind in _TELLING.items() if getattr(me, name) is not None}
+    return me.model_copy(update=shown)

@@ -44,7 +44,8 @@ def require_covered(caller: Caller, grants: Grants, shop_ids: Collection[ShopId]
         own = caller.scope(permission)
         if own is Scope.ALL:
             continue
-        within = own is Scope.SHOP and shop_ids is not None and caller.shop_ids.issuperset(shop_ids)
+        # Of no shop, a record would say nothing of where its rights end.
+        within = own is Scope.SHOP and bool(shop_ids) and caller.shop_ids.issuperset(shop_ids or ())
         if scope is not Scope.SHOP or not within:
             raise RightsExceeded(permission=permission.value)
 

@@ -19,6 +19,8 @@ from chalicelib.trail import rules
 from chalicelib.trail.shown import EXPANDED, FIELDS, SHOWN, SILENT, VALUE_MAX
 
 _ACCOUNT = re.compile(r"(mem|pol|crd)_[a-z2-7]{16}")
+_ACCOUNTS = frozenset({"member_id", "owner", "owner_id", "into", "to", "from", "mf", "mi"})
+"""Attributes of items and facts of notes that hold an id of ours. What is in others somebody may have typed."""
 _BEHIND = {
     "PROFILE": "profile",
     "ACCOUNT": "account",
@@ -128,8 +130,9 @@ def _about(ids: Mapping[str, str], writes: Sequence[Write]) -> list[str]:
             found[keys.account_of(write.key.pk)] = None
         if isinstance(write, Put):
             facts = write.item.get("what")
-            named = [*write.item.values(), *(facts.values() if isinstance(facts, dict) else ())]
-            found |= dict.fromkeys(str(each) for each in named if isinstance(each, str) and _ACCOUNT.fullmatch(each))
+            named = {**(facts if isinstance(facts, dict) else {}), **write.item}
+            accounts = (each for name, each in named.items() if name in _ACCOUNTS and isinstance(each, str))
+            found |= dict.fromkeys(each for each in accounts if _ACCOUNT.fullmatch(each))
             if "r" in write.item and "tl" in write.item:
                 found[keys.account_of(write.item["tl"])] = None
     return list(found)

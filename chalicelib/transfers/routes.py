@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from chalicelib.api.routing import Call, Routes
-from chalicelib.identity.models import Caller, Owner
+from chalicelib.identity.models import Caller, Kind, Owner
 from chalicelib.kernel.ids import MemberId, TransferId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
-from chalicelib.members.errors import MemberNumberWrong, MobileInvalid
+from chalicelib.members.errors import ContactChangedLately, MemberNumberWrong, MobileInvalid
 from chalicelib.points.errors import (
     BalanceTooLarge,
     EntryDiffers,
@@ -83,12 +83,15 @@ class TransferPage(Page[TransferView]):
         HoldsTooMany,
         EntryDiffers,
         BalanceTooLarge,
+        ContactChangedLately,
     ),
 )
 def offer_point_transfer(member_id: MemberId, body: OfferTransfer, call: Call) -> Outcome[TransferView]:
     """Offer a member's points to another one: they are held until the other accepts, or the time is over."""
-    table = call.house.table
-    return service.offer_transfer(table, call.house.keyring, book_of(table), member_id, call.key, body, now=call.now)
+    table, by_member = call.house.table, call.signed_in.kind is Kind.MEMBER
+    return service.offer_transfer(
+        table, call.house.keyring, book_of(table), member_id, call.key, body, now=call.now, by_member=by_member
+    )
 
 
 @transfers.get("/members/{member_id}/point-transfers", me="/me/point-transfers", refuses=(MemberUnknown, CursorInvalid))

@@ -10,7 +10,7 @@ from chalicelib.kernel.ids import MemberId, TransferId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
 from chalicelib.members.models import MemberRef
-from chalicelib.members.service import find_member_id
+from chalicelib.members.service import find_member_id, require_settled
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import EntryDiffers, MemberUnknown
 from chalicelib.points.models import Account, Entry, EntryKey, Posting, Reason
@@ -42,10 +42,15 @@ def offer_transfer(
     command: OfferTransfer,
     *,
     now: datetime,
+    by_member: bool = False,
 ) -> Outcome[TransferView]:
     """Offer points of a member to another one: they are held, with the fee.
 
+    Args:
+        by_member: the member offers them, signed in.
+
     Raises:
+        ContactChangedLately: the number by which the member signs in is a new one.
         RecipientUnknown: nobody is a member by the identifier.
         MobileInvalid, MemberNumberWrong: nobody can have it.
         MemberUnknown, MemberSuspended, MemberClosed: giver or receiver takes no commands.
@@ -63,6 +68,8 @@ def offer_transfer(
 
     def decide(accounts: Sequence[Account]) -> tuple[TransferView, Sequence[Write]]:
         giver, receiver = accounts
+        if by_member:
+            require_settled(table, MemberId(giver.member_id), now=now)
         posting = rules.offer(giver, receiver, command.points, offer_key, program, content=content, now=now)
         more = {"to": to, "msg": command.message}
         writes = [*points_store.post(giver, posting, more=more), *store.listing(posting.main, receiver.member_id)]

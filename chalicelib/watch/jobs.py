@@ -8,7 +8,7 @@ read fail alone; when the work on the others fails, all of them are named.
 from typing import Any
 
 from chalicelib.alerts import service as alerts
-from chalicelib.alerts.models import Gain
+from chalicelib.alerts.models import Deed, Gain
 from chalicelib.audit import service as audit
 from chalicelib.audit.models import ToChain
 from chalicelib.programs.service import book_of
@@ -27,23 +27,26 @@ def watch_events(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa
     faults: list[Exception] = []
     rows: list[ToChain] = []
     gains: list[Gain] = []
+    deeds: list[Deed] = []
     read: list[str] = []
     for message in event["Records"]:
         try:
             told = event_from(message["body"])
-            row, gain = service.to_chain(told), service.gain_of(told, program)
+            row, gain, deed = service.to_chain(told), service.gain_of(told, program), service.deed_of(told, program)
         except Exception as fault:  # noqa: BLE001 - the edge
             faults.append(fault)
             failed.append(message["messageId"])
             continue
         rows += [row] if row is not None else []
         gains += [gain] if gain is not None else []
+        deeds += [deed] if deed is not None else []
         read.append(message["messageId"])
     try:
         late = audit.chain(here.table, rows, now=now)
         for mark in late:
             log_fact("audit", {"faulty": 1, "what": "the record was told after its day", "record": f"aud_{mark}"})
         alerts.count_gains(here.table, here.ops, book, gains, now=now, tell=log_fact)
+        alerts.count_deeds(here.table, here.ops, book, deeds, now=now, tell=log_fact)
     except Exception as fault:  # noqa: BLE001 - the edge
         faults.append(fault)
         failed += read

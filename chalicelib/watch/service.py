@@ -1,11 +1,14 @@
 """From events to what is done about them."""
 
-from chalicelib.alerts.models import Gain
+from collections.abc import Mapping
+
+from chalicelib.alerts.models import AlertKind, Deed, Gain
 from chalicelib.audit.events import AuditRecorded
 from chalicelib.audit.models import ToChain
 from chalicelib.cards.events import CardOpened, CardToppedUp
 from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.ids import ShopId
+from chalicelib.members.events import MemberContactChanged
 from chalicelib.points.events import AdjustedBy, PointsAdjusted
 from chalicelib.programs.models import Program
 from chalicelib.purchases.events import PurchaseRecorded, PurchaseRestated
@@ -19,6 +22,28 @@ def to_chain(event: Event) -> ToChain | None:
         return None
     mark = data.audit_id.removeprefix("aud_")
     return ToChain(mark, bytes.fromhex(data.hash), data.recorded_by, tuple(data.about[1:]))
+
+
+_DEEDS: Mapping[str, AlertKind] = {
+    "unmask_member": AlertKind.MEMBERS_UNMASKED,
+    "export_member": AlertKind.MEMBERS_EXPORTED,
+    "export_member_page": AlertKind.MEMBERS_EXPORTED,
+}
+"""Routes whose records are counted by the members that they are about."""
+
+
+def deed_of(event: Event, program: Program) -> Deed | None:
+    """What an event says that somebody did to a member, where the members a day are counted; or None."""
+    data, member_id, day = event.data, event.member_id, local_day(event.recorded_at, program.time_zone)
+    if member_id is None:
+        return None
+    match data:
+        case AuditRecorded() if data.action in _DEEDS:
+            return Deed(_DEEDS[data.action], data.recorded_by, member_id, day)
+        case MemberContactChanged() if data.replaced and data.changed_by is not None:
+            return Deed(AlertKind.CONTACTS_CHANGED, data.changed_by, member_id, day)
+        case _:
+            return None
 
 
 def gain_of(event: Event, program: Program) -> Gain | None:

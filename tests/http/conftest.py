@@ -8,6 +8,8 @@ import pytest
 import app  # noqa: F401 - declares the routes, whichever file a process begins with
 from chalicelib.alerts import routes
 from chalicelib.alerts.rules import Tally
+from chalicelib.members import routes as member_routes
+from chalicelib.members.rules import Misses
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Dynamo
@@ -23,6 +25,7 @@ Look = Callable[[], Mapping[Key, Item]]
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that has counted no refusals yet."""
     monkeypatch.setattr(routes, "TALLY", Tally())
+    monkeypatch.setattr(member_routes, "MISSES", Misses())
 
 
 @pytest.fixture

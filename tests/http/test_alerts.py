@@ -8,7 +8,7 @@ from chalicelib.identity.permissions import ROLES, Permission
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from tests.http.conftest import Look
-from tests.http.test_audit import api_terms
+from tests.http.test_audit import api_terms, watched
 from tests.makers import Api
 from tests.signing_in import refresh
 
@@ -84,3 +84,23 @@ def test_who_reads_alerts_and_who_sees_to_them() -> None:
     may = {each: {role for role, rights in ROLES.items() if each in rights} for each in Permission}
     assert may[Permission.ALERTS_READ] == {"admin", "auditor"}
     assert may[Permission.ALERTS_MANAGE] == {"admin"}
+
+
+def test_who_sees_exports_or_redirects_many_members_is_noticed(api: Api, look: Look) -> None:
+    members = [api.enrol(mobile=f"+86138001380{number:02d}")["member_id"] for number in range(21)]
+    agent = api.as_("agent")
+    for number, member in enumerate(members):
+        path = f"/v1/members/{member}"
+        assert agent.post(f"{path}/unmaskings", {"fields": ["mobile"], "reason": "looks around"}).status == 201
+        page = "export-pages" if number % 2 else "exports"
+        assert agent.post(f"{path}/{page}", {"reason": "looks around"}).status == 201
+        if number < 6:
+            body = {"version": 1, "mobile": f"+86138001390{number:02d}", "reason": "looks around"}
+            assert agent.patch(path, body).status == 200
+    watched(look())
+    watched(look())
+    alerts = {each["kind"]: (each["about"], each["limit"]) for each in api.get("/v1/alerts").json["items"]}
+    assert alerts == {
+        "members_unmasked": ("stf_agent", 20), "members_exported": ("stf_agent", 20),
+        "contacts_changed": ("stf_agent", 5),
+    }  # fmt: skip

@@ -61,7 +61,10 @@ def test_an_edit_is_recorded_with_who_what_and_from_where_and_without_anything_p
     path = f"/v1/members/{member['member_id']}"
     api.clock.forward(seconds=1)
     edited = api.patch(
-        path, {"version": 1, "mobile": "+8613800000001", "shop_id": "shp_b"}, User_Agent="till/1.0", X_Request_Id="r-1"
+        path,
+        {"version": 1, "mobile": "+8613800000001", "shop_id": "shp_b", "reason": "asked"},
+        User_Agent="till/1.0",
+        X_Request_Id="r-1",
     )
     assert edited.status == 200
     enrolled, change = api.get("/v1/audit-entries", member_id=member["member_id"]).json["items"][::-1]
@@ -75,7 +78,7 @@ def test_an_edit_is_recorded_with_who_what_and_from_where_and_without_anything_p
     assert by_item["profile"] == {
         "item": "profile", "of": member["member_id"], "state": None,
         "before": {"shop": "shp_main"}, "after": {"shop": "shp_b"},
-        "changed": ["contact"],
+        "changed": ["contact", "contact_changed"],
     }  # fmt: skip
     assert {each["item"]: each["state"] for each in change["changes"]} == {
         "profile": None, "identifier: mobile": "gone", "note": "new",
@@ -406,3 +409,17 @@ def test_a_sale_says_who_made_it_and_whether_to_themselves(api: Api, house: Hous
     assert [(sales[each]["recorded_by"], sales[each]["own_account"]) for each in (member, other)] == [
         ("stf_clerk", True), ("stf_clerk", False),
     ]  # fmt: skip
+
+
+def test_an_id_that_somebody_types_puts_nothing_into_another_members_list(api: Api) -> None:
+    one, other = (api.enrol(card_no=each)["member_id"] for each in ("card-1", "card-2"))
+    before = api.get("/v1/audit-entries", member_id=other).json["items"]
+    api.clock.forward(seconds=1)
+    for path, body in (
+        ("suspensions", {"reason": other}),
+        ("unmaskings", {"fields": ["name"], "reason": other}),
+        ("exports", {"reason": other}),
+    ):
+        assert api.post(f"/v1/members/{one}/{path}", body).status == 201
+    assert api.get("/v1/audit-entries", member_id=other).json["items"] == before
+    assert [each["about"] for each in api.get("/v1/audit-entries", member_id=one).json["items"]][:3] == [[one]] * 3

@@ -188,8 +188,8 @@ def a_life_with_marks(world: World, patch: pytest.MonkeyPatch) -> None:
         call("GET", f"/v1/members?{query}")
     call("GET", "/v1/members/13912345678")
     call("POST", "/v1/members", b'{"mobile": "13912345678", "name": "\xe5\x8d"')
-    call("PATCH", path, {"version": 1, **NEXT}, status=200)
-    call("PATCH", path, {"version": 1, **NEXT}, status=409)
+    call("PATCH", path, {"version": 1, "reason": "asked by letter", **NEXT}, status=200)
+    call("PATCH", path, {"version": 1, "reason": "asked by letter", **NEXT}, status=409)
     call("POST", f"{path}/unmaskings", {"fields": ["mobile", "name"], "reason": "kanaliwhy"}, status=201)
     world.answers.pop()  # it shows what it is asked for
     call("POST", f"{path}/exports", {"reason": "kanaliwhy"}, status=201)

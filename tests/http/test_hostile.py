@@ -93,7 +93,11 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
         case "publish_consent_text":
             yield {"purpose": "offers", "channel": "sms", "text_version": f"v{n}", "zh": "同意", "en": "I agree"}
         case "edit_member":
-            yield {**details, "version": api.get(f"/v1/members/{member['member_id']}").json["version"]}
+            yield {
+                **details,
+                "reason": "asked",
+                "version": api.get(f"/v1/members/{member['member_id']}").json["version"],
+            }
         case "return_purchase" | "return_order":
             order = {"channel": "pos", "order_no": "order-1"} if name == "return_order" else {}
             yield {**order, "lines": [{"sku": "A", "quantity": 1}], "reason": "damaged", "dry_run": True,

@@ -250,6 +250,8 @@ def expected(who: Somebody, route: Route, owner: Owner | None) -> str:
     scope = who.grants.get(route.rule.needs)
     if scope is None or scope < route.rule.least or route.rule.by not in (None, who.caller().kind):
         return "403 permission_missing"
+    if scope is Scope.SHOP and not who.shop_ids:
+        return "403 permission_missing"
     if owner is not None and not reach(scope, who, owner):
         return "404"
     return LET_IN

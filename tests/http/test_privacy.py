@@ -146,7 +146,7 @@ def test_without_its_record_nothing_is_shown(
         raise StorageBusy
 
     monkeypatch.setattr(counting, "commit", busy)
-    reply = api.post(f"/v1/members/{member['member_id']}/unmaskings", {"fields": ["mobile"], "reason": "x"})
+    reply = api.post(f"/v1/members/{member['member_id']}/unmaskings", {"fields": ["mobile"], "reason": "asked"})
     assert (reply.status, "138" in reply.text) == (503, False)
 
 

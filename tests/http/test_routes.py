@@ -142,11 +142,15 @@ def test_a_required_custom_field_is_demanded(api: Api, look: Look) -> None:
 def test_a_member_is_edited_under_the_version_that_was_read(api: Api, look: Look) -> None:
     member = api.enrol(mobile="13800138000")
     path, read = f"/v1/members/{member['member_id']}", api.get(f"/v1/members/{member['member_id']}")
-    reply = api.patch(path, {"version": 1, "name": "王五", "mobile": None}, If_Match=read.headers["ETag"])
-    assert (reply.status, reply.json) == (200, {**member, "name": "王*", "mobile": None, "version": 2})
+    reply = api.patch(
+        path, {"version": 1, "name": "王五", "mobile": None, "reason": "asked"}, If_Match=read.headers["ETag"]
+    )
+    hold = {"until": "2026-03-18T04:00:00Z", "by_member": False}
+    expected = {**member, "name": "王*", "mobile": None, "contact_hold": hold, "version": 2}
+    assert (reply.status, reply.json) == (200, expected)
     assert reply.headers["ETag"] == api.get(path).headers["ETag"]
     before = look()
-    for body, headers, expected in (
+    for body, headers, refusal in (
         ({"version": 1, "name": "x"}, {}, (409, "member_moved")),
         ({"version": 3, "name": "x"}, {}, (409, "member_moved")),
         ({"version": 2, "name": "x"}, {"If_Match": read.headers["ETag"]}, (400, "version_unclear")),
@@ -156,7 +160,7 @@ def test_a_member_is_edited_under_the_version_that_was_read(api: Api, look: Look
         ({"name": "x"}, {}, (422, "request_invalid")),
         ({"version": 2, "external_ids": []}, {}, (422, "request_invalid")),
     ):
-        assert refused(api.patch(path, body, **headers)) == expected, body
+        assert refused(api.patch(path, body, **headers)) == refusal, body
     assert refused(api.patch(f"/v1/members/{NOBODY}", {"version": 1, "name": "x"})) == (404, "member_unknown")
     assert look() == before
     dry = api.patch(path, {"version": 2, "name": "x", "dry_run": True})

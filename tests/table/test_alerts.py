@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.alerts import rules, service, store
 from chalicelib.alerts.errors import AlertUnknown
-from chalicelib.alerts.models import AcknowledgeAlert, Alert, AlertKind, AlertState, Gain, Raised
+from chalicelib.alerts.models import AcknowledgeAlert, Alert, AlertKind, AlertState, Deed, Gain, Raised
 from chalicelib.alerts.rules import Tally
 from chalicelib.approvals.models import ApprovalView
 from chalicelib.kernel.ids import AccountId, AlertId, MemberId, ShopId
@@ -382,3 +382,49 @@ def test_a_crash_while_an_alert_is_seen_to_is_made_good_by_saying_it_again() -> 
             with suppress(Crashed):
                 seen(dying, alert)
             assert seen(works.desk, alert).value.acknowledged_by == "stf_x"
+
+
+# ---------------------------------------------------------------- what is done to members
+
+
+def a_deed(number: int, **fields: Any) -> Deed:
+    """Somebody saw a member in clear."""
+    values = {"kind": AlertKind.MEMBERS_UNMASKED, "by": "stf_a", "member_id": AccountId(f"mem_{number}"), "day": DAY}
+    return Deed(**{**values, **fields})
+
+
+def done(desk: Desk, ops: Any, *deeds: Deed) -> list[tuple[AlertKind, str, int]]:
+    """What counting some deeds raises."""
+    found = service.count_deeds(desk.table, ops, desk.book, deeds, now=desk.clock(), tell=tell)
+    return [(each.kind, each.about, each.count) for each in found]
+
+
+def test_members_are_counted_once_a_day_and_the_twenty_first_raises(desk: Desk, ops: DynamoTable) -> None:
+    some = [a_deed(number) for number in range(20)]
+    for _ in range(2):
+        assert done(desk, ops, *some, *some) == []
+    assert done(desk, ops, a_deed(20, by="stf_b"), a_deed(20, day=date(2026, 3, 16))) == []
+    assert done(desk, ops, a_deed(20)) == [(AlertKind.MEMBERS_UNMASKED, "stf_a", 21)]
+    assert done(desk, ops, a_deed(21)) == []
+    changed = [a_deed(number, kind=AlertKind.CONTACTS_CHANGED) for number in range(6)]
+    assert done(desk, ops, *changed) == [(AlertKind.CONTACTS_CHANGED, "stf_a", 6)]
+    assert done(desk, ops, *(a_deed(number) for number in range(30, 700))) == [], "the list has an end"
+
+
+def test_many_who_count_deeds_at_once_lose_none(desk: Desk, dynamo: Dynamo, ops: DynamoTable) -> None:
+    answers = at_once(dynamo, *(lambda n=n: done(desk, ops, a_deed(n), a_deed(n + 100)) for n in range(11)))
+    assert [each for each in answers if isinstance(each, Exception)] == []
+    ((kind, about, count),) = [each for answer in answers if not isinstance(answer, Exception) for each in answer]
+    assert (kind, about, count > 20) == (AlertKind.MEMBERS_UNMASKED, "stf_a", True)
+    assert {len(each["ids"]) for each in store.find_deeds(ops, [a_deed(0)]).values()} == {22}
+
+
+def test_a_crash_between_the_deeds_count_and_the_alert_is_made_good(desk: Desk, ops: DynamoTable) -> None:
+    deeds = [a_deed(number) for number in range(21)]
+    for after in (False, True):
+        with suppress(Crashed):
+            core = CrashingTable(desk.table, 1, after=after)
+            service.count_deeds(core, ops, desk.book, deeds, now=desk.clock(), tell=tell)
+    done(desk, ops, *deeds)
+    (alert,) = service.list_alerts(desk.table, AlertState.OPEN, after=None, limit=9).items
+    assert (alert.kind, alert.count, alert.limit) == (AlertKind.MEMBERS_UNMASKED, 21, 20)

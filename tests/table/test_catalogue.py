@@ -79,7 +79,7 @@ def test_what_members_are_made_of_stands_in_the_catalogue() -> None:
     besides = {"contact", "sealed_custom"}
     assert {spelt.get(name, name) for name in Profile.model_fields.keys() - besides} <= profile.keys()
     assert Contact.model_fields.keys() | {"custom"} == SEALED.keys()
-    taken = (EnrolMember.model_fields.keys() | EditMember.model_fields.keys()) - {"dry_run", "birthday"}
+    taken = (EnrolMember.model_fields.keys() | EditMember.model_fields.keys()) - {"dry_run", "birthday", "reason"}
     assert {spelt.get(name, name) for name in taken} <= profile.keys() | SEALED.keys()
 
 

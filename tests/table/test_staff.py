@@ -338,3 +338,15 @@ def test_a_crash_at_any_call_leaves_all_or_nothing_and_the_same_again_completes_
             break
     else:
         raise AssertionError("it never got through")
+
+
+def test_who_has_shops_lets_nobody_in_without_any(office: Office) -> None:
+    """Their rights would end nowhere, where their giver's end at a shop."""
+    own = {**ROLES["shop_manager"], Permission.STAFF_MANAGE: Scope.ALL}
+    manager = a_caller("shop_manager", MAIN, subject="mia", own=own)
+    for shops in ((), ("shp_other",), (MAIN, "shp_other")):
+        with pytest.raises(RightsExceeded):
+            office.invite("mia2", "shop_manager", by=manager, shop_ids=shops)
+    invited = office.invite("mia2", "shop_manager", by=manager, shop_ids=(MAIN,)).value
+    with pytest.raises(RightsExceeded):
+        office.edit(invited, by=manager, shop_ids=())

@@ -337,6 +337,7 @@ def test_an_enrolment_makes_a_profile_of_everything_in_it() -> None:
             "external_ids": [{"source": "wechat", "id": "o1"}],
             "birth_year": 1990,
             "others": [],
+            "former": [],
             "bank_cards": [{"bank": "工商银行", "last_four": "0001", "token": None}],
         },
         "gender": "male",
@@ -357,6 +358,7 @@ def test_an_enrolment_makes_a_profile_of_everything_in_it() -> None:
                 "source": "staff",
             }
         ],
+        "contact_changed": None,
         "joined_at": "2026-03-15T04:00:00Z",
         "version": 1,
     }
