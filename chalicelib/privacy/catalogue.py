@@ -119,7 +119,7 @@ SEALED: Mapping[str, Datum] = {
 _ENTRY = {
     **_all("tl at h v", _PLACE),
     "d": Datum(Data.MACHINE, Kept.LEDGER),
-    **_all("r p b o on e x c pd q l mt hd hu sm by an tb ta w rc cz rf what pu n", _BOOKS),
+    **_all("r p b o on e x c pd q l mt hd hu sm by an tb ta w rc cz rf what pu n gv", _BOOKS),
     **_all("nm msg", _WORDS),
     "note_internal": Datum(Data.WORDS, Kept.WORDS),
     **_all("to from mf mi", _BOOKS),
@@ -333,7 +333,7 @@ NAMES: Mapping[str, str] = {
     "mb": "refund_minor", "rl": "returned_lines", "rn": "version", "bk": "given_back", "rs": "as_restated",
     "aw": "awaits_delivery", "dl": "delivered", "no": "refused_for", "ra": "refused_ms", "is": "state",
     "wm": "waits_for", "wr": "waiting_returns", "made": "made_ms", "joined": "joined_ms", "opened": "opened_ms",
-    "turned": "used_ms", "said": "consent", "into": "merged_into", "life": "lifetime_sums", "told": "told_through",
+    "turned": "used_ms", "said": "consent", "gv": "given_minor", "into": "merged_into", "life": "lifetime_sums", "told": "told_through",
 }  # fmt: skip
 """What an export calls attributes whose stored names are short. Names that end in `_ms` are milliseconds since 1970."""
 
