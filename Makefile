@@ -82,13 +82,13 @@ verify: setup ## prove every account of the run in DATA_DIR, and that nothing si
 liability: setup ## verify, and report points outstanding, the roll-forward of every month, breakage; CSV in DATA_DIR
 	@$(PY) -m local verify --liability
 
-rotate: setup ## replace a key of the run in DATA_DIR while it serves: KEY=index (in three steps), tenant or member
-	@$(PY) -m local rotate "$$KEY"
+rotate: setup ## replace a key of the run in DATA_DIR, or of REGULARS_STACK, while it serves: KEY=index (in steps), tenant or member
+	@$(PY) -m local rotate "$$KEY" $${STEP:+--step "$$STEP"}
 
 backup: setup ## copy all of DATA_DIR that has to survive into OUT=…; VAULT=… elsewhere, EXPORTS=… turns exports of AWS' into one
 	@$(PY) -m local backup $${OUT:+--out "$$OUT"} $${VAULT:+--vault "$$VAULT"} $${EXPORTS:+--exports "$$EXPORTS"}
 
-restore: setup ## put a backup FROM=… into an empty DATA_DIR that has its keys, and prove it; REGISTER=file|none of who was erased
+restore: setup ## put a backup FROM=… into an empty DATA_DIR that has its keys, and prove it; REGISTER=folder|file|none of who was erased: they are erased again
 	@$(PY) -m local restore --from "$$FROM" --register "$$REGISTER" $${VAULT:+--vault "$$VAULT"} $${ANYWAY:+--anyway}
 
 drill: setup ## back up and restore a ledger of N=1000000 items, timed: 30 minutes at the most, no difference
@@ -97,8 +97,8 @@ drill: setup ## back up and restore a ledger of N=1000000 items, timed: 30 minut
 erase-again: setup ## erase again whoever the register of erasures has, after the tables of DATA_DIR were restored
 	@$(PY) -m local erase_again
 
-retain: setup ## take away what is kept longer than it may be; DAYS=730 after a closure, DRY=1: only say what
-	@$(PY) -m local retain --days "$${DAYS:-730}" $${DRY:+--dry-run}
+retain: setup ## take away what is kept longer than it may be; as the program says, or DAYS=… after a closure; DRY=1: only say what
+	@$(PY) -m local retain $${DAYS:+--days "$$DAYS"} $${DRY:+--dry-run}
 
 docs: setup ## write the generated files anew
 	@$(PY) -m local.generate

@@ -5,6 +5,7 @@ from chalicelib.api.routes import api
 from chalicelib.api.routing import Edge, register
 from chalicelib.audit.routes import audit
 from chalicelib.cards.routes import cards
+from chalicelib.consents.routes import consents
 from chalicelib.corrections.routes import corrections
 from chalicelib.decisions.routes import decisions
 from chalicelib.holds.routes import holds
@@ -28,6 +29,7 @@ register(
     app,
     api,
     programs,
+    consents,
     members,
     points,
     holds,

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from chalicelib.consents.models import PublishConsentText
+from chalicelib.consents.service import publish_text
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.members.models import EnrolMember
@@ -170,7 +172,11 @@ def keyring_over(vault: DynamoTable) -> Keyring:
 
 
 def _first_of_all(stack: Stack) -> None:
-    """Somebody buys something: the first purchase of a stack also puts its program in use, which is paid once."""
+    """A text of a consent is published, and somebody buys something, which also puts the program in use: paid once."""
+    text = PublishConsentText(
+        purpose="marketing", text_version="2026-01", zh="同意接收优惠信息", en="I agree to offers"
+    )
+    publish_text(stack.table, text, by="stf_bench", now=stack.clock())
     body = {"channel": "pos", "order_no": "first", "member": {"member_id": stack.enrol()}}
     stack.buy(body | {"occurred_at": stack.clock().isoformat(), "currency": "CNY", "paid_minor": 100})
 

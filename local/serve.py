@@ -20,6 +20,7 @@ from local.counts import COUNTS_SIZE
 from local.crew import PUMP_LOG, Crew
 from local.dynamo import Dynoxide, Ministack, database_for
 from local.keys import ensure_keys, ensure_signing_key, ensure_vault_key
+from local.oidc import issuer_of
 from local.oidc.process import ISSUER_LOG, IssuerProcess
 from local.processes import NotStarted, Pauses, how_it_ended, say, start, stop
 from local.pump import stream
@@ -387,6 +388,7 @@ def _greet(chosen: Settings, endpoint: str, issuer: IssuerProcess | None) -> Non
     if issuer and issuer.there:
         accounts = [f"    {each['login']:<13}{each['password']}   {each['name']}\n" for each in issuer.kept["staff"]]
         staff = (
+            f"  issuer         {issuer_of(issuer.kept)} (whom staff sign in with)\n"
             f"  staff          {chosen.url}/sign-in with one of these accounts and passwords, made for this folder:\n"
         )
         staff += "".join(accounts)

@@ -96,6 +96,11 @@ def environment() -> dict[str, str]:
     return dict(os.environ)  # noqa: TID251  # local tools take what `make` hands them; this is the one place
 
 
+def adopt(env: Mapping[str, str]) -> None:
+    """Take on the environment of a function of a stack, for a tool that does its work with an operator's rights."""
+    os.environ.update(env)  # noqa: TID251  # as above
+
+
 def settings() -> Settings:
     """What the environment says.
 
@@ -138,7 +143,9 @@ def app_environment(chosen: Settings, dynamodb: str, messaging: str = NOWHERE) -
         "REGULARS_ISSUER": ISSUER,
         "REGULARS_AUDIENCE": AUDIENCE,
         "REGULARS_URL": chosen.url,
+        "REGULARS_PUBLIC_URL": chosen.url,
         "REGULARS_JOB_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "job-work"),
+        "REGULARS_RETENTION_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "retention"),
         "REGULARS_LANE_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "lane.fifo"),
         "REGULARS_BUS": f"{STACK}-events",
         "REGULARS_ARCHIVE": chosen.archive.as_uri(),

@@ -1,19 +1,26 @@
 """The stack that a tool works on: the one that the environment names, else the one that runs on this laptop."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from chalicelib.runtime import wiring
+from chalicelib.runtime.settings import load
+from chalicelib.runtime.wiring import House
 from chalicelib.storage.bus import EVENTBRIDGE, Bus, EventBus
 from chalicelib.storage.objects import BucketObjects, FolderObjects, Objects
 from chalicelib.storage.queues import SQS, Queues, SqsQueues
 from chalicelib.storage.signed import Credentials, Service, ServiceFault, SignedClient
 from local.runs import find_run
-from local.settings import Settings, app_environment, environment
+from local.settings import Settings, adopt, app_environment, environment
 
 DEAD = "-dlq"
+
+SETTLED = timedelta(minutes=1)
+"""So long after a deployment there may be processes of before: a request takes 15 seconds at the most."""
 
 
 class NoStack(Exception):
@@ -101,3 +108,37 @@ def _archive(place: str | None, region: str, endpoint: str | None) -> Objects | 
     if place.startswith("file:"):
         return FolderObjects(Path(unquote(urlsplit(place).path)))
     return BucketObjects(place, region, endpoint)
+
+
+Asked = Callable[[str, str], Mapping[str, Any]]
+"""Gives the configuration of a function of a region."""
+
+
+def _configuration(name: str, region: str) -> Mapping[str, Any]:
+    import boto3  # noqa: PLC0415 - slow to import, and only an operator comes here
+
+    found: Mapping[str, Any] = boto3.client("lambda", region_name=region).get_function_configuration(FunctionName=name)
+    return found
+
+
+def house_of_stack(env: Mapping[str, str], *, asked: Asked = _configuration, now: Callable[[], datetime]) -> House:
+    """The house of a deployed stack: what its API was told, with the operator's own credentials.
+
+    So the tool has the keys in the very order in which the stack has them, and nobody types a key.
+
+    Raises:
+        NoStack: it is being deployed, or was a moment ago: processes of before may still be at work.
+    """
+    name, region = f"{env['REGULARS_STACK']}-api", env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or ""
+    if not region:
+        raise NoStack("Set AWS_REGION.")
+    said = asked(name, region)
+    if said.get("LastUpdateStatus") != "Successful" or said.get("State", "Active") not in ("Active", "Inactive"):
+        raise NoStack(f"{name} is being changed, or could not be: {said.get('LastUpdateStatus')}.")
+    since = now() - datetime.fromisoformat(str(said["LastModified"]))
+    if since < SETTLED:
+        left = int((SETTLED - since).total_seconds()) + 1
+        raise NoStack(f"{name} was changed a moment ago; processes of before may be at work. Again in {left} seconds.")
+    told = {key: value for key, value in said["Environment"]["Variables"].items() if key.startswith("REGULARS_")}
+    adopt(told | {"AWS_REGION": region})
+    return wiring.build(load())

@@ -32,7 +32,7 @@ from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.money import shown
 from chalicelib.kernel.sheets import csv_text
 from chalicelib.liability import rules as liability
-from chalicelib.liability.models import FIGURES, Figures, Kind, LiabilityReport
+from chalicelib.liability.models import FIGURES, PRICED, Figures, Kind, KindTable, LiabilityReport
 from chalicelib.programs.service import book_of
 from chalicelib.proof import rules as proof_rules
 from chalicelib.proof import service as proof
@@ -93,9 +93,12 @@ def verified(chosen: Settings, *, seal: bool = False, tell_liability: bool = Fal
         all_of_it = _walked(chosen, walk)
         walked = Walked(today, began, all_of_it.parts, all_of_it.tally.entries, all_of_it.tally.balance,
                         all_of_it.tally.faulty)  # fmt: skip
+        before = roots.newest(today)
         if seal and not faults:
             proof.seal(roots, house.signer, STACK, walked)
-        _tell(all_of_it, walk, began)
+        _tell(all_of_it, walk, began, program.currency)
+        if not faults:
+            _tell_cover(roots, today, walked.entries, before=before, sealed=seal)
         trail = walk_audit(house, began, sweep=seal)
         if seal:
             audit.seal(house.table, roots, house.signer, STACK, now=began)
@@ -265,19 +268,61 @@ def in_words(found: tuple[str, Fault]) -> str:
     return f"{account_id}, entry {fault.seq}{key}: {fault.what}"
 
 
-def _tell(whole: Shard, walk: Walk, began: datetime) -> None:
+_HOLDERS = {
+    Kind.MEMBER: "members", Kind.POOL: "pools", Kind.STORED_VALUE: "stored-value cards", Kind.COUNT_CARD: "count cards",
+}  # fmt: skip
+
+
+def _amount(kind: Kind, units: int, currency: str) -> str:
+    """What accounts of a kind hold, in their own units: points, money or visits."""
+    if kind is Kind.STORED_VALUE:
+        return shown(units, currency)
+    return f"{units:,} {'visits' if kind is Kind.COUNT_CARD else 'points'}"
+
+
+def _tell(whole: Shard, walk: Walk, began: datetime, currency: str) -> None:
     tally, seconds = whole.tally, (utc_now() - began) / timedelta(seconds=1)
     tiers = ", ".join(f"{count:,} {tier_id}" for tier_id, count in sorted(tally.tiers.items()))
+    held = [
+        f"{_amount(kind, whole.figures[kind].balance, currency)} of {_HOLDERS[kind]}"
+        for kind in Kind
+        if kind in whole.figures
+    ]
     rows = (
         ("accounts", f"{tally.accounts:,}, of which {tally.accounts - tally.faulty:,} hold"),
         ("entries", f"{tally.entries:,} in {seconds:.1f} s by {PROCESSES} processes"),
-        ("balance", f"{tally.balance:,} points"),
+        ("balance", ", ".join(held) or "nothing"),
         ("tiers", tiers or "nobody"),
         ("compared with", f"the root of {walk.since}" if walk.since is not None else "nothing: no root is signed yet"),
         ("root over all heads", proof_rules.heads_of(whole.parts).hex()),
     )
     for what, text in rows:
         print(f"  {what:<24}{text}")
+
+
+def _tell_cover(roots: Roots, today: date, entries: int, *, before: date | None, sealed: bool) -> None:
+    """Tell how many entries no signed root covers yet: a day has one root, and it stays as it was signed.
+
+    Args:
+        entries: how many there are.
+        before: the day of the newest root before this walk.
+        sealed: whether today's root was to be signed.
+    """
+    newest = roots.newest(today)
+    if newest is None:
+        print(f"  {'under no root yet':<24}{_entries(entries)}: SEAL=1 signs the first root")
+        return
+    if sealed:
+        nothing = f"nothing: {today} has its root, and a day has one"
+        print(f"  {'sealed':<24}{nothing if before == today else f'the root of {newest}'}")
+    since = max(entries - roots.find(newest)[0].entries, 0)
+    of = ", of another day," if newest == today else ""
+    covers = f"; the next root{of} covers what is there by then" if since else ""
+    print(f"  {'under no root yet':<24}{_entries(since)} since the root of {newest}{covers}")
+
+
+def _entries(count: int) -> str:
+    return f"{count:,} entr{'y' if count == 1 else 'ies'}"
 
 
 def _tell_trail(trail: Trail) -> None:
@@ -293,21 +338,29 @@ def _tell_faults(faults: Sequence[str]) -> bool:
 
 
 def _tell_liability(report: LiabilityReport) -> None:
-    money: Callable[[int], str] = partial(shown, currency=report.currency)
     for table in report.tables:
-        worth = f", {money(table.outstanding_minor)}" if table.outstanding_minor is not None else ""
-        print(f"\n  {table.kind.value}s: {table.outstanding_points:,} points outstanding{worth}")
-        print(f"  owed by {table.debts_accounts:,} accounts: {table.debts_points:,}; expired and not booked: "
-              f"{table.expired_unbooked_points:,}; balance: {table.balance:,}")  # fmt: skip
-        columns = ("opening", *FIGURES, "closing")
-        print("  " + "month".ljust(9) + "".join(f"{name!s:>13}" for name in columns))
-        for row in table.months[-12:]:
-            print("  " + row.month.ljust(9) + "".join(f"{getattr(row, name):>13,}" for name in columns))
-        likely = table.breakage
-        if likely.expected_points is None:
-            print(f"  breakage: no estimate; history covers {likely.covered_points:,} of the points")
-        else:
-            print(f"  breakage: {likely.expected_points:,} points by {likely.matured_cohorts} months of issue")
+        _tell_table(table, report.currency)
+
+
+def _tell_table(table: KindTable, currency: str) -> None:
+    """Tell what accounts of a kind come to, in their own units."""
+    amount = partial(_amount, table.kind, currency=currency)
+    figure: Callable[[int], str] = (
+        partial(shown, currency=currency) if table.kind is Kind.STORED_VALUE else "{:,}".format
+    )
+    worth = f", {shown(table.outstanding_minor, currency)}" if table.kind in PRICED and table.outstanding_minor else ""
+    print(f"\n  {_HOLDERS[table.kind]}: {amount(table.outstanding_points)} outstanding{worth}")
+    print(f"  owed by {table.debts_accounts:,} accounts: {amount(table.debts_points)}; expired and not booked: "
+          f"{amount(table.expired_unbooked_points)}; balance: {amount(table.balance)}")  # fmt: skip
+    columns = ("opening", *FIGURES, "closing")
+    print("  " + "month".ljust(9) + "".join(f"{name!s:>15}" for name in columns))
+    for row in table.months[-12:]:
+        print("  " + row.month.ljust(9) + "".join(f"{figure(getattr(row, name)):>15}" for name in columns))
+    likely = table.breakage
+    if likely.expected_points is None:
+        print(f"  breakage: no estimate; history covers {amount(likely.covered_points)}")
+    else:
+        print(f"  breakage: {amount(likely.expected_points)} by {likely.matured_cohorts} months of issue")
 
 
 def _write_liability(chosen: Settings, report: LiabilityReport) -> None:

@@ -156,7 +156,7 @@ def house(
     issuer = wiring.issuer(settings, signer)
     made = House(
         settings, table, keyring, clock, ops=ops, queues=Tray(), roots=roots, signer=signer, issuer=issuer,
-        gate=wiring.gate(settings, table, issuer), objects=FolderObjects(tmp_path / "archive"),
+        gate=wiring.gate(settings, table, issuer, ops), objects=FolderObjects(tmp_path / "archive"),
     )  # fmt: skip
     wiring.use(made)
     yield made

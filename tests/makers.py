@@ -12,6 +12,8 @@ from urllib.parse import urlencode
 
 import jwt
 
+from chalicelib.consents.models import PublishConsentText
+from chalicelib.consents.service import publish_text
 from chalicelib.identity.permissions import ROLES, Scope
 from chalicelib.kernel.ids import ApprovalId, MemberId, MemberNumber, StaffId
 from chalicelib.members.models import EnrolMember, MemberRef
@@ -84,6 +86,14 @@ def contacts_in(table: Table, secret: bytes = b"k" * 32) -> SealedContacts:
     chance = secrets.token_bytes
     tenant = TenantKeys(table, LocalKeeper(lambda: secret, chance), chance, lambda: datetime.now(UTC))
     return SealedContacts(TableVault(table, tenant, chance), chance)
+
+
+def publish_texts(table: Table, *purposes: str, versions: Sequence[str] = ("1",)) -> None:
+    """Publish texts of consents, for all channels."""
+    for purpose in purposes:
+        for version in versions:
+            text = PublishConsentText(purpose=purpose, text_version=version, zh="同意", en="I agree")
+            publish_text(table, text, by="stf_test", now=NOON)
 
 
 class Tray:
@@ -292,6 +302,12 @@ class Api:
     def token(self) -> str:
         """A token for the role, or the one that it is called with."""
         return self.bearer or a_token(self.token_key, self.issuer, self.audience, self.clock(), self.role)
+
+    def publish_texts(self, *purposes: str, version: str = "1") -> None:
+        """Publish texts of consents, for all channels."""
+        for purpose in purposes:
+            text = {"purpose": purpose, "text_version": version, "zh": "同意", "en": "I agree"}
+            assert self.post("/v1/consent-texts", text).status in (201, 200)
 
     def enrol(self, **fields: Any) -> dict[str, Any]:
         """Enrol somebody; the member."""

@@ -10,6 +10,8 @@ from bench.operations.scene import Scene
 from chalicelib.jobs import jobs
 from chalicelib.jobs.models import Job, Part
 from chalicelib.points.models import Due
+from chalicelib.privacy.jobs import work_retention
+from chalicelib.storage import keys
 
 _DUE = {
     Job.EXPIRE: Due.EXPIRY,
@@ -123,6 +125,29 @@ def work_audit(scene: Scene) -> Metered:
     scene.post("/v1/jobs/audit/runs", {"date": scene.clock().date().isoformat()})
     first, *_ = scene.tray.bodies
     return lambda: scene.work(first)
+
+
+def _retaining(scene: Scene) -> tuple[str, str]:
+    """A run of the job that takes away what is too old: the page on which the member stands, and their part."""
+    scene.post("/v1/jobs/retention/runs", {"date": scene.clock().date().isoformat()})
+    directory = keys.directory(scene.member)
+    bodies = list(scene.tray.bodies)
+    scene.tray.bodies.clear()
+    (page,) = (body for body in bodies if Part.model_validate_json(body).partition == directory)
+    _retain(scene, page)
+    (part,) = (body for body in scene.tray.bodies if scene.member in Part.model_validate_json(body).members)
+    return page, part
+
+
+def _retain(scene: Scene, body: str) -> None:
+    scene.handle("privacy.jobs.work_retention", work_retention, {"Records": [{"messageId": "m", "body": body}]})
+
+
+@operation("privacy.jobs.work_retention", "see that a member has done something of late, a part of one member or two")
+def work_retention_for_nothing(scene: Scene) -> Metered:
+    scene.publish(retention={"inactive_years": 1})
+    _, part = _retaining(scene)
+    return lambda: _retain(scene, part)
 
 
 @operation("jobs.jobs.start_job", "a job's day begins")

@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 from bench.operations.registry import Metered, operation
 from bench.operations.scene import MOBILE, Scene, enrolment
+from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.ids import MemberId
-from chalicelib.members.models import ContactChannel
 from chalicelib.notices.links import OptOut, token_of
 
 

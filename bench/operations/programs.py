@@ -36,3 +36,14 @@ def publish_program(scene: Scene) -> Metered:
 @operation("list_tiers", "the tiers")
 def list_tiers(scene: Scene) -> Metered:
     return lambda: scene.get("/v1/tiers")
+
+
+@operation("list_consent_texts", "texts of consents, of which there is one")
+def list_consent_texts(scene: Scene) -> Metered:
+    return lambda: scene.get("/v1/consent-texts")
+
+
+@operation("publish_consent_text", "publish a text of a consent")
+def publish_consent_text(scene: Scene) -> Metered:
+    body = {"purpose": "marketing", "text_version": "2026-02", "zh": "同意接收优惠信息", "en": "I agree to offers"}
+    return lambda: scene.post("/v1/consent-texts", body)

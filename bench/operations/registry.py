@@ -112,7 +112,8 @@ def ways_in() -> dict[str, str]:
                 way = f"{module.name.removeprefix('chalicelib.')}.{name}"
                 ways[way] = f"`{way}`"
     work = ways.pop("jobs.jobs.work_job")
-    return ways | {f"jobs.jobs.work_job {job}": f"{work} of `{job}`" for job in Job} | BESIDE
+    done_there = [job for job in Job if job != "retention"]  # which has a function of its own
+    return ways | {f"jobs.jobs.work_job {job}": f"{work} of `{job}`" for job in done_there} | BESIDE
 
 
 def unmeasured(known: dict[str, Operation]) -> list[str]:

@@ -371,6 +371,8 @@ def lived(watch: Watch, person: Person) -> Life:
     tables = Tables(watch, make_table(watch))
     start = TODAY - timedelta(days=person.months * 30.4375 + 7)
     with _scene(tables, person, start - timedelta(days=60)) as scene:
+        text = {"purpose": "marketing", "text_version": "2026-01", "zh": "同意接收优惠", "en": "I agree"}
+        scene.post("/v1/consent-texts", text)
         scene.member = scene.enrol()
         scene.clock.now = start
         scene.buy(person.lines_max)
@@ -402,18 +404,20 @@ def _scene(tables: Tables, person: Person, now: datetime) -> Iterator[Scene]:
         stage="test", stack="bench", region=REGION, dynamodb_endpoint=None,
         index_key=bytes.fromhex(KEYS["index_key"]), cursor_key=bytes.fromhex(KEYS["cursor_key"]),
         token_key=bytes.fromhex(KEYS["token_key"]), issuer=ISSUER, audience=AUDIENCE, job_queue="jobs",
+        retention_queue="retention",
         roots="shelf", signing_key="stamp",
     )  # fmt: skip
     core, issuer = DynamoTable(tables.watch, tables.core, meter=meter), wiring.issuer(settings, _PEN)
+    ops = DynamoTable(tables.watch, tables.ops, meter=meter)
     house = House(
         settings,
         core,
         keyring_over(DynamoTable(tables.watch, tables.vault, meter=meter)),
         clock,
-        gate=wiring.gate(settings, core, issuer),
+        gate=wiring.gate(settings, core, issuer, ops),
         issuer=issuer,
         draw=lambda: next(draws) * 104_729 + int(now.timestamp()),
-        ops=DynamoTable(tables.watch, tables.ops, meter=meter),
+        ops=ops,
         queues=tray,
         objects=Shelf(),
         roots=Shelf(),

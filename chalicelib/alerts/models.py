@@ -80,7 +80,7 @@ class Gain:
         event_id: of what told of it: the same is counted once.
         shop_id: where, if in a shop.
         by: who had it done, where it was not a member.
-        own: it was in their own account.
+        own: whose own account it was, of those who had it done.
         minor: what was given on a card.
     """
 
@@ -89,7 +89,7 @@ class Gain:
     points: int
     shop_id: ShopId | None
     by: str | None
-    own: bool
+    own: tuple[str, ...]
     day: date
     minor: int = 0
 

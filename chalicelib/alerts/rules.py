@@ -106,5 +106,5 @@ def noticed(gains: Sequence[Gain], sums: Mapping[tuple[AlertKind, str, date], in
         for (kind, who, day), count in sums.items()
         if (limit := at_most[kind]) is not None and count > limit
     ]
-    own = {(each.by, each.day): each.points or each.minor for each in gains if each.own and each.by is not None}
-    return found + [Raised(AlertKind.SELF_EARNING, str(by), day, points, 0) for (by, day), points in own.items()]
+    own = {(who, each.day): each.points or each.minor for each in gains for who in each.own}
+    return found + [Raised(AlertKind.SELF_EARNING, who, day, points, 0) for (who, day), points in own.items()]

@@ -82,7 +82,8 @@ def document() -> dict[str, Any]:
             "summary": "Members, purchases, points and tiers.",
             "description": (
                 "Commands are nouns you POST. A command that moves points carries an `Idempotency-Key`, or is keyed by "
-                "the order number; sent again it gets its first answer, with `Idempotency-Replayed: true`. Money is in "
+                "the order number; sent again it gets its first answer, with `Idempotency-Replayed: true`. With "
+                "`dry_run: true` nothing is done, and the answer says `Dry-Run: true`. Money is in "
                 "whole minor units. Errors are RFC 9457 problems."
             ),
         },

@@ -190,6 +190,8 @@ POLICY: Mapping[str, Rule] = {
     "GET /program": Rule(P.PROGRAM_READ),
     "PUT /program": _staff(P.PROGRAM_PUBLISH),
     "GET /tiers": Rule(P.PROGRAM_READ),
+    "GET /consent-texts": Rule(P.PROGRAM_READ),
+    "POST /consent-texts": _staff(P.PROGRAM_PUBLISH),
     "GET /jobs": _staff(P.JOBS_READ),
     "GET /jobs/{job}/runs": _staff(P.JOBS_READ),
     "GET /jobs/{job}/runs/{day}": _staff(P.JOBS_READ),

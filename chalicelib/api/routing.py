@@ -20,6 +20,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -52,6 +53,7 @@ from chalicelib.runtime import wiring
 from chalicelib.runtime.observe import log_bug, logger
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.audited import Audited
+from chalicelib.storage.words import Words
 from chalicelib.trail.store import Witnessed
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
@@ -93,6 +95,7 @@ class Call:
         key: the `Idempotency-Key`; empty on routes that take none.
         language: the language asked for, or None.
         if_match: the version named by `If-Match`, or None.
+        words: seals words about members, and opens them.
         address: the network address that API Gateway took the request from; nothing that the caller can write.
     """
 
@@ -100,6 +103,7 @@ class Call:
     caller: Caller | None
     now: datetime
     request_id: str
+    words: Words
     key: str = ""
     language: Language | None = None
     if_match: int | None = None
@@ -220,7 +224,7 @@ class Routes:
         self._cors = CORSConfig(
             allow_origin=wiring.cors_origin(),
             allow_headers=["Idempotency-Key", "If-Match", "If-None-Match", "X-Request-Id", "Accept-Language"],
-            expose_headers=["ETag", "Idempotency-Replayed", "Retry-After", "X-Request-Id"],
+            expose_headers=["ETag", "Dry-Run", "Idempotency-Replayed", "Retry-After", "X-Request-Id"],
             max_age=600,
         )
 
@@ -387,8 +391,11 @@ def _answer(route: Route, request: Request, parts: dict[str, str]) -> Response:
         house.pace.count(caller, address, now=now)
         subject = caller.subject if caller else "-"
         call = _call(route, request, house, caller, address, now, request_id)
-        result = route.function(**_arguments(route, request, parts, call))
+        arguments = _arguments(route, request, parts, call)
+        result = route.function(**arguments)
         status, headers, body = _rendered(route, request, result, call.caller)
+        if getattr(arguments.get("body"), "dry_run", False):
+            headers["Dry-Run"] = "true"  # whatever it looks like, nothing was done
     except (Refusal, Trouble) as fault:
         code = fault.code
         status, headers, body = problems.problem(fault, instance=request_id)
@@ -451,6 +458,8 @@ def _witnessed(route: Route, request: Request, call: Call, arguments: dict[str, 
     if caller is None or caller.kind is Kind.MEMBER or route.method == "GET":
         return call
     body = arguments.get("body")
+    reason = getattr(body, "reason", None)
+    code = str(reason) if isinstance(reason, StrEnum) else None  # one of a few, not words
     witnessed = Witnessed(
         kind=caller.kind.value,
         subject=caller.subject,
@@ -458,11 +467,12 @@ def _witnessed(route: Route, request: Request, call: Call, arguments: dict[str, 
         action=route.function.__name__,
         permission=rule.needs.value if rule.needs is not None else None,
         ids={name: arguments[name] for name in route.path_types},
-        reason_code=getattr(body, "reason_code", None),
-        reason=getattr(body, "reason", None) or getattr(body, "note_internal", None),
+        reason_code=getattr(body, "reason_code", None) or code,
+        reason=(reason if code is None else None) or getattr(body, "note_internal", None),
         origin=_origin(request) | {"request_id": call.request_id},
         at=call.now,
         draw=call.house.draw,
+        words=call.words,
     )
     table = Audited(
         call.house.table, caller.subject, own=caller.membership, record=witnessed.record, always=rule.audited
@@ -490,6 +500,7 @@ def _call(
         caller=caller,
         now=now,
         request_id=request_id,
+        words=Words(house.table, house.keyring.contacts),
         key=_key(route, headers.get("idempotency-key")),
         language=_language(headers.get("accept-language")),
         if_match=_version(headers.get("if-match")),

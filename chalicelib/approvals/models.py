@@ -6,11 +6,15 @@ from typing import Any
 
 from pydantic import AwareDatetime
 
-from chalicelib.kernel.ids import ApprovalId, EntryId, ShopId
+from chalicelib.kernel.ids import AccountId, ApprovalId, EntryId, ShopId
 from chalicelib.kernel.records import Record
 
 WAITS_FOR = timedelta(hours=72)
 """What nobody has decided on by then lapses."""
+
+
+WORDS = ("note_to_member", "note_internal", "reason")
+"""Fields of commands that hold what somebody typed."""
 
 
 class ApprovalKind(StrEnum):
@@ -48,6 +52,8 @@ class Asking(Record):
     asked_by: str
     shop_ids: tuple[ShopId, ...] = ()
     """Those of whoever asks, when they reach no further."""
+    own_id: AccountId | None = None
+    """The membership of whoever asks, by their record: points that come to it raise an alert, whoever approves them."""
 
 
 class Approval(Asking):

@@ -20,7 +20,9 @@ from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import AccountId, ApprovalId, EntryId, ShopId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.records import Record
+from chalicelib.storage.audited import FOR_THEMSELVES
 from chalicelib.storage.table import Table
+from chalicelib.storage.words import Words
 from chalicelib.storage.writes import Item, Write
 
 ATTEMPTS_MAX = 8
@@ -102,6 +104,8 @@ class Alone:
         if asked:
             raise ApprovalNeeded(amount=move.amount, used=0, limit=None)
         facts: Item = {"who": [who]}
+        if self.asking.own_id in move.account_ids:
+            facts[FOR_THEMSELVES] = 1
         if self.limit is None or move.amount == 0:
             return Cleared(facts=facts)
         rules.require_within((hours for hours, _ in did), move.amount, self.limit, self.now)
@@ -114,19 +118,29 @@ class Alone:
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """Lets what was asked for be carried out once, because a second person approves it now."""
+    """Lets what was asked for be carried out once, because a second person approves it now.
+
+    Args:
+        own_id: the membership of whoever approves, by their record.
+    """
 
     approval: Approval
     by: str
     reason: str | None
     now: datetime
+    words: Words
+    own_id: AccountId | None = None
 
     def clear(self, move: Move) -> Cleared:
         """See `Clearance.clear`."""
         if move.amount > self.approval.amount:
             raise ApprovalOutgrown(asked=self.approval.amount, now=move.amount)
         facts: Item = {"who": [self.approval.asked_by, self.by]}
-        return Cleared((store.replace(self.approval, self.settled(move.entry_id)),), facts)
+        two = ((self.approval.asked_by, self.approval.own_id), (self.by, self.own_id))
+        for_themselves = [who for who, own_id in two if own_id in move.account_ids]
+        if for_themselves:
+            facts[FOR_THEMSELVES] = for_themselves
+        return Cleared((store.replace(self.approval, self.settled(move.entry_id), self.words),), facts)
 
     def settled(self, entry_id: EntryId | None) -> Approval:
         """The approval when it was carried out."""
@@ -155,11 +169,13 @@ def asking(kind: ApprovalKind, about: str, key: str, command: Record, caller: Ca
         command=command.model_dump_json(exclude={"dry_run"}, exclude_defaults=True),
         asked_by=caller.subject,
         shop_ids=tuple(sorted(within)),
+        own_id=caller.membership,
     )
 
 
 def alone_or_asked(
     table: Table,
+    words: Words,
     asked: Asking,
     *,
     limit: int | None,
@@ -173,6 +189,7 @@ def alone_or_asked(
     A command that waits, or did, is answered with what became of it; one that was carried out, with its entry.
 
     Args:
+        words: seals what was typed, where it waits.
         limit: how much somebody may do alone to one account within a day; None: as much as they like.
         do: the use case, given what clears it.
         again: it may be asked for again when nobody approved it, because its key cannot be another one.
@@ -188,15 +205,17 @@ def alone_or_asked(
     except ApprovalNeeded as needed:
         if dry_run:
             raise
-        return _ask(table, asked, int(needed.facts["amount"]), again=again, now=now)
+        return _ask(table, words, asked, int(needed.facts["amount"]), again=again, now=now)
 
 
-def _ask(table: Table, asked: Asking, amount: int, *, again: bool, now: datetime) -> Outcome[ApprovalView]:
+def _ask(
+    table: Table, words: Words, asked: Asking, amount: int, *, again: bool, now: datetime
+) -> Outcome[ApprovalView]:
     made = Approval(
         **asked.model_dump(), approval_id=_id_of(asked), amount=amount, content=_content(asked), asked_at=now
     )
     for _ in range(ATTEMPTS_MAX):
-        known = store.find_approval(table, made.approval_id)
+        known = store.find_approval(table, words, made.approval_id)
         if known is not None:
             over = rules.status_of(known, now) in (ApprovalStatus.REJECTED, ApprovalStatus.LAPSED)
             if not (again and over):
@@ -204,7 +223,7 @@ def _ask(table: Table, asked: Asking, amount: int, *, again: bool, now: datetime
                     raise ApprovalDiffers(approval_id=known.approval_id)
                 return Outcome(rules.view_of(known, now), replayed=True, waits=True)
         try:
-            table.commit([store.ask(made) if known is None else store.replace(known, made)])
+            table.commit([store.ask(made, words) if known is None else store.replace(known, made, words)])
         except store.ApprovalMoved:
             continue
         return Outcome(rules.view_of(made, now), waits=True)

@@ -2,17 +2,22 @@
 
 `APR#<approval>` / `APR` what waits, or did, listed by the timeline index · `ALW#<who>#<account>` / `ALW` what somebody
 did alone of late to an account: `hours` as `[[hour, amount] …]`.
+
+The command's notes, `words`, and the decision's `reason` are sealed for the members that they are about
+(`storage/words.py`).
 """
 
+import json
 from collections.abc import Sequence
 
-from chalicelib.approvals.models import Approval, ApprovalKind, ApprovalStatus
+from chalicelib.approvals.models import WORDS, Approval, ApprovalKind, ApprovalStatus
 from chalicelib.approvals.rules import Hours
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.ids import AccountId, ApprovalId, EntryId, ShopId
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Table
+from chalicelib.storage.words import Stored, Words
 from chalicelib.storage.writes import Absent, Condition, Item, Put, Unchanged, Write
 
 
@@ -23,10 +28,16 @@ class ApprovalMoved(Exception):
 # ---------------------------------------------------------------- reading
 
 
-def find_approval(table: Table, approval_id: ApprovalId) -> Approval | None:
+def find_approval(table: Table, words: Words, approval_id: ApprovalId) -> Approval | None:
     """What waits, or did, as it is now; or None."""
     item = table.get(keys.approval(approval_id), consistent=True)
-    return approval_from(item) if item else None
+    return approval_from(item, words) if item else None
+
+
+def find_asker(table: Table, approval_id: ApprovalId) -> tuple[ShopId, ...] | None:
+    """The shops of whoever asked; None when there is no such approval."""
+    item = table.get(keys.approval(approval_id), consistent=True)
+    return tuple(ShopId(each) for each in item["shops"]) if item else None
 
 
 def find_before(
@@ -42,12 +53,14 @@ def _hours(item: Item | None) -> tuple[Hours, int]:
     return ({int(hour): int(amount) for hour, amount in item["hours"]}, item["version"]) if item else ({}, 0)
 
 
-def list_approvals(table: Table, *, after: str | None, limit: int) -> tuple[tuple[Approval, ...], str | None]:
+def list_approvals(
+    table: Table, words: Words, *, after: str | None, limit: int
+) -> tuple[tuple[Approval, ...], str | None]:
     """A page of what waits, or did, newest first, and where the next one starts."""
     rows = table.query_timeline(keys.APPROVALS, after=after, limit=limit)
     wanted = [Key(row["pk"], row["sk"]) for row in rows.items]
     found = table.get_many(wanted, consistent=True)
-    return tuple(approval_from(found[key]) for key in wanted if key in found), rows.last
+    return tuple(approval_from(found[key], words) for key in wanted if key in found), rows.last
 
 
 # ---------------------------------------------------------------- describing writes
@@ -65,54 +78,70 @@ def count(who: str, account_id: AccountId, hours: Hours, version: int, moved: Ex
     return Put(keys.allowance(who, account_id), item, condition, lambda _: moved)
 
 
-def ask(approval: Approval) -> Write:
+def ask(approval: Approval, words: Words) -> Write:
     """The write of something new that waits."""
-    return Put(keys.approval(approval.approval_id), _item(approval), Absent(), lambda _: ApprovalMoved())
+    return Put(keys.approval(approval.approval_id), _item(approval, words), Absent(), lambda _: ApprovalMoved())
 
 
-def replace(before: Approval, after: Approval) -> Write:
+def replace(before: Approval, after: Approval, words: Words) -> Write:
     """The write of what was decided on, or asked for again."""
-    item = _item(after.model_copy(update={"version": before.version + 1}))
+    item = _item(after.model_copy(update={"version": before.version + 1}), words)
     return Put(keys.approval(after.approval_id), item, Unchanged(before.version), lambda _: ApprovalMoved())
 
 
-def approval_from(item: Item) -> Approval:
-    """The approval that an item holds."""
+def approval_from(item: Item, words: Words) -> Approval:
+    """The approval that an item holds; without what was typed, when it was about somebody who was erased."""
+    approval_id = ApprovalId(keys.parted(item["pk"])[1])
+    notes = words.open(_place(approval_id, "command"), item.get("words"))
+    command = {**json.loads(item["command"]), **json.loads(notes or "{}")}
     return Approval(
-        approval_id=ApprovalId(keys.parted(item["pk"])[1]),
+        approval_id=approval_id,
         kind=ApprovalKind(item["ask"]),
         about=item["about"],
         key=item["key"],
-        command=item["command"],
+        command=json.dumps(command, ensure_ascii=False),
         asked_by=item["asked_by"],
         shop_ids=tuple(ShopId(each) for each in item["shops"]),
+        own_id=item.get("own"),
         amount=item["amount"],
         content=item["content"],
         asked_at=from_milliseconds(item["asked"]),
         status=ApprovalStatus(item["status"]),
         decided_by=item.get("decided_by"),
         decided_at=from_milliseconds(item["decided"]) if "decided" in item else None,
-        reason=item.get("reason"),
+        reason=words.open(_place(approval_id, "decision"), item.get("reason")),
         entry_id=EntryId(item["entry"]) if "entry" in item else None,
         version=item["version"],
     )
 
 
-def _item(approval: Approval) -> Item:
+def _place(approval_id: ApprovalId, part: str) -> str:
+    return f"approval {approval_id} {part}"
+
+
+def _item(approval: Approval, words: Words) -> Item:
+    command = json.loads(approval.command)
+    notes = {name: command.pop(name) for name in WORDS if name in command}
+
+    def sealed(part: str, text: str | None) -> Stored | None:
+        return words.seal([approval.about], _place(approval.approval_id, part), text) if text else None
+
     return {
         "ask": approval.kind.value,
         "about": approval.about,
         "key": approval.key,
-        "command": approval.command,
+        "command": json.dumps(command, ensure_ascii=False, separators=(",", ":")),
+        "words": sealed("command", json.dumps(notes, ensure_ascii=False) if notes else None),
         "asked_by": approval.asked_by,
         "shops": list(approval.shop_ids),
+        "own": approval.own_id,
         "amount": approval.amount,
         "content": approval.content,
         "asked": milliseconds(approval.asked_at),
         "status": approval.status.value,
         "decided_by": approval.decided_by,
         "decided": milliseconds(approval.decided_at) if approval.decided_at else None,
-        "reason": approval.reason,
+        "reason": sealed("decision", approval.reason),
         "entry": approval.entry_id,
         "version": approval.version,
         "tl": keys.APPROVALS,

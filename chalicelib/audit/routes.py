@@ -22,11 +22,12 @@ def list_audit_entries(query: AuditQuery, call: Call) -> AuditEntryPage:
     """
     asked = query.model_dump_json(exclude={"cursor", "limit"})
     scope = ("audit-entries", asked)
-    part = service.list_entries(call.house.table, query, after=call.position(query.cursor, *scope), now=call.now)
+    after = call.position(query.cursor, *scope)
+    part = service.list_entries(call.house.table, call.words, query, after=after, now=call.now)
     return call.page(part, AuditEntryPage, *scope)
 
 
 @audit.get("/audit-entries/{audit_id}", refuses=(AuditEntryUnknown,))
 def get_audit_entry(audit_id: AuditId, call: Call) -> AuditEntryDetail:
     """An audit entry, with what proves that it stands in the chain of its day, unchanged."""
-    return service.find_entry(call.house.table, call.house.roots, audit_id)
+    return service.find_entry(call.house.table, call.words, call.house.roots, audit_id)

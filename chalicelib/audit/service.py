@@ -31,8 +31,10 @@ from chalicelib.storage import keys
 from chalicelib.storage.objects import Objects
 from chalicelib.storage.signing import Signer
 from chalicelib.storage.table import Table
+from chalicelib.storage.words import Words
 from chalicelib.storage.writes import Item
 from chalicelib.trail import rules
+from chalicelib.trail.store import reason_of
 
 LATE = timedelta(minutes=30)
 """So long after a day's end its chains take no more records: a request is over in seconds."""
@@ -249,7 +251,9 @@ def list_anchors(objects: Objects, now: datetime) -> Iterator[tuple[date, Signed
 # ---------------------------------------------------------------- reading
 
 
-def list_entries(table: Table, query: AuditQuery, *, after: str | None, now: datetime) -> Slice[AuditEntryView]:
+def list_entries(
+    table: Table, words: Words, query: AuditQuery, *, after: str | None, now: datetime
+) -> Slice[AuditEntryView]:
     """A page of audit entries, newest first. What somebody did is listed once it is chained, seconds later.
 
     Raises:
@@ -269,14 +273,14 @@ def list_entries(table: Table, query: AuditQuery, *, after: str | None, now: dat
         room = query.limit - len(found)
         if len(fitting) > room:
             found += fitting[:room]
-            return Slice(tuple(map(_view, found)), found[-1]["sk"][2:])
+            return Slice(_views(found, words), found[-1]["sk"][2:])
         found += fitting
         if last is None or last < lowest:
-            return Slice(tuple(map(_view, found)), None)
+            return Slice(_views(found, words), None)
         before = last
         if len(found) == query.limit:
             break
-    return Slice(tuple(map(_view, found)), before)
+    return Slice(_views(found, words), before)
 
 
 def _read(table: Table, query: AuditQuery, before: str, lowest: str) -> tuple[list[Item], str | None]:
@@ -307,7 +311,7 @@ def _fits(item: Item, query: AuditQuery) -> bool:
     return query.staff_id is None or json.loads(item["c"])["who"]["subject"] == query.staff_id
 
 
-def find_entry(table: Table, objects: Objects, audit_id: AuditId) -> AuditEntryDetail:
+def find_entry(table: Table, words: Words, objects: Objects, audit_id: AuditId) -> AuditEntryDetail:
     """An audit entry, with its proof.
 
     Raises:
@@ -317,7 +321,7 @@ def find_entry(table: Table, objects: Objects, audit_id: AuditId) -> AuditEntryD
     item = store.find_record(table, mark)
     if item is None:
         raise AuditEntryUnknown(audit_id=audit_id)
-    view = _view(item)
+    view = _view(item, words)
     number = store.find_link(table, view.who.subject, mark)
     proof = _proof(table, objects, item, number) if number is not None else None
     return AuditEntryDetail(**dict(view), proof=proof)
@@ -343,7 +347,11 @@ def _proof(table: Table, objects: Objects, item: Item, number: int) -> AuditProo
     )
 
 
-def _view(item: Item) -> AuditEntryView:
+def _views(items: Sequence[Item], words: Words) -> tuple[AuditEntryView, ...]:
+    return tuple(_view(each, words) for each in items)
+
+
+def _view(item: Item, words: Words) -> AuditEntryView:
     content = json.loads(item["c"])
     where = content["from"]
     return AuditEntryView(
@@ -366,7 +374,7 @@ def _view(item: Item) -> AuditEntryView:
             for each in content["changes"]
         ),
         reason_code=content.get("reason_code"),
-        reason=item.get("why"),
+        reason=reason_of(item, words),
         ip=where.get("ip"),
         agent=where.get("agent"),
         request_id=where.get("request_id"),

@@ -243,6 +243,7 @@ class CardView(Record):
     card_id: CardId
     card_number: str | None
     member_id: MemberId
+    """The owner, or who they were merged into."""
     kind: CardKind
     name: str | None
     status: AccountStatus

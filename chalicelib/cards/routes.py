@@ -265,7 +265,7 @@ def refund_card(card_id: CardId, body: RefundCard, call: Call) -> Outcome[CardEn
         )
 
     asked = asking(ApprovalKind.CARD_REFUND, card_id, call.key, body, call.signed_in, Permission.CARDS_REFUND)
-    return alone_or_asked(table, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now)
+    return alone_or_asked(table, call.words, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now)
 
 
 @cards.post(
@@ -369,4 +369,4 @@ def close_member(member_id: MemberId, body: CloseMember, call: Call) -> Outcome[
         )
 
     asked = asking(ApprovalKind.CLOSURE, member_id, member_id, body, call.signed_in, Permission.MEMBERS_STATUS)
-    return alone_or_asked(table, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now, again=True)
+    return alone_or_asked(table, call.words, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now, again=True)

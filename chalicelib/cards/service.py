@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 from chalicelib.approvals.service import FREE, Clearance, Move
@@ -157,7 +157,8 @@ def _open(
         if store.find_items(table, card_id, consistent=True) is not None:
             raise taken
         return Outcome(answer, stored=False)
-    first = points_store.post(posting.account, posting, more=store.entry_more(means=command.means))[0]
+    more = store.entry_more(means=command.means) | store.sent_item(owner.member_id, member_id)
+    first = points_store.post(posting.account, posting, more=more)[0]
     opening = points_store.open_account(posting.account, taken, posting.due_on)
     counted = store.count_in(store.find_wallet(table, owner.member_id), 1)
     first = store.giving(first, given)
@@ -536,9 +537,9 @@ def change_status(
         if account.status is AccountStatus.CLOSED:
             raise CardClosed(card_id=card_id)
         if account.status is status:
-            return Outcome(views.card_view(card, account, today), replayed=True)
+            return Outcome(_view(table, card, account, today), replayed=True)
         changed = account.model_copy(update={"status": status})
-        answer = views.card_view(card, changed, today)
+        answer = _view(table, card, changed, today)
         if command.dry_run:
             return Outcome(answer, stored=False)
         kind = "card_suspended" if suspends else "card_reinstated"
@@ -568,9 +569,9 @@ def close_card(
     for _ in range(ATTEMPTS_MAX):
         card, account = _load(table, card_id, consistent=True)
         if account.status is AccountStatus.CLOSED:
-            return Outcome(views.card_view(card, account, today), replayed=True)
+            return Outcome(_view(table, card, account, today), replayed=True)
         closed, writes = _closing(card, account, command.reason, program, now=now)
-        answer = views.card_view(card, closed, today)
+        answer = _view(table, card, closed, today)
         if command.dry_run:
             return Outcome(answer, stored=False)
         try:
@@ -692,13 +693,13 @@ def _note(kind: str, card: Card, account: Account, reason: str, now: datetime) -
 
 
 def find_card(table: Table, book: ProgramBook, card_id: CardId, *, now: datetime) -> CardView:
-    """A card and what it holds now, in one read.
+    """A card, what it holds now, and whose it is by now.
 
     Raises:
         CardUnknown: there is no such card.
     """
     card, account = _load(table, card_id)
-    return views.card_view(card, account, today_of(book.current(now), now))
+    return _view(table, card, account, today_of(book.current(now), now))
 
 
 def look_up_card(table: Table, book: ProgramBook, card_number: str, *, now: datetime) -> tuple[CardView, ...]:
@@ -724,8 +725,18 @@ def list_cards(
     today = today_of(book.current(now), now)
     found = store.find_cards(table, ids)
     return Slice(
-        tuple(views.card_view(card, points_store.account_from(account), today) for card, account in found), position
+        tuple(
+            views.card_view(card, points_store.account_from(account), today, owner_id=MemberId(owner.member_id))
+            for card, account in found
+        ),
+        position,
     )
+
+
+def _view(table: Table, card: Card, account: Account, on: date) -> CardView:
+    """A card, what it holds on a day, and whose it is by now: who was merged since, another member answers for."""
+    owner = points_store.find_answering(table, card.member_id)
+    return views.card_view(card, account, on, owner_id=MemberId(owner.member_id) if owner is not None else None)
 
 
 def list_entries(

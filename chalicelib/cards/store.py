@@ -8,7 +8,8 @@
     K#card…#<key> / O    its other entries
 
 An entry of a card adds: `what` the means (kind, amount, reference, key of the top-up that it goes back to), which the
-timeline index copies, so that a statement is one read; rn how many refunds came of it, bk what they come to.
+timeline index copies, so that a statement is one read; rn how many refunds came of it, bk what they come to; of an
+opening, ma the id of a member who was merged, under which it was sent.
 """
 
 from collections.abc import Iterable, Sequence
@@ -121,6 +122,11 @@ def find_top_ups(table: Table, card_id: CardId) -> list[Item]:
 
 def open_card(card: Card, otherwise: Exception) -> list[Write]:
     """Writes of a new card besides its account and first entry."""
+    return [Put(key, item, Absent(), lambda _: otherwise) for key, item in items_of(card).items()]
+
+
+def items_of(card: Card) -> dict[Key, Item]:
+    """What is stored of a card besides its account: what it is, and whose."""
     profile = {
         "tl": keys.directory(card.card_id),
         "at": card.card_id,
@@ -134,10 +140,7 @@ def open_card(card: Card, otherwise: Exception) -> list[Write]:
         "means": means_item(card.means),
         "opened": milliseconds(card.opened_at),
     }
-    return [
-        Put(keys.profile(card.card_id), profile, Absent(), lambda _: otherwise),
-        Put(keys.card_owner(card.card_id), _owner_item(card), Absent(), lambda _: otherwise),
-    ]
+    return {keys.profile(card.card_id): profile, keys.card_owner(card.card_id): _owner_item(card)}
 
 
 def giving(entry: Write, given_minor: int) -> Write:
@@ -195,6 +198,11 @@ def entry_more(*, reference: str | None = None, means: Sequence[Paid] = (), payo
         return {"rf": reference, "what": {"means": ways}}
     listed = means_item(means)
     return {"rf": reference, "what": {"means": listed} if listed else None}
+
+
+def sent_item(owner_id: AccountId, member_id: AccountId) -> Item:
+    """The attribute of an opening that was sent under the id of a member who was merged: the digest names that id."""
+    return {"ma": member_id} if member_id != owner_id else {}
 
 
 def given_item(given_minor: int) -> Item:

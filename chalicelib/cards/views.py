@@ -7,6 +7,7 @@ from typing import Any
 from chalicelib.cards.models import BonusLot, Card, CardBalance, CardKind, CardLine, CardView, Payout
 from chalicelib.cards.rules.holding import UNDATED, figure, last_day_of, uses_left, value_of
 from chalicelib.kernel.calendar import NEVER
+from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.money import shown
 from chalicelib.points.models import Account, Entry
@@ -26,15 +27,19 @@ LINES = {
 """What an entry of a card is, by the kind of its key."""
 
 
-def card_view(card: Card, account: Account, on: date) -> CardView:
-    """A card and what it holds on a day; what expires counts from the day it happens, booked or not."""
+def card_view(card: Card, account: Account, on: date, *, owner_id: MemberId | None = None) -> CardView:
+    """A card and what it holds on a day; what expires counts from the day it happens, booked or not.
+
+    Args:
+        owner_id: who answers for its owner by now, where that is asked for.
+    """
     counts = card.kind is CardKind.COUNT
     value = value_of(account, on)
     last = last_day_of(account) if counts else None
     return CardView(
         card_id=card.card_id,
         card_number=card.card_number,
-        member_id=card.member_id,
+        member_id=owner_id or card.member_id,
         kind=card.kind,
         name=card.name,
         status=account.status,

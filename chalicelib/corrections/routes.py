@@ -11,7 +11,7 @@ from chalicelib.identity.models import Caller, Owner
 from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.ids import EntryId
 from chalicelib.kernel.outcomes import Outcome
-from chalicelib.points.errors import BalanceTooLarge, EntryUnknown, MemberClosed, MemberUnknown
+from chalicelib.points.errors import BalanceTooLarge, EntryUnknown, MemberClosed, MemberUnknown, PoolClosed
 from chalicelib.points.models import EntryView
 from chalicelib.programs.service import book_of
 from chalicelib.runtime.wiring import House
@@ -45,6 +45,7 @@ def get_entry(entry_id: EntryId, call: Call) -> EntryDetail:
         EntryNotReversible,
         MemberUnknown,
         MemberClosed,
+        PoolClosed,
         BalanceTooLarge,
         ReversalDiffers,
     ),
@@ -62,4 +63,4 @@ def reverse_entry(entry_id: EntryId, body: ReverseEntry, call: Call) -> Outcome[
         return service.reverse_entry(table, book, entry_id, body, now=call.now, language=language, clearance=clearance)
 
     asked = asking(ApprovalKind.REVERSAL, entry_id, entry_id, body, call.signed_in, Permission.POINTS_ADJUST)
-    return alone_or_asked(table, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now, again=True)
+    return alone_or_asked(table, call.words, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now, again=True)

@@ -102,7 +102,7 @@ def reverse_entry(
         ApprovalNeeded, ApprovalOutgrown: it may not.
         EntryUnknown: there is no such entry.
         EntryNotReversible: something else is to be done with an entry of this kind; the refusal says what.
-        MemberClosed: the membership was closed.
+        MemberClosed, PoolClosed: the membership, or the pool, was closed.
         ReversalDiffers: it was taken back before with other content.
         BalanceTooLarge: the balance would pass its limit.
         WriteContended: other writes kept getting there first; safe to try again.

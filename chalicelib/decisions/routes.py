@@ -52,6 +52,7 @@ def list_approvals(query: ApprovalsAsked, call: Call) -> ApprovalPage:
     scope = ("approvals", query.status or "")
     part = service.list_approvals(
         call.house.table,
+        call.words,
         call.signed_in,
         ApprovalStatus(query.status) if query.status else None,
         after=call.position(query.cursor, *scope),
@@ -64,7 +65,7 @@ def list_approvals(query: ApprovalsAsked, call: Call) -> ApprovalPage:
 @decisions.get("/approvals/{approval_id}", refuses=(ApprovalUnknown,))
 def get_approval(approval_id: ApprovalId, call: Call) -> ApprovalView:
     """What waits for a second person, or did."""
-    return service.find_approval(call.house.table, approval_id, now=call.now)
+    return service.find_approval(call.house.table, call.words, approval_id, now=call.now)
 
 
 @decisions.post(
@@ -101,8 +102,9 @@ def approve(approval_id: ApprovalId, body: Approve, call: Call) -> Outcome[Appro
     """
     table, book = call.house.table, book_of(call.house.table)
     language = book.language(call.language, call.now)
+    house = call.house
     return service.approve(
-        table, call.house.keyring, book, call.signed_in, approval_id, body, now=call.now, language=language
+        table, call.words, house.keyring, book, call.signed_in, approval_id, body, now=call.now, language=language
     )
 
 
@@ -113,4 +115,4 @@ def approve(approval_id: ApprovalId, body: Approve, call: Call) -> Outcome[Appro
 )
 def reject(approval_id: ApprovalId, body: Reject, call: Call) -> Outcome[ApprovalView]:
     """Reject what somebody else asked for: nothing is carried out."""
-    return service.reject(call.house.table, call.signed_in, approval_id, body, now=call.now)
+    return service.reject(call.house.table, call.words, call.signed_in, approval_id, body, now=call.now)

@@ -4,7 +4,7 @@ Approving carries the command out through its own use case, under its own key, i
 it happens once, or not at all, whoever approves how often.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,6 +32,7 @@ from chalicelib.points.models import AdjustPoints
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
+from chalicelib.storage.words import Words
 
 ATTEMPTS_MAX = 8
 
@@ -124,29 +125,36 @@ KINDS = {
 }
 
 
-def owner_of(approval: Approval, caller: Caller) -> Owner:
+def owner_of(shop_ids: Collection[ShopId], caller: Caller) -> Owner:
     """To whom an approval belongs: to the shops of whoever asked; else to who reaches all."""
-    own = caller.shop_ids.intersection(approval.shop_ids)
-    return Owner(shop_id=min(own or approval.shop_ids, default=_HEAD_OFFICE))
+    own = caller.shop_ids.intersection(shop_ids)
+    return Owner(shop_id=min(own or shop_ids, default=_HEAD_OFFICE))
 
 
 def find_owner(table: Table, approval_id: ApprovalId, caller: Caller) -> Owner | None:
     """To whom an approval belongs; None when there is none."""
-    approval = store.find_approval(table, approval_id)
-    return owner_of(approval, caller) if approval else None
+    shop_ids = store.find_asker(table, approval_id)
+    return owner_of(shop_ids, caller) if shop_ids is not None else None
 
 
-def find_approval(table: Table, approval_id: ApprovalId, *, now: datetime) -> ApprovalView:
+def find_approval(table: Table, words: Words, approval_id: ApprovalId, *, now: datetime) -> ApprovalView:
     """What waits for a second person, or did.
 
     Raises:
         ApprovalUnknown: there is nothing of that id.
     """
-    return view_of(_load(table, approval_id), now)
+    return view_of(_load(table, words, approval_id), now)
 
 
 def list_approvals(
-    table: Table, caller: Caller, status: ApprovalStatus | None, *, after: str | None, limit: int, now: datetime
+    table: Table,
+    words: Words,
+    caller: Caller,
+    status: ApprovalStatus | None,
+    *,
+    after: str | None,
+    limit: int,
+    now: datetime,
 ) -> Slice[ApprovalView]:
     """A page of what waits, or did, as far as it reaches for the caller, newest first.
 
@@ -156,10 +164,10 @@ def list_approvals(
     shown: list[ApprovalView] = []
     position = after
     for _ in range(READS_MAX):
-        found, position = store.list_approvals(table, after=position, limit=limit - len(shown))
+        found, position = store.list_approvals(table, words, after=position, limit=limit - len(shown))
         for approval in found:
             fits = status in (None, status_of(approval, now))
-            if fits and reaches(caller, scope, owner_of(approval, caller)):
+            if fits and reaches(caller, scope, owner_of(approval.shop_ids, caller)):
                 shown.append(view_of(approval, now))
         if position is None or len(shown) >= limit:
             break
@@ -168,6 +176,7 @@ def list_approvals(
 
 def approve(
     table: Table,
+    words: Words,
     keyring: Keyring,
     book: ProgramBook,
     caller: Caller,
@@ -189,18 +198,18 @@ def approve(
         Refusal: whatever its use case refuses; it waits on.
     """
     for _ in range(ATTEMPTS_MAX):
-        approval = _load(table, approval_id)
+        approval = _load(table, words, approval_id)
         if approval.status is ApprovalStatus.APPROVED and approval.decided_by == caller.subject:
             return Outcome(view_of(approval, now), replayed=True)
         _require_second(table, caller, approval, now)
-        cleared = Approved(approval, caller.subject, command.reason, now)
+        cleared = Approved(approval, caller.subject, command.reason, now, words, caller.membership)
         try:
             booked = KINDS[approval.kind].do(Place(table, keyring, book), approval, cleared, now, language)
-            after = _load(table, approval_id)
+            after = _load(table, words, approval_id)
             if after.status is ApprovalStatus.WAITING:
                 # It had been carried out without: its key was sent when it was no longer too much for one.
                 settled = cleared.settled(booked)
-                table.commit([store.replace(after, settled)])
+                table.commit([store.replace(after, settled, words)])
                 after = settled
         except store.ApprovalMoved:
             continue
@@ -211,7 +220,7 @@ def approve(
 
 
 def reject(
-    table: Table, caller: Caller, approval_id: ApprovalId, command: Reject, *, now: datetime
+    table: Table, words: Words, caller: Caller, approval_id: ApprovalId, command: Reject, *, now: datetime
 ) -> Outcome[ApprovalView]:
     """Reject what somebody else asked for. Nothing is carried out.
 
@@ -223,13 +232,13 @@ def reject(
         WriteContended: other writes kept getting there first; safe to try again.
     """
     for _ in range(ATTEMPTS_MAX):
-        approval = _load(table, approval_id)
+        approval = _load(table, words, approval_id)
         if approval.status is ApprovalStatus.REJECTED and approval.decided_by == caller.subject:
             return Outcome(view_of(approval, now), replayed=True)
         _require_second(table, caller, approval, now)
         rejected = decided(approval, ApprovalStatus.REJECTED, caller.subject, command.reason, now, None)
         try:
-            table.commit([store.replace(approval, rejected)])
+            table.commit([store.replace(approval, rejected, words)])
         except store.ApprovalMoved:
             continue
         return Outcome(view_of(rejected, now))
@@ -249,8 +258,8 @@ def _require_second(table: Table, caller: Caller, approval: Approval, now: datet
         raise PermissionMissing(permission=carrying.needs.value)
 
 
-def _load(table: Table, approval_id: ApprovalId) -> Approval:
-    approval = store.find_approval(table, approval_id)
+def _load(table: Table, words: Words, approval_id: ApprovalId) -> Approval:
+    approval = store.find_approval(table, words, approval_id)
     if approval is None:
         raise ApprovalUnknown(approval_id=approval_id)
     return approval

@@ -30,6 +30,18 @@ class Algorithm(StrEnum):
     """With Ed25519 only."""
 
 
+class TokenType(StrEnum):
+    """What an issuer writes into the `typ` of its access tokens."""
+
+    ACCESS = "at+jwt"
+    """RFC 9068: an access token, and no ID token passes for one."""
+    ACCESS_IN_FULL = "application/at+jwt"
+    JWT = "JWT"
+    """Any token at all."""
+    NONE = "none"
+    """It writes nothing."""
+
+
 class RoleClaim(Record):
     """What gives roles to staff who have no record here.
 
@@ -68,6 +80,8 @@ class Issuer(Record):
             for our audience alone.
         jwks_uri: where its keys are; by discovery when it is not given.
         algorithms: how it may sign, and no other way.
+        access_token_types: what its access tokens call themselves. Where that is `JWT` or nothing, an ID token looks
+            the same, so `audience` or `required` have to tell the two apart.
         required: claims that must be exactly so, `{"token_use": "access"}`.
     """
 
@@ -78,8 +92,14 @@ class Issuer(Record):
     clients: Annotated[tuple[_Text, ...], Field(max_length=50)] = ()
     jwks_uri: _Text | None = None
     algorithms: Annotated[frozenset[Algorithm], Field(min_length=1)]
+    access_token_types: Annotated[frozenset[TokenType], Field(min_length=1)] = frozenset({TokenType.ACCESS})
     required: Mapping[_Text, _Text] = {}
     claims: ClaimMap = ClaimMap()
+
+    @property
+    def types(self) -> frozenset[str | None]:
+        """What the `typ` of its tokens may be; None for tokens without one."""
+        return frozenset(None if each is TokenType.NONE else each.value for each in self.access_token_types)
 
     @property
     def discovery_uri(self) -> str:
@@ -118,6 +138,10 @@ def _require_trustworthy(issuer: Issuer, own: str, local: bool) -> None:
     for url in (issuer.issuer, issuer.jwks_uri):
         if url is not None and not is_safe(url, local=local):
             raise ValueError(f"{issuer.label}: {url} is no plain https address")
+    untold = issuer.access_token_types & {TokenType.JWT, TokenType.NONE}
+    if untold and issuer.audience in issuer.clients and not issuer.required:
+        why = "its ID tokens are for a client too and would be taken; `required` must tell access tokens from them"
+        raise ValueError(f"{issuer.label}: {why}")
     given = issuer.claims.roles.values.values() if issuer.claims.roles else ()
     for role in given:
         if role not in ROLES or role in NOT_STAFF:

@@ -12,22 +12,26 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 
 from chalicelib.identity.errors import TokenInvalid
 from chalicelib.identity.gate import KEY_PREFIX
 from chalicelib.identity.models import Caller, Kind
-from chalicelib.identity.pace import Bucket
+from chalicelib.identity.pace import Bucket, Share
 from chalicelib.identity.permissions import Permission, Scope, granted
 from chalicelib.identity.profile import bearer
 from chalicelib.kernel.calendar import from_milliseconds
-from chalicelib.kernel.errors import StorageBusy
+from chalicelib.kernel.errors import StorageBusy, Trouble
 from chalicelib.kernel.ids import IntegrationKeyId, ShopId
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
-from chalicelib.storage.writes import Absent, Item, Put, Still, Write
+from chalicelib.storage.writes import Absent, Count, Item, Put, Still, Write
 
 KNOWN_FOR = timedelta(seconds=30)
 """So long a process believes what it has read of a key: what is revoked or changed bites after that."""
+
+_COUNTED_FOR = 3600
+"""Seconds for which the counter of a minute is kept; what it counts is over with the minute."""
 
 _FORM = re.compile(r"rgk_([a-z2-7]{16})_([a-z2-7]{52})")
 
@@ -162,28 +166,42 @@ class UseKnown(Exception):
     """Another process wrote down first that the key was used today. Never leaves the gate."""
 
 
+class MinuteFull(Exception):
+    """All processes together have let through what a key may send this minute. Never leaves the gate."""
+
+
 @dataclass(slots=True)
 class _Known:
-    """What a process knows of a key, and how many requests it still lets it make."""
+    """What a process knows of a key, and how many requests it still lets it make.
+
+    Attributes:
+        bucket: counts alone, where there is no counter or it is out of reach.
+        share: counts together with the other processes.
+        alone: the minute in which the counter was out of reach.
+    """
 
     key: IntegrationKey
     last_used_on: date | None
     read_at: datetime
     bucket: Bucket
+    share: Share = field(default_factory=Share)
+    alone: int = -1
 
 
 @dataclass(frozen=True, slots=True)
 class KeyGate:
     """Takes integration keys.
 
-    In the steady state a request costs no read: a process believes for half a minute what it has read of a key. So the
-    count of requests a minute is the process's own, too: n processes let through n times as many at the most.
+    In the steady state a request costs no read: a process believes for half a minute what it has read of a key. Its
+    requests are counted with those that other processes let through, in parts, so few of them cost a write (ADR 0044).
 
     Args:
         table: `core`, where keys are.
+        ops: where requests are counted; None counts them in this process alone.
     """
 
     table: Table
+    ops: Table | None = None
     known: dict[IntegrationKeyId, _Known] = field(default_factory=dict)
 
     def caller_of(self, authorization: str | None, *, now: datetime) -> Caller:
@@ -200,7 +218,7 @@ class KeyGate:
             raise _refused()
         known = self._known(IntegrationKeyId(f"key_{form[1]}"), now)
         require_good(known.key, form[2], now=now)
-        known.bucket.take(known.key.rate_per_minute, now=now)
+        self._count(known, now)
         self._note_use(known, now.astimezone(UTC).date())
         key = known.key
         return Caller(
@@ -210,6 +228,22 @@ class KeyGate:
             grants=granted(key.permissions, key.scope),
             shop_ids=key.shop_ids,
         )
+
+    def _count(self, known: _Known, now: datetime) -> None:
+        """Count a request. Where nobody can be asked the process counts alone: tills sell on."""
+        rate, minute = known.key.rate_per_minute, int(now.timestamp() // 60)
+        if self.ops is not None and known.alone != minute:
+            with suppress(Trouble):
+                return known.share.take(rate, partial(self._lease, known.key.key_id), now=now)
+            known.alone = minute
+        return known.bucket.take(rate, now=now)
+
+    def _lease(self, key_id: IntegrationKeyId, minute: int, some: int, most: int) -> bool:
+        assert self.ops is not None
+        with suppress(MinuteFull):
+            self.ops.commit([count(key_id, minute, some, most)])
+            return True
+        return False
 
     def _known(self, key_id: IntegrationKeyId, now: datetime) -> _Known:
         known = self.known.get(key_id)
@@ -233,6 +267,12 @@ class KeyGate:
         with suppress(UseKnown, StorageBusy):  # somebody else has, or will tomorrow: no request fails for it
             self.table.commit([use(known.key.key_id, known.last_used_on, today)])
         known.last_used_on = today
+
+
+def count(key_id: IntegrationKeyId, minute: int, some: int, most: int) -> Write:
+    """The write that takes some of the requests that a key may send in a minute, unless that would be too many."""
+    where, ends = keys.integration_rate(key_id, minute), (minute + 1) * 60 + _COUNTED_FOR
+    return Count(where, "n", some, most, {"expires": ends}, otherwise=lambda _: MinuteFull())
 
 
 def use(key_id: IntegrationKeyId, before: date | None, today: date) -> Write:

@@ -19,7 +19,6 @@ TOKEN_MAX = 8192
 """Characters: issuers put groups into tokens; API Gateway takes headers of 10 kB altogether."""
 LIFETIME_MAX = 24 * 60 * 60
 """Seconds that a token may be good for."""
-_TYPES = ("JWT", "at+jwt")
 _LISTED_MAX = 200
 """Entries of a list in the claims."""
 _NAME_MAX = 100
@@ -86,7 +85,7 @@ class OidcGate:
     def _proven(self, token: str, now: float) -> Claims:
         """The claims of a token that is the issuer's, for us, and good now."""
         found = spelt(token, longest=TOKEN_MAX)
-        if found.alg not in self.issuer.algorithms or found.typ not in _TYPES or not found.kid:
+        if found.alg not in self.issuer.algorithms or found.typ not in self.issuer.types or not found.kid:
             raise TokenInvalid("its header is not one of ours")
         claims = found.claims()
         if claims.get("iss") != self.issuer.issuer:

@@ -2,9 +2,13 @@
 
 A process counts for itself. With n of them at work, which is up to the load, a caller gets through at most n times as
 often; what bounds all together is API Gateway's throttling and, by network address, the firewall (ADR 0042).
+
+Integration keys are promised a rate of their own, so their requests are counted by all processes together (`Share`,
+ADR 0044).
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil
@@ -38,6 +42,52 @@ class Bucket:
         if self.left < 1:
             wait = max(1, ceil((1 - self.left) * 60 / rate_per_minute))
             raise RateExceeded(rate_per_minute=rate_per_minute, retry_after=wait)
+        self.left -= 1
+
+
+PARTS = 20
+"""A process takes so small a part of a minute's requests at a time: less often costs fewer writes, more leaves less
+unused in processes that did not need what they took."""
+
+Lease = Callable[[int, int, int], bool]
+"""Takes some of the requests of a minute, given the minute, how many, and how many there are in all; whether there were
+that many."""
+
+
+@dataclass(slots=True)
+class Share:
+    """A process's part of the requests that all processes together let through in a minute of the clock.
+
+    The first part costs nothing, because a slow caller would else pay for each request; of what goes beyond, each part
+    is taken from a counter of all processes. So all together let through the rate, at most a twentieth more by
+    rounding up, and another twentieth for each process that is at work.
+
+    Attributes:
+        minute: of the clock, since 1970.
+        left: requests of the part that was taken.
+        full: the counter has no more this minute.
+    """
+
+    minute: int = -1
+    left: int = 0
+    full: bool = False
+
+    def take(self, rate_per_minute: int, lease: Lease, *, now: datetime) -> None:
+        """Take one request out.
+
+        Raises:
+            RateExceeded: there is none left this minute.
+        """
+        at = now.timestamp()
+        part, minute = rate_per_minute // PARTS, int(at // 60)
+        if minute != self.minute:
+            self.minute, self.left, self.full = minute, part, False
+        if not self.left and not self.full:
+            step = max(1, part)
+            self.full = not lease(minute, step, step * ceil(rate_per_minute / step))
+            self.left = 0 if self.full else step
+        if not self.left:
+            raise RateExceeded(rate_per_minute=rate_per_minute, retry_after=max(1, ceil((minute + 1) * 60 - at)))
         self.left -= 1
 
 

@@ -30,13 +30,14 @@ class Spelt:
     """A token taken apart; nothing of it is proven yet.
 
     Attributes:
+        typ: what it says it is; None when it says nothing.
         kid: which key it says it is signed with; empty when it says nothing.
         signed: what the signature is over.
         claims_part: the claims as they were sent.
     """
 
     alg: str
-    typ: str
+    typ: str | None
     kid: str
     signed: bytes
     signature: bytes
@@ -73,10 +74,12 @@ def spelt(token: str, *, longest: int = TOKEN_MAX) -> Spelt:
     if len(token) > longest or len(parts) != 3 or not token.isascii():
         raise TokenInvalid("it is not a JWT")
     header = _object(parts[0])
-    alg, typ, kid = header.get("alg"), header.get("typ", "JWT"), header.get("kid", "")
+    alg, typ, kid = header.get("alg"), header.get("typ", ""), header.get("kid", "")
     if set(header) - _HEADERS or not isinstance(alg, str) or not isinstance(typ, str) or not isinstance(kid, str):
         raise TokenInvalid("its header is not one of ours")
-    return Spelt(alg, typ, kid, f"{parts[0]}.{parts[1]}".encode(), _decoded(parts[2]), parts[1])
+    return Spelt(
+        alg, typ if "typ" in header else None, kid, f"{parts[0]}.{parts[1]}".encode(), _decoded(parts[2]), parts[1]
+    )
 
 
 def require_times(claims: Claims, now: float, *, lifetime: float | None = None) -> None:

@@ -24,6 +24,9 @@ class CustomRole(Record):
     holders: int = 0
     """How many members of staff have it, suspended ones included."""
     version: int = 1
+    """Counts what was changed of it; who has it does not change it."""
+    turn: int = 1
+    """Counts how often its item was written: two who write at once cannot both be right."""
 
 
 class RoleBook:
@@ -79,5 +82,6 @@ def role_from(item: Item) -> CustomRole:
         name=item["name"],
         grants={known[each]: Scope(reach) for each, reach in stored.items() if each in known},
         holders=item["holders"],
-        version=item["version"],
+        version=item["edition"] if "edition" in item else item["version"],
+        turn=item["version"],
     )

@@ -26,7 +26,7 @@ def start_job(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: A
     """
     job = Job(event["job"])
     resume_after = timedelta(0) if event.get("resume") else rules.QUIET
-    runs = service.start_due(_yard(), job, now=house().clock(), resume_after=resume_after)
+    runs = service.start_due(yard(), job, now=house().clock(), resume_after=resume_after)
     days = [run.date.isoformat() for run in runs]
     log_job("start_job", {"started": job.value, "days": days}, [])
     return {"job": job.value, "days": days}
@@ -34,7 +34,16 @@ def start_job(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: A
 
 def work_job(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
     """Do parts of runs; those that failed are named, and the queue gives them again."""
-    yard, failed = _yard(), []
+    return work_parts(yard(), event, "work_job")
+
+
+def work_parts(yard: Yard, event: dict[str, Any], name: str) -> dict[str, Any]:
+    """Do parts of runs in a yard; for every function that does.
+
+    Args:
+        name: the function's, for its log.
+    """
+    failed: list[str] = []
     faults: list[Exception] = []
 
     def attempt(work: Callable[[], int | None]) -> tuple[bool, int | None]:
@@ -51,16 +60,17 @@ def work_job(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: AR
         except Exception as fault:  # noqa: BLE001 - the edge
             faults.append(fault)
             failed.append(message["messageId"])
-    log_job("work_job", {"messages": len(event["Records"]), "failed": len(failed)}, faults)
+    log_job(name, {"messages": len(event["Records"]), "failed": len(failed)}, faults)
     return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
 
 
-def _yard() -> Yard:
+def yard() -> Yard:
+    """Where this process works on jobs."""
     here = house()
     if here.settings.job_queue is None:
         raise SettingsWrong("the environment variable REGULARS_JOB_QUEUE is not set")
     return Yard(
         here.table, here.ops, book_of(here.table), here.queues, here.settings.job_queue,
         stack=here.settings.stack, roots=roots_of(here.roots), signer=here.signer,
-        pause=lambda: time.sleep(LAG_SECONDS), tell=log_fact,
+        pause=lambda: time.sleep(LAG_SECONDS), tell=log_fact, retention_queue=here.settings.retention_queue or "",
     )  # fmt: skip

@@ -28,6 +28,7 @@ class Job(StrEnum):
     TIER_REVIEW = "tier_review"
     VERIFY = "verify"
     AUDIT = "audit"
+    RETENTION = "retention"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ TIMETABLES = {
     Job.TIER_REVIEW: Timetable(time(0), RUNS_FOR_DAYS),
     Job.VERIFY: Timetable(time(3), 0),  # a proof is of today's ledger: a missed day cannot be proven later
     Job.AUDIT: Timetable(time(10), 0),  # signs whatever day is not signed yet
+    Job.RETENTION: Timetable(time(4), 0),  # takes away whatever is too old by now
 }
 
 
@@ -136,12 +138,14 @@ class Run(Record):
     attempt: int
     """How many times this run was started anew, the first included."""
     due: int
-    """Members whom the index of what is due named; for `verify`, all accounts; for `audit`, audit records."""
+    """Members whom the index of what is due named; for `verify`, all accounts; for `retention`, all members; for
+    `audit`, audit records."""
     done: int
     """Of them, those who were looked at."""
     changed: int
     """Of them, those for whom there was something to do; for a dry run, there would be. Members of a part that was cut
-    off and done again may count as unchanged. For `verify`, accounts that do not hold; for `audit`, faults found."""
+    off and done again may count as unchanged. For `verify`, accounts that do not hold; for `audit`, faults found; for
+    `retention`, members of whom something was taken away."""
     unchanged: int
     waiting: int
     """Members who are still to be looked at."""

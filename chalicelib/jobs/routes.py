@@ -76,7 +76,11 @@ def start_job_run(job: JobName, body: StartRun, call: Call) -> Run:
 
 def _yard(call: Call) -> Yard:
     house = call.house
-    return Yard(house.table, house.ops, book_of(house.table), house.queues, house.settings.job_queue or "")
+    said = house.settings
+    return Yard(
+        house.table, house.ops, book_of(house.table), house.queues, said.job_queue or "",
+        retention_queue=said.retention_queue or "",
+    )  # fmt: skip
 
 
 def _date(day: RunDay) -> date:

@@ -92,7 +92,7 @@ def require_day(job: Job, day: date, today: date, *, dry_run: bool) -> None:
     Raises:
         RunDayWrong: it does.
     """
-    of_now = job in (Job.VERIFY, Job.AUDIT)
+    of_now = job in (Job.VERIFY, Job.AUDIT, Job.RETENTION)
     first = today - timedelta(days=1 if of_now else RUNS_FOR_DAYS)
     last = today + timedelta(days=DRY_RUN_AHEAD_DAYS if dry_run and not of_now else 0)
     if not first <= day <= last:
@@ -235,6 +235,7 @@ DESCRIPTIONS = {
     Job.TIER_REVIEW: "Books the reviews of tiers whose time is over, kept or not, and tells members.",
     Job.VERIFY: "Proves every account, signs the root over all of them, and reports the liability.",
     Job.AUDIT: "Walks the chains of the audit trail, and signs every day that is over.",
+    Job.RETENTION: "Erases members whose time is over, as the program says, and records that have served theirs.",
 }
 
 

@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Protocol
 
 from chalicelib.jobs import proving, rules, store
 from chalicelib.jobs.errors import PartKnown, RunMoved, RunUnknown
 from chalicelib.jobs.models import TIMETABLES, Closed, Job, JobView, Part, Run, RunRecord
 from chalicelib.kernel.calendar import local_day
-from chalicelib.kernel.ids import AccountId, MemberId, is_card
+from chalicelib.kernel.ids import AccountId, MemberId, is_card, is_member
 from chalicelib.kernel.pages import Slice
 from chalicelib.members import service as members
 from chalicelib.points import service as points
@@ -43,6 +44,16 @@ ASIDE_SECONDS = 5
 """How long a member who failed waits before being tried alone."""
 
 
+class Keeper(Protocol):
+    """Takes away what has been kept long enough; the domain that may do so stands above this one."""
+
+    def of_member(self, member_id: MemberId, *, dry_run: bool, now: datetime) -> int | None:
+        """Take away what is too old of a member, or all of them: points lost, or None when there was nothing."""
+
+    def of_nobody(self, *, dry_run: bool, now: datetime) -> None:
+        """Take away records that are too old and belong to days rather than members."""
+
+
 @dataclass(frozen=True, slots=True)
 class Yard:
     """Where jobs work.
@@ -55,6 +66,8 @@ class Yard:
         roots: None where nothing is proven: whoever only starts runs.
         pause: waits before what may have lagged is read again.
         tell: tells operators of something.
+        retention_queue: URL of the queue of the job `retention`.
+        keeper: None where nothing is taken away: everywhere but in that job's own function.
     """
 
     table: Table
@@ -67,6 +80,12 @@ class Yard:
     signer: Signer | None = None
     pause: Callable[[], None] = lambda: None
     tell: proving.Tell = proving.tell_nobody
+    retention_queue: str = ""
+    keeper: Keeper | None = None
+
+    def queue_of(self, job: Job) -> str:
+        """The queue that a job's parts go to: erasing takes rights that other jobs do not have."""
+        return self.retention_queue if job is Job.RETENTION else self.queue
 
 
 Attempt = Callable[[Callable[[], int | None]], tuple[bool, int | None]]
@@ -154,7 +173,7 @@ def do_part(yard: Yard, part: Part, *, now: datetime, attempt: Attempt) -> None:
             parts = store.find_closed(yard.ops, part) or ()
     if parts:
         delay = 0 if part.partition is not None else ASIDE_SECONDS
-        yard.queues.send(yard.queue, store.handed_on(parts), delay=delay)
+        yard.queues.send(yard.queue_of(part.job), store.handed_on(parts), delay=delay)
     else:
         _finish(yard, run, now)
 
@@ -221,11 +240,11 @@ def _resume(yard: Yard, job: Job, now: datetime, resume_after: timedelta) -> Non
 def _send_first(yard: Yard, run: RunRecord) -> None:
     """Send the parts that a run starts with; what is done of them is passed over."""
     parts = rules.first_parts(run, _partitions(run.job, run.since, run.day))
-    yard.queues.send(yard.queue, store.handed_on(parts))
+    yard.queues.send(yard.queue_of(run.job), store.handed_on(parts))
 
 
 def _partitions(job: Job, since: date, day: date) -> list[str]:
-    if job is Job.VERIFY:
+    if job in (Job.VERIFY, Job.RETENTION):
         return list(keys.directories())
     if job is Job.AUDIT:
         return [str(shard) for shard in range(keys.AUDIT_SHARDS)]
@@ -243,8 +262,21 @@ def _page(yard: Yard, part: Part, now: datetime) -> Closed:
     if part.job is Job.VERIFY:
         assert yard.roots is not None
         return proving.page(yard.table, yard.roots, part)
+    if part.job is Job.RETENTION:
+        return _directory_page(yard, part, now)
     rows = yard.table.query_due(part.partition, after=part.after, limit=rules.PAGE)
     return rules.page_closed(part, [keys.account_of(row["pk"]) for row in rows.items], rows.last)
+
+
+def _directory_page(yard: Yard, part: Part, now: datetime) -> Closed:
+    """Read a page of the directory, members only; the first one also takes away what belongs to days."""
+    assert part.partition is not None
+    if part.name == "0":
+        assert yard.keeper is not None
+        yard.keeper.of_nobody(dry_run=part.dry_run, now=now)
+    rows = yard.table.query_timeline(part.partition, after=part.after, limit=rules.PAGE, newest_first=False)
+    found = (keys.account_of(row["pk"]) for row in rows.items if row["sk"] == "PROFILE")
+    return rules.page_closed(part, [each for each in found if is_member(each)], rows.last)
 
 
 def _members(yard: Yard, part: Part, run: RunRecord, now: datetime, attempt: Attempt) -> Closed:
@@ -254,12 +286,15 @@ def _members(yard: Yard, part: Part, run: RunRecord, now: datetime, attempt: Att
     results: list[int | None] = []
     aside: list[AccountId] = []
     alone = len(part.members) == 1
-    loaded = {} if alone else _accounts(yard, part.members, attempt)
+    loaded = {} if alone or part.job is Job.RETENTION else _accounts(yard, part.members, attempt)
     celebrated = [MemberId(member_id) for member_id in part.members] if part.job is Job.BIRTHDAY else []
     birthdays = members.find_birthdays(yard.table, celebrated) if celebrated else {}
     for member_id in part.members:
 
         def work(member_id: AccountId = member_id) -> int | None:
+            if part.job is Job.RETENTION:
+                assert yard.keeper is not None
+                return yard.keeper.of_member(MemberId(member_id), dry_run=part.dry_run, now=now)
             account = loaded.get(member_id)
             if part.job is Job.BIRTHDAY:
                 return _celebrate(yard, run, MemberId(member_id), birthdays.get(MemberId(member_id)), account, now)

@@ -25,13 +25,22 @@ _ISSUED = re.compile(
 def holds_bank_card(text: str) -> bool:
     """Whether text holds what looks like a full bank card number.
 
-    Digits of any script count, with white space, dashes, dots and such between them, and characters that nobody sees
-    are passed over. A number counts when it begins as an issuer's do, has their length, and its check digit fits
+    Digits of any script count, circled ones and Chinese numerals too (四一一一, 肆壹壹壹), with white space, dashes,
+    dots and such between them, and characters that nobody sees are passed over. Digits with words between them are not
+    taken together. A number counts when it begins as an issuer's do, has their length, and its check digit fits
     (Luhn); groups are taken together as they stand, so that a number behind a date is found.
     """
+    if not text.isascii():
+        text = "".join(map(_plain, unicodedata.normalize("NFKC", text)))
     if len(text) < LENGTHS.start or not _MANY_DIGITS.search(text):
         return False
     return any(_in_groups(run) for run in _runs(text))
+
+
+def _plain(character: str) -> str:
+    """A digit for what stands for one, whatever the script; everything else as it is."""
+    value = unicodedata.numeric(character, -1)
+    return str(int(value)) if value in range(10) else character
 
 
 def _runs(text: str) -> list[list[str]]:
@@ -39,11 +48,10 @@ def _runs(text: str) -> list[list[str]]:
     runs: list[list[str]] = [[""]]
     gap = 0
     for character in text:
-        digit = unicodedata.decimal(character, None)
-        if digit is not None:
+        if character.isdecimal():
             if gap and runs[-1][-1]:
                 runs[-1].append("")
-            runs[-1][-1] += str(digit)
+            runs[-1][-1] += character
             gap = 0
         elif unicodedata.category(character) in ("Cf", "Mn", "Me"):
             continue

@@ -73,6 +73,11 @@ def is_card(account_id: AccountId) -> bool:
     return account_id.startswith("crd_")
 
 
+def is_pool(account_id: str) -> bool:
+    """Whether an account is a pool's."""
+    return account_id.startswith("pol_")
+
+
 class PurchaseId(Id):
     """Names a purchase; carries its channel and order number."""
 

@@ -115,6 +115,13 @@ Note = Annotated[
 ]
 """A few sentences; line breaks and tabs allowed."""
 
+Passage = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=8000, pattern=r"^[^\u0000-\u0008\u000b-\u001f\u007f]*$"),
+    AfterValidator(_shown),
+]
+"""Some paragraphs; line breaks and tabs allowed."""
+
 _PLAIN = StringConstraints(
     min_length=1, max_length=_REFERENCE_MAX, pattern=r"^[^\u0000-\u0020\u007f-\u00a0\u2028\u2029]+$"
 )

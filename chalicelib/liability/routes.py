@@ -3,13 +3,13 @@
 from chalicelib.api.routing import Call, Routes, Sheet
 from chalicelib.kernel.sheets import csv_text
 from chalicelib.liability import service
-from chalicelib.liability.errors import LiabilityUnknown, LiabilityUntied
+from chalicelib.liability.errors import LiabilityUnknown, LiabilityUntied, MonthNotReached
 from chalicelib.liability.models import LiabilityQuery, LiabilityReport
 from chalicelib.liability.rules import rows_of
 
 liability = Routes("liability")
 
-_REFUSES = (LiabilityUnknown, LiabilityUntied)
+_REFUSES = (LiabilityUnknown, LiabilityUntied, MonthNotReached)
 
 
 @liability.get("/analytics/liability", refuses=_REFUSES)

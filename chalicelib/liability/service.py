@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from chalicelib.kernel.calendar import Month, first_day, month_of
 from chalicelib.liability import rules, store
-from chalicelib.liability.errors import LiabilityUnknown
+from chalicelib.liability.errors import LiabilityUnknown, MonthNotReached
 from chalicelib.liability.models import LiabilityReport
 from chalicelib.storage.objects import Objects
 
@@ -17,6 +17,7 @@ def find_report(objects: Objects, month: str | None, *, now: datetime) -> Liabil
 
     Raises:
         LiabilityUnknown: there is no report.
+        MonthNotReached: the newest one is of a day before that month.
         LiabilityUntied: it does not tie, and is not given.
     """
     last = date.fromordinal(now.date().toordinal() + 1)
@@ -26,5 +27,8 @@ def find_report(objects: Objects, month: str | None, *, now: datetime) -> Liabil
     made = store.find_report(objects, days[0]) if days else None
     if made is None:
         raise LiabilityUnknown
+    newest = made.day.strftime("%Y-%m")
+    if month is not None and month > newest:  # what was found then is the newest of all
+        raise MonthNotReached(month=month, newest=newest)
     rules.require_tied(made)
     return rules.of_month(made, month) if month is not None else made

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from chalicelib.consents.models import ConsentText, ContactChannel, TextName
 from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, ShopId
 from chalicelib.kernel.personal import HIDDEN, Kind, Personal, is_masked, masked
 from chalicelib.kernel.records import (
@@ -100,17 +101,6 @@ ACCOUNT_PURPOSE = "notices"
 """Being told of one's own account: allowed until it is withdrawn. Every other purpose needs a consent first."""
 
 
-class ContactChannel(StrEnum):
-    """How a member can be reached."""
-
-    SMS = "sms"
-    EMAIL = "email"
-    WECHAT = "wechat"
-    PHONE = "phone"
-    APP = "app"
-    POST = "post"
-
-
 class ConsentSource(StrEnum):
     """How a consent, or its withdrawal, came to us."""
 
@@ -138,7 +128,7 @@ class ConsentGiven(Record):
     """By which channel; left out: by all of them, and what was said of single ones before counts no more."""
     granted: bool
     text_version: Reference
-    """Which text the member saw."""
+    """Which text the member saw (`/v1/consent-texts`). What is granted names one that was published."""
     source: Literal["till", "web", "app", "paper", "phone", "import"] | None = None
     """How it came to you. What members say themselves is recorded as theirs, whatever stands here."""
 
@@ -159,6 +149,18 @@ class Consent(Record):
     def about(self) -> str:
         """What it is about, in one word: there is one of each."""
         return f"{self.purpose}:{self.channel}" if self.channel else self.purpose
+
+    @property
+    def text_name(self) -> TextName:
+        """The text that it was given to."""
+        return TextName(purpose=self.purpose, channel=self.channel, text_version=self.text_version)
+
+
+class ConsentShown(Consent):
+    """A consent, with the words that it was given to."""
+
+    text: ConsentText | None
+    """None: it is a withdrawal that names no text of ours, or was recorded before texts were kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +268,7 @@ class ConsentsView(Record):
     """What a member consents to now."""
 
     member_id: MemberId
-    consents: tuple[Consent, ...]
+    consents: tuple[ConsentShown, ...]
 
 
 class SuspendMember(Record):

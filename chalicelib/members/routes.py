@@ -1,6 +1,8 @@
 """HTTP of members."""
 
 from chalicelib.api.routing import Call, Routes
+from chalicelib.consents.errors import ConsentTextUnknown
+from chalicelib.identity.errors import ShopNotYours
 from chalicelib.identity.models import Caller, Kind, Owner
 from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.ids import MemberId
@@ -59,7 +61,14 @@ class HappeningPage(Page[Happening]):
 
 
 _IDENTIFIERS = (MobileTaken, EmailTaken, CardTaken, ExternalIdTaken, IdentifierNeeded, MobileInvalid)
-_DETAILS = (BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid, CustomFieldMissing, ConsentNeeded)
+_DETAILS = (
+    BirthdayInFuture,
+    CustomFieldUnknown,
+    CustomFieldInvalid,
+    CustomFieldMissing,
+    ConsentNeeded,
+    ConsentTextUnknown,
+)
 
 
 class ConsentChangePage(Page[ConsentChange]):
@@ -124,15 +133,24 @@ def get_member(member_id: MemberId, call: Call) -> MemberView:
 
 @members.patch(
     "/members/{member_id}",
-    refuses=(MemberUnknown, MemberClosed, MemberMoved, *_IDENTIFIERS, *_DETAILS),
+    refuses=(MemberUnknown, MemberClosed, MemberMoved, ShopNotYours, *_IDENTIFIERS, *_DETAILS),
 )
 def edit_member(member_id: MemberId, body: EditMember, call: Call) -> MemberView:
-    """Change what is known of a member."""
+    """Change what is known of a member. Who works in some shops puts nobody into another one."""
     call.require_version(body.version)
     book, language = _speaking(call)
     house, witness = call.house, witness_of(call)
+    shop_ids = call.signed_in.within(Permission.MEMBERS_WRITE)
     return service.edit_member(
-        house.table, house.keyring, book, member_id, body, now=call.now, language=language, witness=witness
+        house.table,
+        house.keyring,
+        book,
+        member_id,
+        body,
+        now=call.now,
+        language=language,
+        witness=witness,
+        shop_ids=shop_ids,
     )
 
 
@@ -142,12 +160,15 @@ def get_consents(member_id: MemberId, call: Call) -> ConsentsView:
     return service.find_consents(call.house.table, call.house.keyring, member_id)
 
 
-@members.post("/members/{member_id}/consents", refuses=(MemberUnknown, MemberClosed), me="/me/consents")
+@members.post(
+    "/members/{member_id}/consents", refuses=(MemberUnknown, MemberClosed, ConsentTextUnknown), me="/me/consents"
+)
 def say_consents(member_id: MemberId, body: SayConsents, call: Call) -> Outcome[ConsentsView]:
     """Give or withdraw consents.
 
     What is said of all channels takes the place of what was said of single ones. A withdrawal holds at once: what is
-    sent is decided when it is sent. The same again changes nothing.
+    sent is decided when it is sent. The same again changes nothing. What is granted names a text that was published
+    (`/v1/consent-texts`); a withdrawal is never refused for its text.
     """
     house, book = call.house, book_of(call.house.table)
     return service.say_consents(

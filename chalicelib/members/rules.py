@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.errors import Refusal
 from chalicelib.kernel.ids import MemberId, MemberNumber
 from chalicelib.kernel.personal import HIDDEN, Kind, masked
@@ -30,7 +31,6 @@ from chalicelib.members.models import (
     ConsentGiven,
     ConsentSource,
     Contact,
-    ContactChannel,
     CustomValue,
     EditMember,
     EnrolMember,
@@ -327,6 +327,12 @@ def with_consents(
             by_name = {name: one for name, one in by_name.items() if one.purpose != each.purpose or one.channel is None}
         by_name[said.about] = said
     return tuple(by_name.values())
+
+
+def newly_granted(before: Sequence[Consent], after: Sequence[Consent]) -> list[Consent]:
+    """Consents that were given just now: they name the text that the member saw. A withdrawal is never refused."""
+    known = set(before)
+    return [each for each in after if each.granted and each not in known]
 
 
 def _is_known(said: Consent, known: Mapping[str, Consent]) -> bool:

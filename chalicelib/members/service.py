@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import date, datetime
 
 from chalicelib.approvals.service import FREE, Clearance, Cleared
+from chalicelib.consents import service as consent_texts
+from chalicelib.identity.errors import ShopNotYours
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.canonical import digest, plain
 from chalicelib.kernel.errors import Refusal, WriteContended
@@ -18,7 +20,9 @@ from chalicelib.members.errors import BalanceRemaining, EnrolmentDiffers, Member
 from chalicelib.members.models import (
     OURSELVES,
     CloseMember,
+    Consent,
     ConsentChange,
+    ConsentShown,
     ConsentsView,
     EditMember,
     EnrolMember,
@@ -87,7 +91,7 @@ def enrol_member(
     Raises:
         MobileTaken, EmailTaken, CardTaken, ExternalIdTaken: another member has this identifier.
         IdentifierNeeded, MobileInvalid, BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid,
-        CustomFieldMissing, ConsentNeeded: as they say.
+        CustomFieldMissing, ConsentNeeded, ConsentTextUnknown: as they say.
         EnrolmentDiffers: this key was used before for another enrolment.
     """
     if not key:
@@ -129,9 +133,11 @@ def _enrol(
     """
     program = book.current(now)
     stamp = from_milliseconds(milliseconds(now))
-    for _ in range(ATTEMPTS_MAX):
+    for attempt in range(ATTEMPTS_MAX):
         number = MemberNumber.from_chance(draw())
         profile = rules.enrolled(command, number, program, now=stamp, witness=witness)
+        if attempt == 0:
+            _require_texts(table, (), profile)
         account = Account(
             member_id=profile.member_id,
             opened_on=today_of(program, now),
@@ -222,15 +228,20 @@ def edit_member(
     now: datetime,
     language: Language,
     witness: Witness = OURSELVES,
+    shop_ids: Collection[ShopId] | None = None,
 ) -> MemberView:
     """Change what is known of a member; a changed mobile number, e-mail or card moves with it.
 
+    Args:
+        shop_ids: the shops of whoever edits; None where they reach all, or it is the member.
+
     Raises:
+        ShopNotYours: the member would be put into another shop than those, or out of any.
         MemberUnknown, MemberClosed: there is no such member any more.
         MemberMoved: the member was changed since the version that the command names.
         MobileTaken, EmailTaken, CardTaken: another member has this identifier.
         IdentifierNeeded, MobileInvalid, BirthdayInFuture, CustomFieldUnknown, CustomFieldInvalid,
-        CustomFieldMissing, ConsentNeeded: as they say.
+        CustomFieldMissing, ConsentNeeded, ConsentTextUnknown: as they say.
     """
     program = book.current(now)
     before, account = _load(table, keyring, member_id, consistent=True)
@@ -240,6 +251,9 @@ def edit_member(
         raise MemberMoved(read=command.version, current=before.version)
 
     after = rules.edited(before, command, program, now=from_milliseconds(milliseconds(now)), witness=witness)
+    _require_texts(table, before.consents, after)
+    if shop_ids is not None and after.shop_id != before.shop_id and after.shop_id not in shop_ids:
+        raise ShopNotYours(shop_id=after.shop_id)
 
     if command.dry_run:
         _require_free(table, keyring, after)
@@ -277,13 +291,14 @@ def say_consents(
         after = rules.edited(before, edit, program, now=at, witness=witness)
 
         if after.consents == before.consents:
-            return Outcome(_consents_view(before), replayed=True)
+            return Outcome(_consents_view(table, before), replayed=True)
+        _require_texts(table, before.consents, after)
         said = store.keep_consent_changes(before.consents, after, witness.by)
         try:
             table.commit([*_edit(before, after, edit, keyring, now), *said])
         except MemberMoved:
             continue
-        return Outcome(_consents_view(after))
+        return Outcome(_consents_view(table, after))
     raise WriteContended
 
 
@@ -294,7 +309,7 @@ def find_consents(table: Table, keyring: Keyring, member_id: MemberId) -> Consen
         MemberUnknown: there is no such member.
     """
     profile, _ = _load(table, keyring, member_id)
-    return _consents_view(profile)
+    return _consents_view(table, profile)
 
 
 def list_consent_changes(table: Table, member_id: MemberId, *, after: str | None, limit: int) -> Slice[ConsentChange]:
@@ -311,8 +326,19 @@ def list_consent_changes(table: Table, member_id: MemberId, *, after: str | None
     return Slice(changes, last)
 
 
-def _consents_view(profile: Profile) -> ConsentsView:
-    return ConsentsView(member_id=profile.member_id, consents=profile.consents)
+def _consents_view(table: Table, profile: Profile) -> ConsentsView:
+    texts = consent_texts.find_texts(table, {each.text_name for each in profile.consents})
+    shown = (ConsentShown.model_construct(**dict(each), text=texts.get(each.text_name)) for each in profile.consents)
+    return ConsentsView(member_id=profile.member_id, consents=tuple(shown))
+
+
+def _require_texts(table: Table, before: Sequence[Consent], after: Profile) -> None:
+    """See that what a profile's consents were newly given to was published.
+
+    Raises:
+        ConsentTextUnknown: it was not.
+    """
+    consent_texts.require_known(table, {each.text_name for each in rules.newly_granted(before, after.consents)})
 
 
 def change_status(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, ShopId
 from chalicelib.members.errors import MemberMoved
@@ -15,7 +16,6 @@ from chalicelib.members.models import (
     ConsentChange,
     ConsentSource,
     Contact,
-    ContactChannel,
     ExternalId,
     Gender,
     OtherIdentifier,

@@ -16,11 +16,12 @@ def send_notices(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa
     failed: list[str] = []
     faults: list[Exception] = []
     program = book_of(here.table).current(here.clock())
+    links_at = here.settings.public_url if here.settings.signs_opt_outs else None
     for message in event["Records"]:
         try:
             told = event_from(message["body"])
-            links = bool(here.settings.index_key)
-            notice = service.tell(here.table, here.keyring, program, Outbox(here.objects), told, links=links)
+            outbox = Outbox(here.objects)
+            notice = service.tell(here.table, here.ops, here.keyring, program, outbox, told, links_at=links_at)
             sent += notice is not None
         except Exception as fault:  # noqa: BLE001 - the edge
             faults.append(fault)

@@ -9,12 +9,19 @@ import binascii
 import hmac
 from dataclasses import dataclass
 from datetime import date
+from typing import Protocol
 
+from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.ids import MemberId
-from chalicelib.members.models import ContactChannel
-from chalicelib.storage.keyring import Keyring
 
 PATH = "/v1/opt-outs/"
+
+
+class Signs(Protocol):
+    """Whoever has the key of opt-out links: a keyring, or the part of one that sends notices."""
+
+    def opt_out_mac(self, text: str) -> bytes:
+        """What a link is signed with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +38,13 @@ class OptOut:
     issued_on: date
 
 
-def token_of(opt_out: OptOut, keyring: Keyring) -> str:
+def token_of(opt_out: OptOut, keyring: Signs) -> str:
     """The token of a link: what it ends, and the signature."""
     text = "\n".join((opt_out.member_id, opt_out.purpose, opt_out.channel.value, opt_out.issued_on.isoformat()))
     return f"{_spelt(text.encode())}.{_spelt(keyring.opt_out_mac(text))}"
 
 
-def opt_out_of(token: str, keyring: Keyring) -> OptOut | None:
+def opt_out_of(token: str, keyring: Signs) -> OptOut | None:
     """What the link of a token ends; None when it is none of ours, whatever is wrong with it."""
     told, _, signed = token.partition(".")
     try:

@@ -29,7 +29,7 @@ class Notice:
         event_id: what it tells of; None where it tells of none.
         to: mobile number in E.164, or e-mail address.
         subject: empty for channels that have none.
-        opt_out: the path of the link that ends messages of this kind; empty where there is none.
+        opt_out: the link that ends messages of this kind; empty where there is none.
     """
 
     delivery_id: str

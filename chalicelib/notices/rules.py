@@ -3,8 +3,9 @@
 from datetime import date
 from typing import Any
 
+from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.languages import Language
-from chalicelib.members.models import ContactChannel, Profile
+from chalicelib.members.models import Profile
 from chalicelib.members.rules import may_contact
 from chalicelib.notices.models import CONSENT_PURPOSE, Channel
 from chalicelib.points.events import BirthdayGiftGiven, PointsExpiring, PointsReleased, TierChanged, TierReviewed

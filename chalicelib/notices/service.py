@@ -3,11 +3,11 @@
 import base64
 import hashlib
 
+from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.ids import MemberId, is_member
 from chalicelib.kernel.languages import Language
 from chalicelib.members import store as members_store
-from chalicelib.members.models import ContactChannel
-from chalicelib.notices import rules
+from chalicelib.notices import rules, store
 from chalicelib.notices.links import PATH, OptOut, token_of
 from chalicelib.notices.models import CONSENT_PURPOSE, Channel, Notice
 from chalicelib.notices.sender import Sender
@@ -19,14 +19,23 @@ from chalicelib.storage.table import Table
 
 
 def tell(
-    table: Table, keyring: Keyring, program: Program, sender: Sender, event: Event, *, links: bool = True
+    table: Table,
+    ops: Table,
+    keyring: Keyring,
+    program: Program,
+    sender: Sender,
+    event: Event,
+    *,
+    links_at: str | None = "",
 ) -> Notice | None:
     """Tell a member what an event says, in the program's language; None when there is nobody to tell, or nothing.
 
     The member is read now, not when the event was made: who has withdrawn since is not told any more.
 
     Args:
-        links: whether there is the key that opt-out links are signed with.
+        ops: where it is kept what was told.
+        links_at: where people reach the API, `https://…`; links have only a path without it. None: there is no key that
+            links are signed with, so notices have none.
 
     Raises:
         Trouble: it could not be sent; the same event again sends the same notice.
@@ -41,9 +50,10 @@ def tell(
     address = rules.address_of(members_store.profile_from(item, keyring))
     if address is None:
         return None
-    opt_out = _opt_out(event, address[0], keyring) if links else ""
+    opt_out = "" if links_at is None else links_at + _opt_out(event, address[0], keyring)
     notice = _notice(event, address, words, language, opt_out)
     sender.send(notice)
+    ops.commit([store.keep_notice(notice, item["member_id"])])
     return notice
 
 

@@ -86,6 +86,13 @@ class MemberClosed(Refusal):
         super().__init__(f"The membership of {member_id} was closed.", member_id=member_id)
 
 
+class PoolClosed(Refusal):
+    """The pool was closed."""
+
+    def __init__(self, *, pool_id: str) -> None:
+        super().__init__(f"The pool {pool_id} was closed.", pool_id=pool_id)
+
+
 class InstantInFuture(Refusal):
     """The day or the instant that is asked about has not come yet."""
 

@@ -98,9 +98,11 @@ class PointsAdjusted(Leading):
     qualifying_points: int
     """Counted towards tiers, up or down."""
     recorded_by: Subject | None = None
-    """Who had it done: staff or an integration; null where nobody noted it."""
+    """Who had it done: staff or an integration; who approved it, where two were needed; null where nobody noted it."""
     own_account: bool = False
-    """It is their own account."""
+    """It is the own account of somebody who had it done."""
+    own_account_of: tuple[Subject, ...] = ()
+    """Of whom: who asked for it, or who approved it."""
 
 
 class PointsExpired(Leading):

@@ -450,8 +450,10 @@ class PointsSummary(Record):
 
     available: int
     pending: int = 0
+    """Cannot be spent yet. With available and held it comes to the balance, unless more was promised than is left."""
     held: int = 0
-    """Reserved for a checkout or a transfer: in the balance, and not available."""
+    """Reserved for a checkout or a transfer: in the balance, and not available. A promise: it stays where a return took
+    the points away, and then there is nothing else."""
     owed: int = 0
     expiring_next: ExpiringNext | None = None
 
@@ -461,8 +463,10 @@ class PointsView(Record):
 
     available: int
     pending: int = 0
+    """Cannot be spent yet. With available and held it comes to the lots, unless more was promised than is left."""
     held: int = 0
-    """Reserved for a checkout or a transfer: among the lots, and not available."""
+    """Reserved for a checkout or a transfer: among the lots, and not available. A promise: it stays where a return took
+    the points away, and then there is nothing else."""
     owed: int = 0
     lots: tuple[Lot, ...]
     lifetime: Lifetime

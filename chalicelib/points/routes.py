@@ -140,4 +140,4 @@ def adjust_points(member_id: MemberId, body: AdjustPoints, call: Call) -> Outcom
         )  # fmt: skip
 
     asked = asking(ApprovalKind.ADJUSTMENT, member_id, call.key, body, call.signed_in, Permission.POINTS_ADJUST)
-    return alone_or_asked(table, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now)
+    return alone_or_asked(table, call.words, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now)

@@ -10,13 +10,21 @@ from chalicelib.approvals.service import FREE, Clearance, Cleared, Move
 from chalicelib.kernel.calendar import local_day, month_of
 from chalicelib.kernel.canonical import canonical, plain
 from chalicelib.kernel.errors import Refusal, WriteContended
-from chalicelib.kernel.ids import AccountId, MemberId, ShopId
+from chalicelib.kernel.ids import AccountId, MemberId, ShopId, is_pool
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
 from chalicelib.kernel.records import Record
 from chalicelib.points import history, store, views
-from chalicelib.points.errors import AccountMoved, EntryDiffers, EntryKnown, InstantInFuture, MemberUnknown
+from chalicelib.points.errors import (
+    AccountMoved,
+    EntryDiffers,
+    EntryKnown,
+    InstantInFuture,
+    MemberClosed,
+    MemberUnknown,
+    PoolClosed,
+)
 from chalicelib.points.models import (
     Account,
     AccountStatus,
@@ -109,8 +117,9 @@ def once_among(
 
     Raises:
         MemberUnknown: there is no such account.
+        PoolClosed: the account is a pool's, and `decide` refuses it because it was closed.
         WriteContended: other writes kept getting there first.
-        Refusal: whatever `decide` or `recall` refuse.
+        Refusal: whatever else `decide` or `recall` refuse.
     """
     consistent, attempts = False, 1
     for _ in range(ATTEMPTS_MAX):
@@ -124,11 +133,13 @@ def once_among(
         except AccountMoved:
             consistent, attempts = True, attempts + 1
             continue
-        except Refusal:
+        except Refusal as refused:
             if not consistent:
                 consistent = True
                 continue
             known = store.find_entry(table, key)
+            if known is None and isinstance(refused, MemberClosed) and is_pool(refused.facts["member_id"]):
+                raise PoolClosed(pool_id=refused.facts["member_id"]) from refused
             if known is None:
                 raise
             return Outcome(recall(known), replayed=True)

@@ -42,8 +42,15 @@ def _adjustment(entry: Entry, item: Item) -> list[Told]:
             expires_on=last_day(entry),
             qualifying_points=entry.qualifying or 0,
             **done_by(item),
+            own_account_of=_own_account_of(item),
         )
     ]
+
+
+def _own_account_of(item: Item) -> tuple[str, ...]:
+    """Who of those that had an entry made had it made in their own account."""
+    said = item.get(FOR_THEMSELVES)
+    return tuple(said) if isinstance(said, list) else (item[BY],) if said and BY in item else ()
 
 
 def expiry(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001

@@ -12,6 +12,7 @@ from chalicelib.points.models import (
     ExpiringNext,
     PointsSummary,
     PointsView,
+    Position,
     TierNext,
     TierRetain,
     TierView,
@@ -35,7 +36,7 @@ def summary(account: Account, on: date, at: datetime | None = None) -> PointsSum
     first = next((lot for lot in position.lots if lot.expires_on), None)
     return PointsSummary(
         available=position.available,
-        pending=position.pending,
+        pending=_pending(position),
         held=position.held,
         owed=position.owed,
         expiring_next=ExpiringNext(points=first.points, on=first.expires_on) if first and first.expires_on else None,
@@ -52,12 +53,20 @@ def points_view(account: Account, on: date, at: datetime | None = None) -> Point
     life = account.lifetime
     return PointsView(
         available=position.available,
-        pending=position.pending,
+        pending=_pending(position),
         held=position.held,
         owed=position.owed,
         lots=position.lots,
         lifetime=life.model_copy(update={"expired": position.lapsed}),
     )
+
+
+def _pending(position: Position) -> int:
+    """Points that are there and cannot be spent yet: those among the lots that nobody reserved.
+
+    The account counts all that came and has not matured. Some of that may have paid a debt since, or was returned.
+    """
+    return min(position.pending, max(position.balance - position.held, 0))
 
 
 def tier_view(account: Account, program: Program, on: date, language: Language) -> TierView:

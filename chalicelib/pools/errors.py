@@ -10,13 +10,6 @@ class PoolUnknown(Refusal):
         super().__init__(f"There is no pool {pool_id}.", pool_id=pool_id)
 
 
-class PoolClosed(Refusal):
-    """The pool was closed."""
-
-    def __init__(self, *, pool_id: str) -> None:
-        super().__init__(f"The pool {pool_id} was closed.", pool_id=pool_id)
-
-
 class PoolDiffers(Refusal):
     """This key was used before to open another pool."""
 

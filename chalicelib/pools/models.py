@@ -121,6 +121,7 @@ class PoolView(Record):
 
     pool_id: PoolId
     name: str
+    """Empty once its owner was erased."""
     kind: PoolKind
     status: AccountStatus
     owner_id: MemberId

@@ -16,13 +16,13 @@ from chalicelib.points.errors import (
     MemberSuspended,
     MemberUnknown,
     PointsInsufficient,
+    PoolClosed,
 )
 from chalicelib.points.models import EntryView, PointsView, Then
 from chalicelib.pools import service
 from chalicelib.pools.errors import (
     NotInPool,
     OwnerNeeded,
-    PoolClosed,
     PoolDiffers,
     PoolFull,
     PoolLimitReached,

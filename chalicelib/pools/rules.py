@@ -7,11 +7,11 @@ from datetime import date, datetime
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds, month_of
 from chalicelib.kernel.ids import MemberId, is_member
-from chalicelib.points.errors import PointsInsufficient
+from chalicelib.points.errors import PointsInsufficient, PoolClosed
 from chalicelib.points.models import Account, AccountStatus, EntryKey, Lifetime, Posting, Reason, Sums, Why
 from chalicelib.points.rules import balances, ledger
 from chalicelib.points.rules.ledger import Draft
-from chalicelib.pools.errors import NotInPool, OwnerNeeded, PoolClosed, PoolFull, PoolLimitReached, RoleForbids
+from chalicelib.pools.errors import NotInPool, OwnerNeeded, PoolFull, PoolLimitReached, RoleForbids
 from chalicelib.pools.models import (
     MEMBERS_MAX,
     Membership,

@@ -1,8 +1,8 @@
 """How pools are stored.
 
 `G#<pool>` / `POOL` the pool · `ACCOUNT` its account · `W#<member>` a member's part in it.
-`M#<member>` / `SHARES#<pool>` says to which pools a member belongs. The pool's version counts every
-change of who belongs to it.
+`M#<member>` / `SHARES#<pool>` says to which pools a member belongs, `WAS#<pool>` which they left. The pool's version
+counts every change of who belongs to it.
 """
 
 from datetime import datetime
@@ -14,7 +14,7 @@ from chalicelib.pools.errors import PoolMoved
 from chalicelib.pools.models import Membership, Pool, PoolId, PoolKind, Role
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
-from chalicelib.storage.writes import Absent, Delete, Item, Put, Unchanged, Write
+from chalicelib.storage.writes import Absent, Anyway, Delete, Item, Put, Unchanged, Write
 
 
 class PoolKnown(Exception):
@@ -49,6 +49,14 @@ def list_pool_ids(table: Table, member_id: str) -> tuple[PoolId, ...]:
     """The pools to which a member belongs."""
     items = table.query_partition(
         keys.member_partition(member_id), first="SHARES#", last="SHARES#\U0010ffff", consistent=True
+    )
+    return tuple(PoolId(keys.parted(item["sk"])[1]) for item in items)
+
+
+def list_former_pool_ids(table: Table, member_id: str) -> tuple[PoolId, ...]:
+    """The pools that a member left."""
+    items = table.query_partition(
+        keys.member_partition(member_id), first="WAS#", last="WAS#\U0010ffff", consistent=True
     )
     return tuple(PoolId(keys.parted(item["sk"])[1]) for item in items)
 
@@ -104,6 +112,7 @@ def end_membership(membership: Membership) -> list[Write]:
     return [
         Delete(key, Unchanged(membership.version), lambda _: AccountMoved()),
         Delete(share, Unchanged(1), lambda _: AccountMoved()),
+        Put(keys.former_share(membership.member_id, membership.pool_id), {}, Anyway(), lambda _: AccountMoved()),
     ]
 
 

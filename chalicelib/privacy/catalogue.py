@@ -43,6 +43,8 @@ class Kept(StrEnum):
     """With the books, under an id that leads to nobody once the member is erased."""
     WORDS = "words"
     """With the books; taken out with an erasure, because the chain covers only a digest of them."""
+    SEALED = "sealed"
+    """With the record, sealed with keys of the members that they are about: unreadable once one of them is erased."""
     RECORD = "record"
     """As long as who did what must be told, half a year at the least."""
     STACK = "stack"
@@ -125,7 +127,7 @@ _ENTRY = {
     **_all("to from mf mi", _BOOKS),
     **_all("sb sf who", Datum(Data.STAFF, Kept.LEDGER)),
 }
-_SALE = _all("sh cu m tn tp ln am mb rl rn bk rs ret aw dl", _BOOKS)
+_SALE = _all("sh cu m tn tp ln am mb rl rn bk rs ret aw dl ma af", _BOOKS)
 _EARLY = {**_all("no facts ra is wm", _BOOKS), **_all("wr member_id", _BOOKS)}
 
 CATALOGUE: tuple[Stored, ...] = (
@@ -146,7 +148,7 @@ CATALOGUE: tuple[Stored, ...] = (
             **_all("version head due seq last", _PLACE),
             **_all(
                 "status into absorbed whole opened tier earned spent folded pending holds sent life booked qualifying"
-                " anchor held told heat",
+                " anchor held told heat off",
                 _BOOKS,
             ),
         },
@@ -181,6 +183,7 @@ CATALOGUE: tuple[Stored, ...] = (
         {"version": _PLACE, **_all("role limit joined month spent", _BOOKS)},
     ),
     Stored("core", "how many cards a member was given", r"M#\S+ WALLET", {"version": _PLACE, "cards": _BOOKS}),
+    Stored("core", "that a member left a pool", r"M#\S+ WAS#\S+", {}),
     Stored("core", "that a member belongs to a pool", r"M#\S+ SHARES#\S+", {"version": _PLACE}),
     Stored(
         "core", "card", r"C#\S+ PROFILE",
@@ -192,6 +195,10 @@ CATALOGUE: tuple[Stored, ...] = (
     ),
     Stored("core", "number of a member's cards", r"M#\S+ WALLET", _all("cards version", _PLACE)),
     Stored("core", "owner of a card", r"C#\S+ OWNER", {**_all("tl at", _PLACE), "member_id": _BOOKS}),
+    Stored(
+        "core", "text of a consent", r"CT#\S+ \S+",
+        {**_all("tl at purpose channel text_version zh en published", _MERCHANT), "by": _STAFF},
+    ),
     Stored(
         "core", "program", r"PROGRAM (HEAD|V#\d+)", _all("program version in_use", _MERCHANT)
     ),
@@ -209,7 +216,7 @@ CATALOGUE: tuple[Stored, ...] = (
             **_all("tl at", Datum(Data.MACHINE, Kept.RECORD)),
             **_all("member_id kind made", Datum(Data.CONDUCT, Kept.RECORD, exported=True)),
             **_all("what", Datum(Data.STAFF, Kept.RECORD)),
-            "reason": Datum(Data.WORDS, Kept.RECORD),
+            "reason": Datum(Data.WORDS, Kept.SEALED),
         },
     ),
     Stored(
@@ -223,7 +230,7 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored(
         "core", "role of the merchant's own", r"ROLES \S+",
         {
-            **_all("name grants holders version", _MERCHANT),
+            **_all("name grants holders edition version", _MERCHANT),
             "by": _STAFF,
             "reason": Datum(Data.WORDS, Kept.STACK),
         },
@@ -234,8 +241,9 @@ CATALOGUE: tuple[Stored, ...] = (
         {
             **_all("tl at version content ask key shops amount asked status decided", Datum(Data.MACHINE, Kept.RECORD)),
             **_all("about entry", Datum(Data.CONDUCT, Kept.RECORD)),
-            **_all("asked_by decided_by", Datum(Data.STAFF, Kept.RECORD)),
-            **_all("command reason", Datum(Data.WORDS, Kept.RECORD)),
+            **_all("asked_by decided_by own", Datum(Data.STAFF, Kept.RECORD)),
+            "command": Datum(Data.MACHINE, Kept.RECORD),
+            **_all("words reason", Datum(Data.WORDS, Kept.SEALED)),
         },
     ),
     Stored(
@@ -261,7 +269,7 @@ CATALOGUE: tuple[Stored, ...] = (
         {
             **_all("tl at kind wd", Datum(Data.MACHINE, Kept.RECORD)),
             "c": Datum(Data.STAFF, Kept.RECORD),
-            "why": Datum(Data.WORDS, Kept.RECORD),
+            "why": Datum(Data.WORDS, Kept.SEALED),
             "salt": Datum(Data.KEY, Kept.RECORD),
         },
     ),
@@ -272,7 +280,10 @@ CATALOGUE: tuple[Stored, ...] = (
         "core", "alert", r"AL#\S+ AL",
         {**_all("tl at count limit raised state seen version", _AUDIT), "by": Datum(Data.STAFF, Kept.RECORD)},
     ),
-    Stored("vault", "key of a member", r"M#\S+ KEY", _all("n key tenant v before before_n before_tenant", _KEYS)),
+    Stored(
+        "vault", "key of a member", r"M#\S+ KEY",
+        _all("n key tenant v before before_n before_tenant words words_tenant", _KEYS),
+    ),
     Stored("vault", "key of the tenant", r"TENANT K#\d+", _all("wrapped n", Datum(Data.KEY, Kept.STACK))),
     Stored("ops", "through which day a job ran", r"J#\w+ HEAD", _all("through version", _MERCHANT)),
     Stored(
@@ -308,6 +319,7 @@ CATALOGUE: tuple[Stored, ...] = (
         "ops", "request for a code", r"R#\S+ R",
         {"blind": Datum(Data.KEY, Kept.WHILE), **_all("kind purpose expires", _PASSING)},
     ),
+    Stored("ops", "requests of an integration key in a minute", r"Q#\S+ Q", _all("n expires", _PASSING)),
     Stored("ops", "counter of codes", r"C#\S+ C", _all("n expires", _PASSING)),
     Stored("ops", "how signing in goes", r"P#\S+ P#\d+", _all("asked right wrong expires", _PASSING)),
     Stored(
@@ -316,6 +328,13 @@ CATALOGUE: tuple[Stored, ...] = (
             **_all("member_id opened turned ended", Datum(Data.CONDUCT, Kept.WHILE, exported=True)),
             **_all("digest before salt", Datum(Data.KEY, Kept.WHILE)),
             **_all("version expires", _PASSING),
+        },
+    ),
+    Stored(
+        "ops", "notice that a member was sent", r"NT#\S+ \S+",
+        {
+            **_all("event_type channel subject text notified", Datum(Data.CONDUCT, Kept.WHILE, exported=True)),
+            "expires": _PASSING,
         },
     ),
     Stored("ops", "which event of a member was told last", r"T#\S+ T", {"version": _PLACE}),
@@ -333,15 +352,15 @@ NAMES: Mapping[str, str] = {
     "mb": "refund_minor", "rl": "returned_lines", "rn": "version", "bk": "given_back", "rs": "as_restated",
     "aw": "awaits_delivery", "dl": "delivered", "no": "refused_for", "ra": "refused_ms", "is": "state",
     "wm": "waits_for", "wr": "waiting_returns", "made": "made_ms", "joined": "joined_ms", "opened": "opened_ms",
-    "turned": "used_ms", "said": "consent", "into": "merged_into", "life": "lifetime_sums", "told": "told_through",
-    "gv": "given_minor",
+    "turned": "used_ms", "notified": "notified_ms", "said": "consent", "into": "merged_into", "life": "lifetime_sums",
+    "told": "told_through", "off": "written_off", "gv": "given_minor", "ma": "sent_for_member_id", "af": "after_returns",
 }  # fmt: skip
 """What an export calls attributes whose stored names are short. Names that end in `_ms` are milliseconds since 1970."""
 
 ELSEWHERE: Mapping[str, str] = {
     "logs": "Routes, ids of the right form, status, code, the caller's subject. No bodies, no contact data; 180 days.",
     "event bus, queues, archive": "Events of the relay: ids, figures, names of fields. Never contact data nor words.",
-    "outbox": "Notices with the address masked; 180 days.",
+    "outbox": "Notices to members by id, without an address; codes with the address masked; 180 days.",
     "roots": "Roots, heads and liability: ids, figures, hashes.",
     "backups": "As the tables. What a member's key sealed cannot be read once that key is gone.",
 }

@@ -137,6 +137,13 @@ class Erasure(Record):
     erased_at: AwareDatetime
 
 
+class ErasureView(Erasure):
+    """The erasure of a member, as it is answered."""
+
+    done: bool
+    """False for a dry run: nobody was erased, and nothing stands in the way of it."""
+
+
 class ExportMember(Record):
     """Give out everything that is kept about a member, and say why."""
 
@@ -153,6 +160,8 @@ class ExportRecord(Record):
 
     kind: str
     """What it is, as the data catalogue calls it."""
+    of: AccountId | None = None
+    """Whose it is: the member, who was merged into them, or a card or a pool; null for what belongs to no account."""
     data: dict[str, Any]
 
 

@@ -72,6 +72,21 @@ def drop_identifiers(table: Table, keyring: Keyring, member_id: MemberId) -> int
     return dropped
 
 
+def identifiers_beside(table: Table, keyring: Keyring, member_id: MemberId) -> tuple[int, int]:
+    """How many identifiers a member is found by, and how many of them stand under the other index key too.
+
+    The copy is finished when the two are the same for everybody, the drop when the second is nought.
+    """
+    found = beside = 0
+    for kind, value in _identifiers(table, keyring, member_id):
+        found += members_store.find_holder_of(table, kind, keyring.blind(kind, value)) == member_id
+        beside += any(
+            members_store.find_holder_of(table, kind, blind) == member_id
+            for blind in keyring.blinds_beside(kind, value)
+        )
+    return found, beside
+
+
 def replace_tenant_key(table: Table, vault: TableVault, settle: Callable[[], None]) -> int:
     """Make a new key of the tenant, wrap every member's key with it, and remove those before; how many were wrapped.
 

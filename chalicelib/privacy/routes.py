@@ -14,6 +14,7 @@ from chalicelib.privacy.models import (
     EraseMember,
     Erasure,
     ErasureReason,
+    ErasureView,
     Export,
     ExportMe,
     ExportMember,
@@ -21,7 +22,7 @@ from chalicelib.privacy.models import (
     Unmask,
     UnmaskedView,
 )
-from chalicelib.privacy.service import erasing, exporting, opting_out, unmasking
+from chalicelib.privacy.service import erasing, exporting, opting_out, showing, unmasking
 from chalicelib.privacy.service.erasing import Places
 from chalicelib.programs.service import book_of
 
@@ -47,7 +48,7 @@ def _places(call: Call) -> Places:
 
 
 @privacy.post("/members/{member_id}/erasures", status=201, refuses=(MemberUnknown, ErasureBlocked))
-def erase_member(member_id: MemberId, body: EraseMember, call: Call) -> Outcome[Erasure]:
+def erase_member(member_id: MemberId, body: EraseMember, call: Call) -> Outcome[ErasureView]:
     """Erase a member, and whoever was merged into them, for good. There is no way back.
 
     Contact data, sign-ins, consents, tags and what people wrote of them go; their key goes, and with it what backups
@@ -59,15 +60,20 @@ def erase_member(member_id: MemberId, body: EraseMember, call: Call) -> Outcome[
     closing = erasing.closing_of(body)
     asked = asking(ApprovalKind.CLOSURE, member_id, member_id, closing, call.signed_in, Permission.MEMBERS_ERASE)
     alone = Alone(places.table, asked, limit, call.now)
-    return erasing.erase_member(places, member_id, body, by=asked.asked_by, now=call.now, clearance=alone)
+    return _told(erasing.erase_member(places, member_id, body, by=asked.asked_by, now=call.now, clearance=alone))
 
 
 @privacy.post("/me/erasures", status=201, refuses=(MemberUnknown, ErasureBlocked, SignInStale))
-def erase_me(body: EraseMe, call: Call) -> Outcome[Erasure]:
+def erase_me(body: EraseMe, call: Call) -> Outcome[ErasureView]:
     """Erase yourself for good. There is no way back. You have to have signed in by a code within ten minutes."""
     erasing.require_fresh(call.house.ops, call.signed_in, now=call.now)
     command = EraseMember(reason=ErasureReason.ASKED, forfeit=body.forfeit, dry_run=body.dry_run)
-    return erasing.erase_member(_places(call), call.member_id, command, by=call.signed_in.subject, now=call.now)
+    return _told(erasing.erase_member(_places(call), call.member_id, command, by=call.signed_in.subject, now=call.now))
+
+
+def _told(outcome: Outcome[Erasure]) -> Outcome[ErasureView]:
+    told = ErasureView(**outcome.value.model_dump(), done=outcome.stored)
+    return Outcome(told, replayed=outcome.replayed, stored=outcome.stored)
 
 
 @privacy.post("/members/{member_id}/exports", status=201, refuses=(MemberUnknown, ExportTooLarge))
@@ -82,7 +88,7 @@ def export_member_page(member_id: MemberId, body: ExportMember, call: Call) -> H
     """Everything that is kept about a member, as a page to read or print. Who asked and why is kept."""
     by = call.signed_in.subject
     made = exporting.export_member(_places(call), member_id, body.reason, by=by, draw=call.house.draw, now=call.now)
-    return Html(exporting.page_of(made, _language(call)))
+    return Html(_page(made, call))
 
 
 @privacy.post("/me/exports", status=201, refuses=(MemberUnknown, ExportTooLarge))
@@ -97,7 +103,11 @@ def export_me_page(body: ExportMe, call: Call) -> Html:  # noqa: ARG001 - an emp
     """Everything that is kept about you, as a page to read or print."""
     by = call.signed_in.subject
     made = exporting.export_member(_places(call), call.member_id, OWN_WISH, by=by, draw=call.house.draw, now=call.now)
-    return Html(exporting.page_of(made, _language(call)))
+    return Html(_page(made, call))
+
+
+def _page(made: Export, call: Call) -> str:
+    return showing.page_of(made, _language(call), book_of(call.house.table).current(call.now))
 
 
 def _language(call: Call) -> Language:

@@ -10,6 +10,7 @@ from chalicelib.privacy.models import Erasure, Unmasking
 from chalicelib.storage import keys
 from chalicelib.storage.objects import Objects
 from chalicelib.storage.table import Table
+from chalicelib.storage.words import Words
 from chalicelib.storage.writes import Absent, Anyway, Delete, Item, Put, Strip, Unchanged, Write
 
 REGISTER = "erasures/"
@@ -20,11 +21,12 @@ _WORDS = ("nm", "msg", "note_internal")
 _PAGE = 100
 
 
-def add_unmasking(unmasking: Unmasking, number: int, *, kind: str = "unmasked") -> Write:
+def add_unmasking(unmasking: Unmasking, number: int, words: Words, *, kind: str = "unmasked") -> Write:
     """The write of the record of a showing.
 
     Args:
         number: tells it from others of the same member and millisecond.
+        words: seals the reason.
     """
     item: Item = {
         "member_id": unmasking.member_id,
@@ -32,10 +34,15 @@ def add_unmasking(unmasking: Unmasking, number: int, *, kind: str = "unmasked") 
         "at": keys.moment(unmasking.at, number),
         "kind": kind,
         "what": {"fields": [each.value for each in unmasking.fields], "by": unmasking.by},
-        "reason": unmasking.reason,
+        "reason": words.seal([unmasking.member_id], place_of(unmasking.unmasking_id), unmasking.reason),
         "made": milliseconds(unmasking.at),
     }
     return Put(keys.unmasking(unmasking.at.date(), unmasking.unmasking_id), item, Absent(), lambda _: WriteContended())
+
+
+def place_of(unmasking_id: str) -> str:
+    """Where the reason of a showing stands."""
+    return f"showing {unmasking_id}"
 
 
 # ---------------------------------------------------------------- the register of erasures
@@ -109,6 +116,11 @@ def strike_words(table: Table, row: Item) -> list[Write]:
     return found
 
 
+def strike_name(card_id: AccountId) -> Write:
+    """The write that takes the name of a card away."""
+    return Strip(keys.profile(card_id), ("name",), lambda _: WriteContended())
+
+
 def _without_words(table: Table, merge_key: str) -> list[Write]:
     """The write that takes words out of what is kept of a merge, and what the one brought to the other's profile."""
     item = table.get(keys.merge(merge_key), consistent=True)
@@ -136,6 +148,8 @@ def list_all_about(table: Table, ops: Table, owners: Sequence[AccountId]) -> Ite
                 seen.add(key)
                 yield "core", item
         for item in ops.query_partition(keys.sessions(owner), first="ses_", last="ses_~", consistent=True):
+            yield "ops", item
+        for item in ops.query_partition(keys.notices(owner), first="0", last="~", consistent=True):
             yield "ops", item
 
 

@@ -30,3 +30,12 @@ class CurrencyFixed(Refusal):
             current=current,
             asked=asked,
         )
+
+
+class ProgramFieldFixed(Refusal):
+    """A field of the program that nobody decides was sent with another value than it has."""
+
+    def __init__(self, *, field: str) -> None:
+        super().__init__(
+            f"{field} of the program cannot be changed: leave it out, or send it as you read it.", field=field
+        )

@@ -19,7 +19,7 @@ from pydantic import (
 from chalicelib.kernel.calendar import Month, zone
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.money import Currency
-from chalicelib.kernel.records import Line, Record, Slug
+from chalicelib.kernel.records import Instant, Line, Record, Slug
 
 
 class Text(Record):
@@ -266,6 +266,16 @@ class Velocity(Record):
     """Somebody gives on cards that nobody paid for, in minor units (`card_gifts`)."""
 
 
+class Retention(Record):
+    """How long who a member is may be known. Who is erased by it loses what points are left; nobody is by default."""
+
+    inactive_years: Annotated[int, Field(ge=1, le=50)] | None = None
+    """After so many years without a purchase, points, a card's use, a sign-in or an edit a member is erased; null:
+    never."""
+    closed_years: Annotated[int, Field(ge=0, le=50)] | None = None
+    """So many years after a membership was closed its member is erased; null: never."""
+
+
 class NegativeBalance(StrEnum):
     """What happens when more points are taken back than the member has.
 
@@ -344,6 +354,7 @@ class ProgramTerms(Record):
     approvals: Approvals = Approvals()
     sign_in: SignIn = SignIn()
     velocity: Velocity = Velocity()
+    retention: Retention = Retention()
     purchase_max_minor: Annotated[int, Field(ge=1, le=10**12)] | None = 5_000_000
     """Of a purchase that was paid with more only who has `purchases:record_large` tells; null: anybody."""
     custom_fields: Annotated[dict[Slug, CustomField], Field(max_length=50)] = {}
@@ -363,10 +374,14 @@ class Program(ProgramTerms):
 
 
 class PublishProgram(ProgramTerms):
-    """Publish the next version of the program."""
+    """Publish the next version of the program: what was read of it can be sent back as it is, or with other terms."""
 
     version: Annotated[int, Field(ge=1)]
     """The version you have read and are following; refused when another was published since."""
+    published_at: Instant | None = None
+    """As it was read, or left out: it is noted by itself."""
+    former_ladders: tuple[FormerLadder, ...] | None = None
+    """As they were read, or left out: they are kept by themselves."""
     dry_run: bool = False
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from pydantic import Field
 from chalicelib.api.routing import Call, Routes
 from chalicelib.kernel.records import Record
 from chalicelib.programs import service
-from chalicelib.programs.errors import CurrencyFixed, ProgramMoved, ProgramVersionUnknown
+from chalicelib.programs.errors import CurrencyFixed, ProgramFieldFixed, ProgramMoved, ProgramVersionUnknown
 from chalicelib.programs.models import Program, PublishProgram, Tier
 
 programs = Routes("programs")
@@ -36,12 +36,13 @@ def get_program(query: ProgramQuery, call: Call) -> Program:
     return book.version(query.version) if query.version else book.latest(call.now)
 
 
-@programs.put("/program", refuses=(ProgramMoved, CurrencyFixed))
+@programs.put("/program", refuses=(ProgramMoved, CurrencyFixed, ProgramFieldFixed))
 def publish_program(body: PublishProgram, call: Call) -> Program:
     """Put the next version of the program in force.
 
-    Purchases recorded before keep the version they were decided by. All processes follow within ten seconds. The
-    currency can be chosen until the first purchase is recorded.
+    What `GET /v1/program` answers can be sent back, with other terms or as it is. Purchases recorded before keep the
+    version they were decided by. All processes follow within ten seconds. The currency can be chosen until the first
+    purchase is recorded.
     """
     call.require_version(body.version)
     return service.publish_program(call.house.table, service.book_of(call.house.table), body, now=call.now)

@@ -7,7 +7,7 @@ from typing import Any
 from chalicelib.kernel.calendar import NEVER, last_day, local_day, month_of, months_later
 from chalicelib.kernel.ids import AccountId, is_card
 from chalicelib.kernel.money import MINOR_MAX
-from chalicelib.programs.errors import CurrencyFixed
+from chalicelib.programs.errors import CurrencyFixed, ProgramFieldFixed
 from chalicelib.programs.models import (
     CARD_LIMITS,
     Bucket,
@@ -114,7 +114,11 @@ def next_version(current: Program, command: PublishProgram, *, in_use: bool, now
 
     Raises:
         CurrencyFixed: the currency differs, and the program is in use.
+        ProgramFieldFixed: `published_at` or `former_ladders` are sent along, and are not those of the current version.
     """
+    for field in ("published_at", "former_ladders"):
+        if getattr(command, field) not in (None, getattr(current, field)):
+            raise ProgramFieldFixed(field=field)
     if in_use and command.currency != current.currency:
         raise CurrencyFixed(current=current.currency, asked=command.currency)
     month = month_of(today_of(current, now))

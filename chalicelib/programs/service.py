@@ -121,6 +121,7 @@ def publish_program(table: Table, book: ProgramBook, command: PublishProgram, *,
     Raises:
         ProgramMoved: another version was published since the one the command follows.
         CurrencyFixed: the currency differs, and purchases were recorded.
+        ProgramFieldFixed: what nobody decides is sent along with another value than it has.
     """
     book.reread(now)
     head = book.head(now)

@@ -1,9 +1,7 @@
 """Whether what purchases and returns keep beside their entries fits: money, lines, and what came back."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from itertools import chain, combinations
 from typing import Any
 
@@ -11,14 +9,15 @@ from chalicelib.kernel.calendar import local_day, milliseconds
 from chalicelib.kernel.ids import AccountId
 from chalicelib.members.models import MemberRef
 from chalicelib.points.models import Account, Entry, EntryKey, Reason
-from chalicelib.points.rules.guards import CLOCK_SKEW
 from chalicelib.points.service import content_digest, content_text
 from chalicelib.points.store import entry_from, figures_item, find_account
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import worth_minor
+from chalicelib.proof.digests import CUT_WITHIN, Digests
 from chalicelib.proof.models import Fault
 from chalicelib.purchases.errors import ReturnLineUnknown, ReturnTooLarge
 from chalicelib.purchases.models import (
+    After,
     DeliverPurchase,
     Delivery,
     RecordPurchase,
@@ -33,6 +32,7 @@ from chalicelib.purchases.rules.orders import goods_minor
 from chalicelib.purchases.rules.restatements import entry_stated
 from chalicelib.purchases.rules.returns import quantities_after, share
 from chalicelib.purchases.store import (
+    after_from,
     as_stated,
     delivery_from,
     find_order_history,
@@ -47,14 +47,6 @@ from chalicelib.purchases.store import (
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item
-
-CUT_WITHIN = timedelta(seconds=1)
-"""A till's time that was cut to ours is that of the recording, but for entries that were booked with it."""
-
-SEARCHES_MAX = 5
-"""For so many purchases of an account the time is looked for that a till with a fast clock gave, 0.3 s each at the
-most; those beyond are not proven."""
-
 
 _CHANGES = ("return", "restatement", "delivery")
 """Kinds of entries of what happens to a purchase."""
@@ -185,6 +177,25 @@ class _Bought:
         return None if fits else "the delivery is not the one that the entry answers"
 
 
+@dataclass(slots=True)
+class _Ending:
+    """What a purchase says that the account had after it and the returns that went with it, sought in the entries."""
+
+    entry: Entry
+    said: After
+    tier_id: str
+    fits: bool = False
+
+    def goes_on(self, entry: Entry) -> bool:
+        """Look at the next entry, if it may be of the same transaction: those are a millisecond apart."""
+        apart = milliseconds(entry.recorded_at) - milliseconds(self.entry.recorded_at)
+        if apart != entry.seq - self.entry.seq:
+            return False
+        self.tier_id = entry.tier_after or self.tier_id
+        self.fits |= After(entry.balance_after, self.tier_id) == self.said
+        return True
+
+
 class Sales:
     """Sees an account's entries in order, and says what does not fit at the end.
 
@@ -197,25 +208,32 @@ class Sales:
         table: where what stands in other accounts is read.
     """
 
-    def __init__(self, account: Account, programs: Mapping[int, Program], table: Table) -> None:
+    def __init__(self, account: Account, programs: Mapping[int, Program], table: Table, digests: Digests) -> None:
         self._account = account
         self._programs = programs
         self._table = table
         self._bought: dict[tuple[str, ...], _Bought] = {}
         self._alone: list[Entry] = []
         self._changes: set[EntryKey] = set()
+        self._ending: _Ending | None = None
         self._fault: Fault | None = None
         self._merged = False
-        self._searched = 0
+        self._answers = digests.answers
 
     def take(self, entry: Entry, item: Mapping[str, Any]) -> None:
         """See an entry and its item."""
         self._merged |= entry.reason is Reason.MERGE
+        if self._ending is not None and not self._ending.goes_on(entry):
+            self._end()
         if entry.key.kind == "purchase":
             said = dict(item)
             sale = sale_from(said)
             if self._fault is None and not self._fits(entry, sale, sent_under(said)):
                 self._found(Fault(entry.seq, "the sale is not the one that the entry answers", entry.key))
+            after = after_from(said)
+            if after is not None:
+                self._end()
+                self._ending = _Ending(entry, after, entry.tier_after or "")
             if not item.keys().isdisjoint(("ret", "rn", "rs", "dl")):
                 self._take_bought(entry, said, sale)
         elif entry.key.kind in _CHANGES:
@@ -228,6 +246,7 @@ class Sales:
 
     def fault(self) -> Fault | None:
         """The first thing that does not fit, or None."""
+        self._end()
         if self._fault is not None:
             return self._fault
         whole = (self._with_others(each) if self._merged else each for each in self._bought.values())
@@ -248,22 +267,6 @@ class Sales:
         absorbed = self._account.absorbed if self._merged else ()
         named = [each for each in (entry.member_id, entry.actor, sent, *absorbed) if each is not None]
         return self._answers(entry, _command_texts(entry, sale, named))
-
-    def _answers(self, entry: Entry, commands: Iterable[bytes]) -> bool:
-        """See `Answers`. A till's time that was cut to ours is looked for, so many times."""
-        if entry.content is None:
-            return True
-        texts = []
-        for text in commands:
-            if hashlib.sha256(text).digest() == entry.content:
-                return True
-            texts.append(text)
-        if entry.recorded_at - entry.occurred_at > CUT_WITHIN:
-            return False
-        self._searched += 1
-        if self._searched > SEARCHES_MAX:
-            return True
-        return any(_fits_later(text, milliseconds(entry.occurred_at), entry.content) for text in texts)
 
     def _take_bought(self, entry: Entry, said: Item, sale: Sale) -> None:
         returned, last = returned_from(said), sale_from(as_stated(said))
@@ -306,6 +309,13 @@ class Sales:
             return False
         own = entry_from(item).member_id
         return own != self._account.member_id and item.get("tl") == keys.statement(own)
+
+    def _end(self) -> None:
+        """The entries that may have been written with a purchase are over."""
+        ending, self._ending = self._ending, None
+        if ending is not None and not ending.fits:
+            what = "what the account had after the returns that waited does not follow"
+            self._found(Fault(ending.entry.seq, what, ending.entry.key))
 
     def _found(self, fault: Fault) -> None:
         """Note what does not fit; the first of it counts."""
@@ -398,19 +408,3 @@ def _delivery_fits(entry: Entry, bought: _Bought) -> bool:
         content_digest(bought.entry.member_id, each, purchase_id=purchase_id) == entry.content
         for each in (told, DeliverPurchase.model_construct())
     )
-
-
-def _fits_later(text: bytes, at: int, wanted: bytes) -> bool:
-    """Whether the command fits with a later time: that of a till whose clock was ahead of ours, and was cut to ours.
-
-    All milliseconds are tried that would have been taken, whole seconds first.
-    """
-    before, mark, after = text.partition(b'"occurred_at":%d' % at)
-    begun = hashlib.sha256(before)
-    last = at + CLOCK_SKEW // timedelta(milliseconds=1) + 1
-    for each in chain(range(at - at % 1000 + 1000, last, 1000), range(at + 1, last + 1)):
-        tried = begun.copy()
-        tried.update(b'"occurred_at":%d' % each + after)
-        if tried.digest() == wanted:
-            return bool(mark)
-    return False

@@ -13,7 +13,7 @@ from typing import TypeVar
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.kernel.canonical import GENESIS, canonical, chained
 from chalicelib.kernel.errors import StorageBusy
-from chalicelib.kernel.ids import AccountId, EntryId
+from chalicelib.kernel.ids import AccountId, EntryId, is_card
 from chalicelib.kernel.merkle import leaf_hash, path_to, root_of
 from chalicelib.points import store as points_store
 from chalicelib.points.content import content_of
@@ -23,6 +23,8 @@ from chalicelib.programs.errors import ProgramVersionUnknown
 from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
 from chalicelib.proof import rules, store
+from chalicelib.proof.cards import CardLife
+from chalicelib.proof.digests import Digests
 from chalicelib.proof.errors import RootBroken
 from chalicelib.proof.models import (
     LINKS_MAX,
@@ -144,7 +146,7 @@ def _proven(
         account = points_store.account_from(ledger.account)
     except UNREADABLE as unreadable:
         return Proven(ledger.account_id, signed, Fault(0, f"the account cannot be read: {rules.told(unreadable)}"))
-    walk = _Walk(table, account, programs, signed, now, watch)
+    walk = _Walk(table, account, ledger.beside, programs, signed, now, watch)
     fault = walk.through(ledger)
     if fault is None and earlier is not None:
         fault = rules.departed(signed, walk.hash_then, account.seq, earlier)
@@ -161,6 +163,7 @@ class _Walk:
         self,
         table: Table,
         account: Account,
+        beside: Mapping[Key, Item],
         programs: Programs,
         signed: Head | None,
         now: datetime,
@@ -171,7 +174,9 @@ class _Walk:
         self._signed_seq = signed.seq if signed is not None else None
         self._young = now - UNDER_WAY
         self._watch = watch
-        self._sales = Sales(account, programs, table)
+        digests = Digests()
+        self._sales = Sales(account, programs, table, digests)
+        self._card = CardLife(account, beside, programs, table, digests) if is_card(account.member_id) else None
         self._beyond: Entry | None = None
         self._at: EntryKey | None = None
         self.entries = 0
@@ -192,9 +197,10 @@ class _Walk:
         if fault is not None:
             return fault
         try:
-            return self._sales.fault()
+            return self._card.fault() if self._card is not None else self._sales.fault()
         except UNREADABLE as unreadable:
-            what = f"what belongs to its purchases in another account cannot be read: {rules.told(unreadable)}"
+            of = "the card" if self._card is not None else "its purchases in another account"
+            what = f"what belongs to {of} cannot be read: {rules.told(unreadable)}"
             return Fault(self._account.seq, what)
 
     def _until_head(self, ledger: store.Ledger) -> Iterator[Entry]:
@@ -207,6 +213,8 @@ class _Walk:
                     self._beyond = entry
                 continue
             self._sales.take(entry, item)
+            if self._card is not None:
+                self._card.take(entry, item)
             yield entry
 
     def _seen(self, account: Account, entry: Entry) -> None:

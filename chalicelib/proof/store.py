@@ -10,14 +10,14 @@ Files, in a store that is written once (`Objects.put_once`):
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import chain
 from typing import Any
 
 from chalicelib.kernel.canonical import canonical
-from chalicelib.kernel.ids import AccountId
+from chalicelib.kernel.ids import AccountId, is_card
 from chalicelib.proof.models import Head, PartHeads, ReceiptKey, Signed
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
@@ -44,11 +44,13 @@ class Ledger:
     Attributes:
         account: None where there is none.
         entries: read as they are asked for, where there are many.
+        beside: of a card, what it is and whose, as far as they are there.
     """
 
     account_id: AccountId
     account: Item | None
     entries: Iterable[Item]
+    beside: Mapping[Key, Item] = field(default_factory=dict)
 
 
 def list_directory(
@@ -63,7 +65,7 @@ def ledgers(table: Table, account_ids: Sequence[AccountId]) -> Iterator[Ledger]:
     """The ledgers of some accounts, in their order."""
     for start in range(0, len(account_ids), BATCH_MAX):
         some = account_ids[start : start + BATCH_MAX]
-        accounts = table.get_many([keys.account(each) for each in some])
+        accounts = table.get_many([key for each in some for key in (keys.account(each), *_beside(each))])
         waiting: list[tuple[AccountId, list[Key]]] = []
         for each in some:
             rows = _rows(table, each, None) if keys.account(each) in accounts else Rows((), None)
@@ -85,7 +87,12 @@ def _read(
         found: Iterable[Item] = [items[key] for key in wanted if key in items]
         if number == len(waiting) - 1:
             found = chain(found, rest)
-        yield Ledger(account_id, accounts.get(keys.account(account_id)), found)
+        beside = {key: accounts[key] for key in _beside(account_id) if key in accounts}
+        yield Ledger(account_id, accounts.get(keys.account(account_id)), found, beside)
+
+
+def _beside(account_id: AccountId) -> tuple[Key, ...]:
+    return (keys.profile(account_id), keys.card_owner(account_id)) if is_card(account_id) else ()
 
 
 def _rows(table: Table, account_id: AccountId, after: str | None) -> Rows:

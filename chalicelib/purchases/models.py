@@ -1,5 +1,6 @@
 """Purchases: the command a till sends, and what it is answered."""
 
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal, Self
 
@@ -332,7 +333,9 @@ class PurchaseView(Record):
     tier_before: TierName
     """The tier held today, just before; a late purchase earned by the tier of its own month."""
     tier_after: TierName
+    """The tier held just after, and after the returns that waited for the purchase."""
     balance_after: int
+    """What the member has after the purchase, and after the returns that waited for it."""
     seq: int
     program_version: int
     hash: str
@@ -346,6 +349,14 @@ class PurchaseView(Record):
     """What came back since the order was last stated; null when nothing did."""
     history: tuple[ReturnView | RestatementView, ...] = ()
     """Returns and restatements in the order in which they were recorded, where one purchase is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """What an account had after a purchase and the returns that waited for it, which went with it."""
+
+    balance: int
+    tier_id: str
 
 
 class Sale(Record):

@@ -21,7 +21,16 @@ from chalicelib.kernel.errors import Refusal
 from chalicelib.kernel.ids import AccountId, HoldId, MemberId, ShopId
 from chalicelib.points.models import Entry
 from chalicelib.purchases.errors import RECORDED, OrderMoved, PurchaseAwaited
-from chalicelib.purchases.models import Delivery, PurchaseLine, Returned, ReturnLine, ReturnPurchase, Sale, Waiting
+from chalicelib.purchases.models import (
+    After,
+    Delivery,
+    PurchaseLine,
+    Returned,
+    ReturnLine,
+    ReturnPurchase,
+    Sale,
+    Waiting,
+)
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Table
@@ -92,6 +101,16 @@ def sale_from(item: Item) -> Sale:
         lines=unpacked_lines(item["ln"]) if "ln" in item else (),
         awaits_delivery=item.get("aw", False),
     )
+
+
+def after_item(after: After) -> dict[str, Any]:
+    """The attribute of a purchase that was recorded with returns that waited for it: what the account had then."""
+    return {"af": [after.balance, after.tier_id]}
+
+
+def after_from(item: Item) -> After | None:
+    """What the account had after a purchase and the returns that went with it; None where none did."""
+    return After(*item["af"]) if "af" in item else None
 
 
 def shop_of(item: Item) -> ShopId | None:

@@ -12,10 +12,35 @@ if TYPE_CHECKING:
     from chalicelib.identity.issuers import Issuer
 
 LOCAL_STAGES = ("local", "test")
+_GATEWAY_KEY_MIN = 16
 
 
 class SettingsWrong(Exception):
     """The environment does not make sense; the process must not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierSettings:
+    """Who brings codes to members.
+
+    Attributes:
+        sms: `sns`, `gateway`, or empty: nobody brings text messages.
+        mail: `ses`, `gateway`, or empty: nobody brings e-mail.
+        sms_sender, sms_entity, sms_template: see `storage.carriers.SnsTexts`.
+        sms_prefixes: beginnings of numbers that may be written to; none: whatever the program allows.
+        mail_from: the address that e-mail comes from.
+        gateway_url, gateway_key: the merchant's own gateway, and what messages to it are signed with.
+    """
+
+    sms: str = ""
+    mail: str = ""
+    sms_sender: str = ""
+    sms_entity: str = ""
+    sms_template: str = ""
+    sms_prefixes: tuple[str, ...] = ()
+    mail_from: str = ""
+    gateway_url: str = ""
+    gateway_key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +57,7 @@ class Settings:
         issuers: those that staff sign in with.
         endpoint: where everything but DynamoDB answers, and DynamoDB too when it has no endpoint of its own.
         job_queue: URL of the queue of job work.
+        retention_queue: URL of the queue of the job `retention`, which has a function of its own.
         lane_queue: URL of the FIFO queue of commands on hot accounts; without it all are carried out directly.
         bus: name of the event bus.
         archive: name of the archive bucket, or `file:///…` of a folder on a laptop.
@@ -42,6 +68,9 @@ class Settings:
         content_key: what enrolments' content is told apart with; empty for the index key.
         rates: how often a minute callers may call this process; None, on a laptop: as often as they like.
         vault_key: ARN of the key that wraps the keys of the vault, or `file:///…` likewise.
+        carriers: who brings codes to members.
+        opt_out_key: what opt-out links are signed with in a stack; empty where one is made of the index key.
+        public_url: under which people reach the API, `https://…` without a slash at the end; empty: links are paths.
     """
 
     stage: str
@@ -55,6 +84,7 @@ class Settings:
     audience: str
     endpoint: str | None = None
     job_queue: str | None = None
+    retention_queue: str | None = None
     lane_queue: str | None = None
     bus: str | None = None
     archive: str | None = None
@@ -72,6 +102,14 @@ class Settings:
     other_index_key: bytes = b""
     content_key: bytes = b""
     rates: Rates | None = None
+    carriers: CarrierSettings = CarrierSettings()
+    opt_out_key: bytes = b""
+    public_url: str = ""
+
+    @property
+    def signs_opt_outs(self) -> bool:
+        """Whether there is a key for opt-out links."""
+        return bool(self.opt_out_key or self.index_key)
 
     @property
     def core_table(self) -> str:
@@ -114,6 +152,7 @@ def load() -> Settings:
         audience=_needed("REGULARS_AUDIENCE"),
         endpoint=os.environ.get("AWS_ENDPOINT_URL") or None,
         job_queue=os.environ.get("REGULARS_JOB_QUEUE") or None,
+        retention_queue=os.environ.get("REGULARS_RETENTION_QUEUE") or None,
         lane_queue=os.environ.get("REGULARS_LANE_QUEUE") or None,
         bus=os.environ.get("REGULARS_BUS") or None,
         archive=archive,
@@ -125,6 +164,50 @@ def load() -> Settings:
         other_index_key=other_index_key,
         content_key=content_key,
         rates=_rates(stage),
+        carriers=_carriers(stage),
+        opt_out_key=bytes.fromhex(os.environ.get("REGULARS_OPT_OUT_KEY", "")),
+        public_url=_public_url(stage),
+    )
+
+
+def _public_url(stage: str) -> str:
+    """Where people reach the API. What would lead a reader elsewhere than they think is refused."""
+    url = os.environ.get("REGULARS_PUBLIC_URL", "").rstrip("/")
+    if url and not url.startswith("https://") and stage not in LOCAL_STAGES:
+        raise SettingsWrong(f"REGULARS_PUBLIC_URL: {url} is not https")
+    return url
+
+
+def _carriers(stage: str) -> CarrierSettings:
+    """Who brings codes; what a chosen carrier cannot do without must be there before the first member asks."""
+
+    def said(name: str) -> str:
+        return os.environ.get(f"REGULARS_{name}", "")
+
+    sms, mail, url, key = said("SMS_BY"), said("MAIL_BY"), said("GATEWAY_URL"), bytes.fromhex(said("GATEWAY_KEY"))
+    if sms not in ("", "sns", "gateway") or mail not in ("", "ses", "gateway"):
+        raise SettingsWrong("REGULARS_SMS_BY is sns, gateway or empty, REGULARS_MAIL_BY is ses, gateway or empty")
+    if mail == "ses" and not said("MAIL_FROM"):
+        raise SettingsWrong("REGULARS_MAIL_BY=ses needs REGULARS_MAIL_FROM")
+    if "gateway" in (sms, mail):
+        from chalicelib.storage.egress import target_of  # noqa: PLC0415 - few have one
+
+        try:
+            target_of(url, local=stage in LOCAL_STAGES)
+        except ValueError as wrong:
+            raise SettingsWrong(f"REGULARS_GATEWAY_URL: {wrong}") from None
+        if len(key) < _GATEWAY_KEY_MIN:
+            raise SettingsWrong(f"REGULARS_GATEWAY_KEY has less than {_GATEWAY_KEY_MIN} bytes")
+    return CarrierSettings(
+        sms=sms,
+        mail=mail,
+        sms_sender=said("SMS_SENDER"),
+        sms_entity=said("SMS_ENTITY"),
+        sms_template=said("SMS_TEMPLATE"),
+        sms_prefixes=tuple(filter(None, said("SMS_PREFIXES").split(","))),
+        mail_from=said("MAIL_FROM"),
+        gateway_url=url,
+        gateway_key=key,
     )
 
 

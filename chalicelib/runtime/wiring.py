@@ -2,11 +2,12 @@
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from chalicelib.identity.gate import Gate, Gates, LocalGate
@@ -16,7 +17,7 @@ from chalicelib.identity.pace import Pace
 from chalicelib.runtime.settings import LOCAL_STAGES, Settings, SettingsWrong, load
 from chalicelib.storage.bus import EVENTBRIDGE, Bus, EventBus
 from chalicelib.storage.dynamo import Dynamo
-from chalicelib.storage.keyring import Keyring, SealedContacts
+from chalicelib.storage.keyring import Keyring, SealedContacts, opt_out_mac
 from chalicelib.storage.line import Lane, SqsLine
 from chalicelib.storage.objects import BucketObjects, FolderObjects, Objects
 from chalicelib.storage.queues import SQS, Queues, SqsQueues
@@ -24,6 +25,9 @@ from chalicelib.storage.signed import Credentials, Service, SignedClient
 from chalicelib.storage.signing import KMS, FileSigner, KmsClient, KmsSigner, Signer
 from chalicelib.storage.table import DynamoTable, Table
 from chalicelib.storage.vault import Keeper, KmsKeeper, LocalKeeper, TableVault, TenantKeys
+
+if TYPE_CHECKING:
+    from chalicelib.storage.carriers import Carrier
 
 NO_PAGE = "https://no-page.invalid"
 """An origin that no page has. The word `null` would be one: that of pages in a sandbox, anybody's."""
@@ -87,6 +91,7 @@ class House:
         gate: tells who is calling.
         issuer: issues members' access tokens.
         pace: counts how often each caller calls.
+        carriers: who brings messages, by channel: `sms`, `email`. Who is not there is not set up.
     """
 
     settings: Settings
@@ -104,6 +109,7 @@ class House:
     gate: Gate = _not_made("a gate")  # noqa: RUF009
     issuer: Issuer = _not_made("an issuer")  # noqa: RUF009
     pace: Pace = field(default_factory=Pace)
+    carriers: "Mapping[str, Carrier]" = field(default_factory=dict)
 
 
 _HOUSE: list[House] = []
@@ -138,19 +144,44 @@ def build(settings: Settings) -> House:
         lane=Lane(SqsLine(sqs, settings.lane_queue), ops) if settings.lane_queue else None,
         roots=_files(settings, settings.roots, "REGULARS_ROOTS"),
         signer=signer(settings, settings.signing_key, "REGULARS_SIGNING_KEY"),
-        gate=gate(settings, core, members),
+        gate=gate(settings, core, members, ops),
         issuer=members,
         pace=Pace(settings.rates),
+        carriers=carriers(settings),
     )
 
 
-def gate(settings: Settings, core: Table | None = None, members: Issuer | None = None) -> Gate:
+def carriers(settings: Settings) -> "dict[str, Carrier]":
+    """Who brings messages. Nothing of it is loaded in a process that was told of none."""
+    chosen = settings.carriers
+    if not chosen.sms and not chosen.mail:
+        return {}
+    from chalicelib.storage.carriers import Gateway, SesMails, SnsTexts, aws_client  # noqa: PLC0415 - see above
+
+    def aws(service: str) -> Callable[[], Any]:
+        return aws_client(service, settings.region, settings.endpoint)
+
+    found: dict[str, Carrier] = {}
+    local, prefixes = settings.stage in LOCAL_STAGES, chosen.sms_prefixes
+    gateway = Gateway(chosen.gateway_url, chosen.gateway_key, utc_now, prefixes, local=local)
+    if chosen.sms:
+        texts = SnsTexts(aws("sns"), chosen.sms_sender, chosen.sms_entity, chosen.sms_template, prefixes)
+        found["sms"] = texts if chosen.sms == "sns" else gateway
+    if chosen.mail:
+        found["email"] = SesMails(aws("sesv2"), chosen.mail_from) if chosen.mail == "ses" else gateway
+    return found
+
+
+def gate(
+    settings: Settings, core: Table | None = None, members: Issuer | None = None, ops: Table | None = None
+) -> Gate:
     """Who is let in.
 
     Args:
         core: where staff, integration keys and members' accounts are; without it the groups of their issuer count for
             staff, and neither keys nor members are let in.
         members: who issues members' access tokens.
+        ops: where requests of integration keys are counted; without it each process counts alone.
     """
     local = None
     if settings.stage in LOCAL_STAGES:
@@ -158,7 +189,7 @@ def gate(settings: Settings, core: Table | None = None, members: Issuer | None =
     issuers = _issuers(settings, core)
     if core is not None and members is not None:
         issuers[members.name] = MemberGate(members, core)
-    return Gates(local=local, issuers=issuers, keys=KeyGate(core) if core is not None else None)
+    return Gates(local=local, issuers=issuers, keys=KeyGate(core, ops) if core is not None else None)
 
 
 def _issuers(settings: Settings, table: Table | None) -> dict[str, Gate]:
@@ -237,15 +268,26 @@ def _path(place: str) -> Path:
 
 
 def keyring(settings: Settings, keys: TableVault) -> Keyring:
-    """The stack's keys. A function that was not given them all can open contact data, and nothing else."""
+    """The stack's keys. A function that was not given them all can open contact data, sign opt-out links if it was
+    given the key for that, and nothing else.
+    """
     contacts = SealedContacts(keys, secrets.token_bytes)
     for name, key in (("INDEX", settings.index_key), ("CURSOR", settings.cursor_key)):
         if not key:
             keyless = _missing(f"REGULARS_{name}_KEY")
             keyless.contacts = contacts
+            if settings.opt_out_key:
+                keyless.opt_out_mac = partial(opt_out_mac, settings.opt_out_key)
             part: Keyring = keyless
             return part
-    return Keyring(settings.index_key, settings.cursor_key, contacts, settings.other_index_key, settings.content_key)
+    return Keyring(
+        settings.index_key,
+        settings.cursor_key,
+        contacts,
+        settings.other_index_key,
+        settings.content_key,
+        settings.opt_out_key,
+    )
 
 
 def credentials() -> Credentials:

@@ -73,3 +73,10 @@ class SignInUnavailable(Trouble):
 
     def __init__(self) -> None:
         super().__init__("Codes cannot be sent here yet: no channel is set up.", retry_after=3600)
+
+
+class CodeNotSent(Trouble):
+    """The code could not be handed over to whoever brings it."""
+
+    def __init__(self, *, retry_after: int) -> None:
+        super().__init__("The code could not be sent just now. Ask for another.", retry_after=retry_after)

@@ -4,6 +4,7 @@ What a member sees and does by the functions that staff use, too, is declared be
 """
 
 from chalicelib.api.routing import Call, Routes
+from chalicelib.consents.errors import ConsentTextUnknown
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.kernel.ids import SessionId
 from chalicelib.kernel.languages import Language
@@ -17,13 +18,15 @@ from chalicelib.members.errors import (
     MobileTaken,
 )
 from chalicelib.members.routes import HappeningPage
-from chalicelib.notices.sender import Outbox, Sender
+from chalicelib.notices.sender import Carried, Courier, Outbox
 from chalicelib.points.errors import MemberClosed, MemberSuspended, MemberUnknown
 from chalicelib.programs.service import ProgramBook, book_of
+from chalicelib.runtime.observe import log_fact
 from chalicelib.runtime.settings import LOCAL_STAGES
 from chalicelib.signin import service
 from chalicelib.signin.errors import (
     BirthdayFixed,
+    CodeNotSent,
     CodeTooSoon,
     CodeWrong,
     CountryNotServed,
@@ -56,21 +59,24 @@ def _speaking(call: Call) -> tuple[ProgramBook, Language]:
     return book, book.language(call.language, call.now)
 
 
-def _sender(call: Call) -> Sender:
-    """What brings codes: a laptop's outbox. In a stack nothing does yet, and the outbox would keep codes for years.
+def _sender(call: Call, body: AskCode) -> Courier:
+    """What brings codes: the stack's carriers, or a laptop's outbox, which in a stack would keep codes for years.
 
     Raises:
-        SignInUnavailable: no channel is set up.
+        SignInUnavailable: no carrier of this kind is set up.
     """
-    if call.house.settings.stage not in LOCAL_STAGES:
+    house = call.house
+    if ("sms" if body.mobile is not None else "email") in house.carriers:
+        return Carried(house.carriers, log_fact)
+    if house.settings.stage not in LOCAL_STAGES:
         raise SignInUnavailable
-    return Outbox(call.house.objects)
+    return Outbox(house.objects)
 
 
 @signin.post(
     "/auth/otp-requests",
     status=202,
-    refuses=(MobileInvalid, CountryNotServed, CodeTooSoon, TooManyCodes, SignInLocked, SignInUnavailable),
+    refuses=(MobileInvalid, CountryNotServed, CodeTooSoon, TooManyCodes, SignInLocked, SignInUnavailable, CodeNotSent),
 )
 def ask_code(body: AskCode, call: Call) -> CodeSent:
     """Have a code sent to a mobile number or an e-mail address.
@@ -84,7 +90,7 @@ def ask_code(body: AskCode, call: Call) -> CodeSent:
         house.ops,
         house.keyring,
         book.current(call.now),
-        _sender(call),
+        _sender(call, body),
         body,
         address=call.address,
         draw=house.draw,
@@ -129,6 +135,7 @@ def get_me(call: Call) -> Me:
         BirthdayFixed,
         BirthdayInFuture,
         CustomFieldMissing,
+        ConsentTextUnknown,
     ),
 )
 def edit_me(body: EditMe, call: Call) -> Me:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from chalicelib.identity.members import LIVES_SECONDS, Issuer, answering
 from chalicelib.identity.models import Caller
-from chalicelib.kernel.errors import WriteContended
+from chalicelib.kernel.errors import StorageBusy, WriteContended
 from chalicelib.kernel.ids import AccountId, MemberId, SessionId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.pages import Slice
@@ -16,14 +16,16 @@ from chalicelib.members import service as members
 from chalicelib.members import store as members_store
 from chalicelib.members.models import ConsentSource, EditMember, Happening, MemberView, Witness
 from chalicelib.notices.models import Channel, Notice
-from chalicelib.notices.sender import Sender
+from chalicelib.notices.sender import Courier
 from chalicelib.points.errors import MemberSuspended
 from chalicelib.points.models import AccountStatus
 from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
 from chalicelib.signin import rules, store
 from chalicelib.signin.errors import (
+    CodeNotSent,
     CodeWrong,
+    CountryNotServed,
     NotMember,
     RefreshInvalid,
     SessionUnknown,
@@ -52,6 +54,8 @@ from chalicelib.storage.writes import Write
 ATTEMPTS_MAX = 12
 """How often a try is decided again because another at the same address got there first."""
 
+_CHANNELS = {"mobile": Channel.SMS, "email": Channel.EMAIL}
+
 Draw = Callable[[], int]
 T = TypeVar("T")
 
@@ -63,7 +67,7 @@ def ask_code(
     ops: Table,
     keyring: Keyring,
     program: Program,
-    sender: Sender,
+    sender: Courier,
     command: AskCode,
     *,
     address: str,
@@ -73,7 +77,8 @@ def ask_code(
 ) -> CodeSent:
     """Have a code sent. Whether the address is a member's is not looked at, so neither answer nor time can tell.
 
-    It is written down and counted first, then sent: a code that got lost on the way is asked for again.
+    It is written down and counted first, then sent: a code that got lost on the way is asked for again. Where messages
+    may not go at all is found before, and follows from the number alone.
 
     Args:
         address: the network address that asks.
@@ -82,11 +87,14 @@ def ask_code(
         MobileInvalid, CountryNotServed: no code can go there.
         CodeTooSoon, SignInLocked: this address must wait.
         TooManyCodes: too many were asked for from here, or for numbers like this one, or today.
+        CodeNotSent: it could not be handed over; this address may ask for another when it has waited.
         WriteContended: others ask for the same address at the same time.
     """
     kind, value = _address(command.mobile, command.email, program)
     blind = keyring.blind(kind, value)
     tallies = rules.tallies(value if kind == "mobile" else None, program, address, now=now)
+    if not sender.reaches(_CHANNELS[kind], value):
+        raise CountryNotServed(country=None)
     request_id = "otp_" + rules.name_of(_chance(draw, 2))
     for _ in range(ATTEMPTS_MAX):
         known, pressure = store.find_attempts(ops, kind, blind, now=now)
@@ -106,14 +114,13 @@ def ask_code(
             )
         except store.AttemptsMoved:
             continue
-        sender.send(_notice(kind, value, request_id, code, program, language, now))
+        pause = int(rules.pause_after(len(after.asked)).total_seconds())
+        try:
+            sender.send(_notice(kind, value, request_id, code, program, language, now))
+        except StorageBusy:
+            raise CodeNotSent(retry_after=pause) from None
         assert after.expires_at is not None
-        return CodeSent(
-            request_id=request_id,
-            expires_at=after.expires_at,
-            resend_after=int(rules.pause_after(len(after.asked)).total_seconds()),
-            digits=after.digits,
-        )
+        return CodeSent(request_id=request_id, expires_at=after.expires_at, resend_after=pause, digits=after.digits)
     raise WriteContended
 
 
@@ -419,7 +426,7 @@ def _notice(
     kind: str, value: str, request_id: str, code: str, program: Program, language: Language, now: datetime
 ) -> Notice:
     subject, text = rules.text_of(code, program, language)
-    channel = Channel.SMS if kind == "mobile" else Channel.EMAIL
+    channel = _CHANNELS[kind]
     return Notice(
         delivery_id=request_id.replace("otp_", "dlv_"),
         member_id=None,

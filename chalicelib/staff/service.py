@@ -272,29 +272,36 @@ def put_role(table: Table, caller: Caller, name: RoleName, command: PutRole) -> 
 
     Raises:
         RoleBuiltIn: it comes with the product.
-        RoleMoved: it was changed or given since the version that the command names.
+        RoleMoved: it was changed since the version that the command names; giving it to somebody is no change.
         RightsExceeded: it allows or would allow what the caller has not for all shops.
         RolesTooMany: there are as many as there can be.
+        WriteContended: other writes kept getting there first; safe to try again.
     """
     if name in ROLES:
         raise RoleBuiltIn(role=name)
-    before = find_role(table, name)
-    read = before.version if before else 0
-    if command.version != read:
-        raise RoleMoved(read=command.version, current=read)
-    if before is None and len(find_roles(table)) >= CUSTOM_ROLES_MAX:
-        raise RolesTooMany(most=CUSTOM_ROLES_MAX)
+    for _ in range(ATTEMPTS_MAX):
+        before = find_role(table, name)
+        read = before.version if before else 0
+        if command.version != read:
+            raise RoleMoved(read=command.version, current=read)
+        if before is None and len(find_roles(table)) >= CUSTOM_ROLES_MAX:
+            raise RolesTooMany(most=CUSTOM_ROLES_MAX)
 
-    grants = {permission: _SCOPES[reach] for permission, reach in command.permissions.items()}
-    for each in (before.grants if before else {}, grants):
-        rules.require_covered(caller, each, None)
-    after = CustomRole(
-        role=name, name=command.name, grants=grants, holders=before.holders if before else 0, version=read + 1
-    )
+        grants = {permission: _SCOPES[reach] for permission, reach in command.permissions.items()}
+        for each in (before.grants if before else {}, grants):
+            rules.require_covered(caller, each, None)
+        after = CustomRole(
+            role=name, name=command.name, grants=grants, holders=before.holders if before else 0, version=read + 1
+        )
 
-    if not command.dry_run:
-        table.commit([store.put_role(before, after, by=caller.subject, reason=command.reason)])
-    return _role_view(after)
+        if command.dry_run:
+            return _role_view(after)
+        try:
+            table.commit([store.put_role(before, after, by=caller.subject, reason=command.reason)])
+        except store.Raced:
+            continue
+        return _role_view(after)
+    raise WriteContended
 
 
 def remove_role(table: Table, caller: Caller, name: RoleName, command: RemoveRole) -> Outcome[RoleView]:

@@ -12,7 +12,7 @@ from chalicelib.identity.roles import CustomRole
 from chalicelib.identity.staff import Staff, staff_from
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.kernel.ids import StaffId
-from chalicelib.staff.errors import RoleMoved, StaffMoved
+from chalicelib.staff.errors import StaffMoved
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Table
@@ -96,33 +96,30 @@ def count_holders(role: CustomRole, change: int) -> Write:
     """The write that counts who has a role."""
     return Put(
         keys.role(role.role), role_item(role.model_copy(update={"holders": role.holders + change})),
-        Unchanged(role.version), lambda _: Raced(),
+        Unchanged(role.turn), lambda _: Raced(),
     )  # fmt: skip
 
 
 def put_role(before: CustomRole | None, after: CustomRole, *, by: str, reason: str) -> Write:
     """The write of a role, new or changed."""
-    read = before.version if before else 0
-
-    def moved(found: Item) -> Exception:
-        return RoleMoved(read=read, current=found.get("version", 0))
-
-    item = role_item(after.model_copy(update={"version": read})) | {"by": by, "reason": reason}
-    return Put(keys.role(after.role), item, Unchanged(read) if before else Absent(), moved)
+    turn = before.turn if before else 0
+    item = role_item(after.model_copy(update={"turn": turn})) | {"by": by, "reason": reason}
+    return Put(keys.role(after.role), item, Unchanged(turn) if before else Absent(), lambda _: Raced())
 
 
 def remove_role(role: CustomRole) -> Write:
     """The write that does away with a role, unless it was changed or given since."""
-    return Delete(keys.role(role.role), Unchanged(role.version), lambda _: Raced())
+    return Delete(keys.role(role.role), Unchanged(role.turn), lambda _: Raced())
 
 
 def role_item(role: CustomRole) -> Item:
-    """The item of a role that is written over the version read."""
+    """The item of a role that is written over what was read."""
     return {
         "name": role.name,
         "grants": {permission.value: int(scope) for permission, scope in role.grants.items()},
         "holders": role.holders,
-        "version": role.version + 1,
+        "edition": role.version,
+        "version": role.turn + 1,
     }
 
 

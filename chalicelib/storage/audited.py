@@ -16,7 +16,8 @@ BY = "sb"
 """Attribute of an entry: who had it made, where that was no member. No part of the chain."""
 
 FOR_THEMSELVES = "sf"
-"""Attribute of an entry: it is in the account of whoever had it made, or gives something on a card of theirs."""
+"""Attribute of an entry: it is in the account of whoever had it made, or gives something on a card of theirs; or is so
+of those whom it names, where several had it made: one asked, another approved."""
 
 GIVEN = "gv"
 """Attribute of an entry: what it gives that nobody paid for, in minor units. For that somebody answers."""
@@ -98,9 +99,10 @@ class Audited:
         if not isinstance(write, Put) or "r" not in write.item or not isinstance(write.condition, Absent):
             return write
         stamp: Item = {BY: self._by}
-        if self._own is not None and (
-            write.item.get("tl") == keys.statement(self._own) or (_gives(write) and write.item.get("by") == self._own)
-        ):
+        known = FOR_THEMSELVES in write.item  # by who cleared it, who knows of everybody who had it made
+        to_them = write.item.get("tl") == keys.statement(self._own) if self._own is not None else False
+        on_their_card = _gives(write) and self._own is not None and write.item.get("by") == self._own
+        if not known and (to_them or on_their_card):
             stamp[FOR_THEMSELVES] = 1
         return Put(write.key, write.item | stamp, write.condition, write.otherwise)
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +16,10 @@ empty; it is read, and sealed by the next write."""
 
 _NUMBER_BYTES = 3
 _REMEMBERED = 64
+
+
+WordKeys = dict[str, bytes]
+"""Keys for words by member, as one request has seen them: none is remembered longer."""
 
 
 class ContactCodec(Protocol):
@@ -32,6 +37,17 @@ class ContactCodec(Protocol):
         Raises:
             KeyMoved: the key was changed at this moment; read again.
         """
+
+    def seal_words(self, member_ids: Sequence[str], place: str, text: str, known: WordKeys) -> bytes | None:
+        """Words about members, readable as long as all of them have keys; None when one has none any more.
+
+        Args:
+            place: the record that they stand in: they open nowhere else.
+            known: keys that this request has seen; others are added.
+        """
+
+    def open_words(self, member_ids: Sequence[str], place: str, sealed: bytes, known: WordKeys) -> str | None:
+        """Words as they were written; None when one of the members was erased."""
 
     def forget(self, member_id: str) -> None:
         """Make whatever is sealed for a member unreadable, everywhere and for good."""
@@ -87,6 +103,31 @@ class SealedContacts:
             self._remember(member_id, key)
         return opened
 
+    def seal_words(self, member_ids: Sequence[str], place: str, text: str, known: WordKeys) -> bytes | None:
+        """See `ContactCodec.seal_words`. Sealed once for each of them, one within the other."""
+        sealed = text.encode()
+        for member_id in member_ids:
+            key = self._words_key(member_id, known, make=True)
+            if key is None:
+                return None
+            sealed = seal(key, sealed, _words_bound(member_id, place), self._chance)
+        return sealed
+
+    def open_words(self, member_ids: Sequence[str], place: str, sealed: bytes, known: WordKeys) -> str | None:
+        """See `ContactCodec.open_words`."""
+        for member_id in reversed(member_ids):
+            key = self._words_key(member_id, known, make=False)
+            if key is None:
+                return None
+            sealed = unseal(key, sealed, _words_bound(member_id, place))
+        return sealed.decode()
+
+    def _words_key(self, member_id: str, known: WordKeys, *, make: bool) -> bytes | None:
+        key = known.get(member_id) or self.vault.words(member_id, make=make)
+        if key is not None:
+            known[member_id] = key
+        return key
+
     def forget(self, member_id: str) -> None:
         """See `ContactCodec.forget`. The key goes, and with it what backups hold."""
         self._recent.pop(member_id, None)
@@ -107,6 +148,10 @@ def _bound(member_id: str) -> bytes:
     return bound_to("form 1", member_id, "contact")
 
 
+def _words_bound(member_id: str, place: str) -> bytes:
+    return bound_to("words 1", member_id, place)
+
+
 @dataclass(frozen=True, slots=True)
 class Keyring:
     """The stack's keys, as far as a request needs them."""
@@ -119,6 +164,8 @@ class Keyring:
     content_key: bytes = b""
     """What enrolments' content is told apart with; the index key, unless that was replaced: a retry of long ago is
     still known."""
+    opt_out_key: bytes = b""
+    """What opt-out links are signed with; without it, a key that is made of the one above."""
 
     def blind(self, kind: str, value: str) -> str:
         """What an identifier is stored and looked up as: nobody without the key can turn it back.
@@ -136,9 +183,14 @@ class Keyring:
         return _blind(self.content_key or self.index_key, "enrol", content)
 
     def opt_out_mac(self, text: str) -> bytes:
-        """What an opt-out link is signed with: 16 bytes of HMAC-SHA-256, by a key made of one that never changes."""
-        key = hmac.digest(self.content_key or self.index_key, b"regulars opt-out links 1", hashlib.sha256)
-        return hmac.digest(key, text.encode(), hashlib.sha256)[:16]
+        """What an opt-out link is signed with, by a key that never changes: a link of years ago is still good."""
+        derived = hmac.digest(self.content_key or self.index_key, b"regulars opt-out links 1", hashlib.sha256)
+        return opt_out_mac(self.opt_out_key or derived, text)
+
+
+def opt_out_mac(key: bytes, text: str) -> bytes:
+    """16 bytes of HMAC-SHA-256, for those who sign opt-out links and have no key besides."""
+    return hmac.digest(key, text.encode(), hashlib.sha256)[:16]
 
 
 def _blind(key: bytes, kind: str, value: str) -> str:

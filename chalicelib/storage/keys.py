@@ -98,6 +98,11 @@ def share(member_id: str, pool_id: str) -> Key:
     return Key(member_partition(member_id), joined("SHARES", pool_id))
 
 
+def former_share(member_id: str, pool_id: str) -> Key:
+    """Tells that a member belonged to a pool and left it; stands behind the profile too."""
+    return Key(member_partition(member_id), joined("WAS", pool_id))
+
+
 def wallet(member_id: str) -> Key:
     """Counts the cards of a member; stands behind the profile too."""
     return Key(member_partition(member_id), "WALLET")
@@ -319,6 +324,15 @@ ADMINS = Key("ADMINS", "ADMINS")
 
 ROLES = "ROLES"
 """Partition of the custom roles."""
+
+CONSENT_TEXTS = "CT"
+"""Timeline partition of texts of consents."""
+
+
+def consent_text(purpose: str, channel: str | None, text_version: str) -> Key:
+    """A text that members were asked to consent to."""
+    return Key(joined("CT", purpose), joined(channel or "all", text_version))
+
 
 APPROVALS = "APR"
 """Timeline partition of what was asked of a second person."""
@@ -598,9 +612,24 @@ def otp_count(what: str, which: str, window: str) -> Key:
     return Key(joined("C", what, which, window), "C")
 
 
+def integration_rate(key_id: str, minute: int) -> Key:
+    """The counter of what an integration key has sent in a minute of the clock, since 1970."""
+    return Key(joined("Q", key_id, str(minute)), "Q")
+
+
 def otp_pressure(window: str) -> tuple[Key, ...]:
     """The counters, by shard, of how signing in goes in a window of time."""
     return tuple(Key(joined("P", window), f"P#{shard}") for shard in range(OTP_SHARDS))
+
+
+def notices(member_id: str) -> str:
+    """Partition of the notices that a member was sent."""
+    return joined("NT", member_id)
+
+
+def notice(member_id: str, at: datetime, delivery_id: str) -> Key:
+    """A notice that a member was sent."""
+    return Key(notices(member_id), joined(moment(at, 0), delivery_id))
 
 
 def sessions(member_id: str) -> str:

@@ -87,6 +87,15 @@ class Vault(Protocol):
             KeyMoved: the member has a key, but not this one any more.
         """
 
+    def words(self, member_id: str, *, make: bool) -> bytes | None:
+        """The key that words about a member are sealed with, or None: there is none, or they were erased.
+
+        It is not replaced when the member's key is: what it seals stands in records that are never written again.
+
+        Args:
+            make: make it for a member who has a key, and none for words yet.
+        """
+
     def make(self, member_id: str) -> MemberKey:
         """The key of a member who has none yet; the one that is there, when another was first."""
 
@@ -224,7 +233,8 @@ class TenantKeys:
 class TableVault:
     """Keys of members in the vault's table.
 
-    An item holds the number and the key to seal with, and while a key is being replaced also the one before it.
+    An item holds the number and the key to seal with, while a key is being replaced also the one before it, and the key
+    for words once there were some.
     """
 
     def __init__(self, table: Table, tenant: TenantKeys, chance: Chance) -> None:
@@ -240,6 +250,20 @@ class TableVault:
                 return self._opened(member_id, item, number)
         if item is not None:
             raise KeyMoved
+        return None
+
+    def words(self, member_id: str, *, make: bool) -> bytes | None:
+        """See `Vault.words`. It goes with the member's item; nobody who was erased gets another."""
+        while (item := self._table.get(keys.member_key(member_id), consistent=True)) is not None:
+            if "words" in item:
+                number = item["words_tenant"]
+                return unseal(self.tenant.numbered(number), item["words"], _words(member_id, number))
+            if not make:
+                return None
+            secret = self._chance(KEY_BYTES)
+            with suppress(KeyMoved):
+                self._replace(member_id, {**item, **self._wrapped_words(member_id, secret)}, item["v"])
+                return secret
         return None
 
     def make(self, member_id: str) -> MemberKey:
@@ -264,7 +288,7 @@ class TableVault:
             return self._opened(member_id, item, None)
         made = MemberKey(item["n"] + 1, self._chance(KEY_BYTES))
         before = {"before": item["key"], "before_n": item["n"], "before_tenant": item["tenant"]}
-        self._replace(member_id, {**self._wrapped(member_id, made), **before}, item["v"])
+        self._replace(member_id, {**self._wrapped(member_id, made), **before, **_words_of(item)}, item["v"])
         return made
 
     def settle(self, member_id: str, number: int) -> None:
@@ -272,7 +296,7 @@ class TableVault:
         item = self._table.get(keys.member_key(member_id), consistent=True)
         if item is not None and item["n"] == number and "before" in item:
             kept = {name: item[name] for name in ("n", "key", "tenant")}
-            self._replace(member_id, kept, item["v"])
+            self._replace(member_id, {**kept, **_words_of(item)}, item["v"])
 
     def forget(self, member_id: str) -> None:
         """See `Vault.forget`."""
@@ -291,12 +315,19 @@ class TableVault:
         """
         newest, _ = self.tenant.newest()
         item = self._table.get(keys.member_key(member_id), consistent=True)
-        if item is None or {item["tenant"], item.get("before_tenant", newest)} == {newest}:
+        tenants = (
+            {item[name] for name in ("tenant", "before_tenant", "words_tenant") if name in item} if item else set()
+        )
+        if item is None or tenants == {newest}:
             return False
         after = self._wrapped(member_id, self._opened(member_id, item, item["n"]))
         if "before" in item:
             before = self._wrapped(member_id, self._opened(member_id, item, item["before_n"]))
             after |= {"before": before["key"], "before_n": before["n"], "before_tenant": before["tenant"]}
+        if "words" in item:
+            number = item["words_tenant"]
+            secret = unseal(self.tenant.numbered(number), item["words"], _words(member_id, number))
+            after |= self._wrapped_words(member_id, secret)
         self._replace(member_id, after, item["v"])
         return True
 
@@ -308,6 +339,10 @@ class TableVault:
         number, secret = self.tenant.newest()
         wrapped = seal(secret, key.secret, _member(member_id, key.number, number), self._chance)
         return {"n": key.number, "key": wrapped, "tenant": number, "v": 1}
+
+    def _wrapped_words(self, member_id: str, secret: bytes) -> Item:
+        number, tenant = self.tenant.newest()
+        return {"words": seal(tenant, secret, _words(member_id, number), self._chance), "words_tenant": number}
 
     def _opened(self, member_id: str, item: Item, number: int | None) -> MemberKey:
         former = number is not None and number != item["n"]
@@ -324,6 +359,14 @@ def _tenant(number: int) -> str:
 
 def _member(member_id: str, number: int, tenant: int) -> bytes:
     return bound_to("member key", member_id, number, tenant)
+
+
+def _words(member_id: str, tenant: int) -> bytes:
+    return bound_to("key for words", member_id, tenant)
+
+
+def _words_of(item: Item) -> Item:
+    return {name: item[name] for name in ("words", "words_tenant") if name in item}
 
 
 def bound_to(*parts: str | int) -> bytes:

@@ -10,6 +10,11 @@ RECORD_FORM = b"regulars audit record 1\n"
 LINK_FORM = b"regulars audit link 1\n"
 CHAIN_FORM = b"regulars audit chain 1\n"
 NOTE_FORM = b"regulars audit note 1\n"
+SEALED_FORM = b"regulars audit sealed note 1\n"
+SEALED_MARK = b"\x01"
+"""The first byte of the digest of what is sealed. It is one byte longer than other digests, so none is taken for it."""
+
+_SEALED_BYTES = 33
 
 REASON_MAX = 300
 """Characters of a typed reason that are kept."""
@@ -32,6 +37,11 @@ def note_digest(salt: bytes, text: str) -> bytes:
     return hashlib.sha256(NOTE_FORM + salt + text.encode()).digest()
 
 
+def sealed_digest(of: Sequence[str], text: bytes) -> bytes:
+    """What the chain covers of a typed reason about members: the ciphertext, which stays and becomes unreadable."""
+    return SEALED_MARK + hashlib.sha256(SEALED_FORM + "\n".join(of).encode() + b"\n" + text).digest()
+
+
 def record_hash(item: Mapping[str, Any]) -> bytes:
     """The hash of a record as it is stored: where it stands, where it is listed, and what it says.
 
@@ -43,7 +53,10 @@ def record_hash(item: Mapping[str, Any]) -> bytes:
 
 
 def note_holds(item: Mapping[str, Any]) -> bool:
-    """Whether the words beside a record are those that were typed; or are gone, because they were erased."""
+    """Whether the words beside a record are those that were typed. What is not sealed may be gone: it was erased."""
+    if len(item.get("wd", b"")) == _SEALED_BYTES:
+        why = item.get("why")
+        return isinstance(why, Mapping) and hmac.compare_digest(sealed_digest(why["of"], why["text"]), item["wd"])
     if "why" not in item and "salt" not in item:
         return True
     if "why" not in item or "salt" not in item or "wd" not in item:

@@ -20,6 +20,7 @@ SHOWN: Mapping[str, frozenset[str]] = {
     "role": frozenset({"grants", "holders"}),
     "integration key": frozenset({"may", "scope", "shops", "status", "rate", "expires_on"}),
     "approval": frozenset({"ask", "amount", "status", "entry", "shops"}),
+    "text of a consent": frozenset({"purpose", "channel", "text_version"}),
     "alert": frozenset({"state"}),
 }
 """Attributes of each kind of item that are shown as they were and as they are."""

@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.kernel.canonical import canonical
@@ -13,6 +13,7 @@ from chalicelib.kernel.errors import WriteContended
 from chalicelib.storage import keys
 from chalicelib.storage.audited import Read
 from chalicelib.storage.keys import Key
+from chalicelib.storage.words import Stored, Words
 from chalicelib.storage.writes import Absent, Add, Count, Delete, Item, Put, Strip, Write
 from chalicelib.trail import rules
 from chalicelib.trail.shown import EXPANDED, FIELDS, SHOWN, SILENT, VALUE_MAX
@@ -28,13 +29,20 @@ _BEHIND = {
 }
 _MARKS = {
     "U": "identifier", "H": "note", "PROGRAM": "program", "MERGE": "merge", "X": "transfer", "AJ": "adjusted by hand",
-    "AL": "alert", "ADMINS": "list of admins", "ALW": "done alone of late",
+    "AL": "alert", "ADMINS": "list of admins", "ALW": "done alone of late", "CT": "text of a consent",
 }  # fmt: skip
 _NAMED = {"STF": "staff", "APR": "approval", "IK": "integration key"}
 """Items that the second part of their partition names."""
 _LISTED = {"ROLES": "role", "UM": "showing of personal data"}
 """Items that their sort key names."""
 _WITH_FACTS = ("note", "showing of personal data")
+
+
+class Sealing(Protocol):
+    """Seals words with keys of the members that they are about."""
+
+    def seal(self, about: Iterable[str], place: str, text: str) -> Stored | None:
+        """See `Words.seal`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class Witnessed:
         reason_code: given with the command; a code of the merchant's own.
         reason: words typed with it.
         origin: where it came from: address, agent, id of the request.
+        words: seals the reason with keys of the members that it is about.
     """
 
     kind: str
@@ -60,6 +69,7 @@ class Witnessed:
     origin: Mapping[str, str]
     at: datetime
     draw: Callable[[], int]
+    words: Sealing
 
     def record(self, read: Read, writes: Sequence[Write]) -> Write:
         """The write of a record. A transaction that is tried again gets another; only one of them can be written."""
@@ -82,10 +92,32 @@ class Witnessed:
         if about:
             item |= {"tl": keys.audited(about[0]), "at": mark}
         if self.reason:
-            text = rules.masked(self.reason)
-            salt = self.draw().to_bytes(8, "big") + self.draw().to_bytes(8, "big")
-            item |= {"why": text, "salt": salt, "wd": rules.note_digest(salt, text)}
+            item |= self._reason(rules.masked(self.reason), mark, [*about, *_entries(self.ids, writes)])
         return Put(keys.audit_record(mark), item, Absent(), lambda _: WriteContended())
+
+    def _reason(self, text: str, mark: str, about: Sequence[str]) -> Item:
+        """The attributes of a typed reason; none when it is about somebody who was erased."""
+        stored = self.words.seal(about, place(mark), text)
+        if isinstance(stored, str):
+            salt = self.draw().to_bytes(8, "big") + self.draw().to_bytes(8, "big")
+            return {"why": stored, "salt": salt, "wd": rules.note_digest(salt, stored)}
+        return {"why": stored, "wd": rules.sealed_digest(stored["of"], stored["text"])} if stored else {}
+
+
+def place(mark: str) -> str:
+    """Where the words of a record stand."""
+    return f"audit {mark}"
+
+
+def reason_of(item: Item, words: Words) -> str | None:
+    """What was typed as the reason of a record; None where nothing was, or it was about somebody who was erased."""
+    return words.open(place(item["sk"][2:]), item.get("why"))
+
+
+def _entries(ids: Mapping[str, str], writes: Sequence[Write]) -> list[str]:
+    """Ledger entries that a request names, whose members its words may be about."""
+    asked = (write.item.get("about") for write in writes if isinstance(write, Put))
+    return [str(each) for each in (*ids.values(), *asked) if str(each).startswith("ent_")]
 
 
 def _about(ids: Mapping[str, str], writes: Sequence[Write]) -> list[str]:

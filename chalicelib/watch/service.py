@@ -37,13 +37,14 @@ def gain_of(event: Event, program: Program) -> Gain | None:
             return None
     if (points <= 0 and minor <= 0) or event.member_id is None:
         return None
+    own = (data.recorded_by,) if data.own_account and data.recorded_by is not None else ()
     return Gain(
         event_id=event.event_id,
         member_id=event.member_id,
         points=points,
         shop_id=ShopId(shop) if shop is not None else None,
         by=data.recorded_by,
-        own=data.own_account,
+        own=(data.own_account_of or own) if isinstance(data, PointsAdjusted) else own,
         day=local_day(event.recorded_at, program.time_zone),
         minor=minor,
     )

@@ -2,16 +2,18 @@
 
 A backup from before an erasure still holds what was erased, so a restore asks the register and leaves that out again:
 the member's wrapped keys, without which what they sealed stays sealed for good, and the identifiers by which the member
-was found. The register must therefore be kept apart from what is restored.
+was found. The register must therefore be kept apart from what is restored. What else there is of them, the restore
+erases again by the product's own use case (`local/backup/restoring.py`).
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.ids import AccountId, MemberId
 from chalicelib.kernel.records import Record
+from chalicelib.privacy.models import Erasure, ErasureReason
 from chalicelib.storage import keys
 from local.backup.form import VAULT, TypedItem
 
@@ -21,6 +23,28 @@ class Erased(Record):
 
     member_id: MemberId
     erased_at: datetime
+    former: tuple[AccountId, ...] = ()
+    """Who was merged into them, and erased with them."""
+    reason: ErasureReason = ErasureReason.ASKED
+    by: str = "restore"
+    """Who asked; where only a list of ids was kept, the restore that brought them here."""
+
+    @property
+    def ids(self) -> tuple[AccountId, ...]:
+        """Everybody of this erasure."""
+        return (self.member_id, *self.former)
+
+    def registered(self) -> Erasure:
+        """The erasure as the product's own register has it."""
+        return Erasure(member_ids=self.ids, reason=self.reason, by=self.by, erased_at=self.erased_at.astimezone(UTC))
+
+
+def _of(erasure: Erasure) -> Erased:
+    owner, *former = erasure.member_ids
+    return Erased(
+        member_id=MemberId(owner), erased_at=erasure.erased_at, former=tuple(former), reason=erasure.reason,
+        by=erasure.by,
+    )  # fmt: skip
 
 
 class ErasureRegister(Protocol):
@@ -47,6 +71,34 @@ class FileRegister:
             for line in lines:
                 if line.strip():
                     yield Erased.model_validate_json(line)
+
+
+class FolderRegister:
+    """A register as the product keeps it: a file for each member, in `erasures/` of the roots or fetched from there."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def list(self) -> Iterator[Erased]:
+        """See `ErasureRegister.list`.
+
+        Raises:
+            FileNotFoundError: there is no such folder.
+            ValueError: a file is no erasure. None is passed over: whoever is missed comes back.
+        """
+        if not self._path.is_dir():
+            raise FileNotFoundError(f"{self._path} is no folder of erasures")
+        for path in sorted(self._path.iterdir()):
+            if not path.name.startswith("."):
+                yield _of(Erasure.model_validate_json(path.read_bytes()))
+
+
+def register_of(said: str) -> ErasureRegister:
+    """The register that somebody names: a folder of the product's, a file of lines, or `none`."""
+    if said == "none":
+        return Nobody()
+    path = Path(said)
+    return FolderRegister(path) if path.is_dir() else FileRegister(path)
 
 
 class Nobody:

@@ -15,7 +15,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 from chalicelib.kernel.canonical import canonical
 from chalicelib.kernel.records import Record
@@ -123,9 +123,9 @@ class PartWriter:
 
     def __init__(self, path: Path, name: str) -> None:
         self._path = path
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        own_folder(self._path.parent)
         self._draft = self._path.with_name(f".{self._path.name}.draft")
-        self._file = self._draft.open("wb")
+        self._file = own_file(self._draft)
         self._squeeze = gzip.GzipFile(filename="", mode="wb", compresslevel=LEVEL, fileobj=self._file, mtime=0)
         self._name, self._lines, self.plain = name, 0, 0
 
@@ -236,10 +236,22 @@ def place(folder: Path, vault: Path, name: str) -> Path:
     return below / rest if rest else below
 
 
+def own_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing, for nobody else to look into."""
+    for folder in (*reversed(path.parents), path):
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def own_file(path: Path) -> BinaryIO:
+    """Write a file that nobody else may read, also where one was left that they could."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file that appears whole or not at all."""
     draft = path.with_name(f".{path.name}.draft")
-    with draft.open("wb") as file:
+    with own_file(draft) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -44,6 +44,8 @@ from local.backup.form import (
     PartWriter,
     TableRecord,
     TypedItem,
+    own_file,
+    own_folder,
     place,
     put_manifest,
     write_whole,
@@ -192,7 +194,7 @@ def from_exports(chosen: Settings, exports: Path, out: Path, vault: Path) -> Man
 def _begin(out: Path) -> None:
     if (out / MANIFEST).exists():
         raise BackupBroken(f"there is a backup in {out} already")
-    (out / WORK).mkdir(mode=0o700, parents=True, exist_ok=True)
+    own_folder(out / WORK)
 
 
 def _finished(
@@ -240,10 +242,9 @@ def _database(chosen: Settings, out: Path) -> Iterator[tuple[str, int, bool]]:
 
 def _copied(database: Path, copy: Path) -> None:
     """Copy a SQLite file as it is at one instant; those who write meanwhile do not wait."""
-    copy.unlink(missing_ok=True)
+    own_file(copy).close()
     with closing(sqlite3.connect(database, timeout=30)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
-    copy.chmod(0o600)
 
 
 # ---------------------------------------------------------------- reading

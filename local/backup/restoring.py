@@ -1,7 +1,8 @@
 """`make restore FROM=…`: put a backup into a data folder that has no data yet, and prove that it is the same ledger.
 
 In this order: who signed the manifest, and whether every part is the file that it names; only then is anything written.
-Then all items, all counted, and every account proven. The root over all heads has to be the one in the manifest.
+Then all items, all counted, and every account proven. The root over all heads has to be the one in the manifest. Last,
+whoever the register of erasures has is erased again: closing an account writes entries, so the root is compared before.
 
 Puts are whole items under their own keys, so whatever was killed is simply done again, and comes to the same. The
 tables get their stream when all is there: what happened once is not told, and nobody is notified, a second time.
@@ -21,8 +22,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from chalicelib.kernel.calendar import from_milliseconds
 from chalicelib.kernel.errors import StorageBusy
+from chalicelib.privacy import store as privacy_store
 from chalicelib.proof import rules as proof_rules
 from chalicelib.proof import store as proof_store
 from chalicelib.proof.models import ReceiptKey
@@ -31,7 +35,7 @@ from chalicelib.storage.objects import FolderObjects
 from chalicelib.storage.signed import ServiceFault, Unreachable
 from chalicelib.storage.signing import FileSigner
 from local.backup.crew import shared
-from local.backup.erased import Erased, ErasureRegister, FileRegister, Nobody, stays_out
+from local.backup.erased import Erased, ErasureRegister, register_of, stays_out
 from local.backup.form import (
     VAULT,
     BackupBroken,
@@ -47,6 +51,8 @@ from local.backup.form import (
 )
 from local.backup.making import client, key_mark
 from local.dynamo import Dynoxide
+from local.erase_again import erased_again
+from local.reconcile import open_house
 from local.runs import AlreadyRunning, RunLock
 from local.settings import STACK, Settings, app_environment, settings
 from local.tables import TEMPLATE, dynamodb_client, table_calls
@@ -82,22 +88,27 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m local restore")
     parser.add_argument("--from", dest="source", required=True, help="the backup's folder")
     parser.add_argument("--vault", help="the folder of the vault's parts, if they are kept elsewhere")
-    parser.add_argument("--register", required=True, help="who was erased, a file of JSON Lines; or none")
+    parser.add_argument("--register", required=True, help="who was erased: a folder, a file of lines; or none")
     parser.add_argument("--anyway", action="store_true", help="also over a database that is not empty")
     asked = parser.parse_args(arguments)
     if not asked.source or not asked.register:
-        print("Say FROM=<the backup's folder> and REGISTER=<file of who was erased, or none>.", file=sys.stderr)
+        print(
+            "Say FROM=<the backup's folder> and REGISTER=<folder or file of who was erased, or none>.", file=sys.stderr
+        )
         return 2
     source = Path(asked.source).resolve()
     vault = Path(asked.vault).resolve() if asked.vault else source / VAULT
-    register: ErasureRegister = Nobody() if asked.register == "none" else FileRegister(Path(asked.register))
+    register = register_of(asked.register)
     began = time.monotonic()
     try:
         faults = restored(settings(), source, vault, register, anyway=asked.anyway)
     except (ServiceFault, Unreachable, StorageBusy) as trouble:
         print(f"✗ The database: {trouble}. Start the restore again, it goes on.", file=sys.stderr)
         return 2
-    except (BackupBroken, NotRestored, FileNotFoundError, ValueError) as problem:
+    except ValidationError as wrong:
+        print(f"✗ {asked.register} does not read as a register of erasures: {_first(wrong)}", file=sys.stderr)
+        return 2
+    except (BackupBroken, NotRestored, OSError, ValueError) as problem:
         print(f"✗ {problem}", file=sys.stderr)
         return 2
     for fault in faults[:_SHOWN]:
@@ -107,6 +118,12 @@ def main(arguments: Sequence[str]) -> int:
     end = "✗ This is not the ledger that was backed up." if faults else "✓ It is the same ledger, to the root."
     print(f"{end} {time.monotonic() - began:.1f} s", flush=True)
     return 1 if faults else 0
+
+
+def _first(wrong: ValidationError) -> str:
+    error = wrong.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, error["loc"]))
+    return f"{where}: {error['msg']}." if where else f"{error['msg']}."
 
 
 def restored(
@@ -122,7 +139,8 @@ def restored(
 
     Args:
         anyway: also over items that are there.
-        again: does to those who were erased whatever an erasure does beyond leaving their keys and identifiers out.
+        again: does to those who were erased whatever an erasure does beyond leaving their keys and identifiers out; the
+            product's own erasure, unless a test says otherwise.
 
     Raises:
         BackupBroken: a part or the manifest is not what was signed. Nothing was written.
@@ -139,15 +157,18 @@ def restored(
         raise NotRestored(f"{chosen.data_dir} is in use; stop what runs there first") from None
     try:
         with _database(chosen) as endpoint:
-            target = Target(chosen, endpoint, source, vault, frozenset(each.member_id for each in gone))
-            done = _begun(target, digest, anyway=anyway)
+            target = Target(chosen, endpoint, source, vault, frozenset(i for each in gone for i in each.ids))
+            done, proven = _begun(target, digest, anyway=anyway)
             left_out = _put_all(target, manifest, digest, done)
             _tell_from_now_on(target)
-            _note(target, digest, done, left_out, finished=True)
             here = replace(chosen, dynamodb_endpoint=endpoint)
-            if again is not None:
-                again(here, gone)
-            return [*_counted(target, manifest, left_out, anyway=anyway), *_proven(here, manifest)]
+            faults: list[str] = []
+            if not proven:  # a try before this one had come to the erasures, which change what is counted
+                faults = [*_counted(target, manifest, left_out, anyway=anyway), *_proven(here, manifest)]
+                _note(target, digest, done, left_out, proven=not faults, finished=False)
+            (again or erase_again)(here, gone)
+            _note(target, digest, done, left_out, proven=not faults, finished=True)
+            return faults
     finally:
         lock.release()
 
@@ -194,8 +215,9 @@ def _database(chosen: Settings) -> Iterator[str]:
         yield database.endpoint
 
 
-def _begun(target: Target, digest: str, *, anyway: bool) -> dict[str, int]:
-    """Make the tables without a stream; the parts that are there already, with what was left out of each.
+def _begun(target: Target, digest: str, *, anyway: bool) -> tuple[dict[str, int], bool]:
+    """Make the tables without a stream; the parts that are there already, with what was left out of each, and whether
+    all of it was proven.
 
     Raises:
         NotRestored: the tables hold something else.
@@ -213,9 +235,11 @@ def _begun(target: Target, digest: str, *, anyway: bool) -> dict[str, int]:
     resumed = known.get("backup") == digest and not known["finished"]
     if filled and not resumed and not anyway:
         raise NotRestored(f"the database of {target.chosen.data_dir} is not empty; ANYWAY=1 writes over what is there")
-    done: dict[str, int] = known["parts"] if resumed and set(known["erased"]) == target.erased else {}
-    _note(target, digest, done, {}, finished=False)
-    return done
+    same = resumed and set(known["erased"]) == target.erased
+    done: dict[str, int] = known["parts"] if same else {}
+    proven = same and bool(known.get("proven"))
+    _note(target, digest, done, {}, proven=proven, finished=False)
+    return done, proven
 
 
 _LATER = ("StreamSpecification", "TimeToLiveSpecification")
@@ -241,7 +265,7 @@ def _put_all(target: Target, manifest: Manifest, digest: str, done: dict[str, in
     for part, out in shared(partial(_put_part, target), todo, target.chosen.workers):
         done[part.name] = out
         put += part.lines
-        _note(target, digest, done, {}, finished=False)
+        _note(target, digest, done, {}, proven=False, finished=False)
         if time.monotonic() - told > _TELL_EVERY or put == total:
             told = time.monotonic()
             print(f"  {put:,} of {total:,} items, {put / (told - began):,.0f} items/s", flush=True)
@@ -293,14 +317,31 @@ def _tell_from_now_on(target: Target) -> None:
                 db.update_time_to_live(TableName=name, TimeToLiveSpecification=call["TimeToLiveSpecification"])
 
 
-def _note(target: Target, digest: str, done: dict[str, int], left_out: dict[str, int], *, finished: bool) -> None:
+def _note(
+    target: Target, digest: str, done: dict[str, int], left_out: dict[str, int], *, proven: bool, finished: bool
+) -> None:
     known = {
-        "backup": digest, "parts": done, "erased": sorted(target.erased), "left_out": left_out, "finished": finished,
+        "backup": digest, "parts": done, "erased": sorted(target.erased), "left_out": left_out, "proven": proven,
+        "finished": finished,
     }  # fmt: skip
     write_whole(target.chosen.data_dir / MARK, json.dumps(known).encode())
 
 
 # ---------------------------------------------------------------- afterwards
+
+
+def erase_again(here: Settings, gone: Sequence[Erased]) -> None:
+    """Write everybody who was erased into the register of the new place, and erase them again by it.
+
+    Done any number of times it comes to the same, so whoever is killed in between starts the restore again.
+    """
+    if not gone:
+        return
+    with open_house(here) as house:
+        for each in gone:
+            privacy_store.register(house.roots, each.registered())
+        found = erased_again(house)
+    print(f"  {sum(was_there for _, was_there in found):,} members of {len(gone):,} erasures were erased again")
 
 
 def _counted(target: Target, manifest: Manifest, left_out: dict[str, int], *, anyway: bool) -> list[str]:

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any
 
 from chalicelib.cards.service import close_owner
+from chalicelib.consents.service import publish_text
 from chalicelib.jobs.models import Job
 from chalicelib.jobs.store import advance_head, find_head
 from chalicelib.kernel.calendar import local_day
@@ -36,12 +37,14 @@ from chalicelib.purchases.service.recording import record_purchase
 from chalicelib.runtime.wiring import House, utc_now
 from local.demo.history import Deed, Event, Life, history
 from local.demo.people import DAYS, ZONE, Person, chance
-from local.demo.shop import TERMS
+from local.demo.shop import TERMS, TEXTS
 from local.reconcile import DEMO_MEMORY, open_house
 from local.settings import Settings, settings
 from local.tether import tether
 
 SIZE = 500
+BY = "stf_demo"
+"""Who publishes the demo's texts."""
 PROCESSES = 2
 _TELL_EVERY = 3.0
 _DUE_MAX = 50
@@ -113,6 +116,8 @@ def _open_program(house: House, now: datetime) -> None:
     current = book.current(now)
     if current.version > 1:
         return
+    for text in TEXTS:
+        publish_text(house.table, text, by=BY, now=now)
     command = PublishProgram.model_validate({**TERMS, "version": current.version}, strict=False)
     with suppress(ProgramMoved):
         publish_program(house.table, book, command, now=now)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from chalicelib.consents.models import PublishConsentText
 from chalicelib.programs.models import DEFAULT_TERMS
 
 SHOPS = ("shp_jingan", "shp_lujiazui", "shp_xujiahui", "shp_hongqiao")
@@ -86,3 +87,23 @@ TERMS: dict[str, Any] = {
     "custom_fields": CUSTOM_FIELDS,
 }
 """The default program with thresholds that coffee reaches, and fields of the merchant's own."""
+
+TEXTS = (
+    PublishConsentText(
+        purpose="terms", text_version="2025-09",
+        zh="我已阅读并同意会员章程和隐私政策：消费记录用于计算积分和等级，联系方式只用于本会员计划。",
+        en="I have read and accept the membership terms and the privacy policy: purchases are kept to count points and "
+        "tiers, and contact details are used for this program only.",
+    ),
+    PublishConsentText(
+        purpose="sms_marketing", text_version="2025-09",
+        zh="我同意通过短信接收新品和优惠信息，可随时退订。",
+        en="I agree to be told of new products and offers by text message, and can end it at any time.",
+    ),
+    PublishConsentText(
+        purpose="email_marketing", text_version="2025-09",
+        zh="我同意通过电子邮件接收新品和优惠信息，可随时退订。",
+        en="I agree to be told of new products and offers by e-mail, and can end it at any time.",
+    ),
+)  # fmt: skip
+"""What members of the chain consent to."""

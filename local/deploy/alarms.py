@@ -6,9 +6,10 @@ from typing import Any
 from local.deploy.functions import FUNCTIONS, Function
 from local.deploy.intrinsics import Json, given, imported, policy, ref, sub
 
-QUEUES = ("job-work", "notices", "watch", "archive", "lane.fifo")
+QUEUES = ("job-work", "retention", "notices", "watch", "archive", "lane.fifo")
 DEAD_LETTERS = (
     "job-work-dlq",
+    "retention-dlq",
     "notices-dlq",
     "watch-dlq",
     "archive-dlq",

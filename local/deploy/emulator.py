@@ -29,7 +29,10 @@ def for_emulator(text: str, given: Mapping[str, str], secret: Callable[[str], st
                 return given[name] == "true"
             case {"Fn::Sub": str(spoken)} if spoken.startswith(_SECRET):
                 name = spoken.removeprefix(_SECRET).removesuffix(_END)
-                return hashlib.sha256(secret(name.replace("${Stack}", given["Stack"])).encode()).hexdigest()
+                for parameter, said in given.items():
+                    name = name.replace("${" + parameter + "}", said)
+                # One that is not named is not used, under a condition that ministack does ask.
+                return "" if name.endswith("/") else hashlib.sha256(secret(name).encode()).hexdigest()
             case dict():
                 return {name: filled(part) for name, part in value.items()}
             case ["sqs:SendMessage"]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib.jobs.models import Job
-from local.deploy.intrinsics import Json, allow, allow_key, attribute, beside, imported, ref, role, sub, when
+from local.deploy.intrinsics import Json, allow, allow_key, attribute, beside, imported, policy, ref, role, sub, when
 
 JOBS = tuple(job.value for job in Job)
 """What is started every hour, each by a schedule of its own."""
@@ -45,7 +45,7 @@ class Function:
 
 
 def secret(name: str) -> Json:
-    """A secret of the data stack, filled in by CloudFormation when the function is made or changed."""
+    """A secret of the stack, filled in by CloudFormation when the function is made or changed."""
     return sub("{{resolve:secretsmanager:${Stack}/" + name + ":SecretString}}")
 
 
@@ -174,19 +174,49 @@ _STREAM = {
 _SIGNS = {"REGULARS_ROOTS": imported("RootsBucketName"), "REGULARS_SIGNING_KEY": imported("SigningKeyArn")}
 _OPENS = {"REGULARS_VAULT_KEY": imported("VaultKeyArn")}
 """Told to functions that open contact data."""
-_KEYS = {"REGULARS_INDEX_KEY": secret("index-key"), "REGULARS_CURSOR_KEY": secret("cursor-key")}
+_KEYS = {
+    "REGULARS_INDEX_KEY": secret("${IndexKeyName}"),
+    "REGULARS_OTHER_INDEX_KEY": when("IndexKeyIsReplaced", secret("${OtherIndexKeyName}")),
+    "REGULARS_CONTENT_KEY": when("IndexKeyWasReplaced", secret("${ContentKeyName}")),
+    "REGULARS_CURSOR_KEY": secret("cursor-key"),
+}
+_LINKS = {"REGULARS_OPT_OUT_KEY": secret("opt-out-key")}
+"""Told to who makes opt-out links and who takes them; it finds nobody."""
+_CARRIERS = {
+    "REGULARS_SMS_BY": ref("SmsBy"),
+    "REGULARS_SMS_SENDER": ref("SmsSender"),
+    "REGULARS_SMS_ENTITY": ref("SmsEntity"),
+    "REGULARS_SMS_TEMPLATE": ref("SmsTemplate"),
+    "REGULARS_SMS_PREFIXES": ref("SmsPrefixes"),
+    "REGULARS_MAIL_BY": ref("MailBy"),
+    "REGULARS_MAIL_FROM": ref("MailFrom"),
+    "REGULARS_GATEWAY_URL": ref("GatewayUrl"),
+    "REGULARS_GATEWAY_KEY": when("ByGateway", secret("gateway-key")),
+}
+"""Told to who sends codes."""
+PUBLIC_URL = {
+    "Fn::If": [
+        "HasPublicUrl",
+        ref("PublicUrl"),
+        sub("https://${RestAPI}.execute-api.${AWS::Region}.${AWS::URLSuffix}/api"),
+    ]
+}
+"""Where people reach the API: a domain of the merchant's, or API Gateway's own name."""
 
 FUNCTIONS: tuple[Function, ...] = (
     Function(
         "ApiFunction", "api", "app.app", 15,
         told={
             **_KEYS,
+            **_LINKS,
+            **_CARRIERS,
             **_SIGNS,
             "REGULARS_SESSION_KEY": imported("SessionKeyArn"),
             **_OPENS,
             "REGULARS_CORS_ORIGIN": ref("CorsOrigin"),
             "REGULARS_ISSUERS": ref("Issuers"),
             "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
+            "REGULARS_RETENTION_QUEUE": imported("RetentionQueueUrl"),
             "REGULARS_LANE_QUEUE": imported("LaneQueueUrl"),
         },
         may=(
@@ -196,6 +226,7 @@ FUNCTIONS: tuple[Function, ...] = (
             _vault("GetItem", "PutItem", "DeleteItem", "Query"),
             _keep("Decrypt", "Encrypt"),
             _send("JobWorkQueue"),
+            _send("RetentionQueue"),
             _list_roots(),
             _roots("s3:GetObject", "roots", "heads", "keys", "liability", "audit", "erasures"),
             _roots("s3:PutObject", "keys", "erasures"),
@@ -229,12 +260,16 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         "StartJobFunction", "start-job", "chalicelib.jobs.jobs.start_job", 60,
-        told={"REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl")},
+        told={
+            "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
+            "REGULARS_RETENTION_QUEUE": imported("RetentionQueueUrl"),
+        },
         may=(
             _core("GetItem"),
             _open_program(),
             _ops("GetItem", "PutItem", "Query"),
             _send("JobWorkQueue"),
+            _send("RetentionQueue"),
             _send("SchedulesDeadLetters"),
             allow_key(_ENCRYPT, "dynamodb", "sqs"),
         ),
@@ -264,11 +299,41 @@ FUNCTIONS: tuple[Function, ...] = (
         ),
     ),
     Function(
+        "RetainFunction", "retain", "chalicelib.privacy.jobs.work_retention", 60,
+        told={
+            **_KEYS,
+            **_OPENS,
+            "REGULARS_ROOTS": imported("RootsBucketName"),
+            "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
+            "REGULARS_RETENTION_QUEUE": imported("RetentionQueueUrl"),
+        },
+        events=_queue("RetentionQueue", 1, "WorkConcurrency"),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"),
+            _query(imported("CoreTableArn"), TIMELINE),
+            _ops("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
+            _vault("GetItem", "DeleteItem", "Query"),
+            _keep("Decrypt"),
+            _receive("RetentionQueue"),
+            _send("RetentionQueue"),
+            _roots("s3:GetObject", "erasures"),
+            _roots("s3:PutObject", "erasures"),
+            _list_roots(),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+    ),
+    Function(
         "NoticesFunction", "notices", "chalicelib.notices.jobs.send_notices", 30,
-        told={"REGULARS_ARCHIVE": imported("ArchiveBucketName"), **_OPENS},
+        told={
+            "REGULARS_ARCHIVE": imported("ArchiveBucketName"),
+            "REGULARS_PUBLIC_URL": PUBLIC_URL,
+            **_LINKS,
+            **_OPENS,
+        },
         events=_queue("NoticesQueue", 10, "NoticesConcurrency"),
         may=(
             _core("GetItem", "Query"),
+            _ops("PutItem"),
             _vault("GetItem", "Query"),
             _keep("Decrypt"),
             _receive("NoticesQueue"),
@@ -297,6 +362,26 @@ FUNCTIONS: tuple[Function, ...] = (
         ),
     ),
 )  # fmt: skip
+
+
+def carrying() -> Json:
+    """What the API's role may besides, by the carrier that is chosen: one of them, both or neither.
+
+    A phone number has no ARN, so SNS wants a star; what has one, topics, is denied.
+    """
+    topics = sub("arn:${AWS::Partition}:sns:*:*:*")
+    texts = policy(allow(["sns:Publish"], "*"), {"Effect": "Deny", "Action": ["sns:Publish"], "Resource": [topics]})
+    identity = sub("arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${MailIdentity}")
+    from_us = {"StringEquals": {"ses:FromAddress": ref("MailFrom")}}
+    mails = policy(allow(["ses:SendEmail"], identity, condition=from_us))
+    return {
+        f"Api{name}Policy": {
+            "Type": "AWS::IAM::Policy",
+            "Condition": condition,
+            "Properties": {"PolicyName": name.lower(), "PolicyDocument": document, "Roles": [ref("ApiRole")]},
+        }
+        for name, condition, document in (("Texts", "TextsBySns", texts), ("Mails", "MailsBySes", mails))
+    }
 
 
 def resources(function: Function) -> Json:

@@ -39,6 +39,91 @@ PARAMETERS: Json = {
         "AllowedPattern": "([1-9][0-9]*)?",
         "Description": "Places kept for the API and its upper bound; empty: what the account has left",
     },
+    "PublicUrl": {
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "(https://[a-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*)?",
+        "Description": "Where people reach the API, for links in messages; empty: API Gateway's own name",
+    },
+    "SignInRateLimit": {
+        "Type": "Number",
+        "Default": 20,
+        "MinValue": 1,
+        "Description": "Requests a second for codes, and as many for tokens, all callers together",
+    },
+    "SignInBurstLimit": {"Type": "Number", "Default": 40, "MinValue": 1, "Description": "Requests at once likewise"},
+    "SmsBy": {
+        "Type": "String",
+        "Default": "",
+        "AllowedValues": ["", "sns", "gateway"],
+        "Description": "Who brings codes to mobile numbers; empty: nobody, and members cannot sign in by them",
+    },
+    "SmsSender": {
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "([A-Za-z0-9]{1,11})?",
+        "Description": "Sender id, where the country has such",
+    },
+    "SmsEntity": {
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "[0-9]{0,30}",
+        "Description": "Entity id of India's registry of senders",
+    },
+    "SmsTemplate": {
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "[0-9]{0,30}",
+        "Description": "Template id likewise",
+    },
+    "SmsPrefixes": {
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "([+][1-9][0-9]{0,6}(,[+][1-9][0-9]{0,6})*)?",
+        "Description": "Beginnings of numbers that may be written to, +86,+65; empty: as the program says",
+    },
+    "MailBy": {
+        "Type": "String",
+        "Default": "",
+        "AllowedValues": ["", "ses", "gateway"],
+        "Description": "Who brings codes to e-mail addresses; empty: nobody",
+    },
+    "MailFrom": {
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "([A-Za-z0-9._+-]+@[A-Za-z0-9.-]+)?",
+        "Description": "The address that e-mail comes from",
+    },
+    "MailIdentity": {
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "[A-Za-z0-9._+@-]*",
+        "Description": "The identity that SES has verified for it: a domain, or the address",
+    },
+    "GatewayUrl": {
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "(https://[^ #@]+)?",
+        "Description": "A gateway of the merchant's own, in the public internet",
+    },
+    "IndexKeyName": {
+        "Type": "String",
+        "Default": "index-key",
+        "AllowedPattern": "[a-z][a-z0-9-]{0,40}",
+        "Description": "Name of the secret under which members are found: docs/operations.md, Replacing keys",
+    },
+    "OtherIndexKeyName": {
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "([a-z][a-z0-9-]{0,40})?",
+        "Description": "While that one is replaced, the other of the two",
+    },
+    "ContentKeyName": {
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "([a-z][a-z0-9-]{0,40})?",
+        "Description": "Once it was replaced, for good: the very first",
+    },
     "ArchiveConcurrency": {"Type": "Number", "Default": 2, "MinValue": 2, "MaxValue": 1000},
     "WorkConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
     "LaneConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
@@ -62,6 +147,12 @@ PARAMETERS: Json = {
 
 CONDITIONS: Json = {
     "ReserveApi": given("ApiConcurrency"),
+    "HasPublicUrl": given("PublicUrl"),
+    "IndexKeyIsReplaced": given("OtherIndexKeyName"),
+    "IndexKeyWasReplaced": given("ContentKeyName"),
+    "TextsBySns": {"Fn::Equals": [ref("SmsBy"), "sns"]},
+    "MailsBySes": {"Fn::Equals": [ref("MailBy"), "ses"]},
+    "ByGateway": {"Fn::Or": [{"Fn::Equals": [ref("SmsBy"), "gateway"]}, {"Fn::Equals": [ref("MailBy"), "gateway"]}]},
     "BehindTheirs": given("WebAclArn"),
     "BehindOurs": {
         "Fn::And": [
@@ -73,6 +164,37 @@ CONDITIONS: Json = {
     "SetLogsRole": {"Fn::Equals": [ref("ApiLogsRole"), "ours"]},
     **alarms.CONDITIONS,
 }
+
+_NOT_EMPTY = {"Fn::Not": [{"Fn::Equals": [ref("GatewayUrl"), ""]}]}
+RULES: Json = {
+    "MailHasASender": {
+        "RuleCondition": {"Fn::Equals": [ref("MailBy"), "ses"]},
+        "Assertions": [
+            {
+                "Assert": {"Fn::Not": [{"Fn::Equals": [ref(name), ""]}]},
+                "AssertDescription": f"MailBy=ses needs {name}",
+            }
+            for name in ("MailFrom", "MailIdentity")
+        ],
+    },
+    **{
+        f"{name}HasAGateway": {
+            "RuleCondition": {"Fn::Equals": [ref(f"{name}By"), "gateway"]},
+            "Assertions": [{"Assert": _NOT_EMPTY, "AssertDescription": f"{name}By=gateway needs GatewayUrl"}],
+        }
+        for name in ("Sms", "Mail")
+    },
+    "TheFirstKeyIsKept": {
+        "RuleCondition": {"Fn::Not": [{"Fn::Equals": [ref("OtherIndexKeyName"), ""]}]},
+        "Assertions": [
+            {
+                "Assert": {"Fn::Not": [{"Fn::Equals": [ref("ContentKeyName"), ""]}]},
+                "AssertDescription": "OtherIndexKeyName needs ContentKeyName, the name of the very first key",
+            }
+        ],
+    },
+}
+"""What CloudFormation refuses before anything is deployed: a function would refuse it when it starts."""
 
 # What API Gateway answers by itself, in the shape of our problems: type -> (status, code, title, headers).
 _PROBLEMS: dict[str, tuple[int | None, str, str, Json]] = {
@@ -115,10 +237,11 @@ def overlay() -> Json:
         "Tags": Removed(),
         "Tracing": Removed(),
     }
-    resources |= functions.schedules() | backups.exports() | alarms.resources()
+    resources |= functions.carrying() | functions.schedules() | backups.exports() | alarms.resources()
     return {
         "Description": "Regulars: API, relay, jobs, notices",
         "Parameters": PARAMETERS,
+        "Rules": RULES,
         "Globals": {"Api": {"OpenApiVersion": "2.0"}},
         "Conditions": CONDITIONS,
         "Resources": resources,
@@ -149,7 +272,8 @@ def _api() -> Json:
                     "MetricsEnabled": True,
                     "LoggingLevel": "OFF",
                     "DataTraceEnabled": False,
-                }
+                },
+                *(_signing_in(path) for path in OPEN_TO_ALL),
             ]
         ),
         "AccessLogSetting": {
@@ -160,6 +284,23 @@ def _api() -> Json:
             "info": {"title": sub("${Stack}")},
             "x-amazon-apigateway-gateway-responses": {kind: _answer(*said) for kind, said in _PROBLEMS.items()},
         },
+    }
+
+
+OPEN_TO_ALL = ("/v1/auth/otp-requests", "/v1/auth/tokens")
+"""Where somebody without a token makes us write, send and pay: throttled besides, each for itself."""
+
+
+def _signing_in(path: str) -> Json:
+    """The throttle of one method. API Gateway wants slashes written as ~1, but for the first."""
+    return {
+        "ResourcePath": "/" + path.replace("/", "~1"),
+        "HttpMethod": "POST",
+        "ThrottlingRateLimit": ref("SignInRateLimit"),
+        "ThrottlingBurstLimit": ref("SignInBurstLimit"),
+        "MetricsEnabled": True,
+        "LoggingLevel": "OFF",
+        "DataTraceEnabled": False,
     }
 
 

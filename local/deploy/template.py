@@ -29,7 +29,7 @@ def app_template() -> Json:
     made: Json = merged(plain, overlay())
     for methods in made["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"].values():
         _secure_preflight(methods.get("options"))
-    order = ("AWSTemplateFormatVersion", "Transform", "Description", "Parameters", "Globals", "Conditions")
+    order = ("AWSTemplateFormatVersion", "Transform", "Description", "Parameters", "Rules", "Globals", "Conditions")
     return {name: made[name] for name in (*order, "Resources", "Outputs")}
 
 

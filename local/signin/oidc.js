@@ -52,8 +52,8 @@ export class SignIn {
     return this.#tokens.until;
   }
 
-  // Leave for the issuer's login page.
-  async start() {
+  // Leave for the issuer's login page; with `prompt: "none"` it comes back at once, and shows nothing.
+  async start(more = {}) {
     const { authorization_endpoint: endpoint } = await this.#discovered();
     const aside = { state: random(), nonce: random(), verifier: random() };
     sessionStorage.setItem(ASIDE, JSON.stringify(aside));
@@ -67,6 +67,7 @@ export class SignIn {
       nonce: aside.nonce,
       code_challenge: await challengeOf(aside.verifier),
       code_challenge_method: "S256",
+      ...more,
     });
     location.assign(url);
   }

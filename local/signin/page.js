@@ -7,6 +7,8 @@ const main = document.getElementById("main");
 const page = location.origin + location.pathname.replace(/\/$/, "");
 let signIn;
 let timer;
+// What an issuer answers that was not to ask anybody anything, and would have to (OpenID Connect Core 1.0, 3.1.2.6).
+const WOULD_ASK = new Set(["login_required", "interaction_required", "consent_required", "account_selection_required"]);
 
 document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
 document.title = `${text.welcome} · 常客 Regulars`;
@@ -49,7 +51,13 @@ function notice(state, title, lead, { action = text.signIn, code = "", wrong = f
   show(state, element("div", { class: wrong ? "notice wrong" : "notice" }, ...parts));
 }
 
+// Whether this page had somebody signed in: it outlives a reload, where the tokens do not, and says nothing of them.
+function remember(signedIn) {
+  history.replaceState(signedIn ? { signedIn } : null, "", location.pathname);
+}
+
 function fail(problem) {
+  remember(false);
   if (problem instanceof SignedOut) {
     notice("expired", text.expired, text.expiredLead, { action: text.again });
     return;
@@ -92,6 +100,14 @@ function facts(me) {
   ]));
 }
 
+// What belongs to members is the whole chain's, so a reach to shops is a reach to every member there.
+const OF_MEMBERS = new Set(["members", "points", "pools", "cards"]);
+
+function reach(subject, scope) {
+  if (scope !== "shop") return scope;
+  return OF_MEMBERS.has(subject) ? "members" : subject === "program" ? "all" : scope;
+}
+
 function rights(permissions) {
   if (!permissions.length) {
     return element("div", { class: "empty" }, element("p", {}, text.noRights),
@@ -105,16 +121,23 @@ function rights(permissions) {
   return element("div", { class: "rights" }, ...[...groups].map(([subject, held]) =>
     element("section", {}, element("h3", {}, word("subject", subject)), element("ul", {},
       ...held.map(({ permission, verb, scope }) => element("li", { "data-permission": permission },
-        element("span", {}, word("verb", verb)), element("span", {}, word("scopes", scope))))))));
+        element("span", {}, word("verb", verb)), element("span", {}, word("scopes", reach(subject, scope)))))))));
+}
+
+function leave() {
+  remember(false);
+  return signIn.signOut("left");
 }
 
 async function showMe() {
   const me = await whoAmI();
+  remember(true);
   show(me.permissions.length ? "signed-in" : "empty",
     element("div", { class: "who" }, element("h1", { tabindex: "-1" }, me.name ?? text.noName),
-      button(text.signOut, () => signIn.signOut("left"), "quiet")),
+      button(text.signOut, leave, "quiet")),
     facts(me),
     element("h2", {}, text.rights),
+    ...(me.permissions.some(({ scope }) => scope === "shop") ? [element("p", { class: "soft" }, text.chain)] : []),
     rights(me.permissions));
   main.querySelector("h1").focus(); // what a screen reader says first
   renewInTime();
@@ -139,17 +162,29 @@ function renewInTime() {
 
 // ---------------------------------------------------------------- start
 
+async function finished(answer) {
+  try {
+    return await signIn.finish(answer);
+  } catch (problem) {
+    if (problem instanceof SignInFailed && WOULD_ASK.has(problem.code)) return false;
+    throw problem;
+  }
+}
+
 async function begin() {
   show("loading", element("p", { class: "soft", role: "status" }, text.loading));
   const answer = new URLSearchParams(location.search);
-  history.replaceState(null, "", location.pathname); // a code in the address bar could be shared or sent along
+  const reloaded = history.state?.signedIn && !answer.has("code") && !answer.has("error");
+  remember(false); // and a code in the address bar could be shared or sent along
   const settings = await fetch("/sign-in/settings.json", { cache: "no-store" }).then((reply) => reply.json());
   if (!settings.issuer) {
     notice("closed", text.closed, text.closedLead, { action: "" });
     return;
   }
   signIn = new SignIn(settings, page);
-  if (await signIn.finish(answer)) {
+  if (reloaded) {
+    await signIn.start({ prompt: "none" }); // the issuer remembers, or sends back at once to say that it does not
+  } else if (await finished(answer)) {
     await showMe();
   } else {
     notice("signed-out", text.welcome, answer.get("state") === "left" ? text.leftLead : text.welcomeLead);

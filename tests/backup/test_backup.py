@@ -20,12 +20,19 @@ from typing import Any
 
 import pytest
 
-from chalicelib.runtime.wiring import utc_now
+from chalicelib.kernel.ids import MemberId
+from chalicelib.members import store as members_store
+from chalicelib.points import store as points_store
+from chalicelib.privacy.models import EraseMember, ErasureReason
+from chalicelib.privacy.service import erasing
+from chalicelib.privacy.service.erasing import erase_member, find_blockers
+from chalicelib.runtime.wiring import House, utc_now
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import marshalled
+from chalicelib.storage.keyring import SealedContacts
 from chalicelib.storage.signing import FileSigner
 from local.backup import making, restoring
-from local.backup.erased import FileRegister, Nobody
+from local.backup.erased import FileRegister, Nobody, register_of
 from local.backup.form import (
     MANIFEST,
     VAULT,
@@ -41,6 +48,7 @@ from local.backup.form import (
 from local.backup.making import client
 from local.backup.restoring import MARK, NotRestored
 from local.demo.history import history
+from local.erase_again import places_of
 from local.keys import ensure_keys, ensure_signing_key
 from local.runs import RunLock
 from local.settings import AUDIENCE, ISSUER, ROOT, Settings
@@ -82,6 +90,19 @@ def test_a_restored_ledger_has_the_same_root_and_gives_the_same_answers(shop: Sh
     assert shop.manifest.instant and shop.manifest.ledger is not None and shop.manifest.ledger.faulty == 0
 
 
+def test_nobody_else_on_the_machine_can_look_into_a_backup(shop: Shop, tmp_path: Path) -> None:
+    out, vault = tmp_path / "a" / "b", tmp_path / "keys" / "vault"
+    before = os.umask(0o022)
+    try:
+        making.backed_up(shop.chosen, out, vault, part_bytes=PART_BYTES)
+    finally:
+        os.umask(before)
+    made = [out.parent, vault.parent, *out.parent.rglob("*"), *vault.parent.rglob("*")]
+    assert len(made) > 10
+    assert {oct(each.stat().st_mode & 0o777) for each in made if each.is_dir()} == {"0o700"}
+    assert {oct(each.stat().st_mode & 0o777) for each in made if each.is_file()} == {"0o600"}
+
+
 def test_nothing_that_happened_is_told_again(shop: Shop, tmp_path: Path) -> None:
     chosen = shop.restored(tmp_path / "other")
     with closing(sqlite3.connect(chosen.data_dir / "dynamo.db")) as database:
@@ -95,7 +116,7 @@ def test_of_ops_what_lapses_is_left_out() -> None:
     lapses = [
         keys.job_count(attempt, 3), keys.job_part(attempt, "1"), keys.job_found(attempt, "1"), keys.line_refusal("t"),
         keys.otp_number("mobile", "x"), keys.otp_request("r"), keys.otp_count("ip", "x", "w"), *keys.otp_pressure("w"),
-        keys.session("mem_1", "s"),
+        keys.session("mem_1", "s"), keys.integration_rate("key_a", 1),
     ]  # fmt: skip
     taken = [key for key in [*stays, *lapses] if making.survives("ops", {"pk": {"S": key.pk}, "sk": {"S": key.sk}})]
     assert taken == stays
@@ -347,6 +368,97 @@ def test_who_was_erased_since_stays_erased(shop: Shop, tmp_path: Path) -> None:
     with house_of(chosen) as house:
         sealed = house.table.get(keys.profile(gone))
         assert sealed is not None and house.keyring.contacts.open(gone, sealed["contact"]) == {}
+
+
+def erased_after_the_backup(shop: Shop, folder: Path) -> tuple[str, Path]:
+    """Somebody whose points and purchases are in the backup and who was erased since; and the register that says so."""
+    chosen = shop.restored(folder)
+    command = EraseMember(reason=ErasureReason.ASKED, forfeit=True)
+    with house_of(chosen) as house:
+        for person in PEOPLE:
+            member_id, places = MemberId(person.member_id), places_of(house)
+            account = points_store.find_account(house.table, member_id)
+            assert account is not None
+            if account.seq > 2 and not find_blockers(places, account, command, now=utc_now()):
+                erase_member(places, member_id, command, by="stf_a", now=utc_now())
+                return member_id, chosen.roots / "erasures"
+    raise AssertionError("the demo has nobody who can be erased")
+
+
+def gone_from(house: House, member_id: str) -> None:
+    """See that nothing is left of somebody but their books."""
+    item, account = members_store.find_items(house.table, MemberId(member_id), consistent=True)
+    assert item is not None and account is not None
+    assert members_store.is_erased(item)
+    assert account["status"] == "closed"
+    assert erasing.find_erasure(house.roots, MemberId(member_id)) is not None, "the new place knows of it, too"
+    contacts = house.keyring.contacts
+    assert isinstance(contacts, SealedContacts)
+    assert contacts.vault.find(member_id) is None
+
+
+def test_a_restore_erases_again_by_itself_who_was_erased_after_the_backup(shop: Shop, tmp_path: Path) -> None:
+    member_id, register = erased_after_the_backup(shop, tmp_path / "first")
+    other = shop.elsewhere(tmp_path / "other")
+    assert restoring.restored(other, shop.backup, shop.backup / VAULT, register_of(str(register))) == []
+    with house_of(other) as house:
+        gone_from(house, member_id)
+        assert house.table.get(keys.profile(PEOPLE[-1].member_id)) is not None
+    with served(other) as here:
+        assert verified(here), "the books hold, the erased one's among them"
+    # The register that it wrote is good for the next restore.
+    third = shop.elsewhere(tmp_path / "third")
+    assert restoring.restored(third, shop.backup, shop.backup / VAULT, register_of(str(other.roots / "erasures"))) == []
+    with house_of(third) as house:
+        gone_from(house, member_id)
+
+
+def test_a_restore_that_is_killed_among_the_erasures_completes_them(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member_id, register = erased_after_the_backup(shop, tmp_path / "first")
+    other = shop.elsewhere(tmp_path / "other")
+
+    class Killed(BaseException):
+        pass
+
+    def dies(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    asked = (other, shop.backup, shop.backup / VAULT, register_of(str(register)))
+    with monkeypatch.context() as patch:
+        patch.setattr(members_store, "erase_profile", dies)  # after the account was closed and the key was gone
+        with pytest.raises(Killed):
+            restoring.restored(*asked)
+    assert json.loads((other.data_dir / MARK).read_text())["finished"] is False
+    assert restoring.restored(*asked) == []
+    with house_of(other) as house:
+        gone_from(house, member_id)
+    with served(other) as here:
+        assert verified(here)
+
+
+def test_a_register_of_which_a_file_cannot_be_read_restores_nothing(shop: Shop, tmp_path: Path) -> None:
+    other, register = shop.elsewhere(tmp_path / "other"), tmp_path / "erasures"
+    register.mkdir()
+    (register / "mem_a.json").write_text("{}")
+    with pytest.raises(ValueError, match="member_ids"):
+        restoring.restored(other, shop.backup, shop.backup / VAULT, register_of(str(register)))
+    assert not (other.data_dir / "dynamo.db").exists()
+
+
+@pytest.mark.parametrize("said", ['{"member_ids": ["mem_x"]}', "nonsense", None])
+def test_a_register_that_is_none_is_refused_in_a_sentence(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: str | None
+) -> None:
+    chosen, register = shop.elsewhere(tmp_path / "other"), tmp_path / "register"
+    if said is not None:
+        register.write_text(said + "\n")
+    monkeypatch.setattr(restoring, "settings", lambda: chosen)
+    assert restoring.main(["--from", str(shop.backup), "--register", str(register)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("✗ ") and str(register) in line
+    assert "pydantic" not in line
 
 
 def test_a_backup_is_worth_nothing_of_personal_data_without_the_keys(shop: Shop) -> None:

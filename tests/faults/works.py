@@ -16,6 +16,7 @@ from chalicelib.jobs import service as jobs_service
 from chalicelib.jobs.models import Job, Run
 from chalicelib.jobs.service import Yard
 from chalicelib.notices import jobs as notices_jobs
+from chalicelib.privacy import jobs as privacy_jobs
 from chalicelib.programs.service import ProgramBook
 from chalicelib.relay import jobs as relay_jobs
 from chalicelib.runtime import wiring
@@ -49,18 +50,20 @@ SETTINGS = Settings(
     stage="test", stack=STACK, region="us-east-1", dynamodb_endpoint=None,
     index_key=KEYRING.index_key, cursor_key=KEYRING.cursor_key, token_key=b"t" * 32,
     issuer="https://test.invalid", audience=STACK, job_queue=queue_url("http://127.0.0.1:9", "job-work"),
+    retention_queue=queue_url("http://127.0.0.1:9", "retention"),
     roots="roots", signing_key="key",
 )  # fmt: skip
 _TEMPLATE = json.loads(TEMPLATE.read_text())
 FUNCTIONS = {each.name: each for each in fed_functions()}
 HANDLERS: dict[str, Callable[[dict[str, Any], Any], Any]] = {
     "work-job": jobs.work_job,
+    "retain": privacy_jobs.work_retention,
     "notices": notices_jobs.send_notices,
     "archive": relay_jobs.archive_events,
     "watch": watch_jobs.watch_events,
 }
 
-DUE = tuple(job for job in Job if job not in (Job.VERIFY, Job.AUDIT))
+DUE = tuple(job for job in Job if job not in (Job.VERIFY, Job.AUDIT, Job.RETENTION))
 """Jobs that do something to members."""
 
 
@@ -169,7 +172,14 @@ class Works:
                 roots=roots or self.roots, signer=Stamp(), gate=wiring.gate(SETTINGS),
             )
         )  # fmt: skip
-        self.yard = Yard(table, ops or self.ops, ProgramBook(table), queues, SETTINGS.job_queue or "")
+        self.yard = Yard(
+            table,
+            ops or self.ops,
+            ProgramBook(table),
+            queues,
+            SETTINGS.job_queue or "",
+            retention_queue=SETTINGS.retention_queue or "",
+        )
 
     def start(self, job: Job, *, resume: bool = False) -> list[str]:
         """Have the schedule fire; the days that were started."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+import app  # noqa: F401 - declares the routes, whichever file a process begins with
 from chalicelib.alerts import routes
 from chalicelib.alerts.rules import Tally
 from chalicelib.runtime import wiring

@@ -86,18 +86,38 @@ def test_an_edit_is_recorded_with_who_what_and_from_where_and_without_anything_p
         assert personal not in kept
 
 
-def test_the_reason_is_kept_masked_beside_the_record_and_can_be_erased(api: Api, dynamo: Dynamo, look: Look) -> None:
+def test_the_reason_is_kept_masked_and_sealed_and_goes_with_the_member(api: Api, dynamo: Dynamo, look: Look) -> None:
     member = api.enrol()["member_id"]
     reason = "called from +86 139-1234-5678, wrote as li@example.com"
     assert api.post(f"/v1/members/{member}/suspensions", {"reason": reason}).status == 201
     shown = api.get("/v1/audit-entries", member_id=member, action="suspend_member").json["items"][0]
     assert shown["reason"] == "called from +…, wrote as …@…"
     item = next(item for key, item in look().items() if key.pk.startswith("A#") and "why" in item)
+    assert item["why"]["of"] == [member]
+    assert b"called" not in item["why"]["text"]
     assert rules.note_holds(item)
-    erased = {name: value for name, value in item.items() if name not in ("why", "salt")}
-    assert rules.record_hash(erased) == rules.record_hash(item)
-    assert rules.note_holds(erased)
+    without = {name: value for name, value in item.items() if name != "why"}
+    assert rules.record_hash(without) == rules.record_hash(item)
+    assert not rules.note_holds(without)
+    for another in ("another", {**item["why"], "text": b"another"}, {**item["why"], "of": []}):
+        assert not rules.note_holds({**item, "why": another})
+    assert api.post(f"/v1/members/{member}/erasures", {"reason": "asked"}).status == 201
+    entries = api.get("/v1/audit-entries", member_id=member).json["items"]
+    assert {each["action"]: each["reason"] for each in entries}["suspend_member"] is None
+    assert {each["action"]: each["reason_code"] for each in entries}["erase_member"] == "asked"
+    again = next(each for key, each in look().items() if key == Key(item["pk"], item["sk"]))
+    assert again == item, "nothing was written, and nobody can read it"
+
+
+def test_a_reason_about_nobody_is_kept_as_it_is(api: Api, look: Look) -> None:
+    made = api.post("/v1/staff", {"issuer": "https://a.example", "subject": "ann", "name": "Ann", "roles": ["clerk"]})
+    staff_id = made.json["staff_id"]
+    assert api.post(f"/v1/staff/{staff_id}/suspensions", {"reason": "left us"}).status == 201
+    item = next(item for key, item in look().items() if key.pk.startswith("A#") and "why" in item)
+    assert item["why"] == "left us"
+    assert rules.note_holds(item)
     assert not rules.note_holds({**item, "why": "another"})
+    assert rules.note_holds({name: value for name, value in item.items() if name not in ("why", "salt")})
 
 
 def test_repeated_refused_and_dry_commands_are_not_recorded(api: Api, look: Look) -> None:

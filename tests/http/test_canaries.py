@@ -52,6 +52,7 @@ NEXT = {
 MARKS = (
     "卡娜丽", "卡二丽", "13912345678", "13987654321", "139 1234 5678", "kanali.", "KANALICARD", "KANALIEXT",
     "1977-", "1978-", "KANALITOKEN", "kanalidiet", "kanalinext", ID_NUMBER,
+    "kanaliwhy",
 )  # fmt: skip
 
 
@@ -168,6 +169,7 @@ def a_life_with_marks(world: World, patch: pytest.MonkeyPatch) -> None:
     body = {name: terms[name] for name in terms if name not in ("published_at", "former_ladders")}
     call("PUT", "/v1/program", {**body, "custom_fields": fields, "transfers": {**body["transfers"], "enabled": True}})
     world.api.clock.forward(minutes=1)
+    world.api.publish_texts("id_number")
     member = call("POST", "/v1/members", PERSONAL, status=201, Idempotency_Key="k1")["member_id"]
     call("POST", "/v1/members", PERSONAL, status=201, Idempotency_Key="k1")
     path = f"/v1/members/{member}"
@@ -188,8 +190,13 @@ def a_life_with_marks(world: World, patch: pytest.MonkeyPatch) -> None:
     call("POST", "/v1/members", b'{"mobile": "13912345678", "name": "\xe5\x8d"')
     call("PATCH", path, {"version": 1, **NEXT}, status=200)
     call("PATCH", path, {"version": 1, **NEXT}, status=409)
-    call("POST", f"{path}/unmaskings", {"fields": ["mobile", "name"], "reason": "calls back"}, status=201)
+    call("POST", f"{path}/unmaskings", {"fields": ["mobile", "name"], "reason": "kanaliwhy"}, status=201)
     world.answers.pop()  # it shows what it is asked for
+    call("POST", f"{path}/exports", {"reason": "kanaliwhy"}, status=201)
+    world.answers.pop()
+    asked = {"points": 50_000, "reason_code": "x", "note_to_member": "kanaliwhy", "note_internal": "kanaliwhy"}
+    call("POST", f"{path}/point-adjustments", asked, status=202, Idempotency_Key="w")
+    world.answers.pop()  # what waits for a second person is shown with its notes
 
     ways: list[dict[str, Any]] = [
         {"mobile": "13987654321"}, {"card_no": "KANALICARD0002"}, {"email": "kanali.next@example.com"},

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.makers import Api
+from tests.makers import Api, a_purchase_body
 
 
 @pytest.mark.parametrize("command", ["suspensions", "reinstatements", "closures"])
@@ -13,6 +13,29 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing(api: Api, command: str
     would_be = {"suspensions": "suspended", "reinstatements": "active", "closures": "closed"}[command]
     assert (reply.status in (200, 201), reply.json["status"]) == (True, would_be)
     assert api.get(f"/v1/members/{member['member_id']}").text == before
+
+
+def test_every_answer_to_a_dry_run_says_that_it_is_one(api: Api) -> None:
+    member = api.enrol(card_no="dry")
+    path = f"/v1/members/{member['member_id']}"
+    body = a_purchase_body({"member_id": member["member_id"]}, dry_run=True)
+    tries = [
+        api.post(f"{path}/suspensions", {"reason": "to see", "dry_run": True}),
+        api.post(f"{path}/erasures", {"reason": "asked", "dry_run": True}),
+        api.post("/v1/purchases", body),
+        api.put(
+            "/v1/roles/barista",
+            {"version": 0, "name": "B", "permissions": {"points:read": "shop"}, "reason": "x", "dry_run": True},
+        ),
+    ]
+    assert [(each.status, each.headers.get("Dry-Run")) for each in tries] == [(200, "true")] * 4
+    assert tries[1].json["done"] is False
+    done = [api.post("/v1/purchases", {**body, "dry_run": False}), api.get(path)]
+    assert [each.headers.get("Dry-Run") for each in done] == [None] * 2
+    erased = api.post(f"{path}/erasures", {"reason": "asked", "forfeit": True})
+    assert (erased.status, erased.json["done"], erased.headers.get("Dry-Run")) == (201, True, None)
+    again = api.post(f"{path}/erasures", {"reason": "asked", "dry_run": True})
+    assert (again.json["done"], again.headers["Idempotency-Replayed"]) == (True, "true")
 
 
 def test_a_program_can_be_tried_before_it_is_published(api: Api) -> None:

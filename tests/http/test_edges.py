@@ -1,5 +1,6 @@
 """The edge: what every answer carries, how much is taken, how often, and what tells nobody anything."""
 
+import asyncio
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +15,7 @@ from chalicelib.identity.pace import Pace, Rates
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from local.gateway import LambdaContext, proxy_event
+from local.worker import config_of
 from tests.makers import Api, Clock, Reply
 
 NOBODY = "mem_" + "a" * 16
@@ -91,6 +93,24 @@ def test_open_routes_and_tokens_that_are_tried_are_counted_by_address(api: Api, 
     guesser = api.with_("a.b.c", address="192.0.2.9")
     assert [guesser.get("/v1/tiers").status for _ in range(5)] == [401] * 3 + [429] * 2
     assert api.get("/v1/tiers").status == 200, "who is signed in does not suffer from neighbours"
+
+
+def test_a_laptop_believes_nobody_who_says_that_they_call_for_somebody_else() -> None:
+    seen: list[Any] = []
+
+    async def asked(scope: dict[str, Any], *_: object) -> None:
+        seen.append((scope["client"], scope["scheme"]))
+
+    config = config_of(asked)
+    config.load()
+    told = [
+        (b"x-forwarded-for", b"198.51.100.7"),
+        (b"x-forwarded-proto", b"https"),
+        (b"forwarded", b"for=198.51.100.7"),
+    ]
+    scope = {"type": "http", "client": ("127.0.0.1", 9), "scheme": "http", "headers": told}
+    asyncio.run(config.loaded_app(scope, None, None))
+    assert seen == [(("127.0.0.1", 9), "http")]
 
 
 # ---------------------------------------------------------------- what is not there

@@ -90,6 +90,8 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
                     {"purpose": "offers", "channel": "sms", "granted": True, "text_version": "1", "source": "paper"}
                 ]
             }
+        case "publish_consent_text":
+            yield {"purpose": "offers", "channel": "sms", "text_version": f"v{n}", "zh": "同意", "en": "I agree"}
         case "edit_member":
             yield {**details, "version": api.get(f"/v1/members/{member['member_id']}").json["version"]}
         case "return_purchase" | "return_order":
@@ -161,7 +163,13 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             ):  # fmt: skip
                 yield a_purchase_body(ref, points_tender=100, dry_run=False, order_no=f"h-{next(_numbers)}")
         case "publish_program":
-            yield {**TERMS, "version": api.get("/v1/program").json["version"], "dry_run": False}
+            read = api.get("/v1/program").json
+            other = {**TERMS["ladder"], "tiers": [{**tier, "birthday_points": n} for tier in TERMS["ladder"]["tiers"]]}
+            assert api.put("/v1/program", {**read, "ladder": other}).status == 200
+            read = api.get("/v1/program").json
+            assert read["former_ladders"]
+            fixed = {field: read[field] for field in ("version", "published_at", "former_ladders")}
+            yield {**TERMS, **fixed, "dry_run": False}
         case "approve" | "reject":
             yield {"reason": "seen"}
         case "acknowledge_alert":
@@ -434,6 +442,7 @@ def prepared(api: Api, route: Route | None = None) -> dict[str, Any]:
     """A program with a custom field, and a member who bought something."""
     free = {"adjustment_points_max": None, "card_refund_minor_max": None}
     assert api.put("/v1/program", {**TERMS, "version": 1, "approvals": free}).status == 200
+    api.publish_texts("sms", "offers")
     member = a_full_member(api)
     lines = [{"sku": "A", "quantity": 1000, "unit_price_minor": 100}]
     body = a_purchase_body({"member_id": member["member_id"]}, channel="pos", order_no="order-1", lines=lines)

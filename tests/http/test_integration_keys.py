@@ -1,12 +1,15 @@
 """Integration keys over HTTP: made, shown once, used, rotated, revoked; what they may, and how often."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from chalicelib.identity.errors import RateExceeded
 from chalicelib.identity.keys import KNOWN_FOR, KeyGate, UseKnown, use
 from chalicelib.identity.permissions import FOR_INTEGRATIONS, ROLES
+from chalicelib.kernel.errors import StorageBusy
 from chalicelib.kernel.ids import IntegrationKeyId
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
@@ -181,11 +184,13 @@ def test_a_key_sends_its_rate_a_minute_and_then_waits(api: Api) -> None:
     till = api.with_(make(api, rate_per_minute=5).json["key"])
     for _ in range(5):
         assert till.get("/v1/members", card_no="x").status == 200
-    full = till.get("/v1/members", card_no="x")
-    assert (*refused(full), full.headers["Retry-After"]) == (429, "rate_exceeded", "12")
     api.clock.forward(seconds=12)
-    assert till.get("/v1/members", card_no="x").status == 200
+    full = till.get("/v1/members", card_no="x")
+    assert (*refused(full), full.headers["Retry-After"]) == (429, "rate_exceeded", "48")
+    api.clock.forward(seconds=47)
     assert till.get("/v1/members", card_no="x").status == 429
+    api.clock.forward(seconds=1)
+    assert till.get("/v1/members", card_no="x").status == 200
     api.clock.forward(minutes=10)
     assert [till.get("/v1/members", card_no="x").status for _ in range(6)] == [200] * 5 + [429]
 
@@ -222,6 +227,85 @@ def test_in_the_steady_state_a_key_costs_nothing(api: Api, table: DynamoTable, d
     api.clock.forward(days=1)
     gate.caller_of(f"Bearer {key}", now=api.clock())
     assert counted.commits == 2
+
+
+@pytest.mark.parametrize(("rate", "processes"), [(7, 8), (60, 8), (119, 3)])
+def test_processes_together_let_through_the_rate_of_a_key_and_a_twentieth_each(
+    api: Api, table: DynamoTable, ops: DynamoTable, dynamo: Dynamo, rate: int, processes: int
+) -> None:
+    key = make(api, rate_per_minute=rate).json["key"]
+    gates = [KeyGate(table, ops) for _ in range(processes)]
+
+    def hammer(gate: KeyGate) -> int:
+        through = 0
+        for _ in range(rate):
+            with suppress(RateExceeded):
+                gate.caller_of(f"Bearer {key}", now=api.clock())
+                through += 1
+        return through
+
+    answers = at_once(dynamo, *[lambda each=each: hammer(each) for each in gates])
+    through = sum(each for each in answers if not isinstance(each, Exception))
+    assert rate <= through <= rate * 1.05 + 1 + processes * (rate // 20), answers
+    alone = sum(hammer(KeyGate(table)) for _ in range(processes))
+    assert alone == rate * processes, "what it would be without the counter"
+
+
+def test_counting_together_costs_a_write_for_a_twentieth_and_nothing_for_who_is_slow(
+    api: Api, table: DynamoTable, ops: DynamoTable, dynamo: Dynamo
+) -> None:
+    key = make(api, rate_per_minute=120).json["key"]
+    counted = Counted(dynamo, ops.name)
+    gate = KeyGate(table, counted)
+    for number in range(126):
+        gate.caller_of(f"Bearer {key}", now=api.clock())
+        assert counted.commits == number // 6, "the first six of a minute are free"
+    for _ in range(50):
+        with pytest.raises(RateExceeded):
+            gate.caller_of(f"Bearer {key}", now=api.clock())
+    assert counted.commits == 21, "who hammers is refused without another write"
+    for _ in range(10):
+        api.clock.forward(minutes=1)
+        gate.caller_of(f"Bearer {key}", now=api.clock())
+    assert counted.commits == 21
+
+
+def test_what_it_costs_to_take_a_part_of_a_minute(
+    api: Api, table: DynamoTable, ops: DynamoTable, dynamo: Dynamo
+) -> None:
+    spent: list[tuple[str, float]] = []
+
+    def meter(operation: str, consumed: Any) -> None:
+        parts = consumed if isinstance(consumed, list) else [consumed]
+        spent.append((operation, sum(part["CapacityUnits"] for part in parts)))
+
+    key = make(api, rate_per_minute=600).json["key"]
+    gate = KeyGate(table, DynamoTable(dynamo, ops.name, meter=meter))
+    for _ in range(30 + 300):
+        gate.caller_of(f"Bearer {key}", now=api.clock())
+    assert spent == [("TransactWriteItems", 2.0)] * 10, "2 write units for 30 requests, one trip"
+
+
+def test_tills_sell_on_while_the_counter_is_out_of_reach(
+    api: Api, table: DynamoTable, ops: DynamoTable, dynamo: Dynamo
+) -> None:
+    tries = []
+
+    class Away(DynamoTable):
+        def commit(self, *args: Any, **more: Any) -> None:
+            tries.append(1)
+            raise StorageBusy
+
+    key = make(api, rate_per_minute=10).json["key"]
+    gate = KeyGate(table, Away(dynamo, ops.name))
+    for _ in range(10):
+        gate.caller_of(f"Bearer {key}", now=api.clock())
+    with pytest.raises(RateExceeded):
+        gate.caller_of(f"Bearer {key}", now=api.clock())
+    assert len(tries) == 1, "it is asked once a minute while it is away"
+    api.clock.forward(minutes=1)
+    gate.caller_of(f"Bearer {key}", now=api.clock())
+    assert len(tries) == 2
 
 
 def test_many_processes_write_down_the_days_use_once(

@@ -57,7 +57,7 @@ def test_all_jobs_are_listed_before_any_ran(api: Api) -> None:
     assert [(each["job"], each["starts_at"], each["last_run"]) for each in jobs] == [
         ("birthday", "08:00", None), ("expire", "00:00", None), ("expiring_soon", "10:00", None),
         ("release", "09:00", None), ("tier_review", "00:00", None), ("verify", "03:00", None),
-        ("audit", "10:00", None),
+        ("audit", "10:00", None), ("retention", "04:00", None),
     ]  # fmt: skip
     assert all(each["description"] for each in jobs)
 

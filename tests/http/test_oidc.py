@@ -1,6 +1,7 @@
 """Staff tokens of OIDC issuers: the good ones, and for every algorithm more than a hundred that are not."""
 
 import base64
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -168,7 +169,8 @@ def odd_headers(key: KeyPair) -> dict[str, str]:
         **{f"header {name}": key.token(header={name: value}) for name, value in extra.items()},
         **{f"kid {kid!r:.30}": key.token(header={"kid": kid}) for kid in kids},
         **{f"typ {typ!r}": key.token(header={"typ": typ})
-           for typ in ("jwt", "JWS", "AT+JWT", "application/at+jwt", "id+jwt", "logout+jwt", "", 1, ["JWT"])},
+           for typ in (None, "JWT", "none", "jwt", "JWS", "AT+JWT", "application/at+jwt", "id+jwt", "logout+jwt", "", 1,
+                       ["JWT"])},
         "typ null": key.token(header=b'{"typ":null,' + inner.encode() + b"}"),
         "alg twice": key.token(header=b'{"alg":"none",' + inner.encode() + b"}"),
         "kid twice": key.token(header=b'{"kid":"other",' + inner.encode() + b"}"),
@@ -353,8 +355,6 @@ def test_a_naive_verifier_takes_many_of_them(algorithm: str) -> None:
     "make",
     [
         KeyPair.token,
-        lambda key: key.token(header={"typ": None}),
-        lambda key: key.token(header={"typ": "JWT"}),
         lambda key: with_claims(key, aud=[AUDIENCE, "account"]),
         lambda key: with_claims(key, exp=NOW - 29, iat=NOW - 600),
         lambda key: with_claims(key, exp=NOW + 86_400),
@@ -371,11 +371,32 @@ def test_good_tokens_are_taken(
     assert api.send("GET", "/v1/tiers", Authorization=f"Bearer {make(key)}").status == 200
 
 
+def test_an_issuer_that_types_its_tokens_otherwise_has_to_be_known_for_it(site: Site) -> None:
+    key = key_pair("ES256")
+    site.publish(key)
+    sent: tuple[str | None, ...] = ("at+jwt", "application/at+jwt", "JWT", None, "none", "id+jwt")
+
+    def taken(*types: str) -> list[str | None]:
+        gate = gate_for(site, key, access_token_types=list(types))
+        found = []
+        for typ in sent:
+            with contextlib.suppress(TokenInvalid):
+                gate.caller_of(f"Bearer {key.token(header={'typ': typ})}", now=NOON)
+                found.append(typ)
+        return found
+
+    assert taken("at+jwt") == ["at+jwt"]
+    assert taken("application/at+jwt", "at+jwt") == ["at+jwt", "application/at+jwt"]
+    assert taken("JWT") == ["JWT"]
+    assert taken("none") == [None], "not those that say that their type is `none`"
+    assert taken("JWT", "none", "at+jwt") == ["at+jwt", "JWT", None]
+
+
 def test_a_token_of_an_independent_library_is_taken(site: Site) -> None:
     for algorithm in ALGORITHMS:
         key = key_pair(algorithm)
         site.publish(key)
-        token = jwt.encode(CLAIMS, key.private, algorithm=algorithm, headers={"kid": key.kid})
+        token = jwt.encode(CLAIMS, key.private, algorithm=algorithm, headers={"kid": key.kid, "typ": "at+jwt"})
         assert gate_for(site, key).caller_of(f"Bearer {token}", now=NOON).subject == StaffId.of(NAME, "u-1")
 
 

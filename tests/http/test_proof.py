@@ -96,6 +96,19 @@ def test_a_months_report_is_the_first_after_its_end(api: Api, house: House, cloc
     assert api.get("/v1/analytics/liability", month="2026-13").code == "request_invalid"
 
 
+def test_a_month_that_no_report_reaches_is_refused_with_the_newest_that_one_does(
+    api: Api, clock: Clock, member: str
+) -> None:
+    for path in ("/v1/analytics/liability", "/v1/analytics/liability.csv"):
+        assert api.get(path, month="2026-03").status == 200
+        for month in ("2026-04", "2027-01", "2099-12"):
+            reply = api.get(path, month=month)
+            assert (reply.status, reply.code) == (400, "month_not_reached")
+            assert reply.json["facts"] == {"month": month, "newest": "2026-03"}
+    clock.at("2026-04-01")  # before the job has run
+    assert api.get("/v1/analytics/liability", month="2026-04").code == "month_not_reached"
+
+
 def test_the_sheet_says_the_same(api: Api, member: str) -> None:
     reply = api.get("/v1/analytics/liability.csv", month="2026-03")
     assert (reply.status, reply.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")

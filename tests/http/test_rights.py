@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.consents.models import ContactChannel
 from chalicelib.identity.permissions import ROLES
 from chalicelib.kernel.ids import MemberId
-from chalicelib.members.models import ContactChannel
 from chalicelib.members.rules import may_contact
 from chalicelib.members.store import find_items, profile_from
 from chalicelib.notices.links import PATH, OptOut, token_of
@@ -28,8 +28,13 @@ def member(api: Api) -> dict[str, Any]:
 def test_members_say_themselves_what_they_consent_to(api: Api, house: House, member: dict[str, Any]) -> None:
     me = api.with_(signed_in(api, house, mobile=MOBILE)["access_token"])
     said = {"purpose": "offers", "channel": "sms", "granted": True, "text_version": "1", "source": "paper"}
+    unknown = me.post("/v1/me/consents", {"consents": [said]})
+    assert (unknown.status, unknown.code) == (400, "consent_text_unknown")
+    api.publish_texts("offers")
+    (text,) = me.get("/v1/consent-texts", purpose="offers").json["items"]
+    assert text.pop("in_force") is True
     first = me.post("/v1/me/consents", {"consents": [said]})
-    expected = {**said, "source": "member", "at": "2026-03-15T04:00:00Z"}
+    expected = {**said, "source": "member", "at": "2026-03-15T04:00:00Z", "text": text}
     assert (first.status, first.json) == (200, {"member_id": member["member_id"], "consents": [expected]})
     assert me.get("/v1/me/consents").json == first.json
     path = f"/v1/members/{member['member_id']}"

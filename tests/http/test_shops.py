@@ -98,3 +98,39 @@ def test_a_till_enrols_for_its_own_shop_and_need_not_name_it(api: Api, look: Loo
     assert look() == before
     assert api.enrol(shop_id="shp_other")["shop_id"] == "shp_other"
     assert api.enrol()["shop_id"] is None
+
+
+def test_a_till_puts_nobody_into_another_shop(api: Api, look: Look) -> None:
+    clerk = api.as_("clerk")
+    here, there, nowhere = (api.enrol(shop_id=shop) for shop in ("shp_main", "shp_other", None))
+    before = look()
+    for member, shop in (
+        (here, "shp_other"),
+        (here, None),
+        (there, "shp_third"),
+        (there, None),
+        (nowhere, "shp_other"),
+    ):
+        refused = clerk.patch(f"/v1/members/{member['member_id']}", {"version": 1, "shop_id": shop})
+        assert (refused.status, refused.code) == (403, "shop_not_yours"), (member["shop_id"], shop)
+    tried = clerk.patch(f"/v1/members/{here['member_id']}", {"version": 1, "shop_id": "shp_other", "dry_run": True})
+    assert tried.code == "shop_not_yours"
+    assert look() == before
+    for member, shop in ((there, "shp_main"), (nowhere, "shp_main")):
+        taken = clerk.patch(f"/v1/members/{member['member_id']}", {"version": 1, "shop_id": shop})
+        assert (taken.status, taken.json["shop_id"]) == (200, shop)
+    other = api.enrol(shop_id="shp_other")
+    sent_back = clerk.patch(f"/v1/members/{other['member_id']}", {"version": 1, "shop_id": "shp_other", "name": "李四"})
+    assert sent_back.status == 200, "what a form read and sends back changes nothing"
+    assert api.patch(f"/v1/members/{here['member_id']}", {"version": 1, "shop_id": "shp_other"}).status == 200
+
+
+def test_a_till_with_a_key_puts_nobody_into_another_shop(api: Api) -> None:
+    member = api.enrol(shop_id="shp_main")["member_id"]
+    key = {"name": "till", "permissions": ["members:read", "members:write"], "scope": "shop", "shop_ids": ["shp_main"]}
+    made = api.post("/v1/integration-keys", key, key="k")
+    assert made.status == 201, made.text
+    till = api.with_(made.json["key"])
+    refused = till.patch(f"/v1/members/{member}", {"version": 1, "shop_id": "shp_other"})
+    assert (refused.status, refused.code) == (403, "shop_not_yours")
+    assert till.patch(f"/v1/members/{member}", {"version": 1, "name": "李四"}).status == 200

@@ -1,13 +1,17 @@
 """Members sign in over HTTP: by a code, by a refresh token; what is refused, and that who asks is told nothing."""
 
 import re
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from chalicelib.kernel.errors import StorageBusy
 from chalicelib.kernel.personal import Kind, masked
+from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
+from chalicelib.storage.carriers import Message, MessageRefused
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable
 from tests.http.conftest import Look
@@ -301,6 +305,7 @@ DERIVED = ("published_at", "former_ladders")
 def test_what_members_change_of_themselves(api: Api, house: House, look: Look, member: dict[str, Any]) -> None:
     me = api.with_(signed_in(api, house, mobile=MOBILE)["access_token"])
     consent = {"purpose": "sms", "granted": True, "text_version": "2"}
+    api.publish_texts("sms", version="2")
     body = {
         "version": 1, "name": "王小明", "gender": "male", "birthday": "1990-03-15", "shop_id": "shp_a",
         "consents": [consent],
@@ -314,12 +319,12 @@ def test_what_members_change_of_themselves(api: Api, house: House, look: Look, m
     before = look()
     assert me.patch("/v1/me", {"version": 2, "birthday": "1991-01-01"}).code == "birthday_fixed"
     assert me.patch("/v1/me", {"version": 1, "name": "x"}).code == "member_moved"
-    for field, value in (
+    for name, value in (
         ("mobile", OTHER), ("email", "x@example.com"), ("tags", ["vip"]), ("card_no", "1"), ("custom", {}),
         ("status", "active"), ("member_id", "mem_" + "a" * 16), ("points", 5),
     ):  # fmt: skip
-        refused = me.patch("/v1/me", {"version": 2, field: value})
-        assert (refused.status, refused.code) == (422, "request_invalid"), field
+        refused = me.patch("/v1/me", {"version": 2, name: value})
+        assert (refused.status, refused.code) == (422, "request_invalid"), name
     assert look() == before
     assert me.patch("/v1/me", {"version": 2, "birthday": "1990-03-15", "name": None}).json["name"] is None
 
@@ -361,14 +366,111 @@ def test_codes_get_longer_and_numbers_wait_while_somebody_guesses(
     assert ask(api, email="v49@example.com").status == 202, "the breaker closes when nobody guesses any more"
 
 
-def test_in_a_stack_nothing_brings_codes_yet(api: Api, house: House) -> None:
-    from dataclasses import replace
+@dataclass
+class Post:
+    """A carrier that keeps what it was handed, and fails when it is told to."""
 
-    from chalicelib.runtime import wiring
+    handed: list[Message] = field(default_factory=list)
+    fails: Exception | None = None
+    prefixes: tuple[str, ...] = ("+86",)
 
-    wiring.use(replace(house, settings=replace(house.settings, stage="prod")))
-    reply = ask(api, mobile=MOBILE)
-    assert (reply.status, reply.code) == (503, "sign_in_unavailable")
+    def reaches(self, to: str) -> bool:
+        """See `Carrier.reaches`."""
+        return not to.startswith("+") or to.startswith(self.prefixes)
+
+    def carry(self, message: Message) -> None:
+        """See `Carrier.carry`."""
+        self.handed.append(message)
+        if self.fails is not None:
+            raise self.fails
+
+
+def in_a_stack(house: House, **carriers: Post) -> None:
+    """The same house in a stack, with these carriers."""
+    wiring.use(replace(house, settings=replace(house.settings, stage="prod"), carriers=carriers))
+
+
+def test_in_a_stack_a_code_comes_by_the_carrier_and_is_kept_nowhere(
+    api: Api, house: House, phones: Phones, member: dict[str, Any], ops: DynamoTable, dynamo: Dynamo,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    sms, email = Post(), Post()
+    in_a_stack(house, sms=sms, email=email)
+    for post, address, to in ((sms, {"mobile": MOBILE}, MOBILE), (email, {"email": "wang@example.com"}, None)):
+        asked = ask(api, **address)
+        assert asked.status == 202, asked.text
+        (message,) = post.handed
+        assert message.to == (to or "wang@example.com")
+        assert message.delivery_id == asked.json["request_id"].replace("otp_", "dlv_")
+        code = re.search(r"[0-9]{6}", message.text.partition("】")[2])
+        assert code is not None
+        tokens = try_code(api, asked.json["request_id"], code[0])
+        assert tokens.status == 200, tokens.text
+        assert tokens.json["member_id"] == member["member_id"]
+        sinks = str(scan(dynamo, ops.name)) + "".join(str(vars(each)) for each in caplog.records)
+        assert code[0] not in sinks and message.to not in sinks
+    assert phones.messages() == [], "the outbox would keep it for half a year"
+
+
+def test_a_stack_without_a_carrier_of_the_kind_says_so_before_anything_is_counted(
+    api: Api, house: House, ops: DynamoTable, dynamo: Dynamo
+) -> None:
+    before = scan(dynamo, ops.name)
+    in_a_stack(house)
+    assert (ask(api, mobile=MOBILE).status, ask(api, mobile=MOBILE).code) == (503, "sign_in_unavailable")
+    in_a_stack(house, email=Post())
+    assert ask(api, mobile=MOBILE).code == "sign_in_unavailable"
+    assert scan(dynamo, ops.name) == before
+    assert ask(api, email="wang@example.com").status == 202
+
+
+def test_a_number_beyond_the_stacks_prefixes_is_not_written_to_whatever_the_program_says(
+    api: Api, house: House, ops: DynamoTable, dynamo: Dynamo
+) -> None:
+    sms = Post(prefixes=("+65",))
+    in_a_stack(house, sms=sms)
+    before = scan(dynamo, ops.name)
+    refused = ask(api, mobile=MOBILE)
+    assert (refused.code, sms.handed) == ("country_not_served", [])
+    assert scan(dynamo, ops.name) == before
+
+
+@pytest.mark.parametrize("address", [{"mobile": MOBILE}, {"mobile": OTHER}], ids=["member", "nobody"])
+@pytest.mark.parametrize(
+    ("fails", "status", "code"),
+    [(StorageBusy(), 503, "code_not_sent"), (MessageRefused("OptedOut"), 202, None), (None, 202, None)],
+)
+def test_who_asks_is_answered_alike_whoever_has_the_number_and_whatever_the_carrier_does(
+    api: Api, house: House, member: dict[str, Any], caplog: pytest.LogCaptureFixture, address: dict[str, str],
+    fails: Exception | None, status: int, code: str | None,
+) -> None:  # fmt: skip
+    sms = Post(fails=fails)
+    in_a_stack(house, sms=sms)
+    asked = ask(api, **address)
+    assert (asked.status, asked.json.get("code")) == (status, code)
+    assert len(sms.handed) == 1
+    if code is not None:
+        assert asked.headers["Retry-After"] == "60", "as long as the next code has to wait"
+    told = "".join(str(vars(each)) for each in caplog.records)
+    assert ("OptedOut" in told) == isinstance(fails, MessageRefused)
+    assert address["mobile"] not in told
+    assert sms.handed[0].text.partition("】")[2][:40] not in told
+
+
+def test_a_code_is_written_down_before_it_is_handed_over(
+    api: Api, house: House, monkeypatch: pytest.MonkeyPatch, ops: DynamoTable, dynamo: Dynamo
+) -> None:
+    kept: list[int] = []
+
+    class Looking(Post):
+        def carry(self, message: Message) -> None:
+            kept.append(len(scan(dynamo, ops.name)))
+
+    empty = len(scan(dynamo, ops.name))
+    in_a_stack(house, sms=Looking())
+    assert ask(api, mobile=MOBILE).status == 202
+    assert kept[0] > empty
+    assert len(scan(dynamo, ops.name)) == kept[0], "nothing is written after"
 
 
 def test_neither_codes_nor_tokens_nor_addresses_are_stored_or_logged(

@@ -69,12 +69,16 @@ KEPT = "RetainExceptOnCreate"
 
 
 def tables_can_be_recovered(stacks: Stacks) -> list[str]:
-    """Every table can be set back to any second of 35 days, is encrypted with our key and refuses deletion."""
+    """Every table can be set back to any second of 35 days, is encrypted with our key and refuses deletion.
+
+    The vault only to any of seven: so long after an erasure the member's key can still be had, and not longer.
+    """
     found = []
     for name, table in stacks.of("DynamoDB::Table"):
         says = table["Properties"]
-        if says.get("PointInTimeRecoverySpecification") != {"PointInTimeRecoveryEnabled": True}:
-            found.append(f"{name} cannot be set back to a point in time")
+        days = {"RecoveryPeriodInDays": 7} if name == "VaultTable" else {}
+        if says.get("PointInTimeRecoverySpecification") != {"PointInTimeRecoveryEnabled": True, **days}:
+            found.append(f"{name} cannot be set back to a point in time, or for how long is another")
         if says.get("SSESpecification") != {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY}:
             found.append(f"{name} is not encrypted with our key")
         if says.get("DeletionProtectionEnabled") != {"Ref": "DeletionProtection"}:
@@ -371,6 +375,8 @@ def nothing_is_granted_wholesale(stacks: Stacks) -> list[str]:
             if "*" in action:
                 found.append(f"{name} may do {action}")
         for resource in map(spelt, _listed(statement["Resource"])):
+            if resource == '"*"' and statement["Action"] == ["sns:Publish"] and name == "ApiTextsPolicy":
+                continue  # a phone number has no ARN; topics, which have one, are denied: `carriers_fit_what_is_chosen`
             bare = next((resource.removesuffix(end) for end in STARS if resource.endswith(end)), resource)
             if "*" in bare or not bare:
                 found.append(f"{name} may touch {resource}")
@@ -389,7 +395,7 @@ def _statements(stacks: Stacks) -> Iterator[tuple[str, Json]]:
     for name, role in stacks.of("IAM::Role"):
         for policy in role["Properties"].get("Policies", ()):
             yield from ((name, each) for each in policy["PolicyDocument"]["Statement"])
-    for kind in ("SQS::QueuePolicy", "S3::BucketPolicy", "SNS::TopicPolicy"):
+    for kind in ("SQS::QueuePolicy", "S3::BucketPolicy", "SNS::TopicPolicy", "IAM::Policy"):
         for name, policy in stacks.of(kind):
             yield from ((name, each) for each in policy["Properties"]["PolicyDocument"]["Statement"])
 
@@ -417,6 +423,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "VaultTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"},
         "VaultKeyArn": {"kms:Decrypt", "kms:Encrypt"},
         "JobWorkQueueArn": SEND,
+        "RetentionQueueArn": SEND,
         "RootsBucketArn": {"s3:ListBucket"},
         "RootsBucketArn/audit/*": {"s3:GetObject"},
         "RootsBucketArn/roots/*": {"s3:GetObject"},
@@ -438,6 +445,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
         "OpsTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"},
         "JobWorkQueueArn": SEND,
+        "RetentionQueueArn": SEND,
         "SchedulesDeadLettersArn": SEND,
     },
     "WorkJobFunction": {
@@ -454,8 +462,21 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "RootsBucketArn/keys/*": {"s3:GetObject", "s3:PutObject"},
         "SigningKeyArn": SIGN,
     },
+    "RetainFunction": {
+        "CoreTableArn": {
+            f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+        },
+        "CoreTableArn/index/timeline": {"dynamodb:Query"},
+        "OpsTableArn": {f"dynamodb:{each}" for each in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")},
+        "VaultTableArn": {f"dynamodb:{each}" for each in ("GetItem", "DeleteItem", "Query")},
+        "VaultKeyArn": {"kms:Decrypt"},
+        "RetentionQueueArn": RECEIVE | SEND,
+        "RootsBucketArn": {"s3:ListBucket"},
+        "RootsBucketArn/erasures/*": {"s3:GetObject", "s3:PutObject"},
+    },
     "NoticesFunction": {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
+        "OpsTableArn": {"dynamodb:PutItem"},
         "VaultTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
         "VaultKeyArn": {"kms:Decrypt"},
         "NoticesQueueArn": RECEIVE,
@@ -512,23 +533,83 @@ def roles_fit_what_is_called(stacks: Stacks) -> list[str]:
     return found  # fmt: skip
 
 
+CARRIERS: dict[str, tuple[Json, list[Json]]] = {
+    "ApiTextsPolicy": (
+        {"Fn::Equals": [{"Ref": "SmsBy"}, "sns"]},
+        [
+            {"Effect": "Allow", "Action": ["sns:Publish"], "Resource": ["*"]},
+            {"Effect": "Deny", "Action": ["sns:Publish"],
+             "Resource": [{"Fn::Sub": "arn:${AWS::Partition}:sns:*:*:*"}]},
+        ],
+    ),
+    "ApiMailsPolicy": (
+        {"Fn::Equals": [{"Ref": "MailBy"}, "ses"]},
+        [
+            {"Effect": "Allow", "Action": ["ses:SendEmail"],
+             "Resource": [
+                 {"Fn::Sub": "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${MailIdentity}"}],
+             "Condition": {"StringEquals": {"ses:FromAddress": {"Ref": "MailFrom"}}}},
+        ],
+    ),
+}  # fmt: skip
+
+
+def carriers_fit_what_is_chosen(stacks: Stacks) -> list[str]:
+    """Sending is granted to the API alone, by the one carrier that the environment chooses and as ourselves only."""
+    found = []
+    policies = dict(stacks.of("IAM::Policy"))
+    for name in policies.keys() | CARRIERS.keys():
+        if name not in policies or name not in CARRIERS:
+            found.append(f"{name} is missing, or unknown")
+            continue
+        condition, statements = CARRIERS[name]
+        says = policies[name]["Properties"]
+        if stacks.app["Conditions"].get(policies[name].get("Condition", "")) != condition:
+            found.append(f"{name} is granted to who did not choose it")
+        if says["Roles"] != [{"Ref": "ApiRole"}] or says["PolicyDocument"]["Statement"] != statements:
+            found.append(f"{name} grants another thing, or to another role")
+    for name, role in stacks.of("IAM::Role"):
+        for each in role["Properties"].get("Policies", ()):
+            for statement in each["PolicyDocument"]["Statement"]:
+                if any(action.startswith(("sns:", "ses:")) for action in _listed(statement["Action"])):
+                    found.append(f"{name} may send whatever is chosen")
+    return found
+
+
 # ---------------------------------------------------------------- functions and the API
 
 ALL = {"REGULARS_STAGE", "REGULARS_STACK", "REGULARS_ISSUER", "REGULARS_AUDIENCE"}
 SIGNS = {"REGULARS_ROOTS", "REGULARS_SIGNING_KEY"}
 OPENS = {"REGULARS_VAULT_KEY"}
-KEYS = {"REGULARS_INDEX_KEY", "REGULARS_CURSOR_KEY"}
+KEYS = {"REGULARS_INDEX_KEY", "REGULARS_CURSOR_KEY", "REGULARS_OTHER_INDEX_KEY", "REGULARS_CONTENT_KEY"}
+LINKS = {"REGULARS_OPT_OUT_KEY"}
+CARRY = {f"REGULARS_{each}" for each in (
+    "SMS_BY", "SMS_SENDER", "SMS_ENTITY", "SMS_TEMPLATE", "SMS_PREFIXES", "MAIL_BY", "MAIL_FROM", "GATEWAY_URL",
+    "GATEWAY_KEY",
+)}  # fmt: skip
+SECRETS = {
+    "REGULARS_INDEX_KEY": ("${IndexKeyName}", None),
+    "REGULARS_CURSOR_KEY": ("cursor-key", None),
+    "REGULARS_OTHER_INDEX_KEY": ("${OtherIndexKeyName}", "IndexKeyIsReplaced"),
+    "REGULARS_CONTENT_KEY": ("${ContentKeyName}", "IndexKeyWasReplaced"),
+    "REGULARS_OPT_OUT_KEY": ("opt-out-key", None),
+    "REGULARS_GATEWAY_KEY": ("gateway-key", "ByGateway"),
+}
+"""Where each key is, and the condition under which alone it is handed out."""
 TOLD = {
     "ApiFunction": KEYS
+    | LINKS
+    | CARRY
     | SIGNS
     | OPENS
     | {"REGULARS_SESSION_KEY", "REGULARS_ISSUERS"}
-    | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_LANE_QUEUE"},
+    | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE", "REGULARS_LANE_QUEUE"},
     "RelayFunction": {"REGULARS_BUS"},
     "ArchiveFunction": {"REGULARS_ARCHIVE"},
-    "StartJobFunction": {"REGULARS_JOB_QUEUE"},
+    "StartJobFunction": {"REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE"},
     "WorkJobFunction": SIGNS | {"REGULARS_JOB_QUEUE"},
-    "NoticesFunction": {"REGULARS_ARCHIVE"} | OPENS,
+    "RetainFunction": KEYS | OPENS | {"REGULARS_ROOTS", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE"},
+    "NoticesFunction": {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL"} | LINKS | OPENS,
 }
 
 
@@ -545,9 +626,13 @@ def functions_are_told_what_they_need(stacks: Stacks) -> list[str]:
             found.append(f"{name} runs on something else")
         if spelt(says.get("KmsKeyArn")) != "DataKeyArn":
             found.append(f"{name} has its environment in clear")
-        for each in KEYS & ours:
-            if not spelt(variables[each]).startswith("{{resolve:secretsmanager:"):
-                found.append(f"{name} has {each} in the template")
+        for each in SECRETS.keys() & ours:
+            secret, condition = SECRETS[each]
+            wanted: Json = {"Fn::Sub": "{{resolve:secretsmanager:${Stack}/" + secret + ":SecretString}}"}
+            if condition:
+                wanted = {"Fn::If": [condition, wanted, {"Ref": "AWS::NoValue"}]}
+            if variables[each] != wanted:
+                found.append(f"{name} has {each} in the template, or another's, or when it has no use for it")
         if name == "ApiFunction" and says["Timeout"] > 28:
             found.append(f"{name} works on after the gateway gave up")
     return found
@@ -602,8 +687,13 @@ def the_gateway_is_bounded_and_readable(stacks: Stacks) -> list[str]:
         settings = stage["Properties"].get("MethodSettings", [{}])[0]
         if settings.get("ThrottlingRateLimit") != {"Ref": "ApiRateLimit"} or "ThrottlingBurstLimit" not in settings:
             found.append(f"{name} takes any number of requests")
-        if settings.get("DataTraceEnabled") is not False:
+        every = stage["Properties"].get("MethodSettings", [])
+        if any(each.get("DataTraceEnabled") is not False for each in every):
             found.append(f"{name} logs bodies")
+        for path in ("/~1v1~1auth~1otp-requests", "/~1v1~1auth~1tokens"):
+            of_it = [each for each in every if (each["ResourcePath"], each["HttpMethod"]) == (path, "POST")]
+            if [each.get("ThrottlingRateLimit") for each in of_it] != [{"Ref": "SignInRateLimit"}]:
+                found.append(f"{name} takes any number of {path}")
         said = stage["Properties"].get("AccessLogSetting", {}).get("Format", "")
         if not said:
             found.append(f"{name} logs no requests")
@@ -647,7 +737,10 @@ def environments_say_the_same_things(stacks: Stacks) -> list[str]:
 
 
 def what_is_imported_is_exported(stacks: Stacks) -> list[str]:
-    """The app asks the data stack for nothing that it does not give, and no template is given a secret."""
+    """The app asks the data stack for nothing that it does not give, and no template is given a secret.
+
+    It may be told the name of one, which is too short to be a key.
+    """
     exported = {spelt(each["Export"]["Name"]) for each in stacks.data["Outputs"].values() if "Export" in each}
     asked = set(re.findall(r'"Fn::ImportValue": \{"Fn::Sub": "([^"]+)"\}', json.dumps(stacks.app)))
     found = [f"nobody exports {name}" for name in sorted(asked - exported)]
@@ -655,7 +748,8 @@ def what_is_imported_is_exported(stacks: Stacks) -> list[str]:
         found += [
             f"{name} would be a secret in clear"
             for name in template["Parameters"]
-            if re.search("Secret|Password|IndexKey|CursorKey|Token", name)
+            if re.search("Secret|Password|IndexKey|CursorKey|ContentKey|OptOutKey|GatewayKey|Token", name)
+            and not (name.endswith("Name") and "{0,40}" in template["Parameters"][name].get("AllowedPattern", ""))
         ]
     return found
 
@@ -675,6 +769,7 @@ POLICIES: tuple[Callable[[Stacks], list[str]], ...] = (
     logs_are_kept,
     nothing_is_granted_wholesale,
     roles_fit_what_is_called,
+    carriers_fit_what_is_chosen,
     functions_are_told_what_they_need,
     handlers_exist,
     the_gateway_is_bounded_and_readable,

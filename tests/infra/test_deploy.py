@@ -128,3 +128,20 @@ def test_an_emulator_is_given_what_it_cannot_look_up() -> None:
     properties = made["F"]["Properties"]
     assert (properties["n"], properties["b"], properties["s"]) == (7, False, {"Ref": "Stack"})
     assert len(bytes.fromhex(properties["k"])) == 32
+
+
+def test_an_emulator_is_given_the_secrets_that_parameters_name_and_none_for_those_that_they_do_not() -> None:
+    def of(name: str) -> dict[str, str]:
+        return {"Fn::Sub": "{{resolve:secretsmanager:${Stack}/" + name + ":SecretString}}"}
+
+    template = {"Resources": {"A": {"Type": "X", "Properties": {name: of("${" + name + "}") for name in ("N", "O")}}}}
+    asked: list[str] = []
+
+    def secret(name: str) -> str:
+        asked.append(name)
+        return "s"
+
+    given = {"Stack": "regulars-dev", "N": "index-key-2", "O": ""}
+    made = json.loads(for_emulator(json.dumps(template), given, secret))["Resources"]["A"]["Properties"]
+    assert asked == ["regulars-dev/index-key-2"]
+    assert made == {"N": hashlib.sha256(b"s").hexdigest(), "O": ""}

@@ -1,6 +1,7 @@
 """Every policy holds, and every policy would notice."""
 
 import copy
+import re
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -89,6 +90,12 @@ PLANTED: dict[Policy, dict[str, Fault]] = {
     policies.tables_can_be_recovered: {
         "PITR is gone": _without(*_props("data", "CoreTable"), "PointInTimeRecoverySpecification"),
         "AWS' key": _without(*_props("data", "VaultTable"), "SSESpecification", "KMSMasterKeyId"),
+        "keys of the erased for a month": _without(
+            *_props("data", "VaultTable"), "PointInTimeRecoverySpecification", "RecoveryPeriodInDays"
+        ),
+        "points for a week": _with(
+            7, *_props("data", "CoreTable"), "PointInTimeRecoverySpecification", "RecoveryPeriodInDays"
+        ),
         "unprotected": _with(False, *_props("data", "OpsTable"), "DeletionProtectionEnabled"),
     },
     policies.what_holds_data_outlives_its_stack: {
@@ -180,7 +187,34 @@ PLANTED: dict[Policy, dict[str, Fault]] = {
         "one too few": _revoke("ApiRole", "dynamodb:DeleteItem"),
         "no key": _revoke("ArchiveRole", "kms:GenerateDataKey"),
     },
+    policies.carriers_fit_what_is_chosen: {
+        "always": _without("app", "Resources", "ApiTextsPolicy", "Condition"),
+        "by another's choice": _with("ByGateway", "app", "Resources", "ApiMailsPolicy", "Condition"),
+        "to topics": lambda stacks: stacks.app["Resources"]["ApiTextsPolicy"]["Properties"]["PolicyDocument"][
+            "Statement"
+        ].pop(),
+        "from anybody": lambda stacks: stacks.app["Resources"]["ApiMailsPolicy"]["Properties"]["PolicyDocument"][
+            "Statement"
+        ][0].pop("Condition"),
+        "by another function": _grant("NoticesRole", "ses:SendEmail", "*"),
+    },
     policies.functions_are_told_what_they_need: {
+        "the index key for a link": _with(
+            {"Fn::Sub": "{{resolve:secretsmanager:${Stack}/index-key:SecretString}}"},
+            *_props("app", "NoticesFunction"),
+            "Environment",
+            "Variables",
+            "REGULARS_OPT_OUT_KEY",
+        ),
+        "no link": _without(*_props("app", "NoticesFunction"), "Environment", "Variables", "REGULARS_PUBLIC_URL"),
+        "no other key": _without(*_props("app", "ApiFunction"), "Environment", "Variables", "REGULARS_OTHER_INDEX_KEY"),
+        "a gateway's key for nobody": _with(
+            {"Fn::Sub": "{{resolve:secretsmanager:${Stack}/gateway-key:SecretString}}"},
+            *_props("app", "ApiFunction"),
+            "Environment",
+            "Variables",
+            "REGULARS_GATEWAY_KEY",
+        ),
         "a key in the template": _with(
             "00" * 32, *_props("app", "ApiFunction"), "Environment", "Variables", "REGULARS_INDEX_KEY"
         ),
@@ -193,6 +227,7 @@ PLANTED: dict[Policy, dict[str, Fault]] = {
     },
     policies.the_gateway_is_bounded_and_readable: {
         "unthrottled": lambda stacks: _stage(stacks).pop("MethodSettings"),
+        "any number of codes": lambda stacks: _stage(stacks)["MethodSettings"].pop(),
         "unlogged": lambda stacks: _stage(stacks).pop("AccessLogSetting"),
         "unreadable": _without(*_props("app", "RestAPI"), "Body", "x-amazon-apigateway-gateway-responses", "THROTTLED"),
         "framed": lambda stacks: _mapped(stacks).pop("gatewayresponse.header.Content-Security-Policy"),
@@ -212,6 +247,7 @@ PLANTED: dict[Policy, dict[str, Fault]] = {
     policies.what_is_imported_is_exported: {
         "not exported": _without("data", "Outputs", "EventBusArn"),
         "a secret": _with({"Type": "String"}, "app", "Parameters", "CursorKey"),
+        "a secret for a name": _with({"Type": "String"}, "app", "Parameters", "IndexKeyName"),
     },
 }
 FAULTS = [(policy, name, plant) for policy, some in PLANTED.items() for name, plant in some.items()]
@@ -289,3 +325,28 @@ def test_the_filter_lets_through_a_purchase_that_takes_the_place_of_what_waited_
 )
 def test_the_filter_keeps_back_what_tells_nothing(event: str, pk: str, sk: str) -> None:
     assert not _delivered(event, pk, sk)
+
+
+# ---------------------------------------------------------------- links in messages
+
+
+def test_links_lead_to_the_merchants_name_or_to_the_gateways_own(stacks: Stacks) -> None:
+    variables = stacks.app["Resources"]["NoticesFunction"]["Properties"]["Environment"]["Variables"]
+    own = {"Fn::Sub": "https://${RestAPI}.execute-api.${AWS::Region}.${AWS::URLSuffix}/api"}
+    assert variables["REGULARS_PUBLIC_URL"] == {"Fn::If": ["HasPublicUrl", {"Ref": "PublicUrl"}, own]}
+    assert stacks.app["Outputs"]["EndpointURL"]["Value"] == {"Fn::Sub": own["Fn::Sub"] + "/"}
+    pattern = stacks.app["Parameters"]["PublicUrl"]["AllowedPattern"]
+    for url, fits in (
+        ("https://api.coffee.example", True), ("https://coffee.example/api", True), ("", True),
+        ("http://api.coffee.example", False), ("https://api.coffee.example/", False), ("https://a@b", False),
+    ):  # fmt: skip
+        assert bool(re.fullmatch(pattern, url)) == fits, url
+
+
+def test_an_environment_that_a_function_would_refuse_is_not_deployed(stacks: Stacks) -> None:
+    rules = stacks.app["Rules"]
+    asserted = {each["AssertDescription"] for rule in rules.values() for each in rule["Assertions"]}
+    assert asserted == {
+        "MailBy=ses needs MailFrom", "MailBy=ses needs MailIdentity", "SmsBy=gateway needs GatewayUrl",
+        "MailBy=gateway needs GatewayUrl", "OtherIndexKeyName needs ContentKeyName, the name of the very first key",
+    }  # fmt: skip

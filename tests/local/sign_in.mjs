@@ -75,15 +75,16 @@ try {
     storage: await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])),
   };
   seen.fits.push(await widths(page, "signed-in"));
+  const reloaded = page.waitForRequest((each) => new URL(each.url()).searchParams.get("prompt") === "none");
   await page.reload();
-  await until(page, "signed-out");
-  await page.locator("main button").click(); // the issuer remembers, so nobody types again
-  await until(page, "signed-in");
+  await reloaded;
+  await until(page, "signed-in"); // the issuer remembers, so nobody clicks or types again
 
   // The token is renewed ahead of its end, by a refresh token that is another each time.
   await page.clock.install();
+  const anew = page.waitForResponse((each) => each.url() === `${issuer}/token`);
   await page.reload();
-  await page.locator("main button").click();
+  await anew;
   await until(page, "signed-in");
   const used = [];
   page.on("request", (request) => {
@@ -115,6 +116,15 @@ try {
   seen.left = await page.locator("main p").first().textContent();
   await page.locator("main button").click();
   await page.locator("#password").waitFor(); // signed out for good: the password is asked for
+
+  // Signed out at the issuer, as by another page: a reload says so, and asks for nothing.
+  const other = await opened("en-GB");
+  await signIn(other, "clerk");
+  await until(other, "signed-in");
+  await other.context().clearCookies();
+  await other.reload();
+  await until(other, "signed-out");
+  await other.context().close();
 
   // Somebody without any rights, in English, on a phone.
   const phone = await opened("en-GB", { width: 390, height: 780 });

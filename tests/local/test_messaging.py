@@ -15,8 +15,10 @@ from local.settings import ACCOUNT
 from local.tables import TEMPLATE
 from tests.local.test_pump import within
 
-QUEUES = {"job-work", "notices", "watch", "archive", "lane.fifo"}
-DEAD = {"job-work-dlq", "notices-dlq", "watch-dlq", "archive-dlq", "lane-dlq.fifo", "relay-dlq", "schedules-dlq"}
+QUEUES = {"job-work", "retention", "notices", "watch", "archive", "lane.fifo"}
+DEAD = {f"{each}-dlq" for each in ("job-work", "retention", "notices", "watch", "archive", "relay", "schedules")} | {
+    "lane-dlq.fifo"
+}
 
 
 def dead_letters_of(queue: str) -> str:

@@ -202,6 +202,7 @@ def test_a_browser_signs_in_renews_and_signs_out(stack: Stack) -> None:
     assert manager["name"] == "陈静"
     assert "店长" in manager["facts"]
     assert manager["rights"]["purchases:record"] == "本店"
+    assert manager["rights"]["members:write"] == "全部会员"
     assert (manager["address"], manager["storage"]) == (f"http://127.0.0.1:{stack.port}/sign-in", '[{},{},""]')
     assert (seen["renewal1"], seen["renewal2"], seen["refreshTokens"]) == (200, 200, 2)
     assert seen["reused"] == [400, "invalid_grant"]

@@ -20,7 +20,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.signed import ServiceFault, SignedClient, Unreachable
 from chalicelib.storage.signing import FileSigner, KmsSigner, PublicKey, public_from, raw_signature
 from local.keys import ensure_signing_key
-from local.verify import _tell_faults, check_receipt, roots_in_order
+from local.verify import _tell_cover, _tell_faults, check_receipt, roots_in_order
 from tests.proof.world import World, a_full_member
 
 TODAY = date(2026, 3, 16)
@@ -327,3 +327,34 @@ def test_the_content_in_a_receipt_is_the_one_that_is_hashed(world: World) -> Non
 def test_every_fault_is_told_however_many_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert not _tell_faults([f"account {number}" for number in range(500)])
     assert capsys.readouterr().out.splitlines()[:-1] == [f"✗ account {number}" for number in range(500)]
+
+
+def test_what_no_root_covers_yet_is_told_and_which_root_will(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    def told(day: date, *, before: date | None, sealed: bool) -> dict[str, str]:
+        count = sum(len(world.desk.entries(member)) for member in members)
+        _tell_cover(Roots(world.roots), day, count, before=before, sealed=sealed)
+        rows = (line.strip().partition("  ") for line in capsys.readouterr().out.splitlines())
+        return {name: text.strip() for name, _, text in rows}
+
+    members = [a_full_member(world.desk)]
+    count = len(world.desk.entries(members[0]))
+    first = f"{count} entries: SEAL=1 signs the first root"
+    assert told(TODAY, before=None, sealed=False) == {"under no root yet": first}
+
+    world.desk.clock.at("2026-03-16")
+    world.run(TODAY)
+    none = "0 entries since the root of 2026-03-16"
+    assert told(TODAY, before=None, sealed=True) == {"sealed": "the root of 2026-03-16", "under no root yet": none}
+
+    world.desk.clock.forward(hours=1)
+    world.desk.spend(members[0], 1, key="since")
+    since = "1 entry since the root of 2026-03-16; the next root, of another day, covers what is there by then"
+    nothing = "nothing: 2026-03-16 has its root, and a day has one"
+    assert told(TODAY, before=TODAY, sealed=True) == {"sealed": nothing, "under no root yet": since}
+
+    tomorrow = date(2026, 3, 17)
+    since = "1 entry since the root of 2026-03-16; the next root covers what is there by then"
+    assert told(tomorrow, before=TODAY, sealed=False) == {"under no root yet": since}
+    world.desk.clock.at("2026-03-17")
+    world.run(tomorrow)
+    assert told(tomorrow, before=TODAY, sealed=True)["under no root yet"].startswith("0 entries")

@@ -17,6 +17,7 @@ from chalicelib.proof.models import Fault
 from chalicelib.proof.service import Programs
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
+from chalicelib.storage.writes import Item
 from tests.faults.works import Works
 from tests.makers import a_purchase
 from tests.memory import MemoryTable
@@ -504,3 +505,23 @@ def test_any_life_with_merges_and_their_undoing_holds(seed: int) -> None:
             continue
     assert merges or len(orders) > 1
     assert [fault(desk, each) for each in members] == [None, None, None]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_what_a_purchase_says_that_there_was_after_the_returns_that_waited_follows_from_them(policy: str) -> None:
+    desk = a_desk(policy)
+    member = a_member(desk)
+    order = keys.purchase_id("pos", "early")
+    desk.send_back(order, key="e1", lines=[{"sku": "A", "quantity": 1}])
+    desk.send_back(order, key="e2", amount_minor=1_000)
+    buy(desk, member, order_no="early")
+    desk.give_back(order, key="r1", amount_minor=500)
+    assert fault(desk, member) is None
+    items: dict[Key, Item] = desk.table.items  # type: ignore[attr-defined]
+    key = keys.purchase("pos", "early")
+    balance, tier_id = items[key]["af"]
+    for said in ([balance + 1, tier_id], [balance + 30, tier_id], [balance, "gold"]):
+        items[key] = {**items[key], "af": said}
+        found = fault(desk, member)
+        assert found is not None
+        assert found.what == "what the account had after the returns that waited does not follow"

@@ -39,6 +39,10 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "watch.jobs.watch_events.malformed": {
         "batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662be0c1"}]
     },
+    "privacy.jobs.work_retention": {"batchItemFailures": []},
+    "privacy.jobs.work_retention.malformed": {
+        "batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662bf002"}]
+    },
     "relay.jobs.relay_records": {"batchItemFailures": []},
     "relay.jobs.archive_events": {"batchItemFailures": []},
     "relay.jobs.archive_events.malformed": {
@@ -119,6 +123,7 @@ def answer(path: Path, aws: Aws, archive: Path, **change: str) -> subprocess.Com
         "AWS_ACCESS_KEY_ID": "sample", "AWS_SECRET_ACCESS_KEY": "sample", "AWS_SESSION_TOKEN": "sample",
         "AWS_ENDPOINT_URL": aws.url, "DYNAMODB_ENDPOINT": aws.dynamodb,
         "REGULARS_JOB_QUEUE": f"{aws.url}/sample-job-work",
+        "REGULARS_RETENTION_QUEUE": f"{aws.url}/sample-retention",
         "AWS_LAMBDA_FUNCTION_NAME": "regulars-sample-job", "LAMBDA_TASK_ROOT": str(ROOT),
     }  # fmt: skip
     return subprocess.run(

@@ -79,6 +79,7 @@ from chalicelib.storage.dynamo import Dynamo, DynamoFault, unmarshalled
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import DynamoTable, Rows, Table
+from chalicelib.storage.words import Words
 from chalicelib.storage.writes import Item, Write
 from chalicelib.trail.store import Witnessed
 from chalicelib.transfers import service as transfers
@@ -122,13 +123,19 @@ class Desk:
         """The same desk over another table port, with a program book of its own."""
         return Desk(table, self.keyring, ProgramBook(table), self.clock, self.draw)
 
+    @property
+    def words(self) -> Words:
+        """Seals words about members, and opens them."""
+        return Words(self.table, self.keyring.contacts)
+
     def audited(self, by: str = "stf_test", **more: Any) -> "Desk":
         """The same desk for one command of somebody who answers for it."""
         witnessed = Witnessed(
             **{
                 "kind": "staff", "subject": by, "roles": ("admin",), "action": "test", "permission": "members:write",
                 "ids": {}, "reason_code": None, "reason": None, "origin": {"ip": "127.0.0.1", "request_id": "r"},
-                "at": self.clock(), "draw": lambda: next(_draws) * 0x9E3779B97F4A7C15 % 2**64, **more,
+                "at": self.clock(), "draw": lambda: next(_draws) * 0x9E3779B97F4A7C15 % 2**64, "words": self.words,
+                **more,
             }
         )  # fmt: skip
         return Desk(Audited(self.table, by, record=witnessed.record), self.keyring, self.book, self.clock, self.draw)
@@ -349,7 +356,7 @@ class Desk:
 
     def pool(self, owner_id: str, *, key: str = "pool", **fields: Any) -> Outcome[PoolView]:
         """Open a pool."""
-        command = OpenPool(owner_id=MemberId(owner_id), name="Home", **fields)
+        command = OpenPool(**{"owner_id": MemberId(owner_id), "name": "Home", **fields})
         return pools.open_pool(self.table, self.book, command, key, now=self.clock())
 
     def let_in(self, pool_id: str, member_id: str, **fields: Any) -> MembershipView:

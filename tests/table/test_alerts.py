@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -11,6 +12,7 @@ from chalicelib.alerts import rules, service, store
 from chalicelib.alerts.errors import AlertUnknown
 from chalicelib.alerts.models import AcknowledgeAlert, Alert, AlertKind, AlertState, Gain, Raised
 from chalicelib.alerts.rules import Tally
+from chalicelib.approvals.models import ApprovalView
 from chalicelib.kernel.ids import AccountId, AlertId, MemberId, ShopId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
@@ -25,6 +27,7 @@ from tests.faults.works import Works
 from tests.makers import a_purchase
 from tests.memory import MemoryTable
 from tests.table.stand import Crashed, CrashingTable, Desk, at_once
+from tests.table.test_approvals import ANN, BOB, Counter
 
 DAY = date(2026, 3, 15)
 LIMITS = dict.fromkeys(("member_points_per_day", "shop_points_per_day", "staff_points_per_day"), 100)
@@ -34,7 +37,7 @@ def a_gain(number: int, points: int = 40, **fields: Any) -> Gain:
     """Points that were given."""
     values = {
         "event_id": f"evt_{number:012d}aaaaaaaaaaaaaaaaaaaa", "member_id": AccountId("mem_a"),
-        "points": points, "shop_id": ShopId("shp_a"), "by": "stf_a", "own": False, "day": DAY, **fields,
+        "points": points, "shop_id": ShopId("shp_a"), "by": "stf_a", "own": (), "day": DAY, **fields,
     }  # fmt: skip
     return Gain(**values)
 
@@ -138,6 +141,53 @@ def test_from_the_till_to_the_alert() -> None:
     works.drain("archive")
     raised = [each for each in works.archived() if each["type"] == "AlertRaised"]
     assert {each["data"]["kind"] for each in raised} == {"shop_velocity", "staff_velocity", "self_earning"}
+
+
+@pytest.mark.parametrize(
+    ("asks", "approves", "alerted"),
+    [
+        (True, False, {"stf_ann"}), (False, True, {"stf_bob"}), (True, True, {"stf_ann", "stf_bob"}),
+        (False, False, set()),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("merged", [False, True], ids=["theirs", "merged into another"])
+def test_points_that_two_gave_raise_an_alert_about_whom_of_them_they_went_to(
+    asks: bool, approves: bool, alerted: set[str], merged: bool
+) -> None:
+    works = Works()
+    member = own = works.desk.enrol().member_id
+    if merged:
+        member = works.desk.enrol().member_id
+        works.desk.merge(own, member, key="m1")
+    ann = replace(ANN, membership=own if asks else None)
+    bob = replace(BOB, membership=own if approves else None)
+
+    asking = Counter(works.desk.over(Audited(works.core, ann.subject, own=ann.membership)))
+    answer = asking.adjust(member, 5_000, key="much", by=ann)
+    assert isinstance(answer.value, ApprovalView)
+    approving = Counter(works.desk.over(Audited(works.core, bob.subject, own=bob.membership)))
+    approving.approve(answer.value, by=bob)
+    assert works.desk.account(member).lifetime.balance == 5_000
+    works.tell()
+    works.drain("watch", "archive")
+    found, _ = store.list_alerts(works.core, AlertState.OPEN, after=None, limit=10)
+    assert {each.about for each in found if each.kind is AlertKind.SELF_EARNING} == alerted
+    (told,) = [each for each in works.archived() if each["type"] == "PointsAdjusted"]
+    assert told["data"]["recorded_by"] == "stf_bob"
+    assert (set(told["data"]["own_account_of"]), told["data"]["own_account"]) == (alerted, bool(alerted))
+    assert works.faults() == [], "it stands beside the chain"
+
+
+def test_what_somebody_gives_themselves_alone_raises_it_also_where_they_were_merged_into_another() -> None:
+    works = Works()
+    own, member = works.desk.enrol().member_id, works.desk.enrol().member_id
+    works.desk.merge(own, member, key="m1")
+    ann = replace(ANN, membership=own)
+    Counter(works.desk.over(Audited(works.core, ann.subject, own=own))).adjust(member, 50, key="little", by=ann)
+    works.tell()
+    works.drain("watch")
+    found, _ = store.list_alerts(works.core, AlertState.OPEN, after=None, limit=10)
+    assert [(each.kind, each.about, each.count) for each in found] == [(AlertKind.SELF_EARNING, "stf_ann", 50)]
 
 
 def test_what_a_purchase_costs_the_watch(strict: Desk, dynamo: Dynamo, ops: DynamoTable) -> None:

@@ -66,8 +66,8 @@ class Counter:
         needs = Permission.CARDS_REFUND if kind is ApprovalKind.CARD_REFUND else Permission.POINTS_ADJUST
         asked = asking(kind, about, key, command, by, needs)
         return alone_or_asked(
-            self.desk.table, asked, limit=self.limit, dry_run=command.dry_run, do=do, now=self.desk.clock(),
-            again=kind in (ApprovalKind.REVERSAL, ApprovalKind.CLOSURE),
+            self.desk.table, self.desk.words, asked, limit=self.limit, dry_run=command.dry_run, do=do,
+            now=self.desk.clock(), again=kind in (ApprovalKind.REVERSAL, ApprovalKind.CLOSURE),
         )  # fmt: skip
 
     def adjust(self, member_id: str, amount: int, *, key: str, by: Caller = ANN, **fields: Any) -> Answer:
@@ -121,18 +121,21 @@ class Counter:
     def approve(self, approval: ApprovalView, *, by: Caller = BOB) -> Outcome[ApprovalView]:
         """Approve what waits."""
         return service.approve(
-            self.desk.table, self.desk.keyring, self.desk.book, by, approval.approval_id, Approve(reason="seen"),
+            self.desk.table, self.desk.words, self.desk.keyring, self.desk.book, by, approval.approval_id,
+            Approve(reason="seen"),
             now=self.desk.clock(), language=Language.EN,
         )  # fmt: skip
 
     def reject(self, approval: ApprovalView, *, by: Caller = BOB) -> Outcome[ApprovalView]:
         """Reject what waits."""
         command = Reject(reason="too much")
-        return service.reject(self.desk.table, by, approval.approval_id, command, now=self.desk.clock())
+        return service.reject(
+            self.desk.table, self.desk.words, by, approval.approval_id, command, now=self.desk.clock()
+        )
 
     def see(self, approval: ApprovalView) -> ApprovalView:
         """What became of it."""
-        return service.find_approval(self.desk.table, approval.approval_id, now=self.desk.clock())
+        return service.find_approval(self.desk.table, self.desk.words, approval.approval_id, now=self.desk.clock())
 
     def balance(self, member_id: str) -> int:
         """What a member has."""
@@ -377,7 +380,9 @@ def test_the_same_command_sent_at_once_asks_once(counter: Counter, dynamo: Dynam
     member = counter.desk.enrol().member_id
     answers = at_once(dynamo, *[lambda: counter.adjust(member, 500, key="big")] * 3)
     assert sorted(answer.replayed for answer in answers if isinstance(answer, Outcome)) == [False, True, True], answers
-    found = service.list_approvals(counter.desk.table, ANN, None, after=None, limit=9, now=counter.desk.clock())
+    found = service.list_approvals(
+        counter.desk.table, counter.desk.words, ANN, None, after=None, limit=9, now=counter.desk.clock()
+    )
     assert len(found.items) == 1
 
 
@@ -503,7 +508,13 @@ def test_a_shops_manager_sees_what_was_asked_in_their_shops_and_not_what_head_of
         position: str | None = None
         while True:
             part = service.list_approvals(
-                counter.desk.table, by, status, after=position, limit=limit, now=counter.desk.clock()
+                counter.desk.table,
+                counter.desk.words,
+                by,
+                status,
+                after=position,
+                limit=limit,
+                now=counter.desk.clock(),
             )
             names |= {ids[each.approval_id] for each in part.items}
             position = part.next_position
@@ -516,7 +527,7 @@ def test_a_shops_manager_sees_what_was_asked_in_their_shops_and_not_what_head_of
         assert seen(staff("x", "admin"), limit=limit) == set(people)
     assert seen(staff("x", "admin"), ApprovalStatus.REJECTED) == set()
     for approval_id, name in ids.items():
-        approval = approvals_store.find_approval(counter.desk.table, approval_id)
+        approval = approvals_store.find_approval(counter.desk.table, counter.desk.words, approval_id)
         assert approval is not None
-        owner = service.owner_of(approval, BOB)
+        owner = service.owner_of(approval.shop_ids, BOB)
         assert (owner.shop_id in BOB.shop_ids) == (name in ("ann", "both"))

@@ -504,10 +504,29 @@ def test_what_cards_cost(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None
         "use reversal": (3, 1.5, 7.0),
         "extension": (2, 0.5, 7.0),
         "refund of visits": (2, 0.5, 5.0),
-        "read": (1, 0.5, 0),
+        "read": (2, 1.0, 0),
         "statement": (2, 1.0, 0),
         "a member's three cards": (3, 6.0, 0.0),
     }
+
+
+def test_a_card_is_shown_as_that_of_the_member_who_stayed_after_a_merge(desk: Desk) -> None:
+    gone, stays, last = (desk.enrol().member_id for _ in range(3))
+    card = desk.open_card(gone, key="k", card_number="No-7").value
+    desk.merge(gone, stays, key="m1")
+    second = desk.merge(stays, last, key="m2").value.merge_id
+
+    def owners() -> set[str]:
+        listed = cards.list_cards(desk.table, desk.book, gone, after=None, limit=9, now=desk.clock()).items
+        found = cards.look_up_card(desk.table, desk.book, "No-7", now=desk.clock())
+        answers = [desk.card_status(card.card_id, each(reason="lost")).value for each in (SuspendCard, ReinstateCard)]
+        return {each.member_id for each in (desk.card(card.card_id), *listed, *found, *answers)}
+
+    assert owners() == {last}
+    desk.undo_merge(second)
+    assert owners() == {stays}
+    assert desk.card_status(card.card_id, CloseCard(reason="lost")).value.member_id == stays
+    assert desk.open_card(gone, key="k", card_number="No-7") == Outcome(card, replayed=True)
 
 
 def test_a_card_may_be_given_another_owner_at_once(desk: Desk) -> None:

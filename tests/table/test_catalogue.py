@@ -18,7 +18,7 @@ from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import DynamoTable
 from chalicelib.storage.writes import Item
-from tests.makers import Tray
+from tests.makers import Tray, publish_texts
 from tests.memory import SharedTable
 from tests.table.stand import Desk, scan
 from tests.table.test_relay import a_whole_life, lives_of_cards
@@ -41,6 +41,7 @@ def without_entry(table: str, items: Mapping[Key, Item]) -> set[str]:
 @pytest.fixture
 def lived(desk: Desk) -> Desk:
     """A desk at which everything happened that can happen."""
+    publish_texts(desk.table, "sms")
     other = desk.enrol(
         name="B", external_ids=[{"source": "erp", "id": "1"}], gender="male", birthday="1990-01-02",
         bank_cards=[{"bank": "ICBC", "last_four": "8888", "token": "t"}],
@@ -85,6 +86,7 @@ def test_what_members_are_made_of_stands_in_the_catalogue() -> None:
 def test_answers_mask_what_the_catalogue_says_is_masked(desk: Desk) -> None:
     fields = {"diet": {"type": "text", "label": LABEL, "personal": True}}
     desk.publish(1, custom_fields=fields)
+    publish_texts(desk.table, "sms")
     desk.clock.forward(minutes=1)
     whole = desk.enrol(
         name="Bb", mobile="+8613912345678", email="canary@example.com", card_no="canary-card", birthday="1990-01-02",

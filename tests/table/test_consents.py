@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.events import EventId
 from chalicelib.kernel.ids import MemberId
 from chalicelib.members import service as members
@@ -15,8 +16,6 @@ from chalicelib.members.models import (
     ConsentChange,
     ConsentGiven,
     ConsentSource,
-    ConsentsView,
-    ContactChannel,
     SayConsents,
     Witness,
 )
@@ -31,12 +30,20 @@ from chalicelib.points.events import PointsReleased
 from chalicelib.relay.models import Event
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable
+from tests.makers import publish_texts
+from tests.memory import MemoryTable
 from tests.table.stand import Crashed, CrashingTable, Desk, at_once, scan
 
 TILL = Witness(ConsentSource.STAFF, "stf_ann")
 THEMSELVES = Witness(ConsentSource.MEMBER, "mem_x", told=False)
 SMS, EMAIL = ContactChannel.SMS, ContactChannel.EMAIL
 NOW = datetime(2026, 3, 15, 4, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def texts(table: DynamoTable) -> None:
+    """Texts that members consented to."""
+    publish_texts(table, "offers", "notices", versions=("1", "2"))
 
 
 def a_consent(**fields: Any) -> ConsentGiven:
@@ -183,7 +190,7 @@ def test_who_withdraws_between_the_choice_and_the_sending_is_not_written_to(desk
             sent.append(notice)
 
     def tell() -> Notice | None:
-        return notices.tell(desk.table, desk.keyring, desk.book.current(at), Sender(), event)
+        return notices.tell(desk.table, MemoryTable(), desk.keyring, desk.book.current(at), Sender(), event)
 
     first = tell()
     assert first is not None
@@ -199,10 +206,11 @@ def test_who_withdraws_between_the_choice_and_the_sending_is_not_written_to(desk
 
 def test_the_view_names_channel_and_source(desk: Desk) -> None:
     member = desk.enrol(consents=[{"purpose": "offers", "channel": "sms", "granted": True, "text_version": "1"}])
-    assert members.find_consents(desk.table, desk.keyring, member.member_id) == ConsentsView(
-        member_id=member.member_id, consents=member.consents
-    )
     (consent,) = member.consents
+    (shown,) = members.find_consents(desk.table, desk.keyring, member.member_id).consents
+    assert shown.text is not None
+    assert (shown.text.channel, shown.text.zh, shown.text.en) == (None, "同意", "I agree")
+    assert shown.model_dump(exclude={"text"}) == consent.model_dump()
     assert (consent.channel, consent.source) == (SMS, ConsentSource.STAFF)
 
 
@@ -222,7 +230,7 @@ def test_a_notice_has_the_link_that_ends_its_kind(desk: Desk) -> None:
             kept[key] = content
 
     outbox = Outbox(Files())  # type: ignore[arg-type]  # all that an outbox asks for
-    notice = notices.tell(desk.table, desk.keyring, program, outbox, event)
+    notice = notices.tell(desk.table, MemoryTable(), desk.keyring, program, outbox, event)
     assert notice is not None
     found = opt_out_of(notice.opt_out.removeprefix(PATH), desk.keyring)
     assert found == OptOut(MemberId(member), "notices", SMS, at.date())
@@ -231,6 +239,11 @@ def test_a_notice_has_the_link_that_ends_its_kind(desk: Desk) -> None:
     assert (told["list_unsubscribe"], told["list_unsubscribe_post"]) == (
         notice.opt_out, "List-Unsubscribe=One-Click",
     )  # fmt: skip
-    keyless = notices.tell(desk.table, desk.keyring, program, outbox, event, links=False)
+    told = notices.tell(
+        desk.table, MemoryTable(), desk.keyring, program, outbox, event, links_at="https://api.example.com"
+    )
+    assert told is not None
+    assert told.opt_out == f"https://api.example.com{notice.opt_out}"
+    keyless = notices.tell(desk.table, MemoryTable(), desk.keyring, program, outbox, event, links_at=None)
     assert keyless is not None
     assert keyless.opt_out == ""

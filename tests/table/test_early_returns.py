@@ -66,7 +66,7 @@ def test_a_return_that_comes_first_waits_and_is_carried_out_with_its_purchase(de
 
     sale = desk.buy(command).value
 
-    assert (sale.points_earned, sale.balance_after, sale.kept, sale.returned) == (100, 100, None, None)
+    assert (sale.points_earned, sale.balance_after, sale.kept, sale.returned) == (100, 70, None, None)
     assert desk.sums(member) == (2, 70, 70)
     (back,) = desk.returns(purchase_id)
     assert isinstance(back, ReturnView)
@@ -76,10 +76,33 @@ def test_a_return_that_comes_first_waits_and_is_carried_out_with_its_purchase(de
     assert back.occurred_at == waits.value.received_at
     found = desk.purchase(purchase_id)
     assert found.kept is not None
-    assert (found.version, found.kept.paid_minor, found.history) == (1, 7_000, (back,))
+    assert (found.version, found.kept.paid_minor, found.history, found.balance_after) == (1, 7_000, (back,), 70)
     rest = desk.give_back(purchase_id, key="rest").value
     assert (rest.points_taken_back, rest.balance_after) == (70, 0)
     assert desk.buy(command) == Outcome(sale, replayed=True)
+
+
+@pytest.mark.parametrize("policy", ["owe", "cap", "pending_only"])
+def test_the_purchase_says_what_there_is_after_the_returns_that_waited_and_says_so_again(
+    desk: Desk, policy: str
+) -> None:
+    desk.publish(1, negative_balance=policy)
+    member = desk.enrol().member_id
+    desk.adjust(member, 900, key="q", qualifying_points=900)
+    command, purchase_id = an_order(member)
+    desk.send_back(purchase_id, key="r1", lines=ONE_A)
+    desk.send_back(purchase_id, key="r2", amount_minor=2_000)
+    desk.send_back(purchase_id, key="r3", lines=[{"sku": "X", "quantity": 1}])
+
+    sale = desk.buy(command).value
+
+    has = desk.member(member)
+    left = 1_000 if policy == "pending_only" else 950  # only what is pending is taken then
+    assert (sale.balance_after, has.points.available) == (left, left)
+    assert (sale.tier_before.tier_id, sale.tier_after.tier_id, has.tier.tier_id) == ("basic", "basic", "basic")
+    desk.give_back(purchase_id, key="rest")
+    assert desk.buy(command) == Outcome(sale, replayed=True)
+    assert desk.purchase(purchase_id).balance_after == left
 
 
 def test_the_same_early_return_again_is_answered_the_same_before_and_after_its_purchase(desk: Desk) -> None:

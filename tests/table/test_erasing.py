@@ -2,40 +2,67 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
+from chalicelib.approvals.models import ApprovalKind, ApprovalView
+from chalicelib.approvals.service import Clearance, alone_or_asked, asking
+from chalicelib.approvals.store import approval_from
+from chalicelib.audit import service as audit
+from chalicelib.cards.models import RefundCard
+from chalicelib.corrections import service as corrections
+from chalicelib.corrections.models import ReverseEntry
+from chalicelib.decisions import service as decisions
+from chalicelib.decisions.models import Reject
+from chalicelib.identity.models import Caller, Kind
+from chalicelib.identity.permissions import ROLES, Permission
 from chalicelib.kernel.errors import Refusal
 from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members.errors import MobileTaken
+from chalicelib.notices.models import Channel, Notice
+from chalicelib.notices.store import keep_notice
+from chalicelib.points import service as points
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import MemberClosed, MemberErased
+from chalicelib.points.models import AdjustPoints, EntryView
+from chalicelib.pools import service as pools
 from chalicelib.privacy.errors import ErasureBlocked
-from chalicelib.privacy.models import EraseMember, Erasure, ErasureReason
-from chalicelib.privacy.service import erasing
+from chalicelib.privacy.models import EraseMember, Erasure, ErasureReason, MaskedField, Unmask
+from chalicelib.privacy.service import erasing, unmasking
 from chalicelib.privacy.service.erasing import Places
+from chalicelib.privacy.store import place_of
 from chalicelib.programs.service import ProgramBook
 from chalicelib.proof import rules as proof
 from chalicelib.relay.service import change_of, telling_of
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.keyring import Keyring
+from chalicelib.storage.keys import Key
 from chalicelib.storage.objects import FolderObjects
 from chalicelib.storage.table import DynamoTable, Table
-from tests.makers import NOON, Clock, a_purchase, contacts_in
+from chalicelib.storage.writes import Item
+from chalicelib.trail.store import reason_of
+from tests.makers import NOON, Clock, a_purchase, contacts_in, publish_texts
 from tests.memory import MemoryTable, SharedTable
 from tests.table.stand import Crashed, CrashingTable, Desk, scan
+from tests.table.test_approvals import staff
 from tests.table.test_cards import a_top_up
 
 T = TypeVar("T")
 
 MARKS = (
     "卡娜丽", "Kanali", "13912345678", "kanali.mark@example.com", "KANALICARD", "KANALIEXT", "kanali-note",
-    "kanali-internal", "kanali-message", "kanali-reason", "kanali-merge",
+    "kanali-internal", "kanali-message", "kanali-reason", "kanali-merge", "kanali-card", "kanali-pool", "kanali-family",
+    "kanali-told",
 )  # fmt: skip
+
+SEALED = ("kanali-why", "kanali-of-card", "kanali-asked", "kanali-for-you", "kanali-decided", "kanali-shown")
+"""Words that never stand anywhere in clear."""
 
 
 @dataclass
@@ -71,15 +98,28 @@ class World:
         """The same once more, with a register that is empty."""
         return World(self.core.copy(), self.ops.copy(), self.vault.copy(), folder, self.clock)
 
+    def raw(self) -> str:
+        """Everything, as it is stored."""
+        return " ".join(str(table.items) for table in (self.core, self.ops, self.vault))
+
+    def words(self, key: Key, item: Item) -> str:
+        """The sealed words of an item, as far as there is a key."""
+        words = self.desk.words
+        if key.pk.startswith("A#") and "why" in item:
+            return str(reason_of(item, words))
+        if key.pk.startswith("APR#"):
+            return str(approval_from(item, words))
+        return str(words.open(place_of(key.sk), item["reason"])) if key.pk.startswith("UM#") else ""
+
     def found(self) -> list[str]:
         """The marks that stand somewhere in clear, and where. What is sealed is opened, as far as there is a key."""
         found = []
         for name, table in (("core", self.core), ("ops", self.ops), ("vault", self.vault)):
             for key, item in table.items.items():
-                shown = f"{key} {item}"
+                shown = f"{key} {item} {self.words(key, item)}"
                 if "contact" in item:
                     shown += str(self.desk.keyring.contacts.open(item["member_id"], item["contact"]))
-                found += [f"{name} {key.pk} {key.sk}: {mark}" for mark in MARKS if mark in shown]
+                found += [f"{name} {key.pk} {key.sk}: {mark}" for mark in (*MARKS, *SEALED) if mark in shown]
         for path in self.folder.rglob("*.json"):
             found += [f"{path.name}: {mark}" for mark in MARKS if mark in path.read_text()]
         return found
@@ -111,6 +151,7 @@ def world(tmp_path: Path) -> World:
 def a_marked_life(world: World) -> tuple[str, str, str]:
     """Somebody who left words and contact data wherever that can be; who was merged into them; and somebody else."""
     desk = world.desk
+    publish_texts(desk.table, "offers")
     friend = desk.enrol(name="Friend").member_id
     former = desk.enrol(name="Kanali", card_no="KANALICARD2", external_ids=[{"source": "erp", "id": "KANALIEXT"}])
     member = desk.enrol(
@@ -127,21 +168,86 @@ def a_marked_life(world: World) -> tuple[str, str, str]:
     desk.accept(desk.offer(friend, member, 10, key="t3", message="kanali-message too").value.transfer_id)
     desk.suspend(member, "kanali-reason")
     desk.reinstate(member, "kanali-reason")
-    card = desk.open_card(member, key="c").value.card_id
-    assert card
+    card = desk.open_card(member, key="c", name="kanali-card").value.card_id
+    desk.audited(reason="kanali-of-card", ids={"card_id": card}).on_card(card, a_top_up(50_00, 0), key="up")
+    desk.on_card(card, RefundCard(), key="back")
+    desk.audited(reason="kanali-why").suspend(member, "kanali-reason")
+    desk.reinstate(member, "kanali-reason")
+    in_pools(world, member, friend)
+    asked_and_shown(world, member)
     desk.merge(former.member_id, member, key="m", reason="kanali-merge")
     return member, former.member_id, friend
+
+
+def in_pools(world: World, member: str, friend: str) -> None:
+    """A pool of their own, which is closed; and one of somebody else, where something was taken back, and they left."""
+    desk = world.desk
+    own = desk.pool(member, key="own", name="kanali-pool").value.pool_id
+    desk.let_in(own, friend)
+    desk.close_pool(own)
+    other = desk.pool(friend, key="other").value.pool_id
+    desk.let_in(other, member)
+    desk.contribute(other, friend, 20, key="in")
+    for number, (who, note) in enumerate(((member, "kanali-family"), (friend, "of the friend"))):
+        spent = desk.spend_from(other, who, 5, key=f"out{number}").value.entry_id
+        back = ReverseEntry(reason_code="mistake", note_to_member=note, note_internal=note)
+        corrections.reverse_entry(desk.table, desk.book, spent, back, now=desk.clock(), language=Language.EN)
+    pools.end_member(desk.table, desk.book, other, MemberId(member), now=desk.clock())
+
+
+def asked_and_shown(world: World, member: str) -> None:
+    """Something that waits for a second person, something that was rejected, and a showing."""
+    desk = world.desk
+    boss = Caller(Kind.STAFF, "stf_boss", ("admin",), ROLES["admin"])
+    for key in ("w1", "w2"):
+        command = AdjustPoints(
+            points=5_000, reason_code="x", note_to_member="kanali-for-you", note_internal="kanali-asked"
+        )
+        asked = asking(ApprovalKind.ADJUSTMENT, member, key, command, staff("ann"), Permission.POINTS_ADJUST)
+
+        def do(clearance: Clearance, key: str = key, command: AdjustPoints = command) -> Outcome[EntryView]:
+            return points.adjust_points(
+                desk.table, desk.book, MemberId(member), key, command,
+                now=desk.clock(), language=Language.EN, clearance=clearance,
+            )  # fmt: skip
+
+        waiting = alone_or_asked(desk.table, desk.words, asked, limit=100, dry_run=False, do=do, now=desk.clock()).value
+    assert isinstance(waiting, ApprovalView)
+    decisions.reject(
+        desk.table, desk.words, boss, waiting.approval_id, Reject(reason="kanali-decided"), now=desk.clock()
+    )
+    notice = Notice(
+        "dlv_x", MemberId(member), None, "PointsReleased", Channel.SMS, "+8613912345678", Language.ZH, "",
+        "kanali-told", desk.clock(),
+    )  # fmt: skip
+    world.ops.commit([keep_notice(notice, member)])
+    showing = Unmask(fields=(MaskedField.MOBILE,), reason="kanali-shown")
+    unmasking.unmask(
+        desk.table, desk.keyring, desk.book, MemberId(member), showing, by="stf_a", draw=lambda: 7, now=desk.clock()
+    )
+
+
+def chained_all(world: World) -> tuple[int, list[str]]:
+    """Chain what is not chained, and walk every chain: how many records, and what does not hold."""
+    later, roots = world.clock() + timedelta(minutes=2), FolderObjects(world.folder)
+    walked = [audit.walk(world.core, roots, shard, now=later, sweep=True)[0] for shard in range(keys.AUDIT_SHARDS)]
+    return sum(each.records for each in walked), [fault for each in walked for fault in each.faults]
 
 
 def test_nothing_tells_who_it_was_and_the_books_hold(world: World) -> None:
     member, former, friend = a_marked_life(world)
     heads = {key: item.get("head") for key, item in world.core.items.items() if key.sk == "ACCOUNT"}
-    assert {mark for mark in MARKS if any(each.endswith(mark) for each in world.found())} == set(MARKS)
+    everything = {*MARKS, *SEALED}
+    assert {mark for mark in everything if any(each.endswith(mark) for each in world.found())} == everything
+    assert [mark for mark in SEALED if mark in world.raw()] == []
+    chained, _ = chained_all(world)
 
     outcome = world.erase(member)
 
     assert world.found() == []
     assert world.books() == []
+    assert chained_all(world) == (chained, [])
+    assert "of the friend" in world.raw(), "what was said of others stays"
     assert outcome.value.member_ids == (member, former)
     assert not [key for key in world.vault.items if key.sk == "KEY" and keys.account_of(key.pk) in (member, former)]
     assert heads[keys.account(friend)] == world.core.items[keys.account(friend)]["head"]
@@ -315,8 +421,6 @@ def test_a_backup_from_before_the_merge_is_erased_again_too(world: World) -> Non
     card = desk.open_card(member, key="c").value.card_id
     desk.on_card(card, a_top_up(50_00, 0), key="t")
     backup = world.copy(world.folder)
-    from chalicelib.cards.models import RefundCard
-
     desk.on_card(card, RefundCard(), key="r")
     desk.merge(former, member, key="m")
     world.erase(member)

@@ -31,7 +31,7 @@ from chalicelib.points.models import AccountStatus, PointsSummary
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable
-from tests.makers import a_purchase, an_enrolment
+from tests.makers import a_purchase, an_enrolment, publish_texts
 from tests.table.stand import Desk, at_once, scan
 
 MOBILE, OTHER = "+8613800138000", "+8613900139000"
@@ -43,10 +43,16 @@ FULL: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def texts(table: DynamoTable) -> None:
+    """Texts that members consented to."""
+    publish_texts(table, "sms")
+
+
 def kinds(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> dict[str, int]:
-    """How many items of each kind the table holds."""
+    """How many items of each kind the table holds, beside texts of consents."""
     found: dict[str, int] = {}
-    for key in scan(dynamo, table.name):
+    for key in (each for each in scan(dynamo, table.name) if not each.pk.startswith("CT#")):
         found[key.pk.partition("#")[0]] = found.get(key.pk.partition("#")[0], 0) + 1
     return found
 

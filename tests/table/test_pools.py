@@ -8,13 +8,19 @@ import pytest
 from chalicelib.cards import service as cards
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.outcomes import Outcome
-from chalicelib.points.errors import EntryDiffers, MemberClosed, MemberSuspended, MemberUnknown, PointsInsufficient
+from chalicelib.points.errors import (
+    EntryDiffers,
+    MemberClosed,
+    MemberSuspended,
+    MemberUnknown,
+    PointsInsufficient,
+    PoolClosed,
+)
 from chalicelib.points.models import Lot, Reason
 from chalicelib.pools import service
 from chalicelib.pools.errors import (
     NotInPool,
     OwnerNeeded,
-    PoolClosed,
     PoolDiffers,
     PoolLimitReached,
     PoolUnknown,
@@ -206,6 +212,23 @@ def test_what_is_left_of_a_closed_pool_goes_to_its_owner_with_its_last_days(
     desk.close(owner, forfeit=True)
     with pytest.raises(MemberClosed):
         desk.pool(owner, key="other")
+
+
+def test_an_entry_of_a_closed_pool_is_not_taken_back_and_one_that_was_gets_its_first_answer(desk: Desk) -> None:
+    pool, owner = a_pool(desk)
+    for key in ("one", "two"):
+        desk.spend_from(pool, owner, 10, key=key)
+    one, two = desk.entries(pool)[-2:]
+    back = desk.take_back(one)
+    desk.close_pool(pool)
+    before = desk.entries(pool)
+
+    for fields in ({}, {"dry_run": True}):
+        with pytest.raises(PoolClosed) as refused:
+            desk.take_back(two, **fields)
+        assert (refused.value.code, refused.value.facts) == ("pool_closed", {"pool_id": pool})
+    assert desk.take_back(one) == Outcome(back.value, replayed=True)
+    assert desk.entries(pool) == before
 
 
 def test_a_crash_at_any_call_of_a_contribution_or_a_spend_is_whole_or_nothing_and_a_retry_completes(

@@ -13,6 +13,8 @@ import pytest
 from chalicelib.members.errors import MemberMoved, MobileTaken
 from chalicelib.members.models import MemberView
 from chalicelib.privacy import rotation
+from chalicelib.runtime.settings import Settings
+from chalicelib.runtime.wiring import House
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.keyring import CLEAR, SealedContacts, key_number
@@ -20,6 +22,7 @@ from chalicelib.storage.keys import Key
 from chalicelib.storage.table import DynamoTable
 from chalicelib.storage.vault import FRESH_FOR, KeyMoved, TableVault
 from chalicelib.storage.writes import Put, Unchanged
+from local import rotate
 from tests.makers import an_enrolment, contacts_in
 from tests.memory import SharedTable
 from tests.table.stand import Desk, scan
@@ -258,3 +261,56 @@ def test_clear_data_of_before_and_fields_that_became_personal_are_sealed(
     assert after == before.model_copy(update={"version": 2, "personal_custom": ("diet",)})
     rotation.seal_what_is_clear(table, contacts, desk.book.current(desk.clock()), member)
     assert desk.member(member).version == 2
+
+
+# ---------------------------------------------------------------- as an operator does it with a stack
+
+
+def a_house(desk: Desk, **keyed: Any) -> House:
+    """The house of a stack whose API was told these keys."""
+    settings = Settings(
+        stage="prod", stack="regulars-prod", region="us-east-1", dynamodb_endpoint=None, index_key=b"", cursor_key=b"",
+        token_key=b"", issuer="i", audience="a",
+    )  # fmt: skip
+    return House(settings, desk.table, replace(desk.keyring, **keyed))
+
+
+def test_the_steps_of_the_runbook_say_when_each_is_finished(
+    traffic: Traffic, desk: Desk, dynamo: Dynamo, table: DynamoTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def step(house: House, name: str) -> tuple[int, str]:
+        code = rotate.in_stack(house, "index", name)
+        return code, capsys.readouterr().out
+
+    one = a_house(desk)
+    assert step(one, "copy")[0] == step(one, "drop")[0] == 1, "there is no other key yet"
+    both = a_house(desk, other_index_key=NEW, content_key=OLD)
+    assert step(both, "check") == (
+        0, "40 identifiers are looked up; 0 of them stand under the other key too.\nNone: the other key may go.\n",
+    )  # fmt: skip
+    desk.enrol(card_no="while-it-lasts", mobile=None)
+    with_both = replace(desk, keyring=both.keyring)
+    with_both.enrol(card_no="under-both")
+    code, said = step(both, "check")
+    assert (code, said.splitlines()[1]) == (1, "Some: the copy, or the drop, is not finished.")
+    assert step(both, "copy")[1].startswith("42 identifiers")
+    assert step(both, "check")[1].splitlines()[1] == "All: the two keys may change places."
+    swapped = a_house(desk, index_key=NEW, other_index_key=OLD, content_key=OLD)
+    assert step(swapped, "drop")[1].startswith("42 identifiers")
+    assert step(swapped, "check")[1].splitlines()[1] == "None: the other key may go."
+    last = a_house(desk, index_key=NEW, content_key=OLD)
+    found = replace(desk, keyring=last.keyring)
+    assert len(found.look_up(card_no="under-both")) == len(found.look_up(card_no="while-it-lasts")) == 1
+    assert step(last, "check")[0] == 0
+    assert len(claims(dynamo, table)) == 42
+
+
+def test_the_members_keys_of_a_stack_are_replaced_by_the_same_verb(
+    desk: Desk, table: DynamoTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    member = desk.enrol(name="张三").member_id
+    assert rotate.in_stack(a_house(desk), "member", None) == 0
+    assert capsys.readouterr().out.startswith("1 members have a new key")
+    item = table.get(keys.profile(member), consistent=True)
+    assert item is not None
+    assert key_number(item["contact"]) == 2

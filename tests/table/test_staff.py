@@ -30,6 +30,7 @@ from chalicelib.staff.models import (
     EditStaff,
     InviteStaff,
     PutRole,
+    Reach,
     ReinstateStaff,
     RemoveRole,
     RoleView,
@@ -149,7 +150,7 @@ def test_a_role_of_the_merchants_own_bites_within_half_a_minute(office: Office, 
     office.role(points_read="shop")
     office.invite("ann", "barista", shop_ids=["shp_main"])
     assert office.appointment("ann").grants == {Permission.POINTS_READ: Scope.SHOP}
-    office.role(2, points_read="shop", points_spend="all")
+    office.role(1, points_read="shop", points_spend="all")
     clock.forward(seconds=30)
     assert office.appointment("ann").grants == {Permission.POINTS_READ: Scope.SHOP, Permission.POINTS_SPEND: Scope.ALL}
     assert roles_of(office.table).grants("nobodys", clock()) == {}
@@ -255,6 +256,30 @@ def test_an_edit_of_a_version_that_was_changed_since_is_refused(office: Office, 
     role = office.role(points_read="shop")
     office.role(role.version, points_read="all")
     refused(office, dynamo, RoleMoved, lambda: office.role(role.version, points_read="shop"))
+
+
+def test_who_has_a_role_does_not_change_it(office: Office, dynamo: Dynamo) -> None:
+    role = office.role(points_read="shop")
+    office.invite("ann", "barista")
+    assert office.role(role.version, points_read="all").version == role.version + 1
+    office.edit(service.find_staff(office.table, StaffId.of(IDP, "ann")), roles=[])
+    now = service.find_role_view(office.table, BARISTA)
+    assert (now.version, now.holders, now.permissions) == (2, 0, {Permission.POINTS_READ: Reach.ALL})
+    office.remove()
+    version = 0
+    for round_ in range(5):
+        made = office.role(version, points_read="shop")
+        given, put = at_once(
+            dynamo, lambda n=round_: office.invite(f"bob{n}", "barista"),  # type: ignore[misc]
+            lambda made=made: office.role(made.version, points_read="all"),  # type: ignore[misc]
+        )  # fmt: skip
+        assert isinstance(given, Outcome), given
+        assert isinstance(put, RoleView), put
+        version = put.version
+        now = service.find_role_view(office.table, BARISTA)
+        assert (now.holders, now.version, now.permissions[Permission.POINTS_READ]) == (round_ + 1, put.version, "all")
+    first, second = at_once(dynamo, *[lambda: office.role(version, points_read="shop")] * 2)
+    assert sorted(isinstance(each, RoleMoved) for each in (first, second)) == [False, True], (first, second)
 
 
 def test_two_admins_who_demote_each_other_at_once_leave_one(office: Office, dynamo: Dynamo) -> None:

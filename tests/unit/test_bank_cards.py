@@ -30,6 +30,18 @@ CARDS = {
 }  # fmt: skip
 
 
+OTHER_DIGITS = (
+    "〇一二三四五六七八九",
+    "零壹贰叁肆伍陆柒捌玖",
+    "零壹貳參肆伍陸柒捌玖",
+    "⓪①②③④⑤⑥⑦⑧⑨",
+    "⓪➀➁➂➃➄➅➆➇➈",
+    "⁰¹²³⁴⁵⁶⁷⁸⁹",
+    "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗",
+)
+CHINESE = str.maketrans("0123456789", OTHER_DIGITS[0])
+
+
 def luhn(front: str) -> str:
     """Digits with the check digit that makes them a card's."""
     return next(front + digit for digit in "0123456789" if is_bank_card(front + digit))
@@ -42,6 +54,8 @@ def test_a_card_number_is_found_however_it_is_written(number: str) -> None:
     for written in (
         number, " ".join(fours), "-".join(fours), ".".join(fours), " - ".join(fours), "\u00a0".join(fours), full,
         "\u3000".join(fours), "\n".join(fours), "\u200b".join(number), "－".join(fours), f"卡号{number}，谢谢",
+        *("".join(map(dict(zip("0123456789", digits, strict=True)).__getitem__, number)) for digits in OTHER_DIGITS),
+        f"卡号{number[:4].translate(CHINESE)} {number[4:]}",
         f"2026-03-15 {number}", f"tel 13800138000 / {' '.join(fours)}", "".join(chr(0x0660 + int(d)) for d in number),
     ):  # fmt: skip
         assert holds_bank_card(written), written
@@ -52,6 +66,7 @@ def test_a_card_number_is_found_however_it_is_written(number: str) -> None:
     [
         "", "王小明", "13800138000", "+86 138 0013 8000", "2026-03-15 12:00", "4111111111111112",
         "6901234567892 可口可乐", "4006381333931 Stabilo", "4902505163074 パイロット", "ending 1111",
+        "四一一一和一一一一", "二〇二六年三月十五日一三八〇〇一三八〇〇〇", "第四一一一号，共一千一百一十一人",
         "call 4111 and 1111 or 1111, then 1111", "411111111111111111111111", "20260315123456789012345678",
         "1234567890123456", "8888888888888888", "6666666666666666", "0000000000000000",
     ],

@@ -44,6 +44,9 @@ def test_what_was_answered_at_an_instant_is_answered_again(
         life.through([Wait(abs(step.hours)) if isinstance(step, Wait) else step])
         at = max(life.now, life.account.last_recorded_at or life.now)
         answers[at] = seen(life, at)
+        points, _ = answers[at]
+        left = sum(lot.points for lot in points.lots)
+        assert points.available + points.pending + points.held == max(left, points.held)
 
     for at, answer in answers.items():
         assert answered_anew(life, at) == answer

@@ -288,6 +288,9 @@ GOOD = {"label": "corp", "issuer": "https://id.invalid", "audience": "a", "algor
         ("{}", "valid array"), ("nonsense", "Invalid JSON"),
         ([{**GOOD, "algorithms": []}], "algorithms"), ([{**GOOD, "algorithms": ["HS256"]}], "algorithms"),
         ([{**GOOD, "algorithms": ["none"]}], "algorithms"), ([{**GOOD, "secret": "x"}], "secret"),
+        ([{**GOOD, "access_token_types": []}], "access_token_types"),
+        ([{**GOOD, "access_token_types": ["id+jwt"]}], "access_token_types"),
+        ([{**GOOD, "access_token_types": ["JWT"], "clients": ["a"]}], "its ID tokens"),
         ([{**GOOD, "label": "Corp"}], "label"), ([{**GOOD, "issuer": "http://id.invalid"}], "no plain https"),
         ([{**GOOD, "jwks_uri": "http://id.invalid"}], "no plain https"), ([GOOD, GOOD], "same issuer"),
         ([GOOD, {**GOOD, "issuer": "https://b.invalid"}], "same label"),
@@ -329,3 +332,4 @@ def test_the_settings_that_the_documentation_gives_for_other_issuers_are_underst
     assert hosts == [
         "id.example.com", "login.microsoftonline.com", "cognito-idp.eu-central-1.amazonaws.com", "coffee.authing.cn",
     ]  # fmt: skip
+    assert [sorted(each.access_token_types) for each in found] == [["JWT"], ["JWT"], ["none"], ["JWT"]]

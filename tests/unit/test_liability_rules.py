@@ -15,6 +15,7 @@ from chalicelib.liability.models import Figures, Kind
 from chalicelib.points.models import Entry, Reason
 from chalicelib.programs.models import PointValue
 from chalicelib.proof.rules import verify
+from local.verify import _tell_liability
 from tests.makers import NOON, a_program
 from tests.unit.histories import Adjust, Buy, Life, Settle, Spend, Step, Wait, histories
 
@@ -282,3 +283,22 @@ def test_no_text_is_taken_for_a_formula(text: str) -> None:
     assert cell.startswith(("'", "\"'"))
     assert cell.endswith(",-5\r\n")
     assert csv_text([["a", None, 'b"c,']]) == '\ufeffa,,"b""c,"\r\n'
+
+
+def test_what_is_told_is_in_the_units_of_each_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    kinds = {kind: read(lived(Buy(12_345))) for kind in Kind}
+    _tell_liability(rules.report(kinds, a_program(), NOON + timedelta(days=1)))
+    told = capsys.readouterr().out
+    for line in (
+        "members: 12,345 points outstanding, ¥123.45",
+        "pools: 12,345 points outstanding, ¥123.45",
+        "stored-value cards: ¥123.45 outstanding",
+        "owed by 0 accounts: ¥0.00; expired and not booked: ¥0.00; balance: ¥123.45",
+        "count cards: 12,345 visits outstanding",
+        "owed by 0 accounts: 0 visits; expired and not booked: 0 visits; balance: 12,345 visits",
+    ):
+        assert f"  {line}\n" in told
+    cards = told.partition("stored-value cards:")[2]
+    assert "points" not in cards
+    assert cards.count("2026-03") == 2
+    assert "¥123.45" in cards.partition("2026-03")[2].partition("\n")[0]

@@ -1,7 +1,9 @@
 """Buckets of requests: they empty, fill evenly, and are no more than a process can hold."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from chalicelib.identity.errors import RateExceeded
 from chalicelib.identity.models import Caller, Kind
-from chalicelib.identity.pace import BUCKETS_MAX, Bucket, Pace, Rates, rates_from
+from chalicelib.identity.pace import BUCKETS_MAX, PARTS, Bucket, Pace, Rates, Share, rates_from
 
 NOW = datetime(2026, 3, 15, tzinfo=UTC)
 
@@ -29,6 +31,51 @@ def taken(pace: Pace, caller: Caller | None, address: str = "192.0.2.1", *, trie
         except RateExceeded as full:
             assert full.facts["retry_after"] >= 1
     return through
+
+
+@given(rate=st.integers(1, 600), processes=st.integers(1, 30), seed=st.randoms(use_true_random=False))
+def test_shares_of_all_processes_come_to_the_rate_and_little_more(rate: int, processes: int, seed: Random) -> None:
+    taken: dict[int, int] = {}
+
+    def lease(minute: int, some: int, most: int) -> bool:
+        if taken.get(minute, 0) + some > most:
+            return False
+        taken[minute] = taken.get(minute, 0) + some
+        return True
+
+    shares, through = [Share() for _ in range(processes)], 0
+    for _ in range(3 * rate):
+        with suppress(RateExceeded):
+            seed.choice(shares).take(rate, lease, now=NOW)
+            through += 1
+    step = max(1, rate // PARTS)
+    assert through <= rate + step - 1 + processes * (rate // PARTS)
+    if processes == 1:
+        assert through >= rate
+    assert taken[int(NOW.timestamp() // 60)] // step <= PARTS + 20, "so few writes a minute"
+
+
+@given(rate=st.integers(1, 600), processes=st.integers(1, 30))
+def test_a_rate_that_is_spread_evenly_is_served(rate: int, processes: int) -> None:
+    taken = 0
+
+    def lease(_: int, some: int, most: int) -> bool:
+        nonlocal taken
+        taken += some
+        return taken <= most
+
+    shares = [Share() for _ in range(processes)]
+    for number in range(rate):
+        shares[number % processes].take(rate, lease, now=NOW)
+
+
+def test_a_minutes_share_ends_with_the_minute() -> None:
+    share = Share()
+    share.take(1, lambda *_: True, now=NOW + timedelta(seconds=30))
+    with pytest.raises(RateExceeded) as full:
+        share.take(1, lambda *_: False, now=NOW + timedelta(seconds=30.5))
+    assert full.value.facts["retry_after"] == 30
+    share.take(1, lambda *_: True, now=NOW + timedelta(seconds=60))
 
 
 @given(rate=st.integers(1, 600), waits=st.lists(st.integers(0, 90_000), max_size=200))

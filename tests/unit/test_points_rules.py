@@ -33,6 +33,7 @@ from chalicelib.points.models import (
     Position,
     Posting,
     Reason,
+    Reserved,
     SpendPoints,
     Sums,
     TierNext,
@@ -554,6 +555,30 @@ def test_a_members_points_in_one_line_and_in_full() -> None:
         lifetime=Lifetime(earned=80, spent=0, expired=30),
     )
     assert summary(adjusted(an_account(), -3, "2026-03-01").account, april) == PointsSummary(available=0, owed=3)
+
+
+@pytest.mark.parametrize(("spent", "held", "shown"), [
+    (0, 0, (50, 100, 0, 0)),
+    (30, 0, (20, 100, 0, 0)),
+    (120, 0, (0, 30, 0, 0)),  # pending points paid what was owed
+    (150, 0, (0, 0, 0, 0)),
+    (160, 0, (0, 0, 0, 10)),
+    (120, 10, (0, 20, 10, 0)),
+    (120, 40, (0, 0, 40, 0)),  # more was promised than is left
+])  # fmt: skip
+def test_points_are_shown_as_pending_while_they_are_there(
+    spent: int, held: int, shown: tuple[int, int, int, int]
+) -> None:
+    march = date(2026, 3, 31)
+    holds = {"hold/k": Reserved(points=held, until=NOON + timedelta(hours=1), period=march, made_on=NOON.date())}
+    account = an_account(
+        earned={date(2026, 4, 30): 50, date(2027, 3, 31): 100},
+        pending={date(2026, 3, 20): 100},
+        spent={march: spent} if spent else {},
+        holds=holds if held else {},
+    )
+    for view in (summary(account, NOON.date(), NOON), points_view(account, NOON.date(), NOON)):
+        assert (view.available, view.pending, view.held, view.owed) == shown
 
 
 def test_a_members_tier_says_what_is_missing_to_the_next_and_to_keep_this_one() -> None:

@@ -1,9 +1,15 @@
 """A process is made of what its environment names; what is missing is named when it is used, not before."""
 
+import subprocess
+import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from chalicelib.consents.models import ContactChannel
+from chalicelib.kernel.ids import MemberId
+from chalicelib.notices.links import OptOut, opt_out_of, token_of
 from chalicelib.runtime import wiring
 from chalicelib.runtime.settings import Settings, SettingsWrong, load
 from chalicelib.runtime.wiring import House
@@ -18,7 +24,10 @@ LEAST = {
 }  # fmt: skip
 OURS = (
     "REGULARS_INDEX_KEY", "REGULARS_CURSOR_KEY", "REGULARS_KEYS_FILE", "REGULARS_JOB_QUEUE", "REGULARS_BUS",
-    "REGULARS_ARCHIVE", "REGULARS_VAULT_KEY", "DYNAMODB_ENDPOINT", "AWS_ENDPOINT_URL",
+    "REGULARS_ARCHIVE", "REGULARS_VAULT_KEY", "DYNAMODB_ENDPOINT", "AWS_ENDPOINT_URL", "REGULARS_OTHER_INDEX_KEY",
+    "REGULARS_CONTENT_KEY", "REGULARS_OPT_OUT_KEY", "REGULARS_PUBLIC_URL", "REGULARS_SMS_BY", "REGULARS_MAIL_BY",
+    "REGULARS_GATEWAY_URL", "REGULARS_GATEWAY_KEY", "REGULARS_MAIL_FROM", "REGULARS_SMS_PREFIXES",
+    "REGULARS_RETENTION_QUEUE",
 )  # fmt: skip
 
 
@@ -128,3 +137,84 @@ def test_a_house_made_by_hand_says_what_it_was_made_without() -> None:
         with pytest.raises(SettingsWrong, match=f"made without {name}"):
             _ = getattr(house, name).anything
     assert repr(house)
+
+
+# ---------------------------------------------------------------- opt-out links
+
+
+def test_the_function_of_notices_signs_links_that_the_api_knows_and_finds_nobody(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    opt_out = OptOut(MemberId("mem_" + "a" * 16), "notices", ContactChannel.SMS, date(2026, 3, 15))
+    environment.setenv("REGULARS_OPT_OUT_KEY", "44" * 32)
+    environment.setenv("REGULARS_PUBLIC_URL", "https://api.example.com/")
+    house = wiring.build(load())
+    token = token_of(opt_out, house.keyring)
+    assert (house.settings.signs_opt_outs, house.settings.public_url) == (True, "https://api.example.com")
+    with pytest.raises(SettingsWrong, match="REGULARS_INDEX_KEY is not set"):
+        house.keyring.blind("mobile", "1")
+
+    for name, key in (("INDEX", "11"), ("CURSOR", "22"), ("CONTENT", "33")):
+        environment.setenv(f"REGULARS_{name}_KEY", key * 32)
+    assert opt_out_of(token, wiring.build(load()).keyring) == opt_out
+    environment.setenv("REGULARS_INDEX_KEY", "55" * 32)
+    assert opt_out_of(token, wiring.build(load()).keyring) == opt_out, "whatever index key there is by then"
+    environment.delenv("REGULARS_OPT_OUT_KEY")
+    assert opt_out_of(token, wiring.build(load()).keyring) is None
+
+
+def test_without_the_key_there_are_no_links_and_links_lead_to_https_only(environment: pytest.MonkeyPatch) -> None:
+    assert not load().signs_opt_outs
+    environment.setenv("REGULARS_PUBLIC_URL", "http://api.example.com")
+    with pytest.raises(SettingsWrong, match="is not https"):
+        load()
+
+
+# ---------------------------------------------------------------- carriers
+
+
+def test_nobody_carries_unless_the_environment_says_so(environment: pytest.MonkeyPatch) -> None:
+    assert wiring.build(load()).carriers == {}
+
+
+def test_carriers_are_those_that_the_environment_names(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("REGULARS_SMS_BY", "sns")
+    environment.setenv("REGULARS_SMS_PREFIXES", "+86,+65")
+    environment.setenv("REGULARS_MAIL_BY", "ses")
+    environment.setenv("REGULARS_MAIL_FROM", "no-reply@coffee.example")
+    found = wiring.build(load()).carriers
+    assert {name: type(each).__name__ for name, each in found.items()} == {"sms": "SnsTexts", "email": "SesMails"}
+    assert found["sms"].reaches("+65123") and not found["sms"].reaches("+44123")
+    environment.setenv("REGULARS_MAIL_BY", "gateway")
+    environment.setenv("REGULARS_GATEWAY_URL", "https://gateway.example/codes")
+    environment.setenv("REGULARS_GATEWAY_KEY", "66" * 32)
+    assert type(wiring.build(load()).carriers["email"]).__name__ == "Gateway"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"SMS_BY": "aliyun"}, "sns, gateway or empty"),
+        ({"MAIL_BY": "ses"}, "needs REGULARS_MAIL_FROM"),
+        ({"SMS_BY": "gateway", "GATEWAY_KEY": "66" * 32}, "not a plain https address"),
+        ({"SMS_BY": "gateway", "GATEWAY_KEY": "66" * 32, "GATEWAY_URL": "http://127.0.0.1/"}, "not a plain https"),
+        ({"SMS_BY": "gateway", "GATEWAY_URL": "https://gateway.example/"}, "less than 16 bytes"),
+    ],
+)
+def test_a_carrier_that_cannot_work_is_refused_at_the_start(
+    environment: pytest.MonkeyPatch, said: dict[str, str], why: str
+) -> None:
+    for name, value in said.items():
+        environment.setenv(f"REGULARS_{name}", value)
+    with pytest.raises(SettingsWrong, match=why):
+        load()
+
+
+def test_a_process_without_carriers_loads_neither_them_nor_boto3() -> None:
+    code = (
+        "import os, sys; os.environ.update({'REGULARS_STAGE': 'test'}); import app; "
+        "from chalicelib.runtime import wiring; "
+        "print([m for m in ('boto3', 'chalicelib.storage.carriers', 'chalicelib.storage.egress') if m in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"

@@ -16,6 +16,7 @@ from chalicelib.approvals.service import FREE, Clearance, Move
 from chalicelib.cards import service as cards
 from chalicelib.cards import store as cards_store
 from chalicelib.cards.errors import CardsHoldValue
+from chalicelib.corrections.rules import original_of
 from chalicelib.identity.models import Caller
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.errors import Refusal, WriteContended
@@ -27,11 +28,14 @@ from chalicelib.members import service as members
 from chalicelib.members import store as members_store
 from chalicelib.members.errors import MemberMoved
 from chalicelib.members.models import CloseMember
+from chalicelib.notices import store as notices_store
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import AccountMoved, HoldsOpen, MemberErased, MemberUnknown
-from chalicelib.points.models import Account, AccountStatus
+from chalicelib.points.models import Account, AccountStatus, EntryKey
 from chalicelib.points.rules import balances, guards
 from chalicelib.pools import store as pools_store
+from chalicelib.pools.errors import PoolMoved
+from chalicelib.pools.models import PoolId
 from chalicelib.privacy import store
 from chalicelib.privacy.errors import ErasureBlocked, SignInStale
 from chalicelib.privacy.models import Blocker, EraseMember, Erasure
@@ -168,6 +172,9 @@ def find_blockers(
             found.append(Blocker(what="cards_hold_value", detail=refused.detail))
     for each in (account.member_id, *account.absorbed):
         for pool_id in pools_store.list_pool_ids(table, each):
+            shared = points_store.find_account(table, pool_id, consistent=True)
+            if shared is not None and shared.status is AccountStatus.CLOSED:
+                continue  # nobody shares it any more; its owner could never leave it
             detail = f"The member belongs to the pool {pool_id}: leave it, hand it over or close it first."
             found.append(Blocker(what="in_pool", detail=detail))
     return tuple(found)
@@ -266,10 +273,12 @@ def _wipe(places: Places, member_id: AccountId, former: Sequence[AccountId], *, 
 
 
 def _end_sessions(places: Places, member_id: AccountId) -> None:
-    """Sessions and codes of a member, and what is found by their identifiers, where those can still be read."""
+    """Sessions and codes of a member, what they were told, and their identifiers, where those can still be read."""
     item, account = members_store.find_items(places.table, member_id, consistent=True)
     for session in signin_store.list_sessions(places.ops, member_id):
         places.ops.commit([signin_store.forget_session(session)])
+    for notice in notices_store.list_notices(places.ops, member_id):
+        places.ops.commit([notices_store.forget_notice(notice)])
     if item is None or account is None:
         return
     profile = members_store.profile_from(item, places.keyring)
@@ -290,16 +299,54 @@ def _strike_words(places: Places, member_id: AccountId) -> None:
 
     The chain covers the command's digest and not the words, so whoever proves the ledger finds nothing changed.
     """
+    card_ids = cards_store.list_all_owned(places.table, [member_id])
     lists = [store.entries_of(member_id), store.happenings_of(member_id)]
-    for card_id in cards_store.list_all_owned(places.table, [member_id]):
+    for card_id in card_ids:
         lists += [store.entries_of(card_id), store.happenings_of(card_id)]
     for partition in lists:
         for row in _rows(places.table, partition):
             for write in store.strike_words(places.table, row):
                 places.table.commit([write])
+    for card_id in card_ids:
+        places.table.commit([store.strike_name(card_id)])
+    for pool_id in (
+        *pools_store.list_pool_ids(places.table, member_id),
+        *pools_store.list_former_pool_ids(places.table, member_id),
+    ):
+        _strike_pool(places, pool_id, member_id)
     for item in store.find_offers(places.table, _rows(places.table, store.transfers_of(member_id))):
         for write in store.strike_words(places.table, item):
             places.table.commit([write])
+
+
+def _strike_pool(places: Places, pool_id: PoolId, member_id: AccountId) -> None:
+    """Take the name of a pool that the member owns away, and words out of what they did there."""
+    for _ in range(ATTEMPTS_MAX):
+        known = pools_store.find_pool(places.table, pool_id, consistent=True)
+        if known is None or known[0].owner_id != member_id or not known[0].name:
+            break
+        pool, content = known
+        nameless = pool.model_copy(update={"name": "", "version": pool.version + 1})
+        try:
+            places.table.commit([pools_store.replace_pool(pool, nameless, content)])
+        except PoolMoved:
+            continue
+        break
+    else:
+        raise WriteContended
+    for row in _rows(places.table, store.entries_of(pool_id)):
+        if _made_by(places.table, row) == member_id:
+            for write in store.strike_words(places.table, row):
+                places.table.commit([write])
+
+
+def _made_by(table: Table, row: Item) -> str | None:
+    """Who made a pool's entry; of a reversal, who made what it takes back."""
+    kind, parts = keys.entry_parts(keys.Key(row["pk"], row["sk"]))
+    if kind != "reverse":
+        return row.get("by")
+    original = points_store.find_entry(table, original_of(EntryKey(kind=kind, parts=parts)))
+    return original.get("by") if original is not None else None
 
 
 def _rows(table: Table, partition: str) -> Iterator[Item]:

@@ -1,12 +1,15 @@
 """Use case of export: everything that is kept about a member, in one answer; the catalogue says what that is."""
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from html import escape
 from typing import Any
 
+from chalicelib.audit import service as audit
+from chalicelib.audit.models import AuditEntryView, AuditQuery, ChangeView, Who
+from chalicelib.cards import store as cards_store
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
-from chalicelib.kernel.ids import AccountId, MemberId
+from chalicelib.kernel.ids import AccountId, MemberId, StaffId, is_member
 from chalicelib.kernel.languages import Language
 from chalicelib.members import service as members
 from chalicelib.privacy import store
@@ -16,9 +19,14 @@ from chalicelib.privacy.models import Export, ExportRecord, MaskedField, Unmaski
 from chalicelib.privacy.service.erasing import Places
 from chalicelib.privacy.service.unmasking import id_of
 from chalicelib.purchases.store import unpacked_lines
+from chalicelib.staff import store as staff_store
+from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
+from chalicelib.storage.table import Table
+from chalicelib.storage.words import Words
 from chalicelib.storage.writes import Item
 
+_PAGE = 100
 RECORDS_MAX = 5_000
 """About two megabytes; an answer may have six."""
 
@@ -48,9 +56,14 @@ def export_member(
     owners: tuple[AccountId, ...] = (view.member_id, *view.merged_member_ids)
     found: list[ExportRecord] = []
     for name, item in store.list_all_about(table, places.ops, owners):
-        record = _record(name, item, keyring)
+        record = _record(name, item, keyring, owners)
         if record is not None:
             found.append(record)
+        if len(found) > RECORDS_MAX:
+            raise ExportTooLarge(limit=RECORDS_MAX)
+
+    for audited in _audited(table, keyring, owners, now=now):
+        found.append(audited)
         if len(found) > RECORDS_MAX:
             raise ExportTooLarge(limit=RECORDS_MAX)
 
@@ -59,11 +72,56 @@ def export_member(
     shown = Unmasking(
         unmasking_id=export_id, member_id=view.member_id, by=by, fields=tuple(MaskedField), reason=reason, at=at
     )
-    table.commit([store.add_unmasking(shown, chance & 0xFFFFFFF, kind="exported")])
+    words = Words(table, keyring.contacts)
+    table.commit([store.add_unmasking(shown, chance & 0xFFFFFFF, words, kind="exported")])
     return Export(export_id=export_id, member=view, records=tuple(found), exported_at=at)
 
 
-def _record(table: str, item: Item, keyring: Keyring) -> ExportRecord | None:
+AUDITED = "what staff and other systems did"
+
+
+def _audited(table: Table, keyring: Keyring, owners: Sequence[AccountId], *, now: datetime) -> Iterator[ExportRecord]:
+    """What staff and integrations did to a member and their cards: who by name, when, and what of theirs it changed.
+
+    Reasons are words of staff among themselves, and stay out, as does where staff called from.
+    """
+    own = {*owners, *cards_store.list_all_owned(table, owners)}
+    words, names, seen = Words(table, keyring.contacts), dict[str, str](), set[str]()
+    for account_id in sorted(own):
+        for entry in _entries(table, words, account_id, now):
+            if entry.audit_id in seen:
+                continue
+            seen.add(entry.audit_id)
+            if entry.who.subject not in names:
+                names[entry.who.subject] = _name_of(table, entry.who)
+            changes = [_shown_change(each) for each in entry.changes if each.of in own]
+            by, on = names[entry.who.subject], entry.at.isoformat()
+            yield ExportRecord(kind=AUDITED, data={"action": entry.action, "at": on, "by": by, "changes": changes})
+
+
+def _entries(table: Table, words: Words, account_id: AccountId, now: datetime) -> Iterator[AuditEntryView]:
+    after: str | None = None
+    query = AuditQuery(member_id=account_id, limit=_PAGE)
+    while True:
+        part = audit.list_entries(table, words, query, after=after, now=now)
+        yield from part.items
+        after = part.next_position
+        if after is None:
+            return
+
+
+def _name_of(table: Table, who: Who) -> str:
+    """Somebody's name where they have a record here; else what they are."""
+    item = staff_store.find_item(table, StaffId(who.subject)) if who.subject.startswith("stf_") else None
+    return str(item["name"]) if item is not None else who.kind
+
+
+def _shown_change(change: ChangeView) -> dict[str, Any]:
+    found = {"item": change.item, "state": change.state, "before": change.before, "after": change.after}
+    return {name: value for name, value in {**found, "changed": list(change.changed)}.items() if value}
+
+
+def _record(table: str, item: Item, keyring: Keyring, owners: Sequence[AccountId]) -> ExportRecord | None:
     """What an export shows of an item: what the catalogue says that it does, under names that people understand."""
     kind = stored_as(table, item["pk"], item["sk"])
     if kind is None:
@@ -73,7 +131,16 @@ def _record(table: str, item: Item, keyring: Keyring) -> ExportRecord | None:
     if "contact" in wanted:
         contact = keyring.contacts.open(item["member_id"], item["contact"])
         data |= {name: contact[name] for name in SEALED if contact.get(name)}
-    return ExportRecord(kind=kind.name, data=data) if data else None
+    return ExportRecord(kind=kind.name, of=_whose(table, item, owners), data=data) if data else None
+
+
+def _whose(table: str, item: Item, owners: Sequence[AccountId]) -> AccountId | None:
+    """The account that an item is of: the member's, one of a card or a pool of theirs; nobody else's."""
+    for place in (item.get("tl"), item["pk"]):
+        if table == "core" and place and re.fullmatch(r"[MGC]#[^#]+", place):
+            found = keys.account_of(place)
+            return found if found in owners or not is_member(found) else None
+    return None
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -82,39 +149,3 @@ def _plain(name: str, value: Any) -> Any:
     if name == "rs":
         return {NAMES.get(each, each): _plain(each, inner) for each, inner in value.items()}
     return value.hex() if isinstance(value, bytes) else value
-
-
-# ---------------------------------------------------------------- for people
-
-_WORDS = {
-    Language.ZH: ("您的数据", "会员", "导出时间", "以下是我们保存的与您有关的全部数据。"),
-    Language.EN: ("Your data", "Member", "Exported", "This is everything that we keep about you."),
-}
-
-_STYLE = (
-    "body{font:16px/1.5 sans-serif;max-width:50em;margin:2em auto;padding:0 1em}dt{color:#555}dd{margin:0 0 .3em 1em}"
-)
-
-
-def page_of(export: Export, language: Language) -> str:
-    """An export as a page of HTML that needs nothing else: no script, no image, nothing that is loaded."""
-    title, member, exported, lead = _WORDS[language]
-    sections = "\n".join(_sections(export.records))
-    return (
-        f'<!doctype html>\n<html lang="{language.value}"><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style>\n<h1>{title}</h1><p>{lead}</p>"
-        f"<p>{member}: {escape(export.member.member_number)} · "
-        f"{exported}: {export.exported_at:%Y-%m-%d %H:%M} UTC</p>\n"
-        f"{sections}\n</html>\n"
-    )
-
-
-def _sections(records: Iterable[ExportRecord]) -> Iterator[str]:
-    kinds: dict[str, list[ExportRecord]] = {}
-    for record in records:
-        kinds.setdefault(record.kind, []).append(record)
-    for kind, each in kinds.items():
-        yield f"<h2>{escape(kind)} ({len(each)})</h2>"
-        for record in each:
-            facts = "".join(f"<dt>{escape(name)}<dd>{escape(str(value))}" for name, value in record.data.items())
-            yield f"<dl>{facts}</dl>"

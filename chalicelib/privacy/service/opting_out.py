@@ -4,13 +4,13 @@ from contextlib import suppress
 from datetime import datetime
 from html import escape
 
+from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.languages import Language
 from chalicelib.members import service as members
 from chalicelib.members.models import (
     ACCOUNT_PURPOSE,
     ConsentGiven,
     ConsentSource,
-    ContactChannel,
     SayConsents,
     Witness,
 )

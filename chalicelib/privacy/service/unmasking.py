@@ -14,6 +14,7 @@ from chalicelib.privacy.models import MaskedField, PlainValues, Unmask, Unmasked
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
+from chalicelib.storage.words import Words
 
 
 def unmask(
@@ -50,7 +51,7 @@ def unmask(
         at=at,
     )
 
-    table.commit([store.add_unmasking(unmasking, chance & 0xFFFFFFF)])
+    table.commit([store.add_unmasking(unmasking, chance & 0xFFFFFFF, Words(table, keyring.contacts))])
 
     return UnmaskedView(
         unmasking_id=unmasking.unmasking_id,

@@ -3,20 +3,18 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import PurchaseId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points import store as points_store
 from chalicelib.points.models import Account
-from chalicelib.points.service import ATTEMPTS_MAX, content_digest, once
+from chalicelib.points.service import content_digest, once
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases import store
-from chalicelib.purchases.errors import DeliveryDiffers, OrderMoved, PurchaseUnknown
+from chalicelib.purchases.errors import DeliveryDiffers
 from chalicelib.purchases.models import DeliverPurchase, DeliveryView
 from chalicelib.purchases.rules import deliveries
 from chalicelib.purchases.service import items, views
-from chalicelib.storage import keys
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
 
@@ -40,16 +38,11 @@ def deliver_purchase(
         MemberClosed: the membership was closed.
         WriteContended: other writes kept getting there first; safe to try again.
     """
-    where = keys.purchase_of(purchase_id)
-    for _ in range(ATTEMPTS_MAX):
-        item = store.find_purchase(table, where, consistent=True) if where else None
-        if item is None:
-            raise PurchaseUnknown(purchase_id=purchase_id)
-        try:
-            return _deliver(table, book, purchase_id, item, command, now=now, language=language)
-        except OrderMoved:
-            continue
-    raise WriteContended
+
+    def change(item: Item) -> Outcome[DeliveryView]:
+        return _deliver(table, book, purchase_id, item, command, now=now, language=language)
+
+    return items.on_purchase(table, purchase_id, change)
 
 
 def _deliver(

@@ -1,18 +1,27 @@
 """What the use cases read from the item of a purchase, and what they add to it."""
 
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from chalicelib.kernel.errors import WriteContended
+from chalicelib.kernel.ids import PurchaseId
+from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points import store as points_store
+from chalicelib.points.service import ATTEMPTS_MAX
 from chalicelib.points.views import shown_maturity
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases import store
-from chalicelib.purchases.errors import ReturnWaitedTooLong
+from chalicelib.purchases.errors import OrderMoved, PurchaseUnknown, ReturnWaitedTooLong
 from chalicelib.purchases.models import OrderName, Returned, ReturnPurchase, Waiting
 from chalicelib.purchases.rules import orders, returns
 from chalicelib.storage import keys
+from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item
+
+T = TypeVar("T")
 
 
 def order_of(purchase_id: str) -> OrderName | None:
@@ -23,6 +32,27 @@ def order_of(purchase_id: str) -> OrderName | None:
     except ValidationError:
         return None
     return name if name and parts == (name.channel, name.order_no) else None
+
+
+def on_purchase(table: Table, purchase_id: PurchaseId, change: Callable[[Item], Outcome[T]]) -> Outcome[T]:
+    """Change a purchase as it is, again and again while others change it meanwhile.
+
+    Args:
+        change: decides and commits on what is stored of it; raises `OrderMoved` when that is not so any more.
+
+    Raises:
+        PurchaseUnknown: there is no such purchase.
+        WriteContended: other writes kept getting there first.
+        Refusal: whatever else `change` refuses.
+    """
+    where = keys.purchase_of(purchase_id)
+    for _ in range(ATTEMPTS_MAX):
+        item = store.find_purchase(table, where, consistent=True) if where else None
+        if item is None:
+            raise PurchaseUnknown(purchase_id=purchase_id)
+        with suppress(OrderMoved):
+            return change(item)
+    raise WriteContended
 
 
 def too_long(waiting: Waiting) -> ReturnWaitedTooLong:

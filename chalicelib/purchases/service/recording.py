@@ -22,7 +22,7 @@ from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases import store
 from chalicelib.purchases.errors import RECORDED, CurrencyWrong, PurchaseAwaited, PurchaseDiffers, PurchaserUnknown
-from chalicelib.purchases.models import PurchaseView, RecordPurchase, Returned, Sale
+from chalicelib.purchases.models import After, PurchaseView, RecordPurchase, Returned, Sale
 from chalicelib.purchases.rules import buying, orders, returns
 from chalicelib.purchases.rules.write_offs import turns_of
 from chalicelib.purchases.service import items, views
@@ -104,9 +104,10 @@ def _record(
         if asked.points_tender and held is None:
             guards.require_recent(command.occurred_at, now)
         posting = buying.assess(account, asked, program, content=content, now=now, held=held)
-        writes = _purchase_writes(account, posting, sale, member_id, program, awaited, now=now)
+        writes, after = _purchase_writes(account, posting, sale, member_id, program, awaited, now=now)
         ends = [end_with_purchase(end_key(held.key), posting.main, now=now)] if held is not None else []
-        return views.purchase_view(posting.main, sale, program, language), [*writes, *ends, *putting_in_use]
+        view = views.purchase_view(posting.main, sale, program, language, after=after)
+        return view, [*writes, *ends, *putting_in_use]
 
     def recall(item: Item) -> PurchaseView:
         return _recalled(table, item, member_id, book, command, language)
@@ -128,8 +129,10 @@ def _purchase_writes(
     awaited: Item | None,
     *,
     now: datetime,
-) -> list[Write]:
+) -> tuple[list[Write], After | None]:
     """The writes of a purchase, and of the returns that waited for it: applied one after the other, or refused.
+
+    Also what the account has after the returns, where some were applied.
 
     Args:
         member_id: whose it was said to be; the account is another's where that member was merged.
@@ -152,11 +155,13 @@ def _purchase_writes(
         writes += points_store.entry_writes(done, more=items.return_item_of(bought, after, waiting.command))
         turns = turns.after(done.main)
         bought, last = replace(bought, returned=after, version=bought.version + 1), done
+    ended: After | None = None
     if bought.version:
-        more |= store.returned_item(bought.returned, bought.version)
+        ended = After(last.account.lifetime.balance, last.tier_after)
+        more |= store.returned_item(bought.returned, bought.version) | store.after_item(ended)
     own, *others = points_store.entry_writes(posting, more=more)
     after_all = points_store.replace_account(account, last.account, last.due_on)
-    return [store.record(own, awaited), *others, *writes, after_all]
+    return [store.record(own, awaited), *others, *writes, after_all], ended
 
 
 def _recorded_before(

@@ -3,22 +3,20 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import PurchaseId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.points import store as points_store
 from chalicelib.points.models import Account
-from chalicelib.points.service import ATTEMPTS_MAX, content_digest, once
+from chalicelib.points.service import content_digest, once
 from chalicelib.programs.rules import today_of
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases import store
-from chalicelib.purchases.errors import OrderMoved, PurchaseMoved, PurchaseUnknown
+from chalicelib.purchases.errors import OrderMoved, PurchaseMoved
 from chalicelib.purchases.models import PurchaseView, RestatePurchase
 from chalicelib.purchases.rules import buying, orders, restatements
 from chalicelib.purchases.service import items, views
 from chalicelib.purchases.service.writing_off import find_turns
-from chalicelib.storage import keys
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
 
@@ -49,18 +47,11 @@ def restate_purchase(
         BalanceTooLarge: the balance or the qualifying points would pass their limit.
         WriteContended: other writes kept getting there first; safe to try again.
     """
-    where = keys.purchase_of(purchase_id)
-    for _ in range(ATTEMPTS_MAX):
-        item = store.find_purchase(table, where, consistent=True) if where else None
-        if item is None:
-            raise PurchaseUnknown(purchase_id=purchase_id)
-        try:
-            return _restate(
-                table, book, purchase_id, item, command, now=now, language=language, may_be_large=may_be_large
-            )
-        except OrderMoved:
-            continue
-    raise WriteContended
+
+    def change(item: Item) -> Outcome[PurchaseView]:
+        return _restate(table, book, purchase_id, item, command, now=now, language=language, may_be_large=may_be_large)
+
+    return items.on_purchase(table, purchase_id, change)
 
 
 def _restate(

@@ -15,6 +15,7 @@ from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
 from chalicelib.purchases import store
 from chalicelib.purchases.models import (
+    After,
     DeliveryView,
     Discount,
     OrderName,
@@ -36,11 +37,14 @@ from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item
 
 
-def purchase_view(entry: Entry, sale: Sale, program: Program, language: Language) -> PurchaseView:
+def purchase_view(
+    entry: Entry, sale: Sale, program: Program, language: Language, *, after: After | None = None
+) -> PurchaseView:
     """A purchase as callers see it.
 
     Args:
         program: the version it was decided by.
+        after: what the account had after the returns that were carried out with it.
     """
     channel, order_no = entry.key.parts
     tendered = entry.consumed or 0
@@ -59,18 +63,11 @@ def purchase_view(entry: Entry, sale: Sale, program: Program, language: Language
         points_earned=entry.earned or 0,
         points_tendered=tendered,
         points_hold_id=store.hold_id_of(entry),
-        points_expired=entry.lapsed or 0,
         expires_on=shown_expiry(entry.expires_on),
         matures_on=shown_maturity(entry.matures_on),
         awaits_delivery=sale.awaits_delivery,
-        why=why_lines(entry, program, language),
         discounts=discounts,
-        tier_before=_tier_name(entry.tier_before, program, language),
-        tier_after=_tier_name(entry.tier_after, program, language),
-        balance_after=entry.balance_after - (entry.lapsed or 0),
-        seq=entry.seq,
-        program_version=entry.program_version,
-        hash=entry.hash.hex(),
+        **_of_entry(entry, program, language, after=after),
     )
 
 
@@ -106,14 +103,7 @@ def restatement_view(entry: Entry, sale: Sale, tender: int, program: Program, la
         points_tender=tender,
         points_earned=entry.earned or 0,
         points_spent=entry.consumed or 0,
-        points_expired=entry.lapsed or 0,
-        why=why_lines(entry, program, language),
-        tier_before=_tier_name(entry.tier_before, program, language),
-        tier_after=_tier_name(entry.tier_after, program, language),
-        balance_after=entry.balance_after - (entry.lapsed or 0),
-        seq=entry.seq,
-        program_version=entry.program_version,
-        hash=entry.hash.hex(),
+        **_of_entry(entry, program, language),
     )
 
 
@@ -187,21 +177,34 @@ def return_view(entry: Entry, stored: Mapping[str, Any], program: Program, langu
         refund_minor=stored["mb"],
         points_taken_back=-(entry.earned or 0),
         points_given_back=-(entry.consumed or 0),
-        points_expired=entry.lapsed or 0,
-        why=why_lines(entry, program, language),
-        tier_before=_tier_name(entry.tier_before, program, language),
-        tier_after=_tier_name(entry.tier_after, program, language),
-        balance_after=entry.balance_after - (entry.lapsed or 0),
-        seq=entry.seq,
-        program_version=entry.program_version,
-        hash=entry.hash.hex(),
+        **_of_entry(entry, program, language),
     )
 
 
 def view_of(item: Item, book: ProgramBook, language: Language) -> PurchaseView:
     """A purchase as it was recorded."""
     entry = points_store.entry_from(item)
-    return purchase_view(entry, store.sale_from(item), book.version(entry.program_version), language)
+    program = book.version(entry.program_version)
+    return purchase_view(entry, store.sale_from(item), program, language, after=store.after_from(item))
+
+
+def _of_entry(entry: Entry, program: Program, language: Language, *, after: After | None = None) -> dict[str, Any]:
+    """What the entry of a purchase, a return or a restatement says alike.
+
+    Args:
+        after: see `purchase_view`.
+    """
+    after = after or After(entry.balance_after - (entry.lapsed or 0), entry.tier_after or "")
+    return {
+        "points_expired": entry.lapsed or 0,
+        "why": why_lines(entry, program, language),
+        "tier_before": _tier_name(entry.tier_before, program, language),
+        "tier_after": _tier_name(after.tier_id, program, language),
+        "balance_after": after.balance,
+        "seq": entry.seq,
+        "program_version": entry.program_version,
+        "hash": entry.hash.hex(),
+    }
 
 
 def _tier_name(tier_id: str | None, program: Program, language: Language) -> TierName:

@@ -17,6 +17,7 @@ from chalicelib.points.rules import balances, ledger, reversals
 from chalicelib.programs.rules import earned_points, expires_on, today_of
 from chalicelib.purchases import store as purchase_store
 from chalicelib.purchases.errors import OrderMoved
+from chalicelib.purchases.models import After
 from chalicelib.purchases.rules import orders, returns
 from chalicelib.purchases.service import recording
 from chalicelib.storage.writes import Item, Put, Still, Write
@@ -201,11 +202,12 @@ def waiting_return_counts_twice(patch: pytest.MonkeyPatch) -> None:
     """A return that waited is not counted, so that as much may come back again."""
     real = recording._purchase_writes
 
-    def writes(*a: Any, **more: Any) -> list[Write]:
-        made = real(*a, **more)
+    def writes(*a: Any, **more: Any) -> tuple[list[Write], After | None]:
+        made, after = real(*a, **more)
         first = made[0]
         assert isinstance(first, Put)
-        return [replace(first, item={n: v for n, v in first.item.items() if n not in ("rn", "ret")}), *made[1:]]
+        lost = replace(first, item={n: v for n, v in first.item.items() if n not in ("rn", "ret")})
+        return [lost, *made[1:]], after
 
     patch.setattr(recording, "_purchase_writes", writes)
 

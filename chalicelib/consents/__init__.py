@@ -1,0 +1,1 @@
+"""Texts of consents: what members are asked, word for word, by purpose and channel."""
