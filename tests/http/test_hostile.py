@@ -51,6 +51,7 @@ TERMS: dict[str, Any] = {
                   "fee_percent": 5, "accept_days": 7},
     "approvals": {"adjustment_points_max": 1_000_000_000, "card_refund_minor_max": 1_000_000_000},
     "sign_in": {"sms": [{"country": "CN", "per_thousand_minor": 4_500}], "sms_day_max_minor": 50_000},
+    "retention": {"inactive_years": 5, "closed_years": 2},
     "velocity": dict.fromkeys(("member_points_per_day", "shop_points_per_day", "staff_points_per_day",
                                "adjusted_points_per_day", "card_gifts_minor_per_day"), 10**12),
     "custom_fields": {"size": {"type": "choice", "label": {"zh": "码", "en": "Size"}, "required": False,
