@@ -329,8 +329,9 @@ def test_a_new_number_is_taken_by_one_of_two_who_prove_it_at_once(door: Door, dy
 
     def change(member_id: str) -> Any:
         desk = door.desk
+        caller = Caller(Kind.MEMBER, member_id, ("member",), {}, member_id=MemberId(member_id))
         return service.change_contact(
-            desk.table, door.ops, desk.keyring, desk.book, MemberId(member_id), command, now=desk.clock(),
+            desk.table, door.ops, desk.keyring, desk.book, caller, command, now=desk.clock(),
             language=Language.EN,
         )  # fmt: skip
 
