@@ -120,7 +120,8 @@ def _rule(rule: Rule) -> str:
     whose = "the shop in the body" if rule.at_shop else rule.of.replace("_", " ")
     if rule.by is Kind.MEMBER:
         return f"`{rule.needs}` | the caller | members"
-    return f"`{rule.needs}` | {whose} | {'members and staff' if rule.least is Scope.SELF else 'staff'}"
+    needs = f"`{rule.needs}`" + (f", for some fields `{rule.besides}`" if rule.besides else "")
+    return f"{needs} | {whose} | {'members and staff' if rule.least is Scope.SELF else 'staff'}"
 
 
 def _audited(route: Route) -> str:

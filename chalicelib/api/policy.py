@@ -26,6 +26,7 @@ class Rule:
         by: the only kind of caller that gets in, where there is one.
         audited: whatever staff or an integration writes by it gets an audit record in the same transaction (ADR 0039).
             Not so where a ledger entry says it all, which names who had it made: what tills do all day.
+        besides: what some of what the body may say needs on top; the use case asks for it.
     """
 
     needs: Permission | None
@@ -35,6 +36,7 @@ class Rule:
     signed_in: bool = False
     by: Kind | None = None
     audited: bool = True
+    besides: Permission | None = None
 
     @property
     def open(self) -> bool:
@@ -103,7 +105,7 @@ POLICY: Mapping[str, Rule] = {
     "POST /members": _staff(P.MEMBERS_WRITE, at_shop=True),
     "GET /members": _staff(P.MEMBERS_READ),
     "GET /members/{member_id}": _staff(P.MEMBERS_READ, "member"),
-    "PATCH /members/{member_id}": _staff(P.MEMBERS_WRITE, "member"),
+    "PATCH /members/{member_id}": Rule(P.MEMBERS_WRITE, "member", Scope.SHOP, besides=P.MEMBERS_CHANGE_CONTACT),
     "POST /members/{member_id}/suspensions": _staff(P.MEMBERS_STATUS, "member"),
     "POST /members/{member_id}/reinstatements": _staff(P.MEMBERS_STATUS, "member"),
     "POST /members/{member_id}/closures": _staff(P.MEMBERS_STATUS, "member"),
