@@ -107,7 +107,7 @@ POLICY: Mapping[str, Rule] = {
     "POST /members": _staff(P.MEMBERS_WRITE, at_shop=True),
     "GET /members": _staff(P.MEMBERS_READ),
     "GET /members/{member_id}": _staff(P.MEMBERS_READ, "member"),
-    "PATCH /members/{member_id}": _staff(P.MEMBERS_WRITE, "member"),
+    "PATCH /members/{member_id}": Rule(P.MEMBERS_WRITE, "member", Scope.SHOP, beyond=P.MEMBERS_CHANGE_CONTACT),
     "POST /members/{member_id}/suspensions": _staff(P.MEMBERS_STATUS, "member"),
     "POST /members/{member_id}/reinstatements": _staff(P.MEMBERS_STATUS, "member"),
     "POST /members/{member_id}/closures": _staff(P.MEMBERS_STATUS, "member"),

@@ -19,7 +19,7 @@ from chalicelib.trail import rules
 from chalicelib.trail.shown import EXPANDED, FIELDS, SHOWN, SILENT, VALUE_MAX
 
 _ACCOUNT = re.compile(r"(mem|pol|crd)_[a-z2-7]{16}")
-_ACCOUNTS = frozenset({"member_id", "owner", "owner_id", "into", "to", "from", "mf", "mi"})
+_ACCOUNTS = frozenset({"member_id", "owner", "owner_id", "about", "by", "into", "to", "from", "mf", "mi"})
 """Attributes of items and facts of notes that hold an id of ours. What is in others somebody may have typed."""
 _BEHIND = {
     "PROFILE": "profile",

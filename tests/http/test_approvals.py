@@ -67,3 +67,15 @@ def test_the_program_says_how_much_one_person_may_do(api: Api) -> None:
     theirs = decided.post(f"/v1/cards/{card}/refunds", {"amount_minor": 200}, key="s").json["approval_id"]
     assert api.post(f"/v1/approvals/{theirs}/approvals", {}).status == 201
     assert api.get(f"/v1/cards/{card}").json["balance"]["principal_minor"] == 100
+
+
+def test_the_record_of_a_decision_is_about_the_member(api: Api) -> None:
+    member = api.enrol()["member_id"]
+    api.clock.forward(seconds=1)
+    body = {"points": 20_000, "reason_code": "goodwill"}
+    assert api.as_("agent").post(f"/v1/members/{member}/point-adjustments", body, key="big").status == 202
+    api.clock.forward(seconds=1)
+    (waiting,) = api.get("/v1/approvals").json["items"]
+    assert api.post(f"/v1/approvals/{waiting['approval_id']}/rejections", {"reason": "no"}).status == 201
+    newest = api.get("/v1/audit-entries", member_id=member).json["items"][0]
+    assert (newest["action"], newest["about"]) == ("reject", [member])

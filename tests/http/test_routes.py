@@ -146,8 +146,8 @@ def test_a_member_is_edited_under_the_version_that_was_read(api: Api, look: Look
         path, {"version": 1, "name": "王五", "mobile": None, "reason": "asked"}, If_Match=read.headers["ETag"]
     )
     hold = {"until": "2026-03-18T04:00:00Z", "by_member": False}
-    expected = {**member, "name": "王*", "mobile": None, "contact_hold": hold, "version": 2}
-    assert (reply.status, reply.json) == (200, expected)
+    after = {**member, "name": "王*", "mobile": None, "contact_hold": hold, "version": 2}
+    assert (reply.status, reply.json) == (200, after)
     assert reply.headers["ETag"] == api.get(path).headers["ETag"]
     before = look()
     for body, headers, refusal in (
