@@ -82,6 +82,6 @@ def role_from(item: Item) -> CustomRole:
         name=item["name"],
         grants={known[each]: Scope(reach) for each, reach in stored.items() if each in known},
         holders=item["holders"],
-        version=item["edition"] if "edition" in item else item["version"],
+        version=item["ed"] if "ed" in item else item["version"],
         turn=item["version"],
     )

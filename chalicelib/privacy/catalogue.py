@@ -231,7 +231,7 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored(
         "core", "role of the merchant's own", r"ROLES \S+",
         {
-            **_all("name grants holders edition version", _MERCHANT),
+            **_all("name grants holders ed version", _MERCHANT),
             "by": _STAFF,
             "reason": Datum(Data.WORDS, Kept.STACK),
         },

@@ -118,7 +118,7 @@ def role_item(role: CustomRole) -> Item:
         "name": role.name,
         "grants": {permission.value: int(scope) for permission, scope in role.grants.items()},
         "holders": role.holders,
-        "edition": role.version,
+        "ed": role.version,
         "version": role.turn + 1,
     }
 
