@@ -209,7 +209,7 @@ def look_up_for(
     misses: rules.Misses,
     asked: LookUp,
     *,
-    by: str,
+    by: Caller,
     now: datetime,
     language: Language,
 ) -> tuple[MemberView, ...]:
@@ -225,23 +225,24 @@ def look_up_for(
         LookUpsTooMany: there were.
         MobileInvalid, MemberNumberWrong: nobody can have this identifier.
     """
-    most, slot = book.current(now).velocity.missed_look_ups, rules.misses_slot(now)
+    velocity, slot, who = book.current(now).velocity, rules.misses_slot(now), by.subject
+    most = velocity.missed_look_ups_of_keys if by.kind is Kind.INTEGRATION else velocity.missed_look_ups
     if most is None:
         return look_up(table, keyring, book, asked, now=now, language=language)
     refusal = LookUpsTooMany(retry_after=rules.misses_over_in(now))
-    known = misses.of(by, now)
+    known = misses.of(who, now)
     if known is False:
-        known = store.find_misses(ops, by, slot, now.date()) >= most
-        misses.note(by, now, full=known)
+        known = store.find_misses(ops, who, slot, now.date()) >= most
+        misses.note(who, now, full=known)
     if known:
         raise refusal
     found = look_up(table, keyring, book, asked, now=now, language=language)
     if not found:
-        misses.note(by, now, full=False)
+        misses.note(who, now, full=False)
         try:
-            ops.commit([store.count_miss(by, slot, most, now, refusal)])
+            ops.commit([store.count_miss(who, slot, most, now, refusal)])
         except LookUpsTooMany:
-            misses.note(by, now, full=True)
+            misses.note(who, now, full=True)
             raise
     return found
 

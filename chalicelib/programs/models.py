@@ -272,6 +272,8 @@ class Velocity(Record):
     """So many members somebody exports."""
     missed_look_ups: Annotated[int, Field(ge=1, le=10**6)] | None = 20
     """So often in ten minutes somebody looks up a member whom there is not. What is more is refused."""
+    missed_look_ups_of_keys: Annotated[int, Field(ge=1, le=10**6)] | None = 500
+    """The same of an integration key, which many tills may share: most who stand at one are no members."""
 
 
 class Retention(Record):

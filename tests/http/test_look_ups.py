@@ -8,6 +8,8 @@ from chalicelib.members import routes
 from chalicelib.members.rules import Misses
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable
+from tests.http.test_audit import api_terms
+from tests.http.test_integration_keys import make
 from tests.makers import Api, Reply
 from tests.table.stand import scan
 
@@ -33,6 +35,16 @@ def test_the_twenty_first_miss_is_refused_and_so_is_every_hit_after_it(api: Api)
     assert (alert["kind"], alert["about"]) == ("look_ups_missed", "stf_clerk")
     api.clock.forward(minutes=10)
     assert look(clerk, 22).status == 200
+
+
+def test_an_integration_key_that_many_tills_share_has_a_limit_of_its_own(api: Api) -> None:
+    till = api.with_(make(api, permissions=["members:read"], rate_per_minute=600).json["key"])
+    for number in range(40):
+        assert look(till, number).status == 200
+    terms = {"version": 1, "velocity": {"missed_look_ups_of_keys": 5}}
+    assert api.put("/v1/program", {**api_terms(api), **terms}).status == 200
+    api.clock.forward(minutes=10)
+    assert [look(till, number).status for number in range(6)] == [200] * 5 + [429]
 
 
 def test_processes_count_together_and_a_new_one_refuses_with_its_first_miss(
