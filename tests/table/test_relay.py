@@ -145,7 +145,7 @@ def a_whole_life(desk: Desk) -> MemberId:
         name="Canary Wong", mobile="+8613912345678", email="canary@example.com", card_no="canary-card",
         birthday="1988-03-20", shop_id="shp_main", source="till", tags=["canary words"], referral_code="canary-item",
     ).member_id  # fmt: skip
-    desk.edit(member, 1, name="Canary Wong", tags=["canary words", "x"])
+    desk.edit(member, 1, name="Canary Wong", tags=["canary words", "x"], email="canary.moved@example.com")
     lines = [{"sku": "canary-item", "name": "canary words", "quantity": 2, "unit_price_minor": 600_000}]
     desk.buy(a_purchase(member, order_no="one", paid_minor=1_200_000, lines=lines))
     desk.clock.at("2026-03-20")
