@@ -18,8 +18,8 @@ from chalicelib.members.rules import Identifier, external_identifier, identifier
 from chalicelib.merges.errors import MemberMerged, MembersSame, SurvivorMerged, UndoLeavesDebt
 from chalicelib.merges.models import Brought
 from chalicelib.points import fold
-from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Posting, Reason, Sums
-from chalicelib.points.rules import balances, due_dates, guards, ledger
+from chalicelib.points.models import Account, AccountStatus, Entry, EntryKey, Posting, Reason, Sums, Why
+from chalicelib.points.rules import balances, due_dates, guards, ledger, reversals
 from chalicelib.points.rules.ledger import Draft
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import today_of
@@ -219,7 +219,8 @@ def undo(
     """Move back what a merge moved. What happened since stays with the member who stayed, but for what goes home.
 
     Where points that go back were spent, the member who stayed owes them, whatever the program's policy: to write the
-    debt off would make the same points twice.
+    debt off would make the same points twice. What was written off while they were one is paid for by what either has
+    again: alone they would have had no such debt.
 
     Args:
         merged: the entry of the member who goes again.
@@ -239,7 +240,7 @@ def undo(
         may_owe=True,
         shows_tier=True,
     )
-    kept = ledger.post(into, out, program, now=now)
+    kept = _paying(into, out, merged.recorded_at, program, now=now)
     later = max(now, kept.main.recorded_at + _A_MOMENT)
     taken = Draft(
         EntryKey(kind=_HOME, parts=(key,)),
@@ -252,7 +253,7 @@ def undo(
         may_owe=True,
         hides_tier=True,
     )
-    gone = ledger.post(account, taken, program, now=later)
+    gone = _paying(account, taken, merged.recorded_at, program, now=later)
     lost = {account.member_id, *account.absorbed}
     stays = kept.account.model_copy(update={"absorbed": tuple(each for each in into.absorbed if each not in lost)})
     again = gone.account.model_copy(update={"status": AccountStatus.ACTIVE, "merged_into": None})
@@ -263,29 +264,51 @@ def undo(
     )
 
 
-def require_no_new_debt(into: Account, moved: Moved, by: Caller | None, today: date) -> None:
+def _paying(account: Account, draft: Draft, since: datetime, program: Program, *, now: datetime) -> Posting:
+    """Post one side of an undoing; what it gives pays for what was written off since the merge."""
+    posting = ledger.post(account, draft, program, now=now)
+    today = today_of(program, posting.main.recorded_at)
+    gained = balances.derive(posting.account, today).balance - max(balances.derive(account, today).balance, 0)
+    made_since = {each: points for each, points in sorted(posting.account.written_off.items()) if each.at > since}
+    paid = reversals.at_most({each: points for each, points in made_since.items() if points > 0}, gained)
+    if not paid:
+        return posting
+    sums = fold.total((draft.sums or Sums(), reversals.taken_by_paying(paid)))
+    why = Why(rule_id="write_off", points=-sum(paid.values()), args=())
+    return ledger.post(account, replace(draft, sums=sums, why=(*draft.why, why)), program, now=now)
+
+
+def require_no_new_debt(into: Account, merged: Entry, moved: Moved, by: Caller | None, today: date) -> None:
     """See that an undoing leaves nobody with a debt whom it had not, unless whoever sends it may.
 
-    The points would be there twice: with the member who goes again, and as what the other bought and never pays.
+    The points would be there twice: with one of the two again, and as what the other bought and never pays. Points that
+    are on hold count as spent: their capture cannot be refused.
 
     Args:
         into: the member who stayed, before it.
+        merged: the entry of the member who goes again.
         by: who sends it; None where no person does.
 
     Raises:
         UndoLeavesDebt: they may not.
     """
-    out, allowed = moved.kept.main, Permission.MEMBERS_UNDO_OWING
-    before = max(0, -balances.derive(into, today).balance)
-    after = max(0, (out.lapsed or 0) - out.balance_after)
-    if by is not None and after > before and by.scope(allowed) is None:
-        raise UndoLeavesDebt(
-            member_id=into.member_id,
-            owed_before=before,
-            owed_after=after,
-            permission=allowed.value,
-            roles=roles_with(allowed),
-        )
+    allowed = Permission.MEMBERS_UNDO_OWING
+    for account, before in ((moved.kept.account, _short(into, today)), (moved.gone.account, max(merged.points, 0))):
+        after = _short(account, today)
+        if by is not None and after > before and by.scope(allowed) is None:
+            raise UndoLeavesDebt(
+                member_id=account.member_id,
+                owed_before=before,
+                owed_after=after,
+                permission=allowed.value,
+                roles=roles_with(allowed),
+            )
+
+
+def _short(account: Account, today: date) -> int:
+    """Points that an account owes, or would if what is on hold were captured."""
+    position = balances.derive(account, today)
+    return max(position.held - position.balance, 0)
 
 
 def _moved_back(account: Account, into: Account, merged: Entry, home: Sequence[Entry], today: date) -> Sums:

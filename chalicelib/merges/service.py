@@ -140,7 +140,7 @@ def undo_merge(
         merged, home = _since(table, merge, account, into)
         anchors = (merge.from_anchor, merge.into_anchor)
         moved = rules.undo(account, into, merged, home, anchors, program, content=content, now=now)
-        rules.require_no_new_debt(into, moved, by, today_of(program, now))
+        rules.require_no_new_debt(into, merged, moved, by, today_of(program, now))
         profile, other = _profile(table, keyring, into.member_id), _profile(table, keyring, account.member_id)
         stays, again, back = rules.told_apart(profile, other, merge.brought)
         undone = merge.model_copy(update={"undone": _undone(command, moved, [kind for kind, _ in back], at, program)})

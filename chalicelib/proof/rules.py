@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from chalicelib.kernel.calendar import Month, local_day, month_of
@@ -10,7 +10,7 @@ from chalicelib.kernel.canonical import canonical, chained
 from chalicelib.kernel.merkle import leaf_hash, root_of
 from chalicelib.points.content import content_of
 from chalicelib.points.fold import applied, closed_off, standing_of, unlived
-from chalicelib.points.models import Account, Entry, Reason
+from chalicelib.points.models import Account, AccountStatus, Entry, Reason
 from chalicelib.points.rules.balances import derive, unbooked
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import for_account
@@ -49,7 +49,12 @@ class _Standings:
 
 
 def verify(
-    account: Account, entries: Iterable[Entry], programs: Mapping[int, Program], *, watch: Watch | None = None
+    account: Account,
+    entries: Iterable[Entry],
+    programs: Mapping[int, Program],
+    *,
+    watch: Watch | None = None,
+    on: date | None = None,
 ) -> Fault | None:
     """Fold an account's entries from nothing and compare; None when everything holds.
 
@@ -60,6 +65,7 @@ def verify(
         entries: all of the account's entries, oldest first.
         programs: every program version that an entry names.
         watch: is shown the account as folded after each entry.
+        on: the day on which the account was read; without it days that wait may be missing, as if they had come.
     """
     standings = _Standings()
     folded = unlived(account)
@@ -78,7 +84,7 @@ def verify(
         folded = closed_off(folded, entry, program, standings.of)
         if watch is not None:
             watch(folded, entry)
-    return _fault_at_end(folded, account)
+    return _fault_at_end(folded, account, on)
 
 
 def _fault_in(folded: Account, entry: Entry, program: Program) -> Fault | None:
@@ -124,7 +130,7 @@ def _expiry_follows(folded: Account, entry: Entry, today: date) -> bool:
     return derive(folded, today).lapsed - folded.lifetime.expired == -entry.points
 
 
-def _fault_at_end(folded: Account, account: Account) -> Fault | None:
+def _fault_at_end(folded: Account, account: Account, on: date | None) -> Fault | None:
     checks = (
         (folded.seq == account.seq, f"the account says seq {account.seq}, its entries end at {folded.seq}"),
         (folded.head == account.head, "the account's head is not the newest entry's hash"),
@@ -147,7 +153,7 @@ def _fault_at_end(folded: Account, account: Account) -> Fault | None:
         (folded.holds == account.holds, "the account's holds are not those of its entries"),
         (folded.written_off == account.written_off, "the account's write-offs are not what its entries add up to"),
         (folded.sent == account.sent, "what the account says it sent is not what its entries add up to"),
-        (_pending_follows(folded, account), "the account's pending points are not what its entries add up to"),
+        (_pending_follows(folded, account, on), "the account's pending points are not what its entries add up to"),
         (
             (folded.booked_through, folded.last_recorded_at) == (account.booked_through, account.last_recorded_at),
             "the account's dates are not those of its entries",
@@ -156,12 +162,21 @@ def _fault_at_end(folded: Account, account: Account) -> Fault | None:
     return next((Fault(folded.seq, what) for holds, what in checks if not holds), None)
 
 
-def _pending_follows(folded: Account, account: Account) -> bool:
-    """Whether what still waits came from the entries. Days that have come may be gone: the member was told of them."""
+def _pending_follows(folded: Account, account: Account, on: date | None) -> bool:
+    """Whether what still waits came from the entries, and all of it is there.
+
+    Days that have come may be gone: the member was told of them. Clocks may disagree about today.
+    """
     if folded.last_recorded_at is None:
         return not account.pending
-    waiting = {day: points for day, points in account.pending.items() if day > folded.last_recorded_at.date()}
-    return waiting.items() <= folded.pending.items()
+    last = folded.last_recorded_at.date()
+    waiting = {day: points for day, points in account.pending.items() if day > last}
+    if not waiting.items() <= folded.pending.items():
+        return False
+    if on is None or account.status is AccountStatus.CLOSED:  # who is closed waits for nothing any more
+        return True
+    come = max(last, on) + timedelta(days=1)
+    return all(day in account.pending for day in folded.pending if day > come)
 
 
 # ---------------------------------------------------------------- heads and trees

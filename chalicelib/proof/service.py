@@ -173,6 +173,7 @@ class _Walk:
         self._account = account
         self._signed_seq = signed.seq if signed is not None else None
         self._young = now - UNDER_WAY
+        self._on = now.date()
         self._watch = watch
         digests = Digests()
         self._sales = Sales(account, programs, table, digests)
@@ -188,7 +189,8 @@ class _Walk:
         if self._account.member_id != ledger.account_id:
             return Fault(0, "the account is another's")
         try:
-            fault = rules.verify(self._account, self._until_head(ledger), self._programs, watch=self._seen)
+            entries = self._until_head(ledger)
+            fault = rules.verify(self._account, entries, self._programs, watch=self._seen, on=self._on)
         except UNREADABLE as unreadable:
             return Fault(self.entries + 1, f"the entry cannot be read: {rules.told(unreadable)}", self._at)
         if fault is None and self._beyond is not None:

@@ -244,6 +244,31 @@ def test_an_undoing_that_leaves_a_debt_is_for_who_may(api: Api, look: Look, role
     assert one != other
 
 
+def test_points_on_hold_count_as_spent_when_a_merge_is_undone(api: Api) -> None:
+    one, other = (api.enrol()["member_id"] for _ in range(2))
+    give(api, one, 1_000)
+    body = {"from_member_id": one, "into_member_id": other, "reason": "one"}
+    merge = api.post("/v1/member-merges", body, key="m").json["merge_id"]
+    assert api.post(f"/v1/members/{other}/point-holds", {"points": 1_000, "minutes": 60}, key="h").status == 201
+    refused = api.as_("shop_manager").post(f"/v1/member-merges/{merge}/undo", {"reason": "two"})
+    assert (refused.status, refused.code) == (403, "undo_leaves_debt"), refused.text
+
+
+def test_what_goes_home_leaves_no_debt_there_either(api: Api) -> None:
+    one, other = (api.enrol()["member_id"] for _ in range(2))
+    give(api, one, 200)
+    spend = api.post(f"/v1/members/{one}/point-spends", {"points": 200}, key="s").json["entry_id"]
+    back = api.post(f"/v1/point-entries/{spend}/reversals", {"reason_code": "r"}).json["entry_id"]
+    assert api.post(f"/v1/members/{one}/point-spends", {"points": 200}, key="t").status == 201
+    give(api, other, 1_000)
+    body = {"from_member_id": one, "into_member_id": other, "reason": "one"}
+    merge = api.post("/v1/member-merges", body, key="m").json["merge_id"]
+    assert api.post(f"/v1/point-entries/{back}/reversals", {"reason_code": "r"}).status == 201
+    refused = api.as_("shop_manager").post(f"/v1/member-merges/{merge}/undo", {"reason": "two"})
+    assert (refused.status, refused.code) == (403, "undo_leaves_debt"), refused.text
+    assert refused.json["facts"]["member_id"] == one
+
+
 def test_an_undoing_that_leaves_no_more_debt_than_there_was_is_for_all_who_merge(api: Api) -> None:
     one, other = (api.enrol()["member_id"] for _ in range(2))
     give(api, one, 500)

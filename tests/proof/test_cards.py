@@ -26,6 +26,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.writes import Item
 from tests.faults.works import Works
+from tests.makers import a_purchase
 from tests.memory import MemoryTable
 from tests.proof.test_tampering import NOT_COVERED, spoilt
 from tests.table.stand import Desk
@@ -187,3 +188,17 @@ def test_a_card_that_lapsed_or_was_closed_holds() -> None:
     for card in (bonus, visits):
         desk.card_status(card, CloseCard(reason="gone"))
     assert faults(desk.table.items, desk, (bonus, visits)) == []  # type: ignore[attr-defined]
+
+
+def test_points_that_wait_cannot_be_let_go_past_the_product() -> None:
+    desk = Works().desk
+    desk.clock.forward(hours=1)
+    member = desk.enrol().member_id
+    desk.buy(a_purchase(member, awaits_delivery=True, occurred_at=desk.clock().isoformat()))
+    items: dict[Key, Item] = dict(desk.table.items)  # type: ignore[attr-defined]
+    key = keys.account(AccountId(member))
+    assert faults(items, desk, (member,)) == []
+    freed = {name: value for name, value in items[key].items() if name != "pending"}
+    assert [fault.what for fault in faults({**items, key: freed}, desk, (member,))] == [
+        "the account's pending points are not what its entries add up to"
+    ]

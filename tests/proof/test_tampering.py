@@ -249,7 +249,7 @@ def _plant_chain(patch: pytest.MonkeyPatch) -> None:
 
 
 def _plant_end(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(proof_rules, "_fault_at_end", lambda folded, account: None)
+    patch.setattr(proof_rules, "_fault_at_end", lambda folded, account, on: None)
 
 
 def _plant_sales(patch: pytest.MonkeyPatch) -> None:

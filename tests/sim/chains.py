@@ -287,7 +287,7 @@ class Chains:
         balance = chain.account.lifetime.balance
         if sum(entry.points for entry in entries) != balance:
             self._complaints.append(f"I1 {owner}: entries do not add up to the balance, {balance}")
-        fault = chain_fault(chain.account, entries, self._programs)
+        fault = chain_fault(chain.account, entries, self._programs, on=self._world.now.date())
         if fault is not None:
             self._complaints.append(f"I8 {owner} entry {fault.seq}: {fault.what}")
         before = bytes(32)

@@ -140,6 +140,32 @@ def test_two_members_who_are_one_keep_what_was_written_off_for_either(desk: Desk
     assert (desk.points(into).available, desk.account(into).written_off) == (0, {})
 
 
+def test_what_was_written_off_while_two_were_one_is_paid_for_when_they_are_two(desk: Desk) -> None:
+    for run, (spender, returned) in enumerate((("gone", "both"), ("kept", "one"))):
+        if run == 0:
+            desk.publish(1, negative_balance="cap")
+            desk.clock.forward(seconds=11)
+        gone, kept = (desk.enrol().member_id for _ in range(2))
+        one = desk.buy(a_purchase(gone, order_no=f"one-{run}", lines=[], paid_minor=100_000)).value
+        other = desk.buy(a_purchase(kept, order_no=f"other-{run}", lines=[], paid_minor=50_000)).value
+        if spender == "gone":
+            desk.spend(gone, 1_000, key=f"s{run}")
+            spent = desk.entries(gone)[-1]
+        merge_id = desk.merge(gone, kept, key=f"m{run}").value.merge_id
+        if spender == "kept":
+            desk.spend(kept, 1_500, key=f"s{run}")
+            spent = desk.entries(kept)[-1]
+        desk.give_back(one.purchase_id, key="r")
+        if returned == "both":
+            desk.give_back(other.purchase_id, key="r")
+        desk.undo_merge(merge_id)
+        assert desk.points(gone).available == desk.points(kept).available == 0
+        desk.take_back(spent)
+        if returned == "one":
+            desk.give_back(other.purchase_id, key="r")
+        assert [desk.account(each).lifetime.balance for each in (gone, kept)] == [0, 0]
+
+
 def test_a_crash_at_any_call_is_whole_or_nothing_and_a_retry_completes(desk: Desk, table: DynamoTable) -> None:
     run = 0
     for after in (False, True):

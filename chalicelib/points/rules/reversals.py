@@ -82,17 +82,17 @@ def _with_write_offs_paid(
     while paid:
         points = sum(paid.values())
         why = (*draft.why, Why(rule_id="write_off", points=-points, args=()))
-        sums = fold.total((draft.sums or Sums(), _taken_by_paying(paid)))
+        sums = fold.total((draft.sums or Sums(), taken_by_paying(paid)))
         posting = ledger.post(account, replace(draft, sums=sums, why=why), program, now=now)
         today = today_of(program, ledger.recorded_at(posting.account, now))
         short = balance - balances.derive(posting.account, today).balance
         if short <= 0:
             return posting
-        paid = _at_most(paid, points - short)
+        paid = at_most(paid, points - short)
     return ledger.post(account, draft, program, now=now)
 
 
-def _taken_by_paying(paid: Mapping[WriteOff, int]) -> Sums:
+def taken_by_paying(paid: Mapping[WriteOff, int]) -> Sums:
     """What an account's sums lose by paying for write-offs."""
     by_day = Counter[date]()
     for each, points in paid.items():
@@ -108,7 +108,7 @@ def without_payment(entry: Entry) -> Sums:
     """What an entry added to its account's sums, but for what it paid for write-offs: that stays paid."""
     effect = fold.effect_of(entry)
     paid = {each: -points for each, points in effect.written_off.items() if points < 0}
-    return fold.total((effect, fold.negated(_taken_by_paying(paid)))) if paid else effect
+    return fold.total((effect, fold.negated(taken_by_paying(paid)))) if paid else effect
 
 
 def pays_for(account: Account, restored: Iterable[Restored]) -> dict[WriteOff, int]:
@@ -127,7 +127,7 @@ def pays_for(account: Account, restored: Iterable[Restored]) -> dict[WriteOff, i
     return paid
 
 
-def _at_most(paid: Mapping[WriteOff, int], points: int) -> dict[WriteOff, int]:
+def at_most(paid: Mapping[WriteOff, int], points: int) -> dict[WriteOff, int]:
     """The first of some write-offs, up to so many points."""
     kept: dict[WriteOff, int] = {}
     for each, some in paid.items():

@@ -1,6 +1,7 @@
 """Two memberships of one person become one, and two again: all moves, and what was moved moves back."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ class Merged:
         homes: what the one brought belongs to.
         settled: of both, before.
         tiers: held by both before.
+        at: when.
         points: that moved.
         way: what left the one account, until the other gets it in the same transaction.
     """
@@ -34,6 +36,7 @@ class Merged:
     booked: int
     settled: tuple[Settled | None, Settled | None]
     tiers: list[str]
+    at: datetime
     points: int = 0
     way: Purse = field(default_factory=Purse)
 
@@ -80,7 +83,13 @@ def _effect_of_going(case: "Case") -> None:
     tiers = [each.tier(case.terms, case.today)["tier_id"] for each in (purse, into)]
     homes = {purse.owner, *purse.absorbed}
     case.notes["merge", case.entry.key.parts] = Merged(
-        (purse.owner, into.owner), homes, purse.booked, (purse.settled, into.settled), tiers, -case.entry.points
+        (purse.owner, into.owner),
+        homes,
+        purse.booked,
+        (purse.settled, into.settled),
+        tiers,
+        case.entry.recorded_at,
+        -case.entry.points,
     )
     merged: Merged = case.notes["merge", case.entry.key.parts]
     purse.move(merged.way, homes)
@@ -103,6 +112,20 @@ def _effect_of_staying(case: "Case") -> None:
         case.complain("I11", f"the tier is {held}, and was {merged.tiers}")
 
 
+def _paid(case: "Case", merged: Merged) -> int:
+    """Debts that were written off while both were one are paid for by what either has again; how many points."""
+    paid = left = -sum(why.points for why in case.entry.why if why.rule_id == "write_off")
+    for debt in sorted(case.purse.forgiven.values(), key=lambda each: each.at):
+        part = min(debt.points, left) if debt.at > merged.at else 0
+        if part > 0:
+            debt.points -= part
+            left -= part
+            case.purse.give((case.entry.key, debt.at), -part, debt.last_day)
+    if left and case.purse.exact:
+        case.complain("I1", f"{left} points pay for write-offs that nobody knows of")
+    return paid
+
+
 def _effect_of_undoing(case: "Case") -> None:
     """What came goes back, with what happened to it since; what else happened since stays."""
     merged: Merged | None = case.notes.get(("merge", case.entry.key.parts))
@@ -113,7 +136,7 @@ def _effect_of_undoing(case: "Case") -> None:
     if case.entry.key.kind == "unmerge_in":
         merged.way.move(case.purse, merged.homes)
         case.purse.booked, case.purse.settled = merged.booked, merged.settled[0]
-        case.expect("points that went back", case.entry.points, merged.points)
+        case.expect("points that went back", case.entry.points + _paid(case, merged), merged.points)
         return
     into = case.purse
     before = into.on(case.today).balance + into.on(case.today).lapsed - into.booked
@@ -121,7 +144,7 @@ def _effect_of_undoing(case: "Case") -> None:
     into.absorbed -= merged.homes
     into.booked, into.settled = into.booked - merged.booked, merged.settled[1]
     after = into.on(case.today).balance + into.on(case.today).lapsed - into.booked
-    merged.points = -case.entry.points
+    merged.points = -case.entry.points - _paid(case, merged)
     if into.exact:
         case.expect("points that go back", merged.points, before - after)
 
