@@ -26,6 +26,8 @@ from chalicelib.api.routing import ROUTES
 from chalicelib.jobs import jobs
 from chalicelib.jobs.models import Part
 from chalicelib.kernel.ids import MemberId, SessionId
+from chalicelib.members import routes as member_routes
+from chalicelib.members.rules import Misses
 from chalicelib.points import store as points_store
 from chalicelib.points.models import Account, Due
 from chalicelib.points.service import bring_up_to_date
@@ -424,6 +426,7 @@ def _scene(tables: Tables, person: Person, now: datetime) -> Iterator[Scene]:
         signer=Stamp(),
     )
     wiring.use(house)
+    member_routes.MISSES = Misses()  # as in a process that has just begun
     try:
         yield Scene(house, clock, meter, tables.watch, person, tray=tray)
     finally:

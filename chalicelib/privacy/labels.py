@@ -97,6 +97,8 @@ FIELDS: Mapping[str, Both] = {
     "external_ids": ("其他系统编号", "Numbers in other systems"),
     "others": ("其他号码", "Other numbers"),
     "other_identifiers": ("其他号码", "Other numbers"),
+    "former": ("以前的手机或邮箱", "Mobile or e-mail before"),
+    "contact_changed": ("手机或邮箱更改", "Mobile or e-mail changed"),
     "birthday": ("生日", "Birthday"),
     "birth_year": ("出生年份", "Year of birth"),
     "month_day": ("生日（月-日）", "Birthday (month-day)"),

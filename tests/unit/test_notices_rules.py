@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.kernel.ids import EntryId, MemberNumber, TransferId
 from chalicelib.kernel.languages import Language
+from chalicelib.members.events import MemberContactChanged
 from chalicelib.members.models import Consent, Contact, Profile
 from chalicelib.notices.models import Channel
 from chalicelib.notices.rules import address_of, worded
@@ -58,6 +59,12 @@ WORDS: list[tuple[Any, str | None, str | None]] = [
         PointsExpiring(points=120, expires_on=date(2026, 3, 31)),
         "【常客会员】您有 120 积分在 2026年3月31日之后过期，请及时使用。",
         "Regulars: 120 of your points expire after 2026-03-31. Do use them.",
+    ),
+    (
+        MemberContactChanged(given=(), replaced=("mobile",), changed_by=None),
+        "【常客会员】您会员账户的手机号或邮箱已更改。如非您本人要求，请立即联系门店。",
+        "Regulars: The mobile number or e-mail address of your membership was changed. If you did not ask for that, "
+        "tell us at once.",
     ),
     (
         PointsReleased(points=30),

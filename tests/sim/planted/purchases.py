@@ -4,7 +4,7 @@ import inspect
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -116,17 +116,6 @@ def cap_without_write_off(patch: pytest.MonkeyPatch) -> None:
 def write_off_never_paid(patch: pytest.MonkeyPatch) -> None:
     """What comes back is the member's, whatever was written off since it was taken."""
     patch.setattr(reversals, "pays_for", lambda account, restored: {})
-
-
-@about("order", "reverse")
-def write_off_paid_by_later_points(patch: pytest.MonkeyPatch) -> None:
-    """What comes back pays for every write-off, also for those before it was taken."""
-    real = reversals.pays_for
-
-    def pays_for(account: Account, restored: Any) -> Any:
-        return real(account, [each._replace(taken_at=datetime.min.replace(tzinfo=UTC)) for each in restored])
-
-    patch.setattr(reversals, "pays_for", pays_for)
 
 
 @bug
