@@ -265,12 +265,16 @@ def undo(
 
 
 def _paying(account: Account, draft: Draft, since: datetime, program: Program, *, now: datetime) -> Posting:
-    """Post one side of an undoing; what it gives pays for what was written off since the merge."""
+    """Post one side of an undoing; what it gives pays for what was written off since the merge.
+
+    What paid meanwhile for a write-off that is the other's comes back.
+    """
     posting = ledger.post(account, draft, program, now=now)
     today = today_of(program, posting.main.recorded_at)
     gained = balances.derive(posting.account, today).balance - max(balances.derive(account, today).balance, 0)
     made_since = {each: points for each, points in sorted(posting.account.written_off.items()) if each.at > since}
     paid = reversals.at_most({each: points for each, points in made_since.items() if points > 0}, gained)
+    paid |= {each: points for each, points in made_since.items() if points < 0}
     if not paid:
         return posting
     sums = fold.total((draft.sums or Sums(), reversals.taken_by_paying(paid)))

@@ -166,6 +166,23 @@ def test_what_was_written_off_while_two_were_one_is_paid_for_when_they_are_two(d
         assert [desk.account(each).lifetime.balance for each in (gone, kept)] == [0, 0]
 
 
+def test_what_paid_for_the_others_write_off_comes_back_when_they_are_two(desk: Desk) -> None:
+    desk.publish(1, negative_balance="cap")
+    desk.clock.forward(seconds=11)
+    gone, kept = (desk.enrol().member_id for _ in range(2))
+    one = desk.buy(a_purchase(gone, order_no="one", lines=[], paid_minor=300)).value
+    other = desk.buy(a_purchase(kept, order_no="other", lines=[], paid_minor=800)).value
+    desk.give_back(other.purchase_id, key="r")
+    merge_id = desk.merge(gone, kept, key="m").value.merge_id
+    desk.spend(kept, 3, key="s")
+    desk.give_back(one.purchase_id, key="r", amount_minor=100)
+    desk.restate(other.purchase_id, paid_minor=2_200, points_tender=0)
+    assert desk.account(kept).lifetime.balance == 21, "one paid for what was written off"
+    desk.undo_merge(merge_id)
+    assert [desk.account(each).lifetime.balance for each in (gone, kept)] == [2, 19]
+    assert desk.account(gone).written_off == desk.account(kept).written_off == {}
+
+
 def test_a_crash_at_any_call_is_whole_or_nothing_and_a_retry_completes(desk: Desk, table: DynamoTable) -> None:
     run = 0
     for after in (False, True):
