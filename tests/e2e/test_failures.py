@@ -19,7 +19,7 @@ FOREIGN = '{"job": "nobody"}'
 
 
 def test_a_broken_member_and_a_foreign_message_hold_nobody_up_and_a_redrive_does_nothing_twice(stack: Deployed) -> None:
-    day = local_day(utc_now(), stack.given["TimeZone"]) - timedelta(days=2)
+    day = local_day(utc_now(), stack.given["TimeZone"]) - timedelta(days=3)
     good = [stack.long_known(birthday=f"--{day:%m-%d}") for _ in range(4)]
     broken = stack.long_known(birthday=f"--{day:%m-%d}")
     queue, dead = stack.queue_url("job-work"), stack.queue_url("job-work-dlq")
@@ -62,7 +62,7 @@ def test_a_broken_member_and_a_foreign_message_hold_nobody_up_and_a_redrive_does
 
 
 def test_a_function_without_one_of_its_grants_visibly_fails(stack: Deployed) -> None:
-    day = local_day(utc_now(), stack.given["TimeZone"]) - timedelta(days=3)
+    day = local_day(utc_now(), stack.given["TimeZone"]) - timedelta(days=4)
     member = stack.long_known(birthday=f"--{day:%m-%d}")
     before = len(stack.told("work-job"))
     days = {each for on in (day - timedelta(days=1), day) for each in celebrated_on(on)}

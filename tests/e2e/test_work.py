@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib.jobs import service as jobs
-from chalicelib.jobs.models import Job, JobView, RunState
-from chalicelib.kernel.calendar import local_day
+from chalicelib.jobs.models import TIMETABLES, Job, JobView, RunState
+from chalicelib.jobs.rules import last_day_begun
 from chalicelib.runtime.wiring import utc_now
 from chalicelib.storage.keys import program_version
 from chalicelib.storage.signed import ServiceFault
@@ -24,9 +24,9 @@ def test_a_schedule_may_be_the_first_to_come_to_a_new_stack(stack: Deployed) -> 
 
 
 def test_a_deployed_schedule_gives_birthday_gifts_and_tells_members(stack: Deployed) -> None:
-    today = local_day(utc_now(), stack.given["TimeZone"])
+    last = last_day_begun(TIMETABLES[Job.BIRTHDAY], stack.given["TimeZone"], utc_now())  # before its hour: yesterday
     born = {day: stack.long_known(name="李生日", mobile=mobile(n), birthday=f"--{day:%m-%d}")
-            for n, day in enumerate(today + timedelta(days=n) for n in (-1, 0, 1))}  # fmt: skip
+            for n, day in enumerate(last + timedelta(days=n) for n in (-1, 0, 1))}  # fmt: skip
     stack.emulator.hour()
 
     def through() -> list[JobView] | None:
@@ -38,8 +38,8 @@ def test_a_deployed_schedule_gives_birthday_gifts_and_tells_members(stack: Deplo
     views = {view.job: view for view in until("all jobs done", through)}
     run = views[Job.BIRTHDAY].last_run
     assert run is not None
-    assert (run.state, run.due, run.done) == (RunState.DONE, 2, 2), "yesterday is looked at too"
-    assert (run.changed, run.points) == (1, 50)
+    assert (run.state, run.due, run.done) == (RunState.DONE, 2, 2), "the day before is looked at too"
+    assert (run.date, run.changed, run.points) == (last, 1, 50)
     lucky = born.pop(run.date)
     assert stack.entries(lucky) == [("birthday", 50)]
     assert all(stack.entries(other) == [] for other in born.values())
