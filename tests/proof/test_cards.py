@@ -28,8 +28,16 @@ from chalicelib.storage.writes import Item
 from tests.faults.works import Works
 from tests.makers import a_purchase
 from tests.memory import MemoryTable
-from tests.proof.test_tampering import NOT_COVERED, spoilt
+from tests.proof.test_tampering import NOT_COVERED as NOT_COVERED_ANYWHERE
+from tests.proof.test_tampering import spoilt
 from tests.table.stand import Desk
+
+OF_CARDS = {
+    ("top_up", "gv"): "what nobody paid for, noted for who watches gifts",
+}
+"""What a change to which is not found, of cards alone. `docs/proof.md` says the same."""
+
+NOT_COVERED = NOT_COVERED_ANYWHERE | OF_CARDS
 
 VISITS: dict[str, Any] = {
     "kind": "count", "uses": 10, "price_minor": 100_01, "expires_on": "2026-12-31", "product": "yoga", "name": "十次卡",
@@ -54,7 +62,7 @@ def lived() -> tuple[Desk, str, str]:
     earlier = desk.clock() - timedelta(minutes=30)
     desk.on_card(money, a_top_up(100_00, 20_00, reference="R-1", bonus_expires_on="2026-12-31"), key="t1")
     desk.on_card(money, a_top_up(50_00, occurred_at=earlier), key="t2")
-    desk.on_card(money, a_top_up(70_00, 7_00), key="t3")
+    desk.on_card(money, a_top_up(70_00, 70_00), key="t3")
     spent = desk.on_card(money, SpendCard(amount_minor=33_33, reference="pos-1/A-1"), key="s1").value.entry_id
     desk.on_card(money, SpendCard(amount_minor=1_00, occurred_at=earlier), key="s2")
     desk.on_card(money, RefundCardSpend(spend_id=spent, amount_minor=11_11), key="b1")
@@ -119,6 +127,10 @@ def test_one_byte_of_any_attribute_of_a_card_is_found(key: Key, name: str) -> No
 def test_an_attribute_of_a_card_that_is_taken_away_is_found(key: Key, name: str) -> None:
     found = faults({**ITEMS, key: {each: value for each, value in ITEMS[key].items() if each != name}})
     assert found or (kind_of(key), name) in NOT_COVERED
+
+
+def test_what_of_cards_is_said_not_to_be_covered_is_there_to_be_changed() -> None:
+    assert OF_CARDS.keys() <= {(kind_of(key), name) for key, name in stored()}
 
 
 def test_a_card_that_another_member_is_said_to_own_is_named() -> None:

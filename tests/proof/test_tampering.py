@@ -26,11 +26,16 @@ from tests.table.stand import Desk
 
 NOT_COVERED = {
     ("account", "into"): "which account answers for it; the merge's entries are in the chain",
+    ("account", "absorbed"): "the accounts that it answers for; the merge's entries are in the chain",
+    ("account", "whole"): "until when nothing is folded, so that a merge can be undone",
     ("account", "opened"): "when the account was opened; nothing is worked out from it",
     ("account", "told"): "through when the member was told of expiries",
     ("account", "due"): "where the index lists the account; jobs mend it",
     ("account", "version"): "counts writes, so that two at once are noticed",
     ("spend", "rf"): "the caller's reference: in the digest, but the time that the caller gave is not kept",
+    ("merge_in", "rf"): "the merge's id",
+    ("merge_in", "mf"): "who went; the entry in their own account is in its chain",
+    ("merge_in", "mi"): "who stayed; the entry in their own account is in its chain",
     ("adjust", "nm"): "a note: it can be erased",
     ("adjust", "note_internal"): "a note: it can be erased",
 }
@@ -43,6 +48,7 @@ def lived() -> tuple[Desk, str]:
     desk = works.desk
     desk.clock.forward(hours=1)  # whose clock is ahead of ours is another matter (`Sales._fits`)
     member = a_full_member(desk)
+    desk.merge(desk.enrol().member_id, member, key=f"m{member}")
     desk.clock.at("2026-04-02")
     shop = {"shop_id": "shp_main", "points_tender": 100, "occurred_at": "2026-04-01T12:00:00+08:00"}
     lines = [{"sku": "L1", "quantity": 2, "unit_price_minor": 1_500, "name": "拿铁", "category": "咖啡"}]
@@ -64,7 +70,7 @@ def lived() -> tuple[Desk, str]:
     desk.buy(a_purchase(member, paid_minor=700_000, lines=[], occurred_at="2027-04-15T09:00:00+08:00"))
     assert {entry.reason for entry in desk.entries(member)} >= {
         Reason.EARN, Reason.SPEND, Reason.ADJUST, Reason.REVERSE, Reason.EXPIRE, Reason.TIER, Reason.HOLD,
-        Reason.RELEASE, Reason.TRANSFER,
+        Reason.RELEASE, Reason.TRANSFER, Reason.MERGE,
     }  # fmt: skip
     return desk, member
 
