@@ -428,7 +428,7 @@ class Chains:
         policy = self._terms_of(chain, last)["negative_balance"]
         promised = any(_may_owe(entry) for entry, _ in group)
         allowed = (policy == "owe" and kinds & _TAKES_BACK) or promised
-        if allowed or (policy == "cap" and kinds & _TAKES_BACK):
+        if allowed or (policy != "owe" and kinds & _TAKES_BACK):
             purse.in_debt = purse.in_debt or there.balance < there.pending
         if allowed:
             return
