@@ -162,10 +162,10 @@ def _of_member(table: Table, owner: AccountId) -> Iterator[Item]:
     yield from _listed(table, keys.unmaskings(owner))
     yield from _listed(table, keys.consent_changes(owner))
     yield from _listed(table, keys.happenings(owner))
-    for row in _rows(table, keys.transfers(owner)):
+    for row in rows_of(table, keys.transfers(owner)):
         yield from _transfer(table, row, owner)
     yield from _with_what_belongs_to_them(table, keys.statement(owner))
-    for row in _rows(table, keys.cards_of(owner)):
+    for row in rows_of(table, keys.cards_of(owner)):
         card_id = keys.account_of(row["pk"])
         yield from table.query_partition(keys.member_partition(card_id), first="A", last=_LAST, consistent=True)
         yield from _listed(table, keys.statement(card_id))
@@ -193,12 +193,13 @@ def _with_what_belongs_to_them(table: Table, partition: str) -> Iterator[Item]:
 
 
 def _listed(table: Table, partition: str) -> Iterator[Item]:
-    rows = [keys.Key(row["pk"], row["sk"]) for row in _rows(table, partition)]
+    rows = [keys.Key(row["pk"], row["sk"]) for row in rows_of(table, partition)]
     found = table.get_many(rows)
     yield from (found[key] for key in rows if key in found)
 
 
-def _rows(table: Table, partition: str) -> Iterator[Item]:
+def rows_of(table: Table, partition: str) -> Iterator[Item]:
+    """Every row of a partition of the timeline index, page by page."""
     after: str | None = None
     while True:
         rows = table.query_timeline(partition, after=after, limit=_PAGE)

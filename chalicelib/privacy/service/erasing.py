@@ -304,7 +304,7 @@ def _strike_words(places: Places, member_id: AccountId) -> None:
     for card_id in card_ids:
         lists += [store.entries_of(card_id), store.happenings_of(card_id)]
     for partition in lists:
-        for row in _rows(places.table, partition):
+        for row in store.rows_of(places.table, partition):
             for write in store.strike_words(places.table, row):
                 places.table.commit([write])
     for card_id in card_ids:
@@ -314,7 +314,7 @@ def _strike_words(places: Places, member_id: AccountId) -> None:
         *pools_store.list_former_pool_ids(places.table, member_id),
     ):
         _strike_pool(places, pool_id, member_id)
-    for item in store.find_offers(places.table, _rows(places.table, store.transfers_of(member_id))):
+    for item in store.find_offers(places.table, store.rows_of(places.table, store.transfers_of(member_id))):
         for write in store.strike_words(places.table, item):
             places.table.commit([write])
 
@@ -334,7 +334,7 @@ def _strike_pool(places: Places, pool_id: PoolId, member_id: AccountId) -> None:
         break
     else:
         raise WriteContended
-    for row in _rows(places.table, store.entries_of(pool_id)):
+    for row in store.rows_of(places.table, store.entries_of(pool_id)):
         if _made_by(places.table, row) == member_id:
             for write in store.strike_words(places.table, row):
                 places.table.commit([write])
@@ -347,13 +347,3 @@ def _made_by(table: Table, row: Item) -> str | None:
         return row.get("by")
     original = points_store.find_entry(table, original_of(EntryKey(kind=kind, parts=parts)))
     return original.get("by") if original is not None else None
-
-
-def _rows(table: Table, partition: str) -> Iterator[Item]:
-    after: str | None = None
-    while True:
-        rows = table.query_timeline(partition, after=after, limit=_PAGE)
-        yield from rows.items
-        after = rows.last
-        if after is None:
-            return
