@@ -55,8 +55,6 @@ CLOSED_FOR = "erased"
 FRESH_FOR = timedelta(minutes=10)
 """So long after a sign-in a member may erase themselves."""
 
-_PAGE = 100
-
 
 @dataclass(frozen=True, slots=True)
 class Places:
