@@ -16,7 +16,9 @@ compile() {
     --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" "$@"
 }
 compile requirements.in -o requirements.txt
-compile requirements-dev.in -c requirements.txt -o requirements-dev.txt
+compile requirements-lake.in -c requirements.txt -o requirements-lake.txt
+compile requirements-senders.in -c requirements.txt -o requirements-senders.txt
+compile requirements-dev.in -c requirements.txt -c requirements-senders.txt -o requirements-dev.txt
 compile local/ministack.in -o local/ministack.txt
 compile infra/tools.in -o infra/tools.txt
 npm install --package-lock-only
