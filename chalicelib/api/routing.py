@@ -17,7 +17,7 @@ import inspect
 import re
 import time
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -53,8 +53,9 @@ from chalicelib.kernel.personal import MASKED, Plain
 from chalicelib.runtime import wiring
 from chalicelib.runtime.observe import log_bug, logger
 from chalicelib.runtime.wiring import House
-from chalicelib.storage.audited import Audited
+from chalicelib.storage.audited import Audited, Read
 from chalicelib.storage.words import Words
+from chalicelib.storage.writes import Write
 from chalicelib.trail.store import Witnessed
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
@@ -469,15 +470,25 @@ def _witnessed(route: Route, request: Request, call: Call, arguments: dict[str, 
     caller, rule = call.caller, route.rule
     if caller is None or caller.kind is Kind.MEMBER or route.method == "GET":
         return call
+
+    def record(read: Read, writes: Sequence[Write]) -> Write:
+        """Made when it is asked for: what tills do all day is its own record."""
+        return _witness(route, request, call, caller, arguments).record(read, writes)
+
+    table = Audited(call.house.table, caller.subject, own=caller.membership, record=record, always=rule.audited)
+    return replace(call, house=replace(call.house, table=table))
+
+
+def _witness(route: Route, request: Request, call: Call, caller: Caller, arguments: dict[str, Any]) -> Witnessed:
     body = arguments.get("body")
     reason = getattr(body, "reason", None)
     code = str(reason) if isinstance(reason, StrEnum) else None  # one of a few, not words
-    witnessed = Witnessed(
+    return Witnessed(
         kind=caller.kind.value,
         subject=caller.subject,
         roles=caller.roles,
         action=route.function.__name__,
-        permission=rule.needs.value if rule.needs is not None else None,
+        permission=route.rule.needs.value if route.rule.needs is not None else None,
         ids={name: arguments[name] for name in route.path_types},
         reason_code=getattr(body, "reason_code", None) or code,
         reason=(reason if code is None else None) or getattr(body, "note_internal", None),
@@ -486,10 +497,6 @@ def _witnessed(route: Route, request: Request, call: Call, arguments: dict[str, 
         draw=call.house.draw,
         words=call.words,
     )
-    table = Audited(
-        call.house.table, caller.subject, own=caller.membership, record=witnessed.record, always=rule.audited
-    )
-    return replace(call, house=replace(call.house, table=table))
 
 
 def _call(
