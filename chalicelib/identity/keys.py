@@ -232,7 +232,7 @@ class KeyGate:
         )
 
     def _good(self, key_id: IntegrationKeyId, secret: str, now: datetime) -> _Known:
-        """A key whose secret it is. Where it does not fit what is remembered, that is read anew: it may be a new one."""
+        """A key whose secret it is. What does not fit what is remembered is read anew: it may be a new secret."""
         known = self._known(key_id, now)
         try:
             require_good(known.key, secret, now=now)
