@@ -630,6 +630,16 @@ def otp_pressure(window: str) -> tuple[Key, ...]:
     return tuple(Key(joined("P", window), f"P#{shard}") for shard in range(OTP_SHARDS))
 
 
+def channel_pace(channel: str) -> Key:
+    """How fast a channel may send, and whether its breaker is closed."""
+    return Key(joined("PACE", channel), "PACE")
+
+
+def channel_money(channel: str, day: date) -> Key:
+    """The counter of the money that a channel spent on a day of the program."""
+    return Key(joined("SPENT", channel, day.isoformat()), "SPENT")
+
+
 def notices(member_id: str) -> str:
     """Partition of the notices that a member was sent."""
     return joined("NT", member_id)
