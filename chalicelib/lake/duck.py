@@ -45,6 +45,14 @@ def show(con: "DuckDBPyConnection", place: Place, head: Head) -> None:
     con.execute("CREATE OR REPLACE TEMP TABLE gone AS SELECT m AS own FROM patch_people WHERE gone")
 
 
+def folder(place: Place, key: str) -> str:
+    """A folder that files are about to be written to, as the engine names it."""
+    path = f"{place.root}/{key}"
+    if place.bucket is None:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    return path
+
+
 @contextmanager
 def connected(place: Place) -> "Iterator[DuckDBPyConnection]":
     """A connection that reaches a place and nothing else, and uses no more memory than the place says.

@@ -70,6 +70,8 @@ class Head(Record):
     """In how many files each of its tables is."""
     patch: str | None = None
     """What lies over the base; None when nothing does."""
+    read: str | None = None
+    """The list of the files of the log that are in it."""
     moved: bool = False
     """The patch has members whose purchases count for somebody else than in the base."""
     gone: bool = False
@@ -101,16 +103,9 @@ class Merged:
 
     Attributes:
         objects: files of the log that were read for it.
+        moved: whether the head was moved; else nothing was new, or another was faster.
     """
 
     head: Head
     objects: int
     moved: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """The day and instant by which the views compute what time alone changes."""
-
-    today: date
-    now: datetime
