@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.lake import duck, folding, service, store
-from chalicelib.lake.models import Merged, Place
+from chalicelib.lake.models import Merged
 from chalicelib.lake.service import Lake
 from chalicelib.storage.objects import FolderObjects, Objects
+from chalicelib.storage.places import Place
 from chalicelib.storage.table import Table
 from tests.memory import MemoryTable
 

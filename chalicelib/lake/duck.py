@@ -1,6 +1,5 @@
 """The engine that reads and writes the lake's files: DuckDB, which only this module imports, and only when it is used."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -8,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.lake import views
-from chalicelib.lake.models import Bucket, Head, Place
+from chalicelib.lake.models import Head
+from chalicelib.storage.places import Bucket, Place
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -87,13 +87,13 @@ def _reach(con: "DuckDBPyConnection", bucket: Bucket) -> None:
     """Load what reads S3, and tell it who asks."""
     import duckdb_extension_httpfs  # noqa: PLC0415 - see `connected`
 
-    folder = Path(os.path.dirname(duckdb_extension_httpfs.__file__))  # noqa: PTH120
-    (extension,) = folder.glob("extensions/*/httpfs.duckdb_extension")
+    (extension,) = Path(str(duckdb_extension_httpfs.__file__)).parent.glob("extensions/*/httpfs.duckdb_extension")
     con.execute(f"LOAD '{extension}'")
+    known = bucket.credentials()
     said = {
-        "KEY_ID": bucket.access_key,
-        "SECRET": bucket.secret_key,
-        "SESSION_TOKEN": bucket.session_token,
+        "KEY_ID": known.access_key,
+        "SECRET": known.secret_key,
+        "SESSION_TOKEN": known.session_token,
         "REGION": bucket.region,
         "ENDPOINT": bucket.endpoint,
         "URL_STYLE": "path" if bucket.endpoint else None,

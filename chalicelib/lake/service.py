@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from chalicelib.kernel.calendar import from_milliseconds, local_day
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.lake import duck, merging, rules, store
-from chalicelib.lake.models import Head, Merged, Place
+from chalicelib.lake.models import Head, Merged
 from chalicelib.lake.store import HeadMoved
 from chalicelib.lake.tables import TABLES
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage.objects import Objects
+from chalicelib.storage.places import Place
 from chalicelib.storage.table import Table
 
 if TYPE_CHECKING:

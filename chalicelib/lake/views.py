@@ -58,7 +58,7 @@ def asked(head: Head, today: date, now: datetime) -> Iterator[tuple[str, str]]:
     yield (
         "purchases",
         "SELECT m, purchase_id, shop_id, channel, bought_on, bought_at, paid_minor, refunded_minor, net_minor, "
-        f"tender_minor, points_earned, lines_count, returned FROM ({state('purchases')})",  # noqa: S608
+        f"tender_minor, points_earned, lines_count, returned FROM ({state('purchases')})",
     )
     yield (
         "lines",
