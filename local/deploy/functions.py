@@ -342,7 +342,7 @@ FUNCTIONS: tuple[Function, ...] = (
         ),
     ),
     Function(
-        "SendPartsFunction", "send-parts", "chalicelib.deliveries.jobs.send_parts", 120,
+        "SendPartsFunction", "send-parts", "chalicelib.deliveries.jobs.send_parts", 120, memory=512,
         told={
             **_KEYS,
             **_LINKS,
