@@ -38,6 +38,16 @@ def rows_of(record: Mapping[str, Any]) -> Sequence[Row]:
     return rows_of_item({name: unmarshalled(value) for name, value in image.items()})
 
 
+def moment_of(record: Mapping[str, Any]) -> int:
+    """When a record was made, in milliseconds; 0 where it does not say."""
+    return int(float(record["dynamodb"].get("ApproximateCreationDateTime") or 0) * 1000)
+
+
+def closed(rows: list[Row], newest: int) -> list[Row]:
+    """The rows of a batch with a last one that tells how new it is; none where there are none."""
+    return [*rows, {"batch": {"through": newest}}] if rows and newest else rows
+
+
 def is_wanted(pk: str, sk: str, names: Mapping[str, Any]) -> bool:
     """Whether the lake has something of an item.
 
