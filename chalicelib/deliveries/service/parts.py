@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.deliveries import rules, store
-from chalicelib.deliveries.errors import PlanMissing, RunUnknown
+from chalicelib.deliveries.errors import DeliveryRunUnknown, PlanMissing
 from chalicelib.deliveries.models import Outcome, Part, PartMessage, PartState, Recipient, Run, RunStatus, Wording
 from chalicelib.deliveries.ports import Office, Renderer
 from chalicelib.deliveries.store import PartTaken, RunMoved
@@ -65,13 +65,13 @@ def work_part(office: Office, message: PartMessage, *, ends_at: datetime) -> End
         ends_at: no call begins later.
 
     Raises:
-        RunUnknown, PlanMissing: there is nothing to send by.
+        DeliveryRunUnknown, PlanMissing: there is nothing to send by.
         ProviderMisconfigured: nothing went out, and nothing will before somebody mends it.
         Trouble: a table, the archive or the lake is busy; the message may come again.
     """
     run = store.find_run(office.table, message.run_id)
     if run is None:
-        raise RunUnknown(run_id=message.run_id)
+        raise DeliveryRunUnknown(run_id=message.run_id)
     if run.status is RunStatus.PLANNING:
         return Later(AGAIN, "planning")
     if run.status in (RunStatus.PAUSED, RunStatus.SENT):
