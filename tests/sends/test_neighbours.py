@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,21 +21,26 @@ from chalicelib.deliveries.service.neighbours import (
     TemplateWords,
     appending,
 )
+from chalicelib.deliveries.service.receiving import receive
 from chalicelib.kernel.ids import MemberId, TemplateId
+from chalicelib.lake import duck
+from chalicelib.lake import store as lake
 from chalicelib.members import service as members
 from chalicelib.members.models import SayConsents
 from chalicelib.points import service as points
 from chalicelib.programs.service import ProgramBook
-from chalicelib.providers.models import Outgoing, Result
+from chalicelib.providers.models import Outgoing, Receipt, ReceiptKind, Result
 from chalicelib.providers.pace import Pacer
 from chalicelib.reach import links
 from chalicelib.reach import service as reach
 from chalicelib.reach.models import SuppressionReason, SuppressionSource
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring, SealedContacts
+from chalicelib.storage.objects import FolderObjects
 from chalicelib.templates import store as templates
 from chalicelib.templates.models import EmailContent, EmailContents, Template
 from tests.faults.works import MemoryObjects
+from tests.lakes import Shore
 from tests.makers import NOON, Clock, contacts_in, publish_texts
 from tests.memory import MemoryTable
 from tests.table.stand import Desk
@@ -82,7 +88,8 @@ class Shop:
             self.desk.enrol(name=f"会员{number}", email=f"m{number}@example.com", consents=[consent]).member_id
         )
 
-    def _planned(self, gift: Gift | None) -> None:
+    def _plan_file(self) -> int:
+        """Write the plan's only part; how many are in it."""
         made = []
         for number, member in enumerate(self.members):
             item = self.core.items[keys.profile(member)]
@@ -90,10 +97,14 @@ class Shop:
             made.append(Recipient(member, number, "", "a", sealed, {"points": "5"}))
         content = rules.part_file(Part(RUN, 0, CHANNEL, tuple(made)))
         self.objects.put(rules.part_key(RUN, 0), content, kind="application/gzip")
+        return len(made)
+
+    def _planned(self, gift: Gift | None) -> None:
+        count = self._plan_file()
         self.run = Run(
             RUN, "campaign", "cmp_aaaaaaaaaaaaaaaa", "once", RunStatus.SENDING, "marketing",
             (Wording("a", CHANNEL, TEMPLATE, 1),), self.clock() - timedelta(hours=1), NOON + timedelta(days=2),
-            "Asia/Shanghai", parts=1, planned=len(made), gift=gift,
+            "Asia/Shanghai", parts=1, planned=count, gift=gift,
         )  # fmt: skip
         self.core.commit([store.add_run(self.run)])
 
@@ -230,3 +241,25 @@ def test_a_key_that_was_replaced_is_no_erasure(shop: Shop) -> None:
 def test_an_office_of_another_language_says_it_in_that_one(shop: Shop) -> None:
     office = replace(shop.office(), language="en")
     assert shop.send(office) == {Outcome.SENT: 6}
+
+
+def test_what_was_sent_and_received_is_in_the_lake_and_found_by_its_member(shop: Shop, tmp_path: Path) -> None:
+    shop.objects = FolderObjects(tmp_path)  # type: ignore[assignment]
+    shore = Shore(tmp_path, objects=shop.objects)
+    shop._plan_file()
+    shop.withdraw(shop.members[5])
+    shop.send()
+    sent = shop.mailbox.got[0].delivery_id
+    receipt = Receipt("r", "ses", CHANNEL, ReceiptKind.DELIVERED, shop.clock(), sent)
+    receive(shop.core, shop.ops, appending(shop.objects, "receipt"), [receipt], now=shop.clock())
+    shore.pour(shop.core.records(), now=shop.clock())
+    shore.patch(shop.clock())
+
+    with duck.opened(shore.lake.place, lake.find_head(shore.ops), today=NOON.date(), now=shop.clock()) as connection:
+        (first,) = reading.answer(connection, {"member_id": shop.members[0], "limit": 5})["items"]
+        (out,) = reading.answer(connection, {"member_id": shop.members[5], "limit": 5})["items"]
+        received = connection.execute("SELECT kind, source_id, step, channel FROM receipts").fetchall()
+    assert (first["delivery_id"], first["outcome"], first["run_id"]) == (sent, "sent", RUN)
+    assert first["at"] == int(shop.clock().timestamp() * 1000)
+    assert (out["outcome"], out["reason"]) == ("skipped", "no_consent")
+    assert received == [("delivered", "cmp_aaaaaaaaaaaaaaaa", "once", "email")]

@@ -168,8 +168,9 @@ def _of_row(member_id: MemberId, row: Mapping[str, Any]) -> MessageDelivery:
 
 
 OF_MEMBER = """
-SELECT delivery_id, source, source_id, step, run_id, channel, variant, outcome, reason, epoch_ms(deliveries.at) AS at
-FROM deliveries JOIN members USING (m) WHERE members.member_id = ? ORDER BY deliveries.at DESC LIMIT ?
+SELECT d.delivery_id, d.source, d.source_id, d.step, d.run_id, d.channel, d.variant, d.outcome, d.reason,
+    epoch_ms(d.at) AS at
+FROM deliveries AS d WHERE d.m IN (SELECT m FROM members WHERE member_id = ?) ORDER BY d.at DESC LIMIT ?
 """
 
 
