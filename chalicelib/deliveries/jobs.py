@@ -27,6 +27,7 @@ from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.errors import Refusal, Trouble
 from chalicelib.lake import duck
 from chalicelib.lake import store as lake
+from chalicelib.programs.models import Program
 from chalicelib.programs.service import book_of
 from chalicelib.providers.pace import Pacer
 from chalicelib.providers.port import ProviderMisconfigured
@@ -94,17 +95,17 @@ def _time_left(context: Any) -> timedelta:
 
 
 def office(here: House) -> Office:
-    """The office of this process, in a house."""
-    known = KNOWN.get(id(here))
-    if known is None or known[0] is not here:
-        known = here, _made(here)
+    """The office of this process, in a house: made anew when the program has another language or zone."""
+    program = book_of(here.table).current(here.clock())
+    which = id(here), program.language.value, program.time_zone
+    if which not in KNOWN:
         KNOWN.clear()
-        KNOWN[id(here)] = known
-    return known[1]
+        KNOWN[which] = here, _made(here, program)
+    return KNOWN[which][1]
 
 
-KNOWN: dict[int, tuple[House, Office]] = {}
-"""The office of the house in use: it remembers the log of changes and compiled templates from message to message."""
+KNOWN: dict[tuple[int, str, str], tuple[House, Office]] = {}
+"""The office in use, and its house: it remembers the log of changes and compiled templates from message to message."""
 
 
 @cache
@@ -112,9 +113,7 @@ def _worker() -> str:
     return secrets.token_hex(8)
 
 
-def _made(here: House) -> Office:
-    book = book_of(here.table)
-    program = book.current(here.clock())
+def _made(here: House, program: Program) -> Office:
     return Office(
         table=here.table,
         ops=here.ops,
@@ -130,5 +129,5 @@ def _made(here: House) -> Office:
         pause=time.sleep,
         links=SignedLinks(here.keyring, here.settings.public_url if here.settings.signs_opt_outs else None),
         language=program.language.value,
-        giver=PointsGiver(here.table, book),
+        giver=PointsGiver(here.table, book_of(here.table)),
     )

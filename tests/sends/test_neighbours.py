@@ -165,6 +165,8 @@ def test_who_may_not_be_written_to_any_more_is_not(shop: Shop) -> None:
         shop.core, shop.keyring, ContactChannel.EMAIL, "m2@example.com", SuppressionReason.BOUNCED,
         SuppressionSource.RECEIPT, by="ses", now=shop.clock(),
     )  # fmt: skip
+    assert shop.office().reach.suppressed(CHANNEL, "m2@example.com")
+    assert not shop.office().reach.suppressed(CHANNEL, "m3@example.com")
     shop.desk.close(closed)
     shop.keyring.contacts.forget(erased)
     assert shop.send() == {

@@ -152,6 +152,7 @@ def test_a_test_send_goes_to_an_address_of_its_own_without_a_consent() -> None:
     world = World()
     world.opt_out(MEMBER)
     assert to_the_end(world, a_single(to="me@example.com")).outcome is Outcome.SENT
+    assert to_the_end(world, a_single(to="bounced@example.com", step="3")).outcome is Outcome.SUPPRESSED
 
 
 def test_a_message_without_a_claim_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

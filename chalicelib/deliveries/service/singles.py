@@ -107,7 +107,10 @@ class _One:
         found = office.reach.standing([single.member_id], single.purpose, single.channel).get(single.member_id)
         if found is not None:
             contact = found.contact
-        if not single.to:
+        if single.to:
+            if office.reach.suppressed(single.channel, single.to):
+                return Outcome.SUPPRESSED
+        else:
             if found is None:
                 return Outcome.NOT_A_MEMBER
             if found.why_not is not None:
