@@ -12,10 +12,12 @@ from chalicelib.deliveries import rules, store
 from chalicelib.deliveries.jobs import send_parts
 from chalicelib.deliveries.models import Quiet, RunStatus
 from chalicelib.deliveries.service import queueing, reading
+from chalicelib.deliveries.service.parts import LEASE
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.providers.port import ProviderBusy, ProviderMisconfigured
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
+from local.deploy.functions import FUNCTIONS
 from tests.fakes import KeptQueues
 from tests.faults.works import SETTINGS
 from tests.sends.test_neighbours import CHANNEL, RUN, Shop
@@ -143,3 +145,8 @@ def test_what_is_handed_back_goes_on_where_it_was(shop: Shop) -> None:
     shop.clock.now += timedelta(seconds=31)
     assert fed(0) == []
     assert sorted(each.to for each in shop.mailbox.got) == [f"m{number}@example.com" for number in range(6)]
+
+
+def test_a_lease_outlives_the_function_and_not_its_message() -> None:
+    (sends,) = (each for each in FUNCTIONS if each.name == "send-parts")
+    assert sends.seconds < LEASE.total_seconds() < 6 * sends.seconds

@@ -101,7 +101,7 @@ def another(world: World) -> None:
 
 
 def another_later(world: World) -> None:
-    world.wait(120)
+    world.wait(200)
     asked(world, a_single())
 
 

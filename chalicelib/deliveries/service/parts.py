@@ -27,8 +27,11 @@ from chalicelib.providers.models import Outgoing, Result
 from chalicelib.providers.pace import Wait
 from chalicelib.providers.port import Provider, ProviderBusy, ProviderMisconfigured
 
-LEASE = timedelta(seconds=60)
-"""A claim is its worker's alone for so long: longer than a provider may take to answer."""
+LEASE = timedelta(seconds=150)
+"""A claim is its worker's alone for so long: longer than the function that sends may run, so that nobody is taken over
+who is still waiting for a slow provider. A worker that was killed is not waited for any longer by that: the queue gives
+its message again later still.
+"""
 TOO_LATE = timedelta(seconds=20)
 """With less than that left of its lease, a worker does not call a provider any more."""
 CALL_MIN = 50
