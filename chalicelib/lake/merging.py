@@ -254,7 +254,7 @@ def write_patch(con: "Connection", folder: str) -> None:
     """Write the tables that `merge` made."""
     for table in TABLES:
         by = "m" if table == "people" else "own"
-        con.execute(f"COPY (SELECT * FROM out_{table} ORDER BY {by}) TO '{folder}/{table}.parquet' ({_FORM})")  # noqa: S608
+        write_file(con, f"SELECT * FROM out_{table} ORDER BY {by}", f"{folder}/{table}.parquet")
 
 
 def counted(con: "Connection") -> tuple[int, bool, bool]:
@@ -286,13 +286,15 @@ def write_slice(con: "Connection", folders: Mapping[str, str], number: int, now:
         if table in FACT_TABLES.values():
             select = f'SELECT * FROM ({select}) WHERE "at" >= {oldest}'  # noqa: S608
         order = "m" if table in ("people", "contacts") else f"m, {_ORDER[table]}"
-        con.execute(
-            f"COPY (SELECT {named(columns)} FROM ({select}) ORDER BY {order}) "  # noqa: S608
-            f"TO '{folders[table]}/{number:05d}.parquet' ({_FORM})"
-        )
+        select = f"SELECT {named(columns)} FROM ({select}) ORDER BY {order}"
+        write_file(con, select, f"{folders[table]}/{number:05d}.parquet")
 
 
-_FORM = "FORMAT parquet, COMPRESSION zstd"
+def write_file(con: "Connection", select: str, path: str) -> None:
+    """Write what a SELECT gives as one file."""
+    con.execute(f"COPY ({select}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+
+
 _ORDER = {
     "purchases": "bought_on", "lines": "bought_on", "entries": "recorded_at", **dict.fromkeys(FACT_TABLES.values(), '"at"'),
 }  # fmt: skip

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from chalicelib.kernel.calendar import from_milliseconds, local_day
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.lake import duck, folding, merging, rules, store
-from chalicelib.lake.models import Head, Merged, Row
+from chalicelib.lake.models import Head, Merged
 from chalicelib.lake.store import HeadMoved
 from chalicelib.lake.tables import FACT_TABLES, TABLES
 from chalicelib.programs.service import ProgramBook
@@ -206,11 +206,10 @@ def counts(place: Place, head: Head | None, *, today: date, now: datetime) -> di
 def sweep(lake: Lake, head: Head, *, now: datetime) -> int:
     """Remove patches and bases that the head does not name, when nobody can be reading them any more; how many files."""
     old: list[str] = []
-    named = {head.patch, head.base, head.read}
-    for kind in rules.MADE:
+    for kind, named in ((rules.PATCH, head.patch), (rules.BASE, head.base), (rules.READ, head.read)):
         for key in lake.objects.list(f"{kind}/", after=None, limit=_MANY):
             name = key.removeprefix(f"{kind}/").partition("/")[0].partition(".")[0]
-            if name not in named and rules.attempted_at(name) < now - rules.OLD_KEPT:
+            if name != named and rules.attempted_at(name) < now - rules.OLD_KEPT:
                 old.append(key)
     lake.objects.delete(old)
     return len(old)
@@ -226,15 +225,15 @@ def rebuild(lake: Lake, items: Iterable[Item], *, today: date, now: datetime) ->
         StorageBusy: files or head could not be reached; do it again.
     """
     drop(lake, now=now)
-    for some in batched(_rows(items), _ROWS_A_FILE):
+    for some in batched(_lines(items), _LINES_A_FILE):
         store.keep_batch(lake.objects, some, now=now)
     return rebase(lake, today=today, now=now)
 
 
-def _rows(items: Iterable[Item]) -> Iterator[Row]:
+def _lines(items: Iterable[Item]) -> Iterator[str]:
     for item in items:
         if folding.is_wanted(item["pk"], item["sk"], item):
-            yield from folding.rows_of_item(item)
+            yield from map(folding.line_of, folding.rows_of_item(item))
 
 
 def drop(lake: Lake, *, now: datetime) -> None:
@@ -248,5 +247,5 @@ def drop(lake: Lake, *, now: datetime) -> None:
 
 
 _TURNS_MAX = 10
-_ROWS_A_FILE = 50_000
+_LINES_A_FILE = 50_000
 _MANY = 100_000
