@@ -243,7 +243,8 @@ def overlay() -> Json:
         "Tracing": Removed(),
     }
     resources |= (
-        functions.carrying()
+        athena.resources()
+        | functions.carrying()
         | functions.layers(ref("Architecture"))
         | functions.schedules()
         | backups.exports()
