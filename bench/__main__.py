@@ -14,7 +14,7 @@ NAMES = (
 LONG = ("lake_lag",)
 """Even at their smallest these take half a minute, because what they wait for does."""
 ON_REQUEST = ("peers", "lake_size")
-"""The first fetches programs of others, the second writes ten gigabytes: they run when they are asked for by name."""
+"""The first fetches programs of others, the second writes gigabytes: they run when they are asked for by name."""
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -61,7 +61,9 @@ def run(*, quick: bool = False) -> Figure:
     table(["members", "patch s", "rebase s", "peak MiB", "files MiB"], [[str(members), patched, rebased, peak, size]])
     return Figure(
         "lake_size", f"s to make a base of {members:,} members, two threads", rebased, GOAL, "s",
-        details={"patch_s": round(patched, 1), "peak_mib": round(peak), "files_mib": round(size), "limit_mb": _MEMORY_MB},
+        details={
+            "patch_s": round(patched, 1), "peak_mib": round(peak), "files_mib": round(size), "limit_mb": _MEMORY_MB,
+        },
     )  # fmt: skip
 
 

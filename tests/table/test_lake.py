@@ -1,5 +1,6 @@
 """The lake says what the tables say, whatever way the records came."""
 
+import gzip
 import itertools
 import random
 from datetime import UTC, date, datetime, timedelta
@@ -296,6 +297,17 @@ def test_stages_and_fifths_follow_from_purchases(beach: Beach) -> None:
     stages = [beach.member(ids[0], today=today + timedelta(days=days))["stage"] for days in (0, 60, 200, 900)]
     assert stages == ["active", "sleeping", "sleeping", "lost"]
     assert beach.member(ids[9], today=date(2026, 3, 20))["stage"] == "new"
+
+
+def test_nothing_that_tells_who_somebody_is_stands_in_the_log_in_clear(beach: Beach) -> None:
+    secrets = {"name": "Canary Wong", "mobile": "+8613912345678", "email": "canary@example.com", "card_no": "canary-1"}
+    ann = beach.till.enrol(**secrets, birthday="1988-05-06")
+    beach.buy(ann.member_id, 1000, CAKE)
+    (key,) = (beach.flow(), store.list_log(beach.shore.objects, rules.LOG, after=None))[1]
+    text = gzip.decompress(beach.shore.objects.get(key) or b"").decode()
+    assert ann.member_id in text
+    for secret in (*secrets.values(), "1988"):
+        assert secret not in text, secret
 
 
 # ---------------------------------------------------------------- whatever way the records came
