@@ -9,7 +9,8 @@ from bench.report import CannotRun
 
 NAMES = (
     "earn_cost", "read_paths", "history_flat", "due_flat", "due_linear", "cold_import", "package", "memory",
-    "earn_rate", "hot_account", "replay", "verify", "audit", "otp", "op_cost", "vault", "restore", "stream_fold", "lake_lag",
+    "earn_rate", "hot_account", "replay", "verify", "audit", "otp", "op_cost", "vault", "restore",
+    "stream_fold", "lake_lag",
 )  # fmt: skip
 LONG = ("lake_lag",)
 """Even at their smallest these take half a minute, because what they wait for does."""

@@ -16,7 +16,7 @@ from chalicelib.kernel.errors import StorageBusy
 from chalicelib.lake import duck, folding, merging, rules, store, views
 from chalicelib.lake.models import Head, Merged
 from chalicelib.lake.store import HeadMoved
-from chalicelib.lake.tables import FACT_TABLES, TABLES
+from chalicelib.lake.tables import FACT_TABLES, FORM, TABLES
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage.objects import Files
 from chalicelib.storage.places import Place
@@ -159,6 +159,7 @@ def _based(con: "DuckDBPyConnection", lake: Lake, over: Head, name: str, *, now:
         slices=slices,
         next_m=over.next_m,
         members=over.next_m,
+        form=FORM,
         edges=merging.edges_of(con),
         base_at=now,
         built_at=now,

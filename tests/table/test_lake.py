@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.lake import duck, folding, merging, rules, service, store
+from chalicelib.lake import duck, folding, merging, rules, service, store, tables, views
 from chalicelib.lake.models import Merged
 from chalicelib.points.rules.balances import derive
 from chalicelib.points.store import find_account
@@ -565,3 +565,20 @@ def test_the_views_read_the_lake_and_nothing_else(beach: Beach, tmp_path: Path) 
     ):
         with pytest.raises(Exception, match=r"(?i)permission|disabled|cannot"):
             beach.ask(asked)
+
+
+def test_files_of_an_older_form_are_read_until_there_is_a_new_base(
+    beach: Beach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _some(beach)
+    before = beach.ask("SELECT member_id, spent_minor FROM members ORDER BY 1")
+    monkeypatch.setitem(tables.PEOPLE, "nickname", "VARCHAR")  # type: ignore[arg-type]
+    for module in (tables, views, service):
+        monkeypatch.setattr(module, "FORM", 2)
+    assert beach.ask("SELECT member_id, spent_minor FROM members ORDER BY 1") == before
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    head = store.find_head(beach.shore.ops)
+    assert head is not None
+    assert head.form == 2
+    assert len(beach.ask("SELECT * FROM members")) == len(before)
