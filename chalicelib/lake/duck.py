@@ -75,10 +75,10 @@ def connected(place: Place) -> "Iterator[DuckDBPyConnection]":
     }
     con = duckdb.connect(config=config)
     try:
+        if place.bucket is not None:
+            _reach(con, place.bucket)  # first: before it is loaded, `s3://` is taken for a folder of that name
         listed = ", ".join(f"'{_quoted(each)}'" for each in allowed)
         con.execute(f"SET allowed_directories = [{listed}]")
-        if place.bucket is not None:
-            _reach(con, place.bucket)
         yield con
     finally:
         con.close()
