@@ -443,6 +443,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "SigningKeyArn": SIGN,
         "LaneQueueArn": SEND,
         f"{FUNCTION}-lake-status": {"lambda:InvokeFunction"},
+        f"{FUNCTION}-deliveries-answer": {"lambda:InvokeFunction"},
     },
     "RelayFunction": {
         "CoreTableStreamArn": READ_STREAM,
@@ -516,6 +517,11 @@ CALLS: dict[str, dict[str, set[str]]] = {
     "LakePatchFunction": {**MAKE_LAKE, "LakePatchQueueArn": RECEIVE},
     "LakeRebaseFunction": {**MAKE_LAKE, "SchedulesDeadLettersArn": SEND},
     "LakeStatusFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "OpsTableArn": {"dynamodb:GetItem"},
+        "ArchiveBucketArn/lake/*": {"s3:GetObject"},
+    },
+    "DeliveriesAnswerFunction": {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
         "OpsTableArn": {"dynamodb:GetItem"},
         "ArchiveBucketArn/lake/*": {"s3:GetObject"},
@@ -651,6 +657,7 @@ TOLD = {
     "LakePatchFunction": {"REGULARS_ARCHIVE"},
     "LakeRebaseFunction": {"REGULARS_ARCHIVE"},
     "LakeStatusFunction": {"REGULARS_ARCHIVE"},
+    "DeliveriesAnswerFunction": {"REGULARS_ARCHIVE"},
 }
 
 
