@@ -139,7 +139,7 @@ CATALOGUE: tuple[Stored, ...] = (
             "erased": Datum(Data.MACHINE, Kept.LEDGER),
             **_all("member_id number", _OWN),
             "contact": _contact(None),
-            **_all("gender shop tags custom consents joined source referral contact_changed", _OWN),
+            **_all("gender shop tags custom consents joined source referral contact_changed ways cohort region", _OWN),
             "month_day": Datum(Data.PERSON, Kept.MEMBER, exported=True, masked=Kind.BIRTHDAY),
         },
     ),
@@ -183,6 +183,29 @@ CATALOGUE: tuple[Stored, ...] = (
         "core", "a member's part in a pool", r"G#\S+ W#\S+",
         {"version": _PLACE, **_all("role limit joined month spent", _BOOKS)},
     ),
+    Stored(
+        "core", "that a member may be written to otherwise than before", r"RCH#\S+ \S+",
+        {"why": Datum(Data.PERSON, Kept.WHILE)},
+    ),
+    Stored(
+        "core", "address that is not written to, as a blind index", r"SUP#\S+ SUP",
+        {
+            **_all("tl at channel source added lifted version", Datum(Data.MACHINE, Kept.RECORD)),
+            "reason": Datum(Data.KEY, Kept.RECORD),
+            "by": Datum(Data.STAFF, Kept.RECORD),
+        },
+    ),
+    Stored(
+        "core", "run of what is sent to many", r"CRUN#\S+ RUN",
+        _all(
+            "run_id source source_id step status purpose wordings since until zone parts planned quiet gift version",
+            _MERCHANT,
+        ),
+    ),
+    Stored(
+        "core", "template, and its versions", r"TPL#\S+ (HEAD|V#\d+)",
+        {**_all("tl at template content archived created changed current version", _MERCHANT), "by": _STAFF},
+    ),
     Stored("core", "how many cards a member was given", r"M#\S+ WALLET", {"version": _PLACE, "cards": _BOOKS}),
     Stored("core", "that a member left a pool", r"M#\S+ WAS#\S+", {}),
     Stored("core", "that a member belongs to a pool", r"M#\S+ SHARES#\S+", {"version": _PLACE}),
@@ -198,7 +221,7 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored("core", "owner of a card", r"C#\S+ OWNER", {**_all("tl at", _PLACE), "member_id": _BOOKS}),
     Stored(
         "core", "text of a consent", r"CT#\S+ \S+",
-        {**_all("tl at purpose channel text_version zh en published", _MERCHANT), "by": _STAFF},
+        {**_all("tl at purpose channel text_version zh en title_zh title_en published", _MERCHANT), "by": _STAFF},
     ),
     Stored(
         "core", "program", r"PROGRAM (HEAD|V#\d+)", _all("program version in_use", _MERCHANT)
@@ -338,6 +361,32 @@ CATALOGUE: tuple[Stored, ...] = (
             "expires": _PASSING,
         },
     ),
+    Stored(
+        "ops", "how far a part of a run is", r"SEND#\S+ PART",
+        {
+            # A letter for each of a plan's recipients, whom only the plan names.
+            "out": Datum(Data.CONDUCT, Kept.WHILE),
+            **_all("run_id part claim lease worker cost done version expires", _PASSING),
+        },
+    ),
+    Stored(
+        "ops", "counter of a run", r"SENT#\S+ C#\d+",
+        _all(
+            "parts cost o_sent o_unknown o_refused o_expired o_cancelled o_no_consent o_suppressed o_not_a_member "
+            "o_no_key o_no_address o_no_words o_no_gift r_delivered r_opened r_clicked r_bounced r_complained "
+            "r_opted_out r_failed expires",
+            _PASSING,
+        ),
+    ),
+    Stored("ops", "why a part of a run fails", r"SENT#\S+ F#\d+", _all("part fault at times expires", _PASSING)),
+    Stored(
+        "ops", "message to a member, and what became of it", r"DLV#\S+ dlv_\S+",
+        {
+            **_all("source source_id step member_id channel variant out decided", Datum(Data.CONDUCT, Kept.WHILE)),
+            **_all("provider cost code lease worker version expires", _PASSING),
+        },
+    ),
+    Stored("ops", "that a receipt was counted", r"RCP#\S+ \w+", {"expires": _PASSING}),
     Stored("ops", "which event of a member was told last", r"T#\S+ T", {"version": _PLACE}),
 )  # fmt: skip
 """Every kind of item, most particular first."""

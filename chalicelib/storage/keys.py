@@ -26,6 +26,7 @@ from chalicelib.kernel.ids import (
     MemberId,
     MergeId,
     PurchaseId,
+    SuppressionId,
     TransferId,
     packed,
     unpacked,
@@ -358,9 +359,68 @@ def allowance(subject: str, account_id: str) -> Key:
     return Key(joined("ALW", subject, account_id), "ALW")
 
 
+TEMPLATES = "TPL"
+"""Timeline partition of all templates."""
+
+
+def template(template_id: str) -> Key:
+    """A template: which version is in force."""
+    return Key(joined("TPL", template_id), "HEAD")
+
+
+def template_version(template_id: str, version: int) -> Key:
+    """What a version of a template says."""
+    return Key(template(template_id).pk, f"V#{version:06d}")
+
+
+SUPPRESSIONS = "SUP"
+"""Timeline partition of all addresses that are not written to."""
+
+
+def suppression(channel: str, blind: str) -> Key:
+    """That an address is not written to by a channel."""
+    return Key(joined("SUP", channel, blind), "SUP")
+
+
+def suppression_id(key: Key) -> SuppressionId:
+    """The id of the suppression under a key."""
+    return SuppressionId("sup_" + packed(key.pk))
+
+
+def suppression_of(suppression_id_: str) -> Key | None:
+    """The key of the suppression of that id, or None when none can have it."""
+    plain = unpacked(suppression_id_.removeprefix("sup_")) or ""
+    parts = parted(plain)
+    return Key(plain, "SUP") if len(parts) == 3 and parts[0] == "SUP" and joined(*parts) == plain else None
+
+
+def reach_changes(day: date) -> str:
+    """Partition of the log of a day (UTC) of who may be written to otherwise than before."""
+    return joined("RCH", day.isoformat())
+
+
+def reach_change(at: datetime, member_id: str) -> Key:
+    """A line of that log: whether, or where, a member may be written to changed at an instant."""
+    return Key(reach_changes(at.astimezone(UTC).date()), joined(moment(at, 0), member_id))
+
+
+def reach_change_of(sk: str) -> tuple[datetime, MemberId]:
+    """When and of whom a line of that log is."""
+    at, member_id = parted(sk)
+    return from_milliseconds(moment_parts(at)[0]), MemberId(member_id)
+
+
 def listed_moment(at: datetime, name: str) -> str:
     """Sort key of something in a list by time: two of the same millisecond differ."""
     return moment(at, zlib.crc32(name.encode()) & 0xFFFFFFF)
+
+
+# ---------------------------------------------------------------- deliveries
+
+
+def run(run_id: str) -> Key:
+    """What a worker has to know of a run of a campaign."""
+    return Key(joined("CRUN", run_id), "RUN")
 
 
 # ---------------------------------------------------------------- indexes
@@ -587,6 +647,10 @@ def job_found(partition: str, part: str) -> Key:
     return Key(partition, joined("V", part))
 
 
+LAKE_HEAD = Key("LAKE", "HEAD")
+"""What the lake consists of now."""
+
+
 def line_refusal(token: str) -> Key:
     """What a command that came through the line was refused for, by the request that waits for it."""
     return Key(joined("L", token), "L")
@@ -622,6 +686,16 @@ def otp_pressure(window: str) -> tuple[Key, ...]:
     return tuple(Key(joined("P", window), f"P#{shard}") for shard in range(OTP_SHARDS))
 
 
+def channel_pace(channel: str) -> Key:
+    """How fast a channel may send, and whether its breaker is closed."""
+    return Key(joined("PACE", channel), "PACE")
+
+
+def channel_money(channel: str, day: date) -> Key:
+    """The counter of the money that a channel spent on a day of the program."""
+    return Key(joined("SPENT", channel, day.isoformat()), "SPENT")
+
+
 def notices(member_id: str) -> str:
     """Partition of the notices that a member was sent."""
     return joined("NT", member_id)
@@ -630,6 +704,36 @@ def notices(member_id: str) -> str:
 def notice(member_id: str, at: datetime, delivery_id: str) -> Key:
     """A notice that a member was sent."""
     return Key(notices(member_id), joined(moment(at, 0), delivery_id))
+
+
+def sent_part(run_id: str, number: int) -> Key:
+    """How far a part of a run is; a partition of its own, because many workers write at once."""
+    return Key(joined("SEND", run_id, f"{number:06d}"), "PART")
+
+
+def sent_count(run_id: str, shard: int) -> Key:
+    """A counter of what became of a run's recipients."""
+    return Key(joined("SENT", run_id), f"C#{shard:02d}")
+
+
+def part_fault(run_id: str, number: int) -> Key:
+    """Why a part of a run fails."""
+    return Key(joined("SENT", run_id), f"F#{number:06d}")
+
+
+def singles(member_id: str) -> str:
+    """Partition of the single messages to a member."""
+    return joined("DLV", member_id)
+
+
+def single(member_id: str, delivery_id: str) -> Key:
+    """A single message: who claims it may send it."""
+    return Key(singles(member_id), delivery_id)
+
+
+def receipt(delivery_id: str, kind: str) -> Key:
+    """Tells that a receipt of a delivery was counted."""
+    return Key(joined("RCP", delivery_id), kind)
 
 
 def sessions(member_id: str) -> str:
