@@ -270,6 +270,15 @@ def test_points_are_right_on_a_later_day_though_nothing_was_written(beach: Beach
         said = beach.member(ann.member_id)
         assert (said["points"], said["points_pending"]) == (position.available, position.pending), today
         assert sum(each["points"] for each in said["points_expiring"]) == position.balance
+        if days == 382:
+            beach.shore.rebase(beach.clock())
+            assert beach.member(ann.member_id) | {"r": 0, "f": 0, "mo": 0} == said | {"r": 0, "f": 0, "mo": 0}
+            head = store.find_head(beach.shore.ops)
+            assert head is not None
+            with duck.connected(beach.shore.lake.place) as con:
+                duck.show(con, beach.shore.lake.place, head)
+                summed = con.execute("SELECT points, from_on FROM base_people").fetchall()
+            assert summed == [(position.available, today)]
         beach.clock.now -= timedelta(days=days)
 
 
