@@ -74,7 +74,7 @@ def a_ref(house: House, provider: str, ref: str, delivery_id: str) -> None:
 def lake(house: House) -> list[dict[str, Any]]:
     """The rows that the lake was told."""
     rows = []
-    for key in house.objects.list("lake/", after=None, limit=100):
+    for key in house.objects.list("facts/", after=None, limit=100):
         content = house.objects.get(key)
         assert content is not None
         rows += [json.loads(line)["receipt"] for line in gzip.decompress(content).splitlines()]
