@@ -696,6 +696,11 @@ def provider_ref(provider: str, ref: str) -> Key:
     return Key(joined("REF", provider, ref), "REF")
 
 
+def notice_claim(delivery_id: str) -> Key:
+    """Who sends a notice by a provider that would bring it twice; in a partition of its own, as it names no member."""
+    return Key(joined("NC", delivery_id), "NC")
+
+
 def callback(provider: str, which: str) -> Key:
     """Tells that something that a provider told was taken before."""
     return Key(joined("CB", provider, which), "CB")
