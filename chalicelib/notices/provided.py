@@ -20,6 +20,8 @@ from chalicelib.providers.pace import Pacer, Wait
 from chalicelib.providers.port import TEMPLATED, Provider, ProviderBusy, ProviderMisconfigured
 from chalicelib.storage.table import Table
 
+_NOT_FOR_NOTICES = {*TEMPLATED, "outbox"}
+"""The outbox of notices says more than that of campaigns: whom a notice was for, and what it tells of."""
 PATIENCE = timedelta(seconds=5)
 """For so long a notice waits for its channel; after that the queue brings it again."""
 
@@ -53,7 +55,7 @@ class Provided:
             ProviderMisconfigured: likewise, and somebody has to mend the provider.
         """
         provider = self.providers.get(notice.channel.value)
-        if provider is None or provider.name in TEMPLATED:
+        if provider is None or provider.name in _NOT_FOR_NOTICES:
             self.outbox.send(notice)
             return
         if provider.idempotent:
