@@ -1,10 +1,8 @@
 """The function that the queue of SES' events feeds, where they come by EventBridge."""
 
-import json
 from typing import Any
 
 from chalicelib.receipts import rules, service
-from chalicelib.receipts.errors import CallbackMalformed
 from chalicelib.receipts.service import Desk
 from chalicelib.runtime.observe import log_job
 from chalicelib.runtime.wiring import house
@@ -17,10 +15,7 @@ def take_mail_events(event: dict[str, Any], context: Any) -> dict[str, Any]:  # 
     counted = suppressed = 0
     for message in event["Records"]:
         try:
-            said = json.loads(message["body"])
-            if not isinstance(said, dict) or said.get("source") != "aws.ses":
-                raise CallbackMalformed(provider="ses")
-            told = rules.ses(said.get("detail"), str(said.get("detail-type") or ""))
+            told = rules.ses(rules.parsed("ses", message["body"].encode()))
             taken = service.take(desk, "ses", told, now=here.clock())
             counted += taken.counted
             suppressed += taken.suppressed

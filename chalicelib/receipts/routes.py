@@ -44,4 +44,3 @@ def take_callback(provider: ProviderName, secret: CallbackSecret, query: Signed,
     facts = {name: getattr(taken, name) for name in taken.__slots__ if getattr(taken, name)}
     logger().info("receipts", provider=str(provider), **facts)
     return Verbatim(_ANSWERS[provider])
-

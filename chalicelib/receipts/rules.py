@@ -192,28 +192,19 @@ _KINDS = {
     "Rendering Failure": (ReceiptKind.FAILED, "failure"),
     "Subscription": (ReceiptKind.OPTED_OUT, "subscription"),
 }
-_BRIDGED = {
-    "Email Delivered": "Delivery", "Email Bounced": "Bounce", "Email Complaint Received": "Complaint",
-    "Email Opened": "Open", "Email Clicked": "Click", "Email Rejected": "Reject",
-    "Email Rendering Failed": "Rendering Failure", "Email Subscribed": "Subscription",
-}  # fmt: skip
-"""What EventBridge calls events of SES."""
 _SILENT = {"Send", "DeliveryDelay"}
 
 
-def ses(said: Any, kind: str = "") -> Told:
-    """An event of SES: of a configuration set, of an identity, or by EventBridge.
-
-    Args:
-        kind: EventBridge's `detail-type`, where it came by that.
+def ses(said: Any) -> Told:
+    """An event of SES: of a configuration set, by whatever way, or of an identity.
 
     Raises:
         CallbackMalformed: it is none.
     """
     if not isinstance(said, dict):
         raise CallbackMalformed(provider="ses")
-    name = _BRIDGED.get(kind) or said.get("eventType") or said.get("notificationType")
-    if name in _SILENT or kind in ("Email Sent", "Email Delivery Delayed") or "mail" not in said:
+    name = said.get("eventType") or said.get("notificationType")
+    if name in _SILENT or "mail" not in said:
         return Told()
     try:
         return Told(_of_ses(said, str(name)))

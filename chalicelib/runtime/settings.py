@@ -216,7 +216,8 @@ def _providers(stage: str) -> "Chosen":
     if residency not in ("", "mainland_china"):
         raise SettingsWrong("REGULARS_RESIDENCY is mainland_china or empty")
     try:
-        chosen = providers_from(text, secrets, local=stage in LOCAL_STAGES, mainland=bool(residency))
+        mainland = bool(residency) or os.environ.get("AWS_REGION", "").startswith("cn-")
+        chosen = providers_from(text, secrets, local=stage in LOCAL_STAGES, mainland=mainland)
         require_secrets(chosen)
     except ValueError as wrong:
         raise SettingsWrong(f"REGULARS_PROVIDERS: {wrong}") from None
