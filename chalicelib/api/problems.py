@@ -212,6 +212,7 @@ STATUS: dict[str, int] = {
     "receipts_unavailable": 503,
     "key_moved": 503,
     "lane_slow": 503,
+    "provider_busy": 503,
     "sign_in_unavailable": 503,
     "storage_busy": 503,
     "write_contended": 503,

@@ -5,11 +5,10 @@ transaction and uses it up on its own, so that pacing costs a write for some hun
 reserved and did not use is given back with the next one; what a worker that crashed had reserved counts as spent.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
-from random import random
 from typing import Any, Literal
 
 from chalicelib.kernel.calendar import day_after, local_day, zone
@@ -26,6 +25,7 @@ LEASE_SECONDS = 2
 _LEASE_PART = 4
 """A lease is a fourth of a second's messages at the most, so that workers take turns."""
 _TRIES = 12
+_CONTENDED = timedelta(milliseconds=100)
 _KEPT = timedelta(days=400)
 
 Why = Literal["rate", "paused", "breaker", "money", "contended"]
@@ -212,7 +212,6 @@ class Pacer:
     limits: Mapping[str, Limits]
     time_zone: str
     lease: bool = True
-    chance: Callable[[], float] = random
     _leases: dict[str, _Lease] = field(default_factory=dict)
     _probing: set[str] = field(default_factory=set)
     _reserved: dict[str, int] = field(default_factory=dict)
@@ -264,7 +263,7 @@ class Pacer:
             if not state.closed:
                 self._probing.add(channel)
             return Go(probe=not state.closed)
-        return Wait(now + timedelta(seconds=0.05 + 0.2 * self.chance()), "contended")
+        return Wait(now + _CONTENDED, "contended")
 
     def went(self, channel: str, what: ProviderBusy | Sequence[Result], now: datetime) -> None:
         """Tell how a call went for which `take` said `Go`. Almost always this writes nothing.

@@ -72,7 +72,7 @@ def told_by(
         CallbackUnknown: it is not set up, or this is not its address.
         CallbackUnsigned: its signature is missing, wrong, or was used before for something else.
         CallbackMalformed: what it tells cannot be understood.
-        StorageBusy: tell it again.
+        Trouble: tell it again.
     """
     require_known(callback, secret)
     assert callback is not None

@@ -80,7 +80,7 @@ def a_notice(**given: Any) -> Notice:
 
 
 def a_sender(ops: Table, provider: Brings, told: list[Mapping[str, Any]] | None = None, **limits: Any) -> Provided:
-    pacer = Pacer(ops, {"email": Limits(**limits)}, "Asia/Shanghai", lease=False, chance=lambda: 0.0)
+    pacer = Pacer(ops, {"email": Limits(**limits)}, "Asia/Shanghai", lease=False)
     log = told if told is not None else []
     return Provided(
         {"email": provider}, ops, pacer, Kept(), lambda _, facts: log.append(facts), lambda: NOW, lambda _: None

@@ -17,7 +17,7 @@ SHANGHAI = "Asia/Shanghai"
 
 
 def a_pacer(ops: Table, limits: Limits, *, lease: bool = False) -> Pacer:
-    return Pacer(ops, {"sms": limits}, SHANGHAI, lease=lease, chance=lambda: 0.0)
+    return Pacer(ops, {"sms": limits}, SHANGHAI, lease=lease)
 
 
 def after(seconds: float) -> datetime:
