@@ -275,7 +275,8 @@ class Pacer:
     def went(self, channel: str, what: ProviderBusy | Sequence[Result], now: datetime) -> None:
         """Tell how a call went for which `take` said `Go`. Almost always this writes nothing.
 
-        Money that was reserved and not spent is there for the next call. A call counts as failed when the provider
+        Money that was reserved and not spent is there for the next call. No results at all say that the provider was
+        not asked, or is set up wrongly. A call counts as failed when the provider
         was busy without asking for patience, or when of none of its messages anything is known.
 
         Raises:
@@ -288,6 +289,8 @@ class Pacer:
         probing = channel in self._probing
         self._probing.discard(channel)
         busy = isinstance(what, ProviderBusy)
+        if not busy and not what:
+            return  # it was never asked, or is set up wrongly: that says nothing of how it goes
         lost = not busy and bool(what) and all(each.status == "unknown" for each in what)  # type: ignore[union-attr]
         if not busy and not lost and not probing:
             return

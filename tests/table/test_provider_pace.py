@@ -247,6 +247,15 @@ def test_calls_of_which_nothing_is_known_count_as_failures_and_partly_known_ones
     assert pacer.take("sms", 1, 0, NOW) == Wait(after(30), "breaker")
 
 
+def test_a_probe_that_was_not_sent_closes_nothing() -> None:
+    pacer = a_pacer(MemoryTable(), Limits(failures=1, cool_seconds=30, cap_micro_a_day=10))
+    fail(pacer, NOW)
+    assert pacer.take("sms", 1, 10, after(30)) == Go(probe=True)
+    pacer.went("sms", (), after(30))
+    assert pacer.take("sms", 1, 10, after(31)) == Wait(after(150), "breaker")
+    assert pacer.take("sms", 1, 10, after(150)) == Go(probe=True)
+
+
 def test_retry_after_is_honoured_by_all_and_opens_nothing() -> None:
     ops = MemoryTable()
     limits = Limits(failures=1)
