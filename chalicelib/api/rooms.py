@@ -24,6 +24,7 @@ ROOMS = (
     "decisions",
     "reach",
     "templates",
+    "deliveries",
     "privacy",
     "proof",
     "liability",

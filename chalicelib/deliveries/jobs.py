@@ -1,9 +1,9 @@
-"""The function that the queue of parts feeds.
+"""The functions of deliveries: one that the queue of parts feeds, and one that asks the lake.
 
 How a message ends. A part that has to wait (for its pace, for quiet hours to end, for its members' hour, for another
 worker's lease) is sent anew with a delay, and this message is done with: a message that is only handed back wears out,
 and a campaign may wait for a day. A refusal is a message that is done with: there is nothing to send by. Anything else
-fails, is received again, and ends as a dead letter; why stands beside the run (`GET /v1/campaign-runs/…`).
+fails, is received again, and ends as a dead letter; why stands beside the run (`GET /v1/delivery-runs/…`).
 """
 
 import secrets
@@ -14,7 +14,7 @@ from typing import Any
 
 from chalicelib.deliveries.models import PartMessage
 from chalicelib.deliveries.ports import Office
-from chalicelib.deliveries.service import parts, queueing
+from chalicelib.deliveries.service import parts, queueing, reading
 from chalicelib.deliveries.service.neighbours import (
     MemberReach,
     PointsGiver,
@@ -23,7 +23,11 @@ from chalicelib.deliveries.service.neighbours import (
     appending,
 )
 from chalicelib.deliveries.service.parts import Later
+from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.errors import Refusal, Trouble
+from chalicelib.lake import duck
+from chalicelib.lake import store as lake
+from chalicelib.programs.models import Program
 from chalicelib.programs.service import book_of
 from chalicelib.providers.pace import Pacer
 from chalicelib.providers.port import ProviderMisconfigured
@@ -56,6 +60,15 @@ def send_parts(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
 
 
+def answer(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
+    """Answer what the lake knows of a member's deliveries: `{"member_id": …, "limit": …}`."""
+    here = house()
+    now = here.clock()
+    today = local_day(now, book_of(here.table).current(now).time_zone)
+    with duck.opened(here.place, lake.find_head(here.ops), today=today, now=now) as connection:
+        return reading.answer(connection, event)
+
+
 def _sent(here: House, body: str, ends_at: datetime) -> str:
     """Work on a part; how its message ended."""
     asked = PartMessage.model_validate_json(body)
@@ -82,17 +95,17 @@ def _time_left(context: Any) -> timedelta:
 
 
 def office(here: House) -> Office:
-    """The office of this process, in a house."""
-    known = KNOWN.get(id(here))
-    if known is None or known[0] is not here:
-        known = here, _made(here)
+    """The office of this process, in a house: made anew when the program has another language or zone."""
+    program = book_of(here.table).current(here.clock())
+    which = id(here), program.language.value, program.time_zone
+    if which not in KNOWN:
         KNOWN.clear()
-        KNOWN[id(here)] = known
-    return known[1]
+        KNOWN[which] = here, _made(here, program)
+    return KNOWN[which][1]
 
 
-KNOWN: dict[int, tuple[House, Office]] = {}
-"""The office of the house in use: it remembers the log of changes and compiled templates from message to message."""
+KNOWN: dict[tuple[int, str, str], tuple[House, Office]] = {}
+"""The office in use, and its house: it remembers the log of changes and compiled templates from message to message."""
 
 
 @cache
@@ -100,9 +113,7 @@ def _worker() -> str:
     return secrets.token_hex(8)
 
 
-def _made(here: House) -> Office:
-    book = book_of(here.table)
-    program = book.current(here.clock())
+def _made(here: House, program: Program) -> Office:
     return Office(
         table=here.table,
         ops=here.ops,
@@ -118,5 +129,5 @@ def _made(here: House) -> Office:
         pause=time.sleep,
         links=SignedLinks(here.keyring, here.settings.public_url if here.settings.signs_opt_outs else None),
         language=program.language.value,
-        giver=PointsGiver(here.table, book),
+        giver=PointsGiver(here.table, book_of(here.table)),
     )

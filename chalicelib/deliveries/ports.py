@@ -92,6 +92,9 @@ class Reach(Protocol):
     def standing(self, member_ids: Sequence[str], purpose: str, channel: str) -> Mapping[str, Standing]:
         """What is known of members just now, read consistently: status, consent, suppression, address."""
 
+    def suppressed(self, channel: str, address: str) -> bool:
+        """Whether an address is not written to, whoever has it; read consistently."""
+
 
 class Giver(Protocol):
     """Gives what comes with a message."""

@@ -1,4 +1,4 @@
-"""The engine that reads and writes the lake's files: DuckDB, which only this module imports, and only when it is used."""
+"""The engine that reads and writes the lake's files: DuckDB, which only this module imports, and only when used."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +40,8 @@ def show(con: "DuckDBPyConnection", place: Place, head: Head) -> None:
         con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {select}")
     con.execute("CREATE OR REPLACE TEMP TABLE patched AS SELECT m FROM patch_people")
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE moved AS SELECT m AS own, root FROM patch_people WHERE was IS NOT NULL AND was <> root"
+        "CREATE OR REPLACE TEMP TABLE moved AS SELECT m AS own, root FROM patch_people "
+        "WHERE was IS NOT NULL AND was <> root"
     )
     con.execute("CREATE OR REPLACE TEMP TABLE gone AS SELECT m AS own FROM patch_people WHERE gone")
 
@@ -74,10 +75,11 @@ def connected(place: Place) -> "Iterator[DuckDBPyConnection]":
     }
     con = duckdb.connect(config=config)
     try:
+        if place.bucket is not None:
+            _reach(con, place.bucket)  # first: before it is loaded, `s3://` is taken for a folder of that name
+        con.execute("SET enable_progress_bar = false")  # it would be drawn into a function's log
         listed = ", ".join(f"'{_quoted(each)}'" for each in allowed)
         con.execute(f"SET allowed_directories = [{listed}]")
-        if place.bucket is not None:
-            _reach(con, place.bucket)
         yield con
     finally:
         con.close()

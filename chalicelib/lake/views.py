@@ -9,7 +9,7 @@ from datetime import date, datetime
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.lake.models import Edges, Head
 from chalicelib.lake.rules import ACTIVE_DAYS, BASE, NEW_DAYS, PATCH, SLEEPING_DAYS
-from chalicelib.lake.tables import FACT_ROWS, FACT_TABLES, TABLES, WHOLE
+from chalicelib.lake.tables import FACT_ROWS, FACT_TABLES, FORM, TABLES, WHOLE
 
 _NEVER = "DATE '9999-12-31'"
 
@@ -23,17 +23,21 @@ def stored(root: str, head: Head) -> Iterator[tuple[str, str]]:
     """Every table of base and patch as a view, `base_people` and `patch_people`; an empty one where there is none."""
     for table in TABLES:
         paths = files(root, f"{BASE}/{head.base}", table, head.slices) if head.base else []
-        yield f"base_{table}", reading(paths, table)
-        yield f"patch_{table}", reading([f"{root}/{PATCH}/{head.patch}/{table}.parquet"] if head.patch else [], table)
+        yield f"base_{table}", reading(paths, table, head.form)
+        patch = [f"{root}/{PATCH}/{head.patch}/{table}.parquet"] if head.patch else []
+        yield f"patch_{table}", reading(patch, table, head.form)
 
 
-def reading(paths: Sequence[str], table: str) -> str:
+def reading(paths: Sequence[str], table: str, form: int = FORM) -> str:
     """A SELECT of all columns of a table's files; those that an older form has not are null."""
     columns = TABLES[table]
+    nothing = "SELECT " + ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in columns.items()) + " WHERE false"
     if not paths:
-        return "SELECT " + ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in columns.items()) + " WHERE false"
+        return nothing
     listed = ", ".join(f"'{path}'" for path in paths)
-    return f"SELECT {named(columns)} FROM read_parquet([{listed}], union_by_name = true)"  # noqa: S608 - see above
+    rows = f"read_parquet([{listed}], union_by_name = {str(form != FORM).lower()})"
+    source = rows if form == FORM else f"(SELECT * FROM {rows} UNION ALL BY NAME {nothing})"
+    return f"SELECT {named(columns)} FROM {source}"
 
 
 def named(columns: Iterable[str]) -> str:
@@ -45,16 +49,16 @@ def state(table: str) -> str:
     """A SELECT of a table as it is now, base and patch together, before it is said for whom each row counts."""
     columns = named(TABLES[table])
     if table not in WHOLE:
-        return f"SELECT {columns} FROM base_{table} UNION ALL SELECT {columns} FROM patch_{table}"  # noqa: S608
+        return f"SELECT {columns} FROM base_{table} UNION ALL SELECT {columns} FROM patch_{table}"
     by = "m" if table == "people" else "own"
-    hidden = f"SELECT {columns} FROM base_{table} ANTI JOIN patched ON patched.m = base_{table}.{by}"  # noqa: S608
-    return f"{hidden} UNION ALL SELECT {columns} FROM patch_{table}"  # noqa: S608
+    hidden = f"SELECT {columns} FROM base_{table} ANTI JOIN patched ON patched.m = base_{table}.{by}"
+    return f"{hidden} UNION ALL SELECT {columns} FROM patch_{table}"
 
 
 def asked(head: Head, today: date, now: datetime) -> Iterator[tuple[str, str]]:
     """The views that the lake is asked by, each with its SELECT."""
     yield "members", members(head.edges, today, now)
-    yield "contacts", f"SELECT m, from_base64(sealed) AS sealed, version FROM ({state('contacts')}) WHERE own = m"  # noqa: S608
+    yield "contacts", f"SELECT m, from_base64(sealed) AS sealed, version FROM ({state('contacts')}) WHERE own = m"
     yield (
         "purchases",
         "SELECT m, purchase_id, shop_id, channel, bought_on, bought_at, paid_minor, refunded_minor, net_minor, "
@@ -62,7 +66,7 @@ def asked(head: Head, today: date, now: datetime) -> Iterator[tuple[str, str]]:
     )
     yield (
         "lines",
-        f"SELECT m, purchase_id, bought_on, shop_id, sku, category, quantity, amount_minor FROM ({state('lines')})",  # noqa: S608
+        f"SELECT m, purchase_id, bought_on, shop_id, sku, category, quantity, amount_minor FROM ({state('lines')})",
     )
     yield "entries", _added(head, "entries", tuple(TABLES["entries"])[2:])
     for fact, table in FACT_TABLES.items():
@@ -72,15 +76,15 @@ def asked(head: Head, today: date, now: datetime) -> Iterator[tuple[str, str]]:
 def _added(head: Head, table: str, columns: Sequence[str]) -> str:
     """Rows that never change: those of the base count for whoever answers for them by now."""
     listed = named(columns)
-    based = f"SELECT m, {listed} FROM base_{table}"  # noqa: S608
+    based = f"SELECT m, {listed} FROM base_{table}"
     if head.moved:
         based = (
-            f"SELECT coalesce(moved.root, base_{table}.m) AS m, {listed} "  # noqa: S608
+            f"SELECT coalesce(moved.root, base_{table}.m) AS m, {listed} "
             f"FROM base_{table} LEFT JOIN moved ON moved.own = base_{table}.own"
         )
     if head.gone:
         based += f" ANTI JOIN gone ON gone.own = base_{table}.own"
-    return f"{based} UNION ALL SELECT m, {listed} FROM patch_{table}"  # noqa: S608
+    return f"{based} UNION ALL SELECT m, {listed} FROM patch_{table}"
 
 
 def spendable(day: str, instant: int) -> tuple[str, str]:
@@ -113,8 +117,9 @@ SELECT m, id AS member_id, status, joined_on, tier_id,
   list_transform(list_filter(lots, x -> x.d >= {day} AND x.d < {_NEVER}), x -> {{'expires_on': x.d, 'points': x.p}})
     AS points_expiring,
   gender, month_day, born,
-  CASE WHEN born IS NULL THEN NULL WHEN {age} < 18 THEN 'under_18' WHEN {age} < 25 THEN '18_24' WHEN {age} < 35 THEN '25_34'
-    WHEN {age} < 45 THEN '35_44' WHEN {age} < 55 THEN '45_54' WHEN {age} < 65 THEN '55_64' ELSE '65_up' END AS age_band,
+  CASE WHEN born IS NULL THEN NULL WHEN {age} < 18 THEN 'under_18' WHEN {age} < 25 THEN '18_24'
+    WHEN {age} < 35 THEN '25_34' WHEN {age} < 45 THEN '35_44' WHEN {age} < 55 THEN '45_54'
+    WHEN {age} < 65 THEN '55_64' ELSE '65_up' END AS age_band,
   shop_id, region, source, tags, custom, consents, withdrawn, ways, suppressed,
   purchases_count, spent_minor,
   CASE WHEN purchases_count > 0 THEN spent_minor // purchases_count END AS average_minor,
@@ -123,7 +128,7 @@ SELECT m, id AS member_id, status, joined_on, tier_id,
   {_fifth("purchases_count", [str(each) for each in edges.frequency])} AS f,
   {_fifth("spent_minor", [str(each) for each in edges.money])} AS mo,
   {_stage(day)} AS stage
-FROM ({state("people")}) WHERE shown"""  # noqa: S608
+FROM ({state("people")}) WHERE shown"""
 
 
 def _fifth(figure: str, edges: Sequence[str]) -> str:

@@ -196,6 +196,13 @@ CATALOGUE: tuple[Stored, ...] = (
         },
     ),
     Stored(
+        "core", "run of what is sent to many", r"CRUN#\S+ RUN",
+        _all(
+            "run_id source source_id step status purpose wordings since until zone parts planned quiet gift version",
+            _MERCHANT,
+        ),
+    ),
+    Stored(
         "core", "template, and its versions", r"TPL#\S+ (HEAD|V#\d+)",
         {**_all("tl at template content archived created changed current version", _MERCHANT), "by": _STAFF},
     ),
@@ -365,6 +372,32 @@ CATALOGUE: tuple[Stored, ...] = (
         "ops", "which delivery a provider's name for a message stands for", r"REF#\S+ REF",
         {"of": Datum(Data.CONDUCT, Kept.WHILE), "expires": _PASSING},
     ),
+    Stored(
+        "ops", "how far a part of a run is", r"SEND#\S+ PART",
+        {
+            # A letter for each of a plan's recipients, whom only the plan names.
+            "out": Datum(Data.CONDUCT, Kept.WHILE),
+            **_all("run_id part claim lease worker cost done version expires", _PASSING),
+        },
+    ),
+    Stored(
+        "ops", "counter of a run", r"SENT#\S+ C#\d+",
+        _all(
+            "parts cost o_sent o_unknown o_refused o_expired o_cancelled o_no_consent o_suppressed o_not_a_member "
+            "o_no_key o_no_address o_no_words o_no_gift r_delivered r_opened r_clicked r_bounced r_complained "
+            "r_opted_out r_failed expires",
+            _PASSING,
+        ),
+    ),
+    Stored("ops", "why a part of a run fails", r"SENT#\S+ F#\d+", _all("part fault at times expires", _PASSING)),
+    Stored(
+        "ops", "message to a member, and what became of it", r"DLV#\S+ dlv_\S+",
+        {
+            **_all("source source_id step member_id channel variant out decided", Datum(Data.CONDUCT, Kept.WHILE)),
+            **_all("provider cost code lease worker version expires", _PASSING),
+        },
+    ),
+    Stored("ops", "that a receipt was counted", r"RCP#\S+ \w+", {"expires": _PASSING}),
     Stored("ops", "which event of a member was told last", r"T#\S+ T", {"version": _PLACE}),
 )  # fmt: skip
 """Every kind of item, most particular first."""

@@ -31,6 +31,7 @@ from chalicelib.templates.holes import (
     filled,
     holes_in,
     link_of,
+    merged,
     text_of,
     unseen,
 )
@@ -199,6 +200,7 @@ def _compile(content: Content, language: Language, purpose: str, provider: str, 
             made = {"parts": {"text": _payload(content.payload, reading)}}
     pieces = [*made["parts"].values(), *made.get("params", {}).values()]
     needed = frozenset(name for each in pieces for name in holes_in(each))
+    made["parts"] = {name: merged(each) for name, each in made["parts"].items()}
     return Compiled(language=language, needed=needed, **made)
 
 

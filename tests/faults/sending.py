@@ -82,7 +82,8 @@ def send_parts(event: dict[str, Any], context: Any) -> dict[str, Any]:
         wiring.use(here)
     office = jobs.office(here)
     if not isinstance(office.words, Words):
-        jobs.KNOWN[id(here)] = here, replace(office, words=Words())
+        ((which, (house_, made)),) = jobs.KNOWN.items()
+        jobs.KNOWN[which] = house_, replace(made, words=Words())
     return jobs.send_parts(event, context)
 
 

@@ -15,6 +15,7 @@ from zoneinfo import available_timezones
 
 from chalicelib.api.headers import security
 from local.deploy.environments import OF_THE_TOOL
+from local.deploy.functions import LAYERS, layer_id
 
 Json = dict[str, Any]
 
@@ -412,6 +413,14 @@ SEND = {"sqs:SendMessage"}
 RECEIVE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 SIGN = {"kms:GetPublicKey", "kms:Sign"}
 READ_STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
+FUNCTION = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Stack}"
+MAKE_LAKE = {
+    "CoreTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+    "OpsTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+    "ArchiveBucketArn": {"s3:ListBucket"},
+    "ArchiveBucketArn/facts/*": {"s3:GetObject"},
+    "ArchiveBucketArn/lake/*": {"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"},
+}
 # What each handler calls, by the ports it uses: table.get is GetItem, get_many BatchGetItem, query_* Query on what they
 # read, commit the actions of its writes (Put, Delete, Add); a queue's own poller acts in the function's name.
 CALLS: dict[str, dict[str, set[str]]] = {
@@ -438,6 +447,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "SigningKeyArn": SIGN,
         "LaneQueueArn": SEND,
         "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+        f"{FUNCTION}-lake-status": {"lambda:InvokeFunction"},
     },
     "RelayFunction": {
         "CoreTableStreamArn": READ_STREAM,
@@ -506,6 +516,20 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem")},
         "OpsTableArn": {"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
         "WatchQueueArn": RECEIVE,
+    },
+    "LakeFoldFunction": {
+        "CoreTableStreamArn": READ_STREAM,
+        "CoreTableArn/stream/*": {"dynamodb:ListStreams"},
+        "ArchiveBucketArn/lake/log/*": {"s3:PutObject"},
+        "LakePatchQueueArn": SEND,
+        "LakeFoldDeadLettersArn": SEND,
+    },
+    "LakePatchFunction": {**MAKE_LAKE, "LakePatchQueueArn": RECEIVE},
+    "LakeRebaseFunction": {**MAKE_LAKE, "SchedulesDeadLettersArn": SEND},
+    "LakeStatusFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "OpsTableArn": {"dynamodb:GetItem"},
+        "ArchiveBucketArn/lake/*": {"s3:GetObject"},
     },
     "LaneFunction": {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
@@ -661,6 +685,10 @@ TOLD = {
     | OPENS
     | SENDS
     | {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL", "REGULARS_SEND_QUEUE"},
+    "LakeFoldFunction": {"REGULARS_ARCHIVE", "REGULARS_LAKE_QUEUE"},
+    "LakePatchFunction": {"REGULARS_ARCHIVE"},
+    "LakeRebaseFunction": {"REGULARS_ARCHIVE"},
+    "LakeStatusFunction": {"REGULARS_ARCHIVE"},
 }
 
 
@@ -766,7 +794,7 @@ def the_gateway_is_bounded_and_readable(stacks: Stacks) -> list[str]:
 def environments_say_the_same_things(stacks: Stacks) -> list[str]:
     """Every environment has the same names, those that the templates take, with values that they take."""
     declared = {**stacks.data["Parameters"], **stacks.app["Parameters"], **stacks.web["Parameters"]}
-    wanted = {each for each in (*declared, *OF_THE_TOOL) if each != "CodeKey" and not each.endswith("LayerKey")}
+    wanted = {*declared, *OF_THE_TOOL} - {"CodeKey", *(f"{layer_id(name)}Key" for name in LAYERS)}
     found = []
     for env, given in stacks.envs.items():
         if given.keys() != wanted:

@@ -24,6 +24,10 @@ from local.tables import create_tables
 EVENTS = sorted((ROOT / "events").glob("*.jobs.*.json"))
 
 EXPECTED: dict[str, dict[str, Any]] = {
+    "deliveries.jobs.send_parts": {"batchItemFailures": []},
+    "deliveries.jobs.send_parts.malformed": {
+        "batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662be007"}]
+    },
     "jobs.jobs.start_job": {"job": "birthday", "days": ["today or yesterday"]},
     "jobs.jobs.work_job": {"batchItemFailures": []},
     "jobs.jobs.work_job.malformed": {"batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662be002"}]},
@@ -128,6 +132,7 @@ def answer(path: Path, aws: Aws, archive: Path, **change: str) -> subprocess.Com
         "AWS_ENDPOINT_URL": aws.url, "DYNAMODB_ENDPOINT": aws.dynamodb,
         "REGULARS_JOB_QUEUE": f"{aws.url}/sample-job-work",
         "REGULARS_RETENTION_QUEUE": f"{aws.url}/sample-retention",
+        "REGULARS_SEND_QUEUE": f"{aws.url}/sample-campaign-sends",
         "AWS_LAMBDA_FUNCTION_NAME": "regulars-sample-job", "LAMBDA_TASK_ROOT": str(ROOT),
     }  # fmt: skip
     return subprocess.run(

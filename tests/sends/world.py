@@ -258,6 +258,10 @@ class Reach:
             for each in member_ids
         }
 
+    def suppressed(self, channel: str, address: str) -> bool:
+        """See `ports.Reach`."""
+        return address.startswith("bounced")
+
 
 class Pace:
     """A pacer that now and then says to wait."""
