@@ -11,7 +11,7 @@ PY := .venv/bin/python
 PORT ?= 8000
 DATA_DIR ?= .data
 export PORT DATA_DIR KEY OPS COUNT SEEDS ON BUG SECONDS_MAX PUBLISH WORKERS SEED PUMP ROLE SUB SHOP FILE SHIFT B ENV JOB DATE DRY FROM TO TYPE QUEUE MAX YES \
-       SHOW SEAL ONLY OUT VAULT REGISTER ANYWAY EXPORTS N
+       SHOW SEAL ONLY RATE OUT VAULT REGISTER ANYWAY EXPORTS N
 SETTINGS = $(foreach each,$(SET),--set "$(each)")
 
 .PHONY: help setup run test check audit fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability rotate backup restore drill erase-again retain lake-rebuild docs stop clean lock \
@@ -64,8 +64,8 @@ events: setup ## tell events of the archive again: FROM=2026-02-28T00:00:00Z, TO
 	@$(PY) -m local events $${FROM:+--from "$$FROM"} $${TO:+--to "$$TO"} $${TYPE:+--type "$$TYPE"} $${QUEUE:+--queue "$$QUEUE"} \
 	  $${DRY:+--dry-run}
 
-redrive: setup ## move dead letters of QUEUE=… back to it; MAX=… at the most
-	@$(PY) -m local redrive $${QUEUE:+--queue "$$QUEUE"} $${MAX:+--max "$$MAX"}
+redrive: setup ## move dead letters of QUEUE=… back to it; MAX=… at the most, RATE=… a second (50), ONLY=… those that hold a text
+	@$(PY) -m local redrive $${QUEUE:+--queue "$$QUEUE"} $${MAX:+--max "$$MAX"} $${RATE:+--rate "$$RATE"} $${ONLY:+--where "$$ONLY"}
 
 replay: setup ## send the sales of FILE=… to the running server; SHIFT=today moves their dates
 	@$(PY) -m local replay $${FILE:+--file "$$FILE"} $${SHIFT:+--shift "$$SHIFT"}

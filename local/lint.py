@@ -206,6 +206,16 @@ MAY: Mapping[tuple[str, str], str] = {
     },
     ("broad", "chalicelib/relay/jobs.py"): "an edge: the stream keeps what failed",
     ("broad", "chalicelib/watch/jobs.py"): "an edge: the queue keeps what failed",
+    ("broad", "chalicelib/receipts/jobs.py"): "an edge: the queue keeps what failed",
+    ("broad", "chalicelib/providers/aliyun.py"): "its SDK raises what it likes, and whatever is not certain is unknown",
+    (
+        "broad",
+        "chalicelib/providers/aws.py",
+    ): "its SDK raises what its parsers do, and whatever is not certain is unknown",
+    (
+        "broad",
+        "chalicelib/providers/tencent.py",
+    ): "its SDK raises what it likes, and whatever is not certain is unknown",
 }
 """By rule and file: why it may."""
 

@@ -68,6 +68,8 @@ SOME_IDS = {
     "key_id": "key_ihdozjwhdmizplv7",
     "audit_id": "aud_019cefa5e0000000000000000a1",
     "alert_id": "alr_QUwjc2VsZl9lYXJuaW5nI3N0Zl9jbGVyayMyMDI2LTAzLTE1",
+    "provider": "aliyun",
+    "secret": "c" * 30,
     "token": "bm90aGluZw.bm90aGluZyBvZiBvdXJzIQ",
     "job": "birthday",
     "day": "2026-03-14",

@@ -9,6 +9,7 @@ STATUS: dict[str, int] = {
     # the request as such
     "body_missing": 400,
     "body_malformed": 400,
+    "callback_malformed": 400,
     "key_missing": 400,
     "key_malformed": 400,
     "cursor_invalid": 400,
@@ -17,6 +18,7 @@ STATUS: dict[str, int] = {
     "token_invalid": 401,
     "code_wrong": 401,
     "refresh_invalid": 401,
+    "callback_unsigned": 401,
     "permission_missing": 403,
     "shop_not_yours": 403,
     "home_shop_not_yours": 403,
@@ -37,6 +39,7 @@ STATUS: dict[str, int] = {
     "head_too_large": 431,
     "request_invalid": 422,
     # what is named does not exist
+    "callback_unknown": 404,
     "member_unknown": 404,
     "member_erased": 410,
     "purchaser_unknown": 404,
@@ -211,6 +214,7 @@ STATUS: dict[str, int] = {
     "receipts_unavailable": 503,
     "key_moved": 503,
     "lane_slow": 503,
+    "provider_busy": 503,
     "sign_in_unavailable": 503,
     "provider_busy": 503,
     "delivery_claimed": 503,

@@ -32,6 +32,7 @@ ROOMS = (
     "jobs",
     "signin",
     "integrations",
+    "receipts",
     "audit",
     "alerts",
 )

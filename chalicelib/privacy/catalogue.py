@@ -362,6 +362,17 @@ CATALOGUE: tuple[Stored, ...] = (
         },
     ),
     Stored(
+        "ops", "how fast a channel may send", r"PACE#\S+ PACE",
+        _all("full_at paused_until failures open_until opens probe_until version expires", _PASSING),
+    ),
+    Stored("ops", "what a channel spent on a day", r"SPENT#\S+ SPENT", _all("micro expires", _PASSING)),
+    Stored("ops", "who hands a notice to its provider", r"NC#\S+ NC", _all("expires", _PASSING)),
+    Stored("ops", "what a provider told before", r"CB#\S.* CB", _all("body expires", _PASSING)),
+    Stored(
+        "ops", "which delivery a provider's name for a message stands for", r"REF#\S+ REF",
+        {"of": Datum(Data.CONDUCT, Kept.WHILE), "expires": _PASSING},
+    ),
+    Stored(
         "ops", "how far a part of a run is", r"SEND#\S+ PART",
         {
             # A letter for each of a plan's recipients, whom only the plan names.

@@ -8,6 +8,7 @@ number from some hundred others and long enough to tell apart those of one batch
 import base64
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -156,6 +157,8 @@ class Aliyun:
         from alibabacloud_dysmsapi20170525.client import Client  # noqa: PLC0415 - an SDK of its own
         from alibabacloud_tea_openapi.utils_models import Config  # noqa: PLC0415
 
+        # The number is in the address that the SDK asks, which urllib3 would quote when an answer's head is garbled.
+        logging.getLogger("urllib3").setLevel(logging.CRITICAL)
         config = Config(
             access_key_id=self.access_key_id,
             access_key_secret=self.access_key_secret,

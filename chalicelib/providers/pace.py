@@ -5,11 +5,10 @@ transaction and uses it up on its own, so that pacing costs a write for some hun
 reserved and did not use is given back with the next one; what a worker that crashed had reserved counts as spent.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
-from random import random
 from typing import Any, Literal
 
 from chalicelib.kernel.calendar import day_after, local_day, zone
@@ -26,6 +25,7 @@ LEASE_SECONDS = 2
 _LEASE_PART = 4
 """A lease is a fourth of a second's messages at the most, so that workers take turns."""
 _TRIES = 12
+_CONTENDED = timedelta(milliseconds=100)
 _KEPT = timedelta(days=400)
 
 Why = Literal["rate", "paused", "breaker", "money", "contended"]
@@ -127,7 +127,7 @@ def taken(state: State, limits: Limits, n: int, lease: int, now: int) -> tuple[S
 
     Args:
         n: so many are needed.
-        lease: so many are taken where there are as many.
+        lease: so many are taken, and waited for: each taking is a write.
     """
     if now < state.paused_until:
         return Blocked("paused", state.paused_until)
@@ -137,12 +137,12 @@ def taken(state: State, limits: Limits, n: int, lease: int, now: int) -> tuple[S
     starts = max(state.full_at, now)
     # Of an amount beyond the bucket's depth: when it is full. The debt is paid before anybody is next.
     room = max(0, now + limits.depth * each - starts)
-    if n * each > room and not (n > limits.depth and starts == now):
-        return Blocked("rate", starts - (limits.depth - min(n, limits.depth)) * each)
+    want = max(n, min(lease, limits.depth))
+    if want * each > room and not (want > limits.depth and starts == now):
+        return Blocked("rate", starts - (limits.depth - min(want, limits.depth)) * each)
     if not state.closed:
         return replace(state, full_at=starts + n * each, probe_until=now + PROBE_SECONDS * _MICRO), n
-    some = max(n, min(lease, room // each))
-    return replace(state, full_at=starts + some * each), some
+    return replace(state, full_at=starts + want * each), want
 
 
 def failed(state: State, limits: Limits, now: int) -> State:
@@ -188,10 +188,12 @@ class _Lease:
 
     Attributes:
         left: messages.
+        size: how many were taken at once the last time.
         money: reserved of `day` and not spent.
     """
 
     left: int = 0
+    size: int = 0
     over_at: int = 0
     money: int = 0
     day: date | None = None
@@ -212,7 +214,6 @@ class Pacer:
     limits: Mapping[str, Limits]
     time_zone: str
     lease: bool = True
-    chance: Callable[[], float] = random
     _leases: dict[str, _Lease] = field(default_factory=dict)
     _probing: set[str] = field(default_factory=set)
     _reserved: dict[str, int] = field(default_factory=dict)
@@ -240,36 +241,42 @@ class Pacer:
 
     def _leased(self, channel: str, own: _Lease, n: int, cost_micro: int, now: datetime) -> Go | Wait:
         limits, at, day = self._limits(channel), _micro(now), local_day(now, self.time_zone)
-        lease = max(n, limits.rate_per_second // _LEASE_PART) if self.lease else n
+        left = own.left if at < own.over_at and own.day == day else 0
+        kept = own.money if own.day == day else 0
+        need, each = max(1, n - left), -(-cost_micro // n)
+        # Who leaves some of a lease unused takes half as many the next time, or workers would waste the rate.
+        unused = own.left > 0 and not left
+        size = min(own.size // 2 if unused else max(2 * own.size, n), limits.rate_per_second // _LEASE_PART)
+        lease = max(need, size) if self.lease else need
         for _ in range(_TRIES):
             state, version = self._find(channel)
-            found = taken(state, limits, n, lease, at)
+            found = taken(state, limits, need, lease, at)
             if isinstance(found, Blocked):
                 return Wait(_instant(found.until), found.why)
             after, some = found
-            money = -(-cost_micro * some // n)
-            kept = own.money if own.day == day else 0
+            money = each * (left + some)
             try:
                 self.ops.commit(self._writes(channel, after, version, limits, money - kept, day, now))
             except _CapReached:
-                if some > n:
-                    lease = n
+                if some > need:
+                    lease = need
                     continue
                 return Wait(_next_day(day, self.time_zone), "money")
             except WriteContended:
                 continue
-            own.left, own.over_at = some - n, at + LEASE_SECONDS * _MICRO
+            own.left, own.size, own.over_at = left + some - n, size, at + LEASE_SECONDS * _MICRO
             own.money, own.day = money - cost_micro, day
             self._reserved[channel] = cost_micro
             if not state.closed:
                 self._probing.add(channel)
             return Go(probe=not state.closed)
-        return Wait(now + timedelta(seconds=0.05 + 0.2 * self.chance()), "contended")
+        return Wait(now + _CONTENDED, "contended")
 
     def went(self, channel: str, what: ProviderBusy | Sequence[Result], now: datetime) -> None:
         """Tell how a call went for which `take` said `Go`. Almost always this writes nothing.
 
-        Money that was reserved and not spent is there for the next call. A call counts as failed when the provider
+        Money that was reserved and not spent is there for the next call. No results at all say that the provider was
+        not asked, or is set up wrongly. A call counts as failed when the provider
         was busy without asking for patience, or when of none of its messages anything is known.
 
         Raises:
@@ -282,6 +289,8 @@ class Pacer:
         probing = channel in self._probing
         self._probing.discard(channel)
         busy = isinstance(what, ProviderBusy)
+        if not busy and not what:
+            return  # it was never asked, or is set up wrongly: that says nothing of how it goes
         lost = not busy and bool(what) and all(each.status == "unknown" for each in what)  # type: ignore[union-attr]
         if not busy and not lost and not probing:
             return

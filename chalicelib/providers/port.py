@@ -6,6 +6,9 @@ from typing import Protocol
 from chalicelib.kernel.errors import Trouble
 from chalicelib.providers.models import Outgoing, Result
 
+TEMPLATED = frozenset({"aliyun", "tencent", "wechat"})
+"""Providers that bring only what fills in a template of their own, and no words of ours."""
+
 
 class ProviderBusy(Trouble):
     """The provider is throttling, failing or out of reach, and it is certain that nothing of the batch went out.

@@ -6,7 +6,9 @@ from typing import Any
 from local.deploy.functions import FUNCTIONS, Function
 from local.deploy.intrinsics import Json, given, imported, policy, ref, sub
 
-QUEUES = ("job-work", "retention", "notices", "watch", "lake-patch", "archive", "lane.fifo", "campaign-sends")
+QUEUES = (
+    "job-work", "retention", "notices", "watch", "lake-patch", "archive", "lane.fifo", "campaign-sends", "mail-events",
+)  # fmt: skip
 DEAD_LETTERS = (
     "job-work-dlq",
     "retention-dlq",
@@ -15,6 +17,7 @@ DEAD_LETTERS = (
     "archive-dlq",
     "lane-dlq.fifo",
     "campaign-sends-dlq",
+    "mail-events-dlq",
     "relay-dlq",
     "lake-patch-dlq",
     "lake-fold-dlq",

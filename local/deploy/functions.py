@@ -14,7 +14,7 @@ from local.deploy.intrinsics import Json, allow, allow_key, attribute, beside, i
 JOBS = tuple(job.value for job in Job)
 """What is started every hour, each by a schedule of its own."""
 
-LAYERS = {"lake": "requirements-lake.txt"}
+LAYERS = {"lake": "requirements-lake.txt", "senders": "requirements-senders.txt"}
 """What some functions need beside the zip, and its lock file."""
 
 ZIP = {"Bucket": imported("CodeBucketName"), "Key": ref("CodeKey")}
@@ -257,6 +257,12 @@ _CARRIERS = {
     "REGULARS_GATEWAY_KEY": when("ByGateway", secret("gateway-key")),
 }
 """Told to who sends codes."""
+_SENDS = {
+    "REGULARS_PROVIDERS": ref("Providers"),
+    "REGULARS_PROVIDER_SECRETS": secret("provider-secrets"),
+    "REGULARS_RESIDENCY": ref("Residency"),
+}
+"""Told to who sends what goes to many."""
 PUBLIC_URL = {
     "Fn::If": [
         "HasPublicUrl",
@@ -277,6 +283,8 @@ FUNCTIONS: tuple[Function, ...] = (
             "REGULARS_SESSION_KEY": imported("SessionKeyArn"),
             **_OPENS,
             "REGULARS_CORS_ORIGIN": ref("CorsOrigin"),
+            "REGULARS_CALLBACKS": secret("callbacks"),
+            "REGULARS_ARCHIVE": imported("ArchiveBucketName"),
             "REGULARS_ISSUERS": ref("Issuers"),
             "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
             "REGULARS_RETENTION_QUEUE": imported("RetentionQueueUrl"),
@@ -295,6 +303,7 @@ FUNCTIONS: tuple[Function, ...] = (
             _roots("s3:PutObject", "keys", "erasures"),
             _sign(),
             _sign("SessionKeyArn"),
+            _write("facts"),
             _send("LaneQueue"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),
@@ -392,11 +401,12 @@ FUNCTIONS: tuple[Function, ...] = (
             "REGULARS_PUBLIC_URL": PUBLIC_URL,
             **_LINKS,
             **_OPENS,
+            **_SENDS,
         },
         events=_queue("NoticesQueue", 10, "NoticesConcurrency"),
         may=(
             _core("GetItem", "Query"),
-            _ops("PutItem"),
+            _ops("GetItem", "PutItem", "UpdateItem", "DeleteItem"),
             _vault("GetItem", "Query"),
             _keep("Decrypt"),
             _receive("NoticesQueue"),
@@ -413,6 +423,7 @@ FUNCTIONS: tuple[Function, ...] = (
             "REGULARS_ARCHIVE": imported("ArchiveBucketName"),
             "REGULARS_PUBLIC_URL": PUBLIC_URL,
             "REGULARS_SEND_QUEUE": imported("CampaignSendsQueueUrl"),
+            **_SENDS,
         },
         events=_queue("CampaignSendsQueue", 1, "SendsConcurrency"),
         may=(
@@ -424,6 +435,19 @@ FUNCTIONS: tuple[Function, ...] = (
             _receive("CampaignSendsQueue"),
             _send("CampaignSendsQueue"),
             allow(["s3:GetObject"], beside("ArchiveBucketArn", "/plans/*")),
+            _write("facts"),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+        layers=("senders",),
+    ),
+    Function(
+        "MailEventsFunction", "mail-events", "chalicelib.receipts.jobs.take_mail_events", 30,
+        told={**_KEYS, **_OPENS, "REGULARS_ARCHIVE": imported("ArchiveBucketName")},
+        events=_queue("MailEventsQueue", 10, "NoticesConcurrency"),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem"),
+            _ops("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
+            _receive("MailEventsQueue"),
             _write("facts"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),
@@ -528,6 +552,27 @@ def carrying() -> Json:
             "Properties": {"PolicyName": name.lower(), "PolicyDocument": document, "Roles": [ref("ApiRole")]},
         }
         for name, condition, document in (("Texts", "TextsBySns", texts), ("Mails", "MailsBySes", mails))
+    }
+
+
+def sending() -> Json:
+    """What the roles of those who send may besides, where one of AWS' own services is among the providers."""
+    topics = sub("arn:${AWS::Partition}:sns:*:*:*")
+    texts = policy(allow(["sns:Publish"], "*"), {"Effect": "Deny", "Action": ["sns:Publish"], "Resource": [topics]})
+    ours = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:"
+    places = (sub(ours + "identity/${ProviderMailIdentity}"), sub(ours + "configuration-set/*"))
+    mails = policy(allow(["ses:SendBulkEmail", "ses:SendEmail"], *places))
+    return {
+        f"Send{name}Policy": {
+            "Type": "AWS::IAM::Policy",
+            "Condition": condition,
+            "Properties": {
+                "PolicyName": f"send-{name.lower()}",
+                "PolicyDocument": document,
+                "Roles": [ref("SendPartsRole"), ref("NoticesRole")],
+            },
+        }
+        for name, condition, document in (("Texts", "ManyTextsBySns", texts), ("Mails", "ManyMailsBySes", mails))
     }
 
 

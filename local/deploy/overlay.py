@@ -110,6 +110,29 @@ PARAMETERS: Json = {
         "AllowedPattern": "(https://[^ #@]+)?",
         "Description": "A gateway of the merchant's own, in the public internet",
     },
+    "Providers": {
+        "Type": "String",
+        "Default": "{}",
+        "Description": "Who brings messages to many, by channel, as JSON: docs/operations.md, Providers",
+    },
+    "ProviderMailIdentity": {
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "[A-Za-z0-9._+@-]*",
+        "Description": "Where SES is among them, the identity that it has verified for their sender",
+    },
+    "ProviderTexts": {
+        "Type": "String",
+        "Default": "",
+        "AllowedValues": ["", "sns"],
+        "Description": "sns, where it is among them",
+    },
+    "Residency": {
+        "Type": "String",
+        "Default": "",
+        "AllowedValues": ["", "mainland_china"],
+        "Description": "Where personal data have to stay: providers that are elsewhere are refused",
+    },
     "IndexKeyName": {
         "Type": "String",
         "Default": "index-key",
@@ -159,6 +182,8 @@ CONDITIONS: Json = {
     "TextsBySns": {"Fn::Equals": [ref("SmsBy"), "sns"]},
     "MailsBySes": {"Fn::Equals": [ref("MailBy"), "ses"]},
     "ByGateway": {"Fn::Or": [{"Fn::Equals": [ref("SmsBy"), "gateway"]}, {"Fn::Equals": [ref("MailBy"), "gateway"]}]},
+    "ManyTextsBySns": {"Fn::Equals": [ref("ProviderTexts"), "sns"]},
+    "ManyMailsBySes": given("ProviderMailIdentity"),
     "BehindTheirs": given("WebAclArn"),
     "BehindOurs": {
         "Fn::And": [
@@ -246,6 +271,7 @@ def overlay() -> Json:
     resources |= (
         athena.resources()
         | functions.carrying()
+        | functions.sending()
         | functions.layers(ref("Architecture"))
         | functions.schedules()
         | backups.exports()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from local.deploy import artifact
-from local.deploy.environments import for_template, parameters
+from local.deploy.environments import for_template, parameters, require_providers
 from local.deploy.functions import FUNCTIONS, LAYERS, layer_id
 from local.deploy.refusals import NotPackaged
 from local.deploy.template import app_template
@@ -24,6 +24,7 @@ def package(env: str, changes: Sequence[str] = (), out: Path | None = None) -> P
     """
     started = time.monotonic()
     given = parameters(env, changes)
+    require_providers(given)
     folder = out or ROOT / "build" / env
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

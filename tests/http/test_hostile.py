@@ -23,6 +23,7 @@ from chalicelib.identity.models import Kind
 from chalicelib.kernel.ids import CardId, MemberId, RoleName, SessionId
 from chalicelib.members.store import find_contact_change
 from chalicelib.privacy.models import OptOutToken
+from chalicelib.receipts.models import CallbackSecret, ProviderName, Signed
 from chalicelib.runtime import wiring
 from chalicelib.signin.models import Session
 from chalicelib.signin.store import SessionMoved, open_session
@@ -761,6 +762,10 @@ def test_an_id_that_none_can_have_is_not_found(api: Api, look: Look, route: Rout
         if route.path_types[name] is OptOutToken and re.fullmatch(OptOutToken.pattern, value):
             assert reply.code == "opt_out_unknown", "whatever is no such token is answered alike"
             continue
+        kind = route.path_types[name]
+        if kind in (ProviderName, CallbackSecret) and re.fullmatch(kind.pattern, value):
+            assert reply.code == "callback_unknown", "who is not set up and a wrong secret are answered alike"
+            continue
         assert reply.code == "id_malformed", value
         assert reply.json["facts"] == {"parameter": name}
     assert look() == before
@@ -804,6 +809,9 @@ def test_no_query_makes_a_5xx_and_faults_are_pointed_at(api: Api, look: Look, ro
             if reply.status == 422:
                 pointers = {error["pointer"] for error in reply.json["errors"]}
                 assert pointers <= {f"/query/{name}", "/query"}, (name, text)
+    if route.query is Signed:
+        assert look() == before  # whoever signs may add to the query what it likes: it proves itself, or is unknown
+        return
     for query, pointer in (("unknown=1", "/query/unknown"), ("Limit=1", "/query/Limit"), ("%FF=1", "/query/\ufffd")):
         reply = api.send(route.method, f"{path}?{query}")
         assert (reply.status, reply.code) == (422, "request_invalid")

@@ -376,7 +376,11 @@ def nothing_is_granted_wholesale(stacks: Stacks) -> list[str]:
             if "*" in action:
                 found.append(f"{name} may do {action}")
         for resource in map(spelt, _listed(statement["Resource"])):
-            if resource == '"*"' and statement["Action"] == ["sns:Publish"] and name == "ApiTextsPolicy":
+            if (
+                resource == '"*"'
+                and statement["Action"] == ["sns:Publish"]
+                and name in ("ApiTextsPolicy", "SendTextsPolicy")
+            ):
                 continue  # a phone number has no ARN; topics, which have one, are denied: `carriers_fit_what_is_chosen`
             bare = next((resource.removesuffix(end) for end in STARS if resource.endswith(end)), resource)
             if "*" in bare or not bare:
@@ -442,6 +446,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "RootsBucketArn/erasures/*": {"s3:GetObject", "s3:PutObject"},
         "SigningKeyArn": SIGN,
         "LaneQueueArn": SEND,
+        "ArchiveBucketArn/facts/*": {"s3:PutObject"},
         f"{FUNCTION}-lake-status": {"lambda:InvokeFunction"},
         f"{FUNCTION}-deliveries-answer": {"lambda:InvokeFunction"},
     },
@@ -487,7 +492,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
     },
     "NoticesFunction": {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
-        "OpsTableArn": {"dynamodb:PutItem"},
+        "OpsTableArn": {f"dynamodb:{each}" for each in ("GetItem", "PutItem", "UpdateItem", "DeleteItem")},
         "VaultTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
         "VaultKeyArn": {"kms:Decrypt"},
         "NoticesQueueArn": RECEIVE,
@@ -500,6 +505,12 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "VaultKeyArn": {"kms:Decrypt"},
         "CampaignSendsQueueArn": RECEIVE | SEND,
         "ArchiveBucketArn/plans/*": {"s3:GetObject"},
+        "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+    },
+    "MailEventsFunction": {
+        "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem")},
+        "OpsTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem")},
+        "MailEventsQueueArn": RECEIVE,
         "ArchiveBucketArn/facts/*": {"s3:PutObject"},
     },
     "WatchFunction": {
@@ -572,8 +583,29 @@ def roles_fit_what_is_called(stacks: Stacks) -> list[str]:
     return found  # fmt: skip
 
 
-CARRIERS: dict[str, tuple[Json, list[Json]]] = {
+_API, _MANY = [{"Ref": "ApiRole"}], [{"Ref": "SendPartsRole"}, {"Ref": "NoticesRole"}]
+_SES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:"
+CARRIERS: dict[str, tuple[list[Json], Json, list[Json]]] = {
+    "SendTextsPolicy": (
+        _MANY,
+        {"Fn::Equals": [{"Ref": "ProviderTexts"}, "sns"]},
+        [
+            {"Effect": "Allow", "Action": ["sns:Publish"], "Resource": ["*"]},
+            {"Effect": "Deny", "Action": ["sns:Publish"],
+             "Resource": [{"Fn::Sub": "arn:${AWS::Partition}:sns:*:*:*"}]},
+        ],
+    ),
+    "SendMailsPolicy": (
+        _MANY,
+        {"Fn::Not": [{"Fn::Equals": [{"Ref": "ProviderMailIdentity"}, ""]}]},
+        [
+            {"Effect": "Allow", "Action": ["ses:SendBulkEmail", "ses:SendEmail"],
+             "Resource": [
+                 {"Fn::Sub": _SES + "identity/${ProviderMailIdentity}"}, {"Fn::Sub": _SES + "configuration-set/*"}]},
+        ],
+    ),
     "ApiTextsPolicy": (
+        _API,
         {"Fn::Equals": [{"Ref": "SmsBy"}, "sns"]},
         [
             {"Effect": "Allow", "Action": ["sns:Publish"], "Resource": ["*"]},
@@ -582,6 +614,7 @@ CARRIERS: dict[str, tuple[Json, list[Json]]] = {
         ],
     ),
     "ApiMailsPolicy": (
+        _API,
         {"Fn::Equals": [{"Ref": "MailBy"}, "ses"]},
         [
             {"Effect": "Allow", "Action": ["ses:SendEmail"],
@@ -594,18 +627,18 @@ CARRIERS: dict[str, tuple[Json, list[Json]]] = {
 
 
 def carriers_fit_what_is_chosen(stacks: Stacks) -> list[str]:
-    """Sending is granted to the API alone, by the one carrier that the environment chooses and as ourselves only."""
+    """Sending is granted to who sends, by what the environment chooses and as ourselves only."""
     found = []
     policies = dict(stacks.of("IAM::Policy"))
     for name in policies.keys() | CARRIERS.keys():
         if name not in policies or name not in CARRIERS:
             found.append(f"{name} is missing, or unknown")
             continue
-        condition, statements = CARRIERS[name]
+        roles, condition, statements = CARRIERS[name]
         says = policies[name]["Properties"]
         if stacks.app["Conditions"].get(policies[name].get("Condition", "")) != condition:
             found.append(f"{name} is granted to who did not choose it")
-        if says["Roles"] != [{"Ref": "ApiRole"}] or says["PolicyDocument"]["Statement"] != statements:
+        if says["Roles"] != roles or says["PolicyDocument"]["Statement"] != statements:
             found.append(f"{name} grants another thing, or to another role")
     for name, role in stacks.of("IAM::Role"):
         for each in role["Properties"].get("Policies", ()):
@@ -626,6 +659,7 @@ CARRY = {f"REGULARS_{each}" for each in (
     "SMS_BY", "SMS_SENDER", "SMS_ENTITY", "SMS_TEMPLATE", "SMS_PREFIXES", "MAIL_BY", "MAIL_FROM", "GATEWAY_URL",
     "GATEWAY_KEY",
 )}  # fmt: skip
+SENDS = {"REGULARS_PROVIDERS", "REGULARS_PROVIDER_SECRETS", "REGULARS_RESIDENCY"}
 SECRETS = {
     "REGULARS_INDEX_KEY": ("${IndexKeyName}", None),
     "REGULARS_CURSOR_KEY": ("cursor-key", None),
@@ -633,6 +667,8 @@ SECRETS = {
     "REGULARS_CONTENT_KEY": ("${ContentKeyName}", "IndexKeyWasReplaced"),
     "REGULARS_OPT_OUT_KEY": ("opt-out-key", None),
     "REGULARS_GATEWAY_KEY": ("gateway-key", "ByGateway"),
+    "REGULARS_PROVIDER_SECRETS": ("provider-secrets", None),
+    "REGULARS_CALLBACKS": ("callbacks", None),
 }
 """Where each key is, and the condition under which alone it is handed out."""
 TOLD = {
@@ -641,17 +677,19 @@ TOLD = {
     | CARRY
     | SIGNS
     | OPENS
-    | {"REGULARS_SESSION_KEY", "REGULARS_ISSUERS"}
+    | {"REGULARS_SESSION_KEY", "REGULARS_ISSUERS", "REGULARS_CALLBACKS", "REGULARS_ARCHIVE"}
     | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE", "REGULARS_LANE_QUEUE"},
     "RelayFunction": {"REGULARS_BUS"},
     "ArchiveFunction": {"REGULARS_ARCHIVE"},
     "StartJobFunction": {"REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE"},
     "WorkJobFunction": SIGNS | {"REGULARS_JOB_QUEUE"},
     "RetainFunction": KEYS | OPENS | {"REGULARS_ROOTS", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE"},
-    "NoticesFunction": {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL"} | LINKS | OPENS,
+    "NoticesFunction": {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL"} | LINKS | OPENS | SENDS,
+    "MailEventsFunction": KEYS | OPENS | {"REGULARS_ARCHIVE"},
     "SendPartsFunction": KEYS
     | LINKS
     | OPENS
+    | SENDS
     | {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL", "REGULARS_SEND_QUEUE"},
     "LakeFoldFunction": {"REGULARS_ARCHIVE", "REGULARS_LAKE_QUEUE"},
     "LakePatchFunction": {"REGULARS_ARCHIVE"},

@@ -39,6 +39,10 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "notices.jobs.send_notices.malformed": {
         "batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662be003"}]
     },
+    "receipts.jobs.take_mail_events": {"batchItemFailures": []},
+    "receipts.jobs.take_mail_events.malformed": {
+        "batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662be0d1"}]
+    },
     "watch.jobs.watch_events": {"batchItemFailures": []},
     "watch.jobs.watch_events.malformed": {
         "batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662be0c1"}]

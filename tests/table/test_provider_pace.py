@@ -17,7 +17,7 @@ SHANGHAI = "Asia/Shanghai"
 
 
 def a_pacer(ops: Table, limits: Limits, *, lease: bool = False) -> Pacer:
-    return Pacer(ops, {"sms": limits}, SHANGHAI, lease=lease, chance=lambda: 0.0)
+    return Pacer(ops, {"sms": limits}, SHANGHAI, lease=lease)
 
 
 def after(seconds: float) -> datetime:
@@ -77,7 +77,36 @@ def test_a_lease_saves_writes() -> None:
     for _ in range(100):
         assert pacer.take("sms", 1, 0, NOW) == Go()
         pacer.went("sms", sent(), NOW)
-    assert len(ops.stream) == 1
+    assert len(ops.stream) == 7  # 1, 2, 4 … messages at a time, up to a fourth of a second's
+
+
+def test_what_is_left_of_a_lease_is_used_with_the_next() -> None:
+    ops = MemoryTable()
+    pacer = a_pacer(ops, Limits(rate_per_second=400, burst=400, cap_micro_a_day=10**9), lease=True)
+    went = 0
+    for step in range(1000):  # 50 a call, at the rate, for 125 seconds
+        at = after(step * 0.125)
+        while isinstance(pacer.take("sms", 50, 500, at), Go):
+            went += 50
+            pacer.went("sms", sent(50, 10), at)
+    pacer.give_back(after(125))
+    assert 49_900 <= went <= 50_400  # the rate is used up, and a bucket at the start
+    assert pacer.spent_micro("sms", after(125)) == went * 10
+    assert len(ops.stream) <= 2 * went / 95  # two items for a lease of a hundred
+
+
+def test_a_worker_that_leaves_some_of_its_leases_takes_less() -> None:
+    ops = MemoryTable()
+    limits = Limits(rate_per_second=400, burst=400)
+    slow, quick = (a_pacer(ops, limits, lease=True) for _ in range(2))
+    went = 0
+    for step in range(2000):  # the slow one sends four a second, the quick one whatever there is
+        at = after(step * 0.05)
+        if step % 5 == 0:
+            slow.take("sms", 1, 0, at)
+        while isinstance(quick.take("sms", 10, 0, at), Go):
+            went += 10
+    assert went >= 0.95 * 400 * 100
 
 
 # ---------------------------------------------------------------- money
@@ -133,8 +162,10 @@ def test_money_of_what_did_not_go_out_is_there_again() -> None:
 def test_what_a_worker_that_crashed_had_reserved_counts_as_spent() -> None:
     ops = MemoryTable()
     limits = Limits(rate_per_second=40, burst=40, cap_micro_a_day=1000)
-    a_pacer(ops, limits, lease=True).take("sms", 1, 10, NOW)  # reserves ten messages, sends one, is gone
-    assert a_pacer(ops, limits).spent_micro("sms", NOW) == 100
+    gone = a_pacer(ops, limits, lease=True)
+    for _ in range(2):
+        gone.take("sms", 1, 10, NOW)  # the second time it reserves two messages, and sends one
+    assert a_pacer(ops, limits).spent_micro("sms", NOW) == 30
 
 
 # ---------------------------------------------------------------- the breaker
@@ -214,6 +245,15 @@ def test_calls_of_which_nothing_is_known_count_as_failures_and_partly_known_ones
         assert pacer.take("sms", 1, 0, NOW) == Go()
         pacer.went("sms", unknown(), NOW)
     assert pacer.take("sms", 1, 0, NOW) == Wait(after(30), "breaker")
+
+
+def test_a_probe_that_was_not_sent_closes_nothing() -> None:
+    pacer = a_pacer(MemoryTable(), Limits(failures=1, cool_seconds=30, cap_micro_a_day=10))
+    fail(pacer, NOW)
+    assert pacer.take("sms", 1, 10, after(30)) == Go(probe=True)
+    pacer.went("sms", (), after(30))
+    assert pacer.take("sms", 1, 10, after(31)) == Wait(after(150), "breaker")
+    assert pacer.take("sms", 1, 10, after(150)) == Go(probe=True)
 
 
 def test_retry_after_is_honoured_by_all_and_opens_nothing() -> None:
