@@ -1,5 +1,6 @@
 """Use cases of reach: suppress an address, lift that, opt out by reply; and the question that all who send ask."""
 
+import contextlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
@@ -225,6 +226,19 @@ def list_suppressions(table: Table, *, after: str | None, limit: int) -> Slice[S
     """A page of addresses that are not written to, the latest first."""
     found, last = store.list_suppressions(table, after=after, limit=limit)
     return Slice(found, last)
+
+
+def copy_suppression(table: Table, keyring: Keyring, kind: str, value: str) -> None:
+    """While the index key is being replaced: that an identifier is not written to holds under the other key, too."""
+    of = rules.written_by(kind, value)
+    places = _suppressions(keyring, *of) if of is not None else []
+    known = {each: store.find_suppression(table, each) for each in places}
+    holds = next((each for each in known.values() if each is not None and each.lifted_at is None), None)
+    for key, found in known.items():
+        if holds is not None and found is None:
+            copied = holds.model_copy(update={"suppression_id": keys.suppression_id(key), "version": 1})
+            with contextlib.suppress(store.SuppressionMoved):
+                table.commit([store.put_suppression(key, None, copied)])
 
 
 def normal_address(book: ProgramBook, channel: ContactChannel, address: str, *, now: datetime) -> str:
