@@ -300,7 +300,7 @@ class TemplatesAsked(Paging):
 class TemplateAsked(Record):
     """Which version of a template."""
 
-    version: Annotated[int, Field(ge=1, le=VERSION_MAX)] | None = None
+    version: int | None = Field(default=None, ge=1, le=VERSION_MAX)
     """Left out: the one in force."""
 
 
