@@ -130,6 +130,8 @@ def text_of(text: str, place: Place, *, lines: bool = False) -> tuple[Pieces, li
     broken = re.search(r"[\r\n\t]" if not lines else r"\r", text)
     if broken is not None:
         flaws.append(Flaw("it is one line: it holds a line break or a tab", broken.start()))
+    if flaws:
+        return pieces, flaws
     placed: list[str | Hole] = []
     written = ""
     position = 0
@@ -141,7 +143,7 @@ def text_of(text: str, place: Place, *, lines: bool = False) -> tuple[Pieces, li
             continue
         position = text.find("{{", position)
         after = pieces[index + 1] if index + 1 < len(pieces) else ""
-        run = _LINK_RUN.search(written)
+        run = _LINK_RUN.search(written[-LINK_MAX:])
         if isinstance(after, str) and re.match(r"[ ]*:[ ]*//", after):
             flaws.append(Flaw("a field cannot say what kind of address follows", position))
         if run is not None:
@@ -210,7 +212,7 @@ def cleaned(name: str, value: str, language: Language) -> str:
     field = FIELDS[name]
     if field.sort is Sort.LINK:
         return value if len(value) <= LINK_MAX and not re.search(r"[^!-~]|[\"'<>\\`]", value) else ""
-    plain = _BREAKS.sub(" ", _UNSEEN.sub("", value)).strip()[:VALUE_MAX]
+    plain = _BREAKS.sub(" ", _UNSEEN.sub("", value[: 5 * VALUE_MAX])).strip()[:VALUE_MAX]
     if field.contact and _ADDRESS.search(plain):
         return field.instead[language] if field.instead else ""
     return plain

@@ -225,8 +225,9 @@ def staff_samples(name: str, api: Api, n: int) -> Iterator[dict[str, Any]]:
 
 def template_samples(name: str, api: Api, member: dict[str, Any], n: int) -> Iterator[dict[str, Any]]:
     """Bodies of the routes of templates, and of addresses that are not written to; `prepared` makes one of each."""
-    sms = {"text": f"{{{{name}}}} {n}", "signature": "常客", "aliyun": {"template_code": "SMS_1", "params": {"code": "1"}},
-           "tencent": {"template_id": "1", "params": ["1"]}}  # fmt: skip
+    aliyun = {"template_code": "SMS_1", "params": {"code": "1"}}
+    tencent = {"template_id": "1", "params": ["1"]}
+    sms = {"text": f"{{{{name}}}} {n}", "signature": "常客", "aliyun": aliyun, "tencent": tencent}
     contents = {"channel": "sms", "zh": sms, "en": sms}
     match name:
         case "create_template":

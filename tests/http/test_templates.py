@@ -96,9 +96,13 @@ def test_what_cannot_be_sent_is_refused_with_a_pointer(api: Api, look: Look) -> 
         (lambda api, path: api.post(f"{path}/previews", {"version": 9}), 404, "template_unknown"),
         (lambda api, path: api.post(f"{path}/previews", {"member_id": "mem_aaaaaaaaaaaaaaaa"}), 404, "member_unknown"),
         (lambda api, path: api.get("/v1/suppressions/sup_AAAA"), 404, "suppression_unknown"),
-        (lambda api, path: api.post("/v1/suppressions", {"channel": "sms", "address": "123", "reason": "asked"}), 400, "address_invalid"),
+        (
+            lambda api, path: api.post("/v1/suppressions", {"channel": "sms", "address": "123", "reason": "asked"}),
+            400,
+            "address_invalid",
+        ),
     ],
-)  # fmt: skip
+)
 def test_each_refusal(api: Api, look: Look, send: Callable[[Api, str], Reply], status: int, code: str) -> None:
     path = f"/v1/templates/{made(api)['template_id']}"
     api.get("/v1/program")
@@ -214,7 +218,11 @@ def test_the_page_shows_each_topic_and_channel_and_a_press_holds_at_once(
     assert states(page.text) == ["on"] * 9, "three topics by text, mail and app"
     for personal in (member, "卡娜丽", "13800138000", "k@example.com"):
         assert personal not in page.text
-    ended = nobody.send("POST", f"{path}?purpose=marketing_news&channel=sms&granted=false&language=en", Content_Type="application/x-www-form-urlencoded")  # fmt: skip
+    ended = nobody.send(
+        "POST",
+        f"{path}?purpose=marketing_news&channel=sms&granted=false&language=en",
+        Content_Type="application/x-www-form-urlencoded",
+    )
     assert (ended.status, states(ended.text)[3:6]) == (200, ["off", "on", "on"])
     assert "Saved" in ended.text
     assert (allowed("marketing_news", ContactChannel.SMS), allowed("marketing", ContactChannel.SMS)) == (False, True)
@@ -243,7 +251,15 @@ def test_by_an_old_link_messages_can_be_ended_and_not_allowed_any_more(
     assert "granted=true" not in page
 
 
-@pytest.mark.parametrize("query", ["purpose=unheard_of&channel=sms&granted=true", "granted=true", "purpose=marketing&granted=true", "purpose=id_number&channel=sms&granted=true"])  # fmt: skip
+@pytest.mark.parametrize(
+    "query",
+    [
+        "purpose=unheard_of&channel=sms&granted=true",
+        "granted=true",
+        "purpose=marketing&granted=true",
+        "purpose=id_number&channel=sms&granted=true",
+    ],
+)
 def test_what_is_not_asked_for_cannot_be_allowed(
     api: Api, house: House, member: MemberId, look: Look, query: str
 ) -> None:
@@ -258,7 +274,13 @@ def test_forged_links_and_links_of_another_kind_lead_nowhere(
     good = preferences(house, member).removeprefix(PREFERENCES_PATH)
     opt_out = link(house, member).rpartition("/")[2]
     before = look()
-    for path in (f"{PREFERENCES_PATH}{opt_out}", f"/v1/opt-outs/{good}", f"{PREFERENCES_PATH}{good}A", f"{PREFERENCES_PATH}x", f"{PREFERENCES_PATH}{good[1:]}"):  # fmt: skip
+    for path in (
+        f"{PREFERENCES_PATH}{opt_out}",
+        f"/v1/opt-outs/{good}",
+        f"{PREFERENCES_PATH}{good}A",
+        f"{PREFERENCES_PATH}x",
+        f"{PREFERENCES_PATH}{good[1:]}",
+    ):
         for method in ("GET", "POST"):
             reply = api.with_("").send(method, path)
             assert (reply.status, reply.code) == (404, "opt_out_unknown"), path

@@ -55,9 +55,12 @@ def texts(table: DynamoTable) -> None:
 def member(desk: Desk) -> MemberId:
     """A member who wants to hear of us, and can be reached in every way."""
     made = desk.enrol(
-        mobile=MOBILE, email="a@example.com", external_ids=[{"source": "wechat", "id": "oA1"}], consents=[MARKETING],
+        mobile=MOBILE,
+        email="a@example.com",
+        external_ids=[{"source": "wechat", "id": "oA1"}],
+        consents=[MARKETING],
         birthday="1987-05-01",
-    )  # fmt: skip
+    )
     desk.clock.forward(minutes=1)
     return made.member_id
 
@@ -219,9 +222,13 @@ def test_region_and_ways_go_with_the_number_in_a_merge_and_come_back(desk: Desk,
 def test_a_member_is_written_to_who_consents_and_has_an_address(desk: Desk, member: MemberId) -> None:
     found = service.find_reach(desk.table, desk.keyring, member, "marketing", SMS)
     assert (found.allowed, found.address) == (True, MOBILE)
-    assert [service.find_reach(desk.table, desk.keyring, member, "marketing", each).address for each in (EMAIL, WECHAT, APP)] == [
-        "a@example.com", "oA1", member,
-    ]  # fmt: skip
+    assert [
+        service.find_reach(desk.table, desk.keyring, member, "marketing", each).address for each in (EMAIL, WECHAT, APP)
+    ] == [
+        "a@example.com",
+        "oA1",
+        member,
+    ]
     bare = desk.enrol(consents=[MARKETING]).member_id
     assert barred(desk, bare) is Barred.NO_ADDRESS
     assert barred(desk, desk.enrol(mobile="+8613900139001").member_id) is Barred.NO_CONSENT
@@ -241,7 +248,7 @@ def test_a_member_is_written_to_who_consents_and_has_an_address(desk: Desk, memb
         (lambda desk, member: reply(desk, "TD"), Barred.NO_CONSENT),
         (lambda desk, member: reply(desk, "STOP"), Barred.NO_CONSENT),
     ],
-)  # fmt: skip
+)
 def test_what_is_acknowledged_is_found_by_whoever_asks_next_and_stands_in_the_log(
     desk: Desk, member: MemberId, act: Callable[[Desk, MemberId], Any], why: Barred
 ) -> None:
@@ -366,9 +373,16 @@ def test_a_late_receipt_of_before_does_not_undo_a_lift(desk: Desk, member: Membe
 
     def receipt(at: datetime) -> Outcome[Suppression]:
         return service.suppress(
-            desk.table, desk.keyring, EMAIL, "a@example.com", SuppressionReason.BOUNCED, SuppressionSource.RECEIPT,
-            by="ses", now=desk.clock(), happened_at=at,
-        )  # fmt: skip
+            desk.table,
+            desk.keyring,
+            EMAIL,
+            "a@example.com",
+            SuppressionReason.BOUNCED,
+            SuppressionSource.RECEIPT,
+            by="ses",
+            now=desk.clock(),
+            happened_at=at,
+        )
 
     made = receipt(bounced_at).value
     desk.clock.forward(hours=1)
@@ -380,7 +394,9 @@ def test_a_late_receipt_of_before_does_not_undo_a_lift(desk: Desk, member: Membe
     assert barred(desk, member, EMAIL) is Barred.SUPPRESSED
 
 
-@pytest.mark.parametrize(("channel", "address"), [("sms", "12"), ("sms", "nobody"), ("email", "nobody"), ("email", "a@"), ("email", "@b")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("channel", "address"), [("sms", "12"), ("sms", "nobody"), ("email", "nobody"), ("email", "a@"), ("email", "@b")]
+)
 def test_what_is_no_address_is_refused(desk: Desk, channel: str, address: str) -> None:
     with pytest.raises(AddressInvalid):
         suppress(desk, address.ljust(3), channel)
@@ -401,9 +417,30 @@ def test_an_unknown_suppression_is_refused(desk: Desk, member: MemberId) -> None
 
 @pytest.mark.parametrize(
     "words",
-    ["T", "t", "TD", "td.", " TD ", "Ｔ", "ＴＤ", "R", "r", "n", "退订", "退订！", "我要退订，谢谢", "“退订”", "拒收", "T退订",
-     "TD退订", "取消订阅", "不要再发了", "0000", "退"],
-)  # fmt: skip
+    [
+        "T",
+        "t",
+        "TD",
+        "td.",
+        " TD ",
+        "Ｔ",
+        "ＴＤ",
+        "R",
+        "r",
+        "n",
+        "退订",
+        "退订！",
+        "我要退订，谢谢",
+        "“退订”",
+        "拒收",
+        "T退订",
+        "TD退订",
+        "取消订阅",
+        "不要再发了",
+        "0000",
+        "退",
+    ],
+)
 def test_the_answer_that_our_messages_ask_for_ends_offers_and_no_notices(
     desk: Desk, member: MemberId, words: str
 ) -> None:
@@ -414,13 +451,32 @@ def test_the_answer_that_our_messages_ask_for_ends_offers_and_no_notices(
     assert (change.source, change.by, change.granted) == ("reply", "reply", False)
 
 
-@pytest.mark.parametrize("words", ["STOP", "stop", "Stop.", "STOP ALL", "stopall", "unsubscribe", "UNSUBSCRIBE me", "End", "Cancel", "QUIT", "opt-out", "Opt out please", "revoke"])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        "STOP",
+        "stop",
+        "Stop.",
+        "STOP ALL",
+        "stopall",
+        "unsubscribe",
+        "UNSUBSCRIBE me",
+        "End",
+        "Cancel",
+        "QUIT",
+        "opt-out",
+        "Opt out please",
+        "revoke",
+    ],
+)
 def test_what_carriers_take_for_all_ends_all_from_the_number(desk: Desk, member: MemberId, words: str) -> None:
     assert reply(desk, words) is ReplyDone.WITHDRAWN
     assert barred(desk, member) is barred(desk, member, purpose="notices") is Barred.NO_CONSENT
 
 
-@pytest.mark.parametrize("words", ["", "hello", "谢谢", "Thank you", "TT", "what is R?", "a stopover", "不好意思 收到", "Rita", "y", "1"])  # fmt: skip
+@pytest.mark.parametrize(
+    "words", ["", "hello", "谢谢", "Thank you", "TT", "what is R?", "a stopover", "不好意思 收到", "Rita", "y", "1"]
+)
 def test_what_says_nothing_of_the_sort_changes_nothing(
     desk: Desk, dynamo: Dynamo, table: DynamoTable, member: MemberId, words: str
 ) -> None:
@@ -494,9 +550,13 @@ def test_what_is_not_written_to_stays_so_while_the_index_key_is_replaced(
         for channel, why in ((SMS, Barred.SUPPRESSED), (WECHAT, Barred.SUPPRESSED), (EMAIL, None)):
             assert service.find_reach(table, keyring, member, "marketing", channel).barred is why
     suppress_new = service.suppress_address(
-        table, both, desk.book, SuppressAddress(channel=SuppressedChannel.EMAIL, address="a@example.com", reason="asked"),
-        by="stf_ann", now=desk.clock(),
-    )  # fmt: skip
+        table,
+        both,
+        desk.book,
+        SuppressAddress(channel=SuppressedChannel.EMAIL, address="a@example.com", reason="asked"),
+        by="stf_ann",
+        now=desk.clock(),
+    )
     assert suppress_new.stored
     assert service.find_reach(table, after, member, "marketing", EMAIL).barred is Barred.SUPPRESSED
 

@@ -170,10 +170,12 @@ def test_templates_are_listed_the_newest_first(desk: Desk) -> None:
 def test_what_is_unknown_is_refused(desk: Desk) -> None:
     made = create(desk).value.template_id
     asks: tuple[Callable[[], Any], ...] = (
-        lambda: service.find_template(desk.table, NOBODYS), lambda: service.find_template(desk.table, made, 9),
-        lambda: service.show_template(desk.table, NOBODYS, None), lambda: edit(desk, NOBODYS, 1),
+        lambda: service.find_template(desk.table, NOBODYS),
+        lambda: service.find_template(desk.table, made, 9),
+        lambda: service.show_template(desk.table, NOBODYS, None),
+        lambda: edit(desk, NOBODYS, 1),
         lambda: archive(desk, NOBODYS),
-    )  # fmt: skip
+    )
     for ask in asks:
         with pytest.raises(TemplateUnknown):
             ask()
