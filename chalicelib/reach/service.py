@@ -14,7 +14,7 @@ from chalicelib.members import rules as members_rules
 from chalicelib.members import service as members
 from chalicelib.members import store as members_store
 from chalicelib.members.errors import MobileInvalid
-from chalicelib.members.models import ConsentSource, Profile, ReachWhy, SayConsents, Witness
+from chalicelib.members.models import ConsentSource, Profile, ReachWhy, Witness
 from chalicelib.points.errors import MemberClosed, MemberErased, MemberUnknown
 from chalicelib.points.models import AccountStatus
 from chalicelib.programs.service import ProgramBook
@@ -335,8 +335,8 @@ def _withdraw(
     """Withdraw what a reply ends; False where there is no member any more."""
     try:
         known = members.find_consents(table, keyring, member_id).consents
-        command = SayConsents(consents=rules.withdrawn_by(known, said, channel, REPLY_TEXT))
-        members.say_consents(table, keyring, book, member_id, command, now=now, witness=_REPLY)
+        withdrawn = rules.withdrawn_by(known, said, channel, REPLY_TEXT)
+        members.say_all_consents(table, keyring, book, member_id, withdrawn, now=now, witness=_REPLY)
     except (MemberUnknown, MemberErased, MemberClosed):
         return False
     return True

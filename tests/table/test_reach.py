@@ -513,6 +513,16 @@ def test_a_topic_that_was_agreed_to_ends_with_a_reply(desk: Desk, member: Member
     ] * 3
 
 
+def test_a_reply_ends_more_purposes_than_one_command_takes(desk: Desk, table: DynamoTable, member: MemberId) -> None:
+    purposes = [f"purpose_{n}" for n in range(25)]
+    publish_texts(table, *purposes)
+    for purpose in purposes:
+        say(desk, member, purpose, granted=True)
+    desk.clock.forward(seconds=1)
+    assert reply(desk, "STOP") is ReplyDone.WITHDRAWN
+    assert {barred(desk, member, purpose=each) for each in (*purposes, "marketing", "notices")} == {Barred.NO_CONSENT}
+
+
 def test_a_number_that_no_member_has_is_not_written_to_any_more(desk: Desk) -> None:
     assert reply(desk, "TD", "13900139000") is ReplyDone.SUPPRESSED
     assert reply(desk, "TD", "13900139000") is ReplyDone.SUPPRESSED
