@@ -37,6 +37,8 @@ class Place(Enum):
     """In the quoted value of an attribute."""
     QUERY = "query"
     """In an address, behind its host."""
+    DIGITS = "digits"
+    """A number there, without the commas that people read it by."""
     JSON = "json"
     """In a text of a JSON document."""
 
@@ -150,7 +152,7 @@ def text_of(text: str, place: Place, *, lines: bool = False) -> tuple[Pieces, li
             flaw = query_flaw(each.field, run[0])
             if flaw:
                 flaws.append(Flaw(flaw, position))
-            placed.append(Hole(each.field, Place.QUERY))
+            placed.append(_in_address(each))
             written += "x"
         else:
             placed.append(each)
@@ -193,7 +195,11 @@ def link_of(value: str, *, start: int = 0) -> tuple[Pieces, list[Flaw]]:
         return pieces, [Flaw("an address has no white space, quotes or characters beyond ASCII: percent-encode", start)]
     if not _HOST_DONE.match(before + "/"):
         return pieces, [Flaw("an address begins with https:// and a host", start)]
-    return pieces, []
+    return tuple(_in_address(each) if isinstance(each, Hole) else each for each in pieces), []
+
+
+def _in_address(hole: Hole) -> Hole:
+    return Hole(hole.field, Place.DIGITS if FIELDS[hole.field].sort is Sort.NUMBER else Place.QUERY)
 
 
 def holes_in(pieces: Pieces) -> set[str]:
@@ -226,6 +232,7 @@ ESCAPES: Mapping[Place, Callable[[str], str]] = {
     Place.HTML: lambda value: escape(value, quote=False),
     Place.ATTRIBUTE: escape,
     Place.QUERY: lambda value: quote(value, safe=""),
+    Place.DIGITS: lambda value: quote(value.replace(",", ""), safe=""),
     Place.JSON: lambda value: dumps(value, ensure_ascii=False)[1:-1],
 }
 

@@ -302,4 +302,6 @@ def _tag_flaw(rest: str) -> str:
 
 
 def _plain(piece: str | Hole) -> str | Hole:
-    return piece if isinstance(piece, str) or piece.place is Place.QUERY else Hole(piece.field, Place.LINE)
+    return (
+        piece if isinstance(piece, str) or piece.place in (Place.QUERY, Place.DIGITS) else Hole(piece.field, Place.LINE)
+    )

@@ -113,14 +113,14 @@ def test_an_email_is_written_anew_with_its_text_and_its_way_out() -> None:
     assert made.html == (
         '<!doctype html><html><head><meta charset="utf-8"><title>Hi 李小明</title><style>p{color:#111}</style></head>'
         "<body><h1>您好 李小明</h1><p>您有 <b>1,280</b> 积分 &amp; 更多</p><ul><li>一</li><li>二</li></ul>"
-        '<a href="https://shop.example/?p=1%2C280&amp;q=1">去看看</a>'
+        '<a href="https://shop.example/?p=1280&amp;q=1">去看看</a>'
         '<p style="font-size:12px;line-height:1.6;color:#767676;text-align:center">'
         f'<a href="{OUT}" style="color:#767676">退订</a> · '
         f'<a href="{VALUES["preferences"]}" style="color:#767676">消息偏好</a></p>'
         "</body></html>"
     )
     assert made.text == (
-        "您好 李小明\n\n您有 1,280 积分 & 更多\n\n- 一\n\n- 二\n\n去看看 (https://shop.example/?p=1%2C280&q=1)"
+        "您好 李小明\n\n您有 1,280 积分 & 更多\n\n- 一\n\n- 二\n\n去看看 (https://shop.example/?p=1280&q=1)"
         f"\n\n退订: {OUT}"
     )
 
