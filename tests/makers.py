@@ -15,7 +15,7 @@ import jwt
 from chalicelib.consents.models import PublishConsentText
 from chalicelib.consents.service import publish_text
 from chalicelib.identity.permissions import ROLES, Scope
-from chalicelib.kernel.ids import ApprovalId, MemberId, MemberNumber, StaffId
+from chalicelib.kernel.ids import ApprovalId, MemberId, MemberNumber, StaffId, TemplateId
 from chalicelib.members.models import EnrolMember, MemberRef
 from chalicelib.points.models import Account
 from chalicelib.programs.models import DEFAULT_TERMS, Program
@@ -70,6 +70,8 @@ SOME_IDS = {
     "alert_id": "alr_QUwjc2VsZl9lYXJuaW5nI3N0Zl9jbGVyayMyMDI2LTAzLTE1",
     "provider": "aliyun",
     "secret": "c" * 30,
+    "template_id": TemplateId.of("template-1"),
+    "suppression_id": "sup_U1VQI3NtcyNub2JvZHlz",
     "token": "bm90aGluZw.bm90aGluZyBvZiBvdXJzIQ",
     "job": "birthday",
     "day": "2026-03-14",

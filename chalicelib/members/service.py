@@ -19,10 +19,12 @@ from chalicelib.kernel.pages import Slice
 from chalicelib.members import rules, store
 from chalicelib.members.errors import BalanceRemaining, EnrolmentDiffers, LookUpsTooMany, MemberMoved, MemberNumberWrong
 from chalicelib.members.models import (
+    CONSENTS_MAX,
     OURSELVES,
     CloseMember,
     Consent,
     ConsentChange,
+    ConsentGiven,
     ConsentShown,
     ConsentsView,
     EditMember,
@@ -376,6 +378,27 @@ def say_consents(
             continue
         return Outcome(_consents_view(table, after))
     raise WriteContended
+
+
+def say_all_consents(
+    table: Table,
+    keyring: Keyring,
+    book: ProgramBook,
+    member_id: MemberId,
+    given: Sequence[ConsentGiven],
+    *,
+    now: datetime,
+    witness: Witness,
+) -> None:
+    """Give or withdraw consents, however many, one command after another.
+
+    Raises:
+        MemberUnknown, MemberClosed: there is no such member any more.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    for start in range(0, len(given), CONSENTS_MAX):
+        command = SayConsents(consents=tuple(given[start : start + CONSENTS_MAX]))
+        say_consents(table, keyring, book, member_id, command, now=now, witness=witness)
 
 
 def require_settled(table: Table, member_id: MemberId, *, now: datetime) -> None:

@@ -26,6 +26,7 @@ from chalicelib.members.models import (
     ReachChange,
     ReachWhy,
 )
+from chalicelib.members.rules import region_of
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
@@ -196,11 +197,6 @@ def replace_profile(profile: Profile, keyring: Keyring, *, closed: bool = False)
     return Put(keys.profile(profile.member_id), item, Unchanged(read), moved)
 
 
-def forget_reach_changes(items: Sequence[Item]) -> list[Write]:
-    """The writes that take lines of the log of changes away."""
-    return [Delete(keys.Key(item["pk"], item["sk"]), Anyway(), lambda _: WriteContended()) for item in items]
-
-
 def erase_profile(profile: Profile, keyring: Keyring, *, at: datetime) -> Write:
     """The write that leaves of a profile that there was a member of this id, and when they were erased."""
     nobody = Profile(
@@ -266,18 +262,35 @@ def _beside(kind: str, value: str, keyring: Keyring) -> list[keys.Key]:
     return [keys.unique(kind, blind) for blind in keyring.blinds_beside(kind, value)]
 
 
-def resealed(item: Item, sealed: bytes, custom: Item) -> Write:
+def told_in_clear(item: Item, contact: dict[str, Any]) -> Item:
+    """What a profile says in clear of its contact data, of a profile that was written before it said so.
+
+    Args:
+        contact: the contact data, opened.
+    """
+    fields = {name: value for name, value in contact.items() if name in ("mobile", "email", "birth_year")}
+    ids = tuple(ExternalId.model_construct(source=s, id=i) for s, i in contact.get("external_ids", ()))
+    known = Contact(**fields, external_ids=ids)
+    profile = Profile.model_construct(
+        member_id=item["member_id"], member_number=item["number"], contact=known, joined_at=joined_at(item)
+    )
+    region = region_of(fields["mobile"]) if fields.get("mobile") else None
+    return {"cohort": profile.cohort, "region": region, "ways": [each.value for each in profile.ways]}
+
+
+def resealed(item: Item, sealed: bytes, custom: Item, clear: Item | None = None) -> Write:
     """The write of a profile that is the same, sealed anew, unless it was changed since it was read.
 
     Args:
         custom: the custom values that are stored open.
+        clear: what it says in clear besides, where it said nothing yet.
     """
     read: int = item["version"]
 
     def moved(found: Item) -> Exception:
         return MemberMoved(read=read, current=found.get("version", 0))
 
-    after = {**item, "contact": sealed, "custom": custom or None, "version": read + 1}
+    after = {**item, **(clear or {}), "contact": sealed, "custom": custom or None, "version": read + 1}
     return Put(keys.profile(item["member_id"]), after, Unchanged(read), moved)
 
 

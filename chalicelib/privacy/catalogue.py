@@ -191,7 +191,7 @@ CATALOGUE: tuple[Stored, ...] = (
         "core", "address that is not written to, as a blind index", r"SUP#\S+ SUP",
         {
             **_all("tl at channel source added lifted version", Datum(Data.MACHINE, Kept.RECORD)),
-            "reason": Datum(Data.KEY, Kept.RECORD),
+            "code": Datum(Data.KEY, Kept.RECORD),
             "by": Datum(Data.STAFF, Kept.RECORD),
         },
     ),
@@ -204,7 +204,11 @@ CATALOGUE: tuple[Stored, ...] = (
     ),
     Stored(
         "core", "template, and its versions", r"TPL#\S+ (HEAD|V#\d+)",
-        {**_all("tl at template content archived created changed current version", _MERCHANT), "by": _STAFF},
+        {
+            **_all("tl at template name purpose channel languages content archived created changed", _MERCHANT),
+            **_all("current version", _MERCHANT),
+            "by": _STAFF,
+        },
     ),
     Stored("core", "how many cards a member was given", r"M#\S+ WALLET", {"version": _PLACE, "cards": _BOOKS}),
     Stored("core", "that a member left a pool", r"M#\S+ WAS#\S+", {}),

@@ -20,7 +20,8 @@ class SuppressionPage(Page[Suppression]):
 def suppress_address(body: SuppressAddress, call: Call) -> Outcome[Suppression]:
     """See that an address is not written to any more, whoever has it and whatever they consent to.
 
-    The address is kept nowhere, only a blind index of it. The same again changes nothing.
+    The address is kept nowhere, only a blind index of it. The same again changes nothing, and answers the one that
+    there is; so a dry run tells whether an address is among them, and which it is.
     """
     house, by = call.house, call.signed_in.subject
     return service.suppress_address(house.table, house.keyring, book_of(house.table), body, by=by, now=call.now)

@@ -50,6 +50,15 @@ def identifier(channel: ContactChannel, address: str) -> tuple[str, str] | None:
     return None
 
 
+def written_by(kind: str, value: str) -> tuple[ContactChannel, str] | None:
+    """By which channel an identifier is written to, and the address that it is there; None: by none."""
+    channel = {"mobile": ContactChannel.SMS, "email": ContactChannel.EMAIL}.get(kind)
+    if channel is not None:
+        return channel, value
+    source, _, own = value.partition(":")
+    return (ContactChannel.WECHAT, own) if kind == "ext" and source == WECHAT_SOURCE else None
+
+
 # ---------------------------------------------------------------- replies
 
 _NO_OFFERS = frozenset({"t", "td", "r", "n", "0000", "退", "不需要", "不要", "取消"})

@@ -1,5 +1,6 @@
 """Use cases of reach: suppress an address, lift that, opt out by reply; and the question that all who send ask."""
 
+import contextlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from chalicelib.members import rules as members_rules
 from chalicelib.members import service as members
 from chalicelib.members import store as members_store
 from chalicelib.members.errors import MobileInvalid
-from chalicelib.members.models import ConsentSource, Profile, ReachWhy, SayConsents, Witness
+from chalicelib.members.models import ConsentSource, Profile, ReachWhy, Witness
 from chalicelib.points.errors import MemberClosed, MemberErased, MemberUnknown
 from chalicelib.points.models import AccountStatus
 from chalicelib.programs.service import ProgramBook
@@ -227,6 +228,19 @@ def list_suppressions(table: Table, *, after: str | None, limit: int) -> Slice[S
     return Slice(found, last)
 
 
+def copy_suppression(table: Table, keyring: Keyring, kind: str, value: str) -> None:
+    """While the index key is being replaced: that an identifier is not written to holds under the other key, too."""
+    of = rules.written_by(kind, value)
+    places = _suppressions(keyring, *of) if of is not None else []
+    known = {each: store.find_suppression(table, each) for each in places}
+    holds = next((each for each in known.values() if each is not None and each.lifted_at is None), None)
+    for key, found in known.items():
+        if holds is not None and found is None:
+            copied = holds.model_copy(update={"suppression_id": keys.suppression_id(key), "version": 1})
+            with contextlib.suppress(store.SuppressionMoved):
+                table.commit([store.put_suppression(key, None, copied)])
+
+
 def normal_address(book: ProgramBook, channel: ContactChannel, address: str, *, now: datetime) -> str:
     """An address in the one spelling in which members have it. Providers leave the + of a number out.
 
@@ -321,8 +335,8 @@ def _withdraw(
     """Withdraw what a reply ends; False where there is no member any more."""
     try:
         known = members.find_consents(table, keyring, member_id).consents
-        command = SayConsents(consents=rules.withdrawn_by(known, said, channel, REPLY_TEXT))
-        members.say_consents(table, keyring, book, member_id, command, now=now, witness=_REPLY)
+        withdrawn = rules.withdrawn_by(known, said, channel, REPLY_TEXT)
+        members.say_all_consents(table, keyring, book, member_id, withdrawn, now=now, witness=_REPLY)
     except (MemberUnknown, MemberErased, MemberClosed):
         return False
     return True

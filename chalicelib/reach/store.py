@@ -50,7 +50,7 @@ def _item(key: Key, suppression: Suppression) -> Item:
         "tl": keys.SUPPRESSIONS if holds else None,
         "at": keys.listed_moment(suppression.suppressed_at, key.pk) if holds else None,
         "channel": suppression.channel.value,
-        "reason": suppression.reason_code.value,
+        "code": suppression.reason_code.value,
         "source": suppression.source.value,
         "added": milliseconds(suppression.suppressed_at),
         "by": suppression.by,
@@ -63,7 +63,7 @@ def _from(item: Item) -> Suppression:
     return Suppression(
         suppression_id=keys.suppression_id(Key(item["pk"], item["sk"])),
         channel=SuppressedChannel(item["channel"]),
-        reason_code=SuppressionReason(item["reason"]),
+        reason_code=SuppressionReason(item["code"]),
         source=SuppressionSource(item["source"]),
         suppressed_at=from_milliseconds(item["added"]),
         by=item["by"],

@@ -37,6 +37,8 @@ class Place(Enum):
     """In the quoted value of an attribute."""
     QUERY = "query"
     """In an address, behind its host."""
+    DIGITS = "digits"
+    """A number there, without the commas that people read it by."""
     JSON = "json"
     """In a text of a JSON document."""
 
@@ -130,6 +132,8 @@ def text_of(text: str, place: Place, *, lines: bool = False) -> tuple[Pieces, li
     broken = re.search(r"[\r\n\t]" if not lines else r"\r", text)
     if broken is not None:
         flaws.append(Flaw("it is one line: it holds a line break or a tab", broken.start()))
+    if flaws:
+        return pieces, flaws
     placed: list[str | Hole] = []
     written = ""
     position = 0
@@ -141,14 +145,14 @@ def text_of(text: str, place: Place, *, lines: bool = False) -> tuple[Pieces, li
             continue
         position = text.find("{{", position)
         after = pieces[index + 1] if index + 1 < len(pieces) else ""
-        run = _LINK_RUN.search(written)
+        run = _LINK_RUN.search(written[-LINK_MAX:])
         if isinstance(after, str) and re.match(r"[ ]*:[ ]*//", after):
             flaws.append(Flaw("a field cannot say what kind of address follows", position))
         if run is not None:
             flaw = query_flaw(each.field, run[0])
             if flaw:
                 flaws.append(Flaw(flaw, position))
-            placed.append(Hole(each.field, Place.QUERY))
+            placed.append(_in_address(each))
             written += "x"
         else:
             placed.append(each)
@@ -191,7 +195,11 @@ def link_of(value: str, *, start: int = 0) -> tuple[Pieces, list[Flaw]]:
         return pieces, [Flaw("an address has no white space, quotes or characters beyond ASCII: percent-encode", start)]
     if not _HOST_DONE.match(before + "/"):
         return pieces, [Flaw("an address begins with https:// and a host", start)]
-    return pieces, []
+    return tuple(_in_address(each) if isinstance(each, Hole) else each for each in pieces), []
+
+
+def _in_address(hole: Hole) -> Hole:
+    return Hole(hole.field, Place.DIGITS if FIELDS[hole.field].sort is Sort.NUMBER else Place.QUERY)
 
 
 def holes_in(pieces: Pieces) -> set[str]:
@@ -210,7 +218,7 @@ def cleaned(name: str, value: str, language: Language) -> str:
     field = FIELDS[name]
     if field.sort is Sort.LINK:
         return value if len(value) <= LINK_MAX and not re.search(r"[^!-~]|[\"'<>\\`]", value) else ""
-    plain = _BREAKS.sub(" ", _UNSEEN.sub("", value)).strip()[:VALUE_MAX]
+    plain = _BREAKS.sub(" ", _UNSEEN.sub("", value[: 5 * VALUE_MAX])).strip()[:VALUE_MAX]
     if field.contact and _ADDRESS.search(plain):
         return field.instead[language] if field.instead else ""
     return plain
@@ -224,6 +232,7 @@ ESCAPES: Mapping[Place, Callable[[str], str]] = {
     Place.HTML: lambda value: escape(value, quote=False),
     Place.ATTRIBUTE: escape,
     Place.QUERY: lambda value: quote(value, safe=""),
+    Place.DIGITS: lambda value: quote(value.replace(",", ""), safe=""),
     Place.JSON: lambda value: dumps(value, ensure_ascii=False)[1:-1],
 }
 

@@ -21,6 +21,8 @@ _VOID = frozenset({"br", "hr", "img", "col", "meta"})
 BLOCKS = frozenset(_BLOCKS.split())
 ELEMENTS = frozenset((_STRUCTURE + " " + _BLOCKS + " " + _INLINE).split()) | _VOID
 
+_FRAME = frozenset({"html", "head", "body"})
+
 _TEXTS = frozenset({"alt", "title"})
 """Attributes that are shown as text, and may have fields."""
 
@@ -88,6 +90,7 @@ class _Reader:
         self.open: list[tuple[str, int, Pieces]] = []
         self.tags = 0
         self.holes = 0
+        self.framed: set[str] = set()
 
     def read(self) -> Markup:
         position = self._doctype()
@@ -157,6 +160,7 @@ class _Reader:
             self._flaw(f"<{name}> is closed by </{name}>, not by a slash", at)
         if name == "meta":
             self._meta(attributes, at)
+        self._place(name, at)
         self._write(name, attributes)
         if name == "style":
             return self._style(end.end(), at)
@@ -166,6 +170,15 @@ class _Reader:
                 return len(self.source)
             self.open.append((name, at, attributes.get("href", ())))
         return end.end()
+
+    def _place(self, name: str, at: int) -> None:
+        """See that the frame of a document stands around it once, and that a title is text."""
+        around = [each for each, _, _ in self.open]
+        if around and around[-1] == "title":
+            self._flaw("a title is text", at)
+        if name in _FRAME and (name in self.framed or around not in ([], ["html"])):
+            self._flaw(f"<{name}> stands once, around the rest", at)
+        self.framed.add(name)
 
     def _closing(self, name: str, at: int, position: int) -> int:
         end = _END.match(self.source, position)
@@ -289,4 +302,6 @@ def _tag_flaw(rest: str) -> str:
 
 
 def _plain(piece: str | Hole) -> str | Hole:
-    return piece if isinstance(piece, str) or piece.place is Place.QUERY else Hole(piece.field, Place.LINE)
+    return (
+        piece if isinstance(piece, str) or piece.place in (Place.QUERY, Place.DIGITS) else Hole(piece.field, Place.LINE)
+    )

@@ -25,6 +25,8 @@ class TemplateChannel(StrEnum):
     """JSON to a system of the merchant's."""
 
 
+VERSION_MAX = 999_999
+
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 LongText = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 HtmlText = Annotated[str, StringConstraints(min_length=1, max_length=60_000)]
@@ -152,7 +154,7 @@ class Template(Record):
     """A version of a template. Versions are never changed, only followed by the next."""
 
     template_id: TemplateId
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[int, Field(ge=1, le=VERSION_MAX)]
     name: Line
     purpose: Slug
     """The consent that it needs: `notices` for what is about the member's own account, else it is commercial."""
@@ -200,7 +202,7 @@ class CreateTemplate(_Written):
 class EditTemplate(_Written):
     """Write the next version of a template. What was planned with the one before is sent as that one has it."""
 
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[int, Field(ge=1, le=VERSION_MAX)]
     """The version that you have read; refused when it was changed since."""
     dry_run: bool = False
 
@@ -216,7 +218,7 @@ class PreviewTemplate(Record):
 
     language: Language | None = None
     """Left out: the program's."""
-    version: Annotated[int, Field(ge=1)] | None = None
+    version: Annotated[int, Field(ge=1, le=VERSION_MAX)] | None = None
     """Left out: the newest."""
     member_id: MemberId | None = None
     """Left out: somebody made up."""
@@ -298,7 +300,7 @@ class TemplatesAsked(Paging):
 class TemplateAsked(Record):
     """Which version of a template."""
 
-    version: Annotated[int, Field(ge=1)] | None = None
+    version: int | None = Field(default=None, ge=1, le=VERSION_MAX)
     """Left out: the one in force."""
 
 

@@ -13,12 +13,10 @@ from chalicelib.templates.errors import (
     TemplateMoved,
     TemplateUnknown,
 )
-from chalicelib.templates.fields import FIELDS
 from chalicelib.templates.models import (
     ArchiveTemplate,
     CreateTemplate,
     EditTemplate,
-    FieldView,
     TemplateAsked,
     TemplateChannel,
     TemplateFields,
@@ -58,11 +56,7 @@ def list_templates(query: TemplatesAsked, call: Call) -> TemplatePage:
 @templates.get("/template-fields")
 def list_template_fields() -> TemplateFields:
     """The fields that a template may have."""
-    items = (
-        FieldView(field=name, sort=each.sort.value, personal=each.contact, sample=dict(each.sample))
-        for name, each in FIELDS.items()
-    )
-    return TemplateFields(items=tuple(items))
+    return service.list_fields()
 
 
 @templates.get("/templates/{template_id}", refuses=(TemplateUnknown,))

@@ -49,6 +49,9 @@ from chalicelib.templates.models import (
 )
 
 FAULTS_MAX = 20
+WHOLE_MAX = 2**53
+"""Larger numbers are not the same in every reader of JSON."""
+
 JSON_DEPTH_MAX, JSON_LEAVES_MAX, JSON_MAX = 8, 200, 20_000
 
 
@@ -348,7 +351,10 @@ def _payload(payload: dict[str, JsonValue], reading: _Reading) -> Pieces:
                 walk(each, f"{pointer}/{number}", depth + 1)
             pieces.append("]")
         else:
-            pieces.append(dumps(value, allow_nan=False))
+            if isinstance(value, float) or (isinstance(value, int) and abs(value) > WHOLE_MAX):
+                reading.note(pointer, "", [Flaw("a number is whole and at most 2^53: write others as text", 0)])
+                return
+            pieces.append(dumps(value))
 
     walk(payload, "payload", 0)
     if sum(len(each) for each in pieces if isinstance(each, str)) > JSON_MAX:

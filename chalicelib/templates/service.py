@@ -1,9 +1,10 @@
 """Use cases of templates: make, edit, archive, find, list; and what a member's fields hold."""
 
+import hashlib
+import json
 from datetime import datetime
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
-from chalicelib.kernel.canonical import digest, plain
 from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import TemplateId
 from chalicelib.kernel.languages import Language
@@ -18,13 +19,16 @@ from chalicelib.templates.errors import (
     TemplateMoved,
     TemplateUnknown,
 )
+from chalicelib.templates.fields import FIELDS
 from chalicelib.templates.models import (
     ArchiveTemplate,
     CreateTemplate,
     EditTemplate,
+    FieldView,
     Head,
     Template,
     TemplateChannel,
+    TemplateFields,
     TemplateRow,
     TemplateView,
 )
@@ -190,6 +194,15 @@ def list_templates(
     return Slice(rows, last)
 
 
+def list_fields() -> TemplateFields:
+    """The fields that a template may have."""
+    items = (
+        FieldView(field=name, sort=each.sort.value, personal=each.contact, sample=dict(each.sample))
+        for name, each in FIELDS.items()
+    )
+    return TemplateFields(items=tuple(items))
+
+
 def view_of(template: Template, head: Head | None = None) -> TemplateView:
     """A template as callers see it.
 
@@ -208,7 +221,9 @@ def view_of(template: Template, head: Head | None = None) -> TemplateView:
 
 
 def _content(command: CreateTemplate) -> bytes:
-    return digest(plain(command.model_dump(mode="json", exclude={"dry_run"}, exclude_none=True)))
+    """What tells a command from another of the same key. Not the canonical form: a document of a webhook has nulls."""
+    said = command.model_dump(mode="json", exclude={"dry_run"})
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
 
 
 def _made_before(table: Table, head: Head, content: bytes, key: str) -> Outcome[TemplateView]:

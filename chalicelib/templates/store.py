@@ -59,12 +59,10 @@ def _item(head: Head, by: str) -> Item:
     return {
         "tl": keys.TEMPLATES,
         "at": keys.listed_moment(head.created_at, head.template_id),
-        "template": {
-            "name": head.name,
-            "purpose": head.purpose,
-            "channel": head.channel.value,
-            "languages": [each.value for each in head.languages],
-        },
+        "name": head.name,
+        "purpose": head.purpose,
+        "channel": head.channel.value,
+        "languages": [each.value for each in head.languages],
         "current": head.version,
         "archived": milliseconds(head.archived_at) if head.archived_at else None,
         "created": milliseconds(head.created_at),
@@ -79,12 +77,11 @@ def _head(item: Item) -> Head:
     return Head.model_validate(
         {
             "template_id": TemplateId(keys.parted(item["pk"])[1]),
-            **item["template"],
+            **{name: item[name] for name in ("name", "purpose", "channel", "languages", "content")},
             "version": item["current"],
             "archived_at": from_milliseconds(item["archived"]) if "archived" in item else None,
             "created_at": from_milliseconds(item["created"]),
             "changed_at": from_milliseconds(item["changed"]),
-            "content": item["content"],
             "turn": item["version"],
         },
         strict=False,

@@ -22,6 +22,9 @@ SHOWN: Mapping[str, frozenset[str]] = {
     "approval": frozenset({"ask", "amount", "status", "entry", "shops"}),
     "text of a consent": frozenset({"purpose", "channel", "text_version"}),
     "alert": frozenset({"state"}),
+    "template": frozenset({"purpose", "channel", "current", "archived"}),
+    "suppression": frozenset({"channel", "code", "source", "lifted"}),
+    "line of the log of reach": frozenset({"why"}),
 }
 """Attributes of each kind of item that are shown as they were and as they are."""
 

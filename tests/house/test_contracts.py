@@ -161,6 +161,7 @@ def test_only_these_routes_are_open() -> None:
         "/auth/keys",
         "/opt-outs/{token}",
         "/provider-callbacks/{provider}/{secret}",
+        "/preferences/{token}",
     }
 
 

@@ -81,7 +81,7 @@ def test_an_edit_is_recorded_with_who_what_and_from_where_and_without_anything_p
         "changed": ["contact", "contact_changed"],
     }  # fmt: skip
     assert {each["item"]: each["state"] for each in change["changes"]} == {
-        "profile": None, "identifier: mobile": "gone", "note": "new",
+        "profile": None, "identifier: mobile": "gone", "note": "new", "line of the log of reach": None,
     }  # fmt: skip
     assert by_item["note"]["after"] == {"kind": "edited", "fields": ["mobile", "shop_id"]}
     kept = json.dumps(records(look()), ensure_ascii=False)

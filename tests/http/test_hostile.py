@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -20,10 +20,12 @@ from chalicelib.alerts import store
 from chalicelib.alerts.models import Alert, AlertKind, AlertState, Raised
 from chalicelib.api.routing import ROUTES, Route
 from chalicelib.identity.models import Kind
-from chalicelib.kernel.ids import CardId, MemberId, RoleName, SessionId
+from chalicelib.kernel.ids import CardId, MemberId, RoleName, SessionId, SuppressionId
 from chalicelib.members.store import find_contact_change
 from chalicelib.privacy.models import OptOutToken
 from chalicelib.receipts.models import CallbackSecret, ProviderName, Signed
+from chalicelib.reach import store as reach_store
+from chalicelib.reach.models import SuppressedChannel, Suppression, SuppressionReason, SuppressionSource
 from chalicelib.runtime import wiring
 from chalicelib.signin.models import Session
 from chalicelib.signin.store import SessionMoved, open_session
@@ -64,6 +66,9 @@ TERMS: dict[str, Any] = {
 }  # fmt: skip
 
 
+MAPS = ("custom", "custom_fields", "params", "data", "payload")
+"""Fields whose names somebody else gives."""
+
 GONE_AFTER = ("close_member", "erase_member", "erase_me")
 """After these nobody is left to send the next one for."""
 
@@ -97,7 +102,8 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
                 ]
             }
         case "publish_consent_text":
-            yield {"purpose": "offers", "channel": "sms", "text_version": f"v{n}", "zh": "同意", "en": "I agree"}
+            yield {"purpose": "offers", "channel": "sms", "text_version": f"v{n}", "zh": "同意", "en": "I agree",
+                   "title_zh": "优惠", "title_en": "Offers"}  # fmt: skip
         case "edit_member":
             yield {
                 **details,
@@ -191,6 +197,8 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             yield from key_samples(name)
         case "ask_code" | "give_tokens" | "edit_me" | "change_contact" | "end_my_session" | "erase_me":
             yield from own_samples(name, n, caller_of(api, name, member), member)
+        case _ if "template" in name or "suppress" in name:
+            yield from template_samples(name, api, member, n)
         case _ if "staff" in name or "role" in name:
             yield from staff_samples(name, api, n)
         case _:
@@ -214,6 +222,53 @@ def staff_samples(name: str, api: Api, n: int) -> Iterator[dict[str, Any]]:
             yield {"reason": "because", "dry_run": name == "remove_role"}
         case _:
             raise NotImplementedError(f"{name} takes a body: give a sample of it here")
+
+
+def template_samples(name: str, api: Api, member: dict[str, Any], n: int) -> Iterator[dict[str, Any]]:
+    """Bodies of the routes of templates, and of addresses that are not written to; `prepared` makes one of each."""
+    aliyun = {"template_code": "SMS_1", "params": {"code": "1"}}
+    tencent = {"template_id": "1", "params": ["1"]}
+    sms = {"text": f"{{{{name}}}} {n}", "signature": "常客", "aliyun": aliyun, "tencent": tencent}
+    contents = {"channel": "sms", "zh": sms, "en": sms}
+    match name:
+        case "create_template":
+            mail = {"subject": "s", "html": "<p>x</p>", "text": "x"}
+            app = {"title": "s", "text": "x", "url": "https://a.example/"}
+            data = {"thing1": "回复TD退订"}
+            wechat = {"template_id": "x" * 43, "data": data, "url": "https://a.example/", "text": "x"}
+            hook = {"payload": {"a": ["x", 1, {"b": None}]}}
+            made = [contents, *({"channel": channel, "zh": each, "en": each} for channel, each in (
+                ("email", mail), ("app", app), ("wechat", wechat), ("webhook", hook),
+            ))]  # fmt: skip
+            yield from ({"name": "spring", "purpose": "marketing", "contents": each, "dry_run": False} for each in made)
+        case "edit_template":
+            version = api.get(f"/v1/templates/{SOME_IDS['template_id']}").json["version"]
+            yield {"name": "spring", "purpose": "marketing", "contents": contents, "version": version, "dry_run": False}
+        case "archive_template":
+            yield {"dry_run": True}
+        case "preview_template":
+            yield {"language": "zh", "version": 1, "member_id": member["member_id"], "provider": "aliyun",
+                   "unmask_reason": "the member asked"}  # fmt: skip
+        case "suppress_address":
+            yield {"channel": "sms", "address": f"+86139{n:08d}", "reason_code": "asked", "reason": "asked",
+                   "dry_run": False}  # fmt: skip
+        case "lift_suppression":
+            suppressed()
+            yield {"reason": "asked", "dry_run": False}
+
+
+def suppressed() -> None:
+    """An address that is not written to, of the id that routes are tried with."""
+    table, key = wiring.house().table, keys.suppression_of(SOME_IDS["suppression_id"])
+    assert key is not None
+    before = reach_store.find_suppression(table, key)
+    if before is None or before.lifted_at is not None:
+        after = Suppression(
+            suppression_id=SuppressionId(SOME_IDS["suppression_id"]), channel=SuppressedChannel.SMS,
+            reason_code=SuppressionReason.ASKED, source=SuppressionSource.STAFF, by="stf_x",
+            suppressed_at=datetime(2026, 3, 15, tzinfo=UTC), version=before.version + 1 if before else 1,
+        )  # fmt: skip
+        table.commit([reach_store.put_suppression(key, before, after)])
 
 
 def caller_of(api: Api, name: str, member: dict[str, Any]) -> Api:
@@ -481,6 +536,11 @@ def prepared(api: Api, route: Route | None = None) -> dict[str, Any]:
     if route is not None and route.tag == "integrations":
         made = api.post("/v1/integration-keys", next(key_samples("make_integration_key")), key="key-1")
         assert made.json["key_id"] == SOME_IDS["key_id"]
+    if route is not None and "template" in route.path:
+        written = next(template_samples("create_template", api, member, 0))
+        assert api.post("/v1/templates", written, key="template-1").json["template_id"] == SOME_IDS["template_id"]
+    if route is not None and "suppression" in route.path:
+        suppressed()
     if route is not None and route.tag == "merges":
         second = api.enrol(card_no="second")["member_id"]
         pair = {"from_member_id": api.enrol()["member_id"], "into_member_id": second, "reason": "the same person"}
@@ -519,7 +579,7 @@ def test_the_samples_fill_every_field_and_are_accepted(api: Api, route: Route) -
         reply = send(api, route, member, json.dumps(body).encode())
         assert reply.status in (200, 201, 202), reply.text
         filled |= {
-            tuple("*" if isinstance(p, int) or (i and path[i - 1] in ("custom", "custom_fields")) else p
+            tuple("*" if isinstance(p, int) or (i and path[i - 1] in MAPS) else p
                   for i, p in enumerate(path))
             for path in places(body)
         }  # fmt: skip
@@ -618,7 +678,7 @@ def test_an_unknown_field_is_refused_wherever_there_is_an_object(api: Api, look:
             here: Any = body
             for part in path:
                 here = here[part]
-            if not isinstance(here, dict) or (path and path[-1] in ("custom", "custom_fields")):
+            if not isinstance(here, dict) or "payload" in path or (path and path[-1] in MAPS):
                 continue
             for unknown in ("member_id" if not path else "x", "status", "Version", "__class__", "a/b~c"):
                 if unknown in here:

@@ -33,8 +33,13 @@ MINDED = {
 
 ALSO = {
     ("/integration-keys", field): (Permission.INTEGRATIONS_MANAGE, Scope.SHOP) for field in ("permissions", "shop_ids")
+} | {
+    ("/suppressions", "reason_code"): (Permission.SUPPRESSIONS_MANAGE, Scope.ALL),
+    ("/templates", "subject"): (Permission.TEMPLATES_WRITE, Scope.ALL),
+    ("/templates/{template_id}", "subject"): (Permission.TEMPLATES_WRITE, Scope.ALL),
 }
-"""Fields of the same name that say something else: what a key may do, never more than who makes it."""
+"""Fields of the same name that say something else: what a key may do, never more than who makes it; why an address is
+not written to; the subject of a mail."""
 
 
 def routes() -> list[Route]:

@@ -391,7 +391,7 @@ def test_null_clears_and_custom_fields_and_consents_change_by_name() -> None:
             "contact": Contact(card_no="C1"),
             "gender": None,
             "month_day": None,
-                "region": None,
+            "region": None,
             "shop_id": None,
             "tags": (),
             "custom": {"children": 2, "vegan": True},

@@ -1,8 +1,10 @@
 """Templates: what is filled in where, what is refused, and that nothing is evaluated."""
 
+import contextlib
 import json
+import time
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
@@ -10,6 +12,7 @@ from pydantic import ValidationError
 from chalicelib.kernel.languages import Language
 from chalicelib.templates.errors import TemplateInvalid
 from chalicelib.templates.fields import FIELDS, samples
+from chalicelib.templates.holes import ESCAPES, Place
 from chalicelib.templates.markup import ELEMENTS
 from chalicelib.templates.models import Rendered, Template
 from chalicelib.templates.rules import compiled, rendered, require_sound, sms_parts, sms_size
@@ -70,13 +73,26 @@ def test_a_providers_own_template_is_filled_by_its_parameters() -> None:
 @pytest.mark.parametrize(
     ("text", "encoding", "characters", "parts"),
     [
-        ("a" * 160, "gsm7", 160, 1), ("a" * 161, "gsm7", 161, 2), ("a" * 306, "gsm7", 306, 2), ("a" * 307, "gsm7", 307, 3),
-        ("€" * 80, "gsm7", 160, 1), ("€" * 81, "gsm7", 162, 2), ("a" * 152 + "€" + "a" * 153, "gsm7", 307, 3),
-        ("中" * 70, "ucs2", 70, 1), ("中" * 71, "ucs2", 71, 2), ("中" * 134, "ucs2", 134, 2), ("中" * 135, "ucs2", 135, 3),
-        ("😀" * 35, "ucs2", 70, 1), ("😀" * 36, "ucs2", 72, 2), ("中" * 66 + "😀" + "中" * 67, "ucs2", 135, 3),
-        ("a" * 69 + "“", "ucs2", 70, 1), ("", "gsm7", 0, 1), ("\f[]{}", "gsm7", 10, 1), ("à la carte", "gsm7", 10, 1),
+        ("a" * 160, "gsm7", 160, 1),
+        ("a" * 161, "gsm7", 161, 2),
+        ("a" * 306, "gsm7", 306, 2),
+        ("a" * 307, "gsm7", 307, 3),
+        ("€" * 80, "gsm7", 160, 1),
+        ("€" * 81, "gsm7", 162, 2),
+        ("a" * 152 + "€" + "a" * 153, "gsm7", 307, 3),
+        ("中" * 70, "ucs2", 70, 1),
+        ("中" * 71, "ucs2", 71, 2),
+        ("中" * 134, "ucs2", 134, 2),
+        ("中" * 135, "ucs2", 135, 3),
+        ("😀" * 35, "ucs2", 70, 1),
+        ("😀" * 36, "ucs2", 72, 2),
+        ("中" * 66 + "😀" + "中" * 67, "ucs2", 135, 3),
+        ("a" * 69 + "“", "ucs2", 70, 1),
+        ("", "gsm7", 0, 1),
+        ("\f[]{}", "gsm7", 10, 1),
+        ("à la carte", "gsm7", 10, 1),
     ],
-)  # fmt: skip
+)
 def test_a_text_message_is_as_long_as_carriers_count_it(text: str, encoding: str, characters: int, parts: int) -> None:
     size = sms_size(text)
     assert (size.encoding, size.characters, size.parts) == (encoding, characters, parts)
@@ -97,13 +113,14 @@ def test_an_email_is_written_anew_with_its_text_and_its_way_out() -> None:
     assert made.html == (
         '<!doctype html><html><head><meta charset="utf-8"><title>Hi 李小明</title><style>p{color:#111}</style></head>'
         "<body><h1>您好 李小明</h1><p>您有 <b>1,280</b> 积分 &amp; 更多</p><ul><li>一</li><li>二</li></ul>"
-        '<a href="https://shop.example/?p=1%2C280&amp;q=1">去看看</a>'
+        '<a href="https://shop.example/?p=1280&amp;q=1">去看看</a>'
         '<p style="font-size:12px;line-height:1.6;color:#767676;text-align:center">'
-        f'<a href="{OUT}" style="color:#767676">退订</a> · <a href="{VALUES["preferences"]}" style="color:#767676">消息偏好</a></p>'
+        f'<a href="{OUT}" style="color:#767676">退订</a> · '
+        f'<a href="{VALUES["preferences"]}" style="color:#767676">消息偏好</a></p>'
         "</body></html>"
     )
     assert made.text == (
-        "您好 李小明\n\n您有 1,280 积分 & 更多\n\n- 一\n\n- 二\n\n去看看 (https://shop.example/?p=1%2C280&q=1)"
+        "您好 李小明\n\n您有 1,280 积分 & 更多\n\n- 一\n\n- 二\n\n去看看 (https://shop.example/?p=1280&q=1)"
         f"\n\n退订: {OUT}"
     )
 
@@ -185,16 +202,40 @@ def seen(html: str) -> Seen:
 
 
 NASTY = (
-    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onmouseover='alert(1)", "{{points}}", "{{opt_out}}",
-    "&lt;b&gt;", "a\r\nBcc: evil@example.com", "a\u2028b", "\u202egnp.exe", "</style></title><b>", "-->", "\\u003cb\\u003e",
-    "${7*7}", "x" * 100_000, "\x00\x07", "【银行】", '","admin":true,"x":"', "\\", "%0d%0a", "javascript:alert(1)",
-    "]]>", "`", "\ud800", "<!--", "&#x3c;script&#x3e;",
-)  # fmt: skip
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "{{points}}",
+    "{{opt_out}}",
+    "&lt;b&gt;",
+    "a\r\nBcc: evil@example.com",
+    "a\u2028b",
+    "\u202egnp.exe",
+    "</style></title><b>",
+    "-->",
+    "\\u003cb\\u003e",
+    "${7*7}",
+    "x" * 100_000,
+    "\x00\x07",
+    "【银行】",
+    '","admin":true,"x":"',
+    "\\",
+    "%0d%0a",
+    "javascript:alert(1)",
+    "]]>",
+    "`",
+    "\ud800",
+    "<!--",
+    "&#x3c;script&#x3e;",
+)
 
 
 @pytest.mark.parametrize("value", NASTY)
 def test_a_value_is_escaped_for_its_place_and_never_read_again(value: str) -> None:
-    html = '<p title="{{tier}}">{{tier}}</p><a href="https://a.example/?t={{tier}}">x</a><img src="https://a.example/a" alt="{{tier}}">'
+    html = (
+        '<p title="{{tier}}">{{tier}}</p><a href="https://a.example/?t={{tier}}">x</a>'
+        '<img src="https://a.example/a" alt="{{tier}}">'
+    )
     made = to_member(an_email(html, subject="{{tier}}"), tier=value)
     read = seen(made.html)
     assert read.tags == ["p", "a", "img", "p", "a", "a"]
@@ -281,15 +322,55 @@ def _require_harmless(template: Template) -> None:
     assert all((link or "").startswith("https://") for name, link in read.attributes if name in ("href", "src"))
 
 
+def test_a_value_that_is_not_escaped_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cast(dict[Any, Any], ESCAPES), Place.HTML, str)
+    with pytest.raises(AssertionError):
+        test_a_value_is_escaped_for_its_place_and_never_read_again(NASTY[0])
+
+
+def test_large_texts_are_read_in_no_time() -> None:
+    """Every piece of grammar as often as it fits: what is read twice for each character would take minutes."""
+    pieces = (
+        "<p ",
+        "<p a=",
+        '<p a="',
+        "<",
+        "<!--",
+        "{{",
+        "}}",
+        "{{name}}",
+        "<b>",
+        "&",
+        " ",
+        "\n",
+        "a://",
+        "<style>",
+        "'",
+        "x",
+    )
+    started = time.perf_counter()
+    for piece in pieces:
+        for contents in (an_email((piece * 60_000)[:60_000]), an_email(text=(piece * 20_000)[:19_990] + "{{tier}}")):
+            with contextlib.suppress(TemplateInvalid):
+                require_sound(a_template(contents).contents, "marketing")
+    assert time.perf_counter() - started < 10
+
+
 def test_faults_say_where_they_are() -> None:
     (fault,) = faults_of(an_email("<p>\nhello\n  {{nam}}</p>"))
     assert {name: fault[name] for name in ("pointer", "offset", "line", "column")} == {
-        "pointer": "/contents/zh/html", "offset": 12, "line": 3, "column": 3,
-    }  # fmt: skip
+        "pointer": "/contents/zh/html",
+        "offset": 12,
+        "line": 3,
+        "column": 3,
+    }
     assert fault["detail"].startswith("there is no field nam; there are name, ")
-    assert [each["pointer"] for each in faults_of({"channel": "sms", "zh": {"text": "{{a}}"}, "en": {"text": "{{b}}"}})] == [
-        "/contents/zh/text", "/contents/en/text",
-    ]  # fmt: skip
+    assert [
+        each["pointer"] for each in faults_of({"channel": "sms", "zh": {"text": "{{a}}"}, "en": {"text": "{{b}}"}})
+    ] == [
+        "/contents/zh/text",
+        "/contents/en/text",
+    ]
 
 
 def test_every_field_can_stand_in_a_text_and_has_a_sample() -> None:

@@ -34,7 +34,8 @@ section{background:var(--card);border:1px solid var(--line);border-radius:14px;p
 ul{list-style:none;margin:.4em 0 0;padding:0}
 li{display:flex;align-items:center;gap:.8em;min-height:3.1em;border-top:1px solid var(--line)}
 li:first-child{border-top:0}
-.channel{flex:1}.on{color:var(--good)}.off{color:var(--soft)}form{margin:0}
+.channel{flex:1}.channel::first-letter,h2::first-letter{text-transform:uppercase}
+.on{color:var(--good)}.off{color:var(--soft)}form{margin:0}
 button{font:inherit;font-size:.92em;color:var(--do);background:none;border:1px solid currentColor;
 border-radius:999px;padding:.35em 1.1em;min-height:2.6em;cursor:pointer}
 button:focus-visible,a:focus-visible{outline:3px solid var(--do);outline-offset:2px}

@@ -21,7 +21,6 @@ from chalicelib.members.models import (
     ConsentGiven,
     ConsentSource,
     Profile,
-    SayConsents,
     Witness,
 )
 from chalicelib.members.rules import may_contact
@@ -108,8 +107,7 @@ def change_preferences(
         spoken = {each.purpose for each in profile.consents} - {ACCOUNT_PURPOSE, ID_NUMBER_PURPOSE, MARKETING_PURPOSE}
         said = tuple(_withdrawal(purpose, None) for purpose in (MARKETING_PURPOSE, *sorted(spoken)))
     try:
-        command = SayConsents(consents=said)
-        members.say_consents(table, keyring, book, profile.member_id, command, now=now, witness=_LINK)
+        members.say_all_consents(table, keyring, book, profile.member_id, said, now=now, witness=_LINK)
     except (MemberUnknown, MemberErased, MemberClosed):
         return
 
