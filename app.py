@@ -20,6 +20,7 @@ from chalicelib.privacy.routes import privacy
 from chalicelib.programs.routes import programs
 from chalicelib.proof.routes import proof
 from chalicelib.purchases.routes import purchases
+from chalicelib.segments.routes import segments
 from chalicelib.signin.routes import signin
 from chalicelib.staff.routes import staff
 from chalicelib.transfers.routes import transfers
@@ -49,4 +50,5 @@ register(
     integrations,
     audit,
     alerts,
+    segments,
 )
