@@ -1,7 +1,7 @@
 """A small world of members and purchases as the lake shows it, and who fits a definition, told without SQL.
 
-`opened` puts a world into the views of the lake by hand, in memory. `fits` says of one member whether a definition holds;
-it shares nothing with what compiles definitions, but the documents.
+`opening` puts a world into the views of the lake by hand, in memory. `fits` says of one member whether a definition
+holds; it shares nothing with what compiles definitions, but the documents.
 """
 
 import random
@@ -246,7 +246,8 @@ def _compare(op: str, number: int | None, value: int, to: int | None) -> bool:
         return op == "is_not"
     return {
         "is": number == value, "is_not": number != value, "below": number < value, "at_most": number <= value,
-        "above": number > value, "at_least": number >= value, "between": value <= number <= (value if to is None else to),
+        "above": number > value, "at_least": number >= value,
+        "between": value <= number <= (value if to is None else to),
     }[op]  # fmt: skip
 
 
