@@ -90,7 +90,8 @@ def test_a_definition_is_counted_while_it_is_written(marketing: Api, world: Worl
 
 def test_members_come_in_pages_and_tell_nothing_of_who_they_are(marketing: Api, world: World) -> None:
     segment = made(marketing)
-    path, seen, cursor = f"/v1/segments/{segment['segment_id']}/members", list[str](), {}
+    path, seen = f"/v1/segments/{segment['segment_id']}/members", list[str]()
+    cursor: dict[str, str] = {}
     while True:
         page = marketing.get(path, limit=5, **cursor).json
         seen += [each["member_id"] for each in page["items"]]
@@ -329,7 +330,8 @@ def hostile() -> list[bytes]:
         for path in places(each):
             documents += [put(each, path, value) for value in chance.sample(ODD, 4)]
             documents += [put(each, path, text) for text in chance.sample(STRINGS, 4)]
-        documents += [{**each, **more} for more in ({"sql": "1=1"}, {"__proto__": {}}, {"kind": "exec"}, {"op": ";"})]
+        extras: tuple[dict[str, Any], ...] = ({"sql": "1=1"}, {"__proto__": {}}, {"kind": "exec"}, {"op": ";"})
+        documents += [{**each, **more} for more in extras]
     nested: Any = LEAF
     for depth in range(1, 90):
         nested = {"kind": ("all", "any")[depth % 2], "of": [nested]}
