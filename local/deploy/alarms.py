@@ -6,7 +6,7 @@ from typing import Any
 from local.deploy.functions import FUNCTIONS, Function
 from local.deploy.intrinsics import Json, given, imported, policy, ref, sub
 
-QUEUES = ("job-work", "retention", "notices", "watch", "lake-patch", "archive", "lane.fifo")
+QUEUES = ("job-work", "retention", "notices", "watch", "lake-patch", "segments-refresh", "archive", "lane.fifo")
 DEAD_LETTERS = (
     "job-work-dlq",
     "retention-dlq",
@@ -16,6 +16,7 @@ DEAD_LETTERS = (
     "lane-dlq.fifo",
     "relay-dlq",
     "lake-patch-dlq",
+    "segments-refresh-dlq",
     "lake-fold-dlq",
     "schedules-dlq",
     "events-dlq",
