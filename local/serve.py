@@ -148,6 +148,11 @@ class Supervisor:
         """Where SQS and EventBridge answer, or will; nowhere without a pump."""
         return self._crew.messaging.endpoint if self._crew else NOWHERE
 
+    @property
+    def functions(self) -> str:
+        """Where functions that are asked answer, or will; nowhere without a pump."""
+        return self._crew.functions if self._crew else ""
+
     def start(self) -> None:
         """Bring everything up; the workers load the app while the tables are made.
 
@@ -167,7 +172,7 @@ class Supervisor:
             self._crew.begin()
         self._env = app_environment(self._chosen, self.endpoint, self.messaging)
         if self._crew:
-            self._env |= {"REGULARS_FUNCTIONS_ENDPOINT": self._crew.functions}
+            self._env |= {"REGULARS_FUNCTIONS_ENDPOINT": self.functions}
         if self.issuer:
             self.issuer.begin()
             self._env |= self.issuer.env
@@ -348,7 +353,7 @@ def _run(chosen: Settings, lock: RunLock, stops: Stops) -> Never:
             supervisor = Supervisor(chosen, listening)
             supervisor.start()
             messaging = supervisor.messaging if chosen.pump.on else ""
-            lock.describe(Run(os.getpid(), chosen.url, supervisor.endpoint, messaging))
+            lock.describe(Run(os.getpid(), chosen.url, supervisor.endpoint, messaging, supervisor.functions))
             supervisor.seed()
             supervisor.pump()
             if supervisor.issuer:

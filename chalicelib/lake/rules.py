@@ -12,6 +12,8 @@ FACTS = "facts"
 BASE = "lake/base"
 PATCH = "lake/patch"
 READ = "lake/read"
+LISTS = "lake/athena"
+"""Which files the newest base has, a list for each table: those who cannot read the head read these."""
 MADE = (PATCH, BASE, READ)
 
 LATE = timedelta(hours=3)

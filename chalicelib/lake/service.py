@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.kernel.calendar import from_milliseconds, local_day
 from chalicelib.kernel.errors import StorageBusy
-from chalicelib.lake import duck, folding, merging, rules, store
+from chalicelib.lake import duck, folding, merging, rules, store, views
 from chalicelib.lake.models import Head, Merged
 from chalicelib.lake.store import HeadMoved
 from chalicelib.lake.tables import FACT_TABLES, TABLES
@@ -125,9 +125,17 @@ def rebase(lake: Lake, *, today: date, now: datetime) -> Merged:
                 break
         else:
             raise StorageBusy("Patches of the lake were faster. Try again later.")
+    _list_files(lake, moved)
     lake.objects.delete([key for key in listed if key not in done and key.startswith(f"{rules.LOG}/")])
     sweep(lake, moved, now=now)
     return Merged(moved, len(new))
+
+
+def _list_files(lake: Lake, head: Head) -> None:
+    """Write down the files of a base for who reads it by other means."""
+    for table in TABLES:
+        paths = views.files(lake.place.root, f"{rules.BASE}/{head.base}", table, head.slices)
+        lake.objects.put(f"{rules.LISTS}/{table}/files.txt", "\n".join([*paths, ""]).encode(), kind="text/plain")
 
 
 def _caught_up(

@@ -23,7 +23,9 @@ def answer_segments(event: dict[str, Any], context: Any) -> dict[str, Any]:  # n
     """Answer a question about segments: `ask` says which."""
     home = house()
     now = home.clock()
-    return answering.answer(home.table, book_of(home.table), home.objects, _opens(home), event, now=now)
+    said = answering.answer(home.table, book_of(home.table), home.objects, _opens(home), event, now=now)
+    log_job("answer_segments", {"ask": str(event["ask"]), "fault": said.get("fault")}, [])
+    return said
 
 
 def refresh_segments(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape

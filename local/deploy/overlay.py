@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from chalicelib.api.headers import security
-from local.deploy import alarms, backups, functions
+from local.deploy import alarms, athena, backups, functions
 from local.deploy.intrinsics import Json, attribute, given, ref, sub
 from local.deploy.merging import Added, Removed, Replaced
 
@@ -243,7 +243,8 @@ def overlay() -> Json:
         "Tracing": Removed(),
     }
     resources |= (
-        functions.carrying()
+        athena.resources()
+        | functions.carrying()
         | functions.layers(ref("Architecture"))
         | functions.schedules()
         | backups.exports()

@@ -15,6 +15,7 @@ from zoneinfo import available_timezones
 
 from chalicelib.api.headers import security
 from local.deploy.environments import OF_THE_TOOL
+from local.deploy.functions import LAYERS, layer_id
 
 Json = dict[str, Any]
 
@@ -408,6 +409,13 @@ SEND = {"sqs:SendMessage"}
 RECEIVE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 SIGN = {"kms:GetPublicKey", "kms:Sign"}
 READ_STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
+MAKE_LAKE = {
+    "CoreTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+    "OpsTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+    "ArchiveBucketArn": {"s3:ListBucket"},
+    "ArchiveBucketArn/facts/*": {"s3:GetObject"},
+    "ArchiveBucketArn/lake/*": {"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"},
+}
 # What each handler calls, by the ports it uses: table.get is GetItem, get_many BatchGetItem, query_* Query on what they
 # read, commit the actions of its writes (Put, Delete, Add); a queue's own poller acts in the function's name.
 CALLS: dict[str, dict[str, set[str]]] = {
@@ -433,6 +441,13 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "RootsBucketArn/erasures/*": {"s3:GetObject", "s3:PutObject"},
         "SigningKeyArn": SIGN,
         "LaneQueueArn": SEND,
+        **{
+            "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Stack}-" + each: {
+                "lambda:InvokeFunction"
+            }
+            for each in ("lake-status", "segments-answer")
+        },
+        "ArchiveBucketArn/segments/*": {"s3:GetObject", "s3:PutObject"},
     },
     "RelayFunction": {
         "CoreTableStreamArn": READ_STREAM,
@@ -486,6 +501,36 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem")},
         "OpsTableArn": {"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
         "WatchQueueArn": RECEIVE,
+    },
+    "LakeFoldFunction": {
+        "CoreTableStreamArn": READ_STREAM,
+        "CoreTableArn/stream/*": {"dynamodb:ListStreams"},
+        "ArchiveBucketArn/lake/log/*": {"s3:PutObject"},
+        "LakePatchQueueArn": SEND,
+        "LakeFoldDeadLettersArn": SEND,
+    },
+    "LakePatchFunction": {**MAKE_LAKE, "LakePatchQueueArn": RECEIVE, "SegmentsRefreshQueueArn": SEND},
+    "LakeRebaseFunction": {**MAKE_LAKE, "SchedulesDeadLettersArn": SEND, "SegmentsRefreshQueueArn": SEND},
+    "SegmentsAnswerFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "OpsTableArn": {"dynamodb:GetItem"},
+        "ArchiveBucketArn/lake/*": {"s3:GetObject"},
+        "ArchiveBucketArn/segments/*": {"s3:GetObject", "s3:PutObject"},
+    },
+    "SegmentsRefreshFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query"},
+        "OpsTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "VaultTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"},
+        "VaultKeyArn": {"kms:Decrypt"},
+        "ArchiveBucketArn/lake/*": {"s3:GetObject"},
+        "ArchiveBucketArn/segments/*": {"s3:GetObject", "s3:PutObject"},
+        "EventBusArn": {"events:PutEvents"},
+        "SegmentsRefreshQueueArn": RECEIVE | SEND,
+    },
+    "LakeStatusFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "OpsTableArn": {"dynamodb:GetItem"},
+        "ArchiveBucketArn/lake/*": {"s3:GetObject"},
     },
     "LaneFunction": {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
@@ -610,6 +655,10 @@ TOLD = {
     "WorkJobFunction": SIGNS | {"REGULARS_JOB_QUEUE"},
     "RetainFunction": KEYS | OPENS | {"REGULARS_ROOTS", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE"},
     "NoticesFunction": {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL"} | LINKS | OPENS,
+    "LakeFoldFunction": {"REGULARS_ARCHIVE", "REGULARS_LAKE_QUEUE"},
+    "LakePatchFunction": {"REGULARS_ARCHIVE"},
+    "LakeRebaseFunction": {"REGULARS_ARCHIVE"},
+    "LakeStatusFunction": {"REGULARS_ARCHIVE"},
 }
 
 
@@ -715,7 +764,7 @@ def the_gateway_is_bounded_and_readable(stacks: Stacks) -> list[str]:
 def environments_say_the_same_things(stacks: Stacks) -> list[str]:
     """Every environment has the same names, those that the templates take, with values that they take."""
     declared = {**stacks.data["Parameters"], **stacks.app["Parameters"], **stacks.web["Parameters"]}
-    wanted = {*declared, *OF_THE_TOOL} - {"CodeKey"}
+    wanted = {*declared, *OF_THE_TOOL} - {"CodeKey", *(f"{layer_id(name)}Key" for name in LAYERS)}
     found = []
     for env, given in stacks.envs.items():
         if given.keys() != wanted:

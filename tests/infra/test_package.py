@@ -12,6 +12,7 @@ import pytest
 from local.deploy import artifact
 from local.deploy.environments import parameters
 from local.deploy.package import package
+from local.deploy.deploy import zips
 from local.deploy.refusals import EnvironmentWrong, NotPackaged
 from local.settings import ROOT
 
@@ -25,11 +26,18 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_folder_holds_all_that_is_deployed(built: Path) -> None:
-    wanted = {"app.zip", "app.template.json", "data.template.json", "web.template.json", "parameters.json"}
+    wanted = {
+        "app.zip",
+        "app.template.json",
+        "data.template.json",
+        "web.template.json",
+        "parameters.json",
+        "lake-layer.zip",
+    }
     assert {path.name for path in built.iterdir()} == wanted
-    digest = hashlib.sha256((built / "app.zip").read_bytes()).hexdigest()
+    digests = {key: hashlib.sha256((built / name).read_bytes()).hexdigest() for key, name in zips().items()}
     given = json.loads((built / "parameters.json").read_text())
-    assert given == {**parameters("dev"), "CodeKey": f"code/{digest}.zip"}
+    assert given == {**parameters("dev"), **{key: f"code/{digest}.zip" for key, digest in digests.items()}}
 
 
 def test_the_same_inputs_give_the_same_bytes_from_another_folder(built: Path, tmp_path: Path) -> None:
@@ -40,6 +48,18 @@ def test_the_same_inputs_give_the_same_bytes_from_another_folder(built: Path, tm
     artifact.compile_tree(again)
     artifact.zip_tree(again, tmp_path / "again.zip")
     assert (tmp_path / "again.zip").read_bytes() == (built / "app.zip").read_bytes()
+
+
+def test_a_layer_has_its_wheels_where_lambda_looks_and_the_same_bytes_again(built: Path, tmp_path: Path) -> None:
+    again = tmp_path / "a folder with a longer name"
+    with zipfile.ZipFile(built / "lake-layer.zip") as packed:
+        names = packed.namelist()
+        packed.extractall(again, [name for name in names if not name.endswith(".pyc")])
+    assert {name.split("/")[0] for name in names} == {"python"}
+    assert any(name.endswith("httpfs.duckdb_extension") for name in names)
+    artifact.compile_tree(again, "/opt/")
+    artifact.zip_tree(again, tmp_path / "again.zip")
+    assert (tmp_path / "again.zip").read_bytes() == (built / "lake-layer.zip").read_bytes()
 
 
 def test_the_zip_has_byte_code_that_is_never_checked_and_nothing_that_only_we_need(built: Path) -> None:
