@@ -33,8 +33,13 @@ MINDED = {
 
 ALSO = {
     ("/integration-keys", field): (Permission.INTEGRATIONS_MANAGE, Scope.SHOP) for field in ("permissions", "shop_ids")
+} | {
+    ("/segments", "shop_ids"): (Permission.SEGMENTS_MANAGE, Scope.ALL),
+    ("/segments/{segment_id}", "shop_ids"): (Permission.SEGMENTS_MANAGE, Scope.ALL),
+    ("/segment-counts", "shop_ids"): (Permission.SEGMENTS_READ, Scope.SHOP),
 }
-"""Fields of the same name that say something else: what a key may do, never more than who makes it."""
+"""Fields of the same name that say something else: what a key may do, never more than who makes it; in which shops
+somebody bought who is in a segment."""
 
 
 def routes() -> list[Route]:
