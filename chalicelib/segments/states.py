@@ -149,8 +149,8 @@ def known(state: State) -> tuple[str, list[Param]]:
     files: list[Param] = [ListKey(each) for each in (state.base, *state.moves)]
     marks = ", ".join("?" for _ in files)
     return (
-        f"FROM read_csv([{marks}], header = false, delim = ',', quote = '', "
-        "columns = {'member_id': 'VARCHAR', 'change': 'TINYINT'}) "
+        f"FROM read_csv([{marks}], auto_detect = false, header = false, delim = ',', quote = '', escape = '', "
+        "compression = 'gzip', columns = {'member_id': 'VARCHAR', 'change': 'TINYINT'}) "
         "SELECT member_id GROUP BY member_id HAVING sum(sign(change)) > 0",
         files,
     )

@@ -246,7 +246,10 @@ def _segment(at: _Compiler, node: InSegment, holds: bool) -> str:
     return f"({text})"
 
 
-_LIST = "read_csv({}, header = false, delim = ',', quote = '', columns = {{'member_id': 'VARCHAR'}})"
+_LIST = (
+    "read_csv({}, auto_detect = false, header = false, delim = ',', quote = '', escape = '', compression = 'gzip', "
+    "columns = {{'member_id': 'VARCHAR'}})"
+)
 
 
 # ---------------------------------------------------------------- leaves
