@@ -10,7 +10,7 @@ from bench.report import CannotRun
 NAMES = (
     "earn_cost", "read_paths", "history_flat", "due_flat", "due_linear", "cold_import", "package", "memory",
     "earn_rate", "hot_account", "replay", "verify", "audit", "otp", "op_cost", "vault", "restore",
-    "stream_fold", "lake_lag", "campaign_cost",
+    "stream_fold", "lake_lag", "segment", "campaign_cost",
 )  # fmt: skip
 LONG = ("lake_lag",)
 """Even at their smallest these take half a minute, because what they wait for does."""

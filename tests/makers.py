@@ -73,6 +73,8 @@ SOME_IDS = {
     "template_id": TemplateId.of("template-1"),
     "suppression_id": "sup_U1VQI3NtcyNub2JvZHlz",
     "token": "bm90aGluZw.bm90aGluZyBvZiBvdXJzIQ",
+    "segment_id": "seg_jppat4b7dhiecrya",
+    "export_id": "sgx_aaaaaaaaaaaaaaaaaaaaaaaa",
     "job": "birthday",
     "day": "2026-03-14",
 }

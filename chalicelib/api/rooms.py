@@ -35,6 +35,7 @@ ROOMS = (
     "receipts",
     "audit",
     "alerts",
+    "segments",
 )
 """Every domain that has routes, in the order in which documents list them."""
 

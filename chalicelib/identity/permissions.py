@@ -53,6 +53,9 @@ class Permission(StrEnum):
     DELIVERIES_READ = "deliveries:read"
     ALERTS_READ = "alerts:read"
     ALERTS_MANAGE = "alerts:manage"
+    SEGMENTS_READ = "segments:read"
+    SEGMENTS_MANAGE = "segments:manage"
+    SEGMENTS_EXPORT = "segments:export"
 
 
 class Scope(IntEnum):
@@ -87,6 +90,7 @@ _MANAGES = frozenset(
     | {P.MEMBERS_CHANGE_CONTACT}
 )
 _SUPPRESSES = frozenset({P.SUPPRESSIONS_READ, P.SUPPRESSIONS_MANAGE})
+_SEGMENTS = frozenset({P.SEGMENTS_READ, P.SEGMENTS_MANAGE, P.SEGMENTS_EXPORT})
 _DECIDES = frozenset({P.APPROVALS_READ, P.APPROVALS_DECIDE})
 
 
@@ -107,11 +111,12 @@ def joined(grants: Iterable[Grants]) -> Grants:
 ROLES: Mapping[str, Grants] = {
     "clerk": granted(_TILL, Scope.SHOP),
     "shop_manager": granted(
-        _TILL | _MANAGES | _DECIDES | {P.PURCHASES_RESTATE, P.CARDS_REFUND, P.CARDS_GIFT}, Scope.SHOP
+        _TILL | _MANAGES | _DECIDES | {P.PURCHASES_RESTATE, P.CARDS_REFUND, P.CARDS_GIFT, P.SEGMENTS_READ}, Scope.SHOP
     ),
     "marketer": granted(
         {P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ, P.TEMPLATES_READ, P.TEMPLATES_WRITE, P.SUPPRESSIONS_READ}
-        | {P.DELIVERIES_READ},
+        | {P.DELIVERIES_READ}
+        | _SEGMENTS,
         Scope.ALL,
     ),
     "agent": granted(
@@ -119,13 +124,14 @@ ROLES: Mapping[str, Grants] = {
         Scope.ALL,
     ),
     "analyst": granted(
-        {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}, Scope.ALL
+        {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ} | _SEGMENTS,
+        Scope.ALL,
     ),
     "admin": granted(P, Scope.ALL),
     "auditor": granted(
         _READS
         | {P.JOBS_READ, P.LIABILITY_READ, P.APPROVALS_READ, P.STAFF_READ, P.INTEGRATIONS_READ}
-        | {P.AUDIT_READ, P.ALERTS_READ, P.TEMPLATES_READ, P.SUPPRESSIONS_READ, P.DELIVERIES_READ},
+        | {P.AUDIT_READ, P.ALERTS_READ, P.TEMPLATES_READ, P.SUPPRESSIONS_READ, P.DELIVERIES_READ, P.SEGMENTS_READ},
         Scope.ALL,
     ),
     "integration": granted(_TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER}, Scope.ALL),

@@ -103,6 +103,8 @@ def _work(job: str, here: House, make: Callable[..., Merged]) -> None:
     except Trouble as trouble:
         log_job(job, {}, [trouble])
         raise
+    if done.moved and here.settings.segments_queue is not None:
+        here.queues.send(here.settings.segments_queue, ["refresh"])
     head = done.head
     facts = {"files": done.objects, "moved": done.moved, "people": head.next_m, "patched": head.patched}
     log_job(job, facts, [])

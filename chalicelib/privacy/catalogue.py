@@ -275,6 +275,24 @@ CATALOGUE: tuple[Stored, ...] = (
         },
     ),
     Stored(
+        "core", "segment", r"SEG#\S+ SEG",
+        {
+            **_all("tl at version content kind definition listed tag_rule state created edited edition", _MERCHANT),
+            "by": _STAFF,
+            **_all("name note", Datum(Data.WORDS, Kept.STACK)),
+        },
+    ),
+    Stored("core", "which segments there are", r"SEGS GRAPH", _all("knots version", _MERCHANT)),
+    Stored(
+        "core", "export of a segment", r"SGX#\S+ SGX",
+        {**_all("segment columns rows parts as_of created content version", _MERCHANT), "by": _STAFF},
+    ),
+    Stored(
+        "ops", "who was in a live segment when it was looked at last", r"SGS#\S+ STATE",
+        _all("base moves count day edition lake turn pending version", _MERCHANT),
+    ),
+    Stored("ops", "how large a segment was on a day", r"SGS#\S+ D#\S+", _all("count expires", _PASSING)),
+    Stored(
         "core", "what somebody did alone of late to an account", r"ALW#\S+ ALW",
         {"hours": Datum(Data.STAFF, Kept.RECORD), "version": _PLACE},
     ),

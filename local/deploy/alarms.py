@@ -7,7 +7,8 @@ from local.deploy.functions import FUNCTIONS, Function
 from local.deploy.intrinsics import Json, given, imported, policy, ref, sub
 
 QUEUES = (
-    "job-work", "retention", "notices", "watch", "lake-patch", "archive", "lane.fifo", "campaign-sends", "mail-events",
+    "job-work", "retention", "notices", "watch", "lake-patch", "segments-refresh", "archive", "lane.fifo",
+    "campaign-sends", "mail-events",
 )  # fmt: skip
 DEAD_LETTERS = (
     "job-work-dlq",
@@ -20,6 +21,7 @@ DEAD_LETTERS = (
     "mail-events-dlq",
     "relay-dlq",
     "lake-patch-dlq",
+    "segments-refresh-dlq",
     "lake-fold-dlq",
     "schedules-dlq",
     "events-dlq",

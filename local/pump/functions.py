@@ -46,6 +46,7 @@ ANSWERING = "functions"
 _QUEUES = {
     "archive": "archive", "notices": "notices", "watch": "watch", "work-job": "job-work", "retain": "retention",
     "lane": "lane.fifo", "lake-patch": "lake-patch", "send-parts": "campaign-sends",
+    "segments-refresh": "segments-refresh",
 }  # fmt: skip
 _LONGEST_WINDOW = 2.0
 """Deployed, the archive waits longer to write fewer files; nobody wants to wait as long before a laptop."""

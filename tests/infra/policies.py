@@ -447,8 +447,11 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "SigningKeyArn": SIGN,
         "LaneQueueArn": SEND,
         "ArchiveBucketArn/facts/*": {"s3:PutObject"},
-        f"{FUNCTION}-lake-status": {"lambda:InvokeFunction"},
-        f"{FUNCTION}-deliveries-answer": {"lambda:InvokeFunction"},
+        **{
+            f"{FUNCTION}-{each}": {"lambda:InvokeFunction"}
+            for each in ("lake-status", "deliveries-answer", "segments-answer")
+        },
+        "ArchiveBucketArn/segments/*": {"s3:GetObject", "s3:PutObject"},
     },
     "RelayFunction": {
         "CoreTableStreamArn": READ_STREAM,
@@ -525,8 +528,24 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "LakePatchQueueArn": SEND,
         "LakeFoldDeadLettersArn": SEND,
     },
-    "LakePatchFunction": {**MAKE_LAKE, "LakePatchQueueArn": RECEIVE},
-    "LakeRebaseFunction": {**MAKE_LAKE, "SchedulesDeadLettersArn": SEND},
+    "LakePatchFunction": {**MAKE_LAKE, "LakePatchQueueArn": RECEIVE, "SegmentsRefreshQueueArn": SEND},
+    "LakeRebaseFunction": {**MAKE_LAKE, "SchedulesDeadLettersArn": SEND, "SegmentsRefreshQueueArn": SEND},
+    "SegmentsAnswerFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "OpsTableArn": {"dynamodb:GetItem"},
+        "ArchiveBucketArn/lake/*": {"s3:GetObject"},
+        "ArchiveBucketArn/segments/*": {"s3:GetObject", "s3:PutObject"},
+    },
+    "SegmentsRefreshFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query"},
+        "OpsTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "VaultTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"},
+        "VaultKeyArn": {"kms:Decrypt"},
+        "ArchiveBucketArn/lake/*": {"s3:GetObject"},
+        "ArchiveBucketArn/segments/*": {"s3:GetObject", "s3:PutObject"},
+        "EventBusArn": {"events:PutEvents"},
+        "SegmentsRefreshQueueArn": RECEIVE | SEND,
+    },
     "LakeStatusFunction": {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
         "OpsTableArn": {"dynamodb:GetItem"},
@@ -692,8 +711,10 @@ TOLD = {
     | SENDS
     | {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL", "REGULARS_SEND_QUEUE"},
     "LakeFoldFunction": {"REGULARS_ARCHIVE", "REGULARS_LAKE_QUEUE"},
-    "LakePatchFunction": {"REGULARS_ARCHIVE"},
-    "LakeRebaseFunction": {"REGULARS_ARCHIVE"},
+    "LakePatchFunction": {"REGULARS_ARCHIVE", "REGULARS_SEGMENTS_QUEUE"},
+    "LakeRebaseFunction": {"REGULARS_ARCHIVE", "REGULARS_SEGMENTS_QUEUE"},
+    "SegmentsAnswerFunction": {"REGULARS_ARCHIVE"},
+    "SegmentsRefreshFunction": {"REGULARS_ARCHIVE", "REGULARS_BUS", "REGULARS_SEGMENTS_QUEUE"} | OPENS,
     "LakeStatusFunction": {"REGULARS_ARCHIVE"},
     "DeliveriesAnswerFunction": {"REGULARS_ARCHIVE"},
 }

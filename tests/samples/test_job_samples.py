@@ -51,6 +51,8 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "privacy.jobs.work_retention.malformed": {
         "batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662bf002"}]
     },
+    "segments.jobs.answer_segments": {"members": [], "last": None},
+    "segments.jobs.refresh_segments": {"batchItemFailures": []},
     "relay.jobs.relay_records": {"batchItemFailures": []},
     "relay.jobs.archive_events": {"batchItemFailures": []},
     "relay.jobs.archive_events.malformed": {
