@@ -176,6 +176,41 @@ class AlertId(Id):
     pattern = r"^alr_[A-Za-z0-9_-]{4,396}$"
 
 
+class SegmentId(Id):
+    """Names a segment."""
+
+    pattern = r"^seg_[a-z2-7]{16}$"
+
+
+class TemplateId(Id):
+    """Names a template."""
+
+    pattern = r"^tpl_[a-z2-7]{16}$"
+
+
+class CampaignId(Id):
+    """Names a campaign: `cmp_` and 16 characters that follow from the key of the command that made it."""
+
+    pattern = r"^cmp_[a-z2-7]{16}$"
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """The id that belongs to the key of the command that made it."""
+        digest = hashlib.sha256(b"regulars campaign " + key.encode()).digest()
+        return cls("cmp_" + base64.b32encode(digest[:10]).decode().lower())
+
+
+class CampaignRunId(Id):
+    """Names a run of a campaign: the campaign's own part, and the day of a run that is one of many, or `once`."""
+
+    pattern = r"^crn_[a-z2-7]{16}_([0-9]{8}|once)$"
+
+    @classmethod
+    def of(cls, campaign_id: str, which: str) -> Self:
+        """The id of a campaign's run of a day, or of its only one."""
+        return cls(f"crn_{campaign_id.removeprefix('cmp_')}_{which}")
+
+
 def packed(text: str) -> str:
     """Text as URL-safe characters that `unpacked` turns back."""
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
