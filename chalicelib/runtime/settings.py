@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from chalicelib.identity.pace import Rates, rates_from
 
 if TYPE_CHECKING:
     from chalicelib.identity.issuers import Issuer
+    from chalicelib.providers.settings import Chosen
 
 LOCAL_STAGES = ("local", "test")
 _GATEWAY_KEY_MIN = 16
@@ -70,6 +71,7 @@ class Settings:
         vault_key: ARN of the key that wraps the keys of the vault, or `file:///…` likewise.
         carriers: who brings codes to members.
         opt_out_key: what opt-out links are signed with in a stack; empty where one is made of the index key.
+        providers: who brings messages of campaigns and notices, by channel; empty in a function that sends none.
         public_url: under which people reach the API, `https://…` without a slash at the end; empty: links are paths.
     """
 
@@ -105,6 +107,7 @@ class Settings:
     carriers: CarrierSettings = CarrierSettings()
     opt_out_key: bytes = b""
     public_url: str = ""
+    providers: "Chosen" = field(default_factory=dict)
 
     @property
     def signs_opt_outs(self) -> bool:
@@ -167,7 +170,26 @@ def load() -> Settings:
         carriers=_carriers(stage),
         opt_out_key=bytes.fromhex(os.environ.get("REGULARS_OPT_OUT_KEY", "")),
         public_url=_public_url(stage),
+        providers=_providers(stage),
     )
+
+
+def _providers(stage: str) -> "Chosen":
+    """Who brings messages; nothing of it is loaded in a process that is told of nobody."""
+    text = os.environ.get("REGULARS_PROVIDERS")
+    if not text or text == "{}":
+        return {}
+    from chalicelib.providers.settings import providers_from, require_secrets  # noqa: PLC0415 - see above
+
+    secrets, residency = os.environ.get("REGULARS_PROVIDER_SECRETS", ""), os.environ.get("REGULARS_RESIDENCY", "")
+    if residency not in ("", "mainland_china"):
+        raise SettingsWrong("REGULARS_RESIDENCY is mainland_china or empty")
+    try:
+        chosen = providers_from(text, secrets, local=stage in LOCAL_STAGES, mainland=bool(residency))
+        require_secrets(chosen)
+    except ValueError as wrong:
+        raise SettingsWrong(f"REGULARS_PROVIDERS: {wrong}") from None
+    return chosen
 
 
 def _public_url(stage: str) -> str:

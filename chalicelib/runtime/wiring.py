@@ -27,6 +27,8 @@ from chalicelib.storage.table import DynamoTable, Table
 from chalicelib.storage.vault import Keeper, KmsKeeper, LocalKeeper, TableVault, TenantKeys
 
 if TYPE_CHECKING:
+    from chalicelib.providers.pace import Limits
+    from chalicelib.providers.port import Provider
     from chalicelib.storage.carriers import Carrier
 
 NO_PAGE = "https://no-page.invalid"
@@ -91,7 +93,9 @@ class House:
         gate: tells who is calling.
         issuer: issues members' access tokens.
         pace: counts how often each caller calls.
-        carriers: who brings messages, by channel: `sms`, `email`. Who is not there is not set up.
+        carriers: who brings what somebody waits for, by channel: `sms`, `email`. Who is not there is not set up.
+        providers: who brings what is sent to many, and notices, by channel. Who is not there is not set up.
+        limits: how fast and for how much money they may, by channel, for a `providers.pace.Pacer`.
     """
 
     settings: Settings
@@ -110,6 +114,8 @@ class House:
     issuer: Issuer = _not_made("an issuer")  # noqa: RUF009
     pace: Pace = field(default_factory=Pace)
     carriers: "Mapping[str, Carrier]" = field(default_factory=dict)
+    providers: "Mapping[str, Provider]" = field(default_factory=dict)
+    limits: "Mapping[str, Limits]" = field(default_factory=dict)
 
 
 _HOUSE: list[House] = []
@@ -148,7 +154,26 @@ def build(settings: Settings) -> House:
         issuer=members,
         pace=Pace(settings.rates),
         carriers=carriers(settings),
+        providers=providers(settings, ops),
+        limits={channel: by.limits.limits() for channel, by in settings.providers.items()},
     )
+
+
+def providers(settings: Settings, ops: Table) -> "dict[str, Provider]":
+    """Who brings messages to many. Nothing of it is loaded in a process that was told of none."""
+    if not settings.providers:
+        return {}
+    from chalicelib.providers.making import Means, made  # noqa: PLC0415 - see above
+
+    means = Means(
+        ops=ops,
+        objects=archive(settings),
+        clock=utc_now,
+        region=settings.region,
+        endpoint=settings.endpoint,
+        local=settings.stage in LOCAL_STAGES,
+    )
+    return {channel: made(channel, by, means) for channel, by in settings.providers.items()}
 
 
 def carriers(settings: Settings) -> "dict[str, Carrier]":
