@@ -55,10 +55,8 @@ class CampaignUnfit(Refusal):
     """The campaign names what there is not, or what does not fit together."""
 
     def __init__(self, *, faults: Sequence[tuple[str, str]]) -> None:
-        pointer, detail = faults[0]
-        super().__init__(
-            f"{pointer}: {detail}.", faults=[{"pointer": pointer, "detail": detail} for pointer, detail in faults]
-        )
+        self.errors = [{"pointer": pointer, "detail": detail} for pointer, detail in faults]
+        super().__init__(f"{self.errors[0]['pointer']}: {self.errors[0]['detail']}.", faults=self.errors)
 
 
 class ScheduleOver(Refusal):
@@ -88,10 +86,6 @@ class TestVariantUnknown(Refusal):
 
 class CampaignMoved(Exception):
     """The campaign was changed, or made, since it was read. Never leaves the service."""
-
-
-class RunMoved(Exception):
-    """The run was changed, or begun, since it was read. Never leaves the service."""
 
 
 class TurnMissed(Exception):

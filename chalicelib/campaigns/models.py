@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
+from chalicelib.deliveries.models import RunStatus
 from chalicelib.kernel.ids import CampaignId, CampaignRunId, MemberId, SegmentId, TemplateId
 from chalicelib.kernel.money import Minor
-from chalicelib.kernel.pages import Paging
 from chalicelib.kernel.records import Day, Line, Note, Record, Slug
 
 VARIANTS_MAX = 8
@@ -182,21 +182,6 @@ class CampaignState(StrEnum):
     CANCELLED = "cancelled"
 
 
-class RunState(StrEnum):
-    """How far a run is."""
-
-    PLANNING = "planning"
-    PLANNED = "planned"
-    """Who gets what is settled and written down; nothing has been handed to those who send."""
-    SENDING = "sending"
-    PAUSED = "paused"
-    SENT = "sent"
-    CANCELLED = "cancelled"
-
-
-OVER = frozenset({RunState.SENT, RunState.CANCELLED})
-
-
 class Pinned(Record):
     """A template as it was when a campaign was launched."""
 
@@ -205,15 +190,36 @@ class Pinned(Record):
     channel: Slug
 
 
+class Beginning(Record):
+    """A run that is being planned.
+
+    Attributes:
+        day: in the program's time zone; of a birthday campaign the last day that is celebrated, `since` the first.
+        which: tells the runs of a campaign apart: its day, or `once`.
+        step: tells the messages of a campaign to the same member apart: one for all, or one a year.
+        starts_at: when the attribution window opens.
+        attempt: how often planning was begun.
+    """
+
+    day: date
+    since: date
+    which: str
+    step: str
+    starts_at: AwareDatetime
+    attempt: int = 0
+
+
 class Campaign(Record):
     """A campaign as it is kept.
 
     Attributes:
-        salt: what members are assigned by; nobody outside can tell who is held out.
-        pinned: the templates of each variant, since it was launched.
+        salt: what members are assigned by: nobody outside can tell who is held out.
+        pinned: the templates of each variant, as of its launch.
         launched_version: the version that was launched: the same launch again is a repeat.
-        open_runs: runs that are not over; one, or a few where one begins each day.
+        beginning: the run that is being planned.
+        open_runs: runs that are not over: one, or a few where one begins each day.
         through: of a campaign that has a run a day: every day up to this one has had its run.
+        ended_for: why it ended where that is not that all was sent: `cost`.
     """
 
     campaign_id: CampaignId
@@ -228,8 +234,10 @@ class Campaign(Record):
     launched_at: AwareDatetime | None = None
     launched_by: str | None = None
     ended_at: AwareDatetime | None = None
+    ended_for: str | None = None
+    beginning: Beginning | None = None
     open_runs: tuple[CampaignRunId, ...] = ()
-    runs: int = 0
+    runs_count: int = 0
     through: date | None = None
     version: int = 1
 
@@ -248,43 +256,33 @@ class Planned(Record):
 
 
 class CampaignRun(Record):
-    """A run as it is kept.
+    """What a campaign keeps of a run beside what a worker has to know of it.
 
     Attributes:
-        day: in the program's time zone; what a birthday campaign's run celebrates, with those missed before.
-        since: the first of the days whose birthdays are celebrated; else the day itself.
-        step: tells the sends of a campaign to the same member apart: one for all, or one a year.
-        starts_at: when the attribution window opens and what is stale is counted from.
-        attempt: how often planning was begun: each writes under names of its own, so none spoils another's.
-        parts: how many parts there are to send.
-        built_at: when the lake was read, as it says itself; what changed since is looked at afresh.
-        recipients: members who are to be written to.
+        starts_at: when the attribution window opens.
+        rosters: how many files name its members; `told`: the lake has been given them.
+        ended_at, outcomes, cost_micro: once it is over.
     """
 
-    run_id: CampaignRunId
-    campaign_id: CampaignId
-    state: RunState = RunState.PLANNING
     day: date
-    since: date
-    step: str
     starts_at: AwareDatetime
-    attempt: int = 0
-    parts: int = 0
-    rosters: int = 0
-    built_at: AwareDatetime | None = None
-    planned_at: AwareDatetime | None = None
-    planned: Planned = Planned()
+    planned_at: AwareDatetime
+    planned: Planned
+    rosters: int
+    told: bool = False
     ended_at: AwareDatetime | None = None
-    outcomes: Mapping[str, int] | None = None
-    cost_micro: int | None = None
-    version: int = 1
+    outcomes: Mapping[str, int] = {}
+    cost_micro: int = 0
+
+
+class PlannedPart(NamedTuple):
+    """A part in a run's list of them: how many recipients, and the first of their hours, in milliseconds."""
+
+    recipients: int
+    not_before: int
 
 
 # ---------------------------------------------------------------- answers
-
-
-class CampaignQuery(Paging):
-    """Which campaigns."""
 
 
 class Progress(Record):
@@ -302,7 +300,7 @@ class RunView(Record):
     """A run of a campaign."""
 
     run_id: CampaignRunId
-    state: RunState
+    state: RunStatus
     day: date
     starts_at: AwareDatetime
     planned: Planned
@@ -323,6 +321,8 @@ class CampaignView(Record):
     next_run_at: AwareDatetime | None
     """When the next run begins; null when there is none."""
     ended_at: AwareDatetime | None
+    ended_for: str | None
+    """Why it ended where that is not that all was sent: `cost`."""
     runs_count: int
     version: int
 

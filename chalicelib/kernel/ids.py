@@ -201,14 +201,17 @@ class CampaignId(Id):
 
 
 class CampaignRunId(Id):
-    """Names a run of a campaign: the campaign's own part, and the day of a run that is one of many, or `once`."""
+    """Names a run of a campaign: the campaign's own part, the day of one of many or `once`, and which plan it is.
 
-    pattern = r"^crn_[a-z2-7]{16}_([0-9]{8}|once)$"
+    A plan that was cut off is made again under another id, so that no two plans ever write the same files.
+    """
+
+    pattern = r"^crn_[a-z2-7]{16}([0-9]{8}|once)[0-9]{2,6}$"
 
     @classmethod
-    def of(cls, campaign_id: str, which: str) -> Self:
-        """The id of a campaign's run of a day, or of its only one."""
-        return cls(f"crn_{campaign_id.removeprefix('cmp_')}_{which}")
+    def of(cls, campaign_id: str, which: str, attempt: int) -> Self:
+        """The id of a campaign's run of a day, or of its only one, by the plan of that number."""
+        return cls(f"crn_{campaign_id.removeprefix('cmp_')}{which}{attempt:02d}")
 
 
 def packed(text: str) -> str:

@@ -571,11 +571,6 @@ def campaign_of(pk: str) -> str:
     return parted(pk)[1]
 
 
-def campaign_run(run_id: str) -> Key:
-    """A run of a campaign."""
-    return Key(joined("CRUN", run_id), "CRUN")
-
-
 def campaign_runs(campaign_id: str) -> str:
     """Timeline partition of a campaign's runs."""
     return joined("CRUN", campaign_id)

@@ -3,6 +3,8 @@
 from datetime import UTC, date, datetime, time, timedelta
 
 from chalicelib.campaigns.models import At, Birthday, Definition, QuietHours
+from chalicelib.deliveries.models import Quiet
+from chalicelib.deliveries.rules import quiet_until
 from chalicelib.kernel.calendar import celebrated_on, local_day, zone
 
 CATCH_UP_DAYS = 3
@@ -65,25 +67,17 @@ def celebrated_between(since: date, day: date) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each for on in days for each in celebrated_on(on)))
 
 
-def is_quiet(at: datetime, quiet: QuietHours | None, time_zone: str) -> bool:
-    """Whether nothing is sent at an instant."""
-    if quiet is None:
-        return False
-    clock = at.astimezone(zone(time_zone)).time().replace(tzinfo=None)
-    starts, ends = _time(quiet.starts), _time(quiet.ends)
-    return starts <= clock < ends if starts < ends else clock >= starts or clock < ends
+def quiet_of(hours: QuietHours | None) -> Quiet | None:
+    """Quiet hours as those who send take them."""
+    return Quiet(_minutes(hours.starts), _minutes(hours.ends)) if hours is not None else None
 
 
-def when_loud(at: datetime, quiet: QuietHours | None, time_zone: str) -> datetime:
+def when_loud(at: datetime, quiet: Quiet | None, time_zone: str) -> datetime:
     """The instant itself, or the end of the quiet hours that it lies in."""
-    if quiet is None or not is_quiet(at, quiet, time_zone):
-        return at
-    day = local_day(at, time_zone)
-    ends = instant_of(day, quiet.ends, time_zone)
-    return ends if ends > at else instant_of(day + timedelta(days=1), quiet.ends, time_zone)
+    return quiet_until(at, quiet, time_zone) or at
 
 
-def best_hours(starts_at: datetime, quiet: QuietHours | None, time_zone: str) -> tuple[datetime, ...]:
+def best_hours(starts_at: datetime, quiet: Quiet | None, time_zone: str) -> tuple[datetime, ...]:
     """For each hour of the day, the first instant within a day from the start on at which it is that hour, and loud.
 
     The hour that it is at the start begins at once.
@@ -99,3 +93,7 @@ def best_hours(starts_at: datetime, quiet: QuietHours | None, time_zone: str) ->
 
 def _time(clock: str) -> time:
     return time(int(clock[:2]), int(clock[3:]))
+
+
+def _minutes(clock: str) -> int:
+    return int(clock[:2]) * 60 + int(clock[3:])
