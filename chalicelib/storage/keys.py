@@ -628,6 +628,10 @@ def job_found(partition: str, part: str) -> Key:
     return Key(partition, joined("V", part))
 
 
+LAKE_HEAD = Key("LAKE", "HEAD")
+"""What the lake consists of now."""
+
+
 def line_refusal(token: str) -> Key:
     """What a command that came through the line was refused for, by the request that waits for it."""
     return Key(joined("L", token), "L")
