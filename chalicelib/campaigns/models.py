@@ -219,6 +219,7 @@ class Campaign(Record):
         beginning: the run that is being planned.
         open_runs: runs that are not over: one, or a few where one begins each day.
         through: of a campaign that has a run a day: every day up to this one has had its run.
+        cost_micro: what runs that are over have cost.
         ended_for: why it ended where that is not that all was sent: `cost`.
     """
 
@@ -239,6 +240,7 @@ class Campaign(Record):
     open_runs: tuple[CampaignRunId, ...] = ()
     runs_count: int = 0
     through: date | None = None
+    cost_micro: int = 0
     version: int = 1
 
 
@@ -261,6 +263,7 @@ class CampaignRun(Record):
     Attributes:
         starts_at: when the attribution window opens.
         rosters: how many files name its members; `told`: the lake has been given them.
+        resumed: how often it was resumed.
         ended_at, outcomes, cost_micro: once it is over.
     """
 
@@ -270,6 +273,7 @@ class CampaignRun(Record):
     planned: Planned
     rosters: int
     told: bool = False
+    resumed: int = 0
     ended_at: AwareDatetime | None = None
     outcomes: Mapping[str, int] = {}
     cost_micro: int = 0

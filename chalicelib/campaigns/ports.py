@@ -1,12 +1,17 @@
 """What campaigns need of their neighbours, as narrow as it is needed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
 from chalicelib.kernel.ids import MemberId, SegmentId, TemplateId
+from chalicelib.lake.models import Fact
+from chalicelib.programs.service import ProgramBook
+from chalicelib.storage.objects import Objects
+from chalicelib.storage.queues import Queues
+from chalicelib.storage.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,8 @@ class Asked:
 class Shelf(Protocol):
     """Where segments and templates are."""
 
-    def template(self, template_id: TemplateId) -> Title | None:
-        """A template, or None."""
+    def template(self, template_id: TemplateId, version: int | None = None) -> Title | None:
+        """A template, as it is or as it was; or None."""
 
     def segment_fault(self, segment_id: SegmentId) -> str | None:
         """Why a segment cannot be asked for, in words; None when it can."""
@@ -75,13 +80,13 @@ class Lake:
     """The lake, opened.
 
     Attributes:
+        root: where its files are, as the engine names it: those of plans stand beside.
         built_at: what had been written to its log by then is in it.
-        through: its newest record; None where it has none.
     """
 
     questions: Questions
+    root: str
     built_at: datetime
-    through: datetime | None = None
 
 
 OpenLake = Callable[[date, datetime], AbstractContextManager[Lake]]
@@ -101,3 +106,31 @@ class Tester(Protocol):
 
     def send(self, campaign_id: str, name: str, member_id: MemberId, template: Title, now: datetime) -> Tested:
         """Send a message once for a name."""
+
+
+Append = Callable[[Fact, str, Sequence[Mapping[str, Any]], datetime], object]
+"""Tells the lake rows of a kind, as a file of that name; the same again changes nothing."""
+
+
+@dataclass(frozen=True)
+class Works:
+    """Where campaigns are planned, and what is planned is handed on.
+
+    Attributes:
+        table: `core`.
+        queue: URL of the queue of those who send.
+        clock: now.
+        tell: tells operators of something, in one line of the log.
+    """
+
+    table: Table
+    ops: Table
+    book: ProgramBook
+    objects: Objects
+    queues: Queues
+    queue: str
+    open_lake: OpenLake
+    append: Append
+    shelf: Shelf
+    clock: Callable[[], datetime]
+    tell: Callable[[str, Mapping[str, Any]], None]

@@ -11,7 +11,7 @@ held out too; the parts themselves are those of `deliveries`.
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -104,6 +104,7 @@ def _item(campaign: Campaign) -> Item:
         "open": list(campaign.open_runs) or None,
         "runs": campaign.runs_count or None,
         "through": campaign.through.isoformat() if campaign.through else None,
+        "cost": campaign.cost_micro or None,
         "version": campaign.version,
     }
 
@@ -132,6 +133,7 @@ def campaign_from(item: Item) -> Campaign:
         open_runs=tuple(CampaignRunId(each) for each in item.get("open", ())),
         runs_count=item.get("runs", 0),
         through=date.fromisoformat(item["through"]) if "through" in item else None,
+        cost_micro=item.get("cost", 0),
         version=item["version"],
     )
 
@@ -219,6 +221,7 @@ def find_released(ops: Table, run_id: str) -> Released:
         at=from_milliseconds(item["released"]) if "released" in item else None,
         done=item["done"],
         moved_at=from_milliseconds(item["moved"]) if "moved" in item else None,
+        resumed=item.get("resumed", 0),
         version=item["version"],
     )
 
@@ -230,6 +233,7 @@ def keep_released(run_id: str, before: Released, after: Released, now: datetime)
         "released": milliseconds(after.at) if after.at else None,
         "done": after.done,
         "moved": milliseconds(after.moved_at) if after.moved_at else None,
+        "resumed": after.resumed or None,
         "version": before.version + 1,
         "expires": int((now + RELEASES_KEPT).timestamp()),
     }
@@ -266,7 +270,7 @@ def put_roster(objects: Objects, run_id: str, number: int, rows: Sequence[Row]) 
     """Write some of a run's members, as the lake is to have them."""
     text = "\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
     content = gzip.compress(text.encode(), compresslevel=1, mtime=0)
-    objects.put(_roster(run_id, number), content, kind="application/gzip")
+    objects.put(roster_key(run_id, number), content, kind="application/gzip")
 
 
 def find_roster(objects: Objects, run_id: str, number: int) -> list[Row]:
@@ -275,17 +279,12 @@ def find_roster(objects: Objects, run_id: str, number: int) -> list[Row]:
     Raises:
         LookupError: the file is gone.
     """
-    content = objects.get(_roster(run_id, number))
+    content = objects.get(roster_key(run_id, number))
     if content is None:
         raise LookupError(f"a roster of {run_id} is gone")
     return [json.loads(line) for line in gzip.decompress(content).decode().split("\n")]
 
 
-def walk_rosters(objects: Objects, run_id: str, count: int) -> Iterator[list[Row]]:
-    """A run's members, file by file."""
-    for number in range(count):
-        yield find_roster(objects, run_id, number)
-
-
-def _roster(run_id: str, number: int) -> str:
+def roster_key(run_id: str, number: int) -> str:
+    """Where some of a run's members are named."""
     return f"{_folder(run_id)}/roster-{number:05d}.jsonl.gz"

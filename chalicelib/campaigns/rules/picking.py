@@ -122,7 +122,7 @@ def written_to_already(terms: Terms) -> Question:
     """Mark who was in another run of this campaign within a year."""
     sql = """
 UPDATE candidate SET reason = 'again' WHERE reason IS DISTINCT FROM 'not_active' AND (
-    m IN (SELECT a.m FROM assignments a WHERE a.campaign_id = ? AND a.at >= ?)
+    m IN (SELECT a.m FROM assignments a WHERE a.campaign_id = ? AND a."at" >= ?)
     OR member_id IN (SELECT r.member_id FROM roster r WHERE r.campaign_id = ?))
 """
     since = _utc(terms.starts_at - AGAIN_AFTER)
@@ -135,7 +135,7 @@ def capped(terms: Terms, cap: FrequencyCap) -> Question:
 UPDATE candidate SET reason = 'capped' WHERE reason IS NULL AND member_id IN (
     SELECT member_id FROM (
         SELECT c.member_id, count(*) AS sends FROM deliveries d JOIN candidate c ON c.m = d.m
-        WHERE d.source IN ('campaign', 'journey') AND d.outcome IN ('sent', 'unknown') AND d.at >= ?
+        WHERE d.source IN ('campaign', 'journey') AND d.outcome IN ('sent', 'unknown') AND d."at" >= ?
             AND NOT list_contains(?, coalesce(d.run_id, ''))
         GROUP BY c.member_id
         UNION ALL
@@ -223,7 +223,7 @@ def recipients(slots: Sequence[int], fields: Sequence[str]) -> Question:
     """
     columns = "".join(f", {COLUMNS[each]}" for each in fields)
     sql = f"""
-SELECT ?[coalesce(a.hour, 24) + 1] AS slot, a.channel, a.variant, a.member_id, a.m, c.sealed{columns}
+SELECT ?[coalesce(a.hour, 24) + 1] AS slot, a.channel, a.variant, a.member_id, a.m, to_base64(c.sealed) AS sealed{columns}
 FROM assigned a JOIN members p ON p.m = a.m LEFT JOIN contacts c ON c.m = a.m
 WHERE NOT a.held_out ORDER BY slot, a.channel, a.variant, a.draw, a.member_id
 """  # noqa: S608 - columns of this module

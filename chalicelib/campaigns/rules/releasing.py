@@ -22,15 +22,16 @@ class Released:
     Attributes:
         parts: the first so many.
         at: when the last of them were.
-        again_at: when those that were not through were handed on once more.
         done: how many were through, when it was last looked.
-        moved_at: when that number last changed.
+        moved_at: when that number last changed, or parts were handed on.
+        resumed: of the run's resumptions, the one after which those not through were handed on once more.
     """
 
     parts: int = 0
     at: datetime | None = None
     done: int = 0
     moved_at: datetime | None = None
+    resumed: int = 0
     version: int = 0
 
 

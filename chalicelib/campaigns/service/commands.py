@@ -1,6 +1,7 @@
 """What staff command: make, copy, edit, launch, pause, resume, cancel, test; and what they look at."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.campaigns import store
@@ -274,7 +275,7 @@ def _turned(
         assert state is not None or paused
         after = _after(before, state, now)
 
-        writes = [store.replace_campaign(before, after), *_runs_turned(table, before, of, to)]
+        writes = [store.replace_campaign(before, after), *_runs_turned(table, before, of, to, now)]
         try:
             table.commit(writes)
         except (CampaignMoved, deliveries.RunMoved):
@@ -289,9 +290,19 @@ def _after(before: Campaign, state: CampaignState | None, now: datetime) -> Camp
     return life.at_work(before) if state is None else before.model_copy(update={"state": state})
 
 
-def _runs_turned(table: Table, campaign: Campaign, of: RunStatus | None, to: RunStatus) -> list[Write]:
-    runs = [deliveries.run_from(item) for item in store.find_runs(table, campaign.open_runs)]
-    return [deliveries.replace_run(run, to) for run in runs if of is None or run.status is of]
+def _runs_turned(table: Table, campaign: Campaign, of: RunStatus | None, to: RunStatus, now: datetime) -> list[Write]:
+    writes: list[Write] = []
+    for item in store.find_runs(table, campaign.open_runs):
+        run, kept = deliveries.run_from(item), store.kept_from(item)
+        if of is not None and run.status is not of:
+            continue
+        change = {
+            RunStatus.SENDING: {"resumed": kept.resumed + 1},
+            RunStatus.CANCELLED: {"ended_at": from_milliseconds(milliseconds(now))},
+        }.get(to, {})
+        facts = store.run_facts(campaign.campaign_id, kept.model_copy(update=change))
+        writes.append(deliveries.replace_run(replace(run, more=facts), to))
+    return writes
 
 
 # ---------------------------------------------------------------- tests
