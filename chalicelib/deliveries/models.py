@@ -5,7 +5,7 @@ sending to them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple
@@ -25,10 +25,11 @@ FORM = 1
 class DeliveryId(Id):
     """Names a delivery: follows from what is sent for, the step, the member and the channel.
 
-    One of a run also names run and member, so that a receipt finds both without an index: `dlv_<run>-<member>-<check>`.
+    It also names the member, and the run where it is one of a run, so that a receipt finds both without an index:
+    `dlv_<run or "one">-<member>-<check>`.
     """
 
-    pattern = r"^dlv_[A-Za-z0-9_-]{16,200}$"
+    pattern = r"^dlv_[A-Za-z0-9_]{3,80}-[a-z2-7]{16}-[a-z2-7]{13,32}$"
 
 
 class Outcome(StrEnum):
@@ -126,7 +127,7 @@ class Run:
     """What a worker has to know of a run; an item of table `core`.
 
     Attributes:
-        run_id: `[a-z]+_` and letters and digits; it is part of every delivery's id.
+        run_id: letters, digits and `_`; it is part of every delivery's id.
         source: `campaign`, `journey` …
         step: of the source; a run has one.
         purpose: the consent that it needs.
@@ -134,6 +135,7 @@ class Run:
         send_until: afterwards nothing of it is sent.
         zone: in which quiet hours are.
         parts: how many parts were planned, and `planned` recipients in them.
+        more: what else its item has, of its source's own: it goes on from version to version.
     """
 
     run_id: str
@@ -151,6 +153,7 @@ class Run:
     quiet: Quiet | None = None
     gift: Gift | None = None
     version: int = 1
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Recipient(NamedTuple):
@@ -176,7 +179,7 @@ class Recipient(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a run's plan: recipients who are all written to by one channel, written down before anything is sent."""
+    """A part of a run's plan, all by one channel; written down before anything is sent."""
 
     run_id: str
     number: int
@@ -262,7 +265,7 @@ class Single:
     send_until: datetime
     variant: str = ""
     language: str = ""
-    fields: Mapping[str, str] = {}  # noqa: RUF009 - nobody writes to it
+    fields: Mapping[str, str] = field(default_factory=dict)
     to: str = ""
     quiet: Quiet | None = None
     zone: str = "UTC"

@@ -8,12 +8,15 @@ import base64
 import gzip
 import hashlib
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from chalicelib.deliveries.models import (
     FORM,
+    PENDING,
     RECIPIENTS_MAX,
     DeliveryId,
     Outcome,
@@ -26,6 +29,7 @@ from chalicelib.deliveries.models import (
     Single,
 )
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds, zone
+from chalicelib.providers.models import Result
 
 DELAY_MAX = 900
 """Seconds: SQS hides a message for no longer. Who has to wait longer is asked again and again."""
@@ -38,13 +42,18 @@ _LETTERS = {each.value: each for each in Outcome}
 
 def delivery_id(run_id: str, source_id: str, step: str, member_id: str, channel: str) -> DeliveryId:
     """The id of a run's delivery to a member: names run and member, and checks with source, step and channel."""
-    run, member = run_id.partition("_")[2], member_id.partition("_")[2]
-    return DeliveryId(f"dlv_{run}-{member}-{_check(source_id, step, member_id, channel, run_id)[:13]}")
+    own = member_id.partition("_")[2]
+    return DeliveryId(f"dlv_{run_id}-{own}-{_check(source_id, step, member_id, channel, run_id)[:13]}")
+
+
+_SINGLE = "one"
+"""Stands in a single message's id in the place of a run."""
 
 
 def single_id(single: Single) -> DeliveryId:
-    """The id of a single message."""
-    return DeliveryId("dlv_" + _check(single.source_id, single.step, single.member_id, single.channel, single.source))
+    """The id of a single message; names the member."""
+    check = _check(single.source_id, single.step, single.member_id, single.channel, single.source)
+    return DeliveryId(f"dlv_{_SINGLE}-{single.member_id.partition('_')[2]}-{check}")
 
 
 def _check(*parts: str) -> str:
@@ -53,9 +62,22 @@ def _check(*parts: str) -> str:
 
 
 def named_by(delivery_id_: str) -> tuple[str, str] | None:
-    """The own parts of the ids of run and member that a run's delivery id names; None for a single message's."""
-    parts = delivery_id_.removeprefix("dlv_").split("-")
-    return (parts[0], parts[1]) if len(parts) == 3 and all(parts) else None
+    """Run (empty for a single message) and member that a delivery's id names; None: it is no id of ours."""
+    if not _SHAPE.fullmatch(delivery_id_):
+        return None
+    run, member, _ = delivery_id_[4:].split("-")
+    return "" if run == _SINGLE else run, f"mem_{member}"
+
+
+def belongs(delivery_id_: str, run: Run, member_id: str) -> bool:
+    """Whether an id is that of a delivery of a run to a member, by one of its channels."""
+    channels = {each.channel for each in run.wordings}
+    return any(
+        delivery_id(run.run_id, run.source_id, run.step, member_id, channel) == delivery_id_ for channel in channels
+    )
+
+
+_SHAPE = re.compile(r"dlv_[A-Za-z0-9_]{3,80}-[a-z2-7]{16}-[a-z2-7]{13,32}")
 
 
 # ---------------------------------------------------------------- parts
@@ -70,8 +92,10 @@ def part_file(part: Part) -> bytes:
     """A part as it is stored; the same part is the same bytes.
 
     Raises:
-        ValueError: it holds nobody, or too many.
+        ValueError: it holds nobody, too many, or somebody twice.
     """
+    if len({each.member_id for each in part.recipients}) < len(part.recipients):
+        raise ValueError("somebody is twice in a part")
     if not 0 < len(part.recipients) <= RECIPIENTS_MAX:
         raise ValueError(f"a part holds 1 to {RECIPIENTS_MAX} recipients, not {len(part.recipients)}")
     head = {"form": FORM, "run_id": part.run_id, "part": part.number, "channel": part.channel}
@@ -143,14 +167,29 @@ def with_outcomes(outcomes: str, decided: Mapping[int, Outcome]) -> str:
 
 def taken_over(state: PartState, *, idempotent: bool) -> dict[int, Outcome]:
     """What becomes of those whom a worker asked about that is gone: asked again, or unknown for good."""
-    return dict.fromkeys(state.claim, Outcome.ASKED if idempotent else Outcome.UNKNOWN)
+    became = Outcome.ASKED if idempotent else Outcome.UNKNOWN
+    return {place: became for place in state.claim if state.outcomes[place] in PENDING}
 
 
 def given_up(state: PartState, why: Outcome) -> dict[int, Outcome]:
     """The outcome of all who are pending when nothing more is sent: of those once asked about nothing is known."""
-    return {
-        place: Outcome.UNKNOWN if state.outcomes[place] == Outcome.ASKED else why for place in state.pending()
-    }
+    return {place: Outcome.UNKNOWN if state.outcomes[place] == Outcome.ASKED else why for place in state.pending()}
+
+
+def outcome_of_result(result: Result | None, *, idempotent: bool) -> Outcome:
+    """What a provider's answer about a recipient means; open: nothing went out, and another try may do better.
+
+    Args:
+        result: None when it said nothing that can be understood.
+    """
+    status = result.status if result is not None else "unknown"
+    if status == "sent":
+        return Outcome.SENT
+    if status == "refused":
+        return Outcome.REFUSED
+    if status == "not_sent":
+        return Outcome.OPEN
+    return Outcome.ASKED if idempotent else Outcome.UNKNOWN
 
 
 def dropped(before: str, why: Outcome) -> Outcome:
@@ -210,11 +249,24 @@ def summed(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
     return total
 
 
-def spread(number: int, shards: int) -> int:
-    """The shard that a part counts in."""
-    return number % shards
+# ---------------------------------------------------------------- addresses and fields
 
 
-def sliced(places: Sequence[int], size: int) -> list[int]:
-    """As many places as one call takes."""
-    return list(places[:size])
+def fields_of(fields: Mapping[str, str], contact: Mapping[str, Any], opt_out: str) -> dict[str, str]:
+    """All that a template may say of a recipient."""
+    return {**fields, "name": contact.get("name") or "", "opt_out": opt_out}
+
+
+_OF_A_MEMBER = ("app", "webhook")
+"""Channels that reach a member by their id."""
+
+
+def address_of(contact: Mapping[str, Any], channel: str, member_id: str) -> str:
+    """Where a member is written to by a channel; empty: nowhere."""
+    if channel == "email":
+        return contact.get("email") or ""
+    if channel == "sms":
+        return contact.get("mobile") or ""
+    if channel in _OF_A_MEMBER:
+        return member_id
+    return next((str(id_) for source, id_ in contact.get("external_ids", ()) if source == channel), "")

@@ -60,28 +60,24 @@ def find_run(table: Table, run_id: str) -> Run | None:
     return run_from(item) if item is not None else None
 
 
-def add_run(run: Run, **more: Any) -> Write:
-    """The write of a new run.
-
-    Args:
-        more: attributes that its source keeps beside, under names that start with `x_`.
-    """
-    return Put(keys.run(run.run_id), {**_run_item(run), **more}, Absent(), lambda _: RunMoved())
+def add_run(run: Run) -> Write:
+    """The write of a new run."""
+    return Put(keys.run(run.run_id), _run_item(run), Absent(), lambda _: RunMoved())
 
 
-def replace_run(run: Run, status: RunStatus, **more: Any) -> Write:
-    """The write of a run that goes on as another, if it still is what was read.
+def replace_run(run: Run, status: RunStatus) -> Write:
+    """The write of a run in another status, if it still is what was read.
 
     Args:
         run: as it was read, with what else of it changes.
-        more: as in `add_run`; to be given anew.
     """
     after = replace(run, status=status, version=run.version + 1)
-    return Put(keys.run(run.run_id), {**_run_item(after), **more}, Unchanged(run.version), lambda _: RunMoved())
+    return Put(keys.run(run.run_id), _run_item(after), Unchanged(run.version), lambda _: RunMoved())
 
 
 def _run_item(run: Run) -> Item:
     return {
+        **run.more,
         "run_id": run.run_id,
         "source": run.source,
         "source_id": run.source_id,
@@ -119,7 +115,15 @@ def run_from(item: Mapping[str, Any]) -> Run:
         quiet=Quiet(*item["quiet"]) if "quiet" in item else None,
         gift=Gift(gift[0], gift[1] or None) if gift else None,
         version=item["version"],
+        more={name: value for name, value in item.items() if name not in _RUN},
     )
+
+
+_RUN = frozenset({
+    "pk", "sk", "run_id", "source", "source_id", "step", "status", "purpose", "wordings", "since", "until", "zone",
+    "parts", "planned", "quiet", "gift", "version",
+})  # fmt: skip
+"""Attributes of a run's item that are the worker's."""
 
 
 # ---------------------------------------------------------------- parts
@@ -231,6 +235,12 @@ def find_single(ops: Table, member_id: str, delivery_id: str) -> Item | None:
     return ops.get(keys.single(member_id, delivery_id), consistent=True)
 
 
+def find_singles(ops: Table, members: Mapping[str, str]) -> dict[str, Item]:
+    """Single messages by the delivery's id, of which the member is given; those that are not there are left out."""
+    wanted = {keys.single(member, delivery): delivery for delivery, member in members.items()}
+    return {wanted[key]: item for key, item in ops.get_many(list(wanted), consistent=True).items()}
+
+
 def list_singles(ops: Table, member_id: str, *, limit: int) -> tuple[Item, ...]:
     """Single messages to a member, in no order that says anything."""
     return ops.query_partition(keys.singles(member_id), first="dlv_", last="dlv_~", limit=limit)
@@ -298,5 +308,3 @@ def count_receipts(run_id: str, shard: int, counts: Mapping[str, int], now: date
     """The write that adds receipts to their run's counters."""
     amounts = {f"r_{kind}": count for kind, count in counts.items()}
     return Add(keys.sent_count(run_id, shard), amounts, {"expires": _expires(now)})
-
-
