@@ -163,6 +163,25 @@ class IntegrationKeyId(Id):
         return cls("key_" + base64.b32encode(digest[:10]).decode().lower())
 
 
+class TemplateId(Id):
+    """Names a template: `tpl_` and 16 characters that follow from the key of the command that made it."""
+
+    pattern = r"^tpl_[a-z2-7]{16}$"
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """The id that belongs to the key of the command that made it."""
+        digest = hashlib.sha256(b"regulars template " + key.encode()).digest()
+        return cls("tpl_" + base64.b32encode(digest[:10]).decode().lower())
+
+
+class SuppressionId(Id):
+    """Names an address that is not written to; carries its channel and blind index."""
+
+    pattern = r"^sup_[A-Za-z0-9_-]{4,200}$"
+    longest = 204
+
+
 class AuditId(Id):
     """Names an audit record: when it was made, and chance."""
 
@@ -174,18 +193,6 @@ class AlertId(Id):
     """Names an alert; carries what it is about, and its day."""
 
     pattern = r"^alr_[A-Za-z0-9_-]{4,396}$"
-
-
-class SegmentId(Id):
-    """Names a segment."""
-
-    pattern = r"^seg_[a-z2-7]{16}$"
-
-
-class TemplateId(Id):
-    """Names a template."""
-
-    pattern = r"^tpl_[a-z2-7]{16}$"
 
 
 class CampaignId(Id):

@@ -32,6 +32,7 @@ from chalicelib.members.models import (
     MemberRef,
     MemberView,
     Profile,
+    ReachWhy,
     ReinstateMember,
     SayConsents,
     SuspendMember,
@@ -432,7 +433,8 @@ def change_status(
         kind, facts = "suspended" if suspends else "reinstated", {"reason": command.reason}
         note = points_store.note(profile.member_id, kind, facts, at=now, version=account.version)
         try:
-            table.commit([points_store.replace_account(account, changed, due), note])
+            reach = store.note_reach(profile.member_id, ReachWhy.STATUS, at=now)
+            table.commit([points_store.replace_account(account, changed, due), note, reach])
         except AccountMoved:
             continue
         return Outcome(answer)
@@ -702,7 +704,9 @@ def _edit(
         facts |= {"given": list(done.given), "replaced": list(done.replaced), **by}
     number = _EDITS_FROM + after.version
     note = points_store.note(after.member_id, "edited", facts, at=now, version=number)
-    return [store.replace_profile(after, keyring), *claims, *releases, note]
+    why = rules.reach_change(before, after)
+    reach = [store.note_reach(after.member_id, why, at=now)] if why is not None else []
+    return [store.replace_profile(after, keyring), *claims, *releases, note, *reach]
 
 
 def _releases(profile: Profile, identifiers: Sequence[rules.Identifier], keyring: Keyring, version: int) -> list[Write]:
@@ -717,6 +721,7 @@ def _closure(profile: Profile, command: CloseMember, keyring: Keyring, now: date
         store.replace_profile(profile, keyring, closed=True),
         *_releases(profile, rules.identifiers(profile.contact), keyring, profile.version),
         points_store.note(profile.member_id, "closed", facts, at=now, version=number),
+        store.note_reach(profile.member_id, ReachWhy.STATUS, at=now),
     ]
 
 

@@ -139,7 +139,7 @@ CATALOGUE: tuple[Stored, ...] = (
             "erased": Datum(Data.MACHINE, Kept.LEDGER),
             **_all("member_id number", _OWN),
             "contact": _contact(None),
-            **_all("gender shop tags custom consents joined source referral contact_changed", _OWN),
+            **_all("gender shop tags custom consents joined source referral contact_changed ways cohort region", _OWN),
             "month_day": Datum(Data.PERSON, Kept.MEMBER, exported=True, masked=Kind.BIRTHDAY),
         },
     ),
@@ -182,6 +182,22 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored(
         "core", "a member's part in a pool", r"G#\S+ W#\S+",
         {"version": _PLACE, **_all("role limit joined month spent", _BOOKS)},
+    ),
+    Stored(
+        "core", "that a member may be written to otherwise than before", r"RCH#\S+ \S+",
+        {"why": Datum(Data.PERSON, Kept.WHILE)},
+    ),
+    Stored(
+        "core", "address that is not written to, as a blind index", r"SUP#\S+ SUP",
+        {
+            **_all("tl at channel source added lifted version", Datum(Data.MACHINE, Kept.RECORD)),
+            "reason": Datum(Data.KEY, Kept.RECORD),
+            "by": Datum(Data.STAFF, Kept.RECORD),
+        },
+    ),
+    Stored(
+        "core", "template, and its versions", r"TPL#\S+ (HEAD|V#\d+)",
+        {**_all("tl at template content archived created changed current version", _MERCHANT), "by": _STAFF},
     ),
     Stored("core", "how many cards a member was given", r"M#\S+ WALLET", {"version": _PLACE, "cards": _BOOKS}),
     Stored("core", "that a member left a pool", r"M#\S+ WAS#\S+", {}),

@@ -14,10 +14,10 @@ from chalicelib.members.models import (
     SayConsents,
     Witness,
 )
-from chalicelib.notices.links import OptOut, opt_out_of
 from chalicelib.points.errors import MemberClosed, MemberUnknown
 from chalicelib.privacy.errors import OptOutUnknown
 from chalicelib.programs.service import ProgramBook
+from chalicelib.reach.links import OptOut, opt_out_of
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
 
