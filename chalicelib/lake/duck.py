@@ -1,6 +1,5 @@
 """The engine that reads and writes the lake's files: DuckDB, which only this module imports, and only when it is used."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -8,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.lake import views
-from chalicelib.lake.models import Bucket, Head, Place
+from chalicelib.lake.models import Head
+from chalicelib.storage.places import Bucket, Place
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -45,6 +45,14 @@ def show(con: "DuckDBPyConnection", place: Place, head: Head) -> None:
     con.execute("CREATE OR REPLACE TEMP TABLE gone AS SELECT m AS own FROM patch_people WHERE gone")
 
 
+def folder(place: Place, key: str) -> str:
+    """A folder that files are about to be written to, as the engine names it."""
+    path = f"{place.root}/{key}"
+    if place.bucket is None:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    return path
+
+
 @contextmanager
 def connected(place: Place) -> "Iterator[DuckDBPyConnection]":
     """A connection that reaches a place and nothing else, and uses no more memory than the place says.
@@ -79,13 +87,13 @@ def _reach(con: "DuckDBPyConnection", bucket: Bucket) -> None:
     """Load what reads S3, and tell it who asks."""
     import duckdb_extension_httpfs  # noqa: PLC0415 - see `connected`
 
-    folder = Path(os.path.dirname(duckdb_extension_httpfs.__file__))  # noqa: PTH120
-    (extension,) = folder.glob("extensions/*/httpfs.duckdb_extension")
+    (extension,) = Path(str(duckdb_extension_httpfs.__file__)).parent.glob("extensions/*/httpfs.duckdb_extension")
     con.execute(f"LOAD '{extension}'")
+    known = bucket.credentials()
     said = {
-        "KEY_ID": bucket.access_key,
-        "SECRET": bucket.secret_key,
-        "SESSION_TOKEN": bucket.session_token,
+        "KEY_ID": known.access_key,
+        "SECRET": known.secret_key,
+        "SESSION_TOKEN": known.session_token,
         "REGION": bucket.region,
         "ENDPOINT": bucket.endpoint,
         "URL_STYLE": "path" if bucket.endpoint else None,

@@ -1,7 +1,7 @@
 """What the lake knows of itself."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Literal
 
 from pydantic import AwareDatetime
@@ -13,41 +13,6 @@ Fact = Literal["delivery", "receipt", "assignment"]
 
 Row = dict[str, Any]
 """A line of the log: one kind of row, and the row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """How the engine reaches a bucket by itself.
-
-    Attributes:
-        endpoint: `host:port` of an emulator; None for the region's own.
-    """
-
-    region: str
-    access_key: str
-    secret_key: str
-    session_token: str | None = None
-    endpoint: str | None = None
-    tls: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the lake's files are, as the engine names them.
-
-    Attributes:
-        root: a folder, or `s3://bucket`; the keys of `Objects` follow behind a slash.
-        bucket: how to reach it; None for a folder.
-        scratch: a folder for what does not fit into memory.
-        memory_mb: what the engine may use.
-        threads: how many it may use.
-    """
-
-    root: str
-    bucket: Bucket | None = None
-    scratch: str = "/tmp/lake"  # noqa: S108 - a function has this one and no other
-    memory_mb: int = 1024
-    threads: int = 2
 
 
 class Edges(Record):
@@ -70,6 +35,8 @@ class Head(Record):
     """In how many files each of its tables is."""
     patch: str | None = None
     """What lies over the base; None when nothing does."""
+    read: str | None = None
+    """The list of the files of the log that are in it."""
     moved: bool = False
     """The patch has members whose purchases count for somebody else than in the base."""
     gone: bool = False
@@ -101,16 +68,9 @@ class Merged:
 
     Attributes:
         objects: files of the log that were read for it.
+        moved: whether the head was moved; else nothing was new, or another was faster.
     """
 
     head: Head
     objects: int
     moved: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """The day and instant by which the views compute what time alone changes."""
-
-    today: date
-    now: datetime

@@ -8,6 +8,8 @@ FACTS = "facts"
 """What others told the lake. It stands beside the lake, because it is the only place where it is."""
 BASE = "lake/base"
 PATCH = "lake/patch"
+READ = "lake/read"
+MADE = (PATCH, BASE, READ)
 
 LATE = timedelta(hours=3)
 """A file gets the name of the hour in which it was begun. Nothing that writes one lives longer than a quarter of an

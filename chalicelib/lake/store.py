@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.kernel.calendar import milliseconds
-from chalicelib.kernel.errors import WriteContended
 from chalicelib.lake import rules
 from chalicelib.lake.models import Fact, Head, Row
 from chalicelib.lake.tables import FACT_ROWS
@@ -106,16 +105,19 @@ def list_log(objects: Objects, kind: str, *, after: datetime | None) -> list[str
         last = page[-1]
 
 
-def keep_read(objects: Objects, patch: str, read: Iterable[str]) -> None:
-    """Write down which files of the log a patch and its base have."""
-    content = gzip.compress("\n".join(sorted(read)).encode(), _QUICK, mtime=0)
-    objects.put(f"{rules.PATCH}/{patch}/read.txt.gz", content, kind=KIND)
+def keep_read(objects: Objects, name: str, read: Iterable[str]) -> None:
+    """Write down which files of the log a head has."""
+    objects.put(_read_key(name), _packed(f"{key}\n" for key in sorted(read)), kind=KIND)
 
 
-def find_read(objects: Objects, patch: str | None) -> frozenset[str]:
-    """Which files of the log a patch and its base have."""
-    content = objects.get(f"{rules.PATCH}/{patch}/read.txt.gz") if patch else None
-    return frozenset(filter(None, gzip.decompress(content).decode().split("\n"))) if content else frozenset()
+def find_read(objects: Objects, name: str | None) -> frozenset[str]:
+    """Which files of the log a head has."""
+    content = objects.get(_read_key(name)) if name else None
+    return frozenset(gzip.decompress(content).decode().split()) if content else frozenset()
+
+
+def _read_key(name: str) -> str:
+    return f"{rules.READ}/{name}.txt.gz"
 
 
 # ---------------------------------------------------------------- the head
@@ -132,10 +134,3 @@ def move_head(before: Head | None, after: Head) -> Write:
     item = {"head": after.model_dump_json(), "version": after.version}
     condition = Unchanged(before.version) if before is not None else Absent()
     return Put(keys.LAKE_HEAD, item, condition, lambda _: HeadMoved())
-
-
-def forget_head(before: Head) -> Write:
-    """The write that makes the lake one that has nothing."""
-    after = Head(built_at=before.built_at, version=before.version + 1)
-    item = {"head": after.model_dump_json(), "version": after.version}
-    return Put(keys.LAKE_HEAD, item, Unchanged(before.version), lambda _: WriteContended())

@@ -54,11 +54,11 @@ def state(table: str) -> str:
 def asked(head: Head, today: date, now: datetime) -> Iterator[tuple[str, str]]:
     """The views that the lake is asked by, each with its SELECT."""
     yield "members", members(head.edges, today, now)
-    yield "contacts", f"SELECT m, from_base64(sealed) AS sealed, version FROM ({state('contacts')})"  # noqa: S608
+    yield "contacts", f"SELECT m, from_base64(sealed) AS sealed, version FROM ({state('contacts')}) WHERE own = m"  # noqa: S608
     yield (
         "purchases",
         "SELECT m, purchase_id, shop_id, channel, bought_on, bought_at, paid_minor, refunded_minor, net_minor, "
-        f"tender_minor, points_earned, lines_count, returned FROM ({state('purchases')})",  # noqa: S608
+        f"tender_minor, points_earned, lines_count, returned FROM ({state('purchases')})",
     )
     yield (
         "lines",

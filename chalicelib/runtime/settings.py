@@ -60,6 +60,10 @@ class Settings:
         job_queue: URL of the queue of job work.
         retention_queue: URL of the queue of the job `retention`, which has a function of its own.
         lane_queue: URL of the FIFO queue of commands on hot accounts; without it all are carried out directly.
+        lake_queue: URL of the queue that asks for a patch of the lake.
+        functions_endpoint: where functions are asked; the region's own, or that of everything else, when None.
+        lake_scratch: a folder for what of the lake does not fit into memory.
+        lake_memory_mb: what the lake's engine may use; in Lambda what the function has, less what the rest takes.
         bus: name of the event bus.
         archive: name of the archive bucket, or `file:///…` of a folder on a laptop.
         roots: name of the bucket of roots and reports, which is written once, or `file:///…` likewise.
@@ -88,6 +92,10 @@ class Settings:
     job_queue: str | None = None
     retention_queue: str | None = None
     lane_queue: str | None = None
+    lake_queue: str | None = None
+    functions_endpoint: str | None = None
+    lake_scratch: str = ""
+    lake_memory_mb: int = 1024
     bus: str | None = None
     archive: str | None = None
     roots: str | None = None
@@ -157,6 +165,10 @@ def load() -> Settings:
         job_queue=os.environ.get("REGULARS_JOB_QUEUE") or None,
         retention_queue=os.environ.get("REGULARS_RETENTION_QUEUE") or None,
         lane_queue=os.environ.get("REGULARS_LANE_QUEUE") or None,
+        lake_queue=os.environ.get("REGULARS_LAKE_QUEUE") or None,
+        functions_endpoint=os.environ.get("REGULARS_FUNCTIONS_ENDPOINT") or None,
+        lake_scratch=os.environ.get("REGULARS_LAKE_SCRATCH") or "",
+        lake_memory_mb=_lake_memory(),
         bus=os.environ.get("REGULARS_BUS") or None,
         archive=archive,
         roots=roots,
@@ -190,6 +202,19 @@ def _providers(stage: str) -> "Chosen":
     except ValueError as wrong:
         raise SettingsWrong(f"REGULARS_PROVIDERS: {wrong}") from None
     return chosen
+
+
+_BESIDE_THE_ENGINE_MB = 400
+_LAKE_MEMORY_MB = 1024
+
+
+def _lake_memory() -> int:
+    """What the lake's engine may use, in MB. Lambda says what a function has."""
+    has = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+    if has.isdecimal():
+        return max(int(has) * 3 // 4 - _BESIDE_THE_ENGINE_MB, 256)
+    said = os.environ.get("REGULARS_LAKE_MEMORY", "")
+    return int(said) if said.isdecimal() else _LAKE_MEMORY_MB
 
 
 def _public_url(stage: str) -> str:
