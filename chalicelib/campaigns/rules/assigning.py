@@ -11,7 +11,7 @@ from chalicelib.campaigns.models import Variant
 DIGITS = 13
 """Hexadecimal digits of a draw, 52 bits: exact in any arithmetic."""
 
-RANGE = 16**DIGITS
+RANGE: int = 16**DIGITS
 
 
 def draws(salt: str, step: str, member_id: str) -> tuple[int, int]:
@@ -31,9 +31,7 @@ def variants_below(variants: Sequence[Variant]) -> tuple[int, ...]:
     return tuple(RANGE * each // sums[-1] for each in sums)
 
 
-def assigned(
-    salt: str, step: str, member_id: str, percent: int, variants: Sequence[Variant]
-) -> tuple[bool, str]:
+def assigned(salt: str, step: str, member_id: str, percent: int, variants: Sequence[Variant]) -> tuple[bool, str]:
     """Whether a member is held out, and the variant that they get, or would get."""
     first, second = draws(salt, step, member_id)
     ends = variants_below(variants)

@@ -57,7 +57,7 @@ def filler(wanted: Iterable[str], program: Program, gift: Gift | None, day: date
 
 def _words(name: str, program: Program, language: Language) -> Callable[[Any], str]:
     if name == "tier":
-        tiers = {each.tier_id: each.name.in_(language) for each in program.tiers}
+        tiers = {each.tier_id: each.name.in_(language) for each in program.ladder.tiers}
         return lambda tier_id: tiers.get(tier_id, "")
     if name == "birthday":
         return lambda month_day: birthday_shown(month_day, language)

@@ -3,7 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-from chalicelib.campaigns.errors import CampaignChanged, CampaignNotDraft, CampaignNotLaunched, CampaignOver, ScheduleOver
+from chalicelib.campaigns.errors import (
+    CampaignChanged,
+    CampaignNotDraft,
+    CampaignNotLaunched,
+    CampaignOver,
+    ScheduleOver,
+)
 from chalicelib.campaigns.models import (
     At,
     Beginning,
@@ -36,9 +42,7 @@ GIFT_FIELDS = frozenset({"gift_points", "gift_expires_on"})
 Faults = list[tuple[str, str]]
 
 
-def faults_of(
-    definition: Definition, title: Callable[[TemplateId], Title | None], segment_fault: str | None
-) -> Faults:
+def faults_of(definition: Definition, title: Callable[[TemplateId], Title | None], segment_fault: str | None) -> Faults:
     """What of a definition does not fit to what there is, each with its pointer."""
     faults: Faults = [("/segment_id", segment_fault)] if segment_fault else []
     if definition.purpose == ACCOUNT_PURPOSE:
@@ -80,7 +84,13 @@ def edited(campaign: Campaign, command: EditCampaign) -> Campaign:
 
 
 def launched(
-    campaign: Campaign, version: int, pinned: Mapping[str, tuple[Pinned, ...]], *, by: str, time_zone: str, now: datetime
+    campaign: Campaign,
+    version: int,
+    pinned: Mapping[str, tuple[Pinned, ...]],
+    *,
+    by: str,
+    time_zone: str,
+    now: datetime,
 ) -> Campaign:
     """A draft that was let go.
 

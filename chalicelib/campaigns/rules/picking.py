@@ -191,7 +191,7 @@ FROM drawn d LEFT JOIN habit h ON h.m = d.m
 COUNTS = Question(
     """
 SELECT 'left_out', reason, count(*) FROM candidate WHERE reason IS NOT NULL GROUP BY reason
-UNION ALL SELECT 'who', CASE WHEN held_out THEN 'held_out' ELSE 'targeted' END AS who, count(*) FROM assigned GROUP BY who
+UNION ALL SELECT 'who', CASE WHEN held_out THEN 'held_out' ELSE 'targeted' END, count(*) FROM assigned GROUP BY ALL
 UNION ALL SELECT 'variants', variant, count(*) FROM assigned WHERE NOT held_out GROUP BY variant
 UNION ALL SELECT 'channels', channel, count(*) FROM assigned WHERE NOT held_out GROUP BY channel
 UNION ALL SELECT 'who', 'in_segment', count(*) FROM candidate
@@ -223,7 +223,8 @@ def recipients(slots: Sequence[int], fields: Sequence[str]) -> Question:
     """
     columns = "".join(f", {COLUMNS[each]}" for each in fields)
     sql = f"""
-SELECT ?[coalesce(a.hour, 24) + 1] AS slot, a.channel, a.variant, a.member_id, a.m, to_base64(c.sealed) AS sealed{columns}
+SELECT ?[coalesce(a.hour, 24) + 1] AS slot, a.channel, a.variant, a.member_id, a.m,
+    to_base64(c.sealed) AS sealed{columns}
 FROM assigned a JOIN members p ON p.m = a.m LEFT JOIN contacts c ON c.m = a.m
 WHERE NOT a.held_out ORDER BY slot, a.channel, a.variant, a.draw, a.member_id
 """  # noqa: S608 - columns of this module

@@ -26,7 +26,9 @@ def next_run(definition: Definition, launched_at: datetime, through: date | None
     schedule = definition.schedule
     if isinstance(schedule, Birthday):
         day = _next_birthday(schedule, launched_at, through, time_zone)
-        return instant_of(day, schedule.at, time_zone) if schedule.until_on is None or day <= schedule.until_on else None
+        return (
+            instant_of(day, schedule.at, time_zone) if schedule.until_on is None or day <= schedule.until_on else None
+        )
     if isinstance(schedule, At):
         return instant_of(schedule.on, schedule.at, time_zone)
     return launched_at

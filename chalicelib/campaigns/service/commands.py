@@ -39,7 +39,7 @@ from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.canonical import digest
 from chalicelib.kernel.errors import WriteContended
-from chalicelib.kernel.ids import CampaignId, TemplateId
+from chalicelib.kernel.ids import CampaignId, MemberId, TemplateId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
 from chalicelib.programs.service import ProgramBook
@@ -136,9 +136,7 @@ def _add(
     return Outcome(_view(made, book, now))
 
 
-def _made_before(
-    known: Campaign, content: bytes, key: str, book: ProgramBook, now: datetime
-) -> Outcome[CampaignView]:
+def _made_before(known: Campaign, content: bytes, key: str, book: ProgramBook, now: datetime) -> Outcome[CampaignView]:
     if known.content != content:
         raise CampaignDiffers(key=key)
     return Outcome(_view(known, book, now), replayed=True)
@@ -215,9 +213,7 @@ def launch_campaign(
     raise WriteContended
 
 
-def pause_campaign(
-    table: Table, book: ProgramBook, campaign_id: CampaignId, *, now: datetime
-) -> Outcome[CampaignView]:
+def pause_campaign(table: Table, book: ProgramBook, campaign_id: CampaignId, *, now: datetime) -> Outcome[CampaignView]:
     """Stop a campaign where it is: what a provider is being asked just now still goes out, and nothing after it.
 
     Raises:
@@ -296,11 +292,11 @@ def _runs_turned(table: Table, campaign: Campaign, of: RunStatus | None, to: Run
         run, kept = deliveries.run_from(item), store.kept_from(item)
         if of is not None and run.status is not of:
             continue
-        change = {
-            RunStatus.SENDING: {"resumed": kept.resumed + 1},
-            RunStatus.CANCELLED: {"ended_at": from_milliseconds(milliseconds(now))},
-        }.get(to, {})
-        facts = store.run_facts(campaign.campaign_id, kept.model_copy(update=change))
+        if to is RunStatus.SENDING:
+            kept = kept.model_copy(update={"resumed": kept.resumed + 1})
+        if to is RunStatus.CANCELLED:
+            kept = kept.model_copy(update={"ended_at": from_milliseconds(milliseconds(now))})
+        facts = store.run_facts(campaign.campaign_id, kept)
         writes.append(deliveries.replace_run(replace(run, more=facts), to))
     return writes
 
@@ -330,7 +326,7 @@ def send_tests(
 
 
 def _tested(
-    tester: Tester, campaign_id: CampaignId, key: str, member_id: str, titles: Sequence[Title], now: datetime
+    tester: Tester, campaign_id: CampaignId, key: str, member_id: MemberId, titles: Sequence[Title], now: datetime
 ) -> TestSent:
     found = None
     for title in titles:

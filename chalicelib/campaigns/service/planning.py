@@ -41,7 +41,7 @@ SETTLED_AFTER = timedelta(minutes=15)
 """So long after a run's end the lake that is built then has all of its deliveries."""
 
 CHANGES_SINCE = timedelta(hours=25)
-"""The stream that the lake is made of may be a day behind; who changed since is looked at afresh when they are sent to."""
+"""The stream that the lake is made of may be a day behind: who changed since is looked at afresh before the call."""
 
 ROSTER_ROWS = 50_000
 WRITERS = 8
@@ -125,7 +125,7 @@ class _Hold:
             TurnMissed: it was over, and somebody took it.
         """
         now = self._works.clock()
-        recent = self.hold.turn.recent if planned is None else (*self.hold.turn.recent, (planned, now))
+        recent = self.turn.recent if planned is None else (*self.turn.recent, (planned, now))
         self._write(replace(self.turn, until=now + LEASE, recent=recent))
 
     def end(self) -> None:
@@ -241,7 +241,11 @@ class _Plan:
         answer, number = self._ask(picking.ROSTER_OF_PLAN), 0
         beginning = self.campaign.beginning
         assert beginning is not None
-        shared = {"campaign_id": self.campaign.campaign_id, "run_id": self.run_id, "at": milliseconds(beginning.starts_at)}
+        shared = {
+            "campaign_id": self.campaign.campaign_id,
+            "run_id": self.run_id,
+            "at": milliseconds(beginning.starts_at),
+        }
         while rows := answer.fetchmany(ROSTER_ROWS):
             told = [
                 {
@@ -293,9 +297,7 @@ class _Plan:
                     yield Part(self.run_id, number, place[1], tuple(some)), instants[place[0]]
                     number, some = number + 1, []
                 place = (slot, channel)
-                some.append(
-                    Recipient(member_id, m, "", variant, sealed or "", fill.fields(values), instants[slot])
-                )
+                some.append(Recipient(member_id, m, "", variant, sealed or "", fill.fields(values), instants[slot]))
         if some:
             yield Part(self.run_id, number, place[1], tuple(some)), instants[place[0]]
 
@@ -363,5 +365,3 @@ def beginning_now(works: Works, campaign: Campaign, now: datetime) -> bool:
     except CampaignMoved:
         return False
     return True
-
-

@@ -51,9 +51,7 @@ def _advance_run(works: Works, campaign: Campaign, run: Run, kept: CampaignRun) 
         _end(works, run, kept, RunStatus.SENT, None, now)
 
 
-def _tell_lake(
-    works: Works, campaign: Campaign, run: Run, kept: CampaignRun, now: datetime
-) -> tuple[Run, CampaignRun]:
+def _tell_lake(works: Works, campaign: Campaign, run: Run, kept: CampaignRun, now: datetime) -> tuple[Run, CampaignRun]:
     """Tell the lake who is in a run, before the first message of it goes out."""
     for number in range(kept.rosters):
         rows = store.find_roster(works.objects, run.run_id, number)
@@ -79,9 +77,7 @@ def _replace(works: Works, campaign_id: CampaignId, run: Run, kept: CampaignRun,
 # ---------------------------------------------------------------- handing on
 
 
-def _hand_on(
-    works: Works, campaign: Campaign, run: Run, kept: CampaignRun, progress: Progress, now: datetime
-) -> bool:
+def _hand_on(works: Works, campaign: Campaign, run: Run, kept: CampaignRun, progress: Progress, now: datetime) -> bool:
     """Hand on as many parts as may be sent by now; False: the money is used up, and nothing is under way."""
     parts = store.find_parts(works.objects, run.run_id)
     before = store.find_released(works.ops, run.run_id)
@@ -147,9 +143,7 @@ def _send(works: Works, run: Run, numbers: Sequence[int]) -> None:
 # ---------------------------------------------------------------- the end
 
 
-def _end(
-    works: Works, run: Run, kept: CampaignRun, status: RunStatus, why: str | None, now: datetime
-) -> None:
+def _end(works: Works, run: Run, kept: CampaignRun, status: RunStatus, why: str | None, now: datetime) -> None:
     """Write that a run is over, and the campaign too where it was its last."""
     campaign = store.find_campaign(works.table, CampaignId(run.source_id))
     if campaign is None or campaign.state not in life.RUNNING or run.run_id not in campaign.open_runs:
@@ -213,7 +207,7 @@ def run_view(ops: Table, item: Item, currency: str) -> RunView:
 
 def micro_in_minor(currency: str) -> int:
     """How many millionths of a currency are one of its minor units."""
-    return 10 ** (6 - exponent(currency))
+    return int(10 ** (6 - exponent(currency)))
 
 
 def minor_of(micro: int, currency: str) -> int:
