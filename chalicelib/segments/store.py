@@ -120,13 +120,19 @@ def keep_list(objects: Objects, segment_id: SegmentId, member_ids: Iterable[str]
     """Write the list of a static segment. Its name follows from what is in it, so nothing that is read is replaced."""
     ordered = sorted(set(member_ids))
     text = "".join(f"{each}\n" for each in ordered).encode()
-    return keep_list_text(objects, segment_id, text, len(ordered))
+    digest = hashlib.sha256(text).hexdigest()
+    return keep_packed_list(objects, segment_id, gzip.compress(text, 6, mtime=0), digest, len(ordered))
 
 
-def keep_list_text(objects: Objects, segment_id: SegmentId, text: bytes, count: int) -> ListOf:
-    """Write the list of a static segment from its sorted lines."""
-    key = f"{LISTS}/{segment_id}/{hashlib.sha256(text).hexdigest()[:32]}.csv.gz"
-    objects.put(key, gzip.compress(text, 6, mtime=0), kind=_GZIP)
+def keep_packed_list(objects: Objects, segment_id: SegmentId, packed: bytes, digest: str, count: int) -> ListOf:
+    """Write the list of a static segment.
+
+    Args:
+        packed: its sorted lines, by gzip.
+        digest: of the lines as they are.
+    """
+    key = f"{LISTS}/{segment_id}/{digest[:32]}.csv.gz"
+    objects.put(key, packed, kind=_GZIP)
     return ListOf(key=key, count=count)
 
 

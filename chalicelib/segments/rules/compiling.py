@@ -211,7 +211,9 @@ def _node(at: _Compiler, node: Definition, holds: bool) -> str:
         case All() | AnyOf():
             word = " AND " if isinstance(node, All) == holds else " OR "
             parts = [_node(at, each, holds) for each in node.of]
-            return parts[0] if len(parts) == 1 else "(" + word.join(parts) + ")"
+            if len(parts) < 2:
+                return parts[0] if parts else ("TRUE" if isinstance(node, All) == holds else "FALSE")
+            return "(" + word.join(parts) + ")"
         case Not():
             return _node(at, node.of, not holds)
         case InSegment():
