@@ -204,11 +204,6 @@ class _Work:
         if isinstance(answer, Wait):
             return self._wait(answer.until, answer.why)
         self._claim(batch)
-        allowed = self._may_go(provider, batch)
-        if not allowed:
-            self._went(())
-            self.state = replace(self.state, claim=())
-            return None if self.office.clock() < self._lease_end() - TOO_LATE else self._hand_back(1, "slow")
         return self._ask(provider, batch)
 
     def _prepared(self, places: Sequence[int], size: int, provider: Provider, now: datetime) -> dict[int, Outgoing]:
@@ -297,7 +292,7 @@ class _Work:
         return from_milliseconds(self.state.lease_until)
 
     def _may_go(self, provider: Provider, batch: dict[int, Outgoing]) -> bool:
-        """Take out of a claimed batch who may not be written to any more; whether anything of it may go.
+        """Take out of a call who may not be written to any more; whether anything of it may go.
 
         The last thing that is read before the call is who has changed.
         """
@@ -338,41 +333,43 @@ class _Work:
                 self._drop(place, why)
                 del batch[place]
 
-    def _ask(self, provider: Provider, batch: Mapping[int, Outgoing]) -> Ended | Later | None:
-        """Hand a claimed batch over, and note what came of it."""
+    def _ask(self, provider: Provider, batch: dict[int, Outgoing]) -> Ended | Later | None:
+        """Hand a claimed batch over, as many at a time as the provider takes, and note what came of it."""
         places = list(batch)
         for start in range(0, len(places), provider.batch_max):
-            some = places[start : start + provider.batch_max]
-            asked = [batch[place] for place in some]
+            some = {place: batch[place] for place in places[start : start + provider.batch_max]}
+            if not self._may_go(provider, some):
+                self._went(())
+                continue
             try:
-                results = provider.send(asked)
+                results = provider.send(list(some.values()))
             except ProviderBusy as busy:
                 self._went(busy)
                 self.state = replace(self.state, claim=())
                 wait = self.office.clock() + timedelta(seconds=max(busy.retry_after, 1))
                 return self._wait(wait, "busy")
             except ProviderMisconfigured:
-                self.state = replace(self.state, claim=())
+                self._went(())
                 raise
             except Exception as fault:  # noqa: BLE001 - whatever it was, it may have gone out
-                results = tuple(Result(each.delivery_id, "unknown", code=type(fault).__name__) for each in asked)
-            self._note(provider, some, asked, results)
+                code = type(fault).__name__
+                results = tuple(Result(each.delivery_id, "unknown", code=code) for each in some.values())
+            self._note(provider, some, results)
             self._went(results)
+        late = self.office.clock() > self._lease_end() - TOO_LATE
         self.state = replace(self.state, claim=())
-        return None
+        return self._hand_back(1, "slow") if late else None
 
     def _went(self, what: ProviderBusy | Sequence[Result]) -> None:
         """Tell the pacer how a call went; when that cannot be written, the pace is a little off and no more."""
         with suppress(Trouble):
             self.office.pace.went(self.part.channel, what, self.office.clock())
 
-    def _note(
-        self, provider: Provider, places: Sequence[int], asked: Sequence[Outgoing], results: Sequence[Result]
-    ) -> None:
+    def _note(self, provider: Provider, asked: Mapping[int, Outgoing], results: Sequence[Result]) -> None:
         """What a provider's answers mean; of whom it says nothing that can be understood, nothing is known."""
         answers = {each.delivery_id: each for each in results}
         at, cost, decided = milliseconds(self.office.clock()), 0, dict[int, Outcome]()
-        for place, outgoing in zip(places, asked, strict=True):
+        for place, outgoing in asked.items():
             result = answers.get(outgoing.delivery_id)
             outcome = rules.outcome_of_result(result, idempotent=provider.idempotent)
             if outcome.pending:
@@ -414,7 +411,11 @@ class _Work:
         self.state = self.stored = after
 
     def _tell(self) -> None:
-        """Give the lake the rows of those who are decided and of whom it has none."""
+        """Give the lake the rows of those who are decided and of whom it has none.
+
+        After that was written down: a worker that was taken over knows other things, and is not to tell them.
+        """
+        self._keep()
         places = rules.untold(self.state.outcomes)
         if not places:
             return
@@ -447,19 +448,17 @@ class _Work:
     def _finish(self) -> Ended:
         """Count the part among the run's, once."""
         self._tell()
-        self.state = replace(self.state, claim=(), lease_until=0, done=True)
         now = self.office.clock()
-        writes = [
-            store.keep_part(self.state, now),
-            store.count_part(self.state, rules.counted(self.state.outcomes), now),
-        ]
+        # Not in `self.state` before it is written: whoever leaves by a fault writes that down, without the counters.
+        through = replace(self.state, claim=(), lease_until=0, done=True)
+        writes = [store.keep_part(through, now), store.count_part(through, rules.counted(through.outcomes), now)]
         try:
             self.office.ops.commit(writes)
         except (PartTaken, StorageBusy):
             there = store.find_part(self.office.ops, self.run.run_id, self.part.number)
             if there is None or not there.done:
                 raise
-        self.stored = self.state = replace(self.state, version=self.state.version + 1)
+        self.stored = self.state = replace(through, version=through.version + 1)
         end_run(self.office, self.run.run_id)
         return Ended("done")
 
