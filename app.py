@@ -20,8 +20,10 @@ from chalicelib.privacy.routes import privacy
 from chalicelib.programs.routes import programs
 from chalicelib.proof.routes import proof
 from chalicelib.purchases.routes import purchases
+from chalicelib.reach.routes import reach
 from chalicelib.signin.routes import signin
 from chalicelib.staff.routes import staff
+from chalicelib.templates.routes import templates
 from chalicelib.transfers.routes import transfers
 
 app = Edge(app_name="regulars", configure_logs=False)
@@ -40,6 +42,8 @@ register(
     merges,
     corrections,
     decisions,
+    reach,
+    templates,
     privacy,
     proof,
     liability,

@@ -125,6 +125,8 @@ class ConsentSource(StrEnum):
     """The member, signed in."""
     LINK = "link"
     """The member, by the opt-out link of a message."""
+    REPLY = "reply"
+    """The member, by a reply to a message."""
 
 
 class ConsentGiven(Record):

@@ -177,6 +177,16 @@ def find_member(
     return member_view(profile, account, book.current(now), now, language)
 
 
+def find_profile(table: Table, keyring: Keyring, member_id: MemberId) -> tuple[Profile, AccountStatus]:
+    """What is known of whoever answers for an id, and how their membership is, as of now.
+
+    Raises:
+        MemberUnknown: there is no such member.
+    """
+    profile, account = _load(table, keyring, member_id, consistent=True)
+    return profile, account.status
+
+
 def look_up(
     table: Table, keyring: Keyring, book: ProgramBook, asked: LookUp, *, now: datetime, language: Language
 ) -> tuple[MemberView, ...]:

@@ -214,7 +214,7 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored("core", "owner of a card", r"C#\S+ OWNER", {**_all("tl at", _PLACE), "member_id": _BOOKS}),
     Stored(
         "core", "text of a consent", r"CT#\S+ \S+",
-        {**_all("tl at purpose channel text_version zh en published", _MERCHANT), "by": _STAFF},
+        {**_all("tl at purpose channel text_version zh en title_zh title_en published", _MERCHANT), "by": _STAFF},
     ),
     Stored(
         "core", "program", r"PROGRAM (HEAD|V#\d+)", _all("program version in_use", _MERCHANT)

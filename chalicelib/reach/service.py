@@ -40,7 +40,7 @@ from chalicelib.storage.writes import Item, Write
 
 ATTEMPTS_MAX = 8
 REPLY_TEXT = "opt-out-reply"
-_REPLY = Witness(ConsentSource.LINK, "reply", told=False)
+_REPLY = Witness(ConsentSource.REPLY, "reply", told=False)
 
 
 # ---------------------------------------------------------------- the question

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field, JsonValue, StringConstraints, model_v
 
 from chalicelib.kernel.ids import MemberId, TemplateId
 from chalicelib.kernel.languages import Language
+from chalicelib.kernel.pages import Paging
 from chalicelib.kernel.records import Line, Reason, Record, Slug
 
 
@@ -263,6 +264,59 @@ class TemplateView(Template):
     """The fields that it has, and those that are put in with the way to opt out."""
     sms: dict[Language, SmsSize] | None = None
     """How long a text message is with the values of somebody made up."""
+
+
+class TemplateRow(Record):
+    """A template in a list."""
+
+    template_id: TemplateId
+    name: str
+    purpose: str
+    channel: TemplateChannel
+    languages: tuple[Language, ...]
+    version: int
+    archived_at: AwareDatetime | None = None
+    created_at: AwareDatetime
+    changed_at: AwareDatetime
+
+
+class Head(TemplateRow):
+    """What is kept of a template beside its versions."""
+
+    content: bytes
+    """What tells the command that made it from another."""
+    turn: int
+    """Counts the writes of it; archiving is one, and makes no version."""
+
+
+class TemplatesAsked(Paging):
+    """Which templates."""
+
+    channel: Literal["sms", "email", "app", "wechat", "webhook"] | None = None
+
+
+class TemplateAsked(Record):
+    """Which version of a template."""
+
+    version: Annotated[int, Field(ge=1)] | None = None
+    """Left out: the one in force."""
+
+
+class FieldView(Record):
+    """A field that a template may have."""
+
+    field: str
+    sort: str
+    personal: bool
+    """Whether it tells who somebody is: previews mask it, and no address has it."""
+    sample: dict[Language, str]
+
+
+class TemplateFields(Record):
+    """The fields that a template may have."""
+
+    items: tuple[FieldView, ...]
+    next_cursor: None = None
 
 
 # ---------------------------------------------------------------- what goes out

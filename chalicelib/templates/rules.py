@@ -8,6 +8,7 @@ for member in …:
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from html import escape
 from json import dumps
 from typing import Any
@@ -15,10 +16,12 @@ from typing import Any
 from pydantic import JsonValue
 
 from chalicelib.kernel.languages import Language
-from chalicelib.members.models import ACCOUNT_PURPOSE
+from chalicelib.members.models import ACCOUNT_PURPOSE, MemberView
+from chalicelib.programs.models import Program
+from chalicelib.programs.rules import today_of
 from chalicelib.templates import markup
 from chalicelib.templates.errors import TemplateInvalid
-from chalicelib.templates.fields import FIELDS, PERSONAL, samples
+from chalicelib.templates.fields import FIELDS, PERSONAL, birthday_shown, samples, shown
 from chalicelib.templates.holes import (
     Flaw,
     Hole,
@@ -361,6 +364,33 @@ def _require_name(name: str, pointer: str, reading: _Reading) -> None:
 
 def _escaped(part: str) -> str:
     return part.replace("~", "~0").replace("/", "~1")
+
+
+# ---------------------------------------------------------------- values
+
+
+def values_of(member: MemberView, program: Program, language: Language, *, today: date) -> dict[str, str]:
+    """What a member's fields hold; those that follow from a campaign or a purchase are not among them.
+
+    Args:
+        member: with the tier named in the language.
+        today: by the program's clock.
+    """
+    points, expiring = member.points, member.points.expiring_next
+    found: dict[str, str | int | date | None] = {
+        "name": member.name,
+        "member_number": member.member_number,
+        "program": program.name.in_(language),
+        "tier": member.tier.name,
+        "points": points.available,
+        "points_pending": points.pending,
+        "points_expiring": expiring.points if expiring else None,
+        "points_expire_on": expiring.on if expiring else None,
+        "joined_on": today_of(program, member.joined_at),
+        "birthday": birthday_shown(member.birthday[-5:], language) if member.birthday else None,
+        "today": today,
+    }
+    return {name: shown(value, language) for name, value in found.items() if value is not None}
 
 
 # ---------------------------------------------------------------- text messages
