@@ -32,23 +32,24 @@ OVER = frozenset({S.SENT, S.CANCELLED})
 LATE = timedelta(hours=1)
 """A campaign that is launched so long after its time is not sent: somebody mistyped the day."""
 
-FILLED = frozenset(
-    {"name", "program", "tier", "points", "points_pending", "points_expiring", "points_expire_on", "joined_on"}
-    | {"birthday", "last_bought_on", "purchases_count", "today", "opt_out", "preferences"}
-)
-"""Fields that a campaign's message can have; those of the gift besides, where it has one."""
-GIFT_FIELDS = frozenset({"gift_points", "gift_expires_on"})
-
 Faults = list[tuple[str, str]]
 
 
-def faults_of(definition: Definition, title: Callable[[TemplateId], Title | None], segment_fault: str | None) -> Faults:
-    """What of a definition does not fit to what there is, each with its pointer."""
+def faults_of(
+    definition: Definition,
+    title: Callable[[TemplateId], Title | None],
+    segment_fault: str | None,
+    fields: frozenset[str],
+) -> Faults:
+    """What of a definition does not fit to what there is, each with its pointer.
+
+    Args:
+        fields: those that its messages can have.
+    """
     faults: Faults = [("/segment_id", segment_fault)] if segment_fault else []
     if definition.purpose == ACCOUNT_PURPOSE:
         faults.append(("/purpose", "notices are not asked for and cannot be refused; a campaign needs a consent"))
     orders: list[tuple[str, ...]] = []
-    fields = FILLED | (GIFT_FIELDS if definition.gift else frozenset())
     for number, variant in enumerate(definition.variants):
         order: list[str] = []
         for place, template_id in enumerate(variant.template_ids):

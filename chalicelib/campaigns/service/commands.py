@@ -31,17 +31,19 @@ from chalicelib.campaigns.models import (
 )
 from chalicelib.campaigns.ports import Shelf, Tester, Title
 from chalicelib.campaigns.rules import life, timing
+from chalicelib.campaigns.rules.filling import fillable
 from chalicelib.campaigns.service.sending import run_view
 from chalicelib.deliveries import store as deliveries
 from chalicelib.deliveries.models import RunStatus
 from chalicelib.identity.models import Caller
 from chalicelib.identity.permissions import Permission
-from chalicelib.kernel.calendar import from_milliseconds, milliseconds
+from chalicelib.kernel.calendar import from_milliseconds, local_day, milliseconds
 from chalicelib.kernel.canonical import digest
 from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import CampaignId, MemberId, TemplateId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
+from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Write
@@ -77,7 +79,7 @@ def make_campaign(
         return _made_before(known, content, key, book, now)
 
     definition = Definition(**{name: getattr(command, name) for name in Definition.model_fields})
-    _pinned(shelf, definition)
+    _pinned(shelf, definition, book.current(now), now)
     return _add(table, book, campaign_id, definition, content, key, by=by, draw=draw, now=now)
 
 
@@ -156,7 +158,7 @@ def edit_campaign(
     for _ in range(ATTEMPTS_MAX):
         before = _load(table, campaign_id)
         after = life.edited(before, command)
-        _pinned(shelf, after.definition)
+        _pinned(shelf, after.definition, book.current(now), now)
 
         try:
             table.commit([store.replace_campaign(before, after)])
@@ -198,9 +200,11 @@ def launch_campaign(
             raise CampaignNotDraft(state=before.state.value)
         if before.definition.gift is not None and Permission.CAMPAIGNS_GIFT not in caller.grants:
             raise GiftForbidden(permission=Permission.CAMPAIGNS_GIFT.value)
-        pinned = _pinned(shelf, before.definition)
-        time_zone = book.current(now).time_zone
-        after = life.launched(before, command.version, pinned, by=caller.subject, time_zone=time_zone, now=stamp)
+        program = book.current(now)
+        pinned = _pinned(shelf, before.definition, program, now)
+        after = life.launched(
+            before, command.version, pinned, by=caller.subject, time_zone=program.time_zone, now=stamp
+        )
 
         shown = _view(after.model_copy(update={"version": before.version + 1}), book, now)
         if command.dry_run:
@@ -305,7 +309,15 @@ def _runs_turned(table: Table, campaign: Campaign, of: RunStatus | None, to: Run
 
 
 def send_tests(
-    table: Table, shelf: Shelf, tester: Tester, campaign_id: CampaignId, key: str, command: SendTest, *, now: datetime
+    table: Table,
+    shelf: Shelf,
+    book: ProgramBook,
+    tester: Tester,
+    campaign_id: CampaignId,
+    key: str,
+    command: SendTest,
+    *,
+    now: datetime,
 ) -> TestSends:
     """Send a campaign's message, as it is now, to some members: to each by the first channel that reaches them.
 
@@ -320,7 +332,7 @@ def send_tests(
     variant = variants.get(command.variant or definition.variants[0].name)
     if variant is None:
         raise TestVariantUnknown(variant=command.variant or "")
-    _pinned(shelf, definition)
+    _pinned(shelf, definition, book.current(now), now)
     titles = [title for each in variant.template_ids if (title := shelf.template(each)) is not None]
     return TestSends(items=tuple(_tested(tester, campaign_id, key, each, titles, now) for each in command.member_ids))
 
@@ -372,7 +384,7 @@ def _load(table: Table, campaign_id: CampaignId) -> Campaign:
     return campaign
 
 
-def _pinned(shelf: Shelf, definition: Definition) -> Mapping[str, tuple[Pinned, ...]]:
+def _pinned(shelf: Shelf, definition: Definition, program: Program, now: datetime) -> Mapping[str, tuple[Pinned, ...]]:
     """The templates of each variant as they are just now.
 
     Raises:
@@ -380,7 +392,12 @@ def _pinned(shelf: Shelf, definition: Definition) -> Mapping[str, tuple[Pinned, 
     """
     wanted = dict.fromkeys(each for variant in definition.variants for each in variant.template_ids)
     titles: dict[TemplateId, Title | None] = {each: shelf.template(each) for each in wanted}
-    faults = life.faults_of(definition, titles.get, shelf.segment_fault(definition.segment_id))
+    faults = life.faults_of(
+        definition,
+        titles.get,
+        shelf.segment_fault(definition.segment_id),
+        fillable(definition.gift, program, local_day(now, program.time_zone)),
+    )
     if faults:
         raise CampaignUnfit(faults=faults)
     return {

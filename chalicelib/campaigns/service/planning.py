@@ -217,7 +217,9 @@ class _Plan:
     def _picked(self, terms: Terms) -> Planned:
         """Decide who gets what."""
         now = self.works.clock()
-        asked: Asked = self.works.shelf.asked(terms.definition.segment_id, today=_today(self.works), now=now)
+        asked: Asked = self.works.shelf.asked(
+            terms.definition.segment_id, self.lake.root, today=_today(self.works), now=now
+        )
         self._ask(picking.candidates(asked, terms))
         if terms.month_days is not None:
             self._ask(picking.written_to_already(terms))
