@@ -249,12 +249,7 @@ def summed(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
     return total
 
 
-# ---------------------------------------------------------------- addresses and fields
-
-
-def fields_of(fields: Mapping[str, str], contact: Mapping[str, Any], opt_out: str) -> dict[str, str]:
-    """All that a template may say of a recipient."""
-    return {**fields, "name": contact.get("name") or "", "opt_out": opt_out}
+# ---------------------------------------------------------------- addresses
 
 
 _OF_A_MEMBER = ("app", "webhook")

@@ -6,7 +6,7 @@ from typing import Any
 from local.deploy.functions import FUNCTIONS, Function
 from local.deploy.intrinsics import Json, given, imported, policy, ref, sub
 
-QUEUES = ("job-work", "retention", "notices", "watch", "archive", "lane.fifo")
+QUEUES = ("job-work", "retention", "notices", "watch", "archive", "lane.fifo", "campaign-sends")
 DEAD_LETTERS = (
     "job-work-dlq",
     "retention-dlq",
@@ -14,6 +14,7 @@ DEAD_LETTERS = (
     "watch-dlq",
     "archive-dlq",
     "lane-dlq.fifo",
+    "campaign-sends-dlq",
     "relay-dlq",
     "schedules-dlq",
     "events-dlq",

@@ -342,6 +342,30 @@ FUNCTIONS: tuple[Function, ...] = (
         ),
     ),
     Function(
+        "SendPartsFunction", "send-parts", "chalicelib.deliveries.jobs.send_parts", 120,
+        told={
+            **_KEYS,
+            **_LINKS,
+            **_OPENS,
+            "REGULARS_ARCHIVE": imported("ArchiveBucketName"),
+            "REGULARS_PUBLIC_URL": PUBLIC_URL,
+            "REGULARS_SEND_QUEUE": imported("CampaignSendsQueueUrl"),
+        },
+        events=_queue("CampaignSendsQueue", 1, "SendsConcurrency"),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem"),
+            _query(imported("CoreTableArn")),
+            _ops("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
+            _vault("GetItem", "BatchGetItem", "Query"),
+            _keep("Decrypt"),
+            _receive("CampaignSendsQueue"),
+            _send("CampaignSendsQueue"),
+            allow(["s3:GetObject"], beside("ArchiveBucketArn", "/plans/*")),
+            _write("lake"),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+    ),
+    Function(
         "WatchFunction", "watch", "chalicelib.watch.jobs.watch_events", 30,
         events=_queue("WatchQueue", 10, "WatchConcurrency", window=2),
         may=(

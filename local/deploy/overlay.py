@@ -127,6 +127,7 @@ PARAMETERS: Json = {
     "ArchiveConcurrency": {"Type": "Number", "Default": 2, "MinValue": 2, "MaxValue": 1000},
     "WorkConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
     "LaneConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
+    "SendsConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
     "NoticesConcurrency": {"Type": "Number", "Default": 5, "MinValue": 2, "MaxValue": 1000},
     "WatchConcurrency": {"Type": "Number", "Default": 5, "MinValue": 2, "MaxValue": 1000},
     "WebAclArn": {"Type": "String", "Default": "", "Description": "A regional WAF web ACL to stand before the API"},

@@ -42,7 +42,7 @@ class Fed:
 RELAY, START_JOB = "relay", "start-job"
 _QUEUES = {
     "archive": "archive", "notices": "notices", "watch": "watch", "work-job": "job-work", "retain": "retention",
-    "lane": "lane.fifo",
+    "lane": "lane.fifo", "send-parts": "campaign-sends",
 }  # fmt: skip
 _LONGEST_WINDOW = 2.0
 """Deployed, the archive waits longer to write fewer files; nobody wants to wait as long before a laptop."""

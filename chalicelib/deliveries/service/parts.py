@@ -85,7 +85,7 @@ def work_part(office: Office, message: PartMessage, *, ends_at: datetime) -> End
         return Later(-(-(state.lease_until - milliseconds(now)) // 1000), "leased")
     content = office.objects.get(rules.part_key(run.run_id, message.part))
     if content is None:
-        raise PlanMissing(run_id=run.run_id, part=message.part)
+        raise PlanMissing(rules.part_key(run.run_id, message.part))
     part = rules.part_from(content)
     state = state or PartState(run.run_id, message.part, Outcome.OPEN.value * len(part.recipients))
     work = _Work(office, run, part, state, office.providers.get(part.channel), ends_at)
@@ -213,7 +213,7 @@ class _Work:
             if len(batch) == size:
                 break
             if place not in self.opened:
-                self._open(places[at : at + KEYS_AT_ONCE], now)
+                self._open(places[at : at + KEYS_AT_ONCE])
             made = self._message(place, provider, now)
             if isinstance(made, Outcome):
                 self._drop(place, made)
@@ -221,14 +221,14 @@ class _Work:
                 batch[place] = made
         return batch
 
-    def _open(self, places: Sequence[int], now: datetime) -> None:
+    def _open(self, places: Sequence[int]) -> None:
         """Open contact data of some, with their keys from the vault as they are now."""
         recipients = {self.part.recipients[place].member_id: place for place in places}
         sealed = {member: base64.b64decode(self.part.recipients[at].sealed) for member, at in recipients.items()}
         found = self.office.contacts.open_many(sealed)
         moved = [member for member in recipients if member not in found]
         if moved:
-            fresh = self.office.reach.standing(moved, self.run.purpose, self.part.channel, now)
+            fresh = self.office.reach.standing(moved, self.run.purpose, self.part.channel)
             found = {**found, **{member: each.contact for member, each in fresh.items()}}
         for member, place in recipients.items():
             self.opened[place] = found.get(member)
@@ -242,11 +242,15 @@ class _Work:
         to = rules.address_of(contact, channel, recipient.member_id)
         if not to:
             return Outcome.NO_ADDRESS
-        opt_out = self.office.opt_outs(recipient.member_id, run.purpose, channel, now)
+        opt_out = self.office.links.opt_out(recipient.member_id, run.purpose, channel, now)
         try:
-            rendered = self._renderer(recipient, provider)(rules.fields_of(recipient.fields, contact, opt_out))
+            renderer = self._renderer(recipient, provider)
         except (LookupError, ValueError):
             return Outcome.NO_WORDS
+        fields = {**recipient.fields, "name": contact.get("name") or "", "opt_out": opt_out}
+        if "preferences" in renderer.needed:
+            fields["preferences"] = self.office.links.preferences(recipient.member_id, now)
+        rendered = renderer.filled(fields)
         if rendered.missing:
             return Outcome.NO_WORDS
         return Outgoing(
@@ -317,7 +321,7 @@ class _Work:
             ]
             if not anew:
                 return
-            standing = self.office.reach.standing(anew, self.run.purpose, self.part.channel, now)
+            standing = self.office.reach.standing(anew, self.run.purpose, self.part.channel)
             for member in anew:
                 looked[member] = changed[member]
                 place, found = places[member], standing.get(member)
