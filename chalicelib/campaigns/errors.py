@@ -91,6 +91,15 @@ class ResultsSilent(Trouble):
         super().__init__("The results cannot be counted just now. Ask again.", retry_after=10)
 
 
+class TestsSilent(Trouble):
+    """Nobody sends tests just now."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        super().__init__("Tests cannot be sent just now. Send the request again.", retry_after=10)
+
+
 class CampaignMoved(Exception):
     """The campaign was changed, or made, since it was read. Never leaves the service."""
 

@@ -1,12 +1,16 @@
 """The functions of campaigns: the minute's round, which plans too, and the one that counts results."""
 
+import json
 from typing import Any
 
 from chalicelib.campaigns import store
 from chalicelib.campaigns.errors import CampaignMoved, CampaignUnknown, TurnMissed
+from chalicelib.campaigns.models import SendTest
 from chalicelib.campaigns.ports import Works
-from chalicelib.campaigns.service import planning, results, sending
-from chalicelib.campaigns.service.neighbours import TableShelf, appending, lake_of
+from chalicelib.campaigns.service import commands, planning, results, sending
+from chalicelib.campaigns.service.neighbours import SingleTester, TableShelf, appending, lake_of
+from chalicelib.deliveries.jobs import office
+from chalicelib.deliveries.service.singles import send_one
 from chalicelib.kernel.ids import CampaignId
 from chalicelib.programs.service import book_of
 from chalicelib.runtime.observe import log_fact, log_job
@@ -29,7 +33,7 @@ def plan(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001
     """
     here = works()
     if not here.queue:
-        raise SettingsWrong("the environment variable REGULARS_SENDS_QUEUE is not set")
+        raise SettingsWrong("the environment variable REGULARS_SEND_QUEUE is not set")
     faults: list[Exception] = []
     beginning = [each for each in store.list_at_work(here.table) if _round(here, each, faults)]
     planned = 0
@@ -68,6 +72,19 @@ def _planned(here: Works, campaign_id: CampaignId, faults: list[Exception]) -> b
     return True
 
 
+def test(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
+    """Send a campaign's message to a few members: `{"campaign_id": …, "key": …, "member_ids": […], "variant": …}`."""
+    here, home = works(), house()
+    desk = office(home)
+    command = SendTest.model_validate_json(json.dumps(event["command"]))
+    sent = commands.send_tests(
+        here.table, here.shelf, here.book, SingleTester(lambda single: send_one(desk, single)),
+        CampaignId(event["campaign_id"]), event["key"], command, now=here.clock(),
+    )  # fmt: skip
+    told: dict[str, Any] = sent.model_dump(mode="json")
+    return told
+
+
 def answer(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
     """What a campaign has brought: `{"campaign_id": …}`."""
     try:
@@ -83,7 +100,7 @@ def works() -> Works:
     here = house()
     book = book_of(here.table)
     return Works(
-        here.table, here.ops, book, here.objects, here.queues, here.settings.sends_queue or "",
+        here.table, here.ops, book, here.objects, here.queues, here.settings.send_queue or "",
         lake_of(here.ops, here.place), appending(here.objects), TableShelf(here.table, book, here.clock),
         here.clock, log_fact,
     )  # fmt: skip

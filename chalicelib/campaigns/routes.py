@@ -29,9 +29,7 @@ from chalicelib.campaigns.models import (
 )
 from chalicelib.campaigns.ports import Shelf
 from chalicelib.campaigns.service import commands, results
-from chalicelib.campaigns.service.neighbours import SingleTester, TableShelf
-from chalicelib.deliveries.service.office import office_of
-from chalicelib.deliveries.service.singles import send_one
+from chalicelib.campaigns.service.neighbours import TableShelf
 from chalicelib.kernel.ids import CampaignId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
@@ -82,9 +80,7 @@ def edit_campaign(campaign_id: CampaignId, body: EditCampaign, call: Call) -> Ca
     return commands.edit_campaign(table, _shelf(call), book_of(table), campaign_id, body, now=call.now)
 
 
-@campaigns.post(
-    "/campaigns/{campaign_id}/copies", keyed=True, status=201, refuses=(CampaignUnknown, CampaignDiffers)
-)
+@campaigns.post("/campaigns/{campaign_id}/copies", keyed=True, status=201, refuses=(CampaignUnknown, CampaignDiffers))
 def copy_campaign(campaign_id: CampaignId, body: CopyCampaign, call: Call) -> Outcome[CampaignView]:
     """Make a draft that does the same."""
     house = call.house
@@ -108,19 +104,19 @@ def launch_campaign(campaign_id: CampaignId, body: LaunchCampaign, call: Call) -
 
 
 @campaigns.post("/campaigns/{campaign_id}/pause", status=201, refuses=_AT_WORK)
-def pause_campaign(campaign_id: CampaignId, body: ChangeCampaign, call: Call) -> Outcome[CampaignView]:
+def pause_campaign(campaign_id: CampaignId, body: ChangeCampaign, call: Call) -> Outcome[CampaignView]:  # noqa: ARG001 - audited
     """Stop a campaign where it is. What a provider is being asked just now still goes out, and nothing after it."""
     return _changed(commands.pause_campaign, campaign_id, call)
 
 
 @campaigns.post("/campaigns/{campaign_id}/resume", status=201, refuses=_AT_WORK)
-def resume_campaign(campaign_id: CampaignId, body: ChangeCampaign, call: Call) -> Outcome[CampaignView]:
+def resume_campaign(campaign_id: CampaignId, body: ChangeCampaign, call: Call) -> Outcome[CampaignView]:  # noqa: ARG001 - audited
     """Let a paused campaign go on, within a minute."""
     return _changed(commands.resume_campaign, campaign_id, call)
 
 
 @campaigns.post("/campaigns/{campaign_id}/cancel", status=201, refuses=_AT_WORK)
-def cancel_campaign(campaign_id: CampaignId, body: ChangeCampaign, call: Call) -> Outcome[CampaignView]:
+def cancel_campaign(campaign_id: CampaignId, body: ChangeCampaign, call: Call) -> Outcome[CampaignView]:  # noqa: ARG001 - audited
     """End a campaign for good. What a provider is being asked just now still goes out, and nothing after it."""
     return _changed(commands.cancel_campaign, campaign_id, call)
 
@@ -133,11 +129,10 @@ def cancel_campaign(campaign_id: CampaignId, body: ChangeCampaign, call: Call) -
 )
 def send_tests(campaign_id: CampaignId, body: SendTest, call: Call) -> TestSends:
     """Send a campaign's message, as it is now, to a few members who agreed to its purpose."""
-    house = call.house
-    office = office_of(house)
-    tester = SingleTester(lambda single: send_one(office, single))
-    return commands.send_tests(
-        house.table, _shelf(call), book_of(house.table), tester, campaign_id, call.key, body, now=call.now
+    table = call.house.table
+    shelf = _shelf(call)
+    return commands.ask_tests(
+        table, shelf, book_of(table), call.house.functions, campaign_id, call.key, body, now=call.now
     )
 
 

@@ -142,9 +142,7 @@ def at_work(campaign: Campaign) -> Campaign:
 
 def ended(campaign: Campaign, state: CampaignState, now: datetime, why: str | None = None) -> Campaign:
     """A campaign that is over."""
-    return campaign.model_copy(
-        update={"state": state, "ended_at": now, "ended_for": why, "beginning": None, "open_runs": ()}
-    )
+    return campaign.model_copy(update={"state": state, "ended_at": now, "ended_for": why, "beginning": None})
 
 
 def begun(campaign: Campaign, time_zone: str, now: datetime) -> Campaign | None:
@@ -198,7 +196,7 @@ def run_over(campaign: Campaign, run_id: CampaignRunId, time_zone: str, now: dat
     left = tuple(each for each in campaign.open_runs if each != run_id)
     after = campaign.model_copy(update={"open_runs": left})
     if why is not None or (not left and after.beginning is None and not runs_again(after, time_zone, now)):
-        return ended(after, S.SENT, now, why)
+        return ended(after.model_copy(update={"open_runs": ()}), S.SENT, now, why)
     return at_work(after)
 
 

@@ -1,5 +1,6 @@
 """What staff command: make, copy, edit, launch, pause, resume, cancel, test; and what they look at."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -12,6 +13,7 @@ from chalicelib.campaigns.errors import (
     CampaignUnfit,
     CampaignUnknown,
     GiftForbidden,
+    TestsSilent,
     TestVariantUnknown,
 )
 from chalicelib.campaigns.models import (
@@ -39,17 +41,19 @@ from chalicelib.identity.models import Caller
 from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.calendar import from_milliseconds, local_day, milliseconds
 from chalicelib.kernel.canonical import digest
-from chalicelib.kernel.errors import WriteContended
+from chalicelib.kernel.errors import Trouble, WriteContended
 from chalicelib.kernel.ids import CampaignId, MemberId, TemplateId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
 from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
+from chalicelib.storage.functions import FunctionFailed, Functions
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Write
 
 ATTEMPTS_MAX = 8
 LATEST_RUNS = 10
+TESTS = "campaigns-test"
 
 
 # ---------------------------------------------------------------- drafts
@@ -308,6 +312,33 @@ def _runs_turned(table: Table, campaign: Campaign, of: RunStatus | None, to: Run
 # ---------------------------------------------------------------- tests
 
 
+def ask_tests(
+    table: Table,
+    shelf: Shelf,
+    book: ProgramBook,
+    functions: Functions,
+    campaign_id: CampaignId,
+    key: str,
+    command: SendTest,
+    *,
+    now: datetime,
+) -> TestSends:
+    """Have a campaign's message, as it is now, sent to some members, by the function that has the providers.
+
+    Raises:
+        CampaignUnknown, TestVariantUnknown: there is no such campaign, or variant.
+        CampaignUnfit: it names what there is not, or what does not fit together; each fault with its pointer.
+        TestsSilent: nobody answered; the same command again sends nothing twice.
+    """
+    _tests_of(table, shelf, book, campaign_id, command, now)
+    question = {"campaign_id": campaign_id, "key": key, "command": command.model_dump(mode="json")}
+    try:
+        answer = functions.ask(TESTS, question)
+    except (FunctionFailed, Trouble):
+        raise TestsSilent from None
+    return TestSends.model_validate_json(json.dumps(answer))
+
+
 def send_tests(
     table: Table,
     shelf: Shelf,
@@ -327,14 +358,21 @@ def send_tests(
         CampaignUnknown, TestVariantUnknown: there is no such campaign, or variant.
         CampaignUnfit: it names what there is not, or what does not fit together; each fault with its pointer.
     """
+    titles = _tests_of(table, shelf, book, campaign_id, command, now)
+    return TestSends(items=tuple(_tested(tester, campaign_id, key, each, titles, now) for each in command.member_ids))
+
+
+def _tests_of(
+    table: Table, shelf: Shelf, book: ProgramBook, campaign_id: CampaignId, command: SendTest, now: datetime
+) -> list[Title]:
+    """The templates of the variant that is tested."""
     definition = _load(table, campaign_id).definition
     variants = {each.name: each for each in definition.variants}
     variant = variants.get(command.variant or definition.variants[0].name)
     if variant is None:
         raise TestVariantUnknown(variant=command.variant or "")
     _pinned(shelf, definition, book.current(now), now)
-    titles = [title for each in variant.template_ids if (title := shelf.template(each)) is not None]
-    return TestSends(items=tuple(_tested(tester, campaign_id, key, each, titles, now) for each in command.member_ids))
+    return [title for each in variant.template_ids if (title := shelf.template(each)) is not None]
 
 
 def _tested(

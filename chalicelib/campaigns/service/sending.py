@@ -6,14 +6,15 @@ from datetime import datetime
 
 from chalicelib.campaigns import store
 from chalicelib.campaigns.errors import CampaignMoved
-from chalicelib.campaigns.models import Campaign, CampaignRun, PlannedPart, RunView
+from chalicelib.campaigns.models import Campaign, CampaignRun, CampaignState, PlannedPart, RunView
 from chalicelib.campaigns.models import Progress as Shown
 from chalicelib.campaigns.ports import Works
 from chalicelib.campaigns.rules import life, releasing
 from chalicelib.campaigns.rules.releasing import Released
 from chalicelib.deliveries import rules as deliveries_rules
 from chalicelib.deliveries import store as deliveries
-from chalicelib.deliveries.models import Outcome, PartMessage, Progress, Run, RunStatus
+from chalicelib.deliveries.models import Outcome, Progress, Run, RunStatus
+from chalicelib.deliveries.service import queueing
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.ids import CampaignId, CampaignRunId
 from chalicelib.kernel.money import exponent
@@ -32,6 +33,8 @@ def advance(works: Works, campaign_id: CampaignId) -> None:
         StorageBusy: not all was done; it is done with the next call.
     """
     campaign = store.find_campaign(works.table, campaign_id)
+    if campaign is not None and campaign.state is CampaignState.CANCELLED and campaign.open_runs:
+        _close(works, campaign)
     if campaign is None or campaign.state not in life.RUNNING:
         return
     for item in store.find_runs(works.table, campaign.open_runs):
@@ -49,6 +52,13 @@ def _advance_run(works: Works, campaign: Campaign, run: Run, kept: CampaignRun) 
         _end(works, run, kept, RunStatus.CANCELLED, "cost", now)
     elif run.status in (RunStatus.SENDING, RunStatus.SENT):
         _end(works, run, kept, RunStatus.SENT, None, now)
+
+
+def _close(works: Works, campaign: Campaign) -> None:
+    """Hand the parts of cancelled runs on once more: whoever gets them sends nothing, and counts who was left."""
+    for item in store.find_runs(works.table, campaign.open_runs):
+        queueing.requeue(works.ops, works.queues, works.queue, deliveries.run_from(item))
+    works.table.commit([store.replace_campaign(campaign, campaign.model_copy(update={"open_runs": ()}))], keyed=True)
 
 
 def _tell_lake(works: Works, campaign: Campaign, run: Run, kept: CampaignRun, now: datetime) -> tuple[Run, CampaignRun]:
@@ -135,9 +145,7 @@ def _not_through(ops: Table, run_id: str, released: int) -> list[int]:
 
 
 def _send(works: Works, run: Run, numbers: Sequence[int]) -> None:
-    messages = [PartMessage(run_id=run.run_id, part=each).model_dump_json() for each in numbers]
-    if messages:
-        works.queues.send(works.queue, messages)
+    queueing.enqueue(works.queues, works.queue, run.run_id, numbers)
 
 
 # ---------------------------------------------------------------- the end
