@@ -4,6 +4,7 @@ from chalicelib.alerts.routes import alerts
 from chalicelib.api.routes import api
 from chalicelib.api.routing import Edge, register
 from chalicelib.audit.routes import audit
+from chalicelib.campaigns.routes import campaigns
 from chalicelib.cards.routes import cards
 from chalicelib.consents.routes import consents
 from chalicelib.corrections.routes import corrections
@@ -44,6 +45,7 @@ register(
     decisions,
     reach,
     templates,
+    campaigns,
     privacy,
     proof,
     liability,

@@ -113,20 +113,30 @@ ROLES: Mapping[str, Grants] = {
         _TILL | _MANAGES | _DECIDES | {P.PURCHASES_RESTATE, P.CARDS_REFUND, P.CARDS_GIFT}, Scope.SHOP
     ),
     "marketer": granted(
-        {P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ, P.TEMPLATES_READ, P.TEMPLATES_WRITE, P.SUPPRESSIONS_READ},
+        {P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ, P.TEMPLATES_READ, P.TEMPLATES_WRITE, P.SUPPRESSIONS_READ}
+        | {P.CAMPAIGNS_READ, P.CAMPAIGNS_WRITE, P.CAMPAIGNS_LAUNCH},
         Scope.ALL,
     ),
     "agent": granted(
         _READS | _MANAGES | {P.MEMBERS_WRITE, P.MEMBERS_EXPORT, P.APPROVALS_READ} | _SUPPRESSES, Scope.ALL
     ),
     "analyst": granted(
-        {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}, Scope.ALL
+        {
+            P.PURCHASES_READ,
+            P.POINTS_READ,
+            P.CARDS_READ,
+            P.PROGRAM_READ,
+            P.JOBS_READ,
+            P.LIABILITY_READ,
+            P.CAMPAIGNS_READ,
+        },
+        Scope.ALL,
     ),
     "admin": granted(P, Scope.ALL),
     "auditor": granted(
         _READS
         | {P.JOBS_READ, P.LIABILITY_READ, P.APPROVALS_READ, P.STAFF_READ, P.INTEGRATIONS_READ}
-        | {P.AUDIT_READ, P.ALERTS_READ, P.TEMPLATES_READ, P.SUPPRESSIONS_READ},
+        | {P.AUDIT_READ, P.ALERTS_READ, P.TEMPLATES_READ, P.SUPPRESSIONS_READ, P.CAMPAIGNS_READ},
         Scope.ALL,
     ),
     "integration": granted(_TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER}, Scope.ALL),
