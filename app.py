@@ -22,6 +22,7 @@ from chalicelib.programs.routes import programs
 from chalicelib.proof.routes import proof
 from chalicelib.purchases.routes import purchases
 from chalicelib.reach.routes import reach
+from chalicelib.segments.routes import segments
 from chalicelib.signin.routes import signin
 from chalicelib.staff.routes import staff
 from chalicelib.templates.routes import templates
@@ -55,4 +56,5 @@ register(
     integrations,
     audit,
     alerts,
+    segments,
 )

@@ -246,5 +246,18 @@ POLICY: Mapping[str, Rule] = {
     "GET /audit-entries/{audit_id}": _head_office(P.AUDIT_READ),
     "GET /alerts": _head_office(P.ALERTS_READ),
     "POST /alerts/{alert_id}/acknowledgements": _head_office(P.ALERTS_MANAGE),
+    # segments; who may read those of their shops counts and lists the members of their shops
+    "POST /segments": _head_office(P.SEGMENTS_MANAGE),
+    "GET /segments": _staff(P.SEGMENTS_READ),
+    "GET /ready-segments": _staff(P.SEGMENTS_READ),
+    "GET /segments/{segment_id}": _staff(P.SEGMENTS_READ),
+    "PATCH /segments/{segment_id}": _head_office(P.SEGMENTS_MANAGE),
+    "POST /segments/{segment_id}/archivals": _head_office(P.SEGMENTS_MANAGE),
+    "GET /segments/{segment_id}/members": _staff(P.SEGMENTS_READ),
+    "GET /segments/{segment_id}/sizes": _staff(P.SEGMENTS_READ),
+    "POST /segment-counts": _staff(P.SEGMENTS_READ),
+    "POST /segment-overlaps": _staff(P.SEGMENTS_READ),
+    "POST /segments/{segment_id}/exports": _head_office(P.SEGMENTS_EXPORT),
+    "GET /segments/{segment_id}/exports/{export_id}": _head_office(P.SEGMENTS_EXPORT),
 }
 """`METHOD /path` → rule."""

@@ -37,6 +37,9 @@ STATUS: dict[str, int] = {
     "content_type_unsupported": 415,
     "head_too_large": 431,
     "request_invalid": 422,
+    "definition_wrong": 422,
+    "segment_too_heavy": 422,
+    "list_too_long": 422,
     # what is named does not exist
     "member_unknown": 404,
     "member_erased": 410,
@@ -58,6 +61,8 @@ STATUS: dict[str, int] = {
     "liability_unknown": 404,
     "not_member": 404,
     "session_unknown": 404,
+    "segment_unknown": 404,
+    "export_unknown": 404,
     "integration_key_unknown": 404,
     "audit_entry_unknown": 404,
     "alert_unknown": 404,
@@ -200,6 +205,13 @@ STATUS: dict[str, int] = {
     "role_moved": 409,
     "roles_too_many": 409,
     "staff_differs": 409,
+    "segment_differs": 409,
+    "segment_moved": 409,
+    "segment_ready": 409,
+    "segment_archived": 409,
+    "segment_kind_wrong": 409,
+    "segment_in_use": 409,
+    "segments_too_many": 409,
     "staff_moved": 409,
     "birthday_fixed": 409,
     "integration_key_differs": 409,
@@ -222,6 +234,7 @@ STATUS: dict[str, int] = {
     "sign_in_unavailable": 503,
     "storage_busy": 503,
     "write_contended": 503,
+    "segments_silent": 503,
 }
 """The status of each code; a test demands a row for every refusal and every kind of trouble."""
 

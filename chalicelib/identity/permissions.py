@@ -56,6 +56,9 @@ class Permission(StrEnum):
     CAMPAIGNS_WRITE = "campaigns:write"
     CAMPAIGNS_LAUNCH = "campaigns:launch"
     CAMPAIGNS_GIFT = "campaigns:gift"
+    SEGMENTS_READ = "segments:read"
+    SEGMENTS_MANAGE = "segments:manage"
+    SEGMENTS_EXPORT = "segments:export"
 
 
 class Scope(IntEnum):
@@ -90,6 +93,9 @@ _MANAGES = frozenset(
     | {P.MEMBERS_CHANGE_CONTACT}
 )
 _SUPPRESSES = frozenset({P.SUPPRESSIONS_READ, P.SUPPRESSIONS_MANAGE})
+_SEGMENTS = frozenset({P.SEGMENTS_READ, P.SEGMENTS_MANAGE, P.SEGMENTS_EXPORT})
+# Points that a campaign gives are money: who may give them by hand says so, or a role of the merchant's own.
+_SENDS = frozenset({P.CAMPAIGNS_READ, P.CAMPAIGNS_WRITE, P.CAMPAIGNS_LAUNCH})
 _DECIDES = frozenset({P.APPROVALS_READ, P.APPROVALS_DECIDE})
 
 
@@ -110,33 +116,28 @@ def joined(grants: Iterable[Grants]) -> Grants:
 ROLES: Mapping[str, Grants] = {
     "clerk": granted(_TILL, Scope.SHOP),
     "shop_manager": granted(
-        _TILL | _MANAGES | _DECIDES | {P.PURCHASES_RESTATE, P.CARDS_REFUND, P.CARDS_GIFT}, Scope.SHOP
+        _TILL | _MANAGES | _DECIDES | {P.PURCHASES_RESTATE, P.CARDS_REFUND, P.CARDS_GIFT, P.SEGMENTS_READ}, Scope.SHOP
     ),
     "marketer": granted(
         {P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ, P.TEMPLATES_READ, P.TEMPLATES_WRITE, P.SUPPRESSIONS_READ}
-        | {P.CAMPAIGNS_READ, P.CAMPAIGNS_WRITE, P.CAMPAIGNS_LAUNCH},
+        | _SEGMENTS
+        | _SENDS,
         Scope.ALL,
     ),
     "agent": granted(
         _READS | _MANAGES | {P.MEMBERS_WRITE, P.MEMBERS_EXPORT, P.APPROVALS_READ} | _SUPPRESSES, Scope.ALL
     ),
     "analyst": granted(
-        {
-            P.PURCHASES_READ,
-            P.POINTS_READ,
-            P.CARDS_READ,
-            P.PROGRAM_READ,
-            P.JOBS_READ,
-            P.LIABILITY_READ,
-            P.CAMPAIGNS_READ,
-        },
+        {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}
+        | _SEGMENTS
+        | {P.CAMPAIGNS_READ},
         Scope.ALL,
     ),
     "admin": granted(P, Scope.ALL),
     "auditor": granted(
         _READS
         | {P.JOBS_READ, P.LIABILITY_READ, P.APPROVALS_READ, P.STAFF_READ, P.INTEGRATIONS_READ}
-        | {P.AUDIT_READ, P.ALERTS_READ, P.TEMPLATES_READ, P.SUPPRESSIONS_READ, P.CAMPAIGNS_READ},
+        | {P.AUDIT_READ, P.ALERTS_READ, P.TEMPLATES_READ, P.SUPPRESSIONS_READ, P.SEGMENTS_READ, P.CAMPAIGNS_READ},
         Scope.ALL,
     ),
     "integration": granted(_TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER}, Scope.ALL),

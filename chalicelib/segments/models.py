@@ -10,7 +10,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, TypeAdapter, model_validator
 
 from chalicelib.kernel.ids import MemberId, SegmentExportId, SegmentId, ShopId
 from chalicelib.kernel.pages import Paging
@@ -192,18 +192,30 @@ Window = Annotated[LastDays | FromTo, Field(discriminator="kind")]
 # ---------------------------------------------------------------- conditions
 
 
+def _some(conditions: tuple[Definition, ...]) -> tuple[Definition, ...]:
+    if not conditions:
+        raise ValueError("it needs at least one condition")
+    return conditions
+
+
+Conditions = Annotated[
+    "tuple[Condition, ...]",
+    Field(max_length=GROUP_MAX, json_schema_extra={"minItems": 1}),
+    AfterValidator(_some),  # not `min_length`: pydantic says that of a list, too, whose only condition is wrong
+]
+
 class All(Record):
     """All of them hold."""
 
     kind: Literal["all"]
-    of: Annotated[tuple[Condition, ...], Field(min_length=1, max_length=GROUP_MAX)]
+    of: Conditions
 
 
 class AnyOf(Record):
     """At least one of them holds."""
 
     kind: Literal["any"]
-    of: Annotated[tuple[Condition, ...], Field(min_length=1, max_length=GROUP_MAX)]
+    of: Conditions
 
 
 class Not(Record):

@@ -604,9 +604,9 @@ def _messages(at: _Compiler, node: Campaigns, source: str, *, timed: bool = True
         parts.append(_among(at, "channel", node.channels))
     first, last = days_of(node.window, at.today)
     if first is not None and timed:
-        parts.append(f"at >= {at.p(_midnight(first, at.time_zone))}")
+        parts.append(f'"at" >= {at.p(_midnight(first, at.time_zone))}')
     if last is not None and timed:
-        parts.append(f"at < {at.p(_midnight(last + timedelta(days=1), at.time_zone))}")
+        parts.append(f'"at" < {at.p(_midnight(last + timedelta(days=1), at.time_zone))}')
     return " AND ".join(parts) or "TRUE"
 
 
