@@ -2,13 +2,14 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from chalicelib.campaigns import store
+from chalicelib.campaigns.errors import TurnMissed
 from chalicelib.campaigns.models import Campaign, LaunchCampaign, MakeCampaign
 from chalicelib.campaigns.ports import Asked, Lake, Tested, Title, Works
 from chalicelib.campaigns.service import commands, planning, sending
@@ -189,6 +190,17 @@ class Fair:
         assert run_id is not None
         sending.advance(self.works, campaign_id)
         return campaign_id, run_id
+
+    def round(self, works: Works | None = None) -> None:
+        """The minute's round, as the function makes it."""
+        here = works or self.works
+        for campaign_id in store.list_at_work(here.table):
+            sending.advance(here, campaign_id)
+            found = store.find_campaign(here.table, campaign_id)
+            if found is not None and planning.beginning_now(here, found, self.clock()):
+                with suppress(TurnMissed):
+                    planning.plan(here, campaign_id)
+                sending.advance(here, campaign_id)
 
     def campaign(self, campaign_id: CampaignId) -> Campaign:
         """A campaign as it is."""

@@ -220,9 +220,10 @@ def test_a_comparison_by_hand() -> None:
     assert abs(found.buyers_per_million.low - 21_532) < 5
     assert abs(found.buyers_per_million.high - 75_672) < 5
     assert found.sales_per_thousand_minor is not None
-    # Means 500 and 250; variances 5000² × (.09 × 1000/999) and 5000² × (.0475 × 500/499); t of 1,278 degrees: 1.9618.
+    # Means 500 and 250; variances 5000² × (.09 × 1000/999) and 5000² × (.0475 × 500/499); so the
+    # standard error is the root of 2,252.25 + 2,379.76; t of 1,306 degrees of freedom: 1.9618.
     assert found.sales_per_thousand_minor.value == 250_000
-    assert abs(found.sales_per_thousand_minor.low - 116_830) < 200
+    assert abs(found.sales_per_thousand_minor.low - 116_482) < 30
     assert found.incremental_sales_minor is not None
     assert found.incremental_sales_minor.value == 250_000
 
