@@ -148,6 +148,8 @@ def app_environment(chosen: Settings, dynamodb: str, messaging: str = NOWHERE) -
         "REGULARS_RETENTION_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "retention"),
         "REGULARS_LANE_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "lane.fifo"),
         "REGULARS_SEND_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "campaign-sends"),
+        "REGULARS_LAKE_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "lake-patch"),
+        "REGULARS_LAKE_SCRATCH": str(chosen.data_dir / "lake"),
         "REGULARS_BUS": f"{STACK}-events",
         "REGULARS_ARCHIVE": chosen.archive.as_uri(),
         "REGULARS_ROOTS": chosen.roots.as_uri(),

@@ -39,8 +39,8 @@ class Shore:
 
     def pour(self, records: Iterable[Mapping[str, Any]], *, now: datetime) -> str | None:
         """Write a batch of records to the log."""
-        rows = [row for record in records for row in folding.rows_of(record)]
-        return store.keep_batch(self.objects, rows, now=now)
+        lines = [folding.line_of(row) for record in records for row in folding.rows_of(record)]
+        return store.keep_batch(self.objects, lines, now=now)
 
     def patch(self, now: datetime) -> Merged:
         """Make a patch."""

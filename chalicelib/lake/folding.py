@@ -17,13 +17,14 @@ from chalicelib.points.fold import is_lifelong, last_of_pending
 from chalicelib.points.models import Account
 from chalicelib.points.rules.balances import derive
 from chalicelib.purchases import store as purchases_store
+from chalicelib.purchases.models import Returned
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import unmarshalled
 from chalicelib.storage.keys import Key
 from chalicelib.storage.writes import Item
 
+_NOTHING_BACK = Returned.model_construct(count=0, amount_minor=0, refund_minor=0, points_taken_back=0, quantities=())
 _A_DAY = timedelta(days=1)
-_FOR_EVER = NEVER.isoformat()
 
 
 def rows_of(record: Mapping[str, Any]) -> Sequence[Row]:
@@ -35,7 +36,42 @@ def rows_of(record: Mapping[str, Any]) -> Sequence[Row]:
     image = record["dynamodb"].get("NewImage")
     if image is None or not is_wanted(image["pk"]["S"], image["sk"]["S"], image):
         return ()
-    return rows_of_item({name: unmarshalled(value) for name, value in image.items()})
+    item: Item = {}
+    for name in _READ[image["sk"]["S"]] if image["pk"]["S"].startswith("M#") else _READ["O"]:
+        typed = image.get(name)
+        if typed is not None:
+            ((kind, value),) = typed.items()
+            item[name] = value if kind == "S" else int(value) if kind == "N" else unmarshalled(typed)
+    return rows_of_item(item)
+
+
+_READ = {
+    "PROFILE": (
+        "pk", "sk", "member_id", "version", "erased", "contact", "gender", "month_day", "cohort", "shop", "region",
+        "source", "tags", "custom", "consents", "ways", "suppressed",
+    ),
+    "ACCOUNT": (
+        "pk", "sk", "version", "into", "status", "opened", "tier", "life", "earned", "spent", "folded", "pending",
+        "holds",
+    ),
+    "O": (
+        "pk", "sk", "tl", "at", "r", "p", "b", "o", "on", "e", "sh", "m", "tn", "ln", "rs", "ret", "rn",
+    ),
+}  # fmt: skip
+"""Attributes that rows say anything of; the others are not even read."""
+
+
+def moment_of(record: Mapping[str, Any]) -> int:
+    """When a record was made, in milliseconds; 0 where it does not say."""
+    return int(float(record["dynamodb"].get("ApproximateCreationDateTime") or 0) * 1000)
+
+
+def line_of(row: Row) -> str:
+    """A row as a line of the log."""
+    return _ENCODER.encode(row) + "\n"
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def is_wanted(pk: str, sk: str, names: Mapping[str, Any]) -> bool:
@@ -153,7 +189,7 @@ def _waits(account: Account, left: Mapping[date, int]) -> Iterator[Row]:
 
 def _purchase(item: Item, owner: str) -> Row:
     stated = purchases_store.as_stated(item)
-    figures = purchases_store.returned_from(item)
+    figures = purchases_store.returned_from(item) if "ret" in item else _NOTHING_BACK
     lines = purchases_store.line_figures(stated["ln"]) if "ln" in stated else []
     back = figures.quantities or (0,) * len(lines)
     goods = sum(line.quantity * line.unit_price_minor for line in lines) if lines else stated["m"] + stated.get("tn", 0)

@@ -254,7 +254,7 @@ def write_patch(con: "Connection", folder: str) -> None:
     """Write the tables that `merge` made."""
     for table in TABLES:
         by = "m" if table == "people" else "own"
-        con.execute(f"COPY (SELECT * FROM out_{table} ORDER BY {by}) TO '{folder}/{table}.parquet' ({_FORM})")  # noqa: S608
+        write_file(con, f"SELECT * FROM out_{table} ORDER BY {by}", f"{folder}/{table}.parquet")
 
 
 def counted(con: "Connection") -> tuple[int, bool, bool]:
@@ -286,20 +286,22 @@ def write_slice(con: "Connection", folders: Mapping[str, str], number: int, now:
         if table in FACT_TABLES.values():
             select = f'SELECT * FROM ({select}) WHERE "at" >= {oldest}'  # noqa: S608
         order = "m" if table in ("people", "contacts") else f"m, {_ORDER[table]}"
-        con.execute(
-            f"COPY (SELECT {named(columns)} FROM ({select}) ORDER BY {order}) "  # noqa: S608
-            f"TO '{folders[table]}/{number:05d}.parquet' ({_FORM})"
-        )
+        select = f"SELECT {named(columns)} FROM ({select}) ORDER BY {order}"
+        write_file(con, select, f"{folders[table]}/{number:05d}.parquet")
 
 
-_FORM = "FORMAT parquet, COMPRESSION zstd"
+def write_file(con: "Connection", select: str, path: str) -> None:
+    """Write what a SELECT gives as one file."""
+    con.execute(f"COPY ({select}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+
+
 _ORDER = {
     "purchases": "bought_on", "lines": "bought_on", "entries": "recorded_at", **dict.fromkeys(FACT_TABLES.values(), '"at"'),
 }  # fmt: skip
 
 
 def edges_of(con: "Connection") -> Edges:
-    """Where the fifths of all who bought anything begin, of the tables that `duck.show` has made."""
+    """The last values of the first four fifths of all who bought anything, of the tables that `duck.show` has made."""
     fifths = "[0.2, 0.4, 0.6, 0.8]"
     row = con.execute(
         f"SELECT quantile_disc(last_bought_on, {fifths}), quantile_disc(purchases_count, {fifths}), "  # noqa: S608

@@ -4,22 +4,24 @@ Files are written first, under names that no other attempt has; then the head is
 any file, and two at once, leave files that nobody names, which are swept when they are old.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import batched
 from typing import TYPE_CHECKING
 
 from chalicelib.kernel.calendar import from_milliseconds, local_day
 from chalicelib.kernel.errors import StorageBusy
-from chalicelib.lake import duck, merging, rules, store
+from chalicelib.lake import duck, folding, merging, rules, store
 from chalicelib.lake.models import Head, Merged
 from chalicelib.lake.store import HeadMoved
-from chalicelib.lake.tables import TABLES
+from chalicelib.lake.tables import FACT_TABLES, TABLES
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage.objects import Objects
 from chalicelib.storage.places import Place
 from chalicelib.storage.table import Table
+from chalicelib.storage.writes import Item
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -188,17 +190,50 @@ def _forget(lake: Lake, name: str) -> None:
         lake.objects.delete(lake.objects.list(f"{kind}/{name}", after=None, limit=_MANY))
 
 
+VIEWS = ("members", "contacts", "purchases", "lines", "entries", *FACT_TABLES.values())
+
+
+def counts(place: Place, head: Head | None, *, today: date, now: datetime) -> dict[str, int]:
+    """How many rows each view shows."""
+    found = {}
+    with duck.opened(place, head, today=today, now=now) as con:
+        for view in VIEWS:
+            row = con.execute(f"SELECT count(*) FROM {view}").fetchone()
+            found[view] = int(row[0]) if row else 0
+    return found
+
+
 def sweep(lake: Lake, head: Head, *, now: datetime) -> int:
     """Remove patches and bases that the head does not name, when nobody can be reading them any more; how many files."""
     old: list[str] = []
-    named = {head.patch, head.base, head.read}
-    for kind in rules.MADE:
+    for kind, named in ((rules.PATCH, head.patch), (rules.BASE, head.base), (rules.READ, head.read)):
         for key in lake.objects.list(f"{kind}/", after=None, limit=_MANY):
             name = key.removeprefix(f"{kind}/").partition("/")[0].partition(".")[0]
-            if name not in named and rules.attempted_at(name) < now - rules.OLD_KEPT:
+            if name != named and rules.attempted_at(name) < now - rules.OLD_KEPT:
                 old.append(key)
     lake.objects.delete(old)
     return len(old)
+
+
+def rebuild(lake: Lake, items: Iterable[Item], *, today: date, now: datetime) -> Merged:
+    """Forget the lake, and make it anew from the items of table `core` and from what was told to it.
+
+    Args:
+        items: all of them, of one instant, in any order; those that the lake has nothing of are passed over.
+
+    Raises:
+        StorageBusy: files or head could not be reached; do it again.
+    """
+    drop(lake, now=now)
+    for some in batched(_lines(items), _LINES_A_FILE):
+        store.keep_batch(lake.objects, some, now=now)
+    return rebase(lake, today=today, now=now)
+
+
+def _lines(items: Iterable[Item]) -> Iterator[str]:
+    for item in items:
+        if folding.is_wanted(item["pk"], item["sk"], item):
+            yield from map(folding.line_of, folding.rows_of_item(item))
 
 
 def drop(lake: Lake, *, now: datetime) -> None:
@@ -212,4 +247,5 @@ def drop(lake: Lake, *, now: datetime) -> None:
 
 
 _TURNS_MAX = 10
+_LINES_A_FILE = 50_000
 _MANY = 100_000

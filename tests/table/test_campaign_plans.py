@@ -105,7 +105,7 @@ def test_what_messages_say_of_members_is_in_the_parts(fair: Fair) -> None:
     fair.pour(*a_person(member(1), ways=("email",)))
     _, run_id = fair.go(variants=[{"name": "a", "template_ids": [EMAIL]}])
     (one,) = fair.recipients(run_id)
-    assert (one.sealed, dict(one.fields)) == ("c2VhbGVk", {"tier": "普卡"})
+    assert (one.sealed, dict(one.fields)) == ("c2VhbGVk", {"tier": "普通会员"})
 
 
 # ---------------------------------------------------------------- caps
