@@ -1,4 +1,4 @@
-"""Composition root: registers the blueprints, nothing else."""
+"""Composition root: the app, with what tills wait for imported at the start."""
 
 from chalicelib.alerts.routes import alerts
 from chalicelib.api.routes import api
@@ -58,3 +58,7 @@ register(
     alerts,
     segments,
 )
+from chalicelib.api.routing import Edge
+
+app = Edge()
+app.open("purchases")

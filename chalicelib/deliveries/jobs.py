@@ -83,15 +83,16 @@ def _time_left(context: Any) -> timedelta:
 
 def office(here: House) -> Office:
     """The office of this process, in a house."""
-    known = _KNOWN.get(id(here))
+    known = KNOWN.get(id(here))
     if known is None or known[0] is not here:
         known = here, _made(here)
-        _KNOWN.clear()
-        _KNOWN[id(here)] = known
+        KNOWN.clear()
+        KNOWN[id(here)] = known
     return known[1]
 
 
-_KNOWN: dict[int, tuple[House, Office]] = {}
+KNOWN: dict[int, tuple[House, Office]] = {}
+"""The office of the house in use: it remembers the log of changes and compiled templates from message to message."""
 
 
 @cache

@@ -29,7 +29,7 @@ class DeliveryId(Id):
     `dlv_<run or "one">-<member>-<check>`.
     """
 
-    pattern = r"^dlv_[A-Za-z0-9_]{3,80}-[a-z2-7]{16}-[a-z2-7]{13,32}$"
+    pattern = r"^dlv_[A-Za-z0-9_]{3,80}-[a-z2-7]{16}-[0-9a-f]{16,40}$"
 
 
 class Outcome(StrEnum):

@@ -405,7 +405,7 @@ FUNCTIONS: tuple[Function, ...] = (
         ),
     ),
     Function(
-        "SendPartsFunction", "send-parts", "chalicelib.deliveries.jobs.send_parts", 120,
+        "SendPartsFunction", "send-parts", "chalicelib.deliveries.jobs.send_parts", 120, memory=512,
         told={
             **_KEYS,
             **_LINKS,
@@ -424,7 +424,7 @@ FUNCTIONS: tuple[Function, ...] = (
             _receive("CampaignSendsQueue"),
             _send("CampaignSendsQueue"),
             allow(["s3:GetObject"], beside("ArchiveBucketArn", "/plans/*")),
-            _write("lake"),
+            _write("facts"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),
     ),

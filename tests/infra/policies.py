@@ -489,7 +489,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "VaultKeyArn": {"kms:Decrypt"},
         "CampaignSendsQueueArn": RECEIVE | SEND,
         "ArchiveBucketArn/plans/*": {"s3:GetObject"},
-        "ArchiveBucketArn/lake/*": {"s3:PutObject"},
+        "ArchiveBucketArn/facts/*": {"s3:PutObject"},
     },
     "WatchFunction": {
         "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem")},

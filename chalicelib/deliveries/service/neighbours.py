@@ -28,8 +28,11 @@ from chalicelib.storage.table import Table
 from chalicelib.templates import rules as templates
 from chalicelib.templates import store as templates_store
 
-_ASKED_AS = {"wecom": ContactChannel.WECHAT, "webhook": ContactChannel.APP}
-"""Channels for which members consent to another one."""
+_ASKED_AS = {each.value: each for each in ContactChannel} | {
+    "wecom": ContactChannel.WECHAT,
+    "webhook": ContactChannel.APP,
+}
+"""The channel that members consent to, by the one they are written to by."""
 
 _OUTCOMES = {
     Barred.GONE: Outcome.NOT_A_MEMBER,
@@ -42,7 +45,7 @@ _OUTCOMES = {
 
 def consented_as(channel: str) -> ContactChannel:
     """The channel that members consent to when they are written to by this one."""
-    return _ASKED_AS.get(channel) or ContactChannel(channel)
+    return _ASKED_AS[channel]
 
 
 @dataclass

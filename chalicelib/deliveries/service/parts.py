@@ -134,6 +134,7 @@ class _Work:
     when: dict[int, tuple[int, int]] = field(default_factory=dict)
     aside: set[int] = field(default_factory=set)
     opened: dict[int, Mapping[str, Any] | None] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
     renderers: dict[tuple[str, str], Renderer] = field(default_factory=dict)
 
     def done(self) -> Ended | Later:
@@ -254,7 +255,7 @@ class _Work:
         if rendered.missing:
             return Outcome.NO_WORDS
         return Outgoing(
-            delivery_id=rules.delivery_id(run.run_id, run.source_id, run.step, recipient.member_id, channel),
+            delivery_id=self._name(place),
             channel=channel,
             to=to,
             language=recipient.language or self.office.language,
@@ -267,6 +268,13 @@ class _Work:
             sent_for=f"{run.source}:{run.source_id}",
             signature=rendered.signature,
         )
+
+    def _name(self, place: int) -> str:
+        """The id of the delivery to a recipient."""
+        if place not in self.names:
+            run, member = self.run, self.part.recipients[place].member_id
+            self.names[place] = rules.delivery_id(run.run_id, run.source_id, run.step, member, self.part.channel)
+        return self.names[place]
 
     def _renderer(self, recipient: Recipient, provider: Provider) -> Renderer:
         """The words of a recipient's variant and language, compiled once for the part."""
@@ -428,7 +436,8 @@ class _Work:
         for place in places:
             at, cost = self.when.get(place, (milliseconds(now), 0))
             outcome = rules.outcome_of(self.state.outcomes[place])
-            rows.append(rules.row(self.run, self.part.channel, self.part.recipients[place], outcome, at, name, cost))
+            recipient, named = self.part.recipients[place], self._name(place)
+            rows.append(rules.row(self.run, self.part.channel, recipient, named, outcome, at, name, cost))
         self.office.append(f"{self.run.run_id}-{self.part.number:06d}-{self.state.version:06d}", rows, now)
         self.state = replace(self.state, outcomes=rules.told(self.state.outcomes))
 
