@@ -146,3 +146,14 @@ def _reason(fault: ValueError) -> str:
     if "digits" in str(fault):
         return "it holds a number of thousands of digits"
     return str(fault)
+
+
+def raw_of(raw: bytes) -> bytes:
+    """A body as it came, for whoever signs the very bytes.
+
+    Raises:
+        BodyTooLarge: it is.
+    """
+    if len(raw) > BODY_MAX:
+        raise BodyTooLarge(limit=BODY_MAX)
+    return raw

@@ -102,6 +102,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "/pools/{pool_id}/spends": ("pools",),
     "/preferences/{token}": ("privacy",),
     "/program": ("programs",),
+    "/provider-callbacks/{provider}/{secret}": ("receipts",),
     "/purchases": ("purchases",),
     "/purchases/{purchase_id}": ("purchases",),
     "/purchases/{purchase_id}/deliveries": ("purchases",),

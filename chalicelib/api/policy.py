@@ -26,6 +26,8 @@ class Rule:
         by: the only kind of caller that gets in, where there is one.
         beyond: the permission, besides, of who goes beyond what everybody may who is let in. Whether
             somebody does shows in the command, so the use case asks for it.
+        paced: how often a network address calls is counted. Not so of providers, which tell of a whole campaign from a
+            few addresses, and prove who they are.
         audited: whatever staff or an integration writes by it gets an audit record in the same transaction (ADR 0039).
             Not so where a ledger entry says it all, which names who had it made: what tills do all day, unless it gives
             what nobody paid for.
@@ -39,6 +41,7 @@ class Rule:
     by: Kind | None = None
     audited: bool = True
     beyond: Permission | None = None
+    paced: bool = True
 
     @property
     def open(self) -> bool:
@@ -82,6 +85,9 @@ POLICY: Mapping[str, Rule] = {
     # who has a message may end messages of its kind
     "GET /opt-outs/{token}": OPEN,
     "POST /opt-outs/{token}": OPEN,
+    # providers tell what became of messages, and prove that it is them
+    "GET /provider-callbacks/{provider}/{secret}": Rule(None, paced=False),
+    "POST /provider-callbacks/{provider}/{secret}": Rule(None, paced=False),
     "GET /preferences/{token}": OPEN,
     "POST /preferences/{token}": OPEN,
     # what is a member's own

@@ -9,6 +9,7 @@ STATUS: dict[str, int] = {
     # the request as such
     "body_missing": 400,
     "body_malformed": 400,
+    "callback_malformed": 400,
     "key_missing": 400,
     "key_malformed": 400,
     "cursor_invalid": 400,
@@ -18,6 +19,7 @@ STATUS: dict[str, int] = {
     "code_wrong": 401,
     "refresh_invalid": 401,
     "gift_forbidden": 403,
+    "callback_unsigned": 401,
     "permission_missing": 403,
     "shop_not_yours": 403,
     "home_shop_not_yours": 403,
@@ -41,6 +43,7 @@ STATUS: dict[str, int] = {
     "segment_too_heavy": 422,
     "list_too_long": 422,
     # what is named does not exist
+    "callback_unknown": 404,
     "member_unknown": 404,
     "member_erased": 410,
     "purchaser_unknown": 404,

@@ -31,6 +31,7 @@ ROOMS = (
     "jobs",
     "signin",
     "integrations",
+    "receipts",
     "audit",
     "alerts",
 )

@@ -10,7 +10,7 @@ from chalicelib.identity.pace import Rates, rates_from
 
 if TYPE_CHECKING:
     from chalicelib.identity.issuers import Issuer
-    from chalicelib.providers.settings import Chosen
+    from chalicelib.providers.settings import Callbacks, Chosen
 
 LOCAL_STAGES = ("local", "test")
 _GATEWAY_KEY_MIN = 16
@@ -77,6 +77,7 @@ class Settings:
         carriers: who brings codes to members.
         opt_out_key: what opt-out links are signed with in a stack; empty where one is made of the index key.
         providers: who brings messages of campaigns and notices, by channel; empty in a function that sends none.
+        callbacks: who may tell what became of messages, by provider; empty in a function that nobody tells.
         public_url: under which people reach the API, `https://…` without a slash at the end; empty: links are paths.
     """
 
@@ -117,6 +118,7 @@ class Settings:
     opt_out_key: bytes = b""
     public_url: str = ""
     providers: "Chosen" = field(default_factory=dict)
+    callbacks: "Callbacks" = field(default_factory=dict)
     send_queue: str | None = None
 
     @property
@@ -186,7 +188,21 @@ def load() -> Settings:
         opt_out_key=bytes.fromhex(os.environ.get("REGULARS_OPT_OUT_KEY", "")),
         public_url=_public_url(stage),
         providers=_providers(stage),
+        callbacks=_callbacks(),
     )
+
+
+def _callbacks() -> "Callbacks":
+    """Who may tell what became of messages."""
+    text = os.environ.get("REGULARS_CALLBACKS")
+    if not text or text == "{}":
+        return {}
+    from chalicelib.providers.settings import callbacks_from  # noqa: PLC0415 - models that only the API needs
+
+    try:
+        return callbacks_from(text)
+    except ValueError as wrong:
+        raise SettingsWrong(f"REGULARS_CALLBACKS: {wrong}") from None
 
 
 def _providers(stage: str) -> "Chosen":

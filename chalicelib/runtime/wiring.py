@@ -162,18 +162,19 @@ def build(settings: Settings) -> House:
         functions=functions(settings),
         place=place(settings),
         carriers=carriers(settings),
-        providers=providers(settings),
+        providers=providers(settings, ops),
         limits={channel: by.limits.limits() for channel, by in settings.providers.items()},
     )
 
 
-def providers(settings: Settings) -> "dict[str, Provider]":
+def providers(settings: Settings, ops: Table) -> "dict[str, Provider]":
     """Who brings messages to many. Nothing of it is loaded in a process that was told of none."""
     if not settings.providers:
         return {}
     from chalicelib.providers.making import Means, made  # noqa: PLC0415 - see above
 
     means = Means(
+        ops=ops,
         objects=archive(settings),
         clock=utc_now,
         region=settings.region,

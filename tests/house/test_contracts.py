@@ -160,6 +160,7 @@ def test_only_these_routes_are_open() -> None:
         "/auth/tokens",
         "/auth/keys",
         "/opt-outs/{token}",
+        "/provider-callbacks/{provider}/{secret}",
     }
 
 
