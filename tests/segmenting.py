@@ -1,7 +1,7 @@
 """A small world of members and purchases as the lake shows it, and who fits a definition, told without SQL.
 
-`opened` puts a world into the views of the lake by hand, in memory. `fits` says of one member whether a definition holds;
-it shares nothing with what compiles definitions, but the documents.
+`opening` puts a world into the views of the lake by hand, in memory. `fits` says of one member whether a definition
+holds; it shares nothing with what compiles definitions, but the documents.
 """
 
 import random
@@ -113,7 +113,7 @@ def _add_member(world: World, chance: random.Random, m: int) -> None:
     def day(back: int) -> date:
         return TODAY - timedelta(days=chance.randint(0, back))
 
-    bought = [
+    bought: list[Row] = [
         {
             "m": m, "purchase_id": f"pur_{m}_{number}", "shop_id": chance.choice(SHOPS),
             "channel": chance.choice(CHANNELS), "bought_on": day(chance.choice((5, 40, 400))),
@@ -246,19 +246,20 @@ def _compare(op: str, number: int | None, value: int, to: int | None) -> bool:
         return op == "is_not"
     return {
         "is": number == value, "is_not": number != value, "below": number < value, "at_most": number <= value,
-        "above": number > value, "at_least": number >= value, "between": value <= number <= (value if to is None else to),
+        "above": number > value, "at_least": number >= value,
+        "between": value <= number <= (value if to is None else to),
     }[op]  # fmt: skip
 
 
 def _compare_day(document: Document, day: date | None) -> bool:
     op = document["op"]
     if op in ("is_known", "is_unknown"):
-        return (day is not None) == (op == "is_known")
+        return bool((day is not None) == (op == "is_known"))
     if day is None:
         return False
     if "days" in document:
         ago = (TODAY - day).days
-        return 0 <= ago < document["days"] if op == "in_last_days" else ago > document["days"]
+        return bool(0 <= ago < document["days"] if op == "in_last_days" else ago > document["days"])
     given = date.fromisoformat(document["day"])
     if op == "between":
         return given <= day <= date.fromisoformat(document["to"])
@@ -287,14 +288,14 @@ def _field(document: Document, member: Row, world: World) -> bool:
     if "value" in document:
         return _compare(op, member[name], document["value"], document.get("to"))
     if op in ("is_known", "is_unknown"):
-        return (member[name] is not None) == (op == "is_known")
-    return (member[name] in document["values"]) == (op == "is_any")
+        return bool((member[name] is not None) == (op == "is_known"))
+    return bool((member[name] in document["values"]) == (op == "is_any"))
 
 
 def _birthday(document: Document, month_day: str | None) -> bool:
     op = document["op"]
     if op in ("is_known", "is_unknown"):
-        return (month_day is not None) == (op == "is_known")
+        return bool((month_day is not None) == (op == "is_known"))
     if month_day is None:
         return False
     if op == "in_months":
@@ -315,11 +316,11 @@ def _custom(document: Document, text: str | None) -> bool:
     own = json.loads(text) if text is not None else {}
     name, op = document["custom_field"], document["op"]
     if op in ("is_known", "is_unknown"):
-        return (name in own) == (op == "is_known")
+        return bool((name in own) == (op == "is_known"))
     value = own.get(name)
     if op in ("is_any", "is_none"):
         same = any(type(each) is type(value) and each == value for each in document["values"])
-        return same == (op == "is_any")
+        return bool(same == (op == "is_any"))
     number = value if isinstance(value, int) and not isinstance(value, bool) else None
     return number is not None and _compare(op, number, document["value"], None)
 
@@ -329,7 +330,7 @@ def _in_window(window: Document | None, day: date) -> bool:
         return True
     if window["kind"] == "last_days":
         ago = (TODAY - day).days
-        return window.get("skip", 0) <= ago < window["days"]
+        return bool(window.get("skip", 0) <= ago < window["days"])
     first, last = window.get("first"), window.get("last")
     return (first is None or day >= date.fromisoformat(first)) and (last is None or day <= date.fromisoformat(last))
 
@@ -505,7 +506,8 @@ class Documents:
     def _birthday(self) -> Row:
         op = self._chance.choice(("in_next_days", "in_months", "is_known", "is_unknown"))
         days = self._chance.choice((1, 2, 30, 300, 350, 351, 365, 366))
-        more: Row = {"in_next_days": {"days": days}, "in_months": {"months": self._some((1, 2, 3, 12))}}.get(op, {})
+        takes: dict[str, Row] = {"in_next_days": {"days": days}, "in_months": {"months": self._some((1, 2, 3, 12))}}
+        more = takes.get(op, {})
         return {"kind": "field", "name": "birthday", "op": op, **more}
 
     def _list(self) -> Row:

@@ -95,8 +95,9 @@ def _escaped(part: object) -> str:
 
 
 def _refusal(faults: ValidationError, parsed: Any) -> BodyMalformed | RequestInvalid:
-    if any(fault["type"] == "json_invalid" for fault in faults.errors(include_url=False, include_input=False)):
-        return BodyMalformed("it is not JSON in UTF-8")
+    for fault in faults.errors(include_url=False, include_input=False):
+        if fault["type"] == "json_invalid":
+            return BodyMalformed("it is nested too deep" if "recursion" in fault["msg"] else "it is not JSON in UTF-8")
     return RequestInvalid(_errors(faults, parsed))
 
 

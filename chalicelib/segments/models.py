@@ -204,6 +204,7 @@ Conditions = Annotated[
     AfterValidator(_some),  # not `min_length`: pydantic says that of a list, too, whose only condition is wrong
 ]
 
+
 class All(Record):
     """All of them hold."""
 

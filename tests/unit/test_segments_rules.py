@@ -100,12 +100,14 @@ def test_every_definition_reads_as_a_sentence_in_both_languages() -> None:
                     {"kind": "field", "name": "birthday", "op": "in_next_days", "days": 7},
                 ]},
             ]},
-            "2026-01-01 至 2026-03-31 期间在门店 shp_a 消费金额多于 ¥1,000.00，并且（已发送但没有打开“cmp_spring”，或者生日在未来 7 天内）的会员。",
+            "2026-01-01 至 2026-03-31 期间在门店 shp_a 消费金额多于 ¥1,000.00，"
+            "并且（已发送但没有打开“cmp_spring”，或者生日在未来 7 天内）的会员。",
             "Members who spent more than ¥1,000.00 in the shop shp_a from 2026-01-01 to 2026-03-31, and (were sent and "
             "did not open “cmp_spring”, or have their birthday in the next 7 days).",
         ),
         (
-            {"kind": "purchases", "measure": "count", "op": "is", "value": 0, "window": {"kind": "last_days", "days": 60}},
+            {"kind": "purchases", "measure": "count", "op": "is", "value": 0,
+             "window": {"kind": "last_days", "days": 60}},
             "最近 60 天内没有消费的会员。",
             "Members who did not buy anything in the last 60 days.",
         ),

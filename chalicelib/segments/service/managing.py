@@ -79,9 +79,8 @@ def create_segment(
     known = store.find_item(table, segment_id)
     if known is not None:
         return _known(table, ops, program, known, content)
-    if command.definition is not None:
+    if command.freeze and command.definition is not None:
         require_sound(table, command.definition, program)
-
     listed = _listed(objects, asking, segment_id, command)
     live = listed is None and command.definition is not None and not command.freeze
     segment = Segment(
@@ -90,11 +89,14 @@ def create_segment(
         created_by=caller.subject, edited_at=now,
     )  # fmt: skip
     for _ in range(ATTEMPTS_MAX):
-        graph = _grown(table, segment)
+        graph, version = store.find_graph(table)
+        if command.definition is not None:
+            require_sound(table, command.definition, program)  # as things are under that version
+        grown = _grown(graph, segment)
         if command.dry_run:
             return Outcome(_view(table, ops, program, segment), stored=False)
         try:
-            table.commit([store.add_segment(segment, content=content), store.replace_graph(*graph)])
+            table.commit([store.add_segment(segment, content=content), store.replace_graph(grown, version)])
         except store.Raced:
             continue
         except store.SegmentKnown as first:
@@ -137,14 +139,13 @@ def require_sound(table: Table, definition: Definition, program: Program, own: S
         raise DefinitionWrong([{"pointer": f"/definition{each.pointer}", "detail": each.detail} for each in faults])
 
 
-def _grown(table: Table, segment: Segment) -> tuple[Graph, int]:
-    """What there is, with a new or changed segment, and the version of what there was.
+def _grown(graph: Graph, segment: Segment) -> Graph:
+    """What there is, with a new or changed segment.
 
     Raises:
         SegmentsTooMany: there are as many as there can be.
         DefinitionWrong: the segment would depend on itself.
     """
-    graph, version = store.find_graph(table)
     if segment.segment_id not in graph and len(graph) >= SEGMENTS_MAX:
         raise SegmentsTooMany(most=SEGMENTS_MAX)
     graph = {**graph, segment.segment_id: store.knot_of(segment)}
@@ -152,7 +153,7 @@ def _grown(table: Table, segment: Segment) -> tuple[Graph, int]:
         rule = segment.tag_rule is not None
         detail = "The segment would be made of itself" + (", by the tag that it gives" if rule else "")
         raise DefinitionWrong([{"pointer": "/tag_rule/tag" if rule else "/definition", "detail": detail}])
-    return graph, version
+    return graph
 
 
 # ---------------------------------------------------------------- reading
@@ -230,12 +231,13 @@ def edit_segment(
             raise SegmentMoved(read=command.version, current=before.version)
         if before.state is State.ARCHIVED:
             raise SegmentArchived(segment_id=segment_id)
+        graph, version = store.find_graph(table)
         if command.definition is not None:
             require_sound(table, command.definition, program, own=segment_id)
         after = _edited(before, command, objects, now)
         writes: list[Write] = [store.replace_segment(before, after, content=content)]
         if store.knot_of(after) != store.knot_of(before):
-            writes.append(store.replace_graph(*_grown(table, after)))
+            writes.append(store.replace_graph(_grown(graph, after), version))
 
         changed = after.model_copy(update={"version": before.version + 1})
         if command.dry_run:
