@@ -163,7 +163,7 @@ def house(
     made = House(
         settings, table, keyring, clock, ops=ops, queues=Tray(), roots=roots, signer=signer, issuer=issuer,
         gate=wiring.gate(settings, table, issuer, ops), objects=FolderObjects(tmp_path / "archive"),
-        functions=LocalFunctions({"segments-answer": segments_jobs.answer}),
+        functions=LocalFunctions({"segments-answer": segments_jobs.answer_segments}),
         place=Place(str(tmp_path / "archive"), scratch=str(tmp_path / "scratch"), memory_mb=256, threads=1),
     )  # fmt: skip
     wiring.use(made)

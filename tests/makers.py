@@ -69,6 +69,8 @@ SOME_IDS = {
     "audit_id": "aud_019cefa5e0000000000000000a1",
     "alert_id": "alr_QUwjc2VsZl9lYXJuaW5nI3N0Zl9jbGVyayMyMDI2LTAzLTE1",
     "token": "bm90aGluZw.bm90aGluZyBvZiBvdXJzIQ",
+    "segment_id": "seg_jppat4b7dhiecrya",
+    "export_id": "sgx_aaaaaaaaaaaaaaaaaaaaaaaa",
     "job": "birthday",
     "day": "2026-03-14",
 }

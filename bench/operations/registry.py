@@ -37,6 +37,9 @@ EXEMPT = {
     "export_member_page": "as export_member",
     "export_me": "as export_member",
     "export_me_page": "as export_member",
+    "get_segment_export": "reads one item, and a file",
+    "segments.jobs.answer_segments": "asks the lake; reads the segments that are named",
+    "segments.jobs.refresh_segments": "asks the lake; one item a segment, and what of it is told is on the bus",
     "relay.jobs.relay_records": "reads the stream and writes to the bus; its role reaches no table",
     "relay.jobs.archive_events": "reads a queue and writes to the archive; its role reaches no table",
 }

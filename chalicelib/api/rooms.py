@@ -24,6 +24,8 @@ ROOMS = (
     "decisions",
     "reach",
     "templates",
+    "campaigns",
+    "segments",
     "privacy",
     "proof",
     "liability",

@@ -1,7 +1,7 @@
 """From the image of a record to rows of the lake. It reads no table, and opens nothing that is sealed.
 
-A row says how something is, with the version that it has then, and never what has changed. So rows may come twice, in any
-order and split in any way: of each thing the highest version counts.
+A row says how something is, with the version that it has then, and never what has changed. So rows may come twice, in
+any order and split in any way: of each thing the highest version counts.
 """
 
 import json
@@ -64,14 +64,6 @@ _READ = {
 def moment_of(record: Mapping[str, Any]) -> int:
     """When a record was made, in milliseconds; 0 where it does not say."""
     return int(float(record["dynamodb"].get("ApproximateCreationDateTime") or 0) * 1000)
-
-
-def line_of(row: Row) -> str:
-    """A row as a line of the log."""
-    return _ENCODER.encode(row) + "\n"
-
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def is_wanted(pk: str, sk: str, names: Mapping[str, Any]) -> bool:

@@ -1,8 +1,8 @@
 """The lake's functions: the table's stream to the log, and the log to patches and bases.
 
-A batch of the stream becomes one file. When a record cannot be understood, those before it are kept and it is named; once
-it heads the batch the function fails, so that Lambda parts it from the others (`relay/jobs.py` says how). Unlike the relay,
-what is not told in time is not lost: a rebuild reads the table.
+A batch of the stream becomes one file. When a record cannot be understood, those before it are kept and it is named;
+once it heads the batch the function fails, so that Lambda parts it from the others (`relay/jobs.py` says how). Unlike
+with the relay, what is not told in time is not lost: a rebuild reads the table.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ DELAY = 15
 
 
 class RecordFailed(Exception):
-    """A record cannot be understood. It names the record's place in the stream and no more: its words end up in a log."""
+    """A record cannot be understood. It names the record's place in the stream and no more: words end up in a log."""
 
 
 def fold_records(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
@@ -56,14 +56,14 @@ def _understood(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], int, E
     newest, done, fault = 0, 0, None
     for record in records:
         try:
-            lines += map(folding.line_of, folding.rows_of(record))
+            lines += map(store.line_of, folding.rows_of(record))
             newest = max(newest, folding.moment_of(record))
         except Exception as wrong:  # noqa: BLE001 - the edge
             fault = wrong
             break
         done += 1
     if lines and newest:
-        lines.append(folding.line_of({"batch": {"through": newest}}))
+        lines.append(store.line_of({"batch": {"through": newest}}))
     return lines, done, fault
 
 
@@ -103,6 +103,8 @@ def _work(job: str, here: House, make: Callable[..., Merged]) -> None:
     except Trouble as trouble:
         log_job(job, {}, [trouble])
         raise
+    if done.moved and here.settings.segments_queue is not None:
+        here.queues.send(here.settings.segments_queue, ["refresh"])
     head = done.head
     facts = {"files": done.objects, "moved": done.moved, "people": head.next_m, "patched": head.patched}
     log_job(job, facts, [])

@@ -2,13 +2,14 @@
 
 import gzip
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from chalicelib.kernel.calendar import milliseconds
-from chalicelib.lake import folding, rules
+from chalicelib.lake import rules
 from chalicelib.lake.models import Fact, Head, Row
 from chalicelib.lake.tables import FACT_ROWS
 from chalicelib.storage import keys
@@ -49,7 +50,7 @@ def append(objects: Objects, kind: Fact, name: str, rows: Sequence[Mapping[str, 
         raise ValueError(f"{name!r} cannot be the name of a file")
     if not rows:
         return None
-    lines = (folding.line_of({kind: _told(kind, row)}) for row in rows)
+    lines = (line_of({kind: _told(kind, row)}) for row in rows)
     key = f"{rules.folder(rules.FACTS, now)}{kind}-{name}.jsonl.gz"
     objects.put(key, _packed(lines), kind=KIND)
     return key
@@ -75,6 +76,14 @@ def keep_batch(objects: Objects, lines: Sequence[str], *, now: datetime) -> str 
     key = f"{rules.folder(rules.LOG, now)}{name}.jsonl.gz"
     objects.put(key, gzip.compress(text, _QUICK, mtime=0), kind=KIND)
     return key
+
+
+def line_of(row: Row) -> str:
+    """A row as a line of the log."""
+    return _ENCODER.encode(row) + "\n"
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def _packed(lines: Iterable[str]) -> bytes:

@@ -61,6 +61,7 @@ class Settings:
         retention_queue: URL of the queue of the job `retention`, which has a function of its own.
         lane_queue: URL of the FIFO queue of commands on hot accounts; without it all are carried out directly.
         lake_queue: URL of the queue that asks for a patch of the lake.
+        segments_queue: URL of the queue that asks to look at live segments; without it nobody does after a patch.
         functions_endpoint: where functions are asked; the region's own, or that of everything else, when None.
         lake_scratch: a folder for what of the lake does not fit into memory.
         lake_memory_mb: what the lake's engine may use; in Lambda what the function has, less what the rest takes.
@@ -95,6 +96,7 @@ class Settings:
     retention_queue: str | None = None
     lane_queue: str | None = None
     lake_queue: str | None = None
+    segments_queue: str | None = None
     functions_endpoint: str | None = None
     lake_scratch: str = ""
     lake_memory_mb: int = 1024
@@ -171,6 +173,7 @@ def load() -> Settings:
         lane_queue=os.environ.get("REGULARS_LANE_QUEUE") or None,
         send_queue=os.environ.get("REGULARS_SEND_QUEUE") or None,
         lake_queue=os.environ.get("REGULARS_LAKE_QUEUE") or None,
+        segments_queue=os.environ.get("REGULARS_SEGMENTS_QUEUE") or None,
         functions_endpoint=os.environ.get("REGULARS_FUNCTIONS_ENDPOINT") or None,
         lake_scratch=os.environ.get("REGULARS_LAKE_SCRATCH") or "",
         lake_memory_mb=_lake_memory(),

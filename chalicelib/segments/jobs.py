@@ -19,15 +19,19 @@ _SPARE_MS = 30_000
 """What a run leaves of its time: a slice of members takes less."""
 
 
-def answer(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
+def answer_segments(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
     """Answer a question about segments: `ask` says which."""
     home = house()
     now = home.clock()
     return answering.answer(home.table, book_of(home.table), home.objects, _opens(home), event, now=now)
 
 
-def refresh(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
-    """Look at live segments with the lake as it is, and tell who came in and who left."""
+def refresh_segments(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
+    """Look at live segments with the lake as it is, however many messages ask for it; tell who came and who left.
+
+    Raises:
+        StorageBusy: table, bus or files could not be reached; the messages come again, and the rest is done then.
+    """
     home = house()
     now = home.clock()
     book = book_of(home.table)
@@ -45,8 +49,10 @@ def refresh(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG
         "segments": done.segments, "entered": done.entered, "left": done.left, "slow": done.slow,
         "unfinished": len(done.unfinished),
     }  # fmt: skip
-    log_job("segments_refresh", facts, [])
-    return facts
+    log_job("refresh_segments", facts, [])
+    if done.unfinished and home.settings.segments_queue is not None:
+        home.queues.send(home.settings.segments_queue, ["refresh"])
+    return {"batchItemFailures": []}
 
 
 def _opens(home: House) -> Any:

@@ -37,9 +37,9 @@ from chalicelib.segments.models import (
     SegmentOverlap,
     SegmentQuery,
     SegmentSize,
+    SegmentState,
     SegmentView,
     SizeQuery,
-    State,
 )
 from chalicelib.segments.service import asking, managing
 from chalicelib.segments.service.asking import Asking
@@ -93,7 +93,7 @@ def create_segment(body: CreateSegment, call: Call) -> Outcome[SegmentView]:
 @segments.get("/segments", refuses=(CursorInvalid,))
 def list_segments(query: SegmentQuery, call: Call) -> SegmentPage:
     """Segments of your own, the newest first."""
-    house, state = call.house, State(query.state)
+    house, state = call.house, SegmentState(query.state)
     part = managing.list_segments(
         house.table, house.ops, book_of(house.table), state, after=call.position(query.cursor, "segments", state),
         limit=query.limit, now=call.now,
@@ -111,7 +111,7 @@ def list_ready_segments(call: Call) -> ReadySegments:
 
 @segments.get("/segments/{segment_id}", refuses=(SegmentUnknown,))
 def get_segment(segment_id: SegmentId, call: Call) -> SegmentView:
-    """A segment."""
+    """A segment, with what it says in words."""
     house = call.house
     return managing.find_segment(
         house.table, house.ops, book_of(house.table), segment_id, now=call.now, language=_language(call)

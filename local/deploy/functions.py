@@ -234,6 +234,9 @@ _FOLDS = {
 LAKE_TOLD = {"REGULARS_ARCHIVE": imported("ArchiveBucketName")}
 """Told to functions that ask the lake."""
 
+_REFRESHES = {"REGULARS_SEGMENTS_QUEUE": imported("SegmentsRefreshQueueUrl")}
+"""Told to functions after which live segments are looked at."""
+
 _SIGNS = {"REGULARS_ROOTS": imported("RootsBucketName"), "REGULARS_SIGNING_KEY": imported("SigningKeyArn")}
 _OPENS = {"REGULARS_VAULT_KEY": imported("VaultKeyArn")}
 """Told to functions that open contact data."""
@@ -281,8 +284,10 @@ FUNCTIONS: tuple[Function, ...] = (
             "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
             "REGULARS_RETENTION_QUEUE": imported("RetentionQueueUrl"),
             "REGULARS_LANE_QUEUE": imported("LaneQueueUrl"),
+            "REGULARS_ARCHIVE": imported("ArchiveBucketName"),
         },
         may=(
+            allow(["s3:GetObject", "s3:PutObject"], beside("ArchiveBucketArn", "/segments/*")),
             _core("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"),
             _query(imported("CoreTableArn"), TIMELINE),
             _ops("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
@@ -457,17 +462,17 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         "LakePatchFunction", "lake-patch", "chalicelib.lake.jobs.patch_lake", 120,
         memory=4096,
-        told=LAKE_TOLD,
+        told={**LAKE_TOLD, **_REFRESHES},
         events=_queue("LakePatchQueue", 10, "LakeConcurrency"),
-        may=(*_make_lake(), _receive("LakePatchQueue")),
+        may=(*_make_lake(), _receive("LakePatchQueue"), _send("SegmentsRefreshQueue")),
         layers=("lake",),
         more={"EphemeralStorage": {"Size": 4096}},
     ),
     Function(
         "LakeRebaseFunction", "lake-rebase", "chalicelib.lake.jobs.rebase_lake", 900,
         memory=8192,
-        told=LAKE_TOLD,
-        may=(*_make_lake(), _send("SchedulesDeadLetters")),
+        told={**LAKE_TOLD, **_REFRESHES},
+        may=(*_make_lake(), _send("SchedulesDeadLetters"), _send("SegmentsRefreshQueue")),
         layers=("lake",),
         more={
             "EphemeralStorage": {"Size": 10240},
@@ -485,6 +490,42 @@ FUNCTIONS: tuple[Function, ...] = (
         may=(_core("GetItem"), _open_program(), *read_lake(), allow_key(_ENCRYPT, "dynamodb", "s3")),
         layers=("lake",),
         asked=True,
+    ),
+    Function(
+        "SegmentsAnswerFunction", "segments-answer", "chalicelib.segments.jobs.answer_segments", 25,
+        memory=2048,
+        told=LAKE_TOLD,
+        may=(
+            _core("GetItem", "BatchGetItem"),
+            _open_program(),
+            *read_lake(),
+            allow(["s3:GetObject"], beside("ArchiveBucketArn", "/segments/*")),
+            _write("segments"),
+            allow_key(_ENCRYPT, "dynamodb", "s3"),
+        ),
+        layers=("lake",),
+        asked=True,
+    ),
+    Function(
+        "SegmentsRefreshFunction", "segments-refresh", "chalicelib.segments.jobs.refresh_segments", 300,
+        memory=4096,
+        told={**LAKE_TOLD, **_OPENS, **_REFRESHES, "REGULARS_BUS": imported("EventBusName")},
+        events=_queue("SegmentsRefreshQueue", 10, "LakeConcurrency"),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem", "Query"),
+            *read_lake(),
+            _ops("PutItem"),
+            _vault("GetItem", "PutItem", "Query"),
+            _keep("Decrypt"),
+            allow(["s3:GetObject"], beside("ArchiveBucketArn", "/segments/*")),
+            _write("segments"),
+            allow(["events:PutEvents"], imported("EventBusArn")),
+            _receive("SegmentsRefreshQueue"),
+            _send("SegmentsRefreshQueue"),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+        layers=("lake",),
+        more={"EphemeralStorage": {"Size": 4096}},
     ),
     Function(
         "LaneFunction", "lane", "chalicelib.lane.jobs.work_line", 20,

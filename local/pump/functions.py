@@ -45,7 +45,8 @@ ANSWERING = "functions"
 """The process of all functions that are asked."""
 _QUEUES = {
     "archive": "archive", "notices": "notices", "watch": "watch", "work-job": "job-work", "retain": "retention",
-    "lane": "lane.fifo", "lake-patch": "lake-patch", "send-parts": "campaign-sends",
+    "lane": "lane.fifo", "lake-patch": "lake-patch", "segments-refresh": "segments-refresh",
+    "send-parts": "campaign-sends",
 }  # fmt: skip
 _LONGEST_WINDOW = 2.0
 """Deployed, the archive waits longer to write fewer files; nobody wants to wait as long before a laptop."""

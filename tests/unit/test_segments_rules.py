@@ -8,7 +8,7 @@ import pytest
 from chalicelib.kernel.ids import SegmentId
 from chalicelib.kernel.languages import Language
 from chalicelib.segments import rules
-from chalicelib.segments.models import DEFINITION, Definition, Kind, Segment, State
+from chalicelib.segments.models import DEFINITION, Definition, SegmentKind, Segment, SegmentState
 from chalicelib.segments.rules.checking import Knot, comes_back
 from chalicelib.segments.rules.compiling import compiled, month_days, uses_clock
 from chalicelib.segments.rules.ready import CLASSES, READY_IDS, ready
@@ -173,7 +173,7 @@ def test_what_time_alone_changes_is_known() -> None:
 def a_segment(name: str, document: object) -> Segment:
     """A live segment."""
     return Segment(
-        segment_id=SegmentId(name), name=name, kind=Kind.LIVE, definition=read(document), created_at=NOON,
+        segment_id=SegmentId(name), name=name, kind=SegmentKind.LIVE, definition=read(document), created_at=NOON,
         created_by="stf_x", edited_at=NOON,
     )  # fmt: skip
 
@@ -192,7 +192,7 @@ def test_a_segment_that_would_be_made_of_itself_is_found() -> None:
 
 
 def test_a_segment_that_there_is_not_or_that_is_archived_cannot_be_named() -> None:
-    aside = a_segment(A, LEAF).model_copy(update={"state": State.ARCHIVED})
+    aside = a_segment(A, LEAF).model_copy(update={"state": SegmentState.ARCHIVED})
     faults = rules.check(read({"kind": "any", "of": [IN_A, IN_B]}), {SegmentId(A): aside}.get)
     assert [(each.pointer, each.detail) for each in faults] == [
         ("/of/0/segment_id", "This segment is archived"),

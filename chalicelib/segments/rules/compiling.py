@@ -25,7 +25,7 @@ from chalicelib.segments.models import (
     Campaigns,
     ChoiceField,
     ChoiceOp,
-    CustomField,
+    CustomCondition,
     CustomOp,
     DayField,
     DayOp,
@@ -268,7 +268,7 @@ def _leaf(at: _Compiler, node: Definition) -> str:  # noqa: PLR0912 - a case for
             return _list(at, _LISTS[node.name], node.op, node.values)
         case Tagged():
             return _list(at, "tags", node.op, node.tags)
-        case CustomField():
+        case CustomCondition():
             return _custom(at, node)
         case PurchasesNumber():
             return _purchases_number(at, node)
@@ -435,7 +435,7 @@ _CUSTOM = {
 }
 
 
-def _custom(at: _Compiler, node: CustomField) -> str:
+def _custom(at: _Compiler, node: CustomCondition) -> str:
     path = f"$.{node.custom_field}"
     if node.op is CustomOp.IS_KNOWN:
         return f"json_exists(custom, {at.p(path)})"

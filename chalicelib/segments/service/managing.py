@@ -32,11 +32,11 @@ from chalicelib.segments.models import (
     CreateSegment,
     Definition,
     EditSegment,
-    Kind,
     ListOf,
     Segment,
+    SegmentKind,
+    SegmentState,
     SegmentView,
-    State,
 )
 from chalicelib.segments.rules.checking import Graph, Knot, comes_back, used_by
 from chalicelib.segments.rules.ready import READY_IDS, ready
@@ -84,9 +84,9 @@ def create_segment(
     listed = _listed(objects, asking, segment_id, command)
     live = listed is None and command.definition is not None and not command.freeze
     segment = Segment(
-        segment_id=segment_id, name=command.name, note=command.note, kind=Kind.LIVE if live else Kind.STATIC,
-        definition=command.definition if live else None, listed=listed, tag_rule=command.tag_rule, created_at=now,
-        created_by=caller.subject, edited_at=now,
+        segment_id=segment_id, name=command.name, note=command.note, listed=listed,
+        kind=SegmentKind.LIVE if live else SegmentKind.STATIC, definition=command.definition if live else None,
+        tag_rule=command.tag_rule, created_at=now, created_by=caller.subject, edited_at=now,
     )  # fmt: skip
     for _ in range(ATTEMPTS_MAX):
         graph, version = store.find_graph(table)
@@ -172,7 +172,7 @@ def find_segment(
 
 
 def list_segments(
-    table: Table, ops: Table, book: ProgramBook, state: State, *, after: str | None, limit: int, now: datetime
+    table: Table, ops: Table, book: ProgramBook, state: SegmentState, *, after: str | None, limit: int, now: datetime
 ) -> Slice[SegmentView]:
     """A page of segments of the merchant's own, the newest first."""
     found, last = store.list_segments(table, state, after=after, limit=limit)
@@ -229,7 +229,7 @@ def edit_segment(
         before, content = load(table, segment_id)
         if before.version != command.version:
             raise SegmentMoved(read=command.version, current=before.version)
-        if before.state is State.ARCHIVED:
+        if before.state is SegmentState.ARCHIVED:
             raise SegmentArchived(segment_id=segment_id)
         graph, version = store.find_graph(table)
         if command.definition is not None:
@@ -258,7 +258,7 @@ def _edited(before: Segment, command: EditSegment, objects: Objects, now: dateti
     """
     of_list = bool(command.add_member_ids or command.remove_member_ids)
     of_live = command.definition is not None or command.tag_rule is not None
-    if (of_list and before.kind is Kind.LIVE) or (of_live and before.kind is Kind.STATIC):
+    if (of_list and before.kind is SegmentKind.LIVE) or (of_live and before.kind is SegmentKind.STATIC):
         raise SegmentKindWrong(segment_id=before.segment_id, kind=before.kind.value)
     named = command.model_fields_set
     changes: dict[str, Any] = {"edited_at": now}
@@ -304,13 +304,13 @@ def archive_segment(
     program = book.current(now)
     for _ in range(ATTEMPTS_MAX):
         before, content = load(table, segment_id)
-        if before.state is State.ARCHIVED:
+        if before.state is SegmentState.ARCHIVED:
             return Outcome(_view(table, ops, program, before), replayed=True)
         graph, version = store.find_graph(table)
         users = used_by(graph, segment_id)
         if users:
             raise SegmentInUse(segment_id=segment_id, used_by=users)
-        after = before.model_copy(update={"state": State.ARCHIVED, "edited_at": now})
+        after = before.model_copy(update={"state": SegmentState.ARCHIVED, "edited_at": now})
         left: dict[SegmentId, Knot] = {name: knot for name, knot in graph.items() if name != segment_id}
 
         changed = after.model_copy(update={"version": before.version + 1})

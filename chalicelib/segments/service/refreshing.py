@@ -20,7 +20,7 @@ from chalicelib.programs.service import ProgramBook
 from chalicelib.segments import rules, states, store
 from chalicelib.segments.engine import Engine, Opens, TooSlow
 from chalicelib.segments.events import SegmentEntered, SegmentLeft
-from chalicelib.segments.models import Campaigns, InSegment, Kind, Segment
+from chalicelib.segments.models import Campaigns, InSegment, Segment, SegmentKind
 from chalicelib.segments.rules import Compiled, Resolve
 from chalicelib.segments.rules.checking import parts
 from chalicelib.segments.rules.ready import READY_IDS, ready
@@ -117,7 +117,7 @@ def refresh_segments(refresh: Refresh, *, now: datetime) -> Refreshed:
                 continue
             done.segments += 1
             try:
-                if segment.kind is Kind.LIVE and not segment.ready:
+                if segment.kind is SegmentKind.LIVE and not segment.ready:
                     _live(look, segment)
                 else:
                     _sized(look, segment)
