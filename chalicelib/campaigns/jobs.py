@@ -23,7 +23,7 @@ SPARE_MS = 10 * 60 * 1000
 """No plan is begun with less time than this: a million recipients take minutes."""
 
 
-def plan(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
+def plan_campaigns(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
     """The minute's round: begin runs that are due, plan them one after the other, hand on what may be sent by now.
 
     Called at any time, any number of times and several at once, it comes to the same.
@@ -72,7 +72,7 @@ def _planned(here: Works, campaign_id: CampaignId, faults: list[Exception]) -> b
     return True
 
 
-def test(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
+def send_campaign_tests(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
     """Send a campaign's message to a few members: `{"campaign_id": …, "key": …, "member_ids": […], "variant": …}`."""
     here, home = works(), house()
     desk = office(home)
@@ -85,7 +85,7 @@ def test(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001
     return told
 
 
-def answer(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
+def answer_campaigns(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
     """What a campaign has brought: `{"campaign_id": …}`."""
     try:
         found = results.find_results(works(), CampaignId(event["campaign_id"]))

@@ -40,7 +40,7 @@ class Fed:
 
 
 RELAY, START_JOB = "relay", "start-job"
-FOLD, REBASE = "lake-fold", "lake-rebase"
+FOLD, REBASE, CAMPAIGNS = "lake-fold", "lake-rebase", "campaigns-plan"
 ANSWERING = "functions"
 """The process of all functions that are asked."""
 _QUEUES = {
@@ -54,7 +54,7 @@ _LONGEST_WINDOW = 2.0
 
 def fed_functions() -> list[Fed]:
     """What the pump feeds, from the very description that is deployed."""
-    alone = (RELAY, START_JOB, FOLD, REBASE)
+    alone = (RELAY, START_JOB, FOLD, REBASE, CAMPAIGNS)
     fed = [_fed(each) for each in FUNCTIONS if each.name in alone or each.name in _QUEUES]
     return [*fed, Fed(ANSWERING, "local.pump.asked.serve", 0)]
 
