@@ -97,14 +97,15 @@ def _theirs(python: Path, path: Path, size: int, level: int, number: int) -> Pac
     work.mkdir()
     (work / "peer.py").write_text(_SCRIPT)
     asked = {"size": size, "level": level, "subject": SUBJECT, "text": TEXT, "html": HTML, "path": str(work)}
-    said = subprocess.run([str(python), "peer.py"], cwd=work, input=json.dumps(asked), capture_output=True, text=True)
+    command = [str(python), "peer.py"]
+    said = subprocess.run(command, cwd=work, input=json.dumps(asked), capture_output=True, text=True, check=False)
     if said.returncode != 0:
         raise CannotRun(f"django-post-office failed: {said.stderr[-500:]}")
     found = json.loads(said.stdout.splitlines()[-1])
     return Pace(size / found["cpu"], size / found["clock"])
 
 
-_SCRIPT = '''
+_SCRIPT = """
 import json, os, sys, time
 import django
 from django.conf import settings
@@ -114,7 +115,9 @@ settings.configure(
     INSTALLED_APPS=["django.contrib.contenttypes", "post_office"],
     DATABASES={"default": {
         "ENGINE": "django.db.backends.sqlite3", "NAME": os.path.join(asked["path"], "mail.db"),
-        "OPTIONS": {"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;", "transaction_mode": "IMMEDIATE"},
+        "OPTIONS": {
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;", "transaction_mode": "IMMEDIATE",
+        },
     }},
     TEMPLATES=[{"BACKEND": "post_office.template.backends.post_office.PostOfficeTemplates", "NAME": "post_office",
                 "APP_DIRS": True, "OPTIONS": {"context_processors": []}},
@@ -144,4 +147,4 @@ mail.send_many([
 while Email.objects.exclude(status=STATUS.sent).exists():
     mail.send_queued(processes=1, log_level=asked["level"])
 print(json.dumps({"clock": time.perf_counter() - began, "cpu": time.process_time() - cpu}))
-'''
+"""

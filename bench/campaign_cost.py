@@ -73,7 +73,9 @@ def run(*, quick: bool = False) -> Figure:
     )
     waiting = MILLION / A_CALL * PROVIDER_SECONDS * gigabytes * DOLLARS_PER_GB_SECOND
     table(["for a million recipients", "$"], [[name, round(dollars, 4)] for name, dollars in bill.items.items()])
-    print(f"  together ${bill.total:.3f}; waiting {PROVIDER_SECONDS * 1000:.0f} ms for each answer: ${waiting:.3f} more")
+    print(
+        f"  together ${bill.total:.3f}; waiting {PROVIDER_SECONDS * 1000:.0f} ms for each answer: ${waiting:.3f} more"
+    )
     for name, dollars in PROVIDERS:
         print(f"  {name}: ${dollars:,.0f}, ×{dollars / bill.total:,.0f}")
     return Figure(

@@ -1,7 +1,6 @@
 """A run to be sent, for the benches: members' contact data sealed with keys of their own, a plan, an office, a stub."""
 
 import base64
-import itertools
 import json
 import secrets
 import time
@@ -9,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from bench.stack import Meter, client, database, folder, keyring_over, make_table
@@ -22,6 +20,7 @@ from chalicelib.deliveries.service.parts import Ended
 from chalicelib.kernel.ids import MemberId, TemplateId
 from chalicelib.providers.models import Outgoing, Result
 from chalicelib.providers.pace import Limits, Pacer
+from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.keyring import Keyring, SealedContacts
 from chalicelib.storage.keys import Key
@@ -57,7 +56,7 @@ class Stub:
     taken: int = 0
     characters: int = 0
 
-    def cost_micro(self, outgoing: Outgoing) -> int:
+    def cost_micro(self, outgoing: Outgoing) -> int:  # noqa: ARG002 - the port's shape
         """See `Provider.cost_micro`."""
         return 100
 
@@ -157,9 +156,9 @@ def _planned(recipients: int, tables: dict[str, DynamoTable], keyring: Keyring, 
     numbers = range(0, recipients, A_PART)
     for number in numbers:
         some = [_member(each) for each in range(number, min(number + A_PART, recipients))]
-        keys = {each: MemberKey(1, secrets.token_bytes(32)) for each in some}
-        _keep_keys(tables["vault"], contacts.vault, keys)
-        made = tuple(_recipient(each, keys[each], contacts) for each in some)
+        own = {each: MemberKey(1, secrets.token_bytes(32)) for each in some}
+        _keep_keys(tables["vault"], contacts.vault, own)
+        made = tuple(_recipient(each, own[each], contacts) for each in some)
         content = rules.part_file(Part(RUN, number // A_PART, "email", made))
         objects.put(rules.part_key(RUN, number // A_PART), content, kind="application/gzip")
     now = datetime.now(UTC)
@@ -181,13 +180,11 @@ def _keep_keys(table: DynamoTable, vault: TableVault, made: dict[str, MemberKey]
         Put(_place(member), vault._wrapped(member, key), Anyway(), lambda _: LookupError())
         for member, key in made.items()
     ]
-    for some in itertools.batched(writes, _KEYS_AT_ONCE, strict=False):
-        table.commit(some)
+    for start in range(0, len(writes), _KEYS_AT_ONCE):
+        table.commit(writes[start : start + _KEYS_AT_ONCE])
 
 
 def _place(member: str) -> Key:
-    from chalicelib.storage import keys
-
     return keys.member_key(member)
 
 
@@ -198,6 +195,3 @@ def _recipient(member: str, key: MemberKey, contacts: SealedContacts) -> Recipie
     plain = json.dumps(contact, separators=(",", ":"), ensure_ascii=False).encode()
     sealed = base64.b64encode(contacts.sealed_with(key, member, plain)).decode()
     return Recipient(member, 1, "en", "a", sealed, {"points": "1,280"})
-
-
-__all__ = ["HTML", "SUBJECT", "TEXT", "Path", "Sending", "sending"]

@@ -193,6 +193,8 @@ MAY: Mapping[tuple[str, str], str] = {
     ("chance", "chalicelib/storage/table.py"): "how long a retry waits is no secret",
     ("chance", "chalicelib/storage/batches.py"): "how long a retry waits is no secret",
     ("broad", "chalicelib/api/routing.py"): "the edge of requests",
+    ("broad", "chalicelib/deliveries/jobs.py"): "an edge: the queue keeps what failed",
+    ("broad", "chalicelib/deliveries/service/asking.py"): "whatever a provider raises, the message may have gone out",
     ("broad", "chalicelib/jobs/jobs.py"): "an edge: the queue keeps what failed",
     ("broad", "chalicelib/lane/jobs.py"): "an edge: the queue keeps what failed",
     ("broad", "chalicelib/notices/jobs.py"): "an edge: the queue keeps what failed",

@@ -40,6 +40,7 @@ EXEMPT = {
     "get_segment_export": "reads one item, and a file",
     "segments.jobs.answer_segments": "asks the lake; reads the segments that are named",
     "segments.jobs.refresh_segments": "asks the lake; one item a segment, and what of it is told is on the bus",
+    "deliveries.jobs.answer": "asks the lake, which is no table, by its head",
     "relay.jobs.relay_records": "reads the stream and writes to the bus; its role reaches no table",
     "relay.jobs.archive_events": "reads a queue and writes to the archive; its role reaches no table",
 }

@@ -37,6 +37,8 @@ PATHS: dict[str, tuple[str, ...]] = {
     "/cards/{card_id}/use-reversals": ("cards",),
     "/cards/{card_id}/uses": ("cards",),
     "/consent-texts": ("consents",),
+    "/deliveries": ("deliveries",),
+    "/delivery-runs/{run_id}": ("deliveries",),
     "/health": ("api",),
     "/integration-keys": ("integrations",),
     "/integration-keys/{key_id}": ("integrations",),

@@ -229,6 +229,8 @@ POLICY: Mapping[str, Rule] = {
     "POST /campaigns/{campaign_id}/resume": _head_office(P.CAMPAIGNS_LAUNCH),
     "POST /campaigns/{campaign_id}/cancel": _head_office(P.CAMPAIGNS_LAUNCH),
     "GET /campaigns/{campaign_id}/results": _head_office(P.CAMPAIGNS_READ),
+    "GET /deliveries": _head_office(P.DELIVERIES_READ),
+    "GET /delivery-runs/{run_id}": _head_office(P.DELIVERIES_READ),
     # approvals
     "GET /approvals": _staff(P.APPROVALS_READ),
     "GET /approvals/{approval_id}": _staff(P.APPROVALS_READ, "approval"),

@@ -26,6 +26,7 @@ ROOMS = (
     "templates",
     "campaigns",
     "segments",
+    "deliveries",
     "privacy",
     "proof",
     "liability",

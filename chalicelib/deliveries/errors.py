@@ -3,7 +3,7 @@
 from chalicelib.kernel.errors import Refusal, Trouble
 
 
-class RunUnknown(Refusal):
+class DeliveryRunUnknown(Refusal):
     """There is no run of this id."""
 
     def __init__(self, *, run_id: str) -> None:

@@ -1,9 +1,9 @@
-"""The function that the queue of parts feeds.
+"""The functions of deliveries: one that the queue of parts feeds, and one that asks the lake.
 
 How a message ends. A part that has to wait (for its pace, for quiet hours to end, for its members' hour, for another
 worker's lease) is sent anew with a delay, and this message is done with: a message that is only handed back wears out,
 and a campaign may wait for a day. A refusal is a message that is done with: there is nothing to send by. Anything else
-fails, is received again, and ends as a dead letter; why stands beside the run (`GET /v1/campaign-runs/…`).
+fails, is received again, and ends as a dead letter; why stands beside the run (`GET /v1/delivery-runs/…`).
 """
 
 import secrets
@@ -14,7 +14,7 @@ from typing import Any
 
 from chalicelib.deliveries.models import PartMessage
 from chalicelib.deliveries.ports import Office
-from chalicelib.deliveries.service import parts, queueing
+from chalicelib.deliveries.service import parts, queueing, reading
 from chalicelib.deliveries.service.neighbours import (
     MemberReach,
     PointsGiver,
@@ -23,7 +23,10 @@ from chalicelib.deliveries.service.neighbours import (
     appending,
 )
 from chalicelib.deliveries.service.parts import Later
+from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.errors import Refusal, Trouble
+from chalicelib.lake import duck
+from chalicelib.lake import store as lake
 from chalicelib.programs.service import book_of
 from chalicelib.providers.pace import Pacer
 from chalicelib.providers.port import ProviderMisconfigured
@@ -54,6 +57,15 @@ def send_parts(event: dict[str, Any], context: Any) -> dict[str, Any]:
             failed.append(message["messageId"])
     log_job("send_parts", {"messages": len(event["Records"]), **told, "failed": len(failed)}, faults)
     return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
+
+
+def answer(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
+    """Answer what the lake knows of a member's deliveries: `{"member_id": …, "limit": …}`."""
+    here = house()
+    now = here.clock()
+    today = local_day(now, book_of(here.table).current(now).time_zone)
+    with duck.opened(here.place, lake.find_head(here.ops), today=today, now=now) as connection:
+        return reading.answer(connection, event)
 
 
 def _sent(here: House, body: str, ends_at: datetime) -> str:

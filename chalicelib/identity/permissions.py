@@ -50,6 +50,7 @@ class Permission(StrEnum):
     TEMPLATES_WRITE = "templates:write"
     SUPPRESSIONS_READ = "suppressions:read"
     SUPPRESSIONS_MANAGE = "suppressions:manage"
+    DELIVERIES_READ = "deliveries:read"
     ALERTS_READ = "alerts:read"
     ALERTS_MANAGE = "alerts:manage"
     CAMPAIGNS_READ = "campaigns:read"
@@ -122,10 +123,12 @@ ROLES: Mapping[str, Grants] = {
         {P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ, P.TEMPLATES_READ, P.TEMPLATES_WRITE, P.SUPPRESSIONS_READ}
         | _SEGMENTS
         | _SENDS,
+        | {P.DELIVERIES_READ},
         Scope.ALL,
     ),
     "agent": granted(
-        _READS | _MANAGES | {P.MEMBERS_WRITE, P.MEMBERS_EXPORT, P.APPROVALS_READ} | _SUPPRESSES, Scope.ALL
+        _READS | _MANAGES | {P.MEMBERS_WRITE, P.MEMBERS_EXPORT, P.APPROVALS_READ, P.DELIVERIES_READ} | _SUPPRESSES,
+        Scope.ALL,
     ),
     "analyst": granted(
         {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}
@@ -138,6 +141,7 @@ ROLES: Mapping[str, Grants] = {
         _READS
         | {P.JOBS_READ, P.LIABILITY_READ, P.APPROVALS_READ, P.STAFF_READ, P.INTEGRATIONS_READ}
         | {P.AUDIT_READ, P.ALERTS_READ, P.TEMPLATES_READ, P.SUPPRESSIONS_READ, P.SEGMENTS_READ, P.CAMPAIGNS_READ},
+        | {P.AUDIT_READ, P.ALERTS_READ, P.TEMPLATES_READ, P.SUPPRESSIONS_READ, P.DELIVERIES_READ},
         Scope.ALL,
     ),
     "integration": granted(_TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER}, Scope.ALL),

@@ -434,6 +434,14 @@ FUNCTIONS: tuple[Function, ...] = (
         ),
     ),
     Function(
+        "DeliveriesAnswerFunction", "deliveries-answer", "chalicelib.deliveries.jobs.answer", 25,
+        memory=2048,
+        told=LAKE_TOLD,
+        may=(_core("GetItem"), _open_program(), *read_lake(), allow_key(_ENCRYPT, "dynamodb", "s3")),
+        layers=("lake",),
+        asked=True,
+    ),
+    Function(
         "WatchFunction", "watch", "chalicelib.watch.jobs.watch_events", 30,
         events=_queue("WatchQueue", 10, "WatchConcurrency", window=2),
         may=(

@@ -8,11 +8,12 @@ from random import Random
 
 import pytest
 
+from chalicelib.deliveries import store
 from chalicelib.deliveries.models import Gift, Outcome, Quiet, RunStatus
 from chalicelib.providers.models import Outgoing
 from tests.makers import NOON
 from tests.sends.planted import BUGS
-from tests.sends.world import Fault, Mood, World
+from tests.sends.world import RUN, Fault, Mood, World
 
 KINDS = ("before", "after", "busy", "lost")
 
@@ -134,16 +135,9 @@ def test_a_cancelled_run_is_counted_to_the_last_recipient(*, idempotent: bool) -
     for point in range(points_of(sizes=(4, 4), idempotent=idempotent) - 4):
         world = World(sizes=(4, 4), idempotent=idempotent, faults={point: Fault("meanwhile", cancels)})
         world.drain()
-        status = world.core.get(key) if (key := _run_key()) else None
-        assert status is not None
-        assert world.wrong(ended=RunStatus(status["status"])) == [], point
-
-
-def _run_key() -> object:
-    from chalicelib.storage import keys
-    from tests.sends.world import RUN
-
-    return keys.run(RUN)
+        run = store.find_run(world.core, RUN)
+        assert run is not None
+        assert world.wrong(ended=run.status) == [], point
 
 
 @pytest.mark.parametrize("mood", ["busy", "dead", "mute", "garbage", "mixed", "shuffled"])
