@@ -242,7 +242,6 @@ STATUS: dict[str, int] = {
     "storage_busy": 503,
     "write_contended": 503,
     "segments_silent": 503,
-    "provider_busy": 503,
     "results_silent": 503,
     "tests_silent": 503,
 }
