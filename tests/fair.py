@@ -137,7 +137,7 @@ class Fair:
 
     def pour(self, *rows: Mapping[str, Any]) -> None:
         """Write rows to the lake's log, and make a patch of them."""
-        lake_store.keep_batch(self.objects, [dict(each) for each in rows], now=self.clock())
+        lake_store.keep_batch(self.objects, [lake_store.line_of(dict(each)) for each in rows], now=self.clock())
         self.patch()
 
     def patch(self) -> None:
