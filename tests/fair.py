@@ -15,7 +15,7 @@ from chalicelib.campaigns.ports import Asked, Lake, Tested, Title, Works
 from chalicelib.campaigns.service import commands, planning, sending
 from chalicelib.deliveries import rules as deliveries_rules
 from chalicelib.deliveries import store as deliveries
-from chalicelib.deliveries.models import Outcome, Part, PartMessage, PartState, Recipient, RunStatus
+from chalicelib.deliveries.models import Outcome, Part, PartMessage, PartState, Recipient, Run, RunStatus
 from chalicelib.identity.models import Caller, Kind
 from chalicelib.identity.permissions import ROLES
 from chalicelib.kernel.calendar import milliseconds
@@ -241,7 +241,9 @@ class Fair:
             now = self.clock()
             self.ops.commit([deliveries.keep_part(state, now), deliveries.count_part(state, counts, now)])
             rows = [
-                deliveries_rules.row(run, part.channel, each, outcome, milliseconds(now), "test", cost_micro)
+                deliveries_rules.row(
+                    run, part.channel, each, _name(run, part, each), outcome, milliseconds(now), "test", cost_micro
+                )
                 for each, outcome in zip(part.recipients, outcomes, strict=True)
             ]
             lake_store.append(self.objects, "delivery", f"{run.run_id}-{message.part}", rows, now=now)
@@ -251,6 +253,10 @@ class Fair:
         """See `ports.Tester`."""
         self.tested.append((name, member_id, template.channel))
         return Tested("sent")
+
+
+def _name(run: Run, part: Part, each: Recipient) -> str:
+    return deliveries_rules.delivery_id(run.run_id, run.source_id, run.step, each.member_id, part.channel)
 
 
 def a_person(

@@ -40,10 +40,10 @@ class Now(Record):
     kind: Literal["now"]
 
 
-class At(Record):
+class Once(Record):
     """On a day, at a time, in the program's time zone."""
 
-    kind: Literal["at"]
+    kind: Literal["once"]
     on: Day
     at: ClockTime
 
@@ -57,7 +57,7 @@ class Birthday(Record):
     """The last day; null: until it is cancelled."""
 
 
-Schedule = Annotated[Now | At | Birthday, Field(discriminator="kind")]
+Schedule = Annotated[Now | Once | Birthday, Field(discriminator="kind")]
 
 
 class QuietHours(Record):

@@ -45,7 +45,7 @@ def left_out(fair: Fair, run_id: str) -> dict[str, int]:
 
 
 def test_who_is_left_out_is_counted_by_the_first_reason(fair: Fair) -> None:
-    people = {
+    people: dict[int, dict[str, Any]] = {
         1: {},
         2: {"status": "suspended"},
         3: {"consents": ()},
@@ -56,14 +56,14 @@ def test_who_is_left_out_is_counted_by_the_first_reason(fair: Fair) -> None:
         8: {"consents": ("marketing:email",)},
         9: {"status": "closed", "consents": ()},
     }
-    fair.pour(*(row for number, fields in people.items() for row in a_person(member(number), **fields)))  # type: ignore[arg-type]
+    fair.pour(*(row for number, fields in people.items() for row in a_person(member(number), **fields)))
     _, run_id = fair.go()
     assert {each.member_id for each in fair.recipients(run_id)} == {member(1), member(7)}
     assert left_out(fair, run_id) == {"not_active": 2, "no_consent": 3, "no_address": 1, "suppressed": 1}
 
 
 def test_a_member_gets_the_first_channel_that_may_be_used(fair: Fair) -> None:
-    people = {
+    people: dict[int, dict[str, Any]] = {
         1: {"ways": ("sms", "email")},
         2: {"ways": ("email",)},
         3: {"ways": ("sms", "email"), "withdrawn": ("marketing:sms",)},
@@ -307,7 +307,7 @@ def test_a_birthday_campaign_greets_each_once_a_year(fair: Fair, clock: Clock) -
     campaign_id = fair.make(schedule={"kind": "birthday", "at": "12:00", "until_on": "2028-03-05"})
     fair.launch(campaign_id)
     greeted: Counter[tuple[str, int]] = Counter()
-    names = {member(number): month_day for number, month_day in enumerate(days)}
+    names: dict[str, str] = {member(number): month_day for number, month_day in enumerate(days)}
     dates: dict[str, list[str]] = {}
     for number in itertools.count():
         today = (datetime(2026, 3, 15, 4, 30, tzinfo=UTC) + timedelta(days=number)).date()

@@ -172,7 +172,7 @@ def test_who_may_not_give_points_launches_no_campaign_that_does(fair: Fair) -> N
 
 
 def test_a_campaign_whose_time_has_passed_is_not_launched(fair: Fair) -> None:
-    campaign_id = fair.make(schedule={"kind": "at", "on": "2026-03-14", "at": "10:00"})
+    campaign_id = fair.make(schedule={"kind": "once", "on": "2026-03-14", "at": "10:00"})
     with pytest.raises(ScheduleOver):
         fair.launch(campaign_id)
     over = fair.make("k2", schedule={"kind": "birthday", "at": "10:00", "until_on": "2026-03-01"})

@@ -40,7 +40,7 @@ def local(text: str, name: str) -> datetime:
 
 
 def test_a_campaign_of_a_day_runs_by_the_clock_of_the_program() -> None:
-    on = a_definition(schedule={"kind": "at", "on": "2026-12-01", "at": "10:30"})
+    on = a_definition(schedule={"kind": "once", "on": "2026-12-01", "at": "10:30"})
     shanghai = timing.next_run(on, NOON, None, "Asia/Shanghai")
     assert shanghai == datetime(2026, 12, 1, 2, 30, tzinfo=UTC)
     assert timing.next_run(on, NOON, None, "America/New_York") == datetime(2026, 12, 1, 15, 30, tzinfo=UTC)
@@ -247,8 +247,8 @@ def test_a_return_is_what_is_left_of_each_hundred_spent() -> None:
         {"variants": [{"name": "a", "template_ids": []}]},
         {"variants": [{"name": "a", "template_ids": [SMS]}, {"name": "a", "template_ids": [SMS]}]},
         {"variants": [{"name": "a", "template_ids": [SMS, SMS]}]},
-        {"schedule": {"kind": "at", "on": "2026-02-30", "at": "10:00"}},
-        {"schedule": {"kind": "at", "on": "2026-02-20", "at": "24:00"}},
+        {"schedule": {"kind": "once", "on": "2026-02-30", "at": "10:00"}},
+        {"schedule": {"kind": "once", "on": "2026-02-20", "at": "24:00"}},
         {"schedule": {"kind": "hourly"}},
         {"quiet_hours": {"starts": "09:00", "ends": "09:00"}},
         {"frequency_cap": {"sends": 0, "days": 1}},

@@ -11,13 +11,13 @@ from chalicelib.campaigns.errors import (
     ScheduleOver,
 )
 from chalicelib.campaigns.models import (
-    At,
     Beginning,
     Birthday,
     Campaign,
     CampaignState,
     Definition,
     EditCampaign,
+    Once,
     Pinned,
 )
 from chalicelib.campaigns.ports import Title
@@ -50,6 +50,7 @@ def faults_of(
     if definition.purpose == ACCOUNT_PURPOSE:
         faults.append(("/purpose", "notices are not asked for and cannot be refused; a campaign needs a consent"))
     orders: list[tuple[str, ...]] = []
+    strangers: list[str] = []
     for number, variant in enumerate(definition.variants):
         order: list[str] = []
         for place, template_id in enumerate(variant.template_ids):
@@ -59,12 +60,15 @@ def faults_of(
                 continue
             if found.purpose != definition.purpose:
                 faults.append((pointer, f"the template is for {found.purpose}, the campaign for {definition.purpose}"))
+                strangers.append(found.purpose)
             if missing := sorted(found.fields - fields):
                 faults.append((pointer, f"a campaign cannot fill in {', '.join(missing)}"))
             if found.channel in order:
                 faults.append((pointer, f"the variant has a template for {found.channel} already"))
             order.append(found.channel)
         orders.append(tuple(order))
+    if strangers:
+        faults.append(("/purpose", f"it has templates for {', '.join(sorted(set(strangers)))}"))
     if not faults and len(set(orders)) > 1:
         faults.append(("/variants", "all variants try the same channels in the same order, or they cannot be compared"))
     return faults
@@ -105,7 +109,7 @@ def launched(
         raise CampaignChanged(read=version, current=campaign.version)
     schedule = campaign.definition.schedule
     first = timing.next_run(campaign.definition, now, None, time_zone)
-    if first is None or (isinstance(schedule, At) and first < now - LATE):
+    if first is None or (isinstance(schedule, Once) and first < now - LATE):
         over = schedule.until_on if isinstance(schedule, Birthday) else first
         raise ScheduleOver(at=over.isoformat() if over else "", now=now.isoformat())
     return campaign.model_copy(

@@ -13,8 +13,8 @@ from chalicelib.campaigns.rules import life, releasing
 from chalicelib.campaigns.rules.releasing import Released
 from chalicelib.deliveries import rules as deliveries_rules
 from chalicelib.deliveries import store as deliveries
-from chalicelib.deliveries.models import Outcome, Progress, Run, RunStatus
-from chalicelib.deliveries.service import queueing
+from chalicelib.deliveries.models import Progress, Run, RunStatus
+from chalicelib.deliveries.service import queueing, reading
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.ids import CampaignId, CampaignRunId
 from chalicelib.kernel.money import exponent
@@ -45,7 +45,7 @@ def _advance_run(works: Works, campaign: Campaign, run: Run, kept: CampaignRun) 
     now = works.clock()
     if not kept.told:
         run, kept = _tell_lake(works, campaign, run, kept, now)
-    progress = find_progress(works.ops, run)
+    progress = reading.progress(works.ops, run)
     if run.status is RunStatus.SENDING and progress.parts_done < run.parts:
         if _hand_on(works, campaign, run, kept, progress, now):
             return
@@ -156,7 +156,7 @@ def _end(works: Works, run: Run, kept: CampaignRun, status: RunStatus, why: str 
     campaign = store.find_campaign(works.table, CampaignId(run.source_id))
     if campaign is None or campaign.state not in life.RUNNING or run.run_id not in campaign.open_runs:
         return
-    progress, stamp = find_progress(works.ops, run), from_milliseconds(milliseconds(now))
+    progress, stamp = reading.progress(works.ops, run), from_milliseconds(milliseconds(now))
     over = kept.model_copy(
         update={"ended_at": stamp, "outcomes": outcomes_of(progress), "cost_micro": progress.cost_micro}
     )
@@ -173,19 +173,6 @@ def _end(works: Works, run: Run, kept: CampaignRun, status: RunStatus, why: str 
 # ---------------------------------------------------------------- how far it is
 
 
-def find_progress(ops: Table, run: Run) -> Progress:
-    """How far a run is, by its counters."""
-    counts = deliveries_rules.summed(deliveries.find_counts(ops, run.run_id))
-    return Progress(
-        planned=run.planned,
-        parts=run.parts,
-        parts_done=counts["parts"],
-        outcomes={each: counts[f"o_{each.name.lower()}"] for each in Outcome if counts[f"o_{each.name.lower()}"]},
-        receipts={name[2:]: count for name, count in counts.items() if name.startswith("r_")},
-        cost_micro=counts["cost"],
-    )
-
-
 def outcomes_of(progress: Progress) -> Mapping[str, int]:
     """Outcomes by their names."""
     return {each.name.lower(): count for each, count in progress.outcomes.items()}
@@ -194,7 +181,7 @@ def outcomes_of(progress: Progress) -> Mapping[str, int]:
 def run_view(ops: Table, item: Item, currency: str) -> RunView:
     """A run as it is shown."""
     run, kept = deliveries.run_from(item), store.kept_from(item)
-    progress = find_progress(ops, run)
+    progress = reading.progress(ops, run)
     outcomes = dict(outcomes_of(progress)) or dict(kept.outcomes)
     return RunView(
         run_id=CampaignRunId(run.run_id),
