@@ -12,7 +12,9 @@ from chalicelib.campaigns.errors import (
     CampaignUnfit,
     CampaignUnknown,
     GiftForbidden,
+    ResultsSilent,
     ScheduleOver,
+    TestsSilent,
     TestVariantUnknown,
 )
 from chalicelib.campaigns.models import (
@@ -125,7 +127,7 @@ def cancel_campaign(campaign_id: CampaignId, body: ChangeCampaign, call: Call) -
     "/campaigns/{campaign_id}/test-sends",
     keyed=True,
     status=201,
-    refuses=(CampaignUnknown, CampaignUnfit, TestVariantUnknown),
+    refuses=(CampaignUnknown, CampaignUnfit, TestVariantUnknown, TestsSilent),
 )
 def send_tests(campaign_id: CampaignId, body: SendTest, call: Call) -> TestSends:
     """Send a campaign's message, as it is now, to a few members who agreed to its purpose."""
@@ -136,7 +138,7 @@ def send_tests(campaign_id: CampaignId, body: SendTest, call: Call) -> TestSends
     )
 
 
-@campaigns.get("/campaigns/{campaign_id}/results", refuses=(CampaignUnknown,))
+@campaigns.get("/campaigns/{campaign_id}/results", refuses=(CampaignUnknown, ResultsSilent))
 def get_results(campaign_id: CampaignId, call: Call) -> CampaignResults:
     """What a campaign has brought so far, by variant, and beside those who were held out."""
     return results.ask_results(call.house.table, call.house.functions, campaign_id)
