@@ -218,7 +218,7 @@ class Campaign(Record):
         open_runs: runs that are not over: one, or a few where one begins each day.
         through: of a campaign that has a run a day: every day up to this one has had its run.
         cost_micro: what runs that are over have cost.
-        ended_for: why it ended where that is not that all was sent: `cost`.
+        ended_for: why it ended where that is not that all was sent, or that somebody ended it: `cost`, `late`.
     """
 
     campaign_id: CampaignId
@@ -324,7 +324,7 @@ class CampaignView(Record):
     """When the next run begins; null when there is none."""
     ended_at: AwareDatetime | None
     ended_for: str | None
-    """Why it ended where that is not that all was sent: `cost`."""
+    """Why it ended where that is not that all was sent, or that somebody ended it: `cost`, `late`."""
     runs_count: int
     version: int
 

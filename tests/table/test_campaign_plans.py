@@ -17,6 +17,7 @@ from chalicelib.campaigns.models import CampaignState
 from chalicelib.campaigns.ports import Works
 from chalicelib.campaigns.rules import assigning
 from chalicelib.campaigns.service import planning, sending
+from chalicelib.campaigns.service.commands import pause_campaign, resume_campaign
 from chalicelib.campaigns.service.results import find_results
 from chalicelib.deliveries import store as deliveries
 from chalicelib.deliveries.models import Outcome, RunStatus
@@ -177,8 +178,6 @@ def test_a_planner_that_was_gone_for_long_does_not_count(fair: Fair) -> None:
 
 
 def test_a_campaign_that_is_paused_while_it_is_planned_is_not_sent(fair: Fair) -> None:
-    from chalicelib.campaigns.service.commands import pause_campaign, resume_campaign
-
     fair.people(10)
     campaign_id = fair.make()
     fair.launch(campaign_id)
@@ -358,6 +357,23 @@ def test_who_changes_their_birthday_is_not_greeted_twice(fair: Fair, clock: Cloc
     assert len(fair.work()) == 0
     (latest, _) = store.list_runs(fair.table, campaign_id, limit=5)
     assert store.kept_from(latest).planned.left_out == {"again": 1}
+
+
+def test_a_campaign_that_was_paused_for_too_long_is_over(fair: Fair) -> None:
+    fair.people(3)
+    once = fair.make("k1", schedule={"kind": "once", "on": "2026-03-16", "at": "10:00"})
+    birthdays = fair.make("k2", schedule={"kind": "birthday", "at": "12:00", "until_on": "2026-03-20"})
+    for each in (once, birthdays):
+        fair.launch(each)
+        pause_campaign(fair.table, fair.book, each, now=fair.clock())
+    fair.clock.forward(days=12)
+    for each in (once, birthdays):
+        resume_campaign(fair.table, fair.book, each, now=fair.clock())
+    fair.round()
+    assert fair.tray.bodies == []
+    assert (fair.campaign(once).state, fair.campaign(once).ended_for) == (CampaignState.CANCELLED, "late")
+    assert fair.campaign(birthdays).state is CampaignState.SENT
+    assert store.list_at_work(fair.table) == []
 
 
 # ---------------------------------------------------------------- crashes

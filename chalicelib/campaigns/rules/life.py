@@ -170,6 +170,18 @@ def begun(campaign: Campaign, time_zone: str, now: datetime) -> Campaign | None:
     return at_work(campaign.model_copy(update={"beginning": beginning}))
 
 
+def over_unbegun(campaign: Campaign, time_zone: str, now: datetime) -> Campaign | None:
+    """A campaign whose last run cannot begin any more, because it was paused or nobody was there; else None."""
+    if campaign.state not in RUNNING or campaign.beginning is not None or campaign.open_runs:
+        return None
+    assert campaign.launched_at is not None
+    if isinstance(campaign.definition.schedule, Birthday):
+        return None if runs_again(campaign, time_zone, now) else ended(campaign, S.SENT, now)
+    due = timing.next_run(campaign.definition, campaign.launched_at, None, time_zone)
+    late = due is not None and now >= due + timedelta(hours=campaign.definition.send_within_hours)
+    return ended(campaign, S.CANCELLED, now, "late") if late and not campaign.runs_count else None
+
+
 def planning(campaign: Campaign) -> Campaign:
     """A campaign whose beginning run is planned once more."""
     assert campaign.beginning is not None

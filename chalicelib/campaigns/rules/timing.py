@@ -59,6 +59,8 @@ def run_days(
     today = local_day(now, time_zone)
     last = today if instant_of(today, schedule.at, time_zone) <= now else today - timedelta(days=1)
     last = min(last, schedule.until_on) if schedule.until_on is not None else last
+    if last <= today - timedelta(days=CATCH_UP_DAYS):
+        return None
     first = local_day(first_at, time_zone)
     return max(first, last - timedelta(days=CATCH_UP_DAYS - 1)), last
 

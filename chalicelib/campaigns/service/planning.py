@@ -355,16 +355,18 @@ class _Plan:
 
 
 def beginning_now(works: Works, campaign: Campaign, now: datetime) -> bool:
-    """Write that a campaign's run begins, when its time has come; whether there is one to be planned."""
+    """Write that a campaign's run begins, when its time has come, or that it is over; whether there is one to plan."""
     if campaign.state is CampaignState.PAUSED or campaign.state not in life.RUNNING:
         return False
     if campaign.beginning is not None:
         return True
-    after = life.begun(campaign, works.book.current(now).time_zone, from_milliseconds(milliseconds(now)))
+    time_zone, stamp = works.book.current(now).time_zone, from_milliseconds(milliseconds(now))
+    over = life.over_unbegun(campaign, time_zone, stamp)
+    after = over or life.begun(campaign, time_zone, stamp)
     if after is None:
         return False
     try:
         works.table.commit([store.replace_campaign(campaign, after)], keyed=True)
     except CampaignMoved:
         return False
-    return True
+    return over is None
