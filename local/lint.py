@@ -193,6 +193,7 @@ MAY: Mapping[tuple[str, str], str] = {
     ("chance", "chalicelib/storage/table.py"): "how long a retry waits is no secret",
     ("chance", "chalicelib/storage/batches.py"): "how long a retry waits is no secret",
     ("broad", "chalicelib/api/routing.py"): "the edge of requests",
+    ("broad", "chalicelib/campaigns/jobs.py"): "an edge: the next round takes it up again",
     ("broad", "chalicelib/deliveries/jobs.py"): "an edge: the queue keeps what failed",
     ("broad", "chalicelib/deliveries/service/asking.py"): "whatever a provider raises, the message may have gone out",
     ("broad", "chalicelib/jobs/jobs.py"): "an edge: the queue keeps what failed",

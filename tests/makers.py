@@ -15,7 +15,7 @@ import jwt
 from chalicelib.consents.models import PublishConsentText
 from chalicelib.consents.service import publish_text
 from chalicelib.identity.permissions import ROLES, Scope
-from chalicelib.kernel.ids import ApprovalId, MemberId, MemberNumber, StaffId, TemplateId
+from chalicelib.kernel.ids import ApprovalId, CampaignId, MemberId, MemberNumber, StaffId, TemplateId
 from chalicelib.members.models import EnrolMember, MemberRef
 from chalicelib.points.models import Account
 from chalicelib.programs.models import DEFAULT_TERMS, Program
@@ -74,6 +74,7 @@ SOME_IDS = {
     "suppression_id": "sup_U1VQI3NtcyNub2JvZHlz",
     "token": "bm90aGluZw.bm90aGluZyBvZiBvdXJzIQ",
     "segment_id": "seg_jppat4b7dhiecrya",
+    "campaign_id": CampaignId.of("campaign-1"),
     "export_id": "sgx_aaaaaaaaaaaaaaaaaaaaaaaa",
     "job": "birthday",
     "day": "2026-03-14",

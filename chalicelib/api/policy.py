@@ -217,6 +217,18 @@ POLICY: Mapping[str, Rule] = {
     "GET /suppressions": _head_office(P.SUPPRESSIONS_READ),
     "GET /suppressions/{suppression_id}": _head_office(P.SUPPRESSIONS_READ),
     "POST /suppressions/{suppression_id}/lifts": _head_office(P.SUPPRESSIONS_MANAGE),
+    # campaigns
+    "POST /campaigns": _head_office(P.CAMPAIGNS_WRITE),
+    "GET /campaigns": _head_office(P.CAMPAIGNS_READ),
+    "GET /campaigns/{campaign_id}": _head_office(P.CAMPAIGNS_READ),
+    "PATCH /campaigns/{campaign_id}": _head_office(P.CAMPAIGNS_WRITE),
+    "POST /campaigns/{campaign_id}/copies": _head_office(P.CAMPAIGNS_WRITE),
+    "POST /campaigns/{campaign_id}/test-sends": _head_office(P.CAMPAIGNS_WRITE),
+    "POST /campaigns/{campaign_id}/launch": Rule(P.CAMPAIGNS_LAUNCH, least=Scope.ALL, beyond=P.CAMPAIGNS_GIFT),
+    "POST /campaigns/{campaign_id}/pause": _head_office(P.CAMPAIGNS_LAUNCH),
+    "POST /campaigns/{campaign_id}/resume": _head_office(P.CAMPAIGNS_LAUNCH),
+    "POST /campaigns/{campaign_id}/cancel": _head_office(P.CAMPAIGNS_LAUNCH),
+    "GET /campaigns/{campaign_id}/results": _head_office(P.CAMPAIGNS_READ),
     "GET /deliveries": _head_office(P.DELIVERIES_READ),
     "GET /delivery-runs/{run_id}": _head_office(P.DELIVERIES_READ),
     # approvals

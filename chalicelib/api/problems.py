@@ -18,6 +18,7 @@ STATUS: dict[str, int] = {
     "token_invalid": 401,
     "code_wrong": 401,
     "refresh_invalid": 401,
+    "gift_forbidden": 403,
     "callback_unsigned": 401,
     "permission_missing": 403,
     "shop_not_yours": 403,
@@ -70,10 +71,12 @@ STATUS: dict[str, int] = {
     "alert_unknown": 404,
     "opt_out_unknown": 404,
     "template_unknown": 404,
+    "campaign_unknown": 404,
     "suppression_unknown": 404,
     "delivery_run_unknown": 404,
     # what is said cannot be right, whatever the state
     "adjustment_empty": 400,
+    "test_variant_unknown": 400,
     "roles_unknown": 400,
     "birthday_in_future": 400,
     "currency_wrong": 400,
@@ -107,6 +110,7 @@ STATUS: dict[str, int] = {
     "card_gift_unexplained": 400,
     "purchase_too_large": 422,
     "template_invalid": 422,
+    "campaign_unfit": 422,
     "extension_not_later": 400,
     "refund_unclear": 400,
     # what is asked does not fit the state
@@ -141,6 +145,12 @@ STATUS: dict[str, int] = {
     "external_id_taken": 409,
     "identifier_taken": 409,
     "template_archived": 409,
+    "campaign_changed": 409,
+    "campaign_differs": 409,
+    "campaign_not_draft": 409,
+    "campaign_not_launched": 409,
+    "campaign_over": 409,
+    "schedule_over": 409,
     "template_channel_fixed": 409,
     "template_differs": 409,
     "template_moved": 409,
@@ -232,6 +242,8 @@ STATUS: dict[str, int] = {
     "storage_busy": 503,
     "write_contended": 503,
     "segments_silent": 503,
+    "results_silent": 503,
+    "tests_silent": 503,
 }
 """The status of each code; a test demands a row for every refusal and every kind of trouble."""
 

@@ -24,6 +24,8 @@ ROOMS = (
     "decisions",
     "reach",
     "templates",
+    "campaigns",
+    "segments",
     "deliveries",
     "privacy",
     "proof",

@@ -53,6 +53,10 @@ class Permission(StrEnum):
     DELIVERIES_READ = "deliveries:read"
     ALERTS_READ = "alerts:read"
     ALERTS_MANAGE = "alerts:manage"
+    CAMPAIGNS_READ = "campaigns:read"
+    CAMPAIGNS_WRITE = "campaigns:write"
+    CAMPAIGNS_LAUNCH = "campaigns:launch"
+    CAMPAIGNS_GIFT = "campaigns:gift"
     SEGMENTS_READ = "segments:read"
     SEGMENTS_MANAGE = "segments:manage"
     SEGMENTS_EXPORT = "segments:export"
@@ -91,6 +95,8 @@ _MANAGES = frozenset(
 )
 _SUPPRESSES = frozenset({P.SUPPRESSIONS_READ, P.SUPPRESSIONS_MANAGE})
 _SEGMENTS = frozenset({P.SEGMENTS_READ, P.SEGMENTS_MANAGE, P.SEGMENTS_EXPORT})
+# Points that a campaign gives are money: who may give them by hand says so, or a role of the merchant's own.
+_SENDS = frozenset({P.CAMPAIGNS_READ, P.CAMPAIGNS_WRITE, P.CAMPAIGNS_LAUNCH})
 _DECIDES = frozenset({P.APPROVALS_READ, P.APPROVALS_DECIDE})
 
 
@@ -115,8 +121,9 @@ ROLES: Mapping[str, Grants] = {
     ),
     "marketer": granted(
         {P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ, P.TEMPLATES_READ, P.TEMPLATES_WRITE, P.SUPPRESSIONS_READ}
-        | {P.DELIVERIES_READ}
-        | _SEGMENTS,
+        | _SEGMENTS
+        | _SENDS
+        | {P.DELIVERIES_READ},
         Scope.ALL,
     ),
     "agent": granted(
@@ -124,14 +131,17 @@ ROLES: Mapping[str, Grants] = {
         Scope.ALL,
     ),
     "analyst": granted(
-        {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ} | _SEGMENTS,
+        {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}
+        | _SEGMENTS
+        | {P.CAMPAIGNS_READ},
         Scope.ALL,
     ),
     "admin": granted(P, Scope.ALL),
     "auditor": granted(
         _READS
         | {P.JOBS_READ, P.LIABILITY_READ, P.APPROVALS_READ, P.STAFF_READ, P.INTEGRATIONS_READ}
-        | {P.AUDIT_READ, P.ALERTS_READ, P.TEMPLATES_READ, P.SUPPRESSIONS_READ, P.DELIVERIES_READ, P.SEGMENTS_READ},
+        | {P.AUDIT_READ, P.ALERTS_READ, P.TEMPLATES_READ, P.SUPPRESSIONS_READ, P.SEGMENTS_READ, P.CAMPAIGNS_READ}
+        | {P.DELIVERIES_READ},
         Scope.ALL,
     ),
     "integration": granted(_TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER}, Scope.ALL),

@@ -34,7 +34,10 @@ _MARKS = {
     "AL": "alert", "ADMINS": "list of admins", "ALW": "done alone of late", "CT": "text of a consent",
     "RCH": "line of the log of reach", "SUP": "suppression",
 }  # fmt: skip
-_NAMED = {"STF": "staff", "APR": "approval", "IK": "integration key", "TPL": "template"}
+_NAMED = {
+    "STF": "staff", "APR": "approval", "IK": "integration key", "TPL": "template", "CMP": "campaign",
+    "CRUN": "run of a campaign",
+}  # fmt: skip
 """Items that the second part of their partition names."""
 _LISTED = {"ROLES": "role", "UM": "showing of personal data"}
 """Items that their sort key names."""

@@ -20,7 +20,7 @@ from chalicelib.alerts import store
 from chalicelib.alerts.models import Alert, AlertKind, AlertState, Raised
 from chalicelib.api.routing import ROUTES, Route
 from chalicelib.identity.models import Kind
-from chalicelib.kernel.ids import CardId, MemberId, RoleName, SegmentId, SessionId, SuppressionId
+from chalicelib.kernel.ids import CardId, MemberId, RoleName, SegmentId, SessionId, SuppressionId, TemplateId
 from chalicelib.members.store import find_contact_change
 from chalicelib.privacy.models import OptOutToken
 from chalicelib.reach import store as reach_store
@@ -203,6 +203,8 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             yield from template_samples(name, api, member, n)
         case _ if "staff" in name or "role" in name:
             yield from staff_samples(name, api, n)
+        case _ if "campaign" in name or name == "send_tests":
+            yield from campaign_samples(name, api, member)
         case _ if "segment" in name:
             yield from segment_samples(name)
         case _:
@@ -366,6 +368,49 @@ def own_samples(name: str, n: int, me: Api, member: dict[str, Any]) -> Iterator[
             with suppress(SessionMoved):
                 house.ops.commit([open_session(session)])
             yield {"forfeit": True, "dry_run": True} if name == "erase_me" else {}
+
+
+def campaign_samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Bodies of the routes of campaigns; `prepared` makes one, and launches it for those that turn it."""
+    rich = {
+        "name": "生日", "segment_id": "seg_ready_champions", "purpose": "marketing",
+        "variants": [{"name": "a", "weight": 2, "template_ids": [TemplateId.of("template-1")]}],
+        "holdout_percent": 10, "schedule": {"kind": "birthday", "at": "10:00", "until_on": "2027-01-01"},
+        "best_hour": True, "frequency_cap": {"sends": 2, "days": 7},
+        "quiet_hours": {"starts": "22:00", "ends": "08:00"},
+        "throttle_per_minute": 1000, "gift": {"points": 10, "expires_after_days": 30}, "cost_max_minor": 1000,
+        "send_within_hours": 20, "attribution_days": 5,
+    }  # fmt: skip
+    schedules = ({"kind": "once", "on": "2026-12-01", "at": "10:00"}, {"kind": "now"})
+    match name:
+        case "make_campaign":
+            yield rich
+            yield from ({**rich, "schedule": each} for each in schedules)
+        case "edit_campaign":
+            for each in (rich["schedule"], *schedules):
+                version = api.get(f"/v1/campaigns/{SOME_IDS['campaign_id']}").json["version"]
+                yield {**rich, "schedule": each, "version": version}
+        case "copy_campaign":
+            yield {"name": "生日二"}
+        case "launch_campaign":
+            yield {"version": 1, "reason": "it is time", "dry_run": True}
+        case "send_tests":
+            yield {"member_ids": [member["member_id"]], "variant": "a"}
+        case _:
+            yield {"reason": "it is time"}
+
+
+def with_campaign(api: Api, *, launched: bool) -> None:
+    """The campaign that routes are tried with, and its template."""
+    said = {"zh": {"text": "生日快乐"}, "channel": "sms"}
+    template = api.post("/v1/templates", {"name": "t", "purpose": "marketing", "contents": said}, key="template-1")
+    assert template.status == 201, template.text
+    body = {"name": "c", "segment_id": "seg_ready_champions", "schedule": {"kind": "now"},
+            "variants": [{"name": "a", "template_ids": [template.json["template_id"]]}]}  # fmt: skip
+    made = api.post("/v1/campaigns", body, key="campaign-1")
+    assert made.json["campaign_id"] == SOME_IDS["campaign_id"], made.text
+    if launched:
+        assert api.post(f"/v1/campaigns/{SOME_IDS['campaign_id']}/launch", {"version": 1}).status == 201
 
 
 def key_samples(name: str) -> Iterator[dict[str, Any]]:
@@ -585,6 +630,8 @@ def prepared(api: Api, route: Route | None = None) -> dict[str, Any]:
         assert api.post("/v1/templates", written, key="template-1").json["template_id"] == SOME_IDS["template_id"]
     if route is not None and "suppression" in route.path:
         suppressed()
+    if route is not None and route.tag == "campaigns":
+        with_campaign(api, launched=route.function.__name__ in ("pause_campaign", "resume_campaign", "cancel_campaign"))
     if route is not None and route.tag == "segments":
         leaf = {"kind": "stage", "stages": ["new"]}
         made = api.post("/v1/segments", {"name": "s", "definition": leaf}, key="segment-1")
@@ -687,6 +734,7 @@ def test_no_value_in_any_field_makes_a_5xx_or_a_write_that_the_schema_forbids(
     once = (
         "ask_code", "give_tokens", "change_contact", "end_my_session", "revoke_integration_key", "deliver_purchase",
         "export_me", "export_me_page", "return_purchase", "refund_card", "capture_point_hold", "release_point_hold",
+        "send_tests",
     )  # fmt: skip
     least = 1 if name in once or name.endswith("_point_transfer") else 3
     assert accepted >= (0 if name == "compare_segments" else least), (  # that takes ids and nothing else
