@@ -60,6 +60,7 @@ def rebuilt(chosen: Settings, house: House, source: Path | None) -> tuple[dict[s
     lake = Lake(house.ops, FolderObjects(chosen.archive), where, wiring.draw)
     today = service.today_of(book_of(house.table), now)
     since: datetime | None = None
+    items: Iterator[Item]
     if source is not None:
         manifest, _ = find_manifest(source, trusted_keys(chosen))
         since = from_milliseconds(manifest.taken_at)
