@@ -9,13 +9,13 @@ from bench.report import CannotRun
 
 NAMES = (
     "earn_cost", "read_paths", "history_flat", "due_flat", "due_linear", "cold_import", "package", "memory",
-    "earn_rate", "hot_account", "replay", "verify", "audit", "otp", "op_cost", "vault", "restore", "stream_fold",
-    "lake_lag", "segment",
+    "earn_rate", "hot_account", "replay", "verify", "audit", "otp", "op_cost", "vault", "restore",
+    "stream_fold", "lake_lag", "segment",
 )  # fmt: skip
 LONG = ("lake_lag",)
 """Even at their smallest these take half a minute, because what they wait for does."""
 ON_REQUEST = ("peers", "lake_size")
-"""The first fetches programs of others, the second writes ten gigabytes: they run when they are asked for by name."""
+"""The first fetches programs of others, the second writes gigabytes: they run when they are asked for by name."""
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,8 +1,8 @@
 """How long a purchase takes from its answer until the lake counts it: over HTTP, on a whole local stack of its own.
 
 Purchases come one after the other at a steady rate. Beside them the lake is asked, as the API asks it, how many it has:
-the n-th is there when it has n. On the way are the stream, the fold's window, the log, the delay of the queue, the patch,
-the head, and the question itself.
+the n-th is there when it has n. On the way are the stream, the fold's window, the log, the delay of the queue, the
+patch, the head, and the question itself.
 """
 
 import contextlib

@@ -194,8 +194,14 @@ MAY: Mapping[tuple[str, str], str] = {
     ("chance", "chalicelib/storage/batches.py"): "how long a retry waits is no secret",
     ("broad", "chalicelib/api/routing.py"): "the edge of requests",
     ("broad", "chalicelib/jobs/jobs.py"): "an edge: the queue keeps what failed",
+    ("broad", "chalicelib/lake/jobs.py"): "an edge: the stream keeps what failed",
+    ("broad", "chalicelib/storage/functions.py"): "stands for Lambda, which tells any fault by its name alone",
     ("broad", "chalicelib/lane/jobs.py"): "an edge: the queue keeps what failed",
     ("broad", "chalicelib/notices/jobs.py"): "an edge: the queue keeps what failed",
+    **{
+        ("statement", f"chalicelib/lake/{name}.py"): "made of names, days and numbers of ours; no caller says any of it"
+        for name in ("duck", "merging", "service")
+    },
     ("broad", "chalicelib/relay/jobs.py"): "an edge: the stream keeps what failed",
     ("broad", "chalicelib/watch/jobs.py"): "an edge: the queue keeps what failed",
 }

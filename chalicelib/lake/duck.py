@@ -75,10 +75,11 @@ def connected(place: Place) -> "Iterator[DuckDBPyConnection]":
     }
     con = duckdb.connect(config=config)
     try:
+        if place.bucket is not None:
+            _reach(con, place.bucket)  # first: before it is loaded, `s3://` is taken for a folder of that name
+        con.execute("SET enable_progress_bar = false")  # it would be drawn into a function's log
         listed = ", ".join(f"'{_quoted(each)}'" for each in allowed)
         con.execute(f"SET allowed_directories = [{listed}]")
-        if place.bucket is not None:
-            _reach(con, place.bucket)
         yield con
     finally:
         con.close()

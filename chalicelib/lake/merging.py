@@ -269,8 +269,10 @@ def counted(con: "Connection") -> tuple[int, bool, bool]:
     return row
 
 
-def write_slice(con: "Connection", folders: Mapping[str, str], number: int, now: datetime) -> None:
+def write_slice(con: "Connection", folders: Mapping[str, str], number: int, *, today: date, now: datetime) -> None:
     """Write a slice of the people, and all that is theirs, as files of a base, each table's in its folder.
+
+    Whose points time has changed since they were summed up gets a sum of today.
 
     Purchases and what never changes lie in the order of who answers for them: what belongs together is read together.
     """
@@ -280,7 +282,7 @@ def write_slice(con: "Connection", folders: Mapping[str, str], number: int, now:
         by = "m" if table == "people" else "own"
         select = f"SELECT * FROM ({state(table)}) t WHERE t.{by} >= {first} AND t.{by} < {end}"
         if table == "people":
-            select = f"SELECT * REPLACE (root AS was) FROM ({select})"
+            select = f"SELECT * REPLACE (root AS was, {_summed(today, now)}) FROM ({select})"
         if table in ADDED:
             select = (
                 f"SELECT t.* REPLACE (coalesce(moved.root, t.m) AS m) FROM ({select}) t "
@@ -291,6 +293,14 @@ def write_slice(con: "Connection", folders: Mapping[str, str], number: int, now:
         order = "m" if table in ("people", "contacts") else f"m, {_ORDER[table]}"
         select = f"SELECT {named(columns)} FROM ({select}) ORDER BY {order}"
         write_file(con, select, f"{folders[table]}/{number:05d}.parquet")
+
+
+def _summed(today: date, now: datetime) -> str:
+    """The sums of points that are to be replaced where they are of a day that is over."""
+    day = f"DATE '{today.isoformat()}'"
+    points, pending = spendable(day, milliseconds(now))
+    anew = {"points": points, "points_pending": pending, "from_on": day, "until_on": _until(day)}
+    return ", ".join(f"CASE WHEN until_on > {day} THEN {name} ELSE {new} END AS {name}" for name, new in anew.items())
 
 
 def write_file(con: "Connection", select: str, path: str) -> None:

@@ -16,7 +16,7 @@ from chalicelib.kernel.errors import StorageBusy
 from chalicelib.lake import duck, folding, merging, rules, store, views
 from chalicelib.lake.models import Head, Merged
 from chalicelib.lake.store import HeadMoved
-from chalicelib.lake.tables import FACT_TABLES, TABLES
+from chalicelib.lake.tables import FACT_TABLES, FORM, TABLES
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage.objects import Files
 from chalicelib.storage.places import Place
@@ -112,7 +112,7 @@ def rebase(lake: Lake, *, today: date, now: datetime) -> Merged:
         listed = _log(lake, head, None, now)
         new = [key for key in listed if key not in read]
         over = _patched(con, lake, head or Head(built_at=now), name, new, today=today, now=now)
-        based = _based(con, lake, over, name, now=now)
+        based = _based(con, lake, over, name, today=today, now=now)
         done = _kept(listed, now)
         for turn in range(_TURNS_MAX):
             head = store.find_head(lake.ops)
@@ -147,18 +147,19 @@ def _caught_up(
     return (_patched(con, lake, based, name, new, today=today, now=now) if new else based), new
 
 
-def _based(con: "DuckDBPyConnection", lake: Lake, over: Head, name: str, *, now: datetime) -> Head:
+def _based(con: "DuckDBPyConnection", lake: Lake, over: Head, name: str, *, today: date, now: datetime) -> Head:
     """Write a base of a base and the patch over it, a slice at a time; the head that names it, without a patch."""
     duck.show(con, lake.place, over)
     slices = max(1, -(-over.next_m // rules.SLICE))
     folders = {table: duck.folder(lake.place, f"{rules.BASE}/{name}/{table}") for table in TABLES}
     for number in range(slices):
-        merging.write_slice(con, folders, number, now)
+        merging.write_slice(con, folders, number, today=today, now=now)
     return Head(
         base=name,
         slices=slices,
         next_m=over.next_m,
         members=over.next_m,
+        form=FORM,
         edges=merging.edges_of(con),
         base_at=now,
         built_at=now,

@@ -5,6 +5,10 @@
 
 from collections.abc import Mapping
 
+FORM = 1
+"""Goes up with every column that is added. Files of an older form are read with nulls in its place until the next base;
+a column is never given another meaning."""
+
 _LOTS = "STRUCT(d DATE, p BIGINT)[]"
 _WAITS = "STRUCT(a DATE, z DATE, p BIGINT)[]"
 _HELD = "STRUCT(u BIGINT, p BIGINT)[]"

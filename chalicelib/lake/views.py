@@ -9,7 +9,7 @@ from datetime import date, datetime
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.lake.models import Edges, Head
 from chalicelib.lake.rules import ACTIVE_DAYS, BASE, NEW_DAYS, PATCH, SLEEPING_DAYS
-from chalicelib.lake.tables import FACT_ROWS, FACT_TABLES, TABLES, WHOLE
+from chalicelib.lake.tables import FACT_ROWS, FACT_TABLES, FORM, TABLES, WHOLE
 
 _NEVER = "DATE '9999-12-31'"
 
@@ -23,17 +23,21 @@ def stored(root: str, head: Head) -> Iterator[tuple[str, str]]:
     """Every table of base and patch as a view, `base_people` and `patch_people`; an empty one where there is none."""
     for table in TABLES:
         paths = files(root, f"{BASE}/{head.base}", table, head.slices) if head.base else []
-        yield f"base_{table}", reading(paths, table)
-        yield f"patch_{table}", reading([f"{root}/{PATCH}/{head.patch}/{table}.parquet"] if head.patch else [], table)
+        yield f"base_{table}", reading(paths, table, head.form)
+        patch = [f"{root}/{PATCH}/{head.patch}/{table}.parquet"] if head.patch else []
+        yield f"patch_{table}", reading(patch, table, head.form)
 
 
-def reading(paths: Sequence[str], table: str) -> str:
+def reading(paths: Sequence[str], table: str, form: int = FORM) -> str:
     """A SELECT of all columns of a table's files; those that an older form has not are null."""
     columns = TABLES[table]
+    nothing = "SELECT " + ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in columns.items()) + " WHERE false"
     if not paths:
-        return "SELECT " + ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in columns.items()) + " WHERE false"
+        return nothing
     listed = ", ".join(f"'{path}'" for path in paths)
-    return f"SELECT {named(columns)} FROM read_parquet([{listed}], union_by_name = true)"
+    rows = f"read_parquet([{listed}], union_by_name = {str(form != FORM).lower()})"
+    source = rows if form == FORM else f"(SELECT * FROM {rows} UNION ALL BY NAME {nothing})"
+    return f"SELECT {named(columns)} FROM {source}"
 
 
 def named(columns: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 """The lake's base as tables of Athena, for questions that are larger than a function: all members, years of entries.
 
-A base lies in a folder of its own every night. So the tables do not name its files but a list of them, which every rebase
-writes anew (`SymlinkTextInputFormat`). They say what was so at night: what patches have since is not in them.
+A base lies in a folder of its own every night. So the tables do not name its files but a list of them, which every
+rebase writes anew (`SymlinkTextInputFormat`). They say what was so at night: what patches have since is not in them.
 """
 
 import re

@@ -409,6 +409,7 @@ SEND = {"sqs:SendMessage"}
 RECEIVE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 SIGN = {"kms:GetPublicKey", "kms:Sign"}
 READ_STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
+FUNCTION = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Stack}"
 MAKE_LAKE = {
     "CoreTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
     "OpsTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
@@ -441,12 +442,8 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "RootsBucketArn/erasures/*": {"s3:GetObject", "s3:PutObject"},
         "SigningKeyArn": SIGN,
         "LaneQueueArn": SEND,
-        **{
-            "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Stack}-" + each: {
-                "lambda:InvokeFunction"
-            }
-            for each in ("lake-status", "segments-answer")
-        },
+        f"{FUNCTION}-lake-status": {"lambda:InvokeFunction"},
+        f"{FUNCTION}-segments-answer": {"lambda:InvokeFunction"},
         "ArchiveBucketArn/segments/*": {"s3:GetObject", "s3:PutObject"},
     },
     "RelayFunction": {

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from local.deploy import artifact
+from local.deploy.deploy import zips
 from local.deploy.environments import parameters
 from local.deploy.package import package
-from local.deploy.deploy import zips
 from local.deploy.refusals import EnvironmentWrong, NotPackaged
 from local.settings import ROOT
 

@@ -1,5 +1,6 @@
 """The lake says what the tables say, whatever way the records came."""
 
+import gzip
 import itertools
 import random
 from datetime import UTC, date, datetime, timedelta
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.lake import duck, folding, merging, rules, service, store
+from chalicelib.lake import duck, folding, merging, rules, service, store, tables, views
 from chalicelib.lake.models import Merged
 from chalicelib.points.rules.balances import derive
 from chalicelib.points.store import find_account
@@ -269,6 +270,15 @@ def test_points_are_right_on_a_later_day_though_nothing_was_written(beach: Beach
         said = beach.member(ann.member_id)
         assert (said["points"], said["points_pending"]) == (position.available, position.pending), today
         assert sum(each["points"] for each in said["points_expiring"]) == position.balance
+        if days == 382:
+            beach.shore.rebase(beach.clock())
+            assert beach.member(ann.member_id) | {"r": 0, "f": 0, "mo": 0} == said | {"r": 0, "f": 0, "mo": 0}
+            head = store.find_head(beach.shore.ops)
+            assert head is not None
+            with duck.connected(beach.shore.lake.place) as con:
+                duck.show(con, beach.shore.lake.place, head)
+                summed = con.execute("SELECT points, from_on FROM base_people").fetchall()
+            assert summed == [(position.available, today)]
         beach.clock.now -= timedelta(days=days)
 
 
@@ -296,6 +306,17 @@ def test_stages_and_fifths_follow_from_purchases(beach: Beach) -> None:
     stages = [beach.member(ids[0], today=today + timedelta(days=days))["stage"] for days in (0, 60, 200, 900)]
     assert stages == ["active", "sleeping", "sleeping", "lost"]
     assert beach.member(ids[9], today=date(2026, 3, 20))["stage"] == "new"
+
+
+def test_nothing_that_tells_who_somebody_is_stands_in_the_log_in_clear(beach: Beach) -> None:
+    secrets = {"name": "Canary Wong", "mobile": "+8613912345678", "email": "canary@example.com", "card_no": "canary-1"}
+    ann = beach.till.enrol(**secrets, birthday="1988-05-06")
+    beach.buy(ann.member_id, 1000, CAKE)
+    (key,) = (beach.flow(), store.list_log(beach.shore.objects, rules.LOG, after=None))[1]
+    text = gzip.decompress(beach.shore.objects.get(key) or b"").decode()
+    assert ann.member_id in text
+    for secret in (*secrets.values(), "1988"):
+        assert secret not in text, secret
 
 
 # ---------------------------------------------------------------- whatever way the records came
@@ -553,3 +574,20 @@ def test_the_views_read_the_lake_and_nothing_else(beach: Beach, tmp_path: Path) 
     ):
         with pytest.raises(Exception, match=r"(?i)permission|disabled|cannot"):
             beach.ask(asked)
+
+
+def test_files_of_an_older_form_are_read_until_there_is_a_new_base(
+    beach: Beach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _some(beach)
+    before = beach.ask("SELECT member_id, spent_minor FROM members ORDER BY 1")
+    monkeypatch.setitem(tables.PEOPLE, "nickname", "VARCHAR")  # type: ignore[arg-type]
+    for module in (tables, views, service):
+        monkeypatch.setattr(module, "FORM", 2)
+    assert beach.ask("SELECT member_id, spent_minor FROM members ORDER BY 1") == before
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    head = store.find_head(beach.shore.ops)
+    assert head is not None
+    assert head.form == 2
+    assert len(beach.ask("SELECT * FROM members")) == len(before)
