@@ -114,14 +114,15 @@ QUERIES = (
         f"AND shop_id IN ({_IN_SHOPS}) GROUP BY m HAVING sum(net_minor) >= 50000) q",
     ),
     Query(
-        "bought in a year, not in 90 days, with consent",
+        "on the web in a year, nowhere in 90 days, with consent",
         _all(
-            _bought("count", "at_least", 1, 365), _not(_bought("count", "at_least", 1, 90)),
+            _bought("count", "at_least", 1, 365, channels=["web"]), _not(_bought("count", "at_least", 1, 90)),
             _field("consents", "has_any", values=["marketing"]),
         ),
         "SELECT count(*) FROM members WHERE consents && ARRAY['marketing'] "
-        f"AND EXISTS (SELECT 1 FROM purchases p WHERE p.m = members.m AND NOT returned AND {_since(365)}) "
-        f"AND NOT EXISTS (SELECT 1 FROM purchases p WHERE p.m = members.m AND NOT returned AND {_since(90)})",
+        f"AND last_bought_on < '{TODAY - timedelta(days=89)}' "
+        f"AND EXISTS (SELECT 1 FROM purchases p WHERE p.m = members.m AND NOT returned AND channel = 'web' "
+        f"AND {_since(365)})",
     ),
     Query(
         "birthday in a week, reachable by SMS",

@@ -330,7 +330,8 @@ def _in_window(window: Document | None, day: date) -> bool:
         return True
     if window["kind"] == "last_days":
         ago = (TODAY - day).days
-        return bool(window.get("skip", 0) <= ago < window["days"])
+        skip = window.get("skip", 0)  # without it the window is open: what is dated ahead counts as today's
+        return bool(ago < window["days"] and (not skip or ago >= skip))
     first, last = window.get("first"), window.get("last")
     return (first is None or day >= date.fromisoformat(first)) and (last is None or day <= date.fromisoformat(last))
 

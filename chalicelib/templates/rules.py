@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from chalicelib.kernel import texts
 from chalicelib.kernel.languages import Language
 from chalicelib.members.models import ACCOUNT_PURPOSE, MemberView
 from chalicelib.programs.models import Program
@@ -403,40 +404,11 @@ def values_of(member: MemberView, program: Program, language: Language, *, today
 
 # ---------------------------------------------------------------- text messages
 
-_GSM7 = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
-    "abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-_GSM7_TWICE = frozenset("\f^{}\\[~]|€")
-
 
 def sms_size(text: str) -> SmsSize:
-    """How long a text message is: GSM 03.38 with 160 characters, 153 of several; else UCS-2 with 70 and 67.
-
-    Characters of GSM's extension table count twice, and one beyond the basic plane twice in UCS-2; neither is split
-    between two messages.
-    """
-    if all(each in _GSM7 or each in _GSM7_TWICE for each in text):
-        widths = [2 if each in _GSM7_TWICE else 1 for each in text]
-        return SmsSize(characters=sum(widths), encoding="gsm7", parts=_parts(widths, 160, 153))
-    widths = [2 if ord(each) > 0xFFFF else 1 for each in text]
-    return SmsSize(characters=sum(widths), encoding="ucs2", parts=_parts(widths, 70, 67))
-
-
-def sms_parts(text: str) -> int:
-    """How many messages a text is paid for."""
-    return sms_size(text).parts
-
-
-def _parts(widths: Sequence[int], whole: int, of_several: int) -> int:
-    if sum(widths) <= whole:
-        return 1
-    parts, room = 1, of_several
-    for width in widths:
-        if width > room:
-            parts, room = parts + 1, of_several
-        room -= width
-    return parts
+    """How long a text message is, and how many parts are paid for (`kernel.texts`)."""
+    characters, encoding, parts = texts.sms_size(text)
+    return SmsSize(characters=characters, encoding=encoding, parts=parts)
 
 
 def sizes(compiled_by: Mapping[Language, Compiled]) -> dict[Language, SmsSize]:

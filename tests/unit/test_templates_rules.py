@@ -10,12 +10,13 @@ import pytest
 from pydantic import ValidationError
 
 from chalicelib.kernel.languages import Language
+from chalicelib.kernel.texts import sms_parts
 from chalicelib.templates.errors import TemplateInvalid
 from chalicelib.templates.fields import FIELDS, samples
 from chalicelib.templates.holes import ESCAPES, Place
 from chalicelib.templates.markup import ELEMENTS
 from chalicelib.templates.models import Rendered, Template
-from chalicelib.templates.rules import compiled, rendered, require_sound, sms_parts, sms_size
+from chalicelib.templates.rules import compiled, rendered, require_sound, sms_size
 from tests.templates import EXPRESSIONS, HTML, UNSEEN, WECHAT_ID, a_template, an_email, an_sms, everywhere, hostile
 
 ZH, EN = Language.ZH, Language.EN

@@ -476,16 +476,32 @@ def _purchases_number(at: _Compiler, node: PurchasesNumber) -> str:
         if node.measure != "average":
             return _number(at, f"coalesce({column}, 0)" if _fits(node, 0) else column, node.op, node.value, node.to)
         return f"({_number(at, column, node.op, node.value, node.to)} AND purchases_count > 0)"
+    first = _since(at, node)
+    if first is not None and node.measure == "count" and _any_or_none(node):
+        some = f"last_bought_on >= {at.p(first)}"
+        return f"(({some}) IS NOT TRUE)" if _fits(node, 0) else some
+    if node.measure == "count" and _any_or_none(node):
+        word = "m NOT IN" if _fits(node, 0) else "m IN"
+        return f"{word} ({_OF_PURCHASES} {_which(at, node)})"
     if node.measure != "average" and _fits(node, 0):
         # Who bought nothing has 0, and is in no row: those are found to whom it does not apply.
         return "m NOT IN (" + _groups(at, node, lambda: f"({_having(at, node)}) IS NOT TRUE") + ")"
-    if node.measure == "count" and not _fits(node, 0) and all(_fits(node, each) for each in (1, 2, NEVER_COUNTED)):
-        return f"m IN ({_OF_PURCHASES} {_which(at, node)})"
     return "m IN (" + _groups(at, node, lambda: _having(at, node)) + ")"
 
 
 NEVER_COUNTED = 10**9
 """More purchases than any member has."""
+
+
+def _any_or_none(node: PurchasesNumber) -> bool:
+    """Whether a count only asks if there is any purchase, or none."""
+    return all(_fits(node, each) != _fits(node, 0) for each in (1, 2, NEVER_COUNTED))
+
+
+def _since(at: _Compiler, node: PurchasesNumber | PurchasesDay) -> date | None:
+    """The day from which on all purchases count, where they do: then the day of the last one says if there is any."""
+    first, last = days_of(node.window, at.today)
+    return first if last is None and node.shop_ids is None and node.channels is None else None
 
 
 def _groups(at: _Compiler, node: PurchasesNumber | PurchasesDay, having: Callable[[], str]) -> str:
@@ -504,6 +520,10 @@ def _having(at: _Compiler, node: PurchasesNumber) -> str:
 def _purchases_day(at: _Compiler, node: PurchasesDay) -> str:
     if _is_plain(node):
         return _day(at, f"{node.measure}_bought_on", node)
+    first = _since(at, node)
+    if first is not None and node.op in (DayOp.IS_KNOWN, DayOp.IS_UNKNOWN):
+        some = f"last_bought_on >= {at.p(first)}"
+        return some if node.op is DayOp.IS_KNOWN else f"(({some}) IS NOT TRUE)"
     if node.op is DayOp.IS_KNOWN:
         return f"m IN ({_OF_PURCHASES} {_which(at, node)})"
     if node.op is DayOp.IS_UNKNOWN:
@@ -553,12 +573,12 @@ def _days_of(at: _Compiler, column: str, window: LastDays | FromTo | None) -> li
 
 
 def days_of(window: LastDays | FromTo | None, today: date) -> tuple[date | None, date | None]:
-    """The first and the last day of a window; None where it has no end."""
+    """The first and the last day of a window; None where it has no end. Nothing happens after today."""
     match window:
         case None:
             return None, None
         case LastDays():
-            return _first_of(today, window.days), today - timedelta(days=window.skip)
+            return _first_of(today, window.days), today - timedelta(days=window.skip) if window.skip else None
         case FromTo():
             return window.first, window.last
 
