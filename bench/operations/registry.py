@@ -47,6 +47,10 @@ EXEMPT = {
     "segments.jobs.answer_segments": "asks the lake; reads the segments that are named",
     "segments.jobs.refresh_segments": "asks the lake; one item a segment, and what of it is told is on the bus",
     "relay.jobs.relay_records": "reads the stream and writes to the bus; its role reaches no table",
+    "lake.jobs.fold_records": "reads the stream and writes files; its role reaches no table",
+    "lake.jobs.patch_lake": "reads and moves one item, the head, however many members it is about",
+    "lake.jobs.rebase_lake": "as lake.jobs.patch_lake",
+    "lake.jobs.lake_status": "reads one item, the head; the rest is files",
     "relay.jobs.archive_events": "reads a queue and writes to the archive; its role reaches no table",
 }
 """Ways into the product that cost nothing here, and why."""
