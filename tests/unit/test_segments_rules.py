@@ -8,7 +8,7 @@ import pytest
 from chalicelib.kernel.ids import SegmentId
 from chalicelib.kernel.languages import Language
 from chalicelib.segments import rules
-from chalicelib.segments.models import DEFINITION, Definition, SegmentKind, Segment, SegmentState
+from chalicelib.segments.models import DEFINITION, Definition, Segment, SegmentKind, SegmentState
 from chalicelib.segments.rules.checking import Knot, comes_back
 from chalicelib.segments.rules.compiling import compiled, month_days, uses_clock
 from chalicelib.segments.rules.ready import CLASSES, READY_IDS, ready
