@@ -50,6 +50,7 @@ def call(event: dict[str, Any]) -> dict[str, Any]:
 def _app() -> Any:
     from app import app  # noqa: PLC0415 - the routes read the web origin when they are imported
 
+    app.open()
     return app
 
 

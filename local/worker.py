@@ -114,6 +114,7 @@ def main() -> None:
     from local.adapter import Adapter  # noqa: PLC0415
     from local.settings import settings  # noqa: PLC0415
 
+    app.open()
     listening = socket.socket(fileno=socket_fd)
     os.read(gate, 1)  # returns when the supervisor opens the gate by closing its end
     os.close(gate)

@@ -14,6 +14,7 @@ import pytest
 # Routes read the web origin when they are declared; the rest of the environment is never read in tests.
 os.environ.setdefault("REGULARS_CORS_ORIGIN", "*")  # noqa: TID251 - before the first import of the app
 
+import app
 from chalicelib.programs.service import ProgramBook, book_of
 from chalicelib.runtime import wiring
 from chalicelib.runtime.settings import Settings
@@ -32,6 +33,8 @@ from tests.sharing import Sharing
 
 ISSUER, AUDIENCE = "https://test.regulars.invalid", "regulars"
 TOKEN_KEY = bytes(range(32))
+
+app.app.open()  # tests look at all routes; that a function opens them one by one has a test of its own (test_rooms)
 
 _numbers = itertools.count()
 

@@ -19,6 +19,7 @@ from chalicelib.api.errors import (
     RequestInvalid,
     VersionUnclear,
 )
+from chalicelib.api.rooms import ROOMS, everything
 from chalicelib.api.routing import ROUTES, Html, Route, Sheet
 from chalicelib.identity.errors import (
     IssuerUnreachable,
@@ -68,7 +69,8 @@ _LANGUAGE = {
 
 
 def document() -> dict[str, Any]:
-    """The document of every route declared so far."""
+    """The document of every route."""
+    everything()
     models = _models()
     _, definitions = models_json_schema(models, ref_template=_REF)
     paths: dict[str, Any] = {}
@@ -89,7 +91,7 @@ def document() -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in ROUTES)],
+        "tags": [{"name": room} for room in ROOMS if any(route.tag == room for route in ROUTES)],
         "paths": paths,
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},

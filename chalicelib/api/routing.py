@@ -17,7 +17,7 @@ import inspect
 import re
 import time
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -27,7 +27,7 @@ from uuid import uuid4
 from chalice.app import Blueprint, Chalice, CORSConfig, Request, Response
 from pydantic import BaseModel
 
-from chalicelib.api import bodies, problems
+from chalicelib.api import bodies, doors, problems
 from chalicelib.api.errors import (
     ContentTypeUnsupported,
     IdMalformed,
@@ -40,6 +40,7 @@ from chalicelib.api.errors import (
 )
 from chalicelib.api.headers import security
 from chalicelib.api.policy import POLICY, Rule
+from chalicelib.api.rooms import ROOMS, routes_of
 from chalicelib.identity.errors import PermissionMissing, ShopNotYours, TokenInvalid, TokenMissing
 from chalicelib.identity.models import Caller, Kind, Owner, reaches
 from chalicelib.identity.permissions import Scope
@@ -52,8 +53,9 @@ from chalicelib.kernel.personal import MASKED, Plain
 from chalicelib.runtime import wiring
 from chalicelib.runtime.observe import log_bug, logger
 from chalicelib.runtime.wiring import House
-from chalicelib.storage.audited import Audited
+from chalicelib.storage.audited import Audited, Read
 from chalicelib.storage.words import Words
+from chalicelib.storage.writes import Write
 from chalicelib.trail.store import Witnessed
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
@@ -183,10 +185,10 @@ class Finder:
 
 
 ROUTES: list[Route] = []
-"""Every typed route of the app, in the order in which they were declared."""
+"""Every typed route that was declared so far, in that order; all of them after `rooms.everything()`."""
 
 FINDERS: dict[str, Finder] = {}
-"""By name, as the policy knows them."""
+"""By name, as the policy knows them; those of the domains whose routes were declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,22 +320,31 @@ class Routes:
 class Edge(Chalice):
     """The Chalice app, whose every answer has the headers of `headers.py`, Chalice's own refusals too.
 
-    Those are answered as problems. What the app is called for in a way that API Gateway never would still raises.
+    Those are answered as problems. What the app is called for in a way that API Gateway never would still raises. It
+    begins without routes: a domain's come with the first request for one of them, or by `open` (`rooms.py`).
     """
+
+    def __init__(self) -> None:
+        super().__init__(app_name="regulars", configure_logs=False)
+        self._opened: set[str] = set()
+
+    def open(self, *rooms: str) -> None:
+        """Declare the routes of these domains, or of all of them."""
+        for room in rooms or ROOMS:
+            if room not in self._opened:
+                domain: Routes = getattr(routes_of(room), room)
+                self.register_blueprint(domain.blueprint, url_prefix="/v1")
+                self._opened.add(room)
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         """Answer one event of API Gateway."""
+        for room in doors.PATHS.get(str(event.get("resource", "")).removeprefix("/v1"), ()):
+            self.open(room)
         answer: dict[str, Any] = super().__call__(event, context)
         if "X-Request-Id" not in answer["headers"]:
             answer = _own_refusal(answer["statusCode"], str(getattr(context, "aws_request_id", "")) or str(uuid4()))
         answer["headers"] |= security(laptop=wiring.on_a_laptop())
         return answer
-
-
-def register(app: Chalice, *domains: Routes) -> None:
-    """Put domains' routes into the app, under `/v1`."""
-    for domain in domains:
-        app.register_blueprint(domain.blueprint, url_prefix="/v1")
 
 
 def _own_refusal(status: int, request_id: str) -> dict[str, Any]:
@@ -434,6 +445,8 @@ def _tell_watchers(refusal: Refusal, subject: str, request: Request, request_id:
     try:
         house = wiring.house()
         turned = Turned(refusal.code, subject, _origin(request).get("ip", ""), house.clock(), refusal.facts)
+        for room in doors.WATCHERS:
+            routes_of(room)
         for watch in WATCHERS:
             watch(house, turned)
     except Exception as fault:  # noqa: BLE001 - the edge
@@ -457,15 +470,25 @@ def _witnessed(route: Route, request: Request, call: Call, arguments: dict[str, 
     caller, rule = call.caller, route.rule
     if caller is None or caller.kind is Kind.MEMBER or route.method == "GET":
         return call
+
+    def record(read: Read, writes: Sequence[Write]) -> Write:
+        """Made when it is asked for: what tills do all day is its own record."""
+        return _witness(route, request, call, caller, arguments).record(read, writes)
+
+    table = Audited(call.house.table, caller.subject, own=caller.membership, record=record, always=rule.audited)
+    return replace(call, house=replace(call.house, table=table))
+
+
+def _witness(route: Route, request: Request, call: Call, caller: Caller, arguments: dict[str, Any]) -> Witnessed:
     body = arguments.get("body")
     reason = getattr(body, "reason", None)
     code = str(reason) if isinstance(reason, StrEnum) else None  # one of a few, not words
-    witnessed = Witnessed(
+    return Witnessed(
         kind=caller.kind.value,
         subject=caller.subject,
         roles=caller.roles,
         action=route.function.__name__,
-        permission=rule.needs.value if rule.needs is not None else None,
+        permission=route.rule.needs.value if route.rule.needs is not None else None,
         ids={name: arguments[name] for name in route.path_types},
         reason_code=getattr(body, "reason_code", None) or code,
         reason=(reason if code is None else None) or getattr(body, "note_internal", None),
@@ -474,10 +497,6 @@ def _witnessed(route: Route, request: Request, call: Call, arguments: dict[str, 
         draw=call.house.draw,
         words=call.words,
     )
-    table = Audited(
-        call.house.table, caller.subject, own=caller.membership, record=witnessed.record, always=rule.audited
-    )
-    return replace(call, house=replace(call.house, table=table))
 
 
 def _call(
@@ -531,13 +550,20 @@ def _require_reach(route: Route, call: Call, arguments: dict[str, Any]) -> None:
     if scope is Scope.ALL:
         return
     if rule.of:
-        finder = FINDERS[rule.of]
+        finder = _finder(rule.of)
         asked = arguments[finder.part]
         owner = finder.find(call.house, asked, caller)
         if owner is not None and not reaches(caller, scope, owner):
             raise finder.unknown(asked)
     if rule.at_shop:
         arguments["body"] = _at_own_shop(arguments["body"], caller)
+
+
+def _finder(name: str) -> Finder:
+    """A finder of that name, whichever domain it comes from."""
+    if name not in FINDERS:
+        routes_of(doors.FINDERS[name])
+    return FINDERS[name]
 
 
 def _at_own_shop(body: Any, caller: Caller) -> Any:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from chalicelib.identity.errors import TokenInvalid, TokenMissing
@@ -64,6 +65,7 @@ def bearer(authorization: str | None) -> str:
     return token.strip(" ")
 
 
+@lru_cache(maxsize=512)  # a till sends one token all day; it proves nothing, and a refusal is not remembered
 def spelt(token: str, *, longest: int = TOKEN_MAX) -> Spelt:
     """A token taken apart.
 

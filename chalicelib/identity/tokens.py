@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from chalicelib.identity.errors import TokenInvalid
 from chalicelib.identity.models import Caller, Kind
-from chalicelib.identity.permissions import ROLES, joined
+from chalicelib.identity.permissions import ROLES, Grants, joined
 from chalicelib.identity.profile import Claims, bearer, require_times, spelt, subject_of
 from chalicelib.identity.staff import appointment
 from chalicelib.kernel.ids import ShopId, StaffId
@@ -55,6 +55,11 @@ def _claims(token: str, key: bytes) -> Claims:
     return found.claims()
 
 
+@lru_cache(maxsize=64)
+def _grants(roles: tuple[str, ...]) -> Grants:
+    return joined(ROLES[role] for role in roles)
+
+
 def _caller(claims: Claims, issuer: str, audience: str, now: float) -> Caller:
     audiences = claims.get("aud")
     if claims.get("iss") != issuer:
@@ -67,7 +72,7 @@ def _caller(claims: Claims, issuer: str, audience: str, now: float) -> Caller:
         raise TokenInvalid("it names no known role")
     if shop is not None and (not isinstance(shop, str) or not re.fullmatch(ShopId.pattern, shop)):
         raise TokenInvalid("its shop is not an id")
-    grants = joined(ROLES[role] for role in roles)
+    grants = _grants(tuple(roles))
     shops = frozenset({ShopId(shop)}) if shop is not None else frozenset[ShopId]()
     staff_id = StaffId.of(issuer, subject)
     return Caller(Kind.STAFF, subject, roles=tuple(roles), grants=grants, shop_ids=shops, staff_id=staff_id)

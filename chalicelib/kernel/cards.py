@@ -31,7 +31,10 @@ def holds_bank_card(text: str) -> bool:
     (Luhn); groups are taken together as they stand, so that a number behind a date is found.
     """
     if not text.isascii():
-        text = "".join(map(_plain, unicodedata.normalize("NFKC", text)))
+        text = unicodedata.normalize("NFKC", text)
+        if sum(map(str.isnumeric, text)) < LENGTHS.start:
+            return False  # names of goods, most of the time
+        text = "".join(map(_plain, text))
     if len(text) < LENGTHS.start or not _MANY_DIGITS.search(text):
         return False
     return any(_in_groups(run) for run in _runs(text))

@@ -53,7 +53,8 @@ def chalice_template() -> Json:
         project = Path(folder) / "regulars"
         (project / ".chalice").mkdir(parents=True)
         (project / "requirements.txt").touch()
-        shutil.copy(ROOT / "app.py", project)
+        every_route = (ROOT / "app.py").read_text() + "app.open()\n"  # Chalice makes the API of those that it sees
+        (project / "app.py").write_text(every_route)
         shutil.copy(ROOT / ".chalice" / "config.json", project / ".chalice")
         shutil.copytree(ROOT / "chalicelib", project / "chalicelib", ignore=shutil.ignore_patterns("__pycache__"))
         out = Path(folder) / "out"
