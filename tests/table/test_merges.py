@@ -192,7 +192,7 @@ def test_a_member_who_saw_no_merge_is_read_as_cheaply_as_ever_and_a_merged_one_c
     other.member(gone)
     assert meter.read()[:2] == (2, 1.5)
     other.undo_merge(keys.merge_id("m"))
-    assert meter.read() == (9, 6.5, 23.0)
+    assert meter.read() == (9, 6.5, 27.0)
 
 
 def test_the_same_merge_again_is_answered_the_same_for_ever(desk: Desk) -> None:

@@ -349,12 +349,12 @@ def test_large_texts_are_read_in_no_time() -> None:
         "'",
         "x",
     )
-    started = time.perf_counter()
+    started = time.process_time()
     for piece in pieces:
         for contents in (an_email((piece * 60_000)[:60_000]), an_email(text=(piece * 20_000)[:19_990] + "{{tier}}")):
             with contextlib.suppress(TemplateInvalid):
                 require_sound(a_template(contents).contents, "marketing")
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_faults_say_where_they_are() -> None:
