@@ -60,7 +60,7 @@ def test_every_birthday_is_celebrated_exactly_once_a_year_in_every_zone(outages:
 
 
 def test_a_planted_rule_that_forgets_29_february_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "celebrated_on", lambda day: (f"{day:%m-%d}",))
+    monkeypatch.setitem(globals(), "celebrated_on", lambda day: (f"{day:%m-%d}",))
     counted = grants("Asia/Shanghai", every=timedelta(hours=5), outages=False)
     assert [year for year in YEARS if counted["02-29", year] != 1] == [2025, 2026, 2027, 2029, 2030, 2031]
 
