@@ -24,8 +24,8 @@ ROOMS = (
     "decisions",
     "reach",
     "templates",
-    "campaigns",
     "segments",
+    "campaigns",
     "deliveries",
     "privacy",
     "proof",
@@ -37,7 +37,6 @@ ROOMS = (
     "receipts",
     "audit",
     "alerts",
-    "segments",
 )
 """Every domain that has routes, in the order in which documents list them."""
 

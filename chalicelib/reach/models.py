@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, StringConstraints
 
 from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.ids import MemberId, SuppressionId
-from chalicelib.kernel.records import Reason, Record
+from chalicelib.kernel.records import Reason, Record, without_bank_card
 from chalicelib.members.models import Profile
 
 
@@ -50,7 +50,7 @@ class SuppressAddress(Record):
     """See that an address is not written to any more, whoever has it."""
 
     channel: SuppressedChannel
-    address: AddressText
+    address: Annotated[AddressText, AfterValidator(without_bank_card)]
     """A mobile number, an e-mail address or an openid. Only a blind index of it is kept."""
     reason_code: Literal["bounced", "complained", "asked"] = "asked"
     reason: Reason
