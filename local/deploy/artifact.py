@@ -138,9 +138,14 @@ def _install_wheels(tree: Path, architecture: str, lock: str) -> None:
 
 
 def requirements(text: str) -> dict[str, str]:
-    """Names and versions of a lock file."""
-    found = re.findall(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", text, re.MULTILINE)
-    return {_plain(name): version for name, version in found}
+    """Names and versions of a lock file, of what the runtime needs."""
+    form = r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)(?: *; *([^\\\n]+))?"
+    return {_plain(name): version for name, version, only in re.findall(form, text, re.MULTILINE) if _wanted(only)}
+
+
+def _wanted(marker: str) -> bool:
+    """Whether a lock file's line is for the runtime: CPython 3.13 on Linux. Of markers it knows those that we have."""
+    return not re.search(r"sys_platform == 'win32'|python_full_version < '3\.1[123]'", marker)
 
 
 def _plain(name: str) -> str:
