@@ -82,6 +82,8 @@ POLICY: Mapping[str, Rule] = {
     # who has a message may end messages of its kind
     "GET /opt-outs/{token}": OPEN,
     "POST /opt-outs/{token}": OPEN,
+    "GET /preferences/{token}": OPEN,
+    "POST /preferences/{token}": OPEN,
     # what is a member's own
     "GET /me": _own(P.MEMBERS_READ),
     "PATCH /me": _own(P.MEMBERS_WRITE),
@@ -197,6 +199,18 @@ POLICY: Mapping[str, Rule] = {
     "GET /jobs/{job}/runs/{day}": _staff(P.JOBS_READ),
     # a run keeps who started it; what it does is the program's doing, not theirs
     "POST /jobs/{job}/runs": Rule(P.JOBS_RUN, least=Scope.SHOP, audited=False),
+    # what members are written, and who is not written to
+    "POST /templates": _head_office(P.TEMPLATES_WRITE),
+    "GET /templates": _head_office(P.TEMPLATES_READ),
+    "GET /template-fields": _head_office(P.TEMPLATES_READ),
+    "GET /templates/{template_id}": _head_office(P.TEMPLATES_READ),
+    "PUT /templates/{template_id}": _head_office(P.TEMPLATES_WRITE),
+    "POST /templates/{template_id}/archivals": _head_office(P.TEMPLATES_WRITE),
+    "POST /templates/{template_id}/previews": Rule(P.TEMPLATES_READ, least=Scope.ALL, beyond=P.MEMBERS_UNMASK),
+    "POST /suppressions": _head_office(P.SUPPRESSIONS_MANAGE),
+    "GET /suppressions": _head_office(P.SUPPRESSIONS_READ),
+    "GET /suppressions/{suppression_id}": _head_office(P.SUPPRESSIONS_READ),
+    "POST /suppressions/{suppression_id}/lifts": _head_office(P.SUPPRESSIONS_MANAGE),
     # approvals
     "GET /approvals": _staff(P.APPROVALS_READ),
     "GET /approvals/{approval_id}": _staff(P.APPROVALS_READ, "approval"),

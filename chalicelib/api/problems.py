@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-from chalicelib.api.errors import RequestInvalid
 from chalicelib.kernel.errors import Refusal, Trouble
 
 STATUS: dict[str, int] = {
@@ -62,6 +61,8 @@ STATUS: dict[str, int] = {
     "audit_entry_unknown": 404,
     "alert_unknown": 404,
     "opt_out_unknown": 404,
+    "template_unknown": 404,
+    "suppression_unknown": 404,
     # what is said cannot be right, whatever the state
     "adjustment_empty": 400,
     "roles_unknown": 400,
@@ -80,6 +81,7 @@ STATUS: dict[str, int] = {
     "reason_needed": 400,
     "member_number_wrong": 400,
     "mobile_invalid": 400,
+    "address_invalid": 400,
     "occurred_in_future": 400,
     "occurred_too_long_ago": 400,
     "return_line_unknown": 400,
@@ -94,6 +96,7 @@ STATUS: dict[str, int] = {
     "tender_uneven": 400,
     "card_gift_unexplained": 400,
     "purchase_too_large": 422,
+    "template_invalid": 422,
     "extension_not_later": 400,
     "refund_unclear": 400,
     # what is asked does not fit the state
@@ -114,6 +117,7 @@ STATUS: dict[str, int] = {
     "card_suspended": 409,
     "card_taken": 409,
     "consent_needed": 409,
+    "consent_not_offered": 409,
     "contact_changed_lately": 409,
     "currency_fixed": 409,
     "delivery_differs": 409,
@@ -126,6 +130,10 @@ STATUS: dict[str, int] = {
     "entry_not_reversible": 409,
     "external_id_taken": 409,
     "identifier_taken": 409,
+    "template_archived": 409,
+    "template_channel_fixed": 409,
+    "template_differs": 409,
+    "template_moved": 409,
     "holds_open": 409,
     "identifiers_too_many": 409,
     "member_closed": 409,
@@ -226,8 +234,9 @@ def problem(fault: Refusal | Trouble, *, instance: str) -> tuple[int, dict[str, 
         "code": fault.code,
         "facts": fault.facts if isinstance(fault, Refusal) else {},
     }
-    if isinstance(fault, RequestInvalid):
-        body["errors"] = fault.errors
+    errors = getattr(fault, "errors", None)  # of whatever points at the place in the body
+    if errors is not None:
+        body["errors"] = errors
     headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
     if isinstance(fault, Trouble):
         headers["Retry-After"] = str(fault.retry_after)

@@ -46,6 +46,10 @@ class Permission(StrEnum):
     INTEGRATIONS_READ = "integrations:read"
     INTEGRATIONS_MANAGE = "integrations:manage"
     AUDIT_READ = "audit:read"
+    TEMPLATES_READ = "templates:read"
+    TEMPLATES_WRITE = "templates:write"
+    SUPPRESSIONS_READ = "suppressions:read"
+    SUPPRESSIONS_MANAGE = "suppressions:manage"
     ALERTS_READ = "alerts:read"
     ALERTS_MANAGE = "alerts:manage"
 
@@ -81,6 +85,7 @@ _MANAGES = frozenset(
     # Whose number it is decides who signs in as the member.
     | {P.MEMBERS_CHANGE_CONTACT}
 )
+_SUPPRESSES = frozenset({P.SUPPRESSIONS_READ, P.SUPPRESSIONS_MANAGE})
 _DECIDES = frozenset({P.APPROVALS_READ, P.APPROVALS_DECIDE})
 
 
@@ -103,8 +108,13 @@ ROLES: Mapping[str, Grants] = {
     "shop_manager": granted(
         _TILL | _MANAGES | _DECIDES | {P.PURCHASES_RESTATE, P.CARDS_REFUND, P.CARDS_GIFT}, Scope.SHOP
     ),
-    "marketer": granted({P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ}, Scope.ALL),
-    "agent": granted(_READS | _MANAGES | {P.MEMBERS_WRITE, P.MEMBERS_EXPORT, P.APPROVALS_READ}, Scope.ALL),
+    "marketer": granted(
+        {P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ, P.TEMPLATES_READ, P.TEMPLATES_WRITE, P.SUPPRESSIONS_READ},
+        Scope.ALL,
+    ),
+    "agent": granted(
+        _READS | _MANAGES | {P.MEMBERS_WRITE, P.MEMBERS_EXPORT, P.APPROVALS_READ} | _SUPPRESSES, Scope.ALL
+    ),
     "analyst": granted(
         {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}, Scope.ALL
     ),
@@ -112,7 +122,7 @@ ROLES: Mapping[str, Grants] = {
     "auditor": granted(
         _READS
         | {P.JOBS_READ, P.LIABILITY_READ, P.APPROVALS_READ, P.STAFF_READ, P.INTEGRATIONS_READ}
-        | {P.AUDIT_READ, P.ALERTS_READ},
+        | {P.AUDIT_READ, P.ALERTS_READ, P.TEMPLATES_READ, P.SUPPRESSIONS_READ},
         Scope.ALL,
     ),
     "integration": granted(_TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER}, Scope.ALL),

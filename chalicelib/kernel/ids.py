@@ -169,6 +169,25 @@ class IntegrationKeyId(Id):
         return cls("key_" + base64.b32encode(digest[:10]).decode().lower())
 
 
+class TemplateId(Id):
+    """Names a template: `tpl_` and 16 characters that follow from the key of the command that made it."""
+
+    pattern = r"^tpl_[a-z2-7]{16}$"
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """The id that belongs to the key of the command that made it."""
+        digest = hashlib.sha256(b"regulars template " + key.encode()).digest()
+        return cls("tpl_" + base64.b32encode(digest[:10]).decode().lower())
+
+
+class SuppressionId(Id):
+    """Names an address that is not written to; carries its channel and blind index."""
+
+    pattern = r"^sup_[A-Za-z0-9_-]{4,200}$"
+    longest = 204
+
+
 class AuditId(Id):
     """Names an audit record: when it was made, and chance."""
 

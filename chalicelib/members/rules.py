@@ -34,7 +34,10 @@ from chalicelib.members.errors import (
 from chalicelib.members.models import (
     ACCOUNT_PURPOSE,
     ID_NUMBER_PURPOSE,
+    MARKETING_PURPOSE,
     OURSELVES,
+    TOPIC_PREFIX,
+    WRITTEN,
     Consent,
     ConsentGiven,
     ConsentSource,
@@ -47,6 +50,7 @@ from chalicelib.members.models import (
     ExternalId,
     FormerContact,
     Profile,
+    ReachWhy,
     Witness,
 )
 from chalicelib.programs.models import CustomField, FieldType, Program
@@ -137,6 +141,7 @@ def enrolled(
         contact=contact,
         gender=command.gender,
         month_day=month_day,
+        region=region_of(contact.mobile) if contact.mobile else None,
         shop_id=command.shop_id,
         source=command.source,
         referral_code=command.referral_code,
@@ -164,6 +169,7 @@ def edited(
     if "mobile" in given:
         mobile = mobile_number(command.mobile, program.country) if command.mobile else None
         contact = contact.model_copy(update={"mobile": mobile})
+        changes["region"] = region_of(mobile) if mobile else None
     if "email" in given:
         contact = contact.model_copy(update={"email": email_address(command.email) if command.email else None})
     if "birthday" in given:
@@ -530,9 +536,36 @@ def may_contact(profile: Profile, purpose: str, channel: ContactChannel) -> bool
     """Whether a member may be written to, or called, for a purpose by a channel, as of what is known of them now.
 
     The later of what was said of this channel and of all channels counts. Where nothing was said, members are told of
-    their own account and of nothing else.
+    their own account and of nothing else. A topic of marketing needs a consent to it, or to marketing where nothing was
+    said of the topic.
     """
-    said = [each for each in profile.consents if each.purpose == purpose and each.channel in (None, channel)]
-    if not said:
-        return purpose == ACCOUNT_PURPOSE
-    return max(said, key=lambda each: (each.at, each.channel is not None)).granted
+    said = last_said(profile.consents, purpose, channel)
+    if not purpose.startswith(TOPIC_PREFIX):
+        return said.granted if said is not None else purpose == ACCOUNT_PURPOSE
+    wider = last_said(profile.consents, MARKETING_PURPOSE, channel)
+    if said is None:
+        return wider is not None and wider.granted
+    # Who has left a topic stays out of it when they agree to marketing again; who leaves marketing leaves its topics.
+    return said.granted and (wider is None or wider.granted or wider.at < said.at)
+
+
+def last_said(consents: Sequence[Consent], purpose: str, channel: ContactChannel | None) -> Consent | None:
+    """What was said last of a purpose, of this channel or of all; None where nothing was."""
+    said = [each for each in consents if each.purpose == purpose and each.channel in (None, channel)]
+    return max(said, key=lambda each: (each.at, each.channel is not None), default=None)
+
+
+def reach_change(before: Profile, after: Profile) -> ReachWhy | None:
+    """What an edit changed of whether, or where, a member may be written to; None: nothing."""
+    if before.consents != after.consents:
+        return ReachWhy.CONSENT
+    ways = [before.address(channel) != after.address(channel) for channel in WRITTEN]
+    return ReachWhy.CONTACT if any(ways) else None
+
+
+def region_of(mobile: str) -> str | None:
+    """The country of a number in E.164, ISO 3166-1, or None when it tells none."""
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    region = phonenumbers.region_code_for_number(phonenumbers.parse(mobile))
+    return region if region is not None and re.fullmatch(r"[A-Z]{2}", region) else None

@@ -32,6 +32,7 @@ from chalicelib.members.models import (
     MemberRef,
     MemberView,
     Profile,
+    ReachWhy,
     ReinstateMember,
     SayConsents,
     SuspendMember,
@@ -174,6 +175,16 @@ def find_member(
     """
     profile, account = _load(table, keyring, member_id)
     return member_view(profile, account, book.current(now), now, language)
+
+
+def find_profile(table: Table, keyring: Keyring, member_id: MemberId) -> tuple[Profile, AccountStatus]:
+    """What is known of whoever answers for an id, and how their membership is, as of now.
+
+    Raises:
+        MemberUnknown: there is no such member.
+    """
+    profile, account = _load(table, keyring, member_id, consistent=True)
+    return profile, account.status
 
 
 def look_up(
@@ -432,7 +443,8 @@ def change_status(
         kind, facts = "suspended" if suspends else "reinstated", {"reason": command.reason}
         note = points_store.note(profile.member_id, kind, facts, at=now, version=account.version)
         try:
-            table.commit([points_store.replace_account(account, changed, due), note])
+            reach = store.note_reach(profile.member_id, ReachWhy.STATUS, at=now)
+            table.commit([points_store.replace_account(account, changed, due), note, reach])
         except AccountMoved:
             continue
         return Outcome(answer)
@@ -702,7 +714,9 @@ def _edit(
         facts |= {"given": list(done.given), "replaced": list(done.replaced), **by}
     number = _EDITS_FROM + after.version
     note = points_store.note(after.member_id, "edited", facts, at=now, version=number)
-    return [store.replace_profile(after, keyring), *claims, *releases, note]
+    why = rules.reach_change(before, after)
+    reach = [store.note_reach(after.member_id, why, at=now)] if why is not None else []
+    return [store.replace_profile(after, keyring), *claims, *releases, note, *reach]
 
 
 def _releases(profile: Profile, identifiers: Sequence[rules.Identifier], keyring: Keyring, version: int) -> list[Write]:
@@ -717,6 +731,7 @@ def _closure(profile: Profile, command: CloseMember, keyring: Keyring, now: date
         store.replace_profile(profile, keyring, closed=True),
         *_releases(profile, rules.identifiers(profile.contact), keyring, profile.version),
         points_store.note(profile.member_id, "closed", facts, at=now, version=number),
+        store.note_reach(profile.member_id, ReachWhy.STATUS, at=now),
     ]
 
 

@@ -1,11 +1,12 @@
 """How profiles and identifiers are stored."""
 
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
+from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, SessionId, ShopId
 from chalicelib.members.errors import MemberMoved
 from chalicelib.members.events import MemberEnrolled
@@ -22,6 +23,8 @@ from chalicelib.members.models import (
     Gender,
     OtherIdentifier,
     Profile,
+    ReachChange,
+    ReachWhy,
 )
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
@@ -29,6 +32,13 @@ from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Absent, Anyway, Count, Delete, Held, Item, Otherwise, Put, Unchanged, Write
 
 _MISSES_KEPT = timedelta(days=1)
+_LAST = "~"
+
+LATE_BY = timedelta(minutes=2)
+"""A change may stand in the log so long after the instant that it is stamped with: longer than any request takes."""
+
+REACH_KEPT = timedelta(days=40)
+"""For so long the log of changes is kept: longer than what was planned waits to be sent."""
 
 
 class NumberTaken(Exception):
@@ -110,6 +120,23 @@ def find_misses(ops: Table, by: str, slot: int, day: date) -> int:
     return int(item["points"]) if item is not None else 0
 
 
+def list_reach_changes(table: Table, since: datetime, *, through: datetime) -> Iterator[ReachChange]:
+    """Who may be written to otherwise than before since an instant, oldest first; consistent, day by day.
+
+    Args:
+        since: what was changed by requests that began at this instant or later. Who reads on asks again from `LATE_BY`
+            before the instant at which they asked last: a request stamps its change when it begins.
+        through: now, as whoever asks has it. Clocks differ, so what is stamped a little later is found, too.
+    """
+    day, last = since.astimezone(UTC).date(), (through + LATE_BY).astimezone(UTC).date()
+    while day <= last:
+        first = keys.reach_change(since, "").sk if day == since.astimezone(UTC).date() else "0"
+        for item in table.query_partition(keys.reach_changes(day), first=first, last=_LAST, consistent=True):
+            at, member_id = keys.reach_change_of(item["sk"])
+            yield ReachChange(member_id, at, ReachWhy(item["why"]))
+        day += timedelta(days=1)
+
+
 # ---------------------------------------------------------------- describing writes
 
 
@@ -139,6 +166,14 @@ def keep_consent_changes(before: Sequence[Consent], after: Profile, by: str) -> 
     ]
 
 
+def note_reach(member_id: AccountId, why: ReachWhy, *, at: datetime) -> Write:
+    """The write that says in the log of changes that a member may be written to otherwise than before.
+
+    It belongs into the transaction that makes it so: once that is answered, whoever sends finds it.
+    """
+    return Put(keys.reach_change(at, member_id), {"why": why.value}, Anyway(), lambda _: WriteContended())
+
+
 def keep_enrolment(key: str, member_id: MemberId, content: str) -> Write:
     """The write that spends a key on an enrolment, for ever: whatever becomes of the member, nobody else is made."""
     item: Item = {"member_id": member_id, "content": content}
@@ -157,8 +192,13 @@ def replace_profile(profile: Profile, keyring: Keyring, *, closed: bool = False)
     def moved(found: Item) -> Exception:
         return MemberMoved(read=read, current=found.get("version", 0))
 
-    item = _item(profile, keyring) | ({"due": None} if closed else {})
+    item = _item(profile, keyring) | ({"due": None, "ways": None} if closed else {})
     return Put(keys.profile(profile.member_id), item, Unchanged(read), moved)
+
+
+def forget_reach_changes(items: Sequence[Item]) -> list[Write]:
+    """The writes that take lines of the log of changes away."""
+    return [Delete(keys.Key(item["pk"], item["sk"]), Anyway(), lambda _: WriteContended()) for item in items]
 
 
 def erase_profile(profile: Profile, keyring: Keyring, *, at: datetime) -> Write:
@@ -174,7 +214,7 @@ def erase_profile(profile: Profile, keyring: Keyring, *, at: datetime) -> Write:
     def moved(found: Item) -> Exception:
         return MemberMoved(read=profile.version, current=found.get("version", 0))
 
-    item = _item(nobody, keyring) | {"erased": milliseconds(at)}
+    item = _item(nobody, keyring) | {"erased": milliseconds(at), "ways": None}
     return Put(keys.profile(profile.member_id), item, Unchanged(profile.version), moved)
 
 
@@ -270,6 +310,7 @@ def profile_from(item: Item, keyring: Keyring) -> Profile:
         ),
         gender=Gender(item["gender"]) if "gender" in item else None,
         month_day=item.get("month_day"),
+        region=item.get("region"),
         shop_id=ShopId(item["shop"]) if "shop" in item else None,
         source=item.get("source"),
         referral_code=item.get("referral"),
@@ -312,6 +353,9 @@ def _item(profile: Profile, keyring: Keyring) -> Item:
         "contact": sealed,
         "gender": profile.gender.value if profile.gender else None,
         "month_day": profile.month_day,
+        "cohort": profile.cohort,
+        "region": profile.region,
+        "ways": [each.value for each in profile.ways] or None,
         "due": keys.birthday(profile.month_day, profile.member_id) if profile.month_day else None,
         "shop": profile.shop_id,
         "source": profile.source,

@@ -362,6 +362,7 @@ def united(into: Profile, other: Profile) -> tuple[Profile, Brought]:
         update={
             **details,
             "contact": into.contact.model_copy(update=contact),
+            "region": into.region if into.contact.mobile is not None else other.region,
             "tags": into.tags + tags,
             "custom": {**into.custom, **custom},
             "sealed_custom": into.sealed_custom | (other.sealed_custom & custom.keys()),
@@ -420,19 +421,20 @@ def told_apart(into: Profile, other: Profile, brought: Brought) -> tuple[Profile
         for name, value in into.custom.items()
         if name not in brought.custom or value != other.custom.get(name)
     }
+    left, home = _without(into.contact, theirs), _without(other.contact, theirs - set(back))
     stays = into.model_copy(
         update={
             **details,
-            "contact": _without(into.contact, theirs).model_copy(update=contact),
+            "contact": left.model_copy(update=contact),
+            "region": into.region if left.mobile is not None else None,
             "tags": tuple(tag for tag in into.tags if tag not in brought.tags),
             "custom": custom,
             "consents": tuple(taken.values()),
             "version": into.version + 1,
         }
     )
-    again = other.model_copy(
-        update={"contact": _without(other.contact, theirs - set(back)), "version": other.version + 1}
-    )
+    region = other.region if home.mobile is not None else None
+    again = other.model_copy(update={"contact": home, "region": region, "version": other.version + 1})
     return stays, again, back
 
 

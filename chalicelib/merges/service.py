@@ -12,7 +12,7 @@ from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import rules as members_rules
 from chalicelib.members import store as members_store
-from chalicelib.members.models import Profile
+from chalicelib.members.models import Profile, ReachWhy
 from chalicelib.merges import rules, store
 from chalicelib.merges.errors import IdentifiersTooMany, MergeDiffers, MergeUnknown, UndoDiffers, UndoTooLate
 from chalicelib.merges.models import Brought, Merge, MergeMembers, MergeView, Tiers, UndoMerge, Undone, UndoView
@@ -75,6 +75,7 @@ def merge_members(
             members_store.replace_profile(_newer(other), keyring, closed=True),
             *_handed_over(known, other, united, keyring),
             store.add_merge(merge),
+            *_reach(accounts, at),
         ]
         if len(writes) >= WRITES_MAX and not command.dry_run:  # one place is the audit record's
             _book_what_is_due(table, book, accounts, now)
@@ -150,6 +151,7 @@ def undo_merge(
             members_store.replace_profile(again, keyring),
             *_handed_over(back, profile, again, keyring),
             store.undo_merge(undone),
+            *_reach(accounts, at),
         ]
         return undo_view(undone, book, language), _again_when_moved(writes)
 
@@ -307,6 +309,11 @@ def _handed_over(
             before.member_id, after.member_id, kind, value, keyring, lambda _: AccountMoved()
         )
     ]
+
+
+def _reach(accounts: Sequence[Account], at: datetime) -> list[Write]:
+    """That both may be written to otherwise than before."""
+    return [members_store.note_reach(each.member_id, ReachWhy.MERGE, at=at) for each in accounts]
 
 
 def _again_when_moved(writes: Sequence[Write]) -> list[Write]:

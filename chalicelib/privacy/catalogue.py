@@ -139,7 +139,7 @@ CATALOGUE: tuple[Stored, ...] = (
             "erased": Datum(Data.MACHINE, Kept.LEDGER),
             **_all("member_id number", _OWN),
             "contact": _contact(None),
-            **_all("gender shop tags custom consents joined source referral contact_changed", _OWN),
+            **_all("gender shop tags custom consents joined source referral contact_changed ways cohort region", _OWN),
             "month_day": Datum(Data.PERSON, Kept.MEMBER, exported=True, masked=Kind.BIRTHDAY),
         },
     ),
@@ -183,6 +183,22 @@ CATALOGUE: tuple[Stored, ...] = (
         "core", "a member's part in a pool", r"G#\S+ W#\S+",
         {"version": _PLACE, **_all("role limit joined month spent", _BOOKS)},
     ),
+    Stored(
+        "core", "that a member may be written to otherwise than before", r"RCH#\S+ \S+",
+        {"why": Datum(Data.PERSON, Kept.WHILE)},
+    ),
+    Stored(
+        "core", "address that is not written to, as a blind index", r"SUP#\S+ SUP",
+        {
+            **_all("tl at channel source added lifted version", Datum(Data.MACHINE, Kept.RECORD)),
+            "reason": Datum(Data.KEY, Kept.RECORD),
+            "by": Datum(Data.STAFF, Kept.RECORD),
+        },
+    ),
+    Stored(
+        "core", "template, and its versions", r"TPL#\S+ (HEAD|V#\d+)",
+        {**_all("tl at template content archived created changed current version", _MERCHANT), "by": _STAFF},
+    ),
     Stored("core", "how many cards a member was given", r"M#\S+ WALLET", {"version": _PLACE, "cards": _BOOKS}),
     Stored("core", "that a member left a pool", r"M#\S+ WAS#\S+", {}),
     Stored("core", "that a member belongs to a pool", r"M#\S+ SHARES#\S+", {"version": _PLACE}),
@@ -198,7 +214,7 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored("core", "owner of a card", r"C#\S+ OWNER", {**_all("tl at", _PLACE), "member_id": _BOOKS}),
     Stored(
         "core", "text of a consent", r"CT#\S+ \S+",
-        {**_all("tl at purpose channel text_version zh en published", _MERCHANT), "by": _STAFF},
+        {**_all("tl at purpose channel text_version zh en title_zh title_en published", _MERCHANT), "by": _STAFF},
     ),
     Stored(
         "core", "program", r"PROGRAM (HEAD|V#\d+)", _all("program version in_use", _MERCHANT)

@@ -26,6 +26,7 @@ from chalicelib.kernel.ids import (
     MemberId,
     MergeId,
     PurchaseId,
+    SuppressionId,
     TransferId,
     packed,
     unpacked,
@@ -356,6 +357,57 @@ def approval(approval_id: str) -> Key:
 def allowance(subject: str, account_id: str) -> Key:
     """What somebody did alone of late that has a limit, to one account."""
     return Key(joined("ALW", subject, account_id), "ALW")
+
+
+TEMPLATES = "TPL"
+"""Timeline partition of all templates."""
+
+
+def template(template_id: str) -> Key:
+    """A template: which version is in force."""
+    return Key(joined("TPL", template_id), "HEAD")
+
+
+def template_version(template_id: str, version: int) -> Key:
+    """What a version of a template says."""
+    return Key(template(template_id).pk, f"V#{version:06d}")
+
+
+SUPPRESSIONS = "SUP"
+"""Timeline partition of all addresses that are not written to."""
+
+
+def suppression(channel: str, blind: str) -> Key:
+    """That an address is not written to by a channel."""
+    return Key(joined("SUP", channel, blind), "SUP")
+
+
+def suppression_id(key: Key) -> SuppressionId:
+    """The id of the suppression under a key."""
+    return SuppressionId("sup_" + packed(key.pk))
+
+
+def suppression_of(suppression_id_: str) -> Key | None:
+    """The key of the suppression of that id, or None when none can have it."""
+    plain = unpacked(suppression_id_.removeprefix("sup_")) or ""
+    parts = parted(plain)
+    return Key(plain, "SUP") if len(parts) == 3 and parts[0] == "SUP" and joined(*parts) == plain else None
+
+
+def reach_changes(day: date) -> str:
+    """Partition of the log of a day (UTC) of who may be written to otherwise than before."""
+    return joined("RCH", day.isoformat())
+
+
+def reach_change(at: datetime, member_id: str) -> Key:
+    """A line of that log: whether, or where, a member may be written to changed at an instant."""
+    return Key(reach_changes(at.astimezone(UTC).date()), joined(moment(at, 0), member_id))
+
+
+def reach_change_of(sk: str) -> tuple[datetime, MemberId]:
+    """When and of whom a line of that log is."""
+    at, member_id = parted(sk)
+    return from_milliseconds(moment_parts(at)[0]), MemberId(member_id)
 
 
 def listed_moment(at: datetime, name: str) -> str:

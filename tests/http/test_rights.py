@@ -10,7 +10,7 @@ from chalicelib.identity.permissions import ROLES
 from chalicelib.kernel.ids import MemberId
 from chalicelib.members.rules import may_contact
 from chalicelib.members.store import find_items, profile_from
-from chalicelib.notices.links import PATH, OptOut, token_of
+from chalicelib.reach.links import PATH, OptOut, token_of
 from chalicelib.runtime.wiring import House
 from tests.http.conftest import Look
 from tests.makers import Api
