@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.errors import Refusal
@@ -347,8 +347,36 @@ def packed_lines(lines: Sequence[PurchaseLine]) -> bytes:
     return bytes([_FORM]) + _number(len(lines)) + _number(len(words)) + words + _skus(lines) + figures
 
 
+class LineFigures(NamedTuple):
+    """What a line says, as it was packed."""
+
+    sku: str
+    name: str
+    category: str
+    quantity: int
+    unit_price_minor: int
+
+
 def unpacked_lines(packed: bytes) -> tuple[PurchaseLine, ...]:
     """The lines that `packed_lines` was given.
+
+    Raises:
+        ValueError: the bytes are of a form that this version does not know.
+    """
+    return tuple(
+        PurchaseLine.model_construct(  # not validated: what was recorded under older rules stays readable
+            sku=line.sku,
+            name=line.name or None,
+            category=line.category or None,
+            quantity=line.quantity,
+            unit_price_minor=line.unit_price_minor,
+        )
+        for line in line_figures(packed)
+    )
+
+
+def line_figures(packed: bytes) -> list[LineFigures]:
+    """The lines that `packed_lines` was given, as plain figures: who reads very many needs no more.
 
     Raises:
         ValueError: the bytes are of a form that this version does not know.
@@ -362,16 +390,8 @@ def unpacked_lines(packed: bytes) -> tuple[PurchaseLine, ...]:
     lines = []
     for sku, name, category in zip(skus, names, categories, strict=True):
         price, several = divmod(reader.number(), 2)
-        lines.append(
-            PurchaseLine.model_construct(  # not validated: what was recorded under older rules stays readable
-                sku=sku,
-                name=name or None,
-                category=category or None,
-                quantity=reader.number() if several else 1,
-                unit_price_minor=price,
-            )
-        )
-    return tuple(lines)
+        lines.append(LineFigures(sku, name, category, reader.number() if several else 1, price))
+    return lines
 
 
 def article_check_digit(digits: str) -> str:

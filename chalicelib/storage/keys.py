@@ -415,6 +415,14 @@ def listed_moment(at: datetime, name: str) -> str:
     return moment(at, zlib.crc32(name.encode()) & 0xFFFFFFF)
 
 
+# ---------------------------------------------------------------- deliveries
+
+
+def run(run_id: str) -> Key:
+    """What a worker has to know of a run of a campaign."""
+    return Key(joined("CRUN", run_id), "RUN")
+
+
 # ---------------------------------------------------------------- indexes
 
 TIMELINE = "timeline"
@@ -639,6 +647,10 @@ def job_found(partition: str, part: str) -> Key:
     return Key(partition, joined("V", part))
 
 
+LAKE_HEAD = Key("LAKE", "HEAD")
+"""What the lake consists of now."""
+
+
 def line_refusal(token: str) -> Key:
     """What a command that came through the line was refused for, by the request that waits for it."""
     return Key(joined("L", token), "L")
@@ -674,6 +686,16 @@ def otp_pressure(window: str) -> tuple[Key, ...]:
     return tuple(Key(joined("P", window), f"P#{shard}") for shard in range(OTP_SHARDS))
 
 
+def channel_pace(channel: str) -> Key:
+    """How fast a channel may send, and whether its breaker is closed."""
+    return Key(joined("PACE", channel), "PACE")
+
+
+def channel_money(channel: str, day: date) -> Key:
+    """The counter of the money that a channel spent on a day of the program."""
+    return Key(joined("SPENT", channel, day.isoformat()), "SPENT")
+
+
 def notices(member_id: str) -> str:
     """Partition of the notices that a member was sent."""
     return joined("NT", member_id)
@@ -682,6 +704,36 @@ def notices(member_id: str) -> str:
 def notice(member_id: str, at: datetime, delivery_id: str) -> Key:
     """A notice that a member was sent."""
     return Key(notices(member_id), joined(moment(at, 0), delivery_id))
+
+
+def sent_part(run_id: str, number: int) -> Key:
+    """How far a part of a run is; a partition of its own, because many workers write at once."""
+    return Key(joined("SEND", run_id, f"{number:06d}"), "PART")
+
+
+def sent_count(run_id: str, shard: int) -> Key:
+    """A counter of what became of a run's recipients."""
+    return Key(joined("SENT", run_id), f"C#{shard:02d}")
+
+
+def part_fault(run_id: str, number: int) -> Key:
+    """Why a part of a run fails."""
+    return Key(joined("SENT", run_id), f"F#{number:06d}")
+
+
+def singles(member_id: str) -> str:
+    """Partition of the single messages to a member."""
+    return joined("DLV", member_id)
+
+
+def single(member_id: str, delivery_id: str) -> Key:
+    """A single message: who claims it may send it."""
+    return Key(singles(member_id), delivery_id)
+
+
+def receipt(delivery_id: str, kind: str) -> Key:
+    """Tells that a receipt of a delivery was counted."""
+    return Key(joined("RCP", delivery_id), kind)
 
 
 def sessions(member_id: str) -> str:
