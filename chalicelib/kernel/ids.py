@@ -201,6 +201,32 @@ class AlertId(Id):
     pattern = r"^alr_[A-Za-z0-9_-]{4,396}$"
 
 
+class SegmentId(Id):
+    """Names a segment: `seg_` and 16 characters that follow from the key of the command that made it; or a name, of
+    the ready ones that every program has.
+    """
+
+    pattern = r"^seg_([a-z2-7]{16}|ready_[a-z0-9_]{2,30})$"
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """The id that belongs to the key of the command that made it."""
+        digest = hashlib.sha256(b"regulars segment " + key.encode()).digest()
+        return cls("seg_" + base64.b32encode(digest[:10]).decode().lower())
+
+
+class SegmentExportId(Id):
+    """Names an export of a segment; follows from the segment and the key of the command that asked for it."""
+
+    pattern = r"^sgx_[a-z2-7]{24}$"
+
+    @classmethod
+    def of(cls, segment_id: str, key: str) -> Self:
+        """The id of the export of a segment that was asked for with a key."""
+        digest = hashlib.sha256(f"regulars segment export {segment_id} {key}".encode()).digest()
+        return cls("sgx_" + base64.b32encode(digest[:15]).decode().lower())
+
+
 def packed(text: str) -> str:
     """Text as URL-safe characters that `unpacked` turns back."""
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

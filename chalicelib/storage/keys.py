@@ -604,7 +604,43 @@ def alert_moment(raised_at: datetime, pk: str) -> str:
     return moment(raised_at, zlib.crc32(pk.encode()) & 0xFFFFFFF)
 
 
+# ---------------------------------------------------------------- segments
+
+SEGMENT_GRAPH = Key("SEGS", "GRAPH")
+"""Which segments there are, and what each depends on."""
+
+
+def segment(segment_id: str) -> Key:
+    """What a segment says."""
+    return Key(joined("SEG", segment_id), "SEG")
+
+
+def segments(state: str) -> str:
+    """Timeline partition of the segments in a state."""
+    return joined("SEG", state)
+
+
+def segment_export(export_id: str) -> Key:
+    """An export of a segment."""
+    return Key(joined("SGX", export_id), "SGX")
+
+
 # ---------------------------------------------------------------- table `ops`
+
+
+def segment_state(segment_id: str) -> Key:
+    """Who was in a live segment when it was looked at last."""
+    return Key(segment_sizes(segment_id), "STATE")
+
+
+def segment_sizes(segment_id: str) -> str:
+    """Partition of how large a segment was, day by day."""
+    return joined("SGS", segment_id)
+
+
+def segment_size(segment_id: str, day: date) -> Key:
+    """How large a segment was on a day."""
+    return Key(segment_sizes(segment_id), joined("D", day.isoformat()))
 
 
 def velocity(what: str, who: str, day: date) -> Key:
