@@ -52,6 +52,10 @@ class Permission(StrEnum):
     SUPPRESSIONS_MANAGE = "suppressions:manage"
     ALERTS_READ = "alerts:read"
     ALERTS_MANAGE = "alerts:manage"
+    CAMPAIGNS_READ = "campaigns:read"
+    CAMPAIGNS_WRITE = "campaigns:write"
+    CAMPAIGNS_LAUNCH = "campaigns:launch"
+    CAMPAIGNS_GIFT = "campaigns:gift"
 
 
 class Scope(IntEnum):

@@ -227,6 +227,32 @@ class SegmentExportId(Id):
         return cls("sgx_" + base64.b32encode(digest[:15]).decode().lower())
 
 
+class CampaignId(Id):
+    """Names a campaign: `cmp_` and 16 characters that follow from the key of the command that made it."""
+
+    pattern = r"^cmp_[a-z2-7]{16}$"
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """The id that belongs to the key of the command that made it."""
+        digest = hashlib.sha256(b"regulars campaign " + key.encode()).digest()
+        return cls("cmp_" + base64.b32encode(digest[:10]).decode().lower())
+
+
+class CampaignRunId(Id):
+    """Names a run of a campaign: the campaign's own part, the day of one of many or `once`, and which plan it is.
+
+    A plan that was cut off is made again under another id, so that no two plans ever write the same files.
+    """
+
+    pattern = r"^crn_[a-z2-7]{16}([0-9]{8}|once)[0-9]{2,6}$"
+
+    @classmethod
+    def of(cls, campaign_id: str, which: str, attempt: int) -> Self:
+        """The id of a campaign's run of a day, or of its only one, by the plan of that number."""
+        return cls(f"crn_{campaign_id.removeprefix('cmp_')}{which}{attempt:02d}")
+
+
 def packed(text: str) -> str:
     """Text as URL-safe characters that `unpacked` turns back."""
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

@@ -95,11 +95,11 @@ class House:
         gate: tells who is calling.
         issuer: issues members' access tokens.
         pace: counts how often each caller calls.
-        functions: those that are called and answer.
-        place: where the lake's files are, for the engine that reads them: those of `objects`.
         carriers: who brings what somebody waits for, by channel: `sms`, `email`. Who is not there is not set up.
         providers: who brings what is sent to many, and notices, by channel. Who is not there is not set up.
         limits: how fast and for how much money they may, by channel, for a `providers.pace.Pacer`.
+        functions: those that are called and answer.
+        place: where the lake's files are, for the engine that reads them: those of `objects`.
     """
 
     settings: Settings

@@ -604,6 +604,30 @@ def alert_moment(raised_at: datetime, pk: str) -> str:
     return moment(raised_at, zlib.crc32(pk.encode()) & 0xFFFFFFF)
 
 
+# ---------------------------------------------------------------- campaigns
+
+CAMPAIGNS = "CMP"
+"""Timeline partition of all campaigns."""
+
+CAMPAIGNS_AT_WORK = "CMP-WORK"
+"""Due partition of the campaigns that were launched and are not over."""
+
+
+def campaign(campaign_id: str) -> Key:
+    """What a campaign does, and how far it is."""
+    return Key(joined("CMP", campaign_id), "CMP")
+
+
+def campaign_of(pk: str) -> str:
+    """Whose campaign's item a partition holds."""
+    return parted(pk)[1]
+
+
+def campaign_runs(campaign_id: str) -> str:
+    """Timeline partition of a campaign's runs."""
+    return joined("CRUN", campaign_id)
+
+
 # ---------------------------------------------------------------- segments
 
 SEGMENT_GRAPH = Key("SEGS", "GRAPH")
@@ -626,6 +650,14 @@ def segment_export(export_id: str) -> Key:
 
 
 # ---------------------------------------------------------------- table `ops`
+
+CAMPAIGN_TURN = Key(joined("CPLAN"), "TURN")
+"""Which campaign is being planned: one at a time, so that each plan counts what those before it have planned."""
+
+
+def campaign_release(run_id: str) -> Key:
+    """How many parts of a run were handed to those who send."""
+    return Key(joined("CREL", run_id), "CREL")
 
 
 def segment_state(segment_id: str) -> Key:
