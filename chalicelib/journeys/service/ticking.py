@@ -1,0 +1,170 @@
+"""Hand those who are due to those who do steps, minute by minute.
+
+A minute's list is handed on once; whoever is still in it a quarter of an hour later was lost on the way, or stands
+there because their write came late into the index, and is handed on again. All of it may happen twice. After a time
+without ticks (a laptop that was off) the minutes between are gone through.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import batched
+
+from chalicelib.journeys import store
+from chalicelib.journeys.errors import HeadMoved, TickMissed
+from chalicelib.journeys.models import Board, Place, Ref, State
+from chalicelib.journeys.ports import Works
+from chalicelib.journeys.rules import timing
+from chalicelib.journeys.service.taking import placed
+from chalicelib.journeys.store import Ticked
+from chalicelib.storage import keys
+
+BATCH = 25
+"""Ways in a message."""
+
+SWEEP_AFTER = 15
+"""Minutes after which a list is looked through again."""
+
+KEEP_EVERY = 60
+"""Minutes that are handed on before it is written down, when many have to be caught up with."""
+
+ENDING_PAGE = 500
+SETTLED = timedelta(minutes=10)
+"""After a journey was resumed, as long may somebody still be put with those who are held."""
+
+
+@dataclass
+class Done:
+    """What a tick has done."""
+
+    minutes: int = 0
+    handed: int = 0
+    swept: int = 0
+
+
+def tick(works: Works, *, ends_at: datetime | None = None) -> Done:
+    """Hand on all who are due by now.
+
+    Args:
+        ends_at: by the clock, when to stop; the next tick goes on from there.
+
+    Raises:
+        Trouble: what was handed on is; the next tick does the rest.
+    """
+    now, done = works.clock(), Done()
+    board = store.find_board(works.table)
+    if board.began_at is None:
+        return done
+    before = store.find_ticked(works.ops)
+    begin = timing.a_minute_before(timing.minute_of(board.began_at))
+    ticked = before or Ticked(begin, begin)
+    try:
+        ticked = _onward(works, ticked, timing.minute_of(now), done, ends_at)
+        _swept(works, ticked, timing.minute_of(now), done, ends_at)
+    except TickMissed:
+        return done
+    for place in board.places.values():
+        if place.held is not None and place.state in (State.ACTIVE, State.CLOSED):
+            _unheld(works, place, now, done)
+        if place.ending:
+            _ending(works, place, done)
+    return done
+
+
+def _onward(works: Works, ticked: Ticked, through: int, done: Done, ends_at: datetime | None) -> Ticked:
+    for number, minute in enumerate(timing.minutes(ticked.through, through)):
+        if number and number % KEEP_EVERY == 0:
+            ticked = _kept(works, ticked, Ticked(minute - 60_000, ticked.swept))
+            if _late(works, ends_at):
+                return ticked
+        for shard in range(keys.JOURNEY_SHARDS):
+            for refs in store.list_due(works.table, minute, shard):
+                _hand(works, refs, done)
+        done.minutes += 1
+    return _kept(works, ticked, Ticked(through, ticked.swept)) if through > ticked.through else ticked
+
+
+def _swept(works: Works, ticked: Ticked, now: int, done: Done, ends_at: datetime | None) -> None:
+    """Look through lists again that have had their time; the next sweep begins with the first that had somebody in it."""
+    last = min(timing.a_minute_before(now, SWEEP_AFTER), ticked.through)
+    if last - ticked.swept < SWEEP_AFTER * 60_000:
+        return
+    clean, spotless = ticked.swept, True
+    for minute in timing.minutes(ticked.swept, last):
+        for shard in range(keys.JOURNEY_SHARDS):
+            for refs in store.list_due(works.table, minute, shard):
+                spotless = False
+                done.swept += len(refs)
+                _hand(works, refs, done)
+        if spotless:
+            clean = minute
+        if _late(works, ends_at):
+            break
+    _kept(works, ticked, Ticked(ticked.through, clean))
+
+
+def _unheld(works: Works, place: Place, now: datetime, done: Done) -> None:
+    """Hand on those who came due while their journey was paused, until nobody can be among them any more."""
+    found = 0
+    for shard in range(keys.JOURNEY_SHARDS):
+        for refs in store.list_held(works.table, place.journey_id, shard):
+            found += len(refs)
+            _hand(works, refs, done)
+    head = store.find_head(works.table, place.journey_id)
+    if found or head is None or now - head.moved_at < SETTLED:
+        return
+    if head.state in (State.ACTIVE, State.CLOSED):
+        _noted(works, place, held=None, ending=place.ending)
+
+
+def _ending(works: Works, place: Place, done: Done) -> None:
+    """Hand on some of those who are inside a journey that has ended, until the counters say that nobody is."""
+    inside = sum(
+        amount
+        for counts in store.find_counts(works.table, place.journey_id).values()
+        for name, amount in counts.items()
+        if name.startswith("i")
+    )
+    if not inside:
+        _noted(works, place, held=None, ending=False)
+        return
+    found, _ = store.list_members(works.table, place.journey_id, left=False, after=None, limit=ENDING_PAGE)
+    _hand(works, [each.ref for each in found], done)
+
+
+def _noted(works: Works, place: Place, *, held: int | None, ending: bool) -> None:
+    board = store.find_board(works.table)
+    there = board.places.get(place.journey_id)
+    if there is None or there.state is not place.state:
+        return
+    after = replace(there, held=held, ending=ending)
+    try:
+        works.table.commit([store.put_board(board, _without_idle(placed(board, after)))])
+    except HeadMoved:
+        return  # the next tick does it
+
+
+def _without_idle(board: Board) -> Board:
+    """A board without journeys that have ended and that nobody is in."""
+    places = {
+        name: each
+        for name, each in board.places.items()
+        if each.ending or each.state in (State.ACTIVE, State.PAUSED, State.CLOSED)
+    }
+    return Board(places, board.began_at, board.version)
+
+
+def _kept(works: Works, before: Ticked, after: Ticked) -> Ticked:
+    works.ops.commit([store.put_ticked(before, after)])
+    return Ticked(after.through, after.swept, before.version + 1)
+
+
+def _hand(works: Works, refs: Iterable[Ref], done: Done) -> None:
+    bodies = [store.message(some) for some in batched(refs, BATCH)]
+    if bodies:
+        works.hand(bodies, 0)
+    done.handed += sum(body.count("mem_") for body in bodies)
+
+
+def _late(works: Works, ends_at: datetime | None) -> bool:
+    return ends_at is not None and works.clock() >= ends_at
