@@ -9,7 +9,8 @@ from bench.report import CannotRun
 
 NAMES = (
     "earn_cost", "read_paths", "history_flat", "due_flat", "due_linear", "cold_import", "package", "memory",
-    "earn_rate", "hot_account", "replay", "verify", "audit", "otp", "op_cost", "vault", "restore",
+    "earn_rate", "hot_account", "replay", "verify", "audit", "otp", "op_cost", "vault", "restore", "stream_fold",
+    "campaign", "campaign_cost",
 )  # fmt: skip
 ON_REQUEST = ("peers",)
 """They fetch programs of others, and so run only when they are asked for by name."""

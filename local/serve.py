@@ -166,6 +166,8 @@ class Supervisor:
         if self._crew:
             self._crew.begin()
         self._env = app_environment(self._chosen, self.endpoint, self.messaging)
+        if self._crew:
+            self._env |= {"REGULARS_FUNCTIONS_ENDPOINT": self._crew.functions}
         if self.issuer:
             self.issuer.begin()
             self._env |= self.issuer.env

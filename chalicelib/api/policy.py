@@ -211,6 +211,8 @@ POLICY: Mapping[str, Rule] = {
     "GET /suppressions": _head_office(P.SUPPRESSIONS_READ),
     "GET /suppressions/{suppression_id}": _head_office(P.SUPPRESSIONS_READ),
     "POST /suppressions/{suppression_id}/lifts": _head_office(P.SUPPRESSIONS_MANAGE),
+    "GET /deliveries": _head_office(P.DELIVERIES_READ),
+    "GET /delivery-runs/{run_id}": _head_office(P.DELIVERIES_READ),
     # approvals
     "GET /approvals": _staff(P.APPROVALS_READ),
     "GET /approvals/{approval_id}": _staff(P.APPROVALS_READ, "approval"),

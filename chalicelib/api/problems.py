@@ -63,6 +63,7 @@ STATUS: dict[str, int] = {
     "opt_out_unknown": 404,
     "template_unknown": 404,
     "suppression_unknown": 404,
+    "delivery_run_unknown": 404,
     # what is said cannot be right, whatever the state
     "adjustment_empty": 400,
     "roles_unknown": 400,
@@ -82,6 +83,7 @@ STATUS: dict[str, int] = {
     "member_number_wrong": 400,
     "mobile_invalid": 400,
     "address_invalid": 400,
+    "deliveries_asked_wrong": 400,
     "occurred_in_future": 400,
     "occurred_too_long_ago": 400,
     "return_line_unknown": 400,
@@ -210,6 +212,8 @@ STATUS: dict[str, int] = {
     "key_moved": 503,
     "lane_slow": 503,
     "sign_in_unavailable": 503,
+    "provider_busy": 503,
+    "delivery_claimed": 503,
     "storage_busy": 503,
     "write_contended": 503,
 }

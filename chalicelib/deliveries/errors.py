@@ -3,18 +3,15 @@
 from chalicelib.kernel.errors import Refusal, Trouble
 
 
-class RunUnknown(Refusal):
+class DeliveryRunUnknown(Refusal):
     """There is no run of this id."""
 
     def __init__(self, *, run_id: str) -> None:
         super().__init__("There is no run of this id.", run_id=run_id)
 
 
-class PlanMissing(Refusal):
+class PlanMissing(Exception):
     """The file of a run's part is not there: nothing of it was sent."""
-
-    def __init__(self, *, run_id: str, part: int) -> None:
-        super().__init__("The plan of this part is not there.", run_id=run_id, part=part)
 
 
 class DeliveriesAskedWrong(Refusal):

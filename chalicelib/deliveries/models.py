@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 from pydantic import AwareDatetime, Field
 
 from chalicelib.kernel.ids import Id, MemberId
+from chalicelib.kernel.pages import Paging
 from chalicelib.kernel.records import Record
 
 RECIPIENTS_MAX = 500
@@ -29,7 +30,13 @@ class DeliveryId(Id):
     `dlv_<run or "one">-<member>-<check>`.
     """
 
-    pattern = r"^dlv_[A-Za-z0-9_]{3,80}-[a-z2-7]{16}-[a-z2-7]{13,32}$"
+    pattern = r"^dlv_[A-Za-z0-9_]{3,80}-[a-z2-7]{16}-[0-9a-f]{16,40}$"
+
+
+class RunId(Id):
+    """Names a run."""
+
+    pattern = r"^[a-z]{2,4}_[A-Za-z0-9_]{1,60}$"
 
 
 class Outcome(StrEnum):
@@ -69,12 +76,12 @@ class Outcome(StrEnum):
         return self in PENDING
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> "DeliveryOutcome":
         """`sent`, `unknown`, `refused`, `expired` or `skipped`, as rows of the lake say; `waiting` before."""
         if self.pending:
             return "waiting"
         named = (Outcome.SENT, Outcome.UNKNOWN, Outcome.REFUSED, Outcome.EXPIRED)
-        return self.name.lower() if self in named else "skipped"
+        return cast("DeliveryOutcome", self.name.lower()) if self in named else "skipped"
 
     @property
     def reason(self) -> str:
@@ -327,13 +334,6 @@ class DeliveryView(Record):
     """When that was decided; null where the run's part keeps no time of its own."""
 
 
-class DeliveryList(Record):
-    """Deliveries, newest first; of a run: in the order of its plan."""
-
-    items: tuple[DeliveryView, ...]
-    next_cursor: str | None = None
-
-
 class StuckPart(Record):
     """A part that failed, and why."""
 
@@ -341,6 +341,15 @@ class StuckPart(Record):
     fault: str
     times: int
     at: AwareDatetime
+
+
+class DeliveriesAsked(Paging):
+    """Whose deliveries: a member's, or a run's."""
+
+    member_id: MemberId | None = None
+    run_id: RunId | None = None
+    outcome: DeliveryOutcome | None = None
+    """Of a run: only those with this outcome; `unknown` are those of which nobody knows whether they went out."""
 
 
 class RunProgress(Record):

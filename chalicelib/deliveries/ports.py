@@ -45,8 +45,15 @@ class Rendered(Protocol):
         """Fields that there was nothing to put in for: it must not be sent."""
 
 
-Renderer = Callable[[Mapping[str, str]], Rendered]
-"""Renders one template in one language, compiled once."""
+class Renderer(Protocol):
+    """A template in a language, compiled once; see `templates.rules.Compiled`."""
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """The fields that it has."""
+
+    def filled(self, values: Mapping[str, str]) -> Rendered:
+        """What one member is written."""
 
 
 class Words(Protocol):
@@ -82,7 +89,7 @@ class Reach(Protocol):
         Read consistently: whatever was acknowledged before this call is in it.
         """
 
-    def standing(self, member_ids: Sequence[str], purpose: str, channel: str, now: datetime) -> Mapping[str, Standing]:
+    def standing(self, member_ids: Sequence[str], purpose: str, channel: str) -> Mapping[str, Standing]:
         """What is known of members just now, read consistently: status, consent, suppression, address."""
 
 
@@ -120,8 +127,15 @@ class Contacts(Protocol):
 Append = Callable[[str, Sequence[Row], datetime], None]
 """Appends rows to the lake's deliveries or receipts, in a file of that name; the same again changes nothing."""
 
-OptOuts = Callable[[str, str, str, datetime], str]
-"""The link by which a member ends messages of a purpose by a channel; empty where there is no key for links."""
+
+class Links(Protocol):
+    """Makes links of messages; empty ones where there is no key that they are signed with."""
+
+    def opt_out(self, member_id: str, purpose: str, channel: str, now: datetime) -> str:
+        """The link by which a member ends messages of a purpose by a channel."""
+
+    def preferences(self, member_id: str, now: datetime) -> str:
+        """The link to all that a member may be sent."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +146,6 @@ class Office:
         worker: names this worker among others; a process has one.
         clock: now.
         pause: waits so many seconds.
-        opt_outs: makes the link that ends messages of a kind.
         language: the program's.
     """
 
@@ -148,6 +161,6 @@ class Office:
     worker: str
     clock: Callable[[], datetime]
     pause: Callable[[float], None]
-    opt_outs: OptOuts
+    links: Links
     language: str = "zh"
     giver: Giver | None = None

@@ -4,7 +4,6 @@ A part is gzip of JSON lines: a head, then an array for each recipient. Arrays, 
 more to read than all the rest of a recipient.
 """
 
-import base64
 import gzip
 import hashlib
 import json
@@ -43,7 +42,7 @@ _LETTERS = {each.value: each for each in Outcome}
 def delivery_id(run_id: str, source_id: str, step: str, member_id: str, channel: str) -> DeliveryId:
     """The id of a run's delivery to a member: names run and member, and checks with source, step and channel."""
     own = member_id.partition("_")[2]
-    return DeliveryId(f"dlv_{run_id}-{own}-{_check(source_id, step, member_id, channel, run_id)[:13]}")
+    return DeliveryId(f"dlv_{run_id}-{own}-{_check(source_id, step, member_id, channel, run_id)[:16]}")
 
 
 _SINGLE = "one"
@@ -57,8 +56,7 @@ def single_id(single: Single) -> DeliveryId:
 
 
 def _check(*parts: str) -> str:
-    text = "\n".join(("regulars delivery", *parts))
-    return base64.b32encode(hashlib.sha256(text.encode()).digest()[:20]).decode().lower()
+    return hashlib.sha256("\n".join(("regulars delivery", *parts)).encode()).hexdigest()[:40]
 
 
 def named_by(delivery_id_: str) -> tuple[str, str] | None:
@@ -77,7 +75,7 @@ def belongs(delivery_id_: str, run: Run, member_id: str) -> bool:
     )
 
 
-_SHAPE = re.compile(r"dlv_[A-Za-z0-9_]{3,80}-[a-z2-7]{16}-[a-z2-7]{13,32}")
+_SHAPE = re.compile(r"dlv_[A-Za-z0-9_]{3,80}-[a-z2-7]{16}-[0-9a-f]{16,40}")
 
 
 # ---------------------------------------------------------------- parts
@@ -220,9 +218,10 @@ def told(outcomes: str) -> str:
 # ---------------------------------------------------------------- rows of the lake
 
 
-def row(run: Run, channel: str, recipient: Recipient, outcome: Outcome, at: int, provider: str, cost_micro: int) -> Row:
-    """What the lake says of a recipient of a run."""
-    name = delivery_id(run.run_id, run.source_id, run.step, recipient.member_id, channel)
+def row(
+    run: Run, channel: str, recipient: Recipient, name: str, outcome: Outcome, at: int, provider: str, cost_micro: int
+) -> Row:
+    """What the lake says of a recipient of a run, of whose delivery the name is."""
     return {
         "row_id": name,
         "member_id": recipient.member_id,
@@ -249,12 +248,7 @@ def summed(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
     return total
 
 
-# ---------------------------------------------------------------- addresses and fields
-
-
-def fields_of(fields: Mapping[str, str], contact: Mapping[str, Any], opt_out: str) -> dict[str, str]:
-    """All that a template may say of a recipient."""
-    return {**fields, "name": contact.get("name") or "", "opt_out": opt_out}
+# ---------------------------------------------------------------- addresses
 
 
 _OF_A_MEMBER = ("app", "webhook")

@@ -50,6 +50,7 @@ class Permission(StrEnum):
     TEMPLATES_WRITE = "templates:write"
     SUPPRESSIONS_READ = "suppressions:read"
     SUPPRESSIONS_MANAGE = "suppressions:manage"
+    DELIVERIES_READ = "deliveries:read"
     ALERTS_READ = "alerts:read"
     ALERTS_MANAGE = "alerts:manage"
     CAMPAIGNS_READ = "campaigns:read"
@@ -113,11 +114,13 @@ ROLES: Mapping[str, Grants] = {
         _TILL | _MANAGES | _DECIDES | {P.PURCHASES_RESTATE, P.CARDS_REFUND, P.CARDS_GIFT}, Scope.SHOP
     ),
     "marketer": granted(
-        {P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ, P.TEMPLATES_READ, P.TEMPLATES_WRITE, P.SUPPRESSIONS_READ},
+        {P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ, P.TEMPLATES_READ, P.TEMPLATES_WRITE, P.SUPPRESSIONS_READ}
+        | {P.DELIVERIES_READ},
         Scope.ALL,
     ),
     "agent": granted(
-        _READS | _MANAGES | {P.MEMBERS_WRITE, P.MEMBERS_EXPORT, P.APPROVALS_READ} | _SUPPRESSES, Scope.ALL
+        _READS | _MANAGES | {P.MEMBERS_WRITE, P.MEMBERS_EXPORT, P.APPROVALS_READ, P.DELIVERIES_READ} | _SUPPRESSES,
+        Scope.ALL,
     ),
     "analyst": granted(
         {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}, Scope.ALL
@@ -126,7 +129,7 @@ ROLES: Mapping[str, Grants] = {
     "auditor": granted(
         _READS
         | {P.JOBS_READ, P.LIABILITY_READ, P.APPROVALS_READ, P.STAFF_READ, P.INTEGRATIONS_READ}
-        | {P.AUDIT_READ, P.ALERTS_READ, P.TEMPLATES_READ, P.SUPPRESSIONS_READ},
+        | {P.AUDIT_READ, P.ALERTS_READ, P.TEMPLATES_READ, P.SUPPRESSIONS_READ, P.DELIVERIES_READ},
         Scope.ALL,
     ),
     "integration": granted(_TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER}, Scope.ALL),

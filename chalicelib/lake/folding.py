@@ -17,13 +17,16 @@ from chalicelib.points.fold import is_lifelong, last_of_pending
 from chalicelib.points.models import Account
 from chalicelib.points.rules.balances import derive
 from chalicelib.purchases import store as purchases_store
+from chalicelib.purchases.models import Returned
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import unmarshalled
 from chalicelib.storage.keys import Key
 from chalicelib.storage.writes import Item
 
+_NOTHING_BACK = Returned.model_construct(
+    count=0, amount_minor=0, refund_minor=0, points_taken_back=0, quantities=()
+)
 _A_DAY = timedelta(days=1)
-_FOR_EVER = NEVER.isoformat()
 
 
 def rows_of(record: Mapping[str, Any]) -> Sequence[Row]:
@@ -35,7 +38,27 @@ def rows_of(record: Mapping[str, Any]) -> Sequence[Row]:
     image = record["dynamodb"].get("NewImage")
     if image is None or not is_wanted(image["pk"]["S"], image["sk"]["S"], image):
         return ()
-    return rows_of_item({name: unmarshalled(value) for name, value in image.items()})
+    item: Item = {}
+    for name, typed in image.items():
+        if name in _PASSED_OVER:
+            continue
+        ((kind, value),) = typed.items()
+        item[name] = value if kind == "S" else int(value) if kind == "N" else unmarshalled(typed)
+    return rows_of_item(item)
+
+
+_PASSED_OVER = frozenset(("h", "w", "d", "v", "head", "qualifying", "sent", "absorbed", "off", "due", "nm"))
+"""Attributes that no row says anything of: not even read."""
+
+
+def moment_of(record: Mapping[str, Any]) -> int:
+    """When a record was made, in milliseconds; 0 where it does not say."""
+    return int(float(record["dynamodb"].get("ApproximateCreationDateTime") or 0) * 1000)
+
+
+def closed(rows: list[Row], newest: int) -> list[Row]:
+    """The rows of a batch with a last one that tells how new it is; none where there are none."""
+    return [*rows, {"batch": {"through": newest}}] if rows and newest else rows
 
 
 def is_wanted(pk: str, sk: str, names: Mapping[str, Any]) -> bool:
@@ -153,7 +176,7 @@ def _waits(account: Account, left: Mapping[date, int]) -> Iterator[Row]:
 
 def _purchase(item: Item, owner: str) -> Row:
     stated = purchases_store.as_stated(item)
-    figures = purchases_store.returned_from(item)
+    figures = purchases_store.returned_from(item) if "ret" in item else _NOTHING_BACK
     lines = purchases_store.line_figures(stated["ln"]) if "ln" in stated else []
     back = figures.quantities or (0,) * len(lines)
     goods = sum(line.quantity * line.unit_price_minor for line in lines) if lines else stated["m"] + stated.get("tn", 0)

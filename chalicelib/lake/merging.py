@@ -299,7 +299,7 @@ _ORDER = {
 
 
 def edges_of(con: "Connection") -> Edges:
-    """Where the fifths of all who bought anything begin, of the tables that `duck.show` has made."""
+    """The last values of the first four fifths of all who bought anything, of the tables that `duck.show` has made."""
     fifths = "[0.2, 0.4, 0.6, 0.8]"
     row = con.execute(
         f"SELECT quantile_disc(last_bought_on, {fifths}), quantile_disc(purchases_count, {fifths}), "  # noqa: S608

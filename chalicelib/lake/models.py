@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 
 class Edges(Record):
-    """Where fifths of the members who bought anything begin: the second to the fifth, by each figure."""
+    """The last values of the first four fifths of the members who bought anything, by each figure."""
 
     recency: tuple[date, ...] = ()
     """By the day on which they bought last."""

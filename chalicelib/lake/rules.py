@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+from chalicelib.kernel.calendar import zone as zone_of
+from chalicelib.lake.models import Head
+
 LOG = "lake/log"
 """Images of records, as they came: one file for a batch of the stream."""
 FACTS = "facts"
@@ -54,6 +57,18 @@ def attempted_at(name: str) -> datetime:
         ValueError: it is no such name.
     """
     return datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+
+
+REBASE_HOUR = 3
+"""The hour of the program's day from which on a new base is made: shops are closed, and the day before is over."""
+
+
+def is_rebase_due(head: Head | None, now: datetime, zone: str) -> bool:
+    """Whether it is time for a base: there is none, none of this night, or the patch has grown too large."""
+    if head is None or head.base_at is None or is_large(head.patched, head.members):
+        return True
+    local, based = now.astimezone(zone_of(zone)), head.base_at.astimezone(zone_of(zone))
+    return local.hour >= REBASE_HOUR and based.date() < local.date()
 
 
 def is_large(patched: int, members: int) -> bool:

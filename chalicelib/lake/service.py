@@ -4,22 +4,24 @@ Files are written first, under names that no other attempt has; then the head is
 any file, and two at once, leave files that nobody names, which are swept when they are old.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import batched
 from typing import TYPE_CHECKING
 
 from chalicelib.kernel.calendar import from_milliseconds, local_day
 from chalicelib.kernel.errors import StorageBusy
-from chalicelib.lake import duck, merging, rules, store
-from chalicelib.lake.models import Head, Merged
+from chalicelib.lake import duck, folding, merging, rules, store
+from chalicelib.lake.models import Head, Merged, Row
 from chalicelib.lake.store import HeadMoved
-from chalicelib.lake.tables import TABLES
+from chalicelib.lake.tables import FACT_TABLES, TABLES
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage.objects import Objects
 from chalicelib.storage.places import Place
 from chalicelib.storage.table import Table
+from chalicelib.storage.writes import Item
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -188,6 +190,19 @@ def _forget(lake: Lake, name: str) -> None:
         lake.objects.delete(lake.objects.list(f"{kind}/{name}", after=None, limit=_MANY))
 
 
+VIEWS = ("members", "contacts", "purchases", "lines", "entries", *FACT_TABLES.values())
+
+
+def counts(place: Place, head: Head | None, *, today: date, now: datetime) -> dict[str, int]:
+    """How many rows each view shows."""
+    found = {}
+    with duck.opened(place, head, today=today, now=now) as con:
+        for view in VIEWS:
+            row = con.execute(f"SELECT count(*) FROM {view}").fetchone()
+            found[view] = int(row[0]) if row else 0
+    return found
+
+
 def sweep(lake: Lake, head: Head, *, now: datetime) -> int:
     """Remove patches and bases that the head does not name, when nobody can be reading them any more; how many files."""
     old: list[str] = []
@@ -201,6 +216,27 @@ def sweep(lake: Lake, head: Head, *, now: datetime) -> int:
     return len(old)
 
 
+def rebuild(lake: Lake, items: Iterable[Item], *, today: date, now: datetime) -> Merged:
+    """Forget the lake, and make it anew from the items of table `core` and from what was told to it.
+
+    Args:
+        items: all of them, of one instant, in any order; those that the lake has nothing of are passed over.
+
+    Raises:
+        StorageBusy: files or head could not be reached; do it again.
+    """
+    drop(lake, now=now)
+    for some in batched(_rows(items), _ROWS_A_FILE):
+        store.keep_batch(lake.objects, some, now=now)
+    return rebase(lake, today=today, now=now)
+
+
+def _rows(items: Iterable[Item]) -> Iterator[Row]:
+    for item in items:
+        if folding.is_wanted(item["pk"], item["sk"], item):
+            yield from folding.rows_of_item(item)
+
+
 def drop(lake: Lake, *, now: datetime) -> None:
     """Forget all that the lake has of table `core`: log, bases, patches. What was told to it stays, to be read again."""
     head = store.find_head(lake.ops)
@@ -212,4 +248,5 @@ def drop(lake: Lake, *, now: datetime) -> None:
 
 
 _TURNS_MAX = 10
+_ROWS_A_FILE = 50_000
 _MANY = 100_000

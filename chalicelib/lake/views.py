@@ -130,7 +130,7 @@ def _fifth(figure: str, edges: Sequence[str]) -> str:
     """The fifth, 1 to 5, that a figure of somebody who bought anything is in; null before there are edges."""
     if not edges:
         return "NULL::TINYINT"
-    steps = " + ".join(f"({figure} >= {edge})::TINYINT" for edge in edges)
+    steps = " + ".join(f"({figure} > {edge})::TINYINT" for edge in edges)
     return f"CASE WHEN purchases_count > 0 THEN (1 + {steps})::TINYINT END"
 
 

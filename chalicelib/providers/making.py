@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import formataddr
 
 from chalicelib.providers import settings as told
 from chalicelib.providers.calls import SECONDS
@@ -28,7 +29,7 @@ class Means:
     local: bool = False
 
 
-def made(channel: str, by: told.By, means: Means) -> Provider:  # noqa: C901 - one case for each
+def made(channel: str, by: told.By, means: Means) -> Provider:
     """The provider of a channel."""
     # Each is imported where it is chosen: a function that sends mail by SMTP loads nothing else.
     match by:
@@ -53,8 +54,9 @@ def made(channel: str, by: told.By, means: Means) -> Provider:  # noqa: C901 - o
             from chalicelib.providers.ses import Ses  # noqa: PLC0415
 
             client = client_of("sesv2", means.region, means.endpoint, 2 * SECONDS)
-            sender = f'"{by.sender_name}" <{by.sender}>' if by.sender_name else by.sender
-            return Ses(client, sender, by.configuration_set, by.reply_to or "", by.price_micro)
+            return Ses(
+                client, formataddr((by.sender_name, by.sender)), by.configuration_set, by.reply_to or "", by.price_micro
+            )
         case told.Smtp():
             from chalicelib.providers.smtp import Smtp  # noqa: PLC0415
 

@@ -7,6 +7,7 @@ The same message twice is two mails, though both have the same Message-ID, which
 
 import smtplib
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from chalicelib.providers.calls import Lost, NotSent, Turned
 from chalicelib.providers.models import Outgoing, Result
 from chalicelib.providers.port import ProviderMisconfigured
 
+_IDLE = 5.0
+"""Seconds after which a server is asked whether it is still there before anything is said to it."""
 _CLOSING = 421
 """The server ends the connection; whatever was asked was not done."""
 _NOT_ALLOWED = {530, 534, 535, 538, 550, 553, 554}
@@ -55,7 +58,9 @@ class Smtp:
     channel: str = "email"
     batch_max: int = 50
     idempotent: bool = False
+    timer: Callable[[], float] = time.monotonic
     _kept: smtplib.SMTP | None = field(default=None, repr=False)
+    _used_at: float = 0.0
 
     def cost_micro(self, outgoing: Outgoing) -> int:  # noqa: ARG002 - the port's shape
         """See `Provider.cost_micro`."""
@@ -144,11 +149,15 @@ class Smtp:
 
     def _opened(self) -> smtplib.SMTP:
         """A connection that answers, signed in."""
-        if self._kept is not None:
+        if self._kept is not None and self.timer() - self._used_at > _IDLE:
             with suppress(OSError, smtplib.SMTPException, ValueError):
                 if self._kept.noop()[0] == 250:
-                    return self._kept
-            self.close()
+                    self._used_at = self.timer()
+            if self.timer() - self._used_at > _IDLE:
+                self.close()
+        if self._kept is not None:
+            self._used_at = self.timer()
+            return self._kept
         try:
             self._kept = self._connected()
         except smtplib.SMTPAuthenticationError as fault:
@@ -159,6 +168,7 @@ class Smtp:
             raise ProviderMisconfigured(type(fault).__name__) from None
         except (OSError, smtplib.SMTPException, ValueError) as fault:
             raise NotSent(type(fault).__name__) from None
+        self._used_at = self.timer()
         return self._kept
 
     def _connected(self) -> smtplib.SMTP:
@@ -220,7 +230,7 @@ def _require(code: int, what: str, *, everything: bool) -> None:
     """
     if 200 <= code < 300:
         return
-    if code == _CLOSING:
+    if code == _CLOSING or not 200 <= code < 600:
         raise NotSent(f"{what}{code}")
     if 500 <= code < 600 and not everything:
         raise Turned(f"{what}{code}")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 from chalicelib.providers import calls
@@ -59,7 +60,8 @@ class Wechat:
             "touser": each.to,
             "template_id": each.template_code,
             "data": {name: {"value": value} for name, value in each.params.items()},
-            "client_msg_id": each.delivery_id[:32],
+            # Within some minutes, WeChat brings the same one once. It takes 32 characters of it.
+            "client_msg_id": sha256(each.delivery_id.encode()).hexdigest()[:32],
         }
         path = "/cgi-bin/message/template/send"
         code, said = with_token(

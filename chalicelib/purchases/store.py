@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
@@ -396,8 +397,7 @@ def line_figures(packed: bytes) -> list[LineFigures]:
 
 def article_check_digit(digits: str) -> str:
     """The check digit of a retail article number (GTIN-13; GS1 General Specifications, 7.9)."""
-    total = sum(int(digit) * (3 if index % 2 else 1) for index, digit in enumerate(digits))
-    return str(-total % 10)
+    return str(-(sum(map(int, digits[::2])) + 3 * sum(map(int, digits[1::2]))) % 10)
 
 
 def _skus(lines: Sequence[PurchaseLine]) -> bytes:
@@ -411,8 +411,15 @@ def _skus(lines: Sequence[PurchaseLine]) -> bytes:
 def _read_skus(reader: "_Reader", count: int) -> list[str]:
     if reader.number() == _TEXT:
         return _inflated(reader.bytes(reader.number()))[0]
-    numbers = (f"{int.from_bytes(reader.bytes(5), 'big'):012d}" for _ in range(count))
-    return [digits + article_check_digit(digits) for digits in numbers]
+    packed = reader.bytes(5 * count)
+    return [_article(packed[at : at + 5]) for at in range(0, 5 * count, 5)]
+
+
+@lru_cache(maxsize=16_384)
+def _article(packed: bytes) -> str:
+    """An article number, remembered: a shop sells the same ones all day."""
+    digits = f"{int.from_bytes(packed, 'big'):012d}"
+    return digits + article_check_digit(digits)
 
 
 def _is_article(sku: str) -> bool:

@@ -64,6 +64,7 @@ class Settings:
         functions_endpoint: where functions are asked; the region's own, or that of everything else, when None.
         lake_scratch: a folder for what of the lake does not fit into memory.
         lake_memory_mb: what the lake's engine may use; in Lambda what the function has, less what the rest takes.
+        send_queue: URL of the queue of parts of runs that are to be sent.
         bus: name of the event bus.
         archive: name of the archive bucket, or `file:///…` of a folder on a laptop.
         roots: name of the bucket of roots and reports, which is written once, or `file:///…` likewise.
@@ -116,6 +117,7 @@ class Settings:
     opt_out_key: bytes = b""
     public_url: str = ""
     providers: "Chosen" = field(default_factory=dict)
+    send_queue: str | None = None
 
     @property
     def signs_opt_outs(self) -> bool:
@@ -165,6 +167,7 @@ def load() -> Settings:
         job_queue=os.environ.get("REGULARS_JOB_QUEUE") or None,
         retention_queue=os.environ.get("REGULARS_RETENTION_QUEUE") or None,
         lane_queue=os.environ.get("REGULARS_LANE_QUEUE") or None,
+        send_queue=os.environ.get("REGULARS_SEND_QUEUE") or None,
         lake_queue=os.environ.get("REGULARS_LAKE_QUEUE") or None,
         functions_endpoint=os.environ.get("REGULARS_FUNCTIONS_ENDPOINT") or None,
         lake_scratch=os.environ.get("REGULARS_LAKE_SCRATCH") or "",

@@ -6,7 +6,7 @@ from typing import Any
 from local.deploy.functions import FUNCTIONS, Function
 from local.deploy.intrinsics import Json, given, imported, policy, ref, sub
 
-QUEUES = ("job-work", "retention", "notices", "watch", "archive", "lane.fifo")
+QUEUES = ("job-work", "retention", "notices", "watch", "lake-patch", "archive", "lane.fifo", "campaign-sends")
 DEAD_LETTERS = (
     "job-work-dlq",
     "retention-dlq",
@@ -14,7 +14,10 @@ DEAD_LETTERS = (
     "watch-dlq",
     "archive-dlq",
     "lane-dlq.fifo",
+    "campaign-sends-dlq",
     "relay-dlq",
+    "lake-patch-dlq",
+    "lake-fold-dlq",
     "schedules-dlq",
     "events-dlq",
 )
@@ -128,6 +131,13 @@ def _of_function(function: Function) -> Json:
         made["RelayBehindAlarm"] = _alarm(
             "relay-behind",
             "The relay is ten minutes behind; the stream forgets after 24 hours",
+            600_000,
+            **_metric("AWS/Lambda", "IteratorAge", "Maximum", **of),
+        )
+    if function.id == "LakeFoldFunction":
+        made["LakeBehindAlarm"] = _alarm(
+            "lake-behind",
+            "The lake is ten minutes behind: segments and campaigns see what was",
             600_000,
             **_metric("AWS/Lambda", "IteratorAge", "Maximum", **of),
         )

@@ -14,6 +14,9 @@ from local.deploy.intrinsics import Json, allow, allow_key, attribute, beside, i
 JOBS = tuple(job.value for job in Job)
 """What is started every hour, each by a schedule of its own."""
 
+LAYERS = {"lake": "requirements-lake.txt"}
+"""What some functions need beside the zip, and its lock file."""
+
 ZIP = {"Bucket": imported("CodeBucketName"), "Key": ref("CodeKey")}
 LONGEST_BATCH = 6
 """A queue hides a message for so many time-outs of its function, as AWS advises."""
@@ -31,6 +34,8 @@ class Function:
         told: its environment, beyond what all are told.
         events: what invokes it, as SAM has it.
         more: other properties.
+        layers: what it needs beside the zip, by the names of `LAYERS`.
+        asked: the API calls it and waits for its answer (`storage/functions.py`).
     """
 
     id: str
@@ -42,6 +47,8 @@ class Function:
     told: Json = field(default_factory=dict)
     events: Json = field(default_factory=dict)
     more: Json = field(default_factory=dict)
+    layers: tuple[str, ...] = ()
+    asked: bool = False
 
 
 def secret(name: str) -> Json:
@@ -83,6 +90,27 @@ def _send(queue: str) -> Json:
 
 def _write(folder: str) -> Json:
     return allow(["s3:PutObject"], beside("ArchiveBucketArn", f"/{folder}/*"))
+
+
+def read_lake() -> tuple[Json, ...]:
+    """What a function needs to ask the lake: its head, and its files by name."""
+    return (
+        _ops("GetItem"),
+        allow(["s3:GetObject"], beside("ArchiveBucketArn", "/lake/*")),
+    )
+
+
+def _make_lake() -> tuple[Json, ...]:
+    """What it takes to make patches and bases: to read log and facts, to write and to remove what is old."""
+    return (
+        _core("GetItem"),
+        _open_program(),
+        _ops("GetItem", "PutItem"),
+        allow(["s3:ListBucket"], imported("ArchiveBucketArn")),
+        allow(["s3:GetObject"], beside("ArchiveBucketArn", "/lake/*"), beside("ArchiveBucketArn", "/facts/*")),
+        allow(["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], beside("ArchiveBucketArn", "/lake/*")),
+        allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+    )
 
 
 def _roots(action: str, *folders: str) -> Json:
@@ -170,6 +198,41 @@ _STREAM = {
         },
     }
 }
+
+FOLDED: tuple[Json, ...] = (
+    {
+        "eventName": ["INSERT", "MODIFY"],
+        "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "M#"}]}, "sk": {"S": ["PROFILE", "ACCOUNT"]}}},
+    },
+    {
+        "eventName": ["INSERT", "MODIFY"],
+        "dynamodb": {
+            "Keys": {"pk": {"S": [{"prefix": each} for each in ("O#", "K#")]}},
+            "NewImage": {"tl": {"S": [{"prefix": "M#"}]}},
+        },
+    },
+)
+"""The records that the lake folds: profiles and accounts of members, and their entries, purchases among them."""
+
+_FOLDS = {
+    "Stream": {
+        "Type": "DynamoDB",
+        "Properties": {
+            **_STREAM["Stream"]["Properties"],  # type: ignore[dict-item]
+            "BatchSize": 1000,
+            "MaximumBatchingWindowInSeconds": 10,
+            "ParallelizationFactor": 1,
+            "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": imported("LakeFoldDeadLettersArn")}},
+            "FilterCriteria": {
+                "Filters": [{"Pattern": json.dumps(pattern, separators=(",", ":"))} for pattern in FOLDED]
+            },
+        },
+    }
+}
+"""Many records make one file: ten seconds of waiting are in the minute that the lake may be behind."""
+
+LAKE_TOLD = {"REGULARS_ARCHIVE": imported("ArchiveBucketName")}
+"""Told to functions that ask the lake."""
 
 _SIGNS = {"REGULARS_ROOTS": imported("RootsBucketName"), "REGULARS_SIGNING_KEY": imported("SigningKeyArn")}
 _OPENS = {"REGULARS_VAULT_KEY": imported("VaultKeyArn")}
@@ -342,6 +405,38 @@ FUNCTIONS: tuple[Function, ...] = (
         ),
     ),
     Function(
+        "SendPartsFunction", "send-parts", "chalicelib.deliveries.jobs.send_parts", 120, memory=512,
+        told={
+            **_KEYS,
+            **_LINKS,
+            **_OPENS,
+            "REGULARS_ARCHIVE": imported("ArchiveBucketName"),
+            "REGULARS_PUBLIC_URL": PUBLIC_URL,
+            "REGULARS_SEND_QUEUE": imported("CampaignSendsQueueUrl"),
+        },
+        events=_queue("CampaignSendsQueue", 1, "SendsConcurrency"),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem"),
+            _query(imported("CoreTableArn")),
+            _ops("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
+            _vault("GetItem", "BatchGetItem", "Query"),
+            _keep("Decrypt"),
+            _receive("CampaignSendsQueue"),
+            _send("CampaignSendsQueue"),
+            allow(["s3:GetObject"], beside("ArchiveBucketArn", "/plans/*")),
+            _write("facts"),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+    ),
+    Function(
+        "DeliveriesAnswerFunction", "deliveries-answer", "chalicelib.deliveries.jobs.answer", 25,
+        memory=2048,
+        told=LAKE_TOLD,
+        may=(_core("GetItem"), _open_program(), *read_lake(), allow_key(_ENCRYPT, "dynamodb", "s3")),
+        layers=("lake",),
+        asked=True,
+    ),
+    Function(
         "WatchFunction", "watch", "chalicelib.watch.jobs.watch_events", 30,
         events=_queue("WatchQueue", 10, "WatchConcurrency", window=2),
         may=(
@@ -350,6 +445,54 @@ FUNCTIONS: tuple[Function, ...] = (
             _receive("WatchQueue"),
             allow_key(_ENCRYPT, "dynamodb", "sqs"),
         ),
+    ),
+    Function(
+        "LakeFoldFunction", "lake-fold", "chalicelib.lake.jobs.fold_records", 60,
+        told={**LAKE_TOLD, "REGULARS_LAKE_QUEUE": imported("LakePatchQueueUrl")},
+        events=_FOLDS,
+        may=(
+            allow(
+                ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
+                imported("CoreTableStreamArn"),
+            ),
+            allow(["dynamodb:ListStreams"], beside("CoreTableArn", "/stream/*")),
+            _write("lake/log"),
+            _send("LakePatchQueue"),
+            _send("LakeFoldDeadLetters"),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+    ),
+    Function(
+        "LakePatchFunction", "lake-patch", "chalicelib.lake.jobs.patch_lake", 120,
+        memory=4096,
+        told=LAKE_TOLD,
+        events=_queue("LakePatchQueue", 10, "LakeConcurrency"),
+        may=(*_make_lake(), _receive("LakePatchQueue")),
+        layers=("lake",),
+        more={"EphemeralStorage": {"Size": 4096}},
+    ),
+    Function(
+        "LakeRebaseFunction", "lake-rebase", "chalicelib.lake.jobs.rebase_lake", 900,
+        memory=8192,
+        told=LAKE_TOLD,
+        may=(*_make_lake(), _send("SchedulesDeadLetters")),
+        layers=("lake",),
+        more={
+            "EphemeralStorage": {"Size": 10240},
+            "EventInvokeConfig": {
+                "MaximumEventAgeInSeconds": 3600,
+                "MaximumRetryAttempts": 1,
+                "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": imported("SchedulesDeadLettersArn")}},
+            },
+        },
+    ),
+    Function(
+        "LakeStatusFunction", "lake-status", "chalicelib.lake.jobs.lake_status", 25,
+        memory=2048,
+        told=LAKE_TOLD,
+        may=(_core("GetItem"), _open_program(), *read_lake(), allow_key(_ENCRYPT, "dynamodb", "s3")),
+        layers=("lake",),
+        asked=True,
     ),
     Function(
         "LaneFunction", "lane", "chalicelib.lane.jobs.work_line", 20,
@@ -362,6 +505,10 @@ FUNCTIONS: tuple[Function, ...] = (
         ),
     ),
 )  # fmt: skip
+
+
+ASKED = tuple(each.name for each in FUNCTIONS if each.asked)
+"""The functions that the API asks."""
 
 
 def carrying() -> Json:
@@ -390,6 +537,7 @@ def resources(function: Function) -> Json:
     name = "${Stack}-" + function.name
     streams = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:/aws/lambda/{name}:*"
     own_log = allow(["logs:CreateLogStream", "logs:PutLogEvents"], sub(streams))
+    asks = (_ask(),) if function.id == "ApiFunction" else ()
     properties: Json = {
         "FunctionName": sub(name),
         "Handler": function.handler,
@@ -403,12 +551,42 @@ def resources(function: Function) -> Json:
         "LoggingConfig": {"LogGroup": ref(log), "LogFormat": "JSON"},
         "Environment": {"Variables": _told_to_all(function) | function.told},
         **({"Events": function.events} if function.events else {}),
+        **({"Layers": [ref(layer_id(each)) for each in function.layers]} if function.layers else {}),
         **function.more,
     }
     return {
         log: log_group("/aws/lambda/" + name),
-        owner: role("lambda.amazonaws.com", function.name, own_log, *function.may),
+        owner: role("lambda.amazonaws.com", function.name, own_log, *function.may, *asks),
         function.id: {"Type": "AWS::Serverless::Function", "Properties": properties},
+    }
+
+
+def _ask() -> Json:
+    """What the API needs to ask the functions that answer it."""
+    names = (
+        "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Stack}-" + each for each in ASKED
+    )
+    return allow(["lambda:InvokeFunction"], *map(sub, names))
+
+
+def layer_id(name: str) -> str:
+    """Logical name of a layer, and the beginning of the parameter that says where its zip is."""
+    return f"{name.capitalize()}Layer"
+
+
+def layers(architecture: Json) -> Json:
+    """What some functions need beside the zip, each a layer of its own."""
+    return {
+        layer_id(name): {
+            "Type": "AWS::Lambda::LayerVersion",
+            "Properties": {
+                "LayerName": sub("${Stack}-" + name),
+                "CompatibleArchitectures": [architecture],
+                "CompatibleRuntimes": ["python3.13"],
+                "Content": {"S3Bucket": imported("CodeBucketName"), "S3Key": ref(f"{layer_id(name)}Key")},
+            },
+        }
+        for name in LAYERS
     }
 
 
@@ -438,7 +616,7 @@ def log_group(name: str) -> Json:
 
 def schedules() -> Json:
     """Every job's hourly schedule, by the clock of the program."""
-    invoke = allow(["lambda:InvokeFunction"], attribute("StartJobFunction"))
+    invoke = allow(["lambda:InvokeFunction"], attribute("StartJobFunction"), attribute("LakeRebaseFunction"))
     ours = {"StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")}}
     made: Json = {
         "ScheduleGroup": {"Type": "AWS::Scheduler::ScheduleGroup", "Properties": {"Name": sub("${Stack}-jobs")}},
@@ -453,12 +631,13 @@ def schedules() -> Json:
     }
     for job in JOBS:
         made["".join(word.capitalize() for word in job.split("_")) + "Schedule"] = _schedule(job)
+    made["LakeRebaseSchedule"] = _schedule("lake_rebase", "LakeRebaseFunction")
     return made
 
 
-def _schedule(job: str) -> Json:
+def _schedule(job: str, function: str = "StartJobFunction") -> Json:
     target: dict[str, Any] = {
-        "Arn": attribute("StartJobFunction"),
+        "Arn": attribute(function),
         "RoleArn": attribute("ScheduleRole"),
         "Input": json.dumps({"job": job}),
         "RetryPolicy": {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 10},

@@ -15,6 +15,10 @@ PARAMETERS: Json = {
     "Stack": {"Type": "String", "AllowedPattern": "[a-z][a-z0-9-]{1,24}", "Description": "Prefix of all names"},
     "Stage": {"Type": "String", "AllowedValues": ["dev", "stg", "prod"]},
     "CodeKey": {"Type": "String", "Description": "Where the zip is in the code bucket; `make deploy` knows"},
+    **{
+        f"{functions.layer_id(name)}Key": {"Type": "String", "Description": f"Where layer {name} is in the code bucket"}
+        for name in functions.LAYERS
+    },
     "Architecture": {"Type": "String", "Default": "arm64", "AllowedValues": ["arm64", "x86_64"]},
     "TimeZone": {
         "Type": "String",
@@ -127,7 +131,9 @@ PARAMETERS: Json = {
     "ArchiveConcurrency": {"Type": "Number", "Default": 2, "MinValue": 2, "MaxValue": 1000},
     "WorkConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
     "LaneConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
+    "SendsConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
     "NoticesConcurrency": {"Type": "Number", "Default": 5, "MinValue": 2, "MaxValue": 1000},
+    "LakeConcurrency": {"Type": "Number", "Default": 2, "MinValue": 2, "MaxValue": 10},
     "WatchConcurrency": {"Type": "Number", "Default": 5, "MinValue": 2, "MaxValue": 1000},
     "WebAclArn": {"Type": "String", "Default": "", "Description": "A regional WAF web ACL to stand before the API"},
     "AddressRateLimit": {
@@ -237,7 +243,13 @@ def overlay() -> Json:
         "Tags": Removed(),
         "Tracing": Removed(),
     }
-    resources |= functions.carrying() | functions.schedules() | backups.exports() | alarms.resources()
+    resources |= (
+        functions.carrying()
+        | functions.layers(ref("Architecture"))
+        | functions.schedules()
+        | backups.exports()
+        | alarms.resources()
+    )
     return {
         "Description": "Regulars: API, relay, jobs, notices",
         "Parameters": PARAMETERS,

@@ -40,9 +40,12 @@ class Fed:
 
 
 RELAY, START_JOB = "relay", "start-job"
+FOLD, REBASE = "lake-fold", "lake-rebase"
+ANSWERING = "functions"
+"""The process of all functions that are asked."""
 _QUEUES = {
     "archive": "archive", "notices": "notices", "watch": "watch", "work-job": "job-work", "retain": "retention",
-    "lane": "lane.fifo",
+    "lane": "lane.fifo", "lake-patch": "lake-patch", "send-parts": "campaign-sends",
 }  # fmt: skip
 _LONGEST_WINDOW = 2.0
 """Deployed, the archive waits longer to write fewer files; nobody wants to wait as long before a laptop."""
@@ -50,7 +53,14 @@ _LONGEST_WINDOW = 2.0
 
 def fed_functions() -> list[Fed]:
     """What the pump feeds, from the very description that is deployed."""
-    return [_fed(each) for each in FUNCTIONS if each.name in (RELAY, START_JOB) or each.name in _QUEUES]
+    alone = (RELAY, START_JOB, FOLD, REBASE)
+    fed = [_fed(each) for each in FUNCTIONS if each.name in alone or each.name in _QUEUES]
+    return [*fed, Fed(ANSWERING, "local.pump.asked.serve", 0)]
+
+
+def asked_functions() -> dict[str, str]:
+    """The handlers of the functions that are asked, by name."""
+    return {each.name: each.handler for each in FUNCTIONS if each.asked}
 
 
 def _fed(function: Function) -> Fed:

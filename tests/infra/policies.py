@@ -482,6 +482,15 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "NoticesQueueArn": RECEIVE,
         "ArchiveBucketArn/outbox/*": {"s3:PutObject"},
     },
+    "SendPartsFunction": {
+        "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem", "Query")},
+        "OpsTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem")},
+        "VaultTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"},
+        "VaultKeyArn": {"kms:Decrypt"},
+        "CampaignSendsQueueArn": RECEIVE | SEND,
+        "ArchiveBucketArn/plans/*": {"s3:GetObject"},
+        "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+    },
     "WatchFunction": {
         "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem")},
         "OpsTableArn": {"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
@@ -610,6 +619,10 @@ TOLD = {
     "WorkJobFunction": SIGNS | {"REGULARS_JOB_QUEUE"},
     "RetainFunction": KEYS | OPENS | {"REGULARS_ROOTS", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE"},
     "NoticesFunction": {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL"} | LINKS | OPENS,
+    "SendPartsFunction": KEYS
+    | LINKS
+    | OPENS
+    | {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL", "REGULARS_SEND_QUEUE"},
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.deliveries import rules
+from chalicelib.deliveries import rules, store
 from chalicelib.deliveries.models import Outcome, PartState, RunStatus
 from chalicelib.deliveries.service import parts
 from chalicelib.deliveries.service.parts import _Work
@@ -84,22 +84,22 @@ def takeover_forgets(patch: pytest.MonkeyPatch) -> None:
 
 def lease_ignored(patch: pytest.MonkeyPatch) -> None:
     """A claim is taken over while its worker is at work."""
-    keep = parts.store.part_state
-    patch.setattr(parts.store, "part_state", lambda item: replace(keep(item), lease_until=0))
+    keep = store.part_state
+    patch.setattr(store, "part_state", lambda item: replace(keep(item), lease_until=0))
 
 
 def claim_without_condition(patch: pytest.MonkeyPatch) -> None:
     """The last to write wins."""
     from chalicelib.storage.writes import Anyway, Put
 
-    keep = parts.store.keep_part
+    keep = store.keep_part
 
     def anyway(state: PartState, now: Any) -> Any:
         write = keep(state, now)
         assert isinstance(write, Put)
         return replace(write, condition=Anyway())
 
-    patch.setattr(parts.store, "keep_part", anyway)
+    patch.setattr(store, "keep_part", anyway)
 
 
 def pause_seen_at_the_start_only(patch: pytest.MonkeyPatch) -> None:
@@ -141,8 +141,6 @@ def answers_by_their_order(patch: pytest.MonkeyPatch) -> None:
 
 def counted_whenever_it_is_through(patch: pytest.MonkeyPatch) -> None:
     """A part is counted, and then it is written down that it is through."""
-    from chalicelib.deliveries import store
-
     finish = _Work._finish
 
     def twice(self: _Work) -> Any:

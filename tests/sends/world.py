@@ -82,11 +82,27 @@ class Written:
 class Words:
     """Templates that say the member's name."""
 
-    def renderer(
-        self, template_id: str, version: int, language: str, provider: str
-    ) -> Callable[[Mapping[str, str]], Written]:
+    needed = frozenset({"name"})
+
+    def renderer(self, template_id: str, version: int, language: str, provider: str) -> "Words":
         """See `ports.Words`."""
-        return lambda fields: Written(f"{template_id} {fields['name']}")
+        return self
+
+    def filled(self, values: Mapping[str, str]) -> Written:
+        """See `ports.Renderer`."""
+        return Written(values["name"])
+
+
+class Links:
+    """Links that nobody signed."""
+
+    def opt_out(self, member_id: str, purpose: str, channel: str, now: datetime) -> str:
+        """See `ports.Links`."""
+        return f"https://example.com/{member_id}"
+
+    def preferences(self, member_id: str, now: datetime) -> str:
+        """See `ports.Links`."""
+        return ""
 
 
 @dataclass
@@ -150,8 +166,8 @@ class Through:
 
 
 Mood = Callable[[Sequence[Outgoing], Random], str]
-"""How a provider takes a call: `ok`, `busy`, `dead` (fails before), `mute` (sends and fails), `garbage` (sends and talks
-nonsense), `mixed`, `shuffled` (refuses the first and answers in another order)."""
+"""How a provider takes a call: `ok`, `busy`, `dead` (fails before), `mute` (sends and fails), `garbage` (sends and
+talks nonsense), `mixed`, `shuffled` (refuses the first and answers in another order)."""
 
 
 @dataclass
@@ -235,7 +251,7 @@ class Reach:
         """See `ports.Reach`."""
         return dict(self.log)
 
-    def standing(self, member_ids: Sequence[str], purpose: str, channel: str, now: datetime) -> Mapping[str, Standing]:
+    def standing(self, member_ids: Sequence[str], purpose: str, channel: str) -> Mapping[str, Standing]:
         """See `ports.Reach`."""
         return {
             each: Standing(Outcome.NO_CONSENT if each in self.out else None, self.world.contact(each))
@@ -383,8 +399,8 @@ class World:
             append=lambda name, rows, now: through.at(lambda: self._append(name, rows)),
             worker=f"w{next(self.workers)}",
             clock=self.clock,
-            pause=lambda seconds: self.wait(seconds),
-            opt_outs=lambda member, purpose, channel, now: f"https://example.com/{member}",
+            pause=self.wait,
+            links=Links(),
             giver=Through(through, self.giver),
         )
 

@@ -1,18 +1,29 @@
 """The lake says what the tables say, whatever way the records came."""
 
+import random
 from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chalicelib.lake import folding
+from chalicelib.kernel.errors import StorageBusy
+from chalicelib.kernel.ids import MemberId
+from chalicelib.lake import duck, folding, rules, service, store
+from chalicelib.points.rules.balances import derive
+from chalicelib.points.store import find_account
 from chalicelib.programs.service import ProgramBook
+from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
+from chalicelib.storage.objects import FolderObjects
 from tests.lakes import Shore
-from tests.makers import Clock, a_line, a_purchase, contacts_in
+from tests.makers import Clock, a_purchase, contacts_in
 from tests.memory import MemoryTable
 from tests.table.stand import Desk
+
+COFFEE = {"sku": "L1", "name": "拿铁", "category": "咖啡", "quantity": 2, "unit_price_minor": 3000}
+CAKE = {"sku": "6901234567892", "name": "蛋糕", "category": "甜点", "quantity": 1, "unit_price_minor": 4000}
 
 
 @pytest.fixture
@@ -35,14 +46,330 @@ def shore(tmp_path: Path) -> Shore:
     return Shore(tmp_path / "lake")
 
 
-def test_try(till: Desk, memory: MemoryTable, shore: Shore, clock: Clock) -> None:
-    ann = till.enrol(mobile="13800000001", tags=("vip",), gender="female", birthday="1990-05-06")
-    till.buy(a_purchase(ann.member_id, paid_minor=10000, lines=[{"sku": "L1", "name": "拿铁", "category": "咖啡", "quantity": 2, "unit_price_minor": 5000}]))
-    shore.pour(memory.records(), now=clock())
-    print(shore.patch(clock()))
-    for v, rows in shore.all(clock()).items():
-        print(v, *rows, sep="\n   ")
-    print(shore.rebase(clock()))
-    for v, rows in shore.all(clock(), fifths=True).items():
-        print(v, *rows, sep="\n   ")
-    assert 0
+@pytest.fixture
+def beach(till: Desk, memory: MemoryTable, shore: Shore, clock: Clock) -> "Beach":
+    """A till, and the lake that what happens there flows into."""
+    return Beach(till, memory, shore, clock)
+
+
+class Beach:
+    """A till, and the lake that what happens there flows into."""
+
+    def __init__(self, till: Desk, memory: MemoryTable, shore: Shore, clock: Clock) -> None:
+        self.till, self.memory, self.shore, self.clock = till, memory, shore, clock
+        self.poured = 0
+
+    def flow(self) -> None:
+        """Bring what is new into a patch."""
+        records = self.memory.records()
+        self.shore.pour(records[self.poured :], now=self.clock())
+        self.poured = len(records)
+        self.shore.patch(self.clock())
+
+    def ask(self, sql: str, *params: Any, today: date | None = None) -> list[dict[str, Any]]:
+        """What the views answer."""
+        now = self.clock()
+        return self.shore.ask(sql, today=today or now.date(), now=now, params=params)
+
+    def member(self, member_id: str, *, today: date | None = None) -> dict[str, Any]:
+        """What the lake says of a member."""
+        (found,) = self.ask("SELECT * FROM members WHERE member_id = ?", member_id, today=today)
+        return found
+
+    def buy(self, member_id: str, paid: int = 10000, *lines: dict[str, Any], **fields: Any) -> str:
+        """A purchase's id."""
+        at = self.clock().isoformat()
+        command = a_purchase(member_id, paid_minor=paid, lines=list(lines), **{"occurred_at": at, **fields})
+        return str(self.till.buy(command).value.purchase_id)
+
+    def rebuilt(self, folder: Path) -> Shore:
+        """A lake of nothing but the table's items, and of what was told to this one."""
+        other = Shore(folder)
+        for key in store.list_log(self.shore.objects, rules.FACTS, after=None):
+            other.objects.put(key, self.shore.objects.get(key) or b"", kind=store.KIND)
+        service.rebuild(other.lake, self.memory.items.values(), today=self.clock().date(), now=self.clock())
+        return other
+
+
+# ---------------------------------------------------------------- what the views say
+
+
+def test_a_member_is_shown_with_what_the_profile_and_the_purchases_say(beach: Beach) -> None:
+    ann = beach.till.enrol(mobile="13800000001", tags=["vip"], gender="female", birthday="1990-05-06", source="web")
+    first = beach.buy(ann.member_id, 10000, COFFEE, CAKE)
+    beach.clock.forward(days=3)
+    beach.buy(ann.member_id, 5001)
+    beach.flow()
+    said = beach.member(ann.member_id)
+    day = date(2026, 3, 15)
+    assert {name: said[name] for name in said if name not in ("m", "points_expiring", *("r", "f", "mo"))} == {
+        "member_id": ann.member_id, "status": "active", "joined_on": day, "tier_id": "basic", "points": 150,
+        "points_pending": 0, "points_earned": 150, "points_spent": 0, "gender": "female", "month_day": "05-06",
+        "born": None, "age_band": None, "shop_id": None, "region": None, "source": "web", "tags": ["vip"],
+        "custom": None, "consents": [], "withdrawn": [], "ways": [], "suppressed": [], "purchases_count": 2,
+        "spent_minor": 15001, "average_minor": 7500, "first_bought_on": day, "last_bought_on": date(2026, 3, 18),
+        "stage": "new",
+    }  # fmt: skip
+    assert said["points_expiring"] == [{"expires_on": date(2027, 3, 31), "points": 150}]
+    lines = beach.ask(
+        "SELECT sku, category, quantity, amount_minor FROM lines WHERE purchase_id = ? ORDER BY sku", first
+    )
+    assert [tuple(each.values()) for each in lines] == [
+        ("6901234567892", "甜点", 1, 4000), ("L1", "咖啡", 2, 6000),
+    ]  # fmt: skip
+    entries = beach.ask("SELECT seq, kind, reason, points, balance_after, occurred_on FROM entries ORDER BY seq")
+    assert [tuple(each.values()) for each in entries] == [
+        (1, "purchase", "earn", 100, 100, day), (2, "purchase", "earn", 50, 150, date(2026, 3, 18)),
+    ]  # fmt: skip
+
+
+def test_a_return_takes_its_part_and_a_whole_one_leaves_nothing_bought(beach: Beach) -> None:
+    ann = beach.till.enrol(mobile="13800000001")
+    bought = beach.buy(ann.member_id, 10000, COFFEE, CAKE)
+    beach.flow()
+    beach.till.give_back(bought, key="r1", lines=[{"sku": "L1", "quantity": 1}])
+    beach.flow()
+    (kept,) = beach.ask("SELECT * EXCLUDE (m, bought_at) FROM purchases")
+    assert (kept["paid_minor"], kept["refunded_minor"], kept["net_minor"], kept["points_earned"], kept["returned"]) == (
+        10000, 3000, 7000, 70, False,
+    )  # fmt: skip
+    assert beach.ask("SELECT sku, quantity FROM lines ORDER BY sku") == [
+        {"sku": "6901234567892", "quantity": 1},
+        {"sku": "L1", "quantity": 1},
+    ]
+    assert beach.member(ann.member_id)["spent_minor"] == 7000
+    beach.till.give_back(bought, key="r2")
+    beach.flow()
+    said = beach.member(ann.member_id)
+    assert (said["purchases_count"], said["spent_minor"], said["last_bought_on"], said["points"]) == (0, 0, None, 0)
+    assert beach.ask("SELECT net_minor, returned, lines_count FROM purchases") == [
+        {"net_minor": 0, "returned": True, "lines_count": 0}
+    ]
+    assert beach.ask("SELECT * FROM lines") == []
+
+
+def test_a_restated_purchase_is_what_it_was_stated_as_last(beach: Beach) -> None:
+    ann = beach.till.enrol(mobile="13800000001")
+    bought = beach.buy(ann.member_id, 10000, COFFEE, CAKE)
+    beach.till.give_back(bought, key="r1", lines=[{"sku": "L1", "quantity": 1}])
+    beach.till.restate(bought, lines=[CAKE], paid_minor=4000)
+    beach.flow()
+    (kept,) = beach.ask("SELECT paid_minor, refunded_minor, net_minor, points_earned, lines_count FROM purchases")
+    assert tuple(kept.values()) == (4000, 0, 4000, 40, 1)
+    assert beach.ask("SELECT sku FROM lines") == [{"sku": "6901234567892"}]
+    beach.till.restate(bought, lines=[], paid_minor=0)
+    beach.flow()
+    assert beach.member(ann.member_id)["purchases_count"] == 0
+
+
+def test_purchases_of_who_was_merged_count_for_who_stayed_until_it_is_undone(beach: Beach) -> None:
+    ann, bob = beach.till.enrol(mobile="13800000001"), beach.till.enrol(mobile="13800000002")
+    beach.buy(ann.member_id, 10000, CAKE)
+    beach.buy(bob.member_id, 2000)
+    store.append(
+        beach.shore.objects, "delivery", "one",
+        [{"row_id": "d1", "member_id": bob.member_id, "at": beach.clock(), "source": "campaign", "outcome": "sent"}],
+        now=beach.clock(),
+    )  # fmt: skip
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    merged = beach.till.merge(bob.member_id, ann.member_id, key="m1").value
+    beach.flow()
+    assert [each["member_id"] for each in beach.ask("SELECT member_id FROM members")] == [ann.member_id]
+    assert beach.member(ann.member_id)["spent_minor"] == 12000
+    assert beach.member(ann.member_id)["points"] == 120
+    owned = "SELECT member_id FROM {} JOIN members USING (m)"
+    for view in ("deliveries", "purchases", "entries", "lines"):
+        assert {each["member_id"] for each in beach.ask(owned.format(view))} == {ann.member_id}, view
+    beach.till.undo_merge(merged.merge_id)
+    beach.flow()
+    for rebased in (False, True):
+        assert [beach.member(each.member_id)["spent_minor"] for each in (ann, bob)] == [10000, 2000], rebased
+        assert beach.ask(owned.format("deliveries")) == [{"member_id": bob.member_id}]
+        assert beach.ask("SELECT count(*) AS n FROM contacts JOIN members USING (m)") == [{"n": 2}]
+        beach.shore.rebase(beach.clock())
+
+
+def test_who_was_merged_into_somebody_who_is_merged_counts_for_the_last(beach: Beach) -> None:
+    ids = [beach.till.enrol(mobile=f"1380000000{each}").member_id for each in range(3)]
+    for each in ids:
+        beach.buy(each, 1000)
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    beach.till.merge(ids[0], ids[1], key="m1")
+    beach.flow()
+    outer = beach.till.merge(ids[1], ids[2], key="m2").value
+    beach.flow()
+    assert beach.member(ids[2])["spent_minor"] == 3000
+    beach.till.undo_merge(outer.merge_id)
+    beach.flow()
+    assert [beach.member(each)["spent_minor"] for each in ids[1:]] == [2000, 1000]
+
+
+def test_a_closed_member_is_there_and_says_so(beach: Beach) -> None:
+    ann = beach.till.enrol(mobile="13800000001")
+    beach.till.close(ann.member_id)
+    beach.flow()
+    assert beach.member(ann.member_id)["status"] == "closed"
+
+
+def test_an_erased_member_vanishes_at_once_and_from_the_files_with_the_next_base(beach: Beach, tmp_path: Path) -> None:
+    from chalicelib.members import store as members_store
+
+    ann, bob = beach.till.enrol(mobile="13800000001"), beach.till.enrol(mobile="13800000002")
+    beach.buy(ann.member_id, 10000, CAKE)
+    beach.buy(bob.member_id, 500)
+    fact = {"row_id": "d1", "member_id": ann.member_id, "at": beach.clock(), "outcome": "sent"}
+    store.append(beach.shore.objects, "delivery", "one", [fact], now=beach.clock())
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    beach.till.close(ann.member_id, forfeit=True)
+    item, _ = members_store.find_items(beach.memory, ann.member_id)
+    assert item is not None
+    profile = members_store.profile_from(item, beach.till.keyring)
+    beach.memory.commit([members_store.erase_profile(profile, beach.till.keyring, at=beach.clock())])
+    beach.flow()
+    for rebased in (False, True):
+        assert beach.ask("SELECT member_id FROM members") == [{"member_id": bob.member_id}], rebased
+        for view in ("contacts", "purchases", "entries"):
+            assert len(beach.ask(f"SELECT * FROM {view}")) == 1, view
+        assert beach.ask("SELECT * FROM deliveries") == beach.ask("SELECT * FROM lines") == []
+        beach.shore.rebase(beach.clock())
+    head = store.find_head(beach.shore.ops)
+    assert head is not None
+    with duck.connected(beach.shore.lake.place) as con:
+        duck.show(con, beach.shore.lake.place, head)
+        for table, by in (("purchases", "own"), ("entries", "own"), ("deliveries", "own"), ("contacts", "own")):
+            assert con.execute(
+                f"SELECT count(*) FROM base_{table} JOIN base_people p ON p.m = {by} WHERE p.gone"
+            ).fetchone() == (0,)
+        assert con.execute(
+            "SELECT id, gender, tags, sealed FROM base_people LEFT JOIN base_contacts ON own = base_people.m WHERE gone"
+        ).fetchall() == [(ann.member_id, None, None, None)]
+    beach.clock.forward(days=3)
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    left = [path for path in (beach.shore.folder / "lake").rglob("*") if path.is_file()]
+    assert not [path for path in left if "log" in path.parts]
+
+
+def test_points_are_right_on_a_later_day_though_nothing_was_written(beach: Beach) -> None:
+    ann = beach.till.enrol(mobile="13800000001")
+    beach.buy(ann.member_id, 10000)
+    beach.clock.forward(days=40)
+    beach.buy(ann.member_id, 20000)
+    beach.till.spend(ann.member_id, 30, key="s1")
+    beach.till.hold(ann.member_id, 50, key="h1")
+    beach.flow()
+    account = find_account(beach.memory, ann.member_id)
+    assert account is not None
+    for days in (0, 1, 300, 341, 342, 380, 381, 382, 400):
+        beach.clock.now += timedelta(days=days)
+        today = beach.clock().date()
+        position = derive(account, today, beach.clock())
+        said = beach.member(ann.member_id)
+        assert (said["points"], said["points_pending"]) == (position.available, position.pending), today
+        assert sum(each["points"] for each in said["points_expiring"]) == position.balance
+        beach.clock.now -= timedelta(days=days)
+
+
+def test_what_was_said_of_a_channel_counts_unless_something_later_was_said_of_all() -> None:
+    said = [["marketing", True, "1", 5], ["marketing", False, "1", 6, "sms", ""], ["marketing", False, "1", 4, "email", ""],
+            ["news", False, "1", 1]]  # fmt: skip
+    assert folding._consents(said) == (["marketing"], ["marketing:sms", "news"])
+
+
+def test_stages_and_fifths_follow_from_purchases(beach: Beach) -> None:
+    ids = [beach.till.enrol(mobile=f"138000000{each:02}").member_id for each in range(10)]
+    for number, each in enumerate(ids[:5]):
+        for _ in range(number + 1):
+            beach.buy(each, 1000 * (number + 1))
+        beach.clock.forward(days=10)
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    rows = beach.ask("SELECT r, f, mo FROM members WHERE purchases_count > 0 ORDER BY purchases_count")
+    assert [tuple(each.values()) for each in rows] == [(each, each, each) for each in (1, 2, 3, 4, 5)]
+    today = beach.clock().date()
+    stages = {beach.member(ids[0], today=today + timedelta(days=days))["stage"]: days for days in (0, 60, 200, 900)}
+    assert list(stages) == ["active", "sleeping", "lost"] or list(stages) == ["active", "sleeping", "lost"]
+    assert beach.member(ids[9], today=date(2026, 3, 20))["stage"] == "new"
+
+
+# ---------------------------------------------------------------- whatever way the records came
+
+
+def _live(beach: Beach, chance: random.Random) -> None:
+    """A few members who do all sorts of things."""
+    ids = [beach.till.enrol(mobile=f"138000001{each:02}", tags=[f"t{each}"]).member_id for each in range(4)]
+    bought: list[str] = []
+    merges = []
+    for step in range(25):
+        beach.clock.forward(hours=chance.randint(1, 90))
+        who = chance.choice(ids)
+        match chance.randint(0, 9):
+            case 0 | 1 | 2 | 3:
+                bought.append(beach.buy(who, chance.randint(1, 300) * 100, CAKE, COFFEE, order_no=f"o{step}"))
+            case 4 if bought:
+                _tried(
+                    lambda s=step: beach.till.give_back(
+                        chance.choice(bought), key=f"r{s}", amount_minor=chance.randint(1, 9000)
+                    )
+                )
+            case 5 if bought:
+                _tried(
+                    lambda: beach.till.restate(
+                        chance.choice(bought), lines=[CAKE], paid_minor=chance.randint(0, 50) * 100
+                    )
+                )
+            case 6:
+                _tried(lambda s=step, w=who: beach.till.spend(w, chance.randint(1, 80), key=f"s{s}"))
+            case 7:
+                one, two = chance.sample(ids, 2)
+                _tried(lambda s=step, a=one, b=two: merges.append(beach.till.merge(a, b, key=f"m{s}").value.merge_id))
+            case 8 if merges:
+                _tried(lambda: beach.till.undo_merge(merges.pop()))
+            case _:
+                _tried(lambda w=who, s=step: beach.till.edit(w, beach.till.member(w).version, tags=[f"x{s}"]))
+
+
+def _tried(act: Any) -> None:
+    from chalicelib.kernel.errors import Refusal
+
+    try:
+        act()
+    except Refusal:
+        return
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_way_the_records_come_the_views_are_those_of_a_rebuild(beach: Beach, tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    _live(beach, chance)
+    records = beach.memory.records()
+    facts = [
+        {"row_id": f"d{each}", "member_id": chance.choice(records)["dynamodb"]["NewImage"].get("member_id", {"S": "mem_aaaaaaaaaaaaaaaa"})["S"],
+         "at": beach.clock(), "outcome": "sent"} for each in range(6)
+    ]  # fmt: skip
+    stray = [*records, *chance.sample(records, len(records) // 3)]
+    chance.shuffle(stray)
+    began = beach.clock()
+    while stray:
+        some, stray = stray[: chance.randint(1, 12)], stray[12:] if False else stray[len(stray[:12]) :]
+        beach.shore.pour(some if chance.random() < 0.5 else some[::-1], now=beach.clock())
+        beach.shore.pour(stray[: chance.randint(0, 3)], now=beach.clock())
+        if chance.random() < 0.3:
+            told = chance.sample(facts, 2)
+            store.append(beach.shore.objects, "delivery", f"f{chance.random()}", told, now=beach.clock())
+        beach.clock.forward(minutes=chance.randint(0, 100))
+        match chance.randint(0, 4):
+            case 0 | 1:
+                beach.shore.patch(beach.clock())
+            case 2:
+                beach.shore.rebase(beach.clock())
+    beach.shore.pour(records, now=beach.clock())
+    assert began <= beach.clock()
+    beach.shore.patch(beach.clock())
+    rebuilt = beach.rebuilt(tmp_path / "rebuilt")
+    assert beach.shore.all(beach.clock()) == rebuilt.all(beach.clock())
+    beach.shore.rebase(beach.clock())
+    assert beach.shore.all(beach.clock(), fifths=True) == rebuilt.all(beach.clock(), fifths=True)

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.deliveries import rules, store
-from chalicelib.deliveries.errors import PlanMissing, RunUnknown
+from chalicelib.deliveries.errors import DeliveryRunUnknown, PlanMissing
 from chalicelib.deliveries.models import Outcome, Part, PartMessage, PartState, Recipient, Run, RunStatus, Wording
 from chalicelib.deliveries.ports import Office, Renderer
 from chalicelib.deliveries.store import PartTaken, RunMoved
@@ -65,13 +65,13 @@ def work_part(office: Office, message: PartMessage, *, ends_at: datetime) -> End
         ends_at: no call begins later.
 
     Raises:
-        RunUnknown, PlanMissing: there is nothing to send by.
+        DeliveryRunUnknown, PlanMissing: there is nothing to send by.
         ProviderMisconfigured: nothing went out, and nothing will before somebody mends it.
         Trouble: a table, the archive or the lake is busy; the message may come again.
     """
     run = store.find_run(office.table, message.run_id)
     if run is None:
-        raise RunUnknown(run_id=message.run_id)
+        raise DeliveryRunUnknown(run_id=message.run_id)
     if run.status is RunStatus.PLANNING:
         return Later(AGAIN, "planning")
     if run.status in (RunStatus.PAUSED, RunStatus.SENT):
@@ -85,7 +85,7 @@ def work_part(office: Office, message: PartMessage, *, ends_at: datetime) -> End
         return Later(-(-(state.lease_until - milliseconds(now)) // 1000), "leased")
     content = office.objects.get(rules.part_key(run.run_id, message.part))
     if content is None:
-        raise PlanMissing(run_id=run.run_id, part=message.part)
+        raise PlanMissing(rules.part_key(run.run_id, message.part))
     part = rules.part_from(content)
     state = state or PartState(run.run_id, message.part, Outcome.OPEN.value * len(part.recipients))
     work = _Work(office, run, part, state, office.providers.get(part.channel), ends_at)
@@ -134,6 +134,7 @@ class _Work:
     when: dict[int, tuple[int, int]] = field(default_factory=dict)
     aside: set[int] = field(default_factory=set)
     opened: dict[int, Mapping[str, Any] | None] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
     renderers: dict[tuple[str, str], Renderer] = field(default_factory=dict)
 
     def done(self) -> Ended | Later:
@@ -213,7 +214,7 @@ class _Work:
             if len(batch) == size:
                 break
             if place not in self.opened:
-                self._open(places[at : at + KEYS_AT_ONCE], now)
+                self._open(places[at : at + KEYS_AT_ONCE])
             made = self._message(place, provider, now)
             if isinstance(made, Outcome):
                 self._drop(place, made)
@@ -221,14 +222,14 @@ class _Work:
                 batch[place] = made
         return batch
 
-    def _open(self, places: Sequence[int], now: datetime) -> None:
+    def _open(self, places: Sequence[int]) -> None:
         """Open contact data of some, with their keys from the vault as they are now."""
         recipients = {self.part.recipients[place].member_id: place for place in places}
         sealed = {member: base64.b64decode(self.part.recipients[at].sealed) for member, at in recipients.items()}
         found = self.office.contacts.open_many(sealed)
         moved = [member for member in recipients if member not in found]
         if moved:
-            fresh = self.office.reach.standing(moved, self.run.purpose, self.part.channel, now)
+            fresh = self.office.reach.standing(moved, self.run.purpose, self.part.channel)
             found = {**found, **{member: each.contact for member, each in fresh.items()}}
         for member, place in recipients.items():
             self.opened[place] = found.get(member)
@@ -242,15 +243,19 @@ class _Work:
         to = rules.address_of(contact, channel, recipient.member_id)
         if not to:
             return Outcome.NO_ADDRESS
-        opt_out = self.office.opt_outs(recipient.member_id, run.purpose, channel, now)
+        opt_out = self.office.links.opt_out(recipient.member_id, run.purpose, channel, now)
         try:
-            rendered = self._renderer(recipient, provider)(rules.fields_of(recipient.fields, contact, opt_out))
+            renderer = self._renderer(recipient, provider)
         except (LookupError, ValueError):
             return Outcome.NO_WORDS
+        fields = {**recipient.fields, "name": contact.get("name") or "", "opt_out": opt_out}
+        if "preferences" in renderer.needed:
+            fields["preferences"] = self.office.links.preferences(recipient.member_id, now)
+        rendered = renderer.filled(fields)
         if rendered.missing:
             return Outcome.NO_WORDS
         return Outgoing(
-            delivery_id=rules.delivery_id(run.run_id, run.source_id, run.step, recipient.member_id, channel),
+            delivery_id=self._name(place),
             channel=channel,
             to=to,
             language=recipient.language or self.office.language,
@@ -263,6 +268,13 @@ class _Work:
             sent_for=f"{run.source}:{run.source_id}",
             signature=rendered.signature,
         )
+
+    def _name(self, place: int) -> str:
+        """The id of the delivery to a recipient."""
+        if place not in self.names:
+            run, member = self.run, self.part.recipients[place].member_id
+            self.names[place] = rules.delivery_id(run.run_id, run.source_id, run.step, member, self.part.channel)
+        return self.names[place]
 
     def _renderer(self, recipient: Recipient, provider: Provider) -> Renderer:
         """The words of a recipient's variant and language, compiled once for the part."""
@@ -317,7 +329,7 @@ class _Work:
             ]
             if not anew:
                 return
-            standing = self.office.reach.standing(anew, self.run.purpose, self.part.channel, now)
+            standing = self.office.reach.standing(anew, self.run.purpose, self.part.channel)
             for member in anew:
                 looked[member] = changed[member]
                 place, found = places[member], standing.get(member)
@@ -424,7 +436,8 @@ class _Work:
         for place in places:
             at, cost = self.when.get(place, (milliseconds(now), 0))
             outcome = rules.outcome_of(self.state.outcomes[place])
-            rows.append(rules.row(self.run, self.part.channel, self.part.recipients[place], outcome, at, name, cost))
+            recipient, named = self.part.recipients[place], self._name(place)
+            rows.append(rules.row(self.run, self.part.channel, recipient, named, outcome, at, name, cost))
         self.office.append(f"{self.run.run_id}-{self.part.number:06d}-{self.state.version:06d}", rows, now)
         self.state = replace(self.state, outcomes=rules.told(self.state.outcomes))
 

@@ -1,9 +1,12 @@
 """Put the parts of a run into the queue, once or again: a part that is done is ended by whoever receives it."""
 
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
 
 from chalicelib.deliveries import store
 from chalicelib.deliveries.models import PartMessage, Run
+from chalicelib.kernel.errors import Trouble
 from chalicelib.storage.queues import Queues
 from chalicelib.storage.table import Table
 
@@ -34,3 +37,9 @@ def requeue(ops: Table, queues: Queues, queue: str, run: Run) -> int:
         open_ = [number for number in numbers if number not in states or not states[number].done]
         count += enqueue(queues, queue, run.run_id, open_)
     return count
+
+
+def note_fault(ops: Table, message: PartMessage, fault: str, *, now: datetime) -> None:
+    """Say beside a run why one of its parts fails; when that cannot be written, the log still says it."""
+    with suppress(Trouble):
+        ops.commit([store.note_fault(message.run_id, message.part, fault, now)])

@@ -103,7 +103,7 @@ class _One:
         """The message to the member as they are now, or why there is none."""
         single, office = self.single, self.office
         contact: Mapping[str, Any] = {}
-        found = office.reach.standing([single.member_id], single.purpose, single.channel, now).get(single.member_id)
+        found = office.reach.standing([single.member_id], single.purpose, single.channel).get(single.member_id)
         if found is not None:
             contact = found.contact
         if not single.to:
@@ -114,13 +114,15 @@ class _One:
         to = single.to or rules.address_of(contact, single.channel, single.member_id)
         if not to:
             return Outcome.NO_ADDRESS
-        opt_out = office.opt_outs(single.member_id, single.purpose, single.channel, now)
+        opt_out = office.links.opt_out(single.member_id, single.purpose, single.channel, now)
         language = single.language or office.language
         try:
-            render = office.words.renderer(single.template_id, single.template_version, language, provider.name)
-            rendered = render(rules.fields_of(single.fields, contact, opt_out))
+            renderer = office.words.renderer(single.template_id, single.template_version, language, provider.name)
         except (LookupError, ValueError):
             return Outcome.NO_WORDS
+        preferences = office.links.preferences(single.member_id, now)
+        fields = {**single.fields, "name": contact.get("name") or "", "opt_out": opt_out, "preferences": preferences}
+        rendered = renderer.filled(fields)
         if rendered.missing:
             return Outcome.NO_WORDS
         return Outgoing(
