@@ -57,6 +57,10 @@ class Permission(StrEnum):
     CAMPAIGNS_WRITE = "campaigns:write"
     CAMPAIGNS_LAUNCH = "campaigns:launch"
     CAMPAIGNS_GIFT = "campaigns:gift"
+    JOURNEYS_READ = "journeys:read"
+    JOURNEYS_WRITE = "journeys:write"
+    JOURNEYS_RUN = "journeys:run"
+    JOURNEYS_GIFT = "journeys:gift"
 
 
 class Scope(IntEnum):

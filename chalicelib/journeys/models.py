@@ -505,7 +505,7 @@ class Instance:
         step: where they are; the step that they left from, once they have left.
         since: when they came there.
         due_at: when there is something to do; None once they have left.
-        bucket: the minute in whose list they stand, milliseconds; None: they were found due while it was paused.
+        bucket: the slot in whose list they stand; None: they were found due while it was paused.
         tries: how often the step has failed.
         facts: of the event.
     """

@@ -144,6 +144,9 @@ class Shelf(Protocol):
 Hand = Callable[[Sequence[str], int], None]
 """Puts messages on the queue of steps, hidden for so many seconds."""
 
+Clock = Callable[[], datetime]
+Tell = Callable[[str, Mapping[str, Any]], None]
+
 
 @dataclass(frozen=True)
 class Works:
@@ -164,5 +167,5 @@ class Works:
     giver: Giver
     tagger: Tagger
     hand: Hand
-    clock: Callable[[], datetime]
-    tell: Callable[[str, Mapping[str, Any]], None]
+    clock: Clock
+    tell: Tell

@@ -5,8 +5,8 @@ In `core`: `JRN#<journey>` / `HEAD` what a journey does just now, `V#<version>` 
 member's way through a journey, `G#<journey>` when they came in last; `JIC#<journey>` counters, which move in the same
 transaction as whoever is counted.
 
-A way stands in the due index under the minute in which there is something to do, so that where somebody is and when
-they go on are one write; and in the timeline index among those inside, or those who have left.
+A way stands in the due index under the five minutes in which there is something to do, so that where somebody is and
+when they go on are one write; and in the timeline index among those inside, or those who have left.
 
 In `ops`: `JEV#<member>` what happened to a member that some journey asks for; through which minute all were handed on.
 """
@@ -214,9 +214,9 @@ def list_members(
     return found, following
 
 
-def list_due(table: Table, minute: int, shard: int) -> Iterator[list[Ref]]:
-    """Who stands in the list of a minute, page by page."""
-    return _pages(table, keys.journey_due(minute, shard))
+def list_due(table: Table, slot: int, shard: int) -> Iterator[list[Ref]]:
+    """Who stands in a list, page by page."""
+    return _pages(table, keys.journey_due(slot, shard))
 
 
 def list_held(table: Table, journey_id: JourneyId, shard: int) -> Iterator[list[Ref]]:
@@ -380,8 +380,8 @@ class Ticked:
     """How far those who are due were handed on.
 
     Attributes:
-        through: the last minute whose list was handed on.
-        swept: the last minute before which nobody is left over.
+        through: the last list that was handed on, by its slot.
+        swept: up to this one nobody is left over.
     """
 
     through: int

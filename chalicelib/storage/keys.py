@@ -681,9 +681,9 @@ def journey_members(journey_id: str, shard: int, *, left: bool) -> str:
     return joined("JIN", journey_id, "left" if left else "inside", str(shard))
 
 
-def journey_due(minute: int, shard: int) -> str:
-    """Due partition of those for whom there is something to do in a minute, in milliseconds since 1970."""
-    return joined("JIN", str(minute // 60_000), str(shard))
+def journey_due(slot: int, shard: int) -> str:
+    """Due partition of those for whom there is something to do by an instant, in milliseconds since 1970."""
+    return f"JIN#{slot // 60_000}#{shard}"
 
 
 def journey_held(journey_id: str, shard: int) -> str:
@@ -734,7 +734,7 @@ def campaign_release(run_id: str) -> Key:
 
 
 JOURNEY_TICK = Key(joined("JTICK"), "HEAD")
-"""Through which minute those in journeys were handed to those who do their steps."""
+"""Through when those in journeys were handed to those who do their steps."""
 
 
 def journey_notes(member_id: str) -> str:

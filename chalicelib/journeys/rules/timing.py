@@ -8,12 +8,19 @@ from datetime import UTC, date, datetime, timedelta
 
 from chalicelib.deliveries.models import Quiet
 from chalicelib.journeys.models import For, QuietHours, UntilBirthday, UntilTime, Wait
-from chalicelib.kernel.calendar import from_milliseconds, local_day, milliseconds, zone
+from chalicelib.kernel.calendar import local_day, milliseconds, zone
 
 LAKE_BEHIND = timedelta(seconds=90)
 """A question to the lake waits so long: then what had happened before is in it."""
 
-_MINUTE = 60_000
+SLOT = 5 * 60_000
+"""Milliseconds. Those who wait stand in a list for each five minutes: so many lists have to be looked through after a
+laptop was off, and so long may somebody wait too long whose turn nobody was told of."""
+
+SOON = timedelta(minutes=15)
+"""Who goes on within this is also told by a message that a queue hides until then, so that they go on in time."""
+
+_SPARE = timedelta(minutes=1)
 
 
 def at_local(day: date, at: str, time_zone: str) -> datetime:
@@ -63,30 +70,20 @@ def quiet_of(hours: QuietHours | None) -> Quiet | None:
     return Quiet(begins, ends)
 
 
-def minute_of(instant: datetime) -> int:
-    """The minute that an instant is in, in milliseconds since 1970."""
-    return milliseconds(instant) // _MINUTE * _MINUTE
+def slot_of(instant: datetime) -> int:
+    """The slot that an instant is in: when it begins, in milliseconds since 1970."""
+    return milliseconds(instant) // SLOT * SLOT
 
 
 def bucket_of(due_at: datetime, now: datetime) -> int:
-    """The minute in whose list somebody stands who is due at an instant: the first that begins then or later.
+    """The slot in whose list somebody stands who is due at an instant: the first that begins then or later.
 
-    Never one that may have been looked through already: at the earliest the one after next.
+    Never one that may have been looked through already.
     """
-    earliest = minute_of(now) + 2 * _MINUTE
-    return max(-(-milliseconds(due_at) // _MINUTE) * _MINUTE, earliest)
+    earliest = milliseconds(now + _SPARE)
+    return -(-max(milliseconds(due_at), earliest) // SLOT) * SLOT
 
 
-def minutes(after: int, through: int) -> range:
-    """The minutes after one and through another, in milliseconds."""
-    return range(after + _MINUTE, through + 1, _MINUTE)
-
-
-def a_minute_before(minute: int, count: int = 1) -> int:
-    """The minute so many before one."""
-    return minute - count * _MINUTE
-
-
-def begin_of(minute: int) -> datetime:
-    """When a minute begins."""
-    return from_milliseconds(minute)
+def slots(after: int, through: int) -> range:
+    """The slots after one and through another."""
+    return range(after + SLOT, through + 1, SLOT)

@@ -83,7 +83,7 @@ class _Words:
             case TierChanged(tier_ids=None):
                 return "等级变化" if zh else "the tier changes"
             case TierChanged():
-                tiers = self.named(*what.tier_ids)
+                tiers = self.named(*(what.tier_ids or ()))
                 return f"等级变为{tiers}" if zh else f"the tier becomes {tiers}"
             case PointsExpire():
                 return "积分即将过期" if zh else "points are about to lapse"

@@ -276,7 +276,8 @@ def _posted(board: Board, head: Head, definition: Definition) -> Board:
 
 def _segment(bureau: Bureau, journey_id: JourneyId, definition: Definition, caller: Caller) -> SegmentId | None:
     """The live segment that lets members in where time alone does: nothing has to be kept for every member then."""
-    zh, made = bureau.program.language is Language.ZH, None
+    zh = bureau.program.language is Language.ZH
+    made: tuple[str, str, Condition] | None = None
     match definition.entry:
         case Lapsed(days=days):
             made = (

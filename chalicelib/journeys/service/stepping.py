@@ -5,7 +5,8 @@ message is claimed by its delivery, points by their ledger entry, and a tag is w
 a crash between the two does it once, and of two workers at one way one moves it and the other finds it moved.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,6 +14,7 @@ from chalicelib.journeys import store
 from chalicelib.journeys.errors import InstanceKnown, InstanceMoved
 from chalicelib.journeys.models import (
     Branch,
+    Definition,
     Edition,
     Fits,
     GivePoints,
@@ -36,7 +38,7 @@ from chalicelib.journeys.rules.moving import Move
 from chalicelib.journeys.service.editions import Answers, Editions
 from chalicelib.kernel.errors import Trouble
 from chalicelib.kernel.ids import JourneyId, MemberId
-from chalicelib.storage.writes import Write
+from chalicelib.storage.writes import Add, Write
 
 ROUNDS_MAX = 64
 """A way has at most 30 steps, and may be found moved by others in between."""
@@ -125,7 +127,7 @@ class _Round:
         head = self.heads.get(way.ref.journey_id)
         return (head is not None and _over(head)) or (way.due_at is not None and way.due_at <= self.now)
 
-    def _guarded(self, way: Instance, people: "dict[MemberId, Person]", answers: Answers) -> Ref | None:
+    def _guarded(self, way: Instance, people: Mapping[MemberId, Person], answers: Answers) -> Ref | None:
         try:
             return way.ref if self._one(way, people[way.ref.member_id], answers) else None
         except InstanceMoved:
@@ -162,10 +164,13 @@ class _Round:
         step = moving.step_of(edition.definition, way.step)
         outcome = self._done(way, edition, step, person, answers)
         if isinstance(outcome, datetime):
-            self._commit(way, moving.retimed(way, outcome, self.now))
+            stays = moving.retimed(way, outcome, self.now)
+            self._commit(way, stays)
+            alert(self.works, edition.definition, stays.after)
             return False
         move = moving.passed(edition.definition, way, outcome, self.works.clock(), person.month_day, self.zone)
         self._commit(way, move)
+        alert(self.works, edition.definition, move.after)
         return move.after.due_at is not None and move.after.due_at <= self.works.clock()
 
     # ------------------------------------------------------------ who must leave
@@ -251,7 +256,7 @@ class _Round:
             case HasTag() as test:
                 return test.tag in person.tags
 
-    def _answers(self, people: "dict[MemberId, Person]") -> Answers:
+    def _answers(self, people: Mapping[MemberId, Person]) -> Answers:
         """What the lake says of those who stand before a branch that asks it: one question for each branch."""
         asked: dict[tuple[JourneyId, int, str], list[Instance]] = {}
         for way in list(self.ways):
@@ -293,8 +298,6 @@ class _Round:
 
 def _joined(writes: Sequence[Write], follow: Sequence[Write]) -> list[Write]:
     """Writes of both, those to one counter as one: a transaction writes no item twice."""
-    from chalicelib.storage.writes import Add  # noqa: PLC0415 - only here
-
     sums: dict[object, Add] = {}
     others: list[Write] = []
     for each in (*writes, *follow):
@@ -311,6 +314,20 @@ def _joined(writes: Sequence[Write], follow: Sequence[Write]) -> list[Write]:
 
 def _over(head: Head) -> bool:
     return head.state in (State.ENDED, State.ARCHIVED)
+
+
+def alert(works: Works, definition: Definition, way: Instance) -> None:
+    """Have somebody told who goes on soon. Who is not told all the same is found in a list minutes later.
+
+    So are those who wait for the lake: found in a list, they are asked about together.
+    """
+    now = works.clock()
+    step = moving.step_of(definition, way.step)
+    together = isinstance(step, Branch) and isinstance(step.on, Fits)
+    if way.due_at is not None and now < way.due_at <= now + timing.SOON and not together:
+        seconds = -(-(way.due_at - now) // timedelta(seconds=1))
+        with suppress(Trouble):
+            works.hand([store.message([way.ref])], seconds)
 
 
 def effect_key(way: Instance) -> str:

@@ -16,7 +16,7 @@ from chalicelib.journeys.ports import Works
 from chalicelib.journeys.rules import intake, moving
 from chalicelib.journeys.rules.timing import LAKE_BEHIND
 from chalicelib.journeys.service import messages
-from chalicelib.journeys.service.stepping import Stepper
+from chalicelib.journeys.service.stepping import Stepper, alert
 from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import JourneyId, MemberId
 from chalicelib.storage.writes import Write
@@ -138,6 +138,7 @@ class Taker:
                 continue
             if move.after.due_at is not None and move.after.due_at <= now:
                 works.hand([store.message([move.after.ref])], 0)
+            alert(works, definition, move.after)
             return 1
         raise WriteContended
 

@@ -1,14 +1,13 @@
-"""Hand those who are due to those who do steps, minute by minute.
+"""Hand those who are due to those who do steps, list by list.
 
-A minute's list is handed on once; whoever is still in it a quarter of an hour later was lost on the way, or stands
-there because their write came late into the index, and is handed on again. All of it may happen twice. After a time
-without ticks (a laptop that was off) the minutes between are gone through.
+There is a list for each five minutes. It is handed on once; whoever is still in it a quarter of an hour later was lost
+on the way, or stands there because their write came late into the index, and is handed on again. All of it may happen
+twice. After a time without ticks (a laptop that was off) the lists between are gone through.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import batched
 
 from chalicelib.journeys import store
 from chalicelib.journeys.errors import HeadMoved, TickMissed
@@ -22,11 +21,11 @@ from chalicelib.storage import keys
 BATCH = 25
 """Ways in a message."""
 
-SWEEP_AFTER = 15
-"""Minutes after which a list is looked through again."""
+SWEEP_AFTER = 3
+"""So many slots later a list is looked through again."""
 
-KEEP_EVERY = 60
-"""Minutes that are handed on before it is written down, when many have to be caught up with."""
+KEEP_EVERY = 24
+"""Lists that are handed on before it is written down, when many have to be caught up with."""
 
 ENDING_PAGE = 500
 SETTLED = timedelta(minutes=10)
@@ -37,7 +36,7 @@ SETTLED = timedelta(minutes=10)
 class Done:
     """What a tick has done."""
 
-    minutes: int = 0
+    lists: int = 0
     handed: int = 0
     swept: int = 0
 
@@ -56,11 +55,11 @@ def tick(works: Works, *, ends_at: datetime | None = None) -> Done:
     if board.began_at is None:
         return done
     before = store.find_ticked(works.ops)
-    begin = timing.a_minute_before(timing.minute_of(board.began_at))
+    begin = timing.slot_of(board.began_at) - timing.SLOT
     ticked = before or Ticked(begin, begin)
     try:
-        ticked = _onward(works, ticked, timing.minute_of(now), done, ends_at)
-        _swept(works, ticked, timing.minute_of(now), done, ends_at)
+        ticked = _onward(works, ticked, timing.slot_of(now), done, ends_at)
+        _swept(works, ticked, timing.slot_of(now), done, ends_at)
     except TickMissed:
         return done
     for place in board.places.values():
@@ -72,32 +71,32 @@ def tick(works: Works, *, ends_at: datetime | None = None) -> Done:
 
 
 def _onward(works: Works, ticked: Ticked, through: int, done: Done, ends_at: datetime | None) -> Ticked:
-    for number, minute in enumerate(timing.minutes(ticked.through, through)):
+    for number, slot in enumerate(timing.slots(ticked.through, through)):
         if number and number % KEEP_EVERY == 0:
-            ticked = _kept(works, ticked, Ticked(minute - 60_000, ticked.swept))
+            ticked = _kept(works, ticked, Ticked(slot - timing.SLOT, ticked.swept))
             if _late(works, ends_at):
                 return ticked
         for shard in range(keys.JOURNEY_SHARDS):
-            for refs in store.list_due(works.table, minute, shard):
+            for refs in store.list_due(works.table, slot, shard):
                 _hand(works, refs, done)
-        done.minutes += 1
+        done.lists += 1
     return _kept(works, ticked, Ticked(through, ticked.swept)) if through > ticked.through else ticked
 
 
 def _swept(works: Works, ticked: Ticked, now: int, done: Done, ends_at: datetime | None) -> None:
-    """Look through lists again that have had their time; the next sweep begins with the first that had somebody in it."""
-    last = min(timing.a_minute_before(now, SWEEP_AFTER), ticked.through)
-    if last - ticked.swept < SWEEP_AFTER * 60_000:
+    """Look through lists that have had their time; the next sweep begins with the first that has anybody in it."""
+    last = min(now - SWEEP_AFTER * timing.SLOT, ticked.through)
+    if last - ticked.swept < SWEEP_AFTER * timing.SLOT:
         return
     clean, spotless = ticked.swept, True
-    for minute in timing.minutes(ticked.swept, last):
+    for slot in timing.slots(ticked.swept, last):
         for shard in range(keys.JOURNEY_SHARDS):
-            for refs in store.list_due(works.table, minute, shard):
+            for refs in store.list_due(works.table, slot, shard):
                 spotless = False
                 done.swept += len(refs)
                 _hand(works, refs, done)
         if spotless:
-            clean = minute
+            clean = slot
         if _late(works, ends_at):
             break
     _kept(works, ticked, Ticked(ticked.through, clean))
@@ -159,11 +158,10 @@ def _kept(works: Works, before: Ticked, after: Ticked) -> Ticked:
     return Ticked(after.through, after.swept, before.version + 1)
 
 
-def _hand(works: Works, refs: Iterable[Ref], done: Done) -> None:
-    bodies = [store.message(some) for some in batched(refs, BATCH)]
-    if bodies:
-        works.hand(bodies, 0)
-    done.handed += sum(body.count("mem_") for body in bodies)
+def _hand(works: Works, refs: Sequence[Ref], done: Done) -> None:
+    if refs:
+        works.hand([store.message(refs[at : at + BATCH]) for at in range(0, len(refs), BATCH)], 0)
+        done.handed += len(refs)
 
 
 def _late(works: Works, ends_at: datetime | None) -> bool:
