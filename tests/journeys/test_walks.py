@@ -1,4 +1,4 @@
-"""What journeys do for members: each kind of entry, step and end; twice; two at once; as versions come and clocks change."""
+"""What journeys do for members: each kind of entry, step and end; twice; as versions come and clocks change."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.journeys import store
 from chalicelib.journeys.models import Left, State, Told
-from chalicelib.journeys.rules import timing
+from chalicelib.journeys.rules import intake, timing
 from chalicelib.journeys.service import ticking
 from chalicelib.kernel.ids import MemberId
 from tests.journeys.world import JOURNEY, World, member, path
@@ -56,7 +56,7 @@ def test_a_journey_goes_its_way_and_ends() -> None:
     ]  # fmt: skip
     assert set(world.mail.got.values()) == {1}
     assert len(world.mail.got) == 2
-    assert [each for each in world.ledger.given.values()] == [(anna, 50)]
+    assert list(world.ledger.given.values()) == [(anna, 50)]
     assert "welcomed" in world.crowd.people[anna].tags
     assert timedelta(days=3) <= way.path[1].at - NOON < timedelta(days=3, minutes=15)
     assert world.counted() == {
@@ -85,6 +85,13 @@ def test_the_same_event_twice_lets_in_once_and_every_message_twice_does_each_ste
     assert list(world.ledger.times.values()) == [1]
     assert world.counted()[1, "e"] == 1
     assert world.counted()[1, "l:completed"] == 1
+
+
+def test_an_entry_named_by_anything_but_its_event_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = iter(range(100))
+    monkeypatch.setattr(intake, "entry_key", lambda definition, event_id: f"{next(numbers)}")
+    with pytest.raises(AssertionError):
+        test_the_same_event_twice_lets_in_once_and_every_message_twice_does_each_step_once()
 
 
 def test_whoever_reaches_the_goal_leaves_at_once_and_is_sent_nothing_more() -> None:
@@ -393,13 +400,13 @@ def test_closed_lets_nobody_in_and_ended_lets_everybody_go() -> None:
 @pytest.mark.parametrize(
     ("status", "why"), [("erased", Left.ERASED), ("closed", Left.CLOSED), ("suspended", Left.SUSPENDED)]
 )
-def test_who_is_no_member_any_more_leaves(status: str, why: Left) -> None:
+def test_who_is_no_member_any_more_leaves(why: Left) -> None:
     world = World()
     world.journey(WELCOME)
     anna = world.enrol(1)
     world.happens("enrolled", anna)
     world.run(timedelta(hours=1))
-    world.crowd.people[anna] = type(world.crowd.people[anna])(anna, status)
+    world.crowd.people[anna] = type(world.crowd.people[anna])(anna, why.value)
     world.tell(Told("gone", "evt_x", anna, world.clock(), {}))
     world.work()
     assert world.way(anna).left is why
@@ -418,7 +425,7 @@ def test_the_survivor_of_a_merge_goes_on_where_the_other_was() -> None:
     assert there.left is Left.COMPLETED
     assert there.origin == anna
     assert path(there)[0] == ("hello", "sent")
-    assert [each for each in world.ledger.given.values()] == [(bert, 50)]
+    assert list(world.ledger.given.values()) == [(bert, 50)]
     assert sum(world.mail.got.values()) == 2
     assert not [amount for (_, name), amount in world.counted().items() if name.startswith("i")]
 
@@ -474,7 +481,7 @@ def test_a_step_that_goes_on_failing_is_given_up_and_told_of() -> None:
     def broken(*_: Any) -> Any:
         raise ValueError("a bug")
 
-    world.mail.send = broken  # type: ignore[method-assign]
+    world.mail.send = broken  # type: ignore[method-assign, assignment]
     anna = world.enrol(1)
     world.happens("enrolled", anna)
     world.run(timedelta(days=2))

@@ -85,7 +85,7 @@ class Points:
             finally:
                 self.asleep -= 1
             return do()
-        found = do()
+        do()
         if kind == "after":
             raise Killed
         raise StorageBusy
@@ -234,6 +234,8 @@ class World:
     Attributes:
         queue: messages, by when they are given out.
         lose: one of so many messages is lost though it was sent, as if nobody had sent it.
+        repeat: one of so many comes again, up to two days later.
+        trouble: how likely something goes wrong while a message is worked on.
     """
 
     chance: Random = field(default_factory=lambda: Random(1))
@@ -247,6 +249,8 @@ class World:
     queue: list[tuple[datetime, int, str]] = field(default_factory=list)
     told: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     lose: int = 0
+    repeat: int = 0
+    trouble: float = 0.0
     number: Any = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -333,6 +337,8 @@ class World:
             if self.lose and self.chance.randrange(self.lose) == 0:
                 continue
             self.put(body, timedelta(seconds=delay))
+            if self.repeat and self.chance.randrange(self.repeat) == 0:
+                self.put(body, timedelta(seconds=self.chance.randrange(172_800)))
 
     def put(self, body: str, delay: timedelta = timedelta(0)) -> None:
         """Put a message on the queue."""
@@ -379,6 +385,7 @@ class World:
     def give_out(self, body: str) -> None:
         """Give a message to a worker, again and again until it is done with."""
         self.points.meanwhile = lambda: self._quietly(body)
+        self.points.count, self.points.faults = 0, self._faults()
         try:
             self.take(body)
         except Killed:
@@ -386,6 +393,13 @@ class World:
             self.put(body, VISIBILITY)
         except Exception:  # noqa: BLE001 - as the queue
             self.put(body, VISIBILITY)
+
+    def _faults(self) -> dict[int, str]:
+        if not self.trouble:
+            return self.points.faults
+        if self.chance.random() >= self.trouble:
+            return {}
+        return {self.chance.randrange(16): self.chance.choice(("before", "after", "busy", "lost", "meanwhile"))}
 
     def _quietly(self, body: str) -> None:
         before = self.taker
@@ -404,6 +418,7 @@ class World:
 
     def tick(self) -> None:
         """The minute's tick."""
+        self.points.count, self.points.faults = 0, self._faults()
         try:
             ticking.tick(self.works())
         except (Killed, StorageBusy):
