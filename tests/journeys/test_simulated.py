@@ -96,7 +96,8 @@ def _walk(at: datetime, life: Life, zone: str, moments: list[datetime]) -> Way:
     done: list[tuple[str, str]] = []
 
     def reached(now: datetime) -> bool:
-        moments.append(now)
+        if now != at:
+            moments.append(now)
         return goal is not None and goal <= now
 
     def through(step: str, outcome: str) -> None:
@@ -152,7 +153,7 @@ def _is_tight(life: Life, zone: str) -> bool:
     """Whether a delay might change what happens to somebody."""
     ways, moments = expected(life, zone)
     edges = [each + timedelta(days=AGAIN) for each in life.purchases]
-    decided = [each for each in (*moments, *edges) if each not in life.purchases]
+    decided = [*moments, *edges]
     happenings = [*life.purchases, *life.spends, EDITED]
     near = any(abs(each - moment) < LATE for each in happenings for moment in decided)
     # Who bought at night and is to wait for ten o'clock comes there at nine: an hour late would be a day late.

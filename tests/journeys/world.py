@@ -57,11 +57,16 @@ def member(number: int) -> MemberId:
 
 @dataclass
 class Points:
-    """Counts the calls of ports, and has faults happen at some: `before`, `after`, `busy`, `lost`, `meanwhile`."""
+    """Counts the calls of ports, and has faults happen at some: `before`, `after`, `busy`, `lost`, `meanwhile`.
+
+    Attributes:
+        count: calls since a worker took its message; `total`: since the beginning.
+    """
 
     faults: dict[int, str] = field(default_factory=dict)
     meanwhile: Callable[[], None] = lambda: None
     count: int = 0
+    total: int = 0
     asleep: int = 0
     met: Counter[str] = field(default_factory=Counter)
 
@@ -69,7 +74,7 @@ class Points:
         """Do what a port is asked for, with whatever happens at this point."""
         if self.asleep:
             return do()
-        number, self.count = self.count, self.count + 1
+        number, self.count, self.total = self.count, self.count + 1, self.total + 1
         kind = self.faults.get(number)
         if kind is None:
             return do()
@@ -418,11 +423,14 @@ class World:
 
     def tick(self) -> None:
         """The minute's tick."""
-        self.points.count, self.points.faults = 0, self._faults()
+        self.points.count, self.points.faults = 0, self._faults() if self.trouble else {}
+        self.points.asleep += not self.trouble
         try:
             ticking.tick(self.works())
         except (Killed, StorageBusy):
             return
+        finally:
+            self.points.asleep -= not self.trouble
 
     def run(self, span: timedelta, every: timedelta = timedelta(minutes=10)) -> None:
         """Let time go by, with ticks and workers."""
