@@ -14,7 +14,7 @@ export PORT DATA_DIR KEY OPS COUNT SEEDS ON BUG SECONDS_MAX PUBLISH WORKERS SEED
        SHOW SEAL ONLY OUT VAULT REGISTER ANYWAY EXPORTS N
 SETTINGS = $(foreach each,$(SET),--set "$(each)")
 
-.PHONY: help setup run test check audit fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability rotate backup restore drill erase-again retain docs stop clean lock \
+.PHONY: help setup run test check audit fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability rotate backup restore drill erase-again retain lake-rebuild docs stop clean lock \
         package deploy destroy \
         _lint _format _types _arrows _drift _house _bandit _leaks
 
@@ -99,6 +99,9 @@ erase-again: setup ## erase again whoever the register of erasures has, after th
 
 retain: setup ## take away what is kept longer than it may be; as the program says, or DAYS=… after a closure; DRY=1: only say what
 	@$(PY) -m local retain $${DAYS:+--days "$$DAYS"} $${DRY:+--dry-run}
+
+lake-rebuild: setup ## forget the lake and make it anew from the table of the run in DATA_DIR, or FROM=… a backup; says what it has
+	@$(PY) -m local lake_rebuild $${FROM:+--from "$$FROM"}
 
 docs: setup ## write the generated files anew
 	@$(PY) -m local.generate

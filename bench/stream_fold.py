@@ -1,7 +1,7 @@
 """What it costs to fold the table's stream into the lake's log: CPU a record, and files for a thousand of them.
 
-Purchases of supermarket baskets and what comes with them, as the table's stream tells them, through the function that is
-deployed: unpacking, rows, JSON, gzip, the file, the message that asks for a patch.
+Purchases of supermarket baskets and what comes with them, as the table's stream tells them, through the function that
+is deployed: unpacking, rows, JSON, gzip, the file, the message that asks for a patch.
 """
 
 import gc
@@ -75,7 +75,7 @@ def run(*, quick: bool = False) -> Figure:
     )
     print(f"  rows alone, without JSON, gzip and file: {plain:.1f} µs a record; goal for files: {_WRITES_GOAL}")
     return Figure(
-        "stream_fold", f"µs of CPU to fold a record of the stream, {len(records):,} in batches of 1,000", full, GOAL, "µs",
+        "stream_fold", f"µs of CPU to fold a record, {len(records):,} in batches of 1,000", full, GOAL, "µs",
         details={
             "records": len(records), "rows_alone_us": round(plain, 1), "batches_of_100_us": round(quiet, 1),
             "files_per_1000": files, "files_per_1000_in_batches_of_100": quiet_files, "files_goal": _WRITES_GOAL,

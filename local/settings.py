@@ -149,6 +149,7 @@ def app_environment(chosen: Settings, dynamodb: str, messaging: str = NOWHERE) -
         "REGULARS_LANE_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "lane.fifo"),
         "REGULARS_SEND_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "campaign-sends"),
         "REGULARS_LAKE_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "lake-patch"),
+        "REGULARS_SEGMENTS_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "segments-refresh"),
         "REGULARS_LAKE_SCRATCH": str(chosen.data_dir / "lake"),
         "REGULARS_BUS": f"{STACK}-events",
         "REGULARS_ARCHIVE": chosen.archive.as_uri(),

@@ -10,7 +10,7 @@ from typing import Any
 from chalicelib.lake import duck, folding, service, store
 from chalicelib.lake.models import Merged
 from chalicelib.lake.service import Lake
-from chalicelib.storage.objects import FolderObjects, Objects
+from chalicelib.storage.objects import Files, FolderObjects
 from chalicelib.storage.places import Place
 from chalicelib.storage.table import Table
 from tests.memory import MemoryTable
@@ -25,7 +25,7 @@ class Shore:
 
     folder: Path
     ops: Table = field(default_factory=MemoryTable)
-    objects: Objects = None  # type: ignore[assignment]
+    objects: Files = None  # type: ignore[assignment]
     draws: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
@@ -39,8 +39,8 @@ class Shore:
 
     def pour(self, records: Iterable[Mapping[str, Any]], *, now: datetime) -> str | None:
         """Write a batch of records to the log."""
-        rows = [row for record in records for row in folding.rows_of(record)]
-        return store.keep_batch(self.objects, rows, now=now)
+        lines = [store.line_of(row) for record in records for row in folding.rows_of(record)]
+        return store.keep_batch(self.objects, lines, now=now)
 
     def patch(self, now: datetime) -> Merged:
         """Make a patch."""

@@ -15,7 +15,7 @@ import jwt
 from chalicelib.consents.models import PublishConsentText
 from chalicelib.consents.service import publish_text
 from chalicelib.identity.permissions import ROLES, Scope
-from chalicelib.kernel.ids import ApprovalId, MemberId, MemberNumber, StaffId
+from chalicelib.kernel.ids import ApprovalId, CampaignId, MemberId, MemberNumber, StaffId
 from chalicelib.members.models import EnrolMember, MemberRef
 from chalicelib.points.models import Account
 from chalicelib.programs.models import DEFAULT_TERMS, Program
@@ -69,6 +69,9 @@ SOME_IDS = {
     "audit_id": "aud_019cefa5e0000000000000000a1",
     "alert_id": "alr_QUwjc2VsZl9lYXJuaW5nI3N0Zl9jbGVyayMyMDI2LTAzLTE1",
     "token": "bm90aGluZw.bm90aGluZyBvZiBvdXJzIQ",
+    "segment_id": "seg_jppat4b7dhiecrya",
+    "campaign_id": CampaignId.of("campaign-1"),
+    "export_id": "sgx_aaaaaaaaaaaaaaaaaaaaaaaa",
     "job": "birthday",
     "day": "2026-03-14",
 }

@@ -37,6 +37,13 @@ EXEMPT = {
     "export_member_page": "as export_member",
     "export_me": "as export_member",
     "export_me_page": "as export_member",
+    "get_segment_export": "reads one item, and a file",
+    "campaigns.jobs.plan_campaigns": "asks the lake; a handful of items a plan, however many it is for",
+    "campaigns.jobs.answer_campaigns": "asks the lake; reads the campaign and its runs",
+    "campaigns.jobs.send_campaign_tests": "sends single messages, whose cost deliveries tell",
+    "segments.jobs.answer_segments": "asks the lake; reads the segments that are named",
+    "segments.jobs.refresh_segments": "asks the lake; one item a segment, and what of it is told is on the bus",
+    "deliveries.jobs.answer": "asks the lake, which is no table, by its head",
     "relay.jobs.relay_records": "reads the stream and writes to the bus; its role reaches no table",
     "relay.jobs.archive_events": "reads a queue and writes to the archive; its role reaches no table",
 }

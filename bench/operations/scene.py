@@ -129,6 +129,11 @@ class Shelf:
         """See `Objects.get`."""
         return self.files.get(key)
 
+    def delete(self, keys: Sequence[str]) -> None:
+        """See `Files.delete`."""
+        for key in keys:
+            self.files.pop(key, None)
+
     def list(self, prefix: str, *, after: str | None, limit: int) -> list[str]:
         """See `Objects.list`."""
         return sorted(key for key in self.files if key.startswith(prefix) and key > (after or ""))[:limit]

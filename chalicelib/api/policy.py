@@ -26,6 +26,8 @@ class Rule:
         by: the only kind of caller that gets in, where there is one.
         beyond: the permission, besides, of who goes beyond what everybody may who is let in. Whether
             somebody does shows in the command, so the use case asks for it.
+        paced: how often a network address calls is counted. Not so of providers, which tell of a whole campaign from a
+            few addresses, and prove who they are.
         audited: whatever staff or an integration writes by it gets an audit record in the same transaction (ADR 0039).
             Not so where a ledger entry says it all, which names who had it made: what tills do all day, unless it gives
             what nobody paid for.
@@ -39,6 +41,7 @@ class Rule:
     by: Kind | None = None
     audited: bool = True
     beyond: Permission | None = None
+    paced: bool = True
 
     @property
     def open(self) -> bool:
@@ -82,6 +85,9 @@ POLICY: Mapping[str, Rule] = {
     # who has a message may end messages of its kind
     "GET /opt-outs/{token}": OPEN,
     "POST /opt-outs/{token}": OPEN,
+    # providers tell what became of messages, and prove that it is them
+    "GET /provider-callbacks/{provider}/{secret}": Rule(None, paced=False),
+    "POST /provider-callbacks/{provider}/{secret}": Rule(None, paced=False),
     "GET /preferences/{token}": OPEN,
     "POST /preferences/{token}": OPEN,
     # what is a member's own
@@ -211,6 +217,18 @@ POLICY: Mapping[str, Rule] = {
     "GET /suppressions": _head_office(P.SUPPRESSIONS_READ),
     "GET /suppressions/{suppression_id}": _head_office(P.SUPPRESSIONS_READ),
     "POST /suppressions/{suppression_id}/lifts": _head_office(P.SUPPRESSIONS_MANAGE),
+    # campaigns
+    "POST /campaigns": _head_office(P.CAMPAIGNS_WRITE),
+    "GET /campaigns": _head_office(P.CAMPAIGNS_READ),
+    "GET /campaigns/{campaign_id}": _head_office(P.CAMPAIGNS_READ),
+    "PATCH /campaigns/{campaign_id}": _head_office(P.CAMPAIGNS_WRITE),
+    "POST /campaigns/{campaign_id}/copies": _head_office(P.CAMPAIGNS_WRITE),
+    "POST /campaigns/{campaign_id}/test-sends": _head_office(P.CAMPAIGNS_WRITE),
+    "POST /campaigns/{campaign_id}/launch": Rule(P.CAMPAIGNS_LAUNCH, least=Scope.ALL, beyond=P.CAMPAIGNS_GIFT),
+    "POST /campaigns/{campaign_id}/pause": _head_office(P.CAMPAIGNS_LAUNCH),
+    "POST /campaigns/{campaign_id}/resume": _head_office(P.CAMPAIGNS_LAUNCH),
+    "POST /campaigns/{campaign_id}/cancel": _head_office(P.CAMPAIGNS_LAUNCH),
+    "GET /campaigns/{campaign_id}/results": _head_office(P.CAMPAIGNS_READ),
     "GET /deliveries": _head_office(P.DELIVERIES_READ),
     "GET /delivery-runs/{run_id}": _head_office(P.DELIVERIES_READ),
     # approvals
@@ -236,5 +254,18 @@ POLICY: Mapping[str, Rule] = {
     "GET /audit-entries/{audit_id}": _head_office(P.AUDIT_READ),
     "GET /alerts": _head_office(P.ALERTS_READ),
     "POST /alerts/{alert_id}/acknowledgements": _head_office(P.ALERTS_MANAGE),
+    # segments; who may read those of their shops counts and lists the members of their shops
+    "POST /segments": _head_office(P.SEGMENTS_MANAGE),
+    "GET /segments": _staff(P.SEGMENTS_READ),
+    "GET /ready-segments": _staff(P.SEGMENTS_READ),
+    "GET /segments/{segment_id}": _staff(P.SEGMENTS_READ),
+    "PATCH /segments/{segment_id}": _head_office(P.SEGMENTS_MANAGE),
+    "POST /segments/{segment_id}/archivals": _head_office(P.SEGMENTS_MANAGE),
+    "GET /segments/{segment_id}/members": _staff(P.SEGMENTS_READ),
+    "GET /segments/{segment_id}/sizes": _staff(P.SEGMENTS_READ),
+    "POST /segment-counts": _staff(P.SEGMENTS_READ),
+    "POST /segment-overlaps": _staff(P.SEGMENTS_READ),
+    "POST /segments/{segment_id}/exports": _head_office(P.SEGMENTS_EXPORT),
+    "GET /segments/{segment_id}/exports/{export_id}": _head_office(P.SEGMENTS_EXPORT),
 }
 """`METHOD /path` → rule."""

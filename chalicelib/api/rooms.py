@@ -24,6 +24,8 @@ ROOMS = (
     "decisions",
     "reach",
     "templates",
+    "campaigns",
+    "segments",
     "deliveries",
     "privacy",
     "proof",
@@ -32,6 +34,7 @@ ROOMS = (
     "jobs",
     "signin",
     "integrations",
+    "receipts",
     "audit",
     "alerts",
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from chalicelib.kernel.errors import Refusal
+from chalicelib.kernel.errors import Refusal, Trouble
 
 
 class CampaignUnknown(Refusal):
@@ -82,6 +82,22 @@ class TestVariantUnknown(Refusal):
 
     def __init__(self, *, variant: str) -> None:
         super().__init__(f"The campaign has no variant {variant}.", variant=variant)
+
+
+class ResultsSilent(Trouble):
+    """Nobody counts the results just now."""
+
+    def __init__(self) -> None:
+        super().__init__("The results cannot be counted just now. Ask again.", retry_after=10)
+
+
+class TestsSilent(Trouble):
+    """Nobody sends tests just now."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        super().__init__("Tests cannot be sent just now. Send the request again.", retry_after=10)
 
 
 class CampaignMoved(Exception):

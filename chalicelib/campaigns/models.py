@@ -40,10 +40,10 @@ class Now(Record):
     kind: Literal["now"]
 
 
-class At(Record):
+class Once(Record):
     """On a day, at a time, in the program's time zone."""
 
-    kind: Literal["at"]
+    kind: Literal["once"]
     on: Day
     at: ClockTime
 
@@ -57,7 +57,7 @@ class Birthday(Record):
     """The last day; null: until it is cancelled."""
 
 
-Schedule = Annotated[Now | At | Birthday, Field(discriminator="kind")]
+Schedule = Annotated[Now | Once | Birthday, Field(discriminator="kind")]
 
 
 class QuietHours(Record):
@@ -85,9 +85,7 @@ class Gift(Record):
 
     points: Annotated[int, Field(ge=1, le=1_000_000)]
     expires_after_days: Annotated[int, Field(ge=1, le=3650)] | None = None
-    """Their last day, counted from the day of the run; by the program's policy, when left out."""
-    note_to_member: Note | None = None
-    """Shown on the member's statement."""
+    """Their last day, counted from the day on which they are given; by the program's policy, when left out."""
 
 
 class Definition(Record):
@@ -158,7 +156,7 @@ class ChangeCampaign(Record):
 
 
 class SendTest(Record):
-    """Send a campaign's message to some members, as it is now. It needs no consent of theirs to the purpose."""
+    """Send a campaign's message, as it is now, to some members who agreed to its purpose."""
 
     member_ids: Annotated[tuple[MemberId, ...], Field(min_length=1, max_length=TEST_MEMBERS_MAX)]
     variant: Slug | None = None

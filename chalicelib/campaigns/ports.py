@@ -51,8 +51,12 @@ class Shelf(Protocol):
     def segment_fault(self, segment_id: SegmentId) -> str | None:
         """Why a segment cannot be asked for, in words; None when it can."""
 
-    def asked(self, segment_id: SegmentId, *, today: date, now: datetime) -> Asked:
-        """A segment as the lake is asked for it on a day."""
+    def asked(self, segment_id: SegmentId, archive: str, *, today: date, now: datetime) -> Asked:
+        """A segment as the lake is asked for it on a day.
+
+        Args:
+            archive: where files are, as the lake's engine names it.
+        """
 
 
 class Answer(Protocol):

@@ -76,7 +76,11 @@ def replace_campaign(before: Campaign, after: Campaign) -> Write:
     return Put(keys.campaign(before.campaign_id), item, Unchanged(before.version), lambda _: CampaignMoved())
 
 
-_OVER = (CampaignState.DRAFT, CampaignState.SENT, CampaignState.CANCELLED)
+def _is_at_work(campaign: Campaign) -> bool:
+    """Whether the minute's round has something to do for it: what was cancelled still has its runs to be closed."""
+    if campaign.state in (CampaignState.DRAFT, CampaignState.SENT):
+        return False
+    return campaign.state is not CampaignState.CANCELLED or bool(campaign.open_runs)
 
 
 def _item(campaign: Campaign) -> Item:
@@ -87,7 +91,7 @@ def _item(campaign: Campaign) -> Item:
     return {
         "tl": keys.CAMPAIGNS,
         "at": keys.listed_moment(campaign.made_at, campaign.campaign_id),
-        "due": None if campaign.state in _OVER else keys.CAMPAIGNS_AT_WORK,
+        "due": keys.CAMPAIGNS_AT_WORK if _is_at_work(campaign) else None,
         "definition": campaign.definition.model_dump_json(),
         "state": campaign.state.value,
         "salt": campaign.salt,

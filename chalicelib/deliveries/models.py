@@ -314,7 +314,7 @@ class Received:
 DeliveryOutcome = Literal["waiting", "sent", "unknown", "refused", "expired", "skipped"]
 
 
-class DeliveryView(Record):
+class MessageDelivery(Record):
     """A message to a member, and what became of it."""
 
     delivery_id: DeliveryId

@@ -2,19 +2,19 @@
 
 from chalicelib.api.routing import Call, Routes
 from chalicelib.deliveries.errors import DeliveriesAskedWrong, DeliveryRunUnknown
-from chalicelib.deliveries.models import DeliveriesAsked, DeliveryView, RunId, RunProgress
+from chalicelib.deliveries.models import DeliveriesAsked, MessageDelivery, RunId, RunProgress
 from chalicelib.deliveries.service import reading
 from chalicelib.kernel.pages import CursorInvalid, Page
 
 deliveries = Routes("deliveries")
 
 
-class DeliveryPage(Page[DeliveryView]):
+class MessageDeliveryPage(Page[MessageDelivery]):
     """A page of deliveries."""
 
 
 @deliveries.get("/deliveries", refuses=(DeliveriesAskedWrong, DeliveryRunUnknown, CursorInvalid))
-def list_deliveries(query: DeliveriesAsked, call: Call) -> DeliveryPage:
+def list_deliveries(query: DeliveriesAsked, call: Call) -> MessageDeliveryPage:
     """What a member was sent, the newest first; or what became of a run's recipients, in the order of its plan.
 
     Of a member: `limit` of them, a minute after they were sent. Of a run: as it is now, with `outcome=unknown` those of
@@ -25,14 +25,14 @@ def list_deliveries(query: DeliveriesAsked, call: Call) -> DeliveryPage:
         raise DeliveriesAskedWrong
     if query.member_id is not None:
         found = reading.list_of_member(house.ops, house.functions, query.member_id, limit=query.limit)
-        return DeliveryPage(items=found)
+        return MessageDeliveryPage(items=found)
     assert query.run_id is not None
     scope = ("deliveries", query.run_id, query.outcome or "")
     part = reading.list_of_run(
         house.table, house.ops, house.objects, query.run_id, query.outcome,
         after=call.position(query.cursor, *scope), limit=query.limit,
     )  # fmt: skip
-    return call.page(part, DeliveryPage, *scope)
+    return call.page(part, MessageDeliveryPage, *scope)
 
 
 @deliveries.get("/delivery-runs/{run_id}", refuses=(DeliveryRunUnknown,))

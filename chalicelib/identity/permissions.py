@@ -61,6 +61,9 @@ class Permission(StrEnum):
     JOURNEYS_WRITE = "journeys:write"
     JOURNEYS_RUN = "journeys:run"
     JOURNEYS_GIFT = "journeys:gift"
+    SEGMENTS_READ = "segments:read"
+    SEGMENTS_MANAGE = "segments:manage"
+    SEGMENTS_EXPORT = "segments:export"
 
 
 class Scope(IntEnum):
@@ -95,6 +98,9 @@ _MANAGES = frozenset(
     | {P.MEMBERS_CHANGE_CONTACT}
 )
 _SUPPRESSES = frozenset({P.SUPPRESSIONS_READ, P.SUPPRESSIONS_MANAGE})
+_SEGMENTS = frozenset({P.SEGMENTS_READ, P.SEGMENTS_MANAGE, P.SEGMENTS_EXPORT})
+# Points that a campaign gives are money: who may give them by hand says so, or a role of the merchant's own.
+_SENDS = frozenset({P.CAMPAIGNS_READ, P.CAMPAIGNS_WRITE, P.CAMPAIGNS_LAUNCH})
 _DECIDES = frozenset({P.APPROVALS_READ, P.APPROVALS_DECIDE})
 
 
@@ -115,10 +121,12 @@ def joined(grants: Iterable[Grants]) -> Grants:
 ROLES: Mapping[str, Grants] = {
     "clerk": granted(_TILL, Scope.SHOP),
     "shop_manager": granted(
-        _TILL | _MANAGES | _DECIDES | {P.PURCHASES_RESTATE, P.CARDS_REFUND, P.CARDS_GIFT}, Scope.SHOP
+        _TILL | _MANAGES | _DECIDES | {P.PURCHASES_RESTATE, P.CARDS_REFUND, P.CARDS_GIFT, P.SEGMENTS_READ}, Scope.SHOP
     ),
     "marketer": granted(
         {P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ, P.TEMPLATES_READ, P.TEMPLATES_WRITE, P.SUPPRESSIONS_READ}
+        | _SEGMENTS
+        | _SENDS
         | {P.DELIVERIES_READ},
         Scope.ALL,
     ),
@@ -127,13 +135,17 @@ ROLES: Mapping[str, Grants] = {
         Scope.ALL,
     ),
     "analyst": granted(
-        {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}, Scope.ALL
+        {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}
+        | _SEGMENTS
+        | {P.CAMPAIGNS_READ},
+        Scope.ALL,
     ),
     "admin": granted(P, Scope.ALL),
     "auditor": granted(
         _READS
         | {P.JOBS_READ, P.LIABILITY_READ, P.APPROVALS_READ, P.STAFF_READ, P.INTEGRATIONS_READ}
-        | {P.AUDIT_READ, P.ALERTS_READ, P.TEMPLATES_READ, P.SUPPRESSIONS_READ, P.DELIVERIES_READ},
+        | {P.AUDIT_READ, P.ALERTS_READ, P.TEMPLATES_READ, P.SUPPRESSIONS_READ, P.SEGMENTS_READ, P.CAMPAIGNS_READ}
+        | {P.DELIVERIES_READ},
         Scope.ALL,
     ),
     "integration": granted(_TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER}, Scope.ALL),

@@ -16,7 +16,7 @@ from typing import Protocol
 from chalicelib.jobs import proving, rules, store
 from chalicelib.jobs.errors import PartKnown, RunMoved, RunUnknown
 from chalicelib.jobs.models import TIMETABLES, Closed, Job, JobView, Part, Run, RunRecord
-from chalicelib.kernel.calendar import local_day
+from chalicelib.kernel.calendar import celebrated_on, local_day
 from chalicelib.kernel.ids import AccountId, MemberId, is_card, is_member
 from chalicelib.kernel.pages import Slice
 from chalicelib.members import service as members

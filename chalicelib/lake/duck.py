@@ -1,4 +1,4 @@
-"""The engine that reads and writes the lake's files: DuckDB, which only this module imports, and only when it is used."""
+"""The engine that reads and writes the lake's files: DuckDB, which only this module imports, and only when used."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +40,8 @@ def show(con: "DuckDBPyConnection", place: Place, head: Head) -> None:
         con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {select}")
     con.execute("CREATE OR REPLACE TEMP TABLE patched AS SELECT m FROM patch_people")
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE moved AS SELECT m AS own, root FROM patch_people WHERE was IS NOT NULL AND was <> root"
+        "CREATE OR REPLACE TEMP TABLE moved AS SELECT m AS own, root FROM patch_people "
+        "WHERE was IS NOT NULL AND was <> root"
     )
     con.execute("CREATE OR REPLACE TEMP TABLE gone AS SELECT m AS own FROM patch_people WHERE gone")
 

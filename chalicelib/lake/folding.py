@@ -1,7 +1,7 @@
 """From the image of a record to rows of the lake. It reads no table, and opens nothing that is sealed.
 
-A row says how something is, with the version that it has then, and never what has changed. So rows may come twice, in any
-order and split in any way: of each thing the highest version counts.
+A row says how something is, with the version that it has then, and never what has changed. So rows may come twice, in
+any order and split in any way: of each thing the highest version counts.
 """
 
 import json
@@ -23,9 +23,7 @@ from chalicelib.storage.dynamo import unmarshalled
 from chalicelib.storage.keys import Key
 from chalicelib.storage.writes import Item
 
-_NOTHING_BACK = Returned.model_construct(
-    count=0, amount_minor=0, refund_minor=0, points_taken_back=0, quantities=()
-)
+_NOTHING_BACK = Returned.model_construct(count=0, amount_minor=0, refund_minor=0, points_taken_back=0, quantities=())
 _A_DAY = timedelta(days=1)
 
 
@@ -39,26 +37,33 @@ def rows_of(record: Mapping[str, Any]) -> Sequence[Row]:
     if image is None or not is_wanted(image["pk"]["S"], image["sk"]["S"], image):
         return ()
     item: Item = {}
-    for name, typed in image.items():
-        if name in _PASSED_OVER:
-            continue
-        ((kind, value),) = typed.items()
-        item[name] = value if kind == "S" else int(value) if kind == "N" else unmarshalled(typed)
+    for name in _READ[image["sk"]["S"]] if image["pk"]["S"].startswith("M#") else _READ["O"]:
+        typed = image.get(name)
+        if typed is not None:
+            ((kind, value),) = typed.items()
+            item[name] = value if kind == "S" else int(value) if kind == "N" else unmarshalled(typed)
     return rows_of_item(item)
 
 
-_PASSED_OVER = frozenset(("h", "w", "d", "v", "head", "qualifying", "sent", "absorbed", "off", "due", "nm"))
-"""Attributes that no row says anything of: not even read."""
+_READ = {
+    "PROFILE": (
+        "pk", "sk", "member_id", "version", "erased", "contact", "gender", "month_day", "cohort", "shop", "region",
+        "source", "tags", "custom", "consents", "ways", "suppressed",
+    ),
+    "ACCOUNT": (
+        "pk", "sk", "version", "into", "status", "opened", "tier", "life", "earned", "spent", "folded", "pending",
+        "holds",
+    ),
+    "O": (
+        "pk", "sk", "tl", "at", "r", "p", "b", "o", "on", "e", "sh", "m", "tn", "ln", "rs", "ret", "rn",
+    ),
+}  # fmt: skip
+"""Attributes that rows say anything of; the others are not even read."""
 
 
 def moment_of(record: Mapping[str, Any]) -> int:
     """When a record was made, in milliseconds; 0 where it does not say."""
     return int(float(record["dynamodb"].get("ApproximateCreationDateTime") or 0) * 1000)
-
-
-def closed(rows: list[Row], newest: int) -> list[Row]:
-    """The rows of a batch with a last one that tells how new it is; none where there are none."""
-    return [*rows, {"batch": {"through": newest}}] if rows and newest else rows
 
 
 def is_wanted(pk: str, sk: str, names: Mapping[str, Any]) -> bool:

@@ -1,8 +1,8 @@
 """The lake's functions: the table's stream to the log, and the log to patches and bases.
 
-A batch of the stream becomes one file. When a record cannot be understood, those before it are kept and it is named; once
-it heads the batch the function fails, so that Lambda parts it from the others (`relay/jobs.py` says how). Unlike the relay,
-what is not told in time is not lost: a rebuild reads the table.
+A batch of the stream becomes one file. When a record cannot be understood, those before it are kept and it is named;
+once it heads the batch the function fails, so that Lambda parts it from the others (`relay/jobs.py` says how). Unlike
+with the relay, what is not told in time is not lost: a rebuild reads the table.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 
 from chalicelib.kernel.errors import Trouble
 from chalicelib.lake import folding, rules, service, store
-from chalicelib.lake.models import Merged, Row
+from chalicelib.lake.models import Merged
 from chalicelib.programs.service import book_of
 from chalicelib.runtime.observe import log_job
 from chalicelib.runtime.settings import SettingsWrong
@@ -21,7 +21,7 @@ DELAY = 15
 
 
 class RecordFailed(Exception):
-    """A record cannot be understood. It names the record's place in the stream and no more: its words end up in a log."""
+    """A record cannot be understood. It names the record's place in the stream and no more: words end up in a log."""
 
 
 def fold_records(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
@@ -33,13 +33,12 @@ def fold_records(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa
         RecordFailed: the first record cannot be understood; see above.
     """
     here, records = house(), event["Records"]
-    rows, done, fault = _understood(records)
-    kept = store.keep_batch(here.objects, rows, now=here.clock())
-    if kept is not None:
+    lines, done, fault = _understood(records)
+    if store.keep_batch(here.objects, lines, now=here.clock()) is not None:
         if here.settings.lake_queue is None:
             raise SettingsWrong("the environment variable REGULARS_LAKE_QUEUE is not set")
         here.queues.send(here.settings.lake_queue, ["patch"], delay=DELAY)
-    log_job("fold_records", {"records": len(records), "done": done, "rows": len(rows)}, [fault] if fault else [])
+    log_job("fold_records", {"records": len(records), "done": done, "lines": len(lines)}, [fault] if fault else [])
     if fault is None:
         return {"batchItemFailures": []}
     place = records[done]["dynamodb"]["SequenceNumber"]
@@ -48,17 +47,24 @@ def fold_records(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa
     return {"batchItemFailures": [{"itemIdentifier": place}]}
 
 
-def _understood(records: Sequence[Mapping[str, Any]]) -> tuple[list[Row], int, Exception | None]:
-    """The rows of records up to the first that cannot be understood, how many those are, and what is wrong with it."""
-    rows: list[Row] = []
-    newest = 0
-    for number, record in enumerate(records):
+def _understood(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], int, Exception | None]:
+    """The lines of records up to the first that cannot be understood, how many those are, and what is wrong with it.
+
+    Rows become lines at once: thousands of rows that are kept are looked over by the collector again and again.
+    """
+    lines: list[str] = []
+    newest, done, fault = 0, 0, None
+    for record in records:
         try:
-            rows += folding.rows_of(record)
+            lines += map(store.line_of, folding.rows_of(record))
             newest = max(newest, folding.moment_of(record))
-        except Exception as fault:  # noqa: BLE001 - the edge
-            return folding.closed(rows, newest), number, fault
-    return folding.closed(rows, newest), len(records), None
+        except Exception as wrong:  # noqa: BLE001 - the edge
+            fault = wrong
+            break
+        done += 1
+    if lines and newest:
+        lines.append(store.line_of({"batch": {"through": newest}}))
+    return lines, done, fault
 
 
 def patch_lake(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
@@ -97,6 +103,8 @@ def _work(job: str, here: House, make: Callable[..., Merged]) -> None:
     except Trouble as trouble:
         log_job(job, {}, [trouble])
         raise
+    if done.moved and here.settings.segments_queue is not None:
+        here.queues.send(here.settings.segments_queue, ["refresh"])
     head = done.head
     facts = {"files": done.objects, "moved": done.moved, "people": head.next_m, "patched": head.patched}
     log_job(job, facts, [])

@@ -1,4 +1,4 @@
-"""How rows of the log become a patch, and base and patch a new base: SQL that the engine carries out, one table at a time.
+"""How rows of the log become a patch, and base and patch a new base: SQL that the engine carries out, table by table.
 
 A row says how something is, with a version; of each thing the highest counts. People get a number when something first
 names them and keep it. Whoever a row touches, and everybody whose purchases count together with theirs, is in the patch
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
 _CHAIN_MAX = 64
-"""So many merges one upon another are followed. A ring, which only rows from different moments can make, has no end: whoever
-is in it answers for themselves until the rows between have come."""
+"""So many merges one upon another are followed. A ring, which only rows from different moments can make, has no end:
+whoever is in it answers for themselves until the rows between have come."""
 
 _MERGED = "status = 'merged' AND into_m IS NOT NULL"
 
@@ -34,20 +34,20 @@ def take_in(con: "Connection", paths: Sequence[str]) -> int | None:
     listed = ", ".join(f"'{path}'" for path in paths)
     rows = f"read_json([{listed}], format = 'newline_delimited', compression = 'gzip', columns = {{{columns}}})"
     empty = "SELECT " + ", ".join(f"NULL::{kind} AS {name}" for name, kind in LOGGED.items()) + " WHERE false"
-    con.execute(f"CREATE OR REPLACE TEMP TABLE incoming AS {f'SELECT * FROM {rows}' if paths else empty}")  # noqa: S608
+    con.execute(f"CREATE OR REPLACE TEMP TABLE incoming AS {f'SELECT * FROM {rows}' if paths else empty}")
     for kind, key in (("member", "id"), ("account", "id"), ("purchase", "purchase_id")):
         con.execute(
-            f"CREATE OR REPLACE TEMP TABLE in_{kind} AS SELECT unnest(max_by({kind}, {kind}.v)) FROM incoming "  # noqa: S608
+            f"CREATE OR REPLACE TEMP TABLE in_{kind} AS SELECT unnest(max_by({kind}, {kind}.v)) FROM incoming "
             f"WHERE {kind} IS NOT NULL GROUP BY {kind}.{key}"
         )
     for kind, key in (("entry", "entry_id"), *((fact, "row_id") for fact in FACT_TABLES)):
         con.execute(
-            f"CREATE OR REPLACE TEMP TABLE in_{kind} AS SELECT unnest(max({kind})) FROM incoming "  # noqa: S608
+            f"CREATE OR REPLACE TEMP TABLE in_{kind} AS SELECT unnest(max({kind})) FROM incoming "
             f"WHERE {kind} IS NOT NULL GROUP BY {kind}.{key}"
         )
-    (through,) = con.execute("SELECT max(batch.through) FROM incoming").fetchone() or (None,)
+    newest = con.execute("SELECT max(batch.through) FROM incoming").fetchone()
     con.execute("DROP TABLE incoming")
-    return through
+    return int(newest[0]) if newest is not None and newest[0] is not None else None
 
 
 def merge(con: "Connection", *, next_m: int, today: date, now: datetime) -> int:
@@ -85,7 +85,7 @@ def _number(con: "Connection", next_m: int) -> int:
     con.execute(f"CREATE OR REPLACE TEMP VIEW state_people AS {state('people')}")
     con.execute("CREATE OR REPLACE TEMP TABLE hit AS SELECT m, id FROM state_people SEMI JOIN ids USING (id)")
     con.execute(
-        f"INSERT INTO hit SELECT {next_m} + row_number() OVER (ORDER BY id) - 1, id FROM ids ANTI JOIN hit USING (id)"  # noqa: S608
+        f"INSERT INTO hit SELECT {next_m} + row_number() OVER (ORDER BY id) - 1, id FROM ids ANTI JOIN hit USING (id)"
     )
     (last,) = con.execute("SELECT max(m) FROM hit").fetchone() or (None,)
     return max(next_m, (last + 1) if last is not None else 0)
@@ -99,7 +99,7 @@ def _people(con: "Connection") -> None:
         *(f'CASE WHEN {newer_account} THEN a."{name}" ELSE p."{name}" END AS "{name}"' for name in ACCOUNT),
     ]
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE hit_people AS SELECT h.m, h.id, p.was, "  # noqa: S608
+        "CREATE OR REPLACE TEMP TABLE hit_people AS SELECT h.m, h.id, p.was, "
         f"CASE WHEN {newer_account} THEN i.m ELSE p.into_m END AS into_m, "
         "greatest(p.pv, n.v) AS pv, greatest(p.av, a.v) AS av, " + ", ".join(chosen) + " FROM hit h "
         "LEFT JOIN (SELECT s.* FROM state_people s SEMI JOIN hit ON hit.m = s.m) p ON p.m = h.m "
@@ -110,25 +110,25 @@ def _people(con: "Connection") -> None:
 
 def _families(con: "Connection") -> None:
     """`root_of`: who answers for whom was merged; `touched`: everybody who is to be in the patch."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE edge_before AS SELECT m, into_m, root FROM state_people WHERE {_MERGED}")
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE edge_before AS SELECT m, into_m, root FROM state_people WHERE {_MERGED}"  # noqa: S608
-    )
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE edge AS SELECT m, into_m FROM edge_before ANTI JOIN hit ON hit.m = edge_before.m "  # noqa: S608
+        "CREATE OR REPLACE TEMP TABLE edge AS SELECT m, into_m FROM edge_before ANTI JOIN hit ON hit.m = edge_before.m "
         f"UNION ALL SELECT m, into_m FROM hit_people WHERE {_MERGED}"
     )
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE root_of AS WITH RECURSIVE walk(m, at_m, steps) AS ("  # noqa: S608
+        "CREATE OR REPLACE TEMP TABLE root_of AS WITH RECURSIVE walk(m, at_m, steps) AS ("
         "SELECT m, into_m, 1 FROM edge UNION ALL "
         f"SELECT walk.m, edge.into_m, steps + 1 FROM walk JOIN edge ON edge.m = walk.at_m WHERE steps < {_CHAIN_MAX}) "
         "SELECT walk.m, walk.at_m AS root FROM walk ANTI JOIN edge ON edge.m = walk.at_m"
     )
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE answering AS SELECT coalesce(b.root, h.m) AS root FROM hit h LEFT JOIN edge_before b ON b.m = h.m "
+        "CREATE OR REPLACE TEMP TABLE answering AS "
+        "SELECT coalesce(b.root, h.m) AS root FROM hit h LEFT JOIN edge_before b ON b.m = h.m "
         "UNION SELECT coalesce(r.root, h.m) FROM hit h LEFT JOIN root_of r ON r.m = h.m"
     )
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE touched AS SELECT m FROM patched UNION SELECT m FROM hit UNION SELECT root FROM answering "
+        "CREATE OR REPLACE TEMP TABLE touched AS "
+        "SELECT m FROM patched UNION SELECT m FROM hit UNION SELECT root FROM answering "
         "UNION SELECT m FROM edge_before SEMI JOIN answering ON answering.root = edge_before.root "
         "UNION SELECT m FROM root_of SEMI JOIN answering ON answering.root = root_of.root"
     )
@@ -136,7 +136,7 @@ def _families(con: "Connection") -> None:
     same = {*PROFILE, *ACCOUNT, "m", "id", "was", "into_m", "pv", "av"}
     mine = ", ".join(f'"{name}"' if name in same else f'NULL::{PEOPLE[name]} AS "{name}"' for name in known)
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE persons AS SELECT {mine} FROM hit_people UNION ALL "  # noqa: S608
+        f"CREATE OR REPLACE TEMP TABLE persons AS SELECT {mine} FROM hit_people UNION ALL "
         f"SELECT {named(known)} FROM state_people SEMI JOIN touched ON touched.m = state_people.m "
         "ANTI JOIN hit ON hit.m = state_people.m"
     )
@@ -152,7 +152,7 @@ def _purchases(con: "Connection") -> None:
     for table in ("purchases", "lines"):
         con.execute(f"CREATE OR REPLACE TEMP VIEW state_{table} AS {state(table)}")
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE bought AS SELECT {named(TABLES['purchases'])} FROM state_purchases "  # noqa: S608
+        f"CREATE OR REPLACE TEMP TABLE bought AS SELECT {named(TABLES['purchases'])} FROM state_purchases "
         "SEMI JOIN touched ON touched.m = state_purchases.own"
     )
     con.execute(
@@ -161,7 +161,7 @@ def _purchases(con: "Connection") -> None:
     )
     rest = named([name for name in TABLES["purchases"] if name not in ("own", "m")])
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE out_purchases AS SELECT own, root AS m, {rest} FROM ("  # noqa: S608
+        f"CREATE OR REPLACE TEMP TABLE out_purchases AS SELECT own, root AS m, {rest} FROM ("
         f"SELECT own, {rest} FROM bought ANTI JOIN newer USING (purchase_id) UNION ALL "
         "SELECT own, purchase_id, v, shop_id, channel, bought_on, epoch_ms(bought_at), paid_minor, refunded_minor, "
         "paid_minor - refunded_minor, tender_minor, points_earned, len(basket)::INTEGER, returned FROM newer"
@@ -169,7 +169,7 @@ def _purchases(con: "Connection") -> None:
     )
     rest = named([name for name in TABLES["lines"] if name not in ("own", "m")])
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE out_lines AS SELECT own, root AS m, {rest} FROM ("  # noqa: S608
+        f"CREATE OR REPLACE TEMP TABLE out_lines AS SELECT own, root AS m, {rest} FROM ("
         f"SELECT own, {rest} FROM state_lines SEMI JOIN touched ON touched.m = state_lines.own "
         "ANTI JOIN newer USING (purchase_id) UNION ALL "
         "SELECT own, purchase_id, bought_on, shop_id, l.sku, l.category, l.quantity, l.amount FROM "
@@ -181,8 +181,9 @@ def _purchases(con: "Connection") -> None:
 def _written_people(con: "Connection", today: date, now: datetime) -> None:
     """`out_people`: everybody in the patch, with what their purchases come to and what they can spend."""
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE sums AS SELECT m, count(*) AS purchases_count, sum(net_minor)::BIGINT AS spent_minor, "
-        "min(bought_on) AS first_bought_on, max(bought_on) AS last_bought_on FROM out_purchases WHERE NOT returned GROUP BY m"
+        "CREATE OR REPLACE TEMP TABLE sums AS SELECT m, count(*) AS purchases_count, "
+        "sum(net_minor)::BIGINT AS spent_minor, min(bought_on) AS first_bought_on, max(bought_on) AS last_bought_on "
+        "FROM out_purchases WHERE NOT returned GROUP BY m"
     )
     day = f"DATE '{today.isoformat()}'"
     points, pending = spendable(day, milliseconds(now))
@@ -201,7 +202,8 @@ def _written_people(con: "Connection", today: date, now: datetime) -> None:
     }
     columns = ", ".join(f'{figures[name]} AS "{name}"' if name in figures else f'persons."{name}"' for name in PEOPLE)
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE out_people AS SELECT {columns} FROM persons JOIN family ON family.own = persons.m "  # noqa: S608
+        f"CREATE OR REPLACE TEMP TABLE out_people AS SELECT {columns} FROM persons "
+        "JOIN family ON family.own = persons.m "
         "LEFT JOIN sums ON sums.m = persons.m AND family.root = persons.m"
     )
 
@@ -239,7 +241,7 @@ def _added(con: "Connection", table: str) -> None:
     )
     owner, by = ("id" if kind == "entry" else "member_id"), NAMED[table]
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE out_{table} AS SELECT own, root AS m, {named(columns)} FROM ("  # noqa: S608
+        f"CREATE OR REPLACE TEMP TABLE out_{table} AS SELECT own, root AS m, {named(columns)} FROM ("
         f"SELECT own, {named(columns)} FROM patch_{table} UNION ALL "
         f"SELECT h.m AS own, {told} FROM in_{kind} i JOIN hit h ON h.id = i.{owner} "
         f"ANTI JOIN (SELECT {by} FROM ({state(table)}) s SEMI JOIN hit ON hit.m = s.own) known ON known.{by} = i.{by}"
@@ -254,13 +256,14 @@ def write_patch(con: "Connection", folder: str) -> None:
     """Write the tables that `merge` made."""
     for table in TABLES:
         by = "m" if table == "people" else "own"
-        con.execute(f"COPY (SELECT * FROM out_{table} ORDER BY {by}) TO '{folder}/{table}.parquet' ({_FORM})")  # noqa: S608
+        write_file(con, f"SELECT * FROM out_{table} ORDER BY {by}", f"{folder}/{table}.parquet")
 
 
 def counted(con: "Connection") -> tuple[int, bool, bool]:
     """How many people a patch has, and whether some of them moved or are gone since the base."""
     row = con.execute(
-        "SELECT count(*), coalesce(bool_or(was IS NOT NULL AND was <> root), false), coalesce(bool_or(gone), false) FROM out_people"
+        "SELECT count(*), coalesce(bool_or(was IS NOT NULL AND was <> root), false), coalesce(bool_or(gone), false) "
+        "FROM out_people"
     ).fetchone()
     assert row is not None
     return row
@@ -269,32 +272,35 @@ def counted(con: "Connection") -> tuple[int, bool, bool]:
 def write_slice(con: "Connection", folders: Mapping[str, str], number: int, now: datetime) -> None:
     """Write a slice of the people, and all that is theirs, as files of a base, each table's in its folder.
 
-    Purchases and what never changes lie in the order of who answers for them, so that what belongs together is read together.
+    Purchases and what never changes lie in the order of who answers for them: what belongs together is read together.
     """
     oldest = f"TIMESTAMP '{(now - FACTS_KEPT):%Y-%m-%d %H:%M:%S}'"
     first, end = number * SLICE, (number + 1) * SLICE
     for table, columns in TABLES.items():
         by = "m" if table == "people" else "own"
-        select = f"SELECT * FROM ({state(table)}) t WHERE t.{by} >= {first} AND t.{by} < {end}"  # noqa: S608
+        select = f"SELECT * FROM ({state(table)}) t WHERE t.{by} >= {first} AND t.{by} < {end}"
         if table == "people":
-            select = f"SELECT * REPLACE (root AS was) FROM ({select})"  # noqa: S608
+            select = f"SELECT * REPLACE (root AS was) FROM ({select})"
         if table in ADDED:
             select = (
-                f"SELECT t.* REPLACE (coalesce(moved.root, t.m) AS m) FROM ({select}) t "  # noqa: S608
+                f"SELECT t.* REPLACE (coalesce(moved.root, t.m) AS m) FROM ({select}) t "
                 "LEFT JOIN moved ON moved.own = t.own ANTI JOIN gone ON gone.own = t.own"
             )
         if table in FACT_TABLES.values():
-            select = f'SELECT * FROM ({select}) WHERE "at" >= {oldest}'  # noqa: S608
+            select = f'SELECT * FROM ({select}) WHERE "at" >= {oldest}'
         order = "m" if table in ("people", "contacts") else f"m, {_ORDER[table]}"
-        con.execute(
-            f"COPY (SELECT {named(columns)} FROM ({select}) ORDER BY {order}) "  # noqa: S608
-            f"TO '{folders[table]}/{number:05d}.parquet' ({_FORM})"
-        )
+        select = f"SELECT {named(columns)} FROM ({select}) ORDER BY {order}"
+        write_file(con, select, f"{folders[table]}/{number:05d}.parquet")
 
 
-_FORM = "FORMAT parquet, COMPRESSION zstd"
+def write_file(con: "Connection", select: str, path: str) -> None:
+    """Write what a SELECT gives as one file."""
+    con.execute(f"COPY ({select}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+
+
 _ORDER = {
-    "purchases": "bought_on", "lines": "bought_on", "entries": "recorded_at", **dict.fromkeys(FACT_TABLES.values(), '"at"'),
+    "purchases": "bought_on", "lines": "bought_on", "entries": "recorded_at",
+    **dict.fromkeys(FACT_TABLES.values(), '"at"'),
 }  # fmt: skip
 
 
@@ -302,7 +308,7 @@ def edges_of(con: "Connection") -> Edges:
     """The last values of the first four fifths of all who bought anything, of the tables that `duck.show` has made."""
     fifths = "[0.2, 0.4, 0.6, 0.8]"
     row = con.execute(
-        f"SELECT quantile_disc(last_bought_on, {fifths}), quantile_disc(purchases_count, {fifths}), "  # noqa: S608
+        f"SELECT quantile_disc(last_bought_on, {fifths}), quantile_disc(purchases_count, {fifths}), "
         f"quantile_disc(spent_minor, {fifths}) FROM ({state('people')}) WHERE shown AND purchases_count > 0"
     ).fetchone()
     if row is None or row[0] is None:

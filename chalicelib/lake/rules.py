@@ -16,7 +16,7 @@ MADE = (PATCH, BASE, READ)
 
 LATE = timedelta(hours=3)
 """A file gets the name of the hour in which it was begun. Nothing that writes one lives longer than a quarter of an
-hour; a patch looks back twelve times as far, and the rebase at all that is there."""
+hour; a patch looks back twelve times as far behind the one before it, and the rebase at all that is there."""
 LOG_KEPT = timedelta(days=2)
 """How long a file of the log is kept after a base has it: who went wrong yesterday can still look."""
 FACTS_KEPT = timedelta(days=400)

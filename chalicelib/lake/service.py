@@ -1,24 +1,24 @@
 """Patches and bases: what is new is merged over the base within a minute, and becomes a base at night.
 
-Files are written first, under names that no other attempt has; then the head is moved, if nobody was faster. So a crash at
-any file, and two at once, leave files that nobody names, which are swept when they are old.
+Files are written first, under names that no other attempt has; then the head is moved, if nobody was faster. So a crash
+at any file, and two at once, leave files that nobody names, which are swept when they are old.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import batched
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from chalicelib.kernel.calendar import from_milliseconds, local_day
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.lake import duck, folding, merging, rules, store
-from chalicelib.lake.models import Head, Merged, Row
+from chalicelib.lake.models import Head, Merged
 from chalicelib.lake.store import HeadMoved
 from chalicelib.lake.tables import FACT_TABLES, TABLES
 from chalicelib.programs.service import ProgramBook
-from chalicelib.storage.objects import Objects
+from chalicelib.storage.objects import Files
 from chalicelib.storage.places import Place
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item
@@ -37,7 +37,7 @@ class Lake:
     """
 
     ops: Table
-    objects: Objects
+    objects: Files
     place: Place
     draw: Callable[[], int]
 
@@ -55,7 +55,8 @@ def patch(lake: Lake, *, today: date, now: datetime) -> Merged:
     """
     head = store.find_head(lake.ops)
     read = store.find_read(lake.objects, head.read if head else None)
-    new = [key for key in _log(lake, head, now - rules.LATE, now) if key not in read]
+    since = (min(now, head.built_at) if head else now) - rules.LATE
+    new = [key for key in _log(lake, head, since, now) if key not in read]
     if not new:
         return Merged(head or Head(built_at=now), 0, moved=False)
     name = rules.attempt(now, lake.draw())
@@ -204,49 +205,56 @@ def counts(place: Place, head: Head | None, *, today: date, now: datetime) -> di
 
 
 def sweep(lake: Lake, head: Head, *, now: datetime) -> int:
-    """Remove patches and bases that the head does not name, when nobody can be reading them any more; how many files."""
+    """Remove patches and bases that the head does not name, once nobody can be reading them; how many files."""
     old: list[str] = []
-    named = {head.patch, head.base, head.read}
-    for kind in rules.MADE:
+    for kind, named in ((rules.PATCH, head.patch), (rules.BASE, head.base), (rules.READ, head.read)):
         for key in lake.objects.list(f"{kind}/", after=None, limit=_MANY):
             name = key.removeprefix(f"{kind}/").partition("/")[0].partition(".")[0]
-            if name not in named and rules.attempted_at(name) < now - rules.OLD_KEPT:
+            if name != named and rules.attempted_at(name) < now - rules.OLD_KEPT:
                 old.append(key)
     lake.objects.delete(old)
     return len(old)
 
 
-def rebuild(lake: Lake, items: Iterable[Item], *, today: date, now: datetime) -> Merged:
+def rebuild(lake: Lake, items: Iterable[Item], *, today: date, now: datetime, since: datetime | None = None) -> Merged:
     """Forget the lake, and make it anew from the items of table `core` and from what was told to it.
 
     Args:
-        items: all of them, of one instant, in any order; those that the lake has nothing of are passed over.
+        items: all of them, in any order, read from now on; those that the lake has nothing of are passed over.
+        since: the instant that the items show, where it lies back: what came to the log since then counts.
 
     Raises:
         StorageBusy: files or head could not be reached; do it again.
     """
-    drop(lake, now=now)
-    for some in batched(_rows(items), _ROWS_A_FILE):
+    drop(lake, now=now, since=since)
+    lines = _lines(items)
+    while some := list(islice(lines, _LINES_A_FILE)):
         store.keep_batch(lake.objects, some, now=now)
     return rebase(lake, today=today, now=now)
 
 
-def _rows(items: Iterable[Item]) -> Iterator[Row]:
+def _lines(items: Iterable[Item]) -> Iterator[str]:
     for item in items:
         if folding.is_wanted(item["pk"], item["sk"], item):
-            yield from folding.rows_of_item(item)
+            yield from map(store.line_of, folding.rows_of_item(item))
 
 
-def drop(lake: Lake, *, now: datetime) -> None:
-    """Forget all that the lake has of table `core`: log, bases, patches. What was told to it stays, to be read again."""
+def drop(lake: Lake, *, now: datetime, since: datetime | None = None) -> None:
+    """Forget what the lake has of table `core`: bases, patches, log. What was told to it stays, to be read anew.
+
+    Args:
+        since: files of the log from the hour before this one on stay as well.
+    """
     head = store.find_head(lake.ops)
     if head is not None:
         lake.ops.commit([store.move_head(head, Head(built_at=now, version=head.version + 1))])
-    for kind in (rules.LOG, *rules.MADE):
-        while keys := lake.objects.list(f"{kind}/", after=None, limit=_MANY):
-            lake.objects.delete(keys)
+    kept = rules.folder(rules.LOG, since - rules.LATE) if since is not None else None
+    old = [key for key in store.list_log(lake.objects, rules.LOG, after=None) if kept is None or key < kept]
+    lake.objects.delete(old)
+    for kind in rules.MADE:
+        lake.objects.delete(lake.objects.list(f"{kind}/", after=None, limit=_MANY))
 
 
 _TURNS_MAX = 10
-_ROWS_A_FILE = 50_000
+_LINES_A_FILE = 50_000
 _MANY = 100_000

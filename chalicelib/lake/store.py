@@ -50,7 +50,7 @@ def append(objects: Objects, kind: Fact, name: str, rows: Sequence[Mapping[str, 
         raise ValueError(f"{name!r} cannot be the name of a file")
     if not rows:
         return None
-    lines = (json_line({kind: _told(kind, row)}) for row in rows)
+    lines = (line_of({kind: _told(kind, row)}) for row in rows)
     key = f"{rules.folder(rules.FACTS, now)}{kind}-{name}.jsonl.gz"
     objects.put(key, _packed(lines), kind=KIND)
     return key
@@ -64,22 +64,22 @@ def _told(kind: Fact, row: Mapping[str, Any]) -> Row:
     return {name: milliseconds(each) if isinstance(each, datetime) else each for name, each in row.items()}
 
 
-def keep_batch(objects: Objects, rows: Sequence[Row], *, now: datetime) -> str | None:
-    """Write the rows of a batch of the stream as one file of the log; its key, or None when there are none.
+def keep_batch(objects: Objects, lines: Sequence[str], *, now: datetime) -> str | None:
+    """Write the lines of a batch of the stream as one file of the log; its key, or None when there are none.
 
-    Its name follows from the rows: the same batch within the hour writes the same file.
+    Its name follows from the lines: the same batch within the hour writes the same file.
     """
-    if not rows:
+    if not lines:
         return None
-    text = [json_line(row) for row in rows]
-    name = hashlib.sha256("".join(text).encode()).hexdigest()[:32]
+    text = "".join(lines).encode()
+    name = hashlib.sha256(text).hexdigest()[:32]
     key = f"{rules.folder(rules.LOG, now)}{name}.jsonl.gz"
-    objects.put(key, _packed(text), kind=KIND)
+    objects.put(key, gzip.compress(text, _QUICK, mtime=0), kind=KIND)
     return key
 
 
-def json_line(row: Row) -> str:
-    """A row as a line."""
+def line_of(row: Row) -> str:
+    """A row as a line of the log."""
     return _ENCODER.encode(row) + "\n"
 
 

@@ -33,7 +33,7 @@ def reading(paths: Sequence[str], table: str) -> str:
     if not paths:
         return "SELECT " + ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in columns.items()) + " WHERE false"
     listed = ", ".join(f"'{path}'" for path in paths)
-    return f"SELECT {named(columns)} FROM read_parquet([{listed}], union_by_name = true)"  # noqa: S608 - see above
+    return f"SELECT {named(columns)} FROM read_parquet([{listed}], union_by_name = true)"
 
 
 def named(columns: Iterable[str]) -> str:
@@ -45,16 +45,16 @@ def state(table: str) -> str:
     """A SELECT of a table as it is now, base and patch together, before it is said for whom each row counts."""
     columns = named(TABLES[table])
     if table not in WHOLE:
-        return f"SELECT {columns} FROM base_{table} UNION ALL SELECT {columns} FROM patch_{table}"  # noqa: S608
+        return f"SELECT {columns} FROM base_{table} UNION ALL SELECT {columns} FROM patch_{table}"
     by = "m" if table == "people" else "own"
-    hidden = f"SELECT {columns} FROM base_{table} ANTI JOIN patched ON patched.m = base_{table}.{by}"  # noqa: S608
-    return f"{hidden} UNION ALL SELECT {columns} FROM patch_{table}"  # noqa: S608
+    hidden = f"SELECT {columns} FROM base_{table} ANTI JOIN patched ON patched.m = base_{table}.{by}"
+    return f"{hidden} UNION ALL SELECT {columns} FROM patch_{table}"
 
 
 def asked(head: Head, today: date, now: datetime) -> Iterator[tuple[str, str]]:
     """The views that the lake is asked by, each with its SELECT."""
     yield "members", members(head.edges, today, now)
-    yield "contacts", f"SELECT m, from_base64(sealed) AS sealed, version FROM ({state('contacts')}) WHERE own = m"  # noqa: S608
+    yield "contacts", f"SELECT m, from_base64(sealed) AS sealed, version FROM ({state('contacts')}) WHERE own = m"
     yield (
         "purchases",
         "SELECT m, purchase_id, shop_id, channel, bought_on, bought_at, paid_minor, refunded_minor, net_minor, "
@@ -62,7 +62,7 @@ def asked(head: Head, today: date, now: datetime) -> Iterator[tuple[str, str]]:
     )
     yield (
         "lines",
-        f"SELECT m, purchase_id, bought_on, shop_id, sku, category, quantity, amount_minor FROM ({state('lines')})",  # noqa: S608
+        f"SELECT m, purchase_id, bought_on, shop_id, sku, category, quantity, amount_minor FROM ({state('lines')})",
     )
     yield "entries", _added(head, "entries", tuple(TABLES["entries"])[2:])
     for fact, table in FACT_TABLES.items():
@@ -72,15 +72,15 @@ def asked(head: Head, today: date, now: datetime) -> Iterator[tuple[str, str]]:
 def _added(head: Head, table: str, columns: Sequence[str]) -> str:
     """Rows that never change: those of the base count for whoever answers for them by now."""
     listed = named(columns)
-    based = f"SELECT m, {listed} FROM base_{table}"  # noqa: S608
+    based = f"SELECT m, {listed} FROM base_{table}"
     if head.moved:
         based = (
-            f"SELECT coalesce(moved.root, base_{table}.m) AS m, {listed} "  # noqa: S608
+            f"SELECT coalesce(moved.root, base_{table}.m) AS m, {listed} "
             f"FROM base_{table} LEFT JOIN moved ON moved.own = base_{table}.own"
         )
     if head.gone:
         based += f" ANTI JOIN gone ON gone.own = base_{table}.own"
-    return f"{based} UNION ALL SELECT m, {listed} FROM patch_{table}"  # noqa: S608
+    return f"{based} UNION ALL SELECT m, {listed} FROM patch_{table}"
 
 
 def spendable(day: str, instant: int) -> tuple[str, str]:
@@ -113,8 +113,9 @@ SELECT m, id AS member_id, status, joined_on, tier_id,
   list_transform(list_filter(lots, x -> x.d >= {day} AND x.d < {_NEVER}), x -> {{'expires_on': x.d, 'points': x.p}})
     AS points_expiring,
   gender, month_day, born,
-  CASE WHEN born IS NULL THEN NULL WHEN {age} < 18 THEN 'under_18' WHEN {age} < 25 THEN '18_24' WHEN {age} < 35 THEN '25_34'
-    WHEN {age} < 45 THEN '35_44' WHEN {age} < 55 THEN '45_54' WHEN {age} < 65 THEN '55_64' ELSE '65_up' END AS age_band,
+  CASE WHEN born IS NULL THEN NULL WHEN {age} < 18 THEN 'under_18' WHEN {age} < 25 THEN '18_24'
+    WHEN {age} < 35 THEN '25_34' WHEN {age} < 45 THEN '35_44' WHEN {age} < 55 THEN '45_54'
+    WHEN {age} < 65 THEN '55_64' ELSE '65_up' END AS age_band,
   shop_id, region, source, tags, custom, consents, withdrawn, ways, suppressed,
   purchases_count, spent_minor,
   CASE WHEN purchases_count > 0 THEN spent_minor // purchases_count END AS average_minor,
@@ -123,7 +124,7 @@ SELECT m, id AS member_id, status, joined_on, tier_id,
   {_fifth("purchases_count", [str(each) for each in edges.frequency])} AS f,
   {_fifth("spent_minor", [str(each) for each in edges.money])} AS mo,
   {_stage(day)} AS stage
-FROM ({state("people")}) WHERE shown"""  # noqa: S608
+FROM ({state("people")}) WHERE shown"""
 
 
 def _fifth(figure: str, edges: Sequence[str]) -> str:

@@ -372,7 +372,7 @@ def sums_from_account(item: Item) -> Account:
 @lru_cache(maxsize=1)
 def _nothing() -> Account:
     """An account of nobody that has nothing, to be copied: making one anew takes ten times as long."""
-    return Account.model_construct(status=AccountStatus.ACTIVE, tier_id="", opened_on=date.min)
+    return Account.model_construct(member_id=AccountId(""), status=AccountStatus.ACTIVE, tier_id="", opened_on=date.min)
 
 
 def holds_from_account(item: Item) -> list[tuple[int, int]]:

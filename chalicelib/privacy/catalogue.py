@@ -280,6 +280,14 @@ CATALOGUE: tuple[Stored, ...] = (
             "by": _STAFF,
         },
     ),
+    Stored(
+        "core", "campaign", r"CMP#\S+ CMP",
+        {
+            **_all("tl at due definition state salt made content pinned launched_version launched ended", _MERCHANT),
+            **_all("ended_for beginning open runs through cost version", _MERCHANT),
+            **_all("by launched_by", _STAFF),
+        },
+    ),
     Stored("core", "when an integration key was used last", r"IK#\S+ USED", {"n": _MERCHANT}),
     Stored(
         "core", "audit record", r"A#\S+ R#\S+",
@@ -302,6 +310,11 @@ CATALOGUE: tuple[Stored, ...] = (
         _all("n key tenant v before before_n before_tenant words words_tenant", _KEYS),
     ),
     Stored("vault", "key of the tenant", r"TENANT K#\d+", _all("wrapped n", Datum(Data.KEY, Kept.STACK))),
+    Stored("ops", "which campaign is being planned", r"CPLAN TURN", _all("owner until recent version", _MERCHANT)),
+    Stored(
+        "ops", "how many parts of a campaign were handed on", r"CREL#\S+ CREL",
+        _all("parts released done moved resumed version expires", _PASSING),
+    ),
     Stored("ops", "through which day a job ran", r"J#\w+ HEAD", _all("through version", _MERCHANT)),
     Stored(
         "ops", "run of a job", r"J#\w+ R#\S+",

@@ -10,6 +10,7 @@ from chalicelib.providers.calls import SECONDS
 from chalicelib.providers.outbox import Outbox
 from chalicelib.providers.port import Provider
 from chalicelib.storage.objects import Objects
+from chalicelib.storage.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +18,13 @@ class Means:
     """What providers need from outside.
 
     Attributes:
+        ops: where it is put down which delivery a provider's name of a message stands for.
         objects: the archive, where the outbox is.
         endpoint: where AWS answers, when not at its own place.
         local: on a laptop.
     """
 
+    ops: Table
     objects: Objects
     clock: Callable[[], datetime]
     region: str
@@ -30,7 +33,16 @@ class Means:
 
 
 def made(channel: str, by: told.By, means: Means) -> Provider:
-    """The provider of a channel."""
+    """The provider of a channel; its names of messages are kept where its receipts say nothing else."""
+    provider = _made(channel, by, means)
+    if isinstance(by, told.Aliyun | told.Tencent | told.Wechat):
+        from chalicelib.providers.refs import Referenced  # noqa: PLC0415 - where it is needed
+
+        return Referenced(provider, means.ops, means.clock)
+    return provider
+
+
+def _made(channel: str, by: told.By, means: Means) -> Provider:
     # Each is imported where it is chosen: a function that sends mail by SMTP loads nothing else.
     match by:
         case told.Outbox():

@@ -21,6 +21,9 @@ _Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r
 _Secret = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$"), Field(repr=False)]
 _Email = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}$")]
 _Price = Annotated[int, Field(ge=0, le=10**9)]
+_Topic = Annotated[
+    str, StringConstraints(pattern=r"^arn:aws(-cn)?:sns:[a-z0-9-]{3,30}:[0-9]{12}:[A-Za-z0-9_.-]{1,256}$")
+]
 _Prefix = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{0,6}$")]
 
 
@@ -303,6 +306,46 @@ def providers_from(text: str, secrets: str = "", *, local: bool = False, mainlan
         if mainland and not by.at_home_in_china:
             raise ValueError(f"{channel}: {by.by} takes personal data out of mainland China, where they have to stay")
     return {str(channel): by for channel, by in found.items()}
+
+
+class Callback(_Strict):
+    """How a provider proves that it is who tells us something.
+
+    Attributes:
+        secret: the last part of the address that it was given; 24 characters or more, of chance.
+        token: of WeChat, what it signs with besides.
+        topics: of SES, the SNS topics that it may come from: their signature is checked besides.
+    """
+
+    secret: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{24,100}$"), Field(repr=False)]
+    token: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{0,32}$"), Field(repr=False)] = ""
+    topics: Annotated[tuple[_Topic, ...], Field(max_length=10, strict=False)] = ()
+
+
+CALLED_BACK = ("aliyun", "tencent", "wechat", "ses")
+"""Providers that tell by HTTP what became of messages."""
+Callbacks = Mapping[str, Callback]
+
+
+def callbacks_from(text: str) -> dict[str, Callback]:
+    """Who may tell us what became of messages, by provider.
+
+    Raises:
+        ValueError: it does not make sense. Its words name places and never a value.
+    """
+    asked = _json(text or "{}", "the callbacks")
+    try:
+        found = TypeAdapter(dict[str, Callback]).validate_json(json.dumps(asked))
+    except ValidationError as wrong:
+        raise ValueError("; ".join(_place(each) for each in wrong.errors(include_input=False))) from None
+    for name, each in found.items():
+        if name not in CALLED_BACK:
+            raise ValueError(f"{name} tells nothing")
+        if bool(each.token) != (name == "wechat"):
+            raise ValueError(f"{name}: wechat has a token, no other has")
+        if bool(each.topics) != (name == "ses"):
+            raise ValueError(f"{name}: ses has topics, no other has")
+    return found
 
 
 def _require_sense(channel: str, by: By, plain: Any, hidden: Mapping[str, Any], *, local: bool) -> None:

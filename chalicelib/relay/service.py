@@ -68,6 +68,11 @@ SILENT = {
     "PROGRAM HEAD": "names the version in force; the version's own item tells of it",
     "A L": "chains audit records, each of which was told of",
     "A M": "lists an audit record for a further member",
+    "CMP": "a campaign; the audit tells of what staff do to it",
+    "CRUN": "a run of a campaign; deliveries and the lake tell of what is sent",
+    "SEG": "what a segment says; the audit tells of the change, and the segments' own refresh of who comes and leaves",
+    "SEGS": "which segments there are, and what each depends on",
+    "SGX": "an export of a segment; the audit tells of it",
     "AS": "lists an audit record for who did it",
     "AJ": "how many points somebody gave by hand on a day; the entries tell of each",
 }

@@ -10,7 +10,7 @@ from chalicelib.identity.pace import Rates, rates_from
 
 if TYPE_CHECKING:
     from chalicelib.identity.issuers import Issuer
-    from chalicelib.providers.settings import Chosen
+    from chalicelib.providers.settings import Callbacks, Chosen
 
 LOCAL_STAGES = ("local", "test")
 _GATEWAY_KEY_MIN = 16
@@ -61,6 +61,7 @@ class Settings:
         retention_queue: URL of the queue of the job `retention`, which has a function of its own.
         lane_queue: URL of the FIFO queue of commands on hot accounts; without it all are carried out directly.
         lake_queue: URL of the queue that asks for a patch of the lake.
+        segments_queue: URL of the queue that asks to look at live segments; without it nobody does after a patch.
         functions_endpoint: where functions are asked; the region's own, or that of everything else, when None.
         lake_scratch: a folder for what of the lake does not fit into memory.
         lake_memory_mb: what the lake's engine may use; in Lambda what the function has, less what the rest takes.
@@ -78,6 +79,7 @@ class Settings:
         carriers: who brings codes to members.
         opt_out_key: what opt-out links are signed with in a stack; empty where one is made of the index key.
         providers: who brings messages of campaigns and notices, by channel; empty in a function that sends none.
+        callbacks: who may tell what became of messages, by provider; empty in a function that nobody tells.
         public_url: under which people reach the API, `https://…` without a slash at the end; empty: links are paths.
     """
 
@@ -95,6 +97,7 @@ class Settings:
     retention_queue: str | None = None
     lane_queue: str | None = None
     lake_queue: str | None = None
+    segments_queue: str | None = None
     functions_endpoint: str | None = None
     lake_scratch: str = ""
     lake_memory_mb: int = 1024
@@ -118,6 +121,7 @@ class Settings:
     opt_out_key: bytes = b""
     public_url: str = ""
     providers: "Chosen" = field(default_factory=dict)
+    callbacks: "Callbacks" = field(default_factory=dict)
     send_queue: str | None = None
     journey_queue: str | None = None
 
@@ -172,6 +176,7 @@ def load() -> Settings:
         send_queue=os.environ.get("REGULARS_SEND_QUEUE") or None,
         journey_queue=os.environ.get("REGULARS_JOURNEY_QUEUE") or None,
         lake_queue=os.environ.get("REGULARS_LAKE_QUEUE") or None,
+        segments_queue=os.environ.get("REGULARS_SEGMENTS_QUEUE") or None,
         functions_endpoint=os.environ.get("REGULARS_FUNCTIONS_ENDPOINT") or None,
         lake_scratch=os.environ.get("REGULARS_LAKE_SCRATCH") or "",
         lake_memory_mb=_lake_memory(),
@@ -189,7 +194,21 @@ def load() -> Settings:
         opt_out_key=bytes.fromhex(os.environ.get("REGULARS_OPT_OUT_KEY", "")),
         public_url=_public_url(stage),
         providers=_providers(stage),
+        callbacks=_callbacks(),
     )
+
+
+def _callbacks() -> "Callbacks":
+    """Who may tell what became of messages."""
+    text = os.environ.get("REGULARS_CALLBACKS")
+    if not text or text == "{}":
+        return {}
+    from chalicelib.providers.settings import callbacks_from  # noqa: PLC0415 - models that only the API needs
+
+    try:
+        return callbacks_from(text)
+    except ValueError as wrong:
+        raise SettingsWrong(f"REGULARS_CALLBACKS: {wrong}") from None
 
 
 def _providers(stage: str) -> "Chosen":

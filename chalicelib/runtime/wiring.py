@@ -20,7 +20,7 @@ from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.functions import LAMBDA, PATIENCE, Functions, LambdaFunctions
 from chalicelib.storage.keyring import Keyring, SealedContacts, opt_out_mac
 from chalicelib.storage.line import Lane, SqsLine
-from chalicelib.storage.objects import BucketObjects, FolderObjects, Objects
+from chalicelib.storage.objects import BucketObjects, Files, FolderObjects, Objects
 from chalicelib.storage.places import Bucket, Place
 from chalicelib.storage.queues import SQS, Queues, SqsQueues
 from chalicelib.storage.signed import Credentials, Service, SignedClient
@@ -110,7 +110,7 @@ class House:
     ops: Table = _not_made("ops")  # noqa: RUF009 - one that says what is missing
     queues: Queues = _not_made("queues")  # noqa: RUF009
     bus: Bus = _not_made("bus")  # noqa: RUF009
-    objects: Objects = _not_made("objects")  # noqa: RUF009
+    objects: Files = _not_made("objects")  # noqa: RUF009
     roots: Objects = _not_made("roots")  # noqa: RUF009
     signer: Signer = _not_made("a signer")  # noqa: RUF009
     lane: Lane | None = None
@@ -162,18 +162,19 @@ def build(settings: Settings) -> House:
         functions=functions(settings),
         place=place(settings),
         carriers=carriers(settings),
-        providers=providers(settings),
+        providers=providers(settings, ops),
         limits={channel: by.limits.limits() for channel, by in settings.providers.items()},
     )
 
 
-def providers(settings: Settings) -> "dict[str, Provider]":
+def providers(settings: Settings, ops: Table) -> "dict[str, Provider]":
     """Who brings messages to many. Nothing of it is loaded in a process that was told of none."""
     if not settings.providers:
         return {}
     from chalicelib.providers.making import Means, made  # noqa: PLC0415 - see above
 
     means = Means(
+        ops=ops,
         objects=archive(settings),
         clock=utc_now,
         region=settings.region,
@@ -273,14 +274,14 @@ def place(settings: Settings) -> Place:
     return Place(f"s3://{settings.archive}", reached, **common)
 
 
-def archive(settings: Settings) -> Objects:
+def archive(settings: Settings) -> Files:
     """Where files are kept for years."""
     return _files(settings, settings.archive, "REGULARS_ARCHIVE")
 
 
-def _files(settings: Settings, place: str | None, variable: str) -> Objects:
+def _files(settings: Settings, place: str | None, variable: str) -> Files:
     if place is None:
-        missing: Objects = _missing(variable)
+        missing: Files = _missing(variable)
         return missing
     if place.startswith("file:"):
         return FolderObjects(_path(place))

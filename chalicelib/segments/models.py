@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    TypeAdapter,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
 from chalicelib.kernel.ids import MemberId, SegmentExportId, SegmentId, ShopId
 from chalicelib.kernel.pages import Paging
@@ -192,18 +201,31 @@ Window = Annotated[LastDays | FromTo, Field(discriminator="kind")]
 # ---------------------------------------------------------------- conditions
 
 
+def _some(conditions: tuple[Definition, ...]) -> tuple[Definition, ...]:
+    if not conditions:
+        raise ValueError("it needs at least one condition")
+    return conditions
+
+
+Conditions = Annotated[
+    "tuple[Condition, ...]",
+    Field(max_length=GROUP_MAX, json_schema_extra={"minItems": 1}),
+    AfterValidator(_some),  # not `min_length`: pydantic says that of a list, too, whose only condition is wrong
+]
+
+
 class All(Record):
     """All of them hold."""
 
     kind: Literal["all"]
-    of: Annotated[tuple[Condition, ...], Field(min_length=1, max_length=GROUP_MAX)]
+    of: Conditions
 
 
 class AnyOf(Record):
     """At least one of them holds."""
 
     kind: Literal["any"]
-    of: Annotated[tuple[Condition, ...], Field(min_length=1, max_length=GROUP_MAX)]
+    of: Conditions
 
 
 class Not(Record):
@@ -284,7 +306,7 @@ class ListField(Record):
     values: References
 
 
-class CustomField(Record):
+class CustomCondition(Record):
     """A custom field of the program, one whose values are not personal."""
 
     kind: Literal["field"]
@@ -307,7 +329,7 @@ class CustomField(Record):
 
 
 MemberField = Annotated[
-    NumberField | ExpiringField | ChoiceField | DayField | BirthdayField | ListField | CustomField,
+    NumberField | ExpiringField | ChoiceField | DayField | BirthdayField | ListField | CustomCondition,
     Field(discriminator="name"),
 ]
 
@@ -443,14 +465,25 @@ class Tagged(Record):
 
 
 Leaf = (
-    NumberField | ExpiringField | ChoiceField | DayField | BirthdayField | ListField | CustomField
+    NumberField | ExpiringField | ChoiceField | DayField | BirthdayField | ListField | CustomCondition
     | PurchasesNumber | PurchasesDay | Bought | Campaigns | InSegment | Rfm | InStage | Tagged
 )  # fmt: skip
 Group = All | AnyOf | Not
 
+
+class _Unmapped:
+    """In the document of the API, a union of unions: OpenAPI's mappings lead to models and to nothing else."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        made = handler(schema)
+        made.pop("discriminator", None)
+        return made
+
+
 Condition = Annotated[
     All | AnyOf | Not | MemberField | Purchases | Bought | Campaigns | InSegment | Rfm | InStage | Tagged,
     Field(discriminator="kind"),
+    _Unmapped(),
 ]
 
 for _each in (All, AnyOf, Not):
@@ -466,7 +499,7 @@ DEFINITION: TypeAdapter[Definition] = TypeAdapter(Condition)
 # ---------------------------------------------------------------- segments
 
 
-class Kind(StrEnum):
+class SegmentKind(StrEnum):
     """Who keeps a segment."""
 
     LIVE = "live"
@@ -475,7 +508,7 @@ class Kind(StrEnum):
     """Those on its list."""
 
 
-class State(StrEnum):
+class SegmentState(StrEnum):
     """Whether a segment is in use."""
 
     ACTIVE = "active"
@@ -503,13 +536,13 @@ class Segment(Record):
     segment_id: SegmentId
     name: Line
     note: Note | None = None
-    kind: Kind
+    kind: SegmentKind
     definition: Condition | None = None
     """None: it is static."""
     listed: ListOf | None = None
     """None: it is live."""
     tag_rule: TagRule | None = None
-    state: State = State.ACTIVE
+    state: SegmentState = SegmentState.ACTIVE
     ready: bool = False
     """Every program has it."""
     created_at: AwareDatetime
@@ -599,8 +632,8 @@ class SegmentView(Record):
     segment_id: SegmentId
     name: str
     note: str | None
-    kind: Kind
-    state: State
+    kind: SegmentKind
+    state: SegmentState
     ready: bool
     definition: Condition | None
     sentence: Sentences | None
@@ -669,7 +702,7 @@ class CompareSegments(Record):
     segment_ids: Annotated[tuple[SegmentId, ...], Field(min_length=2, max_length=5)]
 
 
-class Region(Record):
+class OverlapRegion(Record):
     """Members who are in exactly these of the segments compared."""
 
     segment_ids: tuple[SegmentId, ...]
@@ -680,7 +713,7 @@ class SegmentOverlap(Record):
     """How far segments overlap: regions without members are left out, so the counts sum up to those in any."""
 
     sizes: dict[SegmentId, int]
-    regions: tuple[Region, ...]
+    regions: tuple[OverlapRegion, ...]
     as_of: AwareDatetime
 
 

@@ -19,12 +19,12 @@ from chalicelib.kernel.ids import SegmentExportId, SegmentId
 from chalicelib.segments.errors import SegmentMoved
 from chalicelib.segments.models import (
     DEFINITION,
-    Kind,
     ListOf,
     Segment,
     SegmentExport,
+    SegmentKind,
     SegmentSize,
-    State,
+    SegmentState,
     TagRule,
 )
 from chalicelib.segments.rules.checking import Graph, Knot, named_in, tags_in
@@ -77,7 +77,7 @@ def find_graph(table: Table) -> tuple[dict[SegmentId, Knot], int]:
 
 
 def list_segments(
-    table: Table, state: State, *, after: str | None, limit: int
+    table: Table, state: SegmentState, *, after: str | None, limit: int
 ) -> tuple[tuple[Segment, ...], str | None]:
     """A page of segments, the newest first, and where the next one starts."""
     rows = table.query_timeline(keys.segments(state), after=after, limit=limit)
@@ -214,11 +214,11 @@ def segment_from(item: Item) -> Segment:
         segment_id=SegmentId(keys.parted(item["pk"])[1]),
         name=item["name"],
         note=item.get("note"),
-        kind=Kind(item["kind"]),
+        kind=SegmentKind(item["kind"]),
         definition=DEFINITION.validate_json(item["definition"]) if "definition" in item else None,
         listed=ListOf(key=listed[0], count=listed[1]) if listed else None,
         tag_rule=TagRule(tag=rule[0], remove=rule[1]) if rule else None,
-        state=State(item["state"]),
+        state=SegmentState(item["state"]),
         created_at=from_milliseconds(item["created"]),
         created_by=item["by"],
         edited_at=from_milliseconds(item["edited"]),

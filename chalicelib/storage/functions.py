@@ -1,6 +1,7 @@
 """The port to functions that are called and answer: Lambda behind it, or handlers in this very process.
 
-What asks many members at once needs an engine that the API must not load. So it is another function, and the API asks it.
+What asks many members at once needs an engine that the API must not load. So it is another function, and the API asks
+it.
 """
 
 import json

@@ -846,6 +846,16 @@ def channel_pace(channel: str) -> Key:
     return Key(joined("PACE", channel), "PACE")
 
 
+def provider_ref(provider: str, ref: str) -> Key:
+    """Which deliveries a provider's own name of a message stands for."""
+    return Key(joined("REF", provider, ref), "REF")
+
+
+def callback(provider: str, which: str) -> Key:
+    """Tells that something that a provider told was taken before."""
+    return Key(joined("CB", provider, which), "CB")
+
+
 def channel_money(channel: str, day: date) -> Key:
     """The counter of the money that a channel spent on a day of the program."""
     return Key(joined("SPENT", channel, day.isoformat()), "SPENT")

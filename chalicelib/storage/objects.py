@@ -16,7 +16,7 @@ Keys = list[str]
 
 
 class Objects(Protocol):
-    """All that the product asks of a store of files: put, put once, get, list, delete. A key is a path with `/`."""
+    """All that the product asks of a store of files: put, put once, get, list. A key is a path with `/`."""
 
     def put(self, key: str, content: bytes, *, kind: str) -> None:
         """Write a file, whole or not at all; one that is there under the key is replaced.
@@ -33,6 +33,10 @@ class Objects(Protocol):
 
     def list(self, prefix: str, *, after: str | None, limit: int) -> Keys:
         """Keys that start with a prefix, in order, from the one after `after` on."""
+
+
+class Files(Objects, Protocol):
+    """A store of files that need not be kept: what the lake has can be made anew."""
 
     def delete(self, keys: Sequence[str]) -> None:
         """Remove files; those that are not there any more are passed over."""
@@ -89,7 +93,7 @@ class FolderObjects:
         return keys[start : start + limit]
 
     def delete(self, keys: Sequence[str]) -> None:
-        """See `Objects.delete`. Folders that are empty then stay."""
+        """See `Files.delete`. Folders that are empty then stay."""
         for key in keys:
             self._path_of(key).unlink(missing_ok=True)
 
@@ -165,7 +169,7 @@ class BucketObjects:
         return keys
 
     def delete(self, keys: Sequence[str]) -> None:
-        """See `Objects.delete`.
+        """See `Files.delete`.
 
         Raises:
             StorageBusy: S3 is throttling, failing or out of reach, or some are still there.

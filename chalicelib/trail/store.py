@@ -33,7 +33,7 @@ _MARKS = {
     "U": "identifier", "H": "note", "PROGRAM": "program", "MERGE": "merge", "X": "transfer", "AJ": "adjusted by hand",
     "AL": "alert", "ADMINS": "list of admins", "ALW": "done alone of late", "CT": "text of a consent",
 }  # fmt: skip
-_NAMED = {"STF": "staff", "APR": "approval", "IK": "integration key"}
+_NAMED = {"STF": "staff", "APR": "approval", "IK": "integration key", "CMP": "campaign", "CRUN": "run of a campaign"}
 """Items that the second part of their partition names."""
 _LISTED = {"ROLES": "role", "UM": "showing of personal data"}
 """Items that their sort key names."""

@@ -6,7 +6,10 @@ from typing import Any
 from local.deploy.functions import FUNCTIONS, Function
 from local.deploy.intrinsics import Json, given, imported, policy, ref, sub
 
-QUEUES = ("job-work", "retention", "notices", "watch", "lake-patch", "archive", "lane.fifo", "campaign-sends")
+QUEUES = (
+    "job-work", "retention", "notices", "watch", "lake-patch", "segments-refresh", "archive", "lane.fifo",
+    "campaign-sends",
+)  # fmt: skip
 DEAD_LETTERS = (
     "job-work-dlq",
     "retention-dlq",
@@ -17,6 +20,7 @@ DEAD_LETTERS = (
     "campaign-sends-dlq",
     "relay-dlq",
     "lake-patch-dlq",
+    "segments-refresh-dlq",
     "lake-fold-dlq",
     "schedules-dlq",
     "events-dlq",

@@ -95,7 +95,7 @@ def build_layer(target: Path, architecture: str, lock: str, scratch: Path) -> Ar
     packages = tree / "python"
     _install_wheels(packages, architecture, lock)
     check_wheels(packages, architecture, lock)
-    names = sorted(path.name for path in packages.iterdir() if (path / "__init__.py").exists())
+    names = [name.replace("-", "_") for name in requirements((ROOT / lock).read_text())]
     _prune(packages)
     compile_tree(tree, "/opt/")
     zip_tree(tree, target)

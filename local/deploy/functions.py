@@ -234,6 +234,9 @@ _FOLDS = {
 LAKE_TOLD = {"REGULARS_ARCHIVE": imported("ArchiveBucketName")}
 """Told to functions that ask the lake."""
 
+_REFRESHES = {"REGULARS_SEGMENTS_QUEUE": imported("SegmentsRefreshQueueUrl")}
+"""Told to functions after which live segments are looked at."""
+
 _SIGNS = {"REGULARS_ROOTS": imported("RootsBucketName"), "REGULARS_SIGNING_KEY": imported("SigningKeyArn")}
 _OPENS = {"REGULARS_VAULT_KEY": imported("VaultKeyArn")}
 """Told to functions that open contact data."""
@@ -281,8 +284,10 @@ FUNCTIONS: tuple[Function, ...] = (
             "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
             "REGULARS_RETENTION_QUEUE": imported("RetentionQueueUrl"),
             "REGULARS_LANE_QUEUE": imported("LaneQueueUrl"),
+            "REGULARS_ARCHIVE": imported("ArchiveBucketName"),
         },
         may=(
+            allow(["s3:GetObject", "s3:PutObject"], beside("ArchiveBucketArn", "/segments/*")),
             _core("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"),
             _query(imported("CoreTableArn"), TIMELINE),
             _ops("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
@@ -465,17 +470,17 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         "LakePatchFunction", "lake-patch", "chalicelib.lake.jobs.patch_lake", 120,
         memory=4096,
-        told=LAKE_TOLD,
+        told={**LAKE_TOLD, **_REFRESHES},
         events=_queue("LakePatchQueue", 10, "LakeConcurrency"),
-        may=(*_make_lake(), _receive("LakePatchQueue")),
+        may=(*_make_lake(), _receive("LakePatchQueue"), _send("SegmentsRefreshQueue")),
         layers=("lake",),
         more={"EphemeralStorage": {"Size": 4096}},
     ),
     Function(
         "LakeRebaseFunction", "lake-rebase", "chalicelib.lake.jobs.rebase_lake", 900,
         memory=8192,
-        told=LAKE_TOLD,
-        may=(*_make_lake(), _send("SchedulesDeadLetters")),
+        told={**LAKE_TOLD, **_REFRESHES},
+        may=(*_make_lake(), _send("SchedulesDeadLetters"), _send("SegmentsRefreshQueue")),
         layers=("lake",),
         more={
             "EphemeralStorage": {"Size": 10240},
@@ -491,6 +496,97 @@ FUNCTIONS: tuple[Function, ...] = (
         memory=2048,
         told=LAKE_TOLD,
         may=(_core("GetItem"), _open_program(), *read_lake(), allow_key(_ENCRYPT, "dynamodb", "s3")),
+        layers=("lake",),
+        asked=True,
+    ),
+    Function(
+        "SegmentsAnswerFunction", "segments-answer", "chalicelib.segments.jobs.answer_segments", 25,
+        memory=2048,
+        told=LAKE_TOLD,
+        may=(
+            _core("GetItem", "BatchGetItem"),
+            _open_program(),
+            *read_lake(),
+            allow(["s3:GetObject"], beside("ArchiveBucketArn", "/segments/*")),
+            _write("segments"),
+            allow_key(_ENCRYPT, "dynamodb", "s3"),
+        ),
+        layers=("lake",),
+        asked=True,
+    ),
+    Function(
+        "SegmentsRefreshFunction", "segments-refresh", "chalicelib.segments.jobs.refresh_segments", 300,
+        memory=4096,
+        told={**LAKE_TOLD, **_OPENS, **_REFRESHES, "REGULARS_BUS": imported("EventBusName")},
+        events=_queue("SegmentsRefreshQueue", 10, "LakeConcurrency"),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem", "Query"),
+            *read_lake(),
+            _ops("PutItem"),
+            _vault("GetItem", "PutItem", "Query"),
+            _keep("Decrypt"),
+            allow(["s3:GetObject"], beside("ArchiveBucketArn", "/segments/*")),
+            _write("segments"),
+            allow(["events:PutEvents"], imported("EventBusArn")),
+            _receive("SegmentsRefreshQueue"),
+            _send("SegmentsRefreshQueue"),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+        layers=("lake",),
+        more={"EphemeralStorage": {"Size": 4096}},
+    ),
+    Function(
+        "CampaignsPlanFunction", "campaigns-plan", "chalicelib.campaigns.jobs.plan_campaigns", 900,
+        memory=4096,
+        told={**LAKE_TOLD, "REGULARS_SEND_QUEUE": imported("CampaignSendsQueueUrl")},
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem"),
+            _query(DUE),
+            *read_lake(),
+            _ops("BatchGetItem", "PutItem"),
+            allow(["s3:GetObject"], beside("ArchiveBucketArn", "/segments/*"), beside("ArchiveBucketArn", "/plans/*")),
+            _write("plans"),
+            _write("facts"),
+            _send("CampaignSendsQueue"),
+            _send("SchedulesDeadLetters"),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+        layers=("lake",),
+        more={
+            "EphemeralStorage": {"Size": 4096},
+            "EventInvokeConfig": {
+                "MaximumEventAgeInSeconds": 60,
+                "MaximumRetryAttempts": 0,
+                "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": imported("SchedulesDeadLettersArn")}},
+            },
+        },
+    ),
+    Function(
+        "CampaignsTestFunction", "campaigns-test", "chalicelib.campaigns.jobs.send_campaign_tests", 25, memory=512,
+        told={**_KEYS, **_LINKS, **_OPENS, **LAKE_TOLD, "REGULARS_PUBLIC_URL": PUBLIC_URL},
+        may=(
+            _core("GetItem", "BatchGetItem"),
+            _open_program(),
+            _query(imported("CoreTableArn")),
+            _ops("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
+            _vault("GetItem", "BatchGetItem", "Query"),
+            _keep("Decrypt"),
+            _write("facts"),
+            allow_key(_ENCRYPT, "dynamodb", "s3"),
+        ),
+        asked=True,
+    ),
+    Function(
+        "CampaignsAnswerFunction", "campaigns-answer", "chalicelib.campaigns.jobs.answer_campaigns", 25,
+        memory=2048,
+        told=LAKE_TOLD,
+        may=(
+            _core("GetItem", "BatchGetItem"),
+            _open_program(),
+            _query(TIMELINE),
+            *read_lake(),
+            allow_key(_ENCRYPT, "dynamodb", "s3"),
+        ),
         layers=("lake",),
         asked=True,
     ),
@@ -616,7 +712,8 @@ def log_group(name: str) -> Json:
 
 def schedules() -> Json:
     """Every job's hourly schedule, by the clock of the program."""
-    invoke = allow(["lambda:InvokeFunction"], attribute("StartJobFunction"), attribute("LakeRebaseFunction"))
+    started = ("StartJobFunction", "LakeRebaseFunction", "CampaignsPlanFunction")
+    invoke = allow(["lambda:InvokeFunction"], *map(attribute, started))
     ours = {"StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")}}
     made: Json = {
         "ScheduleGroup": {"Type": "AWS::Scheduler::ScheduleGroup", "Properties": {"Name": sub("${Stack}-jobs")}},
@@ -631,11 +728,12 @@ def schedules() -> Json:
     }
     for job in JOBS:
         made["".join(word.capitalize() for word in job.split("_")) + "Schedule"] = _schedule(job)
+    made["CampaignsPlanSchedule"] = _schedule("campaigns_plan", "CampaignsPlanFunction", every="rate(1 minute)")
     made["LakeRebaseSchedule"] = _schedule("lake_rebase", "LakeRebaseFunction")
     return made
 
 
-def _schedule(job: str, function: str = "StartJobFunction") -> Json:
+def _schedule(job: str, function: str = "StartJobFunction", *, every: str = "cron(7 * * * ? *)") -> Json:
     target: dict[str, Any] = {
         "Arn": attribute(function),
         "RoleArn": attribute("ScheduleRole"),
@@ -648,7 +746,7 @@ def _schedule(job: str, function: str = "StartJobFunction") -> Json:
         "Properties": {
             "Name": sub("${Stack}-" + job.replace("_", "-")),
             "GroupName": ref("ScheduleGroup"),
-            "ScheduleExpression": "cron(7 * * * ? *)",
+            "ScheduleExpression": every,
             "ScheduleExpressionTimezone": ref("TimeZone"),
             "FlexibleTimeWindow": {"Mode": "OFF"},
             "State": "ENABLED",

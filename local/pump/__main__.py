@@ -11,6 +11,7 @@ from local.pump import asked, stream
 from local.pump.functions import (
     ABSENT,
     ANSWERING,
+    CAMPAIGNS,
     FOLD,
     REBASE,
     RELAY,
@@ -23,7 +24,7 @@ from local.pump.functions import (
     matches,
 )
 from local.pump.queues import QueuePump
-from local.pump.schedules import SchedulePump
+from local.pump.schedules import RoundPump, SchedulePump
 from local.settings import STACK, Settings, environment, is_local, queue_url, settings
 from local.tether import tether
 
@@ -49,6 +50,8 @@ def main() -> None:
         SchedulePump(invoke, client(stream.TABLES, dynamodb) if own else None).run()
     elif name == REBASE:
         SchedulePump(invoke, None, [name]).run()
+    elif name == CAMPAIGNS:
+        RoundPump(invoke).run()
     elif name in STREAMED:
         _streamed(chosen, function, invoke, dynamodb, messaging)
     else:

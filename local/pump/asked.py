@@ -18,12 +18,12 @@ _MOST = 6 * 1024 * 1024
 
 
 class Asked(BaseHTTPRequestHandler):
-    """Answers POST …/functions/<name>/invocations as Lambda does: a fault is a 200 that names it in a field of its head."""
+    """Answers POST …/functions/<name>/invocations as Lambda does: a fault is a 200, and a field of its head says so."""
 
     protocol_version = "HTTP/1.1"
     handlers: Mapping[str, Handler] = {}
 
-    def do_POST(self) -> None:  # noqa: N802 - the name that the base class looks for
+    def do_POST(self) -> None:
         """Hand a question to its function."""
         body = self.rfile.read(min(int(self.headers.get("content-length") or 0), _MOST))
         name = self.path.removeprefix(_BEFORE).removesuffix(_AFTER)
@@ -47,7 +47,7 @@ class Asked(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the base class has it
+    def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: the functions have a log of their own."""
 
 

@@ -160,6 +160,7 @@ def test_only_these_routes_are_open() -> None:
         "/auth/tokens",
         "/auth/keys",
         "/opt-outs/{token}",
+        "/provider-callbacks/{provider}/{secret}",
     }
 
 
@@ -332,6 +333,7 @@ def test_no_test_file_is_left_out_of_the_folders_that_the_house_knows() -> None:
         "local",
         "contract",
         "sim",
+        "sends",
         "proof",
         "backup",
         "web",

@@ -20,10 +20,12 @@ from chalicelib.alerts import store
 from chalicelib.alerts.models import Alert, AlertKind, AlertState, Raised
 from chalicelib.api.routing import ROUTES, Route
 from chalicelib.identity.models import Kind
-from chalicelib.kernel.ids import CardId, MemberId, RoleName, SessionId
+from chalicelib.kernel.ids import CardId, MemberId, RoleName, SegmentId, SessionId, TemplateId
 from chalicelib.members.store import find_contact_change
 from chalicelib.privacy.models import OptOutToken
 from chalicelib.runtime import wiring
+from chalicelib.segments.models import InStage, ListOf, SegmentKind, Stage
+from chalicelib.segments.store import find_segments, replace_segment
 from chalicelib.signin.models import Session
 from chalicelib.signin.store import SessionMoved, open_session
 from chalicelib.storage import keys
@@ -192,6 +194,10 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             yield from own_samples(name, n, caller_of(api, name, member), member)
         case _ if "staff" in name or "role" in name:
             yield from staff_samples(name, api, n)
+        case _ if "campaign" in name or name == "send_tests":
+            yield from campaign_samples(name, api, member)
+        case _ if "segment" in name:
+            yield from segment_samples(name)
         case _:
             yield from pool_samples(name, api, member)
 
@@ -213,6 +219,46 @@ def staff_samples(name: str, api: Api, n: int) -> Iterator[dict[str, Any]]:
             yield {"reason": "because", "dry_run": name == "remove_role"}
         case _:
             raise NotImplementedError(f"{name} takes a body: give a sample of it here")
+
+
+def segment_samples(name: str) -> Iterator[dict[str, Any]]:
+    """Bodies of the routes of segments; hostile definitions have tests of their own (`test_segments.py`)."""
+    rich = {"kind": "field", "name": "points", "op": "between", "value": 5, "to": 9}
+    definition = {"kind": "any", "of": [rich, {"kind": "tag", "op": "has_any", "tags": ["vip"]}]}
+    members = ["mem_aaaaaaaaaaaaaaaa"]
+    match name:
+        case "create_segment":
+            rule = {"tag": "gold", "remove": True}
+            yield {"name": "好", "note": "n", "definition": definition, "tag_rule": rule, "freeze": False,
+                   "dry_run": True}  # fmt: skip
+            yield {"name": "好", "member_ids": members, "dry_run": True}
+        case "edit_segment":
+            yield {"version": a_segment(SegmentKind.LIVE), "name": "好", "note": "n", "definition": definition,
+                   "tag_rule": {"tag": "gold", "remove": False}, "dry_run": True}  # fmt: skip
+            yield {"version": a_segment(SegmentKind.STATIC), "name": "好", "add_member_ids": members,
+                   "remove_member_ids": members, "dry_run": True}  # fmt: skip
+        case "archive_segment":
+            yield {"dry_run": True}
+        case "count_segment_members":
+            yield {"definition": definition, "branches": True}
+        case "compare_segments":
+            yield {"segment_ids": [SOME_IDS["segment_id"], "seg_ready_champions"]}
+        case "export_segment":
+            yield {"columns": ["member_id", "points"], "dry_run": True}
+        case _:
+            raise NotImplementedError(f"{name} takes a body: give a sample of it here")
+
+
+def a_segment(kind: SegmentKind) -> int:
+    """Make the segment that routes are tried with one of a kind; its version."""
+    table, segment_id = wiring.house().table, SegmentId(SOME_IDS["segment_id"])
+    before = find_segments(table, [segment_id])[segment_id]
+    listed = ListOf(key="segments/lists/none.csv.gz", count=0)
+    as_list = {"kind": kind, "definition": None, "listed": listed}
+    as_live = {"kind": kind, "definition": InStage(kind="stage", stages=(Stage.NEW,)), "listed": None}
+    after = before.model_copy(update=as_live if kind is SegmentKind.LIVE else as_list)
+    table.commit([replace_segment(before, after, content=b"")])
+    return before.version + 1
 
 
 def caller_of(api: Api, name: str, member: dict[str, Any]) -> Api:
@@ -266,6 +312,49 @@ def own_samples(name: str, n: int, me: Api, member: dict[str, Any]) -> Iterator[
             with suppress(SessionMoved):
                 house.ops.commit([open_session(session)])
             yield {"forfeit": True, "dry_run": True} if name == "erase_me" else {}
+
+
+def campaign_samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Bodies of the routes of campaigns; `prepared` makes one, and launches it for those that turn it."""
+    rich = {
+        "name": "生日", "segment_id": "seg_ready_champions", "purpose": "marketing",
+        "variants": [{"name": "a", "weight": 2, "template_ids": [TemplateId.of("template-1")]}],
+        "holdout_percent": 10, "schedule": {"kind": "birthday", "at": "10:00", "until_on": "2027-01-01"},
+        "best_hour": True, "frequency_cap": {"sends": 2, "days": 7},
+        "quiet_hours": {"starts": "22:00", "ends": "08:00"},
+        "throttle_per_minute": 1000, "gift": {"points": 10, "expires_after_days": 30}, "cost_max_minor": 1000,
+        "send_within_hours": 20, "attribution_days": 5,
+    }  # fmt: skip
+    schedules = ({"kind": "once", "on": "2026-12-01", "at": "10:00"}, {"kind": "now"})
+    match name:
+        case "make_campaign":
+            yield rich
+            yield from ({**rich, "schedule": each} for each in schedules)
+        case "edit_campaign":
+            for each in (rich["schedule"], *schedules):
+                version = api.get(f"/v1/campaigns/{SOME_IDS['campaign_id']}").json["version"]
+                yield {**rich, "schedule": each, "version": version}
+        case "copy_campaign":
+            yield {"name": "生日二"}
+        case "launch_campaign":
+            yield {"version": 1, "reason": "it is time", "dry_run": True}
+        case "send_tests":
+            yield {"member_ids": [member["member_id"]], "variant": "a"}
+        case _:
+            yield {"reason": "it is time"}
+
+
+def with_campaign(api: Api, *, launched: bool) -> None:
+    """The campaign that routes are tried with, and its template."""
+    said = {"zh": {"text": "生日快乐"}, "channel": "sms"}
+    template = api.post("/v1/templates", {"name": "t", "purpose": "marketing", "contents": said}, key="template-1")
+    assert template.status == 201, template.text
+    body = {"name": "c", "segment_id": "seg_ready_champions", "schedule": {"kind": "now"},
+            "variants": [{"name": "a", "template_ids": [template.json["template_id"]]}]}  # fmt: skip
+    made = api.post("/v1/campaigns", body, key="campaign-1")
+    assert made.json["campaign_id"] == SOME_IDS["campaign_id"], made.text
+    if launched:
+        assert api.post(f"/v1/campaigns/{SOME_IDS['campaign_id']}/launch", {"version": 1}).status == 201
 
 
 def key_samples(name: str) -> Iterator[dict[str, Any]]:
@@ -480,6 +569,12 @@ def prepared(api: Api, route: Route | None = None) -> dict[str, Any]:
     if route is not None and route.tag == "integrations":
         made = api.post("/v1/integration-keys", next(key_samples("make_integration_key")), key="key-1")
         assert made.json["key_id"] == SOME_IDS["key_id"]
+    if route is not None and route.tag == "campaigns":
+        with_campaign(api, launched=route.function.__name__ in ("pause_campaign", "resume_campaign", "cancel_campaign"))
+    if route is not None and route.tag == "segments":
+        leaf = {"kind": "stage", "stages": ["new"]}
+        made = api.post("/v1/segments", {"name": "s", "definition": leaf}, key="segment-1")
+        assert made.json["segment_id"] == SOME_IDS["segment_id"], made.text
     if route is not None and route.tag == "merges":
         second = api.enrol(card_no="second")["member_id"]
         pair = {"from_member_id": api.enrol()["member_id"], "into_member_id": second, "reason": "the same person"}
@@ -578,6 +673,7 @@ def test_no_value_in_any_field_makes_a_5xx_or_a_write_that_the_schema_forbids(
     once = (
         "ask_code", "give_tokens", "change_contact", "end_my_session", "revoke_integration_key", "deliver_purchase",
         "export_me", "export_me_page", "return_purchase", "refund_card", "capture_point_hold", "release_point_hold",
+        "send_tests",
     )  # fmt: skip
     assert accepted >= (1 if name in once or name.endswith("_point_transfer") else 3), (
         "a matrix that nothing passes tests only the first check"

@@ -422,7 +422,19 @@ def test_nothing_leaks_in_any_cell(matrix: Matrix) -> None:
 
 def test_every_part_of_a_path_that_names_something_of_somebody_is_in_the_matrix() -> None:
     """A new kind of id is put into the world, or named here as nobody's in particular."""
-    nobodys = {"merge_id", "job", "day", "staff_id", "role", "key_id", "audit_id", "alert_id"}
+    nobodys = {
+        "merge_id",
+        "job",
+        "day",
+        "staff_id",
+        "role",
+        "key_id",
+        "audit_id",
+        "alert_id",
+        "segment_id",
+        "export_id",
+        "campaign_id",
+    }
     nobodys |= {"session_id"}  # of whoever is signed in: looked up among theirs alone
     nobodys |= {"token"}  # of an opt-out link: who has it may use it
     assert {part for route in ROUTES for part in route.path_types} == OWNED | nobodys

@@ -45,15 +45,17 @@ def routes() -> list[Route]:
     return ROUTES
 
 
-def models_in(kind: Any) -> Iterator[type[BaseModel]]:
-    """The models that a type is made of, itself among them."""
+def models_in(kind: Any, seen: frozenset[type[BaseModel]] = frozenset()) -> Iterator[type[BaseModel]]:
+    """The models that a type is made of, itself among them; some are made of themselves."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if kind in seen:
+            return
         yield kind
         for each in kind.model_fields.values():
-            yield from models_in(each.annotation)
+            yield from models_in(each.annotation, seen | {kind})
         return
     for part in typing.get_args(kind):
-        yield from models_in(part)
+        yield from models_in(part, seen)
 
 
 def written(route: Route) -> set[type[BaseModel]]:

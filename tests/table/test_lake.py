@@ -1,16 +1,15 @@
 """The lake says what the tables say, whatever way the records came."""
 
+import itertools
 import random
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chalicelib.kernel.errors import StorageBusy
-from chalicelib.kernel.ids import MemberId
-from chalicelib.lake import duck, folding, rules, service, store
+from chalicelib.lake import duck, folding, merging, rules, service, store
+from chalicelib.lake.models import Merged
 from chalicelib.points.rules.balances import derive
 from chalicelib.points.store import find_account
 from chalicelib.programs.service import ProgramBook
@@ -274,8 +273,12 @@ def test_points_are_right_on_a_later_day_though_nothing_was_written(beach: Beach
 
 
 def test_what_was_said_of_a_channel_counts_unless_something_later_was_said_of_all() -> None:
-    said = [["marketing", True, "1", 5], ["marketing", False, "1", 6, "sms", ""], ["marketing", False, "1", 4, "email", ""],
-            ["news", False, "1", 1]]  # fmt: skip
+    said = [
+        ["marketing", True, "1", 5],
+        ["marketing", False, "1", 6, "sms", ""],
+        ["marketing", False, "1", 4, "email", ""],
+        ["news", False, "1", 1],
+    ]
     assert folding._consents(said) == (["marketing"], ["marketing:sms", "news"])
 
 
@@ -290,8 +293,8 @@ def test_stages_and_fifths_follow_from_purchases(beach: Beach) -> None:
     rows = beach.ask("SELECT r, f, mo FROM members WHERE purchases_count > 0 ORDER BY purchases_count")
     assert [tuple(each.values()) for each in rows] == [(each, each, each) for each in (1, 2, 3, 4, 5)]
     today = beach.clock().date()
-    stages = {beach.member(ids[0], today=today + timedelta(days=days))["stage"]: days for days in (0, 60, 200, 900)}
-    assert list(stages) == ["active", "sleeping", "lost"] or list(stages) == ["active", "sleeping", "lost"]
+    stages = [beach.member(ids[0], today=today + timedelta(days=days))["stage"] for days in (0, 60, 200, 900)]
+    assert stages == ["active", "sleeping", "sleeping", "lost"]
     assert beach.member(ids[9], today=date(2026, 3, 20))["stage"] == "new"
 
 
@@ -346,15 +349,16 @@ def test_any_way_the_records_come_the_views_are_those_of_a_rebuild(beach: Beach,
     chance = random.Random(seed)
     _live(beach, chance)
     records = beach.memory.records()
+    ids = [row["member_id"]["S"] for each in records if "member_id" in (row := each["dynamodb"]["NewImage"])]
     facts = [
-        {"row_id": f"d{each}", "member_id": chance.choice(records)["dynamodb"]["NewImage"].get("member_id", {"S": "mem_aaaaaaaaaaaaaaaa"})["S"],
-         "at": beach.clock(), "outcome": "sent"} for each in range(6)
-    ]  # fmt: skip
+        {"row_id": f"d{each}", "member_id": chance.choice(ids), "at": beach.clock(), "outcome": "sent"}
+        for each in range(6)
+    ]
     stray = [*records, *chance.sample(records, len(records) // 3)]
     chance.shuffle(stray)
-    began = beach.clock()
     while stray:
-        some, stray = stray[: chance.randint(1, 12)], stray[12:] if False else stray[len(stray[:12]) :]
+        cut = chance.randint(1, 40)
+        some, stray = stray[:cut], stray[cut:]
         beach.shore.pour(some if chance.random() < 0.5 else some[::-1], now=beach.clock())
         beach.shore.pour(stray[: chance.randint(0, 3)], now=beach.clock())
         if chance.random() < 0.3:
@@ -366,10 +370,186 @@ def test_any_way_the_records_come_the_views_are_those_of_a_rebuild(beach: Beach,
                 beach.shore.patch(beach.clock())
             case 2:
                 beach.shore.rebase(beach.clock())
-    beach.shore.pour(records, now=beach.clock())
-    assert began <= beach.clock()
     beach.shore.patch(beach.clock())
     rebuilt = beach.rebuilt(tmp_path / "rebuilt")
     assert beach.shore.all(beach.clock()) == rebuilt.all(beach.clock())
     beach.shore.rebase(beach.clock())
     assert beach.shore.all(beach.clock(), fifths=True) == rebuilt.all(beach.clock(), fifths=True)
+
+
+# ---------------------------------------------------------------- crashes, races, what is kept
+
+
+class Crash(Exception):
+    """The process is gone."""
+
+
+class Brittle(FolderObjects):
+    """A folder before which the process dies at one of its calls, before or after it was carried out."""
+
+    def __init__(self, path: Path, at: int, *, after: bool) -> None:
+        super().__init__(path)
+        self.at, self.after, self.calls = at, after, 0
+
+    def put(self, key: str, content: bytes, *, kind: str) -> None:
+        """See `Objects.put`."""
+        self._die(lambda: super(Brittle, self).put(key, content, kind=kind))
+
+    def delete(self, keys: Any) -> None:
+        """See `Objects.delete`."""
+        self._die(lambda: super(Brittle, self).delete(keys))
+
+    def _die(self, act: Any) -> None:
+        self.calls += 1
+        if self.calls != self.at:
+            act()
+            return
+        if self.after:
+            act()
+        raise Crash
+
+
+def _some(beach: Beach) -> None:
+    ann, bob = beach.till.enrol(mobile="13800000001"), beach.till.enrol(mobile="13800000002")
+    beach.buy(ann.member_id, 10000, CAKE)
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    beach.clock.forward(days=3)
+    beach.buy(bob.member_id, 2000)
+    beach.flow()
+    beach.buy(bob.member_id, 3000)
+
+
+@pytest.mark.parametrize(("where", "after"), [("engine", False), ("objects", False), ("objects", True)])
+@pytest.mark.parametrize("what", ["patch", "rebase"])
+def test_a_crash_at_any_file_loses_nothing_and_leaves_nothing(
+    beach: Beach, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, where: str, *, after: bool
+) -> None:
+    _some(beach)
+    old = beach.shore.all(beach.clock())
+    beach.shore.pour(beach.memory.records(), now=beach.clock())
+    wanted = beach.rebuilt(tmp_path / "rebuilt").all(beach.clock())
+    assert old != wanted
+    sound, write = beach.shore.objects, merging.write_file
+    place, calls = beach.shore.folder, 0
+
+    def dying(con: Any, select: str, path: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls != at:
+            write(con, select, path)
+            return
+        if after:
+            write(con, select, path)
+        raise Crash
+
+    for at in itertools.count(1):
+        calls, before = 0, store.find_head(beach.shore.ops)
+        if where == "engine":
+            monkeypatch.setattr(merging, "write_file", dying)
+        else:
+            beach.shore.objects = Brittle(place, at, after=after)
+        try:
+            getattr(beach.shore, what)(beach.clock())
+            break
+        except Crash:
+            moved = store.find_head(beach.shore.ops) != before
+            assert beach.shore.all(beach.clock()) == wanted if moved else True  # what a head names is never rewritten
+    assert at > 1
+    monkeypatch.undo()
+    beach.shore.objects = sound
+    beach.shore.patch(beach.clock())
+    assert beach.shore.all(beach.clock()) == wanted
+    beach.clock.forward(hours=2)
+    beach.buy(beach.ask("SELECT member_id FROM members")[0]["member_id"], 100)
+    beach.flow()
+    head = store.find_head(beach.shore.ops)
+    assert head is not None
+    for kind, named in (("patch", head.patch), ("base", head.base)):
+        assert {each.name for each in (place / "lake" / kind).iterdir() if any(each.rglob("*.parquet"))} == {named}
+
+
+def test_of_two_patches_at_once_one_counts_and_nothing_is_lost(beach: Beach, tmp_path: Path) -> None:
+    _some(beach)
+    beach.shore.pour(beach.memory.records(), now=beach.clock())
+    raced: list[Merged] = []
+
+    class Racing(MemoryTable):
+        """Another patch gets in just before the head is moved."""
+
+        def commit(self, writes: Any, *, keyed: bool = False) -> None:
+            if not raced:
+                raced.append(service.patch(quick.lake, today=beach.clock().date(), now=beach.clock()))
+            beach.shore.ops.commit(writes)
+
+        def get(self, key: keys.Key, *, consistent: bool = False) -> Any:
+            return beach.shore.ops.get(key, consistent=consistent)
+
+    quick = Shore(beach.shore.folder, beach.shore.ops, beach.shore.objects)
+    quick.draws = iter(range(1000, 2000))  # type: ignore[assignment]
+    slow = Shore(beach.shore.folder, Racing(), beach.shore.objects)
+    slow.draws = iter(range(2000, 3000))  # type: ignore[assignment]
+    assert not slow.patch(beach.clock()).moved
+    assert raced[0].moved
+    assert beach.shore.all(beach.clock()) == beach.rebuilt(tmp_path / "rebuilt").all(beach.clock())
+
+
+def test_a_rebase_takes_in_what_patches_had_meanwhile(
+    beach: Beach, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _some(beach)
+    beach.flow()
+    based = service._based
+
+    def meanwhile(*given: Any, **more: Any) -> Any:
+        beach.buy(beach.till.enrol(mobile="13800000003").member_id, 700)
+        beach.flow()
+        return based(*given, **more)
+
+    monkeypatch.setattr(service, "_based", meanwhile)
+    beach.shore.rebase(beach.clock())
+    monkeypatch.undo()
+    head = store.find_head(beach.shore.ops)
+    assert head is not None
+    assert head.base is not None and head.patched == 1
+    assert beach.shore.all(beach.clock()) == beach.rebuilt(tmp_path / "rebuilt").all(beach.clock())
+
+
+def test_what_is_told_twice_is_one_row_and_a_row_needs_what_tells_it_apart(beach: Beach) -> None:
+    ann = beach.till.enrol(mobile="13800000001")
+    row = {"row_id": "d1", "member_id": ann.member_id, "at": beach.clock(), "campaign_id": "cmp_1", "held_out": True}
+    for name in ("one", "two", "one"):
+        store.append(beach.shore.objects, "assignment", name, [row, {**row, "row_id": name}], now=beach.clock())
+    beach.flow()
+    assert beach.ask("SELECT count(*) AS n FROM assignments") == [{"n": 3}]
+    for wrong in ({"mobile": "1"}, {"row_id": ""}, {"member_id": None}, {"at": None}):
+        with pytest.raises(ValueError, match="assignment"):
+            store.append(beach.shore.objects, "assignment", "x", [{**row, **wrong}], now=beach.clock())
+    with pytest.raises(ValueError, match="name"):
+        store.append(beach.shore.objects, "assignment", "../x", [row], now=beach.clock())
+
+
+def test_a_base_is_due_at_night_when_there_is_none_and_when_the_patch_is_large(beach: Beach) -> None:
+    assert rules.is_rebase_due(None, beach.clock(), "Asia/Shanghai")
+    _some(beach)
+    head = store.find_head(beach.shore.ops)
+    assert head is not None
+    night = datetime(2026, 3, 16, 19, 0, tzinfo=UTC)  # 03:00 of the 17th
+    assert not rules.is_rebase_due(head.model_copy(update={"base_at": night}), night, "Asia/Shanghai")
+    assert not rules.is_rebase_due(head, night - timedelta(days=1, hours=10), "Asia/Shanghai")
+    assert rules.is_rebase_due(head, night, "Asia/Shanghai")
+    large = head.model_copy(update={"base_at": night, "patched": 20_001})
+    assert rules.is_rebase_due(large, night, "Asia/Shanghai")
+
+
+def test_the_views_read_the_lake_and_nothing_else(beach: Beach, tmp_path: Path) -> None:
+    other = tmp_path / "secret.csv"
+    other.write_text("a\n1\n")
+    beach.flow()
+    for asked in (
+        f"SELECT * FROM read_csv('{other}')",
+        f"COPY (SELECT 1) TO '{other}'",
+        "SET enable_external_access = true",
+    ):
+        with pytest.raises(Exception, match=r"(?i)permission|disabled|cannot"):
+            beach.ask(asked)

@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.jobs import rules
 from chalicelib.jobs.models import TIMETABLES, Counts, Job, Part, RunRecord
+from chalicelib.kernel.calendar import celebrated_on
 from chalicelib.kernel.ids import MemberId
 from tests.makers import NOON, a_member_id
 

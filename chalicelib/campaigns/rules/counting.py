@@ -9,9 +9,6 @@ from datetime import UTC, datetime
 
 from chalicelib.campaigns.rules.picking import Question
 
-GIFT = "campaign gift"
-"""How keys of gifts' entries begin. A caller's key has no spaces, so nobody else can use one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Counted:
@@ -70,10 +67,13 @@ WHERE r.source_id = ? GROUP BY d.variant, r.kind
 
 
 def gifts(of: Counted) -> Question:
-    """Points given with the campaign's messages, by their entries: an entry's id is its key, packed."""
+    """Points given with the campaign's messages, by their entries: an entry's id is its key, packed.
+
+    The key of a gift begins with the campaign's id and a space; keys that callers choose have no spaces.
+    """
     sql = """
 SELECT coalesce(sum(points), 0) FROM entries WHERE kind = 'adjust' AND points > 0 AND contains(
     decode(from_base64(rpad(replace(replace(substr(entry_id, 5), '-', '+'), '_', '/'),
         (((length(entry_id) - 4 + 3) // 4) * 4)::INTEGER, '='))), ?)
 """
-    return Question(sql, (f"#{GIFT} {of.campaign_id} ",))
+    return Question(sql, (f"#{of.campaign_id} ",))

@@ -7,9 +7,22 @@ from typing import Any
 
 from chalicelib.campaigns.models import Gift
 from chalicelib.campaigns.rules.picking import COLUMNS
+from chalicelib.kernel.calendar import NEVER
 from chalicelib.kernel.languages import Language
 from chalicelib.programs.models import Program
+from chalicelib.programs.rules import expires_on, period_of
 from chalicelib.templates.fields import birthday_shown, shown
+
+FILLED = frozenset({"name", "program", "today", "opt_out", "preferences", *COLUMNS})
+"""Fields that every campaign's message can have."""
+
+
+def fillable(gift: Gift | None, program: Program, day: date) -> frozenset[str]:
+    """The fields that a campaign's message can have."""
+    if gift is None:
+        return FILLED
+    ends = _last_day(gift, program, day) != NEVER
+    return FILLED | ({"gift_points", "gift_expires_on"} if ends else {"gift_points"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +58,22 @@ def filler(wanted: Iterable[str], program: Program, gift: Gift | None, day: date
     same = {"program": program.name.in_(language), "today": shown(day, language)}
     if gift is not None:
         same["gift_points"] = shown(gift.points, language)
-        if gift.expires_after_days is not None:
-            same["gift_expires_on"] = shown(day + timedelta(days=gift.expires_after_days), language)
+        last = _last_day(gift, program, day)
+        if last != NEVER:
+            same["gift_expires_on"] = shown(last, language)
     looked_up = tuple(sorted(names & COLUMNS.keys()))
     return Filler(
         looked_up,
         {name: value for name, value in same.items() if name in names},
         tuple(_words(name, program, language) for name in looked_up),
     )
+
+
+def _last_day(gift: Gift, program: Program, day: date) -> date:
+    """The last day of points that are given on a day, as the ledger will have it."""
+    if gift.expires_after_days is None:
+        return expires_on(day, program.expiry)
+    return period_of(day + timedelta(days=gift.expires_after_days), program.expiry)
 
 
 def _words(name: str, program: Program, language: Language) -> Callable[[Any], str]:

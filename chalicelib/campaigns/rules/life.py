@@ -11,13 +11,13 @@ from chalicelib.campaigns.errors import (
     ScheduleOver,
 )
 from chalicelib.campaigns.models import (
-    At,
     Beginning,
     Birthday,
     Campaign,
     CampaignState,
     Definition,
     EditCampaign,
+    Once,
     Pinned,
 )
 from chalicelib.campaigns.ports import Title
@@ -32,23 +32,25 @@ OVER = frozenset({S.SENT, S.CANCELLED})
 LATE = timedelta(hours=1)
 """A campaign that is launched so long after its time is not sent: somebody mistyped the day."""
 
-FILLED = frozenset(
-    {"name", "program", "tier", "points", "points_pending", "points_expiring", "points_expire_on", "joined_on"}
-    | {"birthday", "last_bought_on", "purchases_count", "today", "opt_out", "preferences"}
-)
-"""Fields that a campaign's message can have; those of the gift besides, where it has one."""
-GIFT_FIELDS = frozenset({"gift_points", "gift_expires_on"})
-
 Faults = list[tuple[str, str]]
 
 
-def faults_of(definition: Definition, title: Callable[[TemplateId], Title | None], segment_fault: str | None) -> Faults:
-    """What of a definition does not fit to what there is, each with its pointer."""
+def faults_of(
+    definition: Definition,
+    title: Callable[[TemplateId], Title | None],
+    segment_fault: str | None,
+    fields: frozenset[str],
+) -> Faults:
+    """What of a definition does not fit to what there is, each with its pointer.
+
+    Args:
+        fields: those that its messages can have.
+    """
     faults: Faults = [("/segment_id", segment_fault)] if segment_fault else []
     if definition.purpose == ACCOUNT_PURPOSE:
         faults.append(("/purpose", "notices are not asked for and cannot be refused; a campaign needs a consent"))
     orders: list[tuple[str, ...]] = []
-    fields = FILLED | (GIFT_FIELDS if definition.gift else frozenset())
+    strangers: list[str] = []
     for number, variant in enumerate(definition.variants):
         order: list[str] = []
         for place, template_id in enumerate(variant.template_ids):
@@ -58,12 +60,15 @@ def faults_of(definition: Definition, title: Callable[[TemplateId], Title | None
                 continue
             if found.purpose != definition.purpose:
                 faults.append((pointer, f"the template is for {found.purpose}, the campaign for {definition.purpose}"))
+                strangers.append(found.purpose)
             if missing := sorted(found.fields - fields):
                 faults.append((pointer, f"a campaign cannot fill in {', '.join(missing)}"))
             if found.channel in order:
                 faults.append((pointer, f"the variant has a template for {found.channel} already"))
             order.append(found.channel)
         orders.append(tuple(order))
+    if strangers:
+        faults.append(("/purpose", f"it has templates for {', '.join(sorted(set(strangers)))}"))
     if not faults and len(set(orders)) > 1:
         faults.append(("/variants", "all variants try the same channels in the same order, or they cannot be compared"))
     return faults
@@ -104,7 +109,7 @@ def launched(
         raise CampaignChanged(read=version, current=campaign.version)
     schedule = campaign.definition.schedule
     first = timing.next_run(campaign.definition, now, None, time_zone)
-    if first is None or (isinstance(schedule, At) and first < now - LATE):
+    if first is None or (isinstance(schedule, Once) and first < now - LATE):
         over = schedule.until_on if isinstance(schedule, Birthday) else first
         raise ScheduleOver(at=over.isoformat() if over else "", now=now.isoformat())
     return campaign.model_copy(
@@ -141,9 +146,7 @@ def at_work(campaign: Campaign) -> Campaign:
 
 def ended(campaign: Campaign, state: CampaignState, now: datetime, why: str | None = None) -> Campaign:
     """A campaign that is over."""
-    return campaign.model_copy(
-        update={"state": state, "ended_at": now, "ended_for": why, "beginning": None, "open_runs": ()}
-    )
+    return campaign.model_copy(update={"state": state, "ended_at": now, "ended_for": why, "beginning": None})
 
 
 def begun(campaign: Campaign, time_zone: str, now: datetime) -> Campaign | None:
@@ -197,7 +200,7 @@ def run_over(campaign: Campaign, run_id: CampaignRunId, time_zone: str, now: dat
     left = tuple(each for each in campaign.open_runs if each != run_id)
     after = campaign.model_copy(update={"open_runs": left})
     if why is not None or (not left and after.beginning is None and not runs_again(after, time_zone, now)):
-        return ended(after, S.SENT, now, why)
+        return ended(after.model_copy(update={"open_runs": ()}), S.SENT, now, why)
     return at_work(after)
 
 

@@ -37,7 +37,7 @@ class Terms:
     """What a plan goes by.
 
     Attributes:
-        channels: in the order in which they are tried.
+        channels: in the order in which they are tried, each with the one that members consent to for it.
         month_days: only members with these birthdays; None: everybody.
         recent: runs whose rosters count in place of what the lake has of their deliveries.
     """
@@ -46,7 +46,7 @@ class Terms:
     definition: Definition
     salt: str
     step: str
-    channels: tuple[str, ...]
+    channels: tuple[tuple[str, str], ...]
     starts_at: datetime
     time_zone: str
     month_days: tuple[str, ...] | None = None
@@ -111,10 +111,10 @@ def _channel(terms: Terms) -> tuple[str, str]:
 
 def _channel_params(terms: Terms) -> tuple[Any, ...]:
     purpose = terms.definition.purpose
-    agrees = {each: (f"{purpose}:{each}", purpose, f"{purpose}:{each}") for each in terms.channels}
-    first = [value for each in terms.channels for value in (*agrees[each], each, each, each)]
-    reachable = [value for each in terms.channels for value in (*agrees[each], each)]
-    agreed = [value for each in terms.channels for value in agrees[each]]
+    agrees = {each: (f"{purpose}:{by}", purpose, f"{purpose}:{by}") for each, by in terms.channels}
+    first = [value for each, by in terms.channels for value in (*agrees[each], by, by, each)]
+    reachable = [value for each, by in terms.channels for value in (*agrees[each], by)]
+    agreed = [value for each, _ in terms.channels for value in agrees[each]]
     return (*first, *reachable, *agreed)
 
 

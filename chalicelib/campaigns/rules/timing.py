@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 
-from chalicelib.campaigns.models import At, Birthday, Definition, QuietHours
+from chalicelib.campaigns.models import Birthday, Definition, Once, QuietHours
 from chalicelib.deliveries.models import Quiet
 from chalicelib.deliveries.rules import quiet_until
 from chalicelib.kernel.calendar import celebrated_on, local_day, zone
@@ -29,7 +29,7 @@ def next_run(definition: Definition, launched_at: datetime, through: date | None
         return (
             instant_of(day, schedule.at, time_zone) if schedule.until_on is None or day <= schedule.until_on else None
         )
-    if isinstance(schedule, At):
+    if isinstance(schedule, Once):
         return instant_of(schedule.on, schedule.at, time_zone)
     return launched_at
 

@@ -1,5 +1,6 @@
 """What staff command: make, copy, edit, launch, pause, resume, cancel, test; and what they look at."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -12,6 +13,7 @@ from chalicelib.campaigns.errors import (
     CampaignUnfit,
     CampaignUnknown,
     GiftForbidden,
+    TestsSilent,
     TestVariantUnknown,
 )
 from chalicelib.campaigns.models import (
@@ -31,23 +33,27 @@ from chalicelib.campaigns.models import (
 )
 from chalicelib.campaigns.ports import Shelf, Tester, Title
 from chalicelib.campaigns.rules import life, timing
+from chalicelib.campaigns.rules.filling import fillable
 from chalicelib.campaigns.service.sending import run_view
 from chalicelib.deliveries import store as deliveries
 from chalicelib.deliveries.models import RunStatus
 from chalicelib.identity.models import Caller
 from chalicelib.identity.permissions import Permission
-from chalicelib.kernel.calendar import from_milliseconds, milliseconds
+from chalicelib.kernel.calendar import from_milliseconds, local_day, milliseconds
 from chalicelib.kernel.canonical import digest
-from chalicelib.kernel.errors import WriteContended
+from chalicelib.kernel.errors import Trouble, WriteContended
 from chalicelib.kernel.ids import CampaignId, MemberId, TemplateId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
+from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
+from chalicelib.storage.functions import FunctionFailed, Functions
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Write
 
 ATTEMPTS_MAX = 8
 LATEST_RUNS = 10
+TESTS = "campaigns-test"
 
 
 # ---------------------------------------------------------------- drafts
@@ -77,7 +83,7 @@ def make_campaign(
         return _made_before(known, content, key, book, now)
 
     definition = Definition(**{name: getattr(command, name) for name in Definition.model_fields})
-    _pinned(shelf, definition)
+    _pinned(shelf, definition, book.current(now), now)
     return _add(table, book, campaign_id, definition, content, key, by=by, draw=draw, now=now)
 
 
@@ -156,7 +162,7 @@ def edit_campaign(
     for _ in range(ATTEMPTS_MAX):
         before = _load(table, campaign_id)
         after = life.edited(before, command)
-        _pinned(shelf, after.definition)
+        _pinned(shelf, after.definition, book.current(now), now)
 
         try:
             table.commit([store.replace_campaign(before, after)])
@@ -198,9 +204,11 @@ def launch_campaign(
             raise CampaignNotDraft(state=before.state.value)
         if before.definition.gift is not None and Permission.CAMPAIGNS_GIFT not in caller.grants:
             raise GiftForbidden(permission=Permission.CAMPAIGNS_GIFT.value)
-        pinned = _pinned(shelf, before.definition)
-        time_zone = book.current(now).time_zone
-        after = life.launched(before, command.version, pinned, by=caller.subject, time_zone=time_zone, now=stamp)
+        program = book.current(now)
+        pinned = _pinned(shelf, before.definition, program, now)
+        after = life.launched(
+            before, command.version, pinned, by=caller.subject, time_zone=program.time_zone, now=stamp
+        )
 
         shown = _view(after.model_copy(update={"version": before.version + 1}), book, now)
         if command.dry_run:
@@ -304,8 +312,43 @@ def _runs_turned(table: Table, campaign: Campaign, of: RunStatus | None, to: Run
 # ---------------------------------------------------------------- tests
 
 
+def ask_tests(
+    table: Table,
+    shelf: Shelf,
+    book: ProgramBook,
+    functions: Functions,
+    campaign_id: CampaignId,
+    key: str,
+    command: SendTest,
+    *,
+    now: datetime,
+) -> TestSends:
+    """Have a campaign's message, as it is now, sent to some members, by the function that has the providers.
+
+    Raises:
+        CampaignUnknown, TestVariantUnknown: there is no such campaign, or variant.
+        CampaignUnfit: it names what there is not, or what does not fit together; each fault with its pointer.
+        TestsSilent: nobody answered; the same command again sends nothing twice.
+    """
+    _tests_of(table, shelf, book, campaign_id, command, now)
+    question = {"campaign_id": campaign_id, "key": key, "command": command.model_dump(mode="json")}
+    try:
+        answer = functions.ask(TESTS, question)
+    except (FunctionFailed, Trouble):
+        raise TestsSilent from None
+    return TestSends.model_validate_json(json.dumps(answer))
+
+
 def send_tests(
-    table: Table, shelf: Shelf, tester: Tester, campaign_id: CampaignId, key: str, command: SendTest, *, now: datetime
+    table: Table,
+    shelf: Shelf,
+    book: ProgramBook,
+    tester: Tester,
+    campaign_id: CampaignId,
+    key: str,
+    command: SendTest,
+    *,
+    now: datetime,
 ) -> TestSends:
     """Send a campaign's message, as it is now, to some members: to each by the first channel that reaches them.
 
@@ -315,14 +358,21 @@ def send_tests(
         CampaignUnknown, TestVariantUnknown: there is no such campaign, or variant.
         CampaignUnfit: it names what there is not, or what does not fit together; each fault with its pointer.
     """
+    titles = _tests_of(table, shelf, book, campaign_id, command, now)
+    return TestSends(items=tuple(_tested(tester, campaign_id, key, each, titles, now) for each in command.member_ids))
+
+
+def _tests_of(
+    table: Table, shelf: Shelf, book: ProgramBook, campaign_id: CampaignId, command: SendTest, now: datetime
+) -> list[Title]:
+    """The templates of the variant that is tested."""
     definition = _load(table, campaign_id).definition
     variants = {each.name: each for each in definition.variants}
     variant = variants.get(command.variant or definition.variants[0].name)
     if variant is None:
         raise TestVariantUnknown(variant=command.variant or "")
-    _pinned(shelf, definition)
-    titles = [title for each in variant.template_ids if (title := shelf.template(each)) is not None]
-    return TestSends(items=tuple(_tested(tester, campaign_id, key, each, titles, now) for each in command.member_ids))
+    _pinned(shelf, definition, book.current(now), now)
+    return [title for each in variant.template_ids if (title := shelf.template(each)) is not None]
 
 
 def _tested(
@@ -372,7 +422,7 @@ def _load(table: Table, campaign_id: CampaignId) -> Campaign:
     return campaign
 
 
-def _pinned(shelf: Shelf, definition: Definition) -> Mapping[str, tuple[Pinned, ...]]:
+def _pinned(shelf: Shelf, definition: Definition, program: Program, now: datetime) -> Mapping[str, tuple[Pinned, ...]]:
     """The templates of each variant as they are just now.
 
     Raises:
@@ -380,7 +430,12 @@ def _pinned(shelf: Shelf, definition: Definition) -> Mapping[str, tuple[Pinned, 
     """
     wanted = dict.fromkeys(each for variant in definition.variants for each in variant.template_ids)
     titles: dict[TemplateId, Title | None] = {each: shelf.template(each) for each in wanted}
-    faults = life.faults_of(definition, titles.get, shelf.segment_fault(definition.segment_id))
+    faults = life.faults_of(
+        definition,
+        titles.get,
+        shelf.segment_fault(definition.segment_id),
+        fillable(definition.gift, program, local_day(now, program.time_zone)),
+    )
     if faults:
         raise CampaignUnfit(faults=faults)
     return {

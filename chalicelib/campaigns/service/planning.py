@@ -24,6 +24,7 @@ from chalicelib.campaigns.store import Turn
 from chalicelib.deliveries import rules as deliveries_rules
 from chalicelib.deliveries import store as deliveries
 from chalicelib.deliveries.models import RECIPIENTS_MAX, Gift, Part, Recipient, Run, RunStatus, Wording
+from chalicelib.deliveries.service.neighbours import consented_as
 from chalicelib.kernel.calendar import from_milliseconds, local_day, milliseconds
 from chalicelib.kernel.ids import CampaignId, CampaignRunId
 from chalicelib.programs.models import Program
@@ -191,7 +192,7 @@ class _Plan:
             definition=campaign.definition,
             salt=campaign.salt,
             step=beginning.step,
-            channels=life.channels_of(campaign.pinned),
+            channels=tuple((each, consented_as(each).value) for each in life.channels_of(campaign.pinned)),
             starts_at=beginning.starts_at,
             time_zone=self.program.time_zone,
             month_days=timing.celebrated_between(beginning.since, beginning.day) if recurs else None,
@@ -217,7 +218,9 @@ class _Plan:
     def _picked(self, terms: Terms) -> Planned:
         """Decide who gets what."""
         now = self.works.clock()
-        asked: Asked = self.works.shelf.asked(terms.definition.segment_id, today=_today(self.works), now=now)
+        asked: Asked = self.works.shelf.asked(
+            terms.definition.segment_id, self.lake.root, today=_today(self.works), now=now
+        )
         self._ask(picking.candidates(asked, terms))
         if terms.month_days is not None:
             self._ask(picking.written_to_already(terms))

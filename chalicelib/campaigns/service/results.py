@@ -1,12 +1,13 @@
 """What a campaign has brought, counted over the lake."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.campaigns import store
-from chalicelib.campaigns.errors import CampaignUnknown
+from chalicelib.campaigns.errors import CampaignUnknown, ResultsSilent
 from chalicelib.campaigns.models import Campaign, CampaignResults, CampaignRun, Group
 from chalicelib.campaigns.ports import Lake, Works
 from chalicelib.campaigns.rules import comparing, counting
@@ -14,8 +15,13 @@ from chalicelib.campaigns.rules.counting import Counted
 from chalicelib.campaigns.rules.picking import Question
 from chalicelib.campaigns.service.sending import minor_of
 from chalicelib.kernel.calendar import local_day
+from chalicelib.kernel.errors import Trouble
 from chalicelib.kernel.ids import CampaignId
 from chalicelib.programs.models import Program
+from chalicelib.storage.functions import FunctionFailed, Functions
+from chalicelib.storage.table import Table
+
+FUNCTION = "campaigns-answer"
 
 RUNS_MAX = 4000
 """A birthday campaign of ten years."""
@@ -106,3 +112,19 @@ def _worth(points: int, program: Program) -> int:
 
 def _ask(lake: Lake, question: Question) -> list[Any]:
     return lake.questions.execute(question.sql, list(question.params)).fetchall()
+
+
+def ask_results(table: Table, functions: Functions, campaign_id: CampaignId) -> CampaignResults:
+    """What a campaign has brought, by the function that has the lake.
+
+    Raises:
+        CampaignUnknown: there is no such campaign.
+        ResultsSilent: nobody answered; safe to ask again.
+    """
+    if store.find_campaign(table, campaign_id) is None:
+        raise CampaignUnknown(campaign_id=campaign_id)
+    try:
+        answer = functions.ask(FUNCTION, {"campaign_id": campaign_id})
+    except (FunctionFailed, Trouble):
+        raise ResultsSilent from None
+    return CampaignResults.model_validate_json(json.dumps(answer))

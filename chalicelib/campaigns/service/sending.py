@@ -6,14 +6,15 @@ from datetime import datetime
 
 from chalicelib.campaigns import store
 from chalicelib.campaigns.errors import CampaignMoved
-from chalicelib.campaigns.models import Campaign, CampaignRun, PlannedPart, RunView
+from chalicelib.campaigns.models import Campaign, CampaignRun, CampaignState, PlannedPart, RunView
 from chalicelib.campaigns.models import Progress as Shown
 from chalicelib.campaigns.ports import Works
 from chalicelib.campaigns.rules import life, releasing
 from chalicelib.campaigns.rules.releasing import Released
 from chalicelib.deliveries import rules as deliveries_rules
 from chalicelib.deliveries import store as deliveries
-from chalicelib.deliveries.models import Outcome, PartMessage, Progress, Run, RunStatus
+from chalicelib.deliveries.models import Progress, Run, RunStatus
+from chalicelib.deliveries.service import queueing, reading
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.ids import CampaignId, CampaignRunId
 from chalicelib.kernel.money import exponent
@@ -32,6 +33,8 @@ def advance(works: Works, campaign_id: CampaignId) -> None:
         StorageBusy: not all was done; it is done with the next call.
     """
     campaign = store.find_campaign(works.table, campaign_id)
+    if campaign is not None and campaign.state is CampaignState.CANCELLED and campaign.open_runs:
+        _close(works, campaign)
     if campaign is None or campaign.state not in life.RUNNING:
         return
     for item in store.find_runs(works.table, campaign.open_runs):
@@ -42,13 +45,20 @@ def _advance_run(works: Works, campaign: Campaign, run: Run, kept: CampaignRun) 
     now = works.clock()
     if not kept.told:
         run, kept = _tell_lake(works, campaign, run, kept, now)
-    progress = find_progress(works.ops, run)
+    progress = reading.progress(works.ops, run)
     if run.status is RunStatus.SENDING and progress.parts_done < run.parts:
         if _hand_on(works, campaign, run, kept, progress, now):
             return
         _end(works, run, kept, RunStatus.CANCELLED, "cost", now)
     elif run.status in (RunStatus.SENDING, RunStatus.SENT):
         _end(works, run, kept, RunStatus.SENT, None, now)
+
+
+def _close(works: Works, campaign: Campaign) -> None:
+    """Hand the parts of cancelled runs on once more: whoever gets them sends nothing, and counts who was left."""
+    for item in store.find_runs(works.table, campaign.open_runs):
+        queueing.requeue(works.ops, works.queues, works.queue, deliveries.run_from(item))
+    works.table.commit([store.replace_campaign(campaign, campaign.model_copy(update={"open_runs": ()}))], keyed=True)
 
 
 def _tell_lake(works: Works, campaign: Campaign, run: Run, kept: CampaignRun, now: datetime) -> tuple[Run, CampaignRun]:
@@ -135,9 +145,7 @@ def _not_through(ops: Table, run_id: str, released: int) -> list[int]:
 
 
 def _send(works: Works, run: Run, numbers: Sequence[int]) -> None:
-    messages = [PartMessage(run_id=run.run_id, part=each).model_dump_json() for each in numbers]
-    if messages:
-        works.queues.send(works.queue, messages)
+    queueing.enqueue(works.queues, works.queue, run.run_id, numbers)
 
 
 # ---------------------------------------------------------------- the end
@@ -148,7 +156,7 @@ def _end(works: Works, run: Run, kept: CampaignRun, status: RunStatus, why: str 
     campaign = store.find_campaign(works.table, CampaignId(run.source_id))
     if campaign is None or campaign.state not in life.RUNNING or run.run_id not in campaign.open_runs:
         return
-    progress, stamp = find_progress(works.ops, run), from_milliseconds(milliseconds(now))
+    progress, stamp = reading.progress(works.ops, run), from_milliseconds(milliseconds(now))
     over = kept.model_copy(
         update={"ended_at": stamp, "outcomes": outcomes_of(progress), "cost_micro": progress.cost_micro}
     )
@@ -165,19 +173,6 @@ def _end(works: Works, run: Run, kept: CampaignRun, status: RunStatus, why: str 
 # ---------------------------------------------------------------- how far it is
 
 
-def find_progress(ops: Table, run: Run) -> Progress:
-    """How far a run is, by its counters."""
-    counts = deliveries_rules.summed(deliveries.find_counts(ops, run.run_id))
-    return Progress(
-        planned=run.planned,
-        parts=run.parts,
-        parts_done=counts["parts"],
-        outcomes={each: counts[f"o_{each.name.lower()}"] for each in Outcome if counts[f"o_{each.name.lower()}"]},
-        receipts={name[2:]: count for name, count in counts.items() if name.startswith("r_")},
-        cost_micro=counts["cost"],
-    )
-
-
 def outcomes_of(progress: Progress) -> Mapping[str, int]:
     """Outcomes by their names."""
     return {each.name.lower(): count for each, count in progress.outcomes.items()}
@@ -186,7 +181,7 @@ def outcomes_of(progress: Progress) -> Mapping[str, int]:
 def run_view(ops: Table, item: Item, currency: str) -> RunView:
     """A run as it is shown."""
     run, kept = deliveries.run_from(item), store.kept_from(item)
-    progress = find_progress(ops, run)
+    progress = reading.progress(ops, run)
     outcomes = dict(outcomes_of(progress)) or dict(kept.outcomes)
     return RunView(
         run_id=CampaignRunId(run.run_id),

@@ -19,6 +19,7 @@ from chalicelib.deliveries import rules, store
 from chalicelib.deliveries.errors import DeliveryRunUnknown, PlanMissing
 from chalicelib.deliveries.models import Outcome, Part, PartMessage, PartState, Recipient, Run, RunStatus, Wording
 from chalicelib.deliveries.ports import Office, Renderer
+from chalicelib.deliveries.service.asking import asked
 from chalicelib.deliveries.store import PartTaken, RunMoved
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.errors import StorageBusy, Trouble
@@ -354,7 +355,7 @@ class _Work:
                 self._went(())
                 continue
             try:
-                results = provider.send(list(some.values()))
+                results = asked(provider, list(some.values()))
             except ProviderBusy as busy:
                 self._went(busy)
                 self.state = replace(self.state, claim=())
@@ -363,9 +364,6 @@ class _Work:
             except ProviderMisconfigured:
                 self._went(())
                 raise
-            except Exception as fault:  # noqa: BLE001 - whatever it was, it may have gone out
-                code = type(fault).__name__
-                results = tuple(Result(each.delivery_id, "unknown", code=code) for each in some.values())
             self._note(provider, some, results)
             self._went(results)
         late = self.office.clock() > self._lease_end() - TOO_LATE
@@ -377,11 +375,11 @@ class _Work:
         with suppress(Trouble):
             self.office.pace.went(self.part.channel, what, self.office.clock())
 
-    def _note(self, provider: Provider, asked: Mapping[int, Outgoing], results: Sequence[Result]) -> None:
+    def _note(self, provider: Provider, batch: Mapping[int, Outgoing], results: Sequence[Result]) -> None:
         """What a provider's answers mean; of whom it says nothing that can be understood, nothing is known."""
         answers = {each.delivery_id: each for each in results}
         at, cost, decided = milliseconds(self.office.clock()), 0, dict[int, Outcome]()
-        for place, outgoing in asked.items():
+        for place, outgoing in batch.items():
             result = answers.get(outgoing.delivery_id)
             outcome = rules.outcome_of_result(result, idempotent=provider.idempotent)
             if outcome.pending:

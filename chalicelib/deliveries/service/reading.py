@@ -7,7 +7,7 @@ from chalicelib.deliveries import rules, store
 from chalicelib.deliveries.errors import DeliveryRunUnknown
 from chalicelib.deliveries.models import (
     DeliveryId,
-    DeliveryView,
+    MessageDelivery,
     Outcome,
     PartState,
     Progress,
@@ -80,7 +80,7 @@ def require_run(table: Table, run_id: str) -> Run:
 
 def list_of_run(
     table: Table, ops: Table, objects: Objects, run_id: str, outcome: str | None, *, after: str | None, limit: int
-) -> Slice[DeliveryView]:
+) -> Slice[MessageDelivery]:
     """A page of a run's deliveries, in the order of its plan; it may have fewer than the limit before the last one.
 
     Args:
@@ -92,7 +92,7 @@ def list_of_run(
     """
     run = require_run(table, run_id)
     number, place = map(int, after.split(".")) if after else (0, 0)
-    found: list[DeliveryView] = []
+    found: list[MessageDelivery] = []
     last = min(number + PARTS_A_PAGE, run.parts)
     states = store.list_parts(ops, run.run_id, range(number, last)) if number < last else {}
     for part in range(number, last):
@@ -105,7 +105,7 @@ def list_of_run(
 
 def _of_part(
     objects: Objects, run: Run, number: int, states: Mapping[int, PartState], outcome: str | None, first: int
-) -> Iterator[tuple[int, DeliveryView]]:
+) -> Iterator[tuple[int, MessageDelivery]]:
     """Deliveries of a part with their places, from a place on."""
     letters = states[number].outcomes if number in states else ""
     kinds = {rules.outcome_of(each).kind for each in letters} if letters else {"waiting"}
@@ -119,7 +119,7 @@ def _of_part(
         name = rules.delivery_id(run.run_id, run.source_id, run.step, recipient.member_id, part.channel)
         yield (
             place,
-            DeliveryView(
+            MessageDelivery(
                 delivery_id=name, member_id=MemberId(recipient.member_id), source=run.source, source_id=run.source_id,
                 step=run.step, run_id=run.run_id, channel=part.channel, variant=recipient.variant or None,
                 outcome=became.kind, reason=became.reason or None, at=None,
@@ -133,7 +133,7 @@ ANSWER = "deliveries-answer"
 """The function that asks the lake."""
 
 
-def list_of_member(ops: Table, functions: Functions, member_id: MemberId, *, limit: int) -> tuple[DeliveryView, ...]:
+def list_of_member(ops: Table, functions: Functions, member_id: MemberId, *, limit: int) -> tuple[MessageDelivery, ...]:
     """What a member was sent, or was not, the newest first: single messages as they are now, runs as the lake has them.
 
     Raises:
@@ -146,7 +146,7 @@ def list_of_member(ops: Table, functions: Functions, member_id: MemberId, *, lim
     found = {row["delivery_id"]: _of_row(member_id, row) for row in told}
     for item in store.list_singles(ops, member_id, limit=limit):
         sent = store.sent_from(item)
-        found[sent.delivery_id] = DeliveryView(
+        found[sent.delivery_id] = MessageDelivery(
             delivery_id=sent.delivery_id, member_id=member_id, source=item["source"], source_id=item["source_id"],
             step=item["step"], run_id=None, channel=item["channel"], variant=item.get("variant"),
             outcome=sent.outcome.kind, reason=sent.outcome.reason or None, at=sent.at,
@@ -158,8 +158,8 @@ def list_of_member(ops: Table, functions: Functions, member_id: MemberId, *, lim
 _LONG_AGO = from_milliseconds(0)
 
 
-def _of_row(member_id: MemberId, row: Mapping[str, Any]) -> DeliveryView:
-    return DeliveryView(
+def _of_row(member_id: MemberId, row: Mapping[str, Any]) -> MessageDelivery:
+    return MessageDelivery(
         delivery_id=DeliveryId(row["delivery_id"]), member_id=member_id, source=row["source"],
         source_id=row["source_id"], step=row["step"], run_id=row["run_id"] or None, channel=row["channel"],
         variant=row["variant"] or None, outcome=row["outcome"], reason=row["reason"] or None,

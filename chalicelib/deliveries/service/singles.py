@@ -10,6 +10,7 @@ from chalicelib.deliveries import rules, store
 from chalicelib.deliveries.errors import DeliveryClaimed
 from chalicelib.deliveries.models import DeliveryId, Outcome, Row, Sent, Single
 from chalicelib.deliveries.ports import Office
+from chalicelib.deliveries.service.asking import asked
 from chalicelib.deliveries.service.parts import AGAIN, LEASE, TOO_LATE
 from chalicelib.deliveries.store import SingleTaken
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
@@ -144,7 +145,7 @@ class _One:
         office, channel = self.office, self.single.channel
         before = Outcome.ASKED if self.asked_before else Outcome.OPEN
         try:
-            results = provider.send([outgoing])
+            results = asked(provider, [outgoing])
         except ProviderBusy as busy:
             office.pace.went(channel, busy, office.clock())
             self._keep(before)
@@ -152,8 +153,6 @@ class _One:
         except ProviderMisconfigured:
             self._keep(before)
             raise
-        except Exception as fault:  # noqa: BLE001 - whatever it was, it may have gone out
-            results = (Result(outgoing.delivery_id, "unknown", code=type(fault).__name__),)
         result = next((each for each in results if each.delivery_id == outgoing.delivery_id), None)
         outcome = rules.outcome_of_result(result, idempotent=provider.idempotent)
         with suppress(Trouble):

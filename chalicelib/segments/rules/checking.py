@@ -13,13 +13,13 @@ from chalicelib.segments.models import (
     Bought,
     Campaigns,
     ChoiceField,
-    CustomField,
+    CustomCondition,
     Definition,
     InSegment,
     Not,
     PurchasesDay,
     PurchasesNumber,
-    State,
+    SegmentState,
     Tagged,
 )
 from chalicelib.segments.rules.compiling import Resolve
@@ -106,7 +106,7 @@ def _walk(
             yield from _named(node, resolve, size, pointer=pointer, depth=depth, trail=trail)
         case ChoiceField():
             yield from _values(node, program, pointer)
-        case CustomField():
+        case CustomCondition():
             yield from _custom(node, program, pointer)
         case _:
             pass
@@ -138,7 +138,7 @@ def _named(
     found = resolve(node.segment_id)
     if found is None:
         yield Fault(place, "There is no such segment")
-    elif found.state is State.ARCHIVED:
+    elif found.state is SegmentState.ARCHIVED:
         yield Fault(place, "This segment is archived")
     elif found.definition is not None:
         inner = _walk(
@@ -163,7 +163,7 @@ def _values(node: ChoiceField, program: Program | None, pointer: str) -> Iterato
             yield Fault(f"{pointer}/values/{number}", f"It is none of {', '.join(known)}")
 
 
-def _custom(node: CustomField, program: Program | None, pointer: str) -> Iterator[Fault]:
+def _custom(node: CustomCondition, program: Program | None, pointer: str) -> Iterator[Fault]:
     if program is None:
         return
     place = f"{pointer}/custom_field"

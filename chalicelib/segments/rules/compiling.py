@@ -25,7 +25,7 @@ from chalicelib.segments.models import (
     Campaigns,
     ChoiceField,
     ChoiceOp,
-    CustomField,
+    CustomCondition,
     CustomOp,
     DayField,
     DayOp,
@@ -268,7 +268,7 @@ def _leaf(at: _Compiler, node: Definition) -> str:  # noqa: PLR0912 - a case for
             return _list(at, _LISTS[node.name], node.op, node.values)
         case Tagged():
             return _list(at, "tags", node.op, node.tags)
-        case CustomField():
+        case CustomCondition():
             return _custom(at, node)
         case PurchasesNumber():
             return _purchases_number(at, node)
@@ -435,7 +435,7 @@ _CUSTOM = {
 }
 
 
-def _custom(at: _Compiler, node: CustomField) -> str:
+def _custom(at: _Compiler, node: CustomCondition) -> str:
     path = f"$.{node.custom_field}"
     if node.op is CustomOp.IS_KNOWN:
         return f"json_exists(custom, {at.p(path)})"
@@ -604,9 +604,9 @@ def _messages(at: _Compiler, node: Campaigns, source: str, *, timed: bool = True
         parts.append(_among(at, "channel", node.channels))
     first, last = days_of(node.window, at.today)
     if first is not None and timed:
-        parts.append(f"at >= {at.p(_midnight(first, at.time_zone))}")
+        parts.append(f'"at" >= {at.p(_midnight(first, at.time_zone))}')
     if last is not None and timed:
-        parts.append(f"at < {at.p(_midnight(last + timedelta(days=1), at.time_zone))}")
+        parts.append(f'"at" < {at.p(_midnight(last + timedelta(days=1), at.time_zone))}')
     return " AND ".join(parts) or "TRUE"
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from chalicelib.kernel.ids import SegmentId
 from chalicelib.kernel.languages import Language
-from chalicelib.segments.models import DEFINITION, Definition, InStage, Kind, Rfm, Segment, Stage
+from chalicelib.segments.models import DEFINITION, Definition, InStage, Rfm, Segment, SegmentKind, Stage
 
 _SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -81,6 +81,6 @@ def ready(segment_id: SegmentId, language: Language = Language.ZH) -> Segment | 
         return None
     zh, en, definition = found
     return Segment(
-        segment_id=segment_id, name=zh if language is Language.ZH else en, kind=Kind.LIVE, definition=definition,
+        segment_id=segment_id, name=zh if language is Language.ZH else en, kind=SegmentKind.LIVE, definition=definition,
         ready=True, created_at=_SINCE, created_by="regulars", edited_at=_SINCE,
     )  # fmt: skip

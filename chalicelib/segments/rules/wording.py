@@ -18,7 +18,7 @@ from chalicelib.segments.models import (
     Campaigns,
     ChoiceField,
     ChoiceOp,
-    CustomField,
+    CustomCondition,
     CustomOp,
     DayField,
     DayOp,
@@ -127,7 +127,7 @@ def _english(node: Definition, names: Names) -> Clause:  # noqa: PLR0912 - a cas
         case Tagged():
             what = "tag" if len(node.tags) == 1 else "tags"
             return _en_several(node.op, "have", f"the {what} ", _quoted(node.tags))
-        case CustomField():
+        case CustomCondition():
             return _en_custom(node, names)
         case PurchasesNumber():
             return _en_purchases(node, names)
@@ -308,7 +308,7 @@ def _en_several(op: ListOp, verb: str, what: str, values: Sequence[str]) -> Clau
     return (some[1], some[0]) if op is ListOp.HAS_NONE else some
 
 
-def _en_custom(node: CustomField, names: Names) -> Clause:
+def _en_custom(node: CustomCondition, names: Names) -> Clause:
     name = f"“{names.custom.get(node.custom_field, node.custom_field)}”"
     match node.op:
         case CustomOp.IS_KNOWN:
@@ -461,7 +461,7 @@ def _chinese(node: Definition, names: Names) -> Clause:  # noqa: PLR0912 - a cas
             return _zh_list(node)
         case Tagged():
             return _zh_several(node.op, ("带有", "没有"), _zh_quoted(node.tags), "标签")
-        case CustomField():
+        case CustomCondition():
             return _zh_custom(node, names)
         case PurchasesNumber():
             return _zh_purchases(node, names)
@@ -627,7 +627,7 @@ def _zh_several(op: ListOp, verbs: tuple[str, str], values: Sequence[str], noun:
     return (some[1], some[0]) if op is ListOp.HAS_NONE else some
 
 
-def _zh_custom(node: CustomField, names: Names) -> Clause:
+def _zh_custom(node: CustomCondition, names: Names) -> Clause:
     name = f"“{names.custom.get(node.custom_field, node.custom_field)}”"
     match node.op:
         case CustomOp.IS_KNOWN:

@@ -32,11 +32,11 @@ from chalicelib.segments.models import (
     CreateSegment,
     Definition,
     EditSegment,
-    Kind,
     ListOf,
     Segment,
+    SegmentKind,
+    SegmentState,
     SegmentView,
-    State,
 )
 from chalicelib.segments.rules.checking import Graph, Knot, comes_back, used_by
 from chalicelib.segments.rules.ready import READY_IDS, ready
@@ -79,22 +79,24 @@ def create_segment(
     known = store.find_item(table, segment_id)
     if known is not None:
         return _known(table, ops, program, known, content)
-    if command.definition is not None:
+    if command.freeze and command.definition is not None:
         require_sound(table, command.definition, program)
-
     listed = _listed(objects, asking, segment_id, command)
     live = listed is None and command.definition is not None and not command.freeze
     segment = Segment(
-        segment_id=segment_id, name=command.name, note=command.note, kind=Kind.LIVE if live else Kind.STATIC,
-        definition=command.definition if live else None, listed=listed, tag_rule=command.tag_rule, created_at=now,
-        created_by=caller.subject, edited_at=now,
+        segment_id=segment_id, name=command.name, note=command.note, listed=listed,
+        kind=SegmentKind.LIVE if live else SegmentKind.STATIC, definition=command.definition if live else None,
+        tag_rule=command.tag_rule, created_at=now, created_by=caller.subject, edited_at=now,
     )  # fmt: skip
     for _ in range(ATTEMPTS_MAX):
-        graph = _grown(table, segment)
+        graph, version = store.find_graph(table)
+        if command.definition is not None:
+            require_sound(table, command.definition, program)  # as things are under that version
+        grown = _grown(graph, segment)
         if command.dry_run:
             return Outcome(_view(table, ops, program, segment), stored=False)
         try:
-            table.commit([store.add_segment(segment, content=content), store.replace_graph(*graph)])
+            table.commit([store.add_segment(segment, content=content), store.replace_graph(grown, version)])
         except store.Raced:
             continue
         except store.SegmentKnown as first:
@@ -137,14 +139,13 @@ def require_sound(table: Table, definition: Definition, program: Program, own: S
         raise DefinitionWrong([{"pointer": f"/definition{each.pointer}", "detail": each.detail} for each in faults])
 
 
-def _grown(table: Table, segment: Segment) -> tuple[Graph, int]:
-    """What there is, with a new or changed segment, and the version of what there was.
+def _grown(graph: Graph, segment: Segment) -> Graph:
+    """What there is, with a new or changed segment.
 
     Raises:
         SegmentsTooMany: there are as many as there can be.
         DefinitionWrong: the segment would depend on itself.
     """
-    graph, version = store.find_graph(table)
     if segment.segment_id not in graph and len(graph) >= SEGMENTS_MAX:
         raise SegmentsTooMany(most=SEGMENTS_MAX)
     graph = {**graph, segment.segment_id: store.knot_of(segment)}
@@ -152,7 +153,7 @@ def _grown(table: Table, segment: Segment) -> tuple[Graph, int]:
         rule = segment.tag_rule is not None
         detail = "The segment would be made of itself" + (", by the tag that it gives" if rule else "")
         raise DefinitionWrong([{"pointer": "/tag_rule/tag" if rule else "/definition", "detail": detail}])
-    return graph, version
+    return graph
 
 
 # ---------------------------------------------------------------- reading
@@ -171,7 +172,7 @@ def find_segment(
 
 
 def list_segments(
-    table: Table, ops: Table, book: ProgramBook, state: State, *, after: str | None, limit: int, now: datetime
+    table: Table, ops: Table, book: ProgramBook, state: SegmentState, *, after: str | None, limit: int, now: datetime
 ) -> Slice[SegmentView]:
     """A page of segments of the merchant's own, the newest first."""
     found, last = store.list_segments(table, state, after=after, limit=limit)
@@ -228,14 +229,15 @@ def edit_segment(
         before, content = load(table, segment_id)
         if before.version != command.version:
             raise SegmentMoved(read=command.version, current=before.version)
-        if before.state is State.ARCHIVED:
+        if before.state is SegmentState.ARCHIVED:
             raise SegmentArchived(segment_id=segment_id)
+        graph, version = store.find_graph(table)
         if command.definition is not None:
             require_sound(table, command.definition, program, own=segment_id)
         after = _edited(before, command, objects, now)
         writes: list[Write] = [store.replace_segment(before, after, content=content)]
         if store.knot_of(after) != store.knot_of(before):
-            writes.append(store.replace_graph(*_grown(table, after)))
+            writes.append(store.replace_graph(_grown(graph, after), version))
 
         changed = after.model_copy(update={"version": before.version + 1})
         if command.dry_run:
@@ -256,7 +258,7 @@ def _edited(before: Segment, command: EditSegment, objects: Objects, now: dateti
     """
     of_list = bool(command.add_member_ids or command.remove_member_ids)
     of_live = command.definition is not None or command.tag_rule is not None
-    if (of_list and before.kind is Kind.LIVE) or (of_live and before.kind is Kind.STATIC):
+    if (of_list and before.kind is SegmentKind.LIVE) or (of_live and before.kind is SegmentKind.STATIC):
         raise SegmentKindWrong(segment_id=before.segment_id, kind=before.kind.value)
     named = command.model_fields_set
     changes: dict[str, Any] = {"edited_at": now}
@@ -302,13 +304,13 @@ def archive_segment(
     program = book.current(now)
     for _ in range(ATTEMPTS_MAX):
         before, content = load(table, segment_id)
-        if before.state is State.ARCHIVED:
+        if before.state is SegmentState.ARCHIVED:
             return Outcome(_view(table, ops, program, before), replayed=True)
         graph, version = store.find_graph(table)
         users = used_by(graph, segment_id)
         if users:
             raise SegmentInUse(segment_id=segment_id, used_by=users)
-        after = before.model_copy(update={"state": State.ARCHIVED, "edited_at": now})
+        after = before.model_copy(update={"state": SegmentState.ARCHIVED, "edited_at": now})
         left: dict[SegmentId, Knot] = {name: knot for name, knot in graph.items() if name != segment_id}
 
         changed = after.model_copy(update={"version": before.version + 1})
