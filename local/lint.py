@@ -197,6 +197,11 @@ MAY: Mapping[tuple[str, str], str] = {
     ("broad", "chalicelib/deliveries/jobs.py"): "an edge: the queue keeps what failed",
     ("broad", "chalicelib/deliveries/service/asking.py"): "whatever a provider raises, the message may have gone out",
     ("broad", "chalicelib/jobs/jobs.py"): "an edge: the queue keeps what failed",
+    ("broad", "chalicelib/journeys/jobs.py"): "an edge: the queue keeps what failed",
+    (
+        "broad",
+        "chalicelib/journeys/service/stepping.py",
+    ): "one way's fault is not the others': it is tried again, and told",
     ("broad", "chalicelib/lane/jobs.py"): "an edge: the queue keeps what failed",
     ("broad", "chalicelib/notices/jobs.py"): "an edge: the queue keeps what failed",
     ("broad", "chalicelib/relay/jobs.py"): "an edge: the stream keeps what failed",

@@ -27,6 +27,7 @@ ROOMS = (
     "campaigns",
     "segments",
     "deliveries",
+    "journeys",
     "privacy",
     "proof",
     "liability",

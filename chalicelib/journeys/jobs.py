@@ -32,7 +32,7 @@ STANDARD = timedelta(seconds=45)
 """Where nobody says how long a function may take."""
 
 
-def take(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
+def take_events(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
     """Take events; those that failed are named, and the queue gives them again."""
     taker = Taker(works(house(), None))
     failed, faults, entered = list[str](), list[Exception](), 0
@@ -63,7 +63,7 @@ def _taken(taker: Taker, body: str) -> int:
     return taker.take(intake.told_of(kind, told.event_id, member_id, told.recorded_at, facts))
 
 
-def step(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
+def do_steps(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
     """Do steps; messages of which something could not be done are named, and the queue gives them again."""
     failed, faults, done = list[str](), list[Exception](), 0
     waiting: dict[str | None, list[tuple[str, dict[str, Any]]]] = {}
@@ -123,7 +123,7 @@ def _stepped(taker: Taker, some: list[tuple[str, dict[str, Any]]], failed: list[
     return len(refs)
 
 
-def tick(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def tick_journeys(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Hand on all who are due by now; on a laptop, by an instant that is yet to come: `{"at": "2030-05-01T08:00:00Z"}`.
 
     Raises:

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter, model_validator
 
+from chalicelib.campaigns.models import QuietHours
 from chalicelib.kernel.ids import JourneyId, MemberId, SegmentId, ShopId, TemplateId
 from chalicelib.kernel.money import Minor
 from chalicelib.kernel.pages import Page, Paging
 from chalicelib.kernel.records import Line, Note, Record, Slug
-from chalicelib.segments.models import Condition
+from chalicelib.segments.models import Condition, Sentences
 
 STEPS_MAX = 30
 VALUES_MAX = 100
@@ -225,20 +226,7 @@ class Branch(Record):
     otherwise: Slug | None = None
 
 
-class QuietHours(Record):
-    """Hours in which nothing is sent, in the program's time zone; they may go over midnight."""
-
-    starts: ClockTime
-    ends: ClockTime
-
-    @model_validator(mode="after")
-    def _is_part_of_a_day(self) -> Self:
-        if self.starts == self.ends:
-            raise ValueError("quiet hours begin and end at different times")
-        return self
-
-
-class FrequencyCap(Record):
+class MessageCap(Record):
     """A member gets at most so many single messages, of journeys and triggers, in so many days, this one included."""
 
     sends: Annotated[int, Field(ge=1, le=100)]
@@ -254,7 +242,7 @@ class Send(Record):
     purpose: Slug = "marketing"
     """The consent that it needs."""
     quiet_hours: QuietHours | None = QuietHours(starts="21:00", ends="09:00")
-    frequency_cap: FrequencyCap | None = None
+    frequency_cap: MessageCap | None = None
     send_within_hours: Annotated[int, Field(ge=1, le=168)] = 24
     """What could not be sent so long after the member came to the step is stale and is not sent."""
     next: Slug | None = None
@@ -284,7 +272,7 @@ class Retag(Record):
 Step = Annotated[Wait | Branch | Send | GivePoints | Retag, Field(discriminator="kind")]
 
 
-class Definition(Record):
+class JourneyDefinition(Record):
     """What a journey does. Its first step is the first in the list; the others are reached from there."""
 
     name: Line
@@ -298,17 +286,17 @@ class Definition(Record):
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=STEPS_MAX)]
 
 
-DEFINITION: TypeAdapter[Definition] = TypeAdapter(Definition)
+DEFINITION: TypeAdapter[JourneyDefinition] = TypeAdapter(JourneyDefinition)
 
 
 # ---------------------------------------------------------------- commands
 
 
-class MakeJourney(Definition):
+class MakeJourney(JourneyDefinition):
     """Make a journey. It is a draft until it is activated."""
 
 
-class EditJourney(Definition):
+class EditJourney(JourneyDefinition):
     """Write the next version of a journey. Who is inside goes on in the version that they came in by."""
 
     version: Annotated[int, Field(ge=1)]
@@ -351,7 +339,7 @@ class WalkJourney(Record):
 # ---------------------------------------------------------------- as it is kept
 
 
-class State(StrEnum):
+class JourneyState(StrEnum):
     """What a journey does just now."""
 
     DRAFT = "draft"
@@ -379,7 +367,7 @@ class Head(Record):
 
     journey_id: JourneyId
     name: Line
-    state: State
+    state: JourneyState
     edition: int
     made_at: AwareDatetime
     made_by: str
@@ -397,7 +385,7 @@ class Edition(Record):
 
     journey_id: JourneyId
     edition: int
-    definition: Definition
+    definition: JourneyDefinition
     pinned: Mapping[str, tuple[str, int, str]] = {}
     """By step: template, its version, its channel."""
     made_at: AwareDatetime
@@ -418,7 +406,7 @@ class Place:
     """
 
     journey_id: JourneyId
-    state: State
+    state: JourneyState
     edition: int
     entry: str
     needs: frozenset[str] = frozenset()
@@ -539,23 +527,16 @@ class Gate:
 # ---------------------------------------------------------------- answers
 
 
-class Sentences(Record):
-    """What a journey does, in words."""
-
-    zh: str
-    en: str
-
-
 class JourneyView(Record):
     """A journey."""
 
     journey_id: JourneyId
-    state: State
+    state: JourneyState
     edition: int
     """The version of its definition that is shown."""
     current_edition: int
     """The one by which members come in."""
-    definition: Definition
+    definition: JourneyDefinition
     sentences: Sentences
     made_at: AwareDatetime
     made_by: str
@@ -572,7 +553,7 @@ class JourneyRow(Record):
 
     journey_id: JourneyId
     name: Line
-    state: State
+    state: JourneyState
     edition: int
     made_at: AwareDatetime
     activated_at: AwareDatetime | None

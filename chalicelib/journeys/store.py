@@ -24,11 +24,11 @@ from chalicelib.journeys.models import (
     Gate,
     Head,
     Instance,
+    JourneyState,
     Left,
     Passed,
     Place,
     Ref,
-    State,
     Told,
 )
 from chalicelib.journeys.rules.moving import Amounts
@@ -103,7 +103,7 @@ def head_from(item: Item) -> Head:
         {
             "journey_id": keys.parted(item["pk"])[1],
             "name": item["name"],
-            "state": State(item["state"]),
+            "state": JourneyState(item["state"]),
             "edition": item["edition"],
             "made_at": from_milliseconds(item["made"]),
             "made_by": item["by"],
@@ -161,7 +161,7 @@ def put_board(before: Board, after: Board) -> Write:
 
 def _place(name: JourneyId, row: dict[str, Any]) -> Place:
     return Place(
-        name, State(row["state"]), row["edition"], row["entry"], frozenset(row["needs"]), frozenset(row["goals"]),
+        name, JourneyState(row["state"]), row["edition"], row["entry"], frozenset(row["needs"]), frozenset(row["goals"]),
         SegmentId(row["segment"]) if "segment" in row else None, row.get("held"), row.get("ending", False),
     )  # fmt: skip
 

@@ -9,6 +9,8 @@ from local.deploy.intrinsics import Json, given, imported, policy, ref, sub
 QUEUES = (
     "job-work", "retention", "notices", "watch", "lake-patch", "segments-refresh", "archive", "lane.fifo",
     "campaign-sends",
+    "journey-events",
+    "journey-steps",
 )  # fmt: skip
 DEAD_LETTERS = (
     "job-work-dlq",
@@ -18,6 +20,8 @@ DEAD_LETTERS = (
     "archive-dlq",
     "lane-dlq.fifo",
     "campaign-sends-dlq",
+    "journey-events-dlq",
+    "journey-steps-dlq",
     "relay-dlq",
     "lake-patch-dlq",
     "segments-refresh-dlq",

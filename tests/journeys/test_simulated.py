@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from chalicelib.campaigns.models import QuietHours
 from chalicelib.deliveries.rules import quiet_until
 from chalicelib.journeys import store
-from chalicelib.journeys.models import Instance, QuietHours, Send
+from chalicelib.journeys.models import Instance, Send
 from chalicelib.journeys.rules import intake, moving, timing
 from chalicelib.journeys.service import stepping, ticking
 from chalicelib.kernel.ids import MemberId

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.journeys import store
-from chalicelib.journeys.models import Left, State, Told
+from chalicelib.journeys.models import JourneyState, Left, Told
 from chalicelib.journeys.rules import intake, timing
 from chalicelib.journeys.service import ticking
 from chalicelib.kernel.ids import MemberId
@@ -362,7 +362,7 @@ def test_while_it_is_paused_nobody_moves_and_afterwards_everybody_does() -> None
     for each in some:
         world.happens("enrolled", each)
     world.run(timedelta(hours=1))
-    world.turn(State.PAUSED)
+    world.turn(JourneyState.PAUSED)
     late = world.enrol(99)
     world.happens("enrolled", late)
     world.run(timedelta(days=2))
@@ -371,7 +371,7 @@ def test_while_it_is_paused_nobody_moves_and_afterwards_everybody_does() -> None
     writes = len(world.core.stream)
     world.run(timedelta(days=1))
     assert len(world.core.stream) == writes, "who is held costs nothing"
-    world.turn(State.ACTIVE)
+    world.turn(JourneyState.ACTIVE)
     world.run(timedelta(hours=1))
     assert set(world.mail.got.values()) == {1}
     assert len(world.mail.got) == 30
@@ -384,11 +384,11 @@ def test_closed_lets_nobody_in_and_ended_lets_everybody_go() -> None:
     for number in range(40):
         world.happens("enrolled", world.enrol(number))
     world.run(timedelta(hours=1))
-    world.turn(State.CLOSED)
+    world.turn(JourneyState.CLOSED)
     world.happens("enrolled", world.enrol(77))
     world.run(timedelta(hours=1))
     assert len(world.ways()) == 40
-    world.turn(State.ENDED)
+    world.turn(JourneyState.ENDED)
     world.run(timedelta(hours=1))
     assert {each.left for each in world.ways()} == {Left.ENDED}
     assert world.counted()[1, "l:ended"] == 40

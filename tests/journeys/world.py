@@ -18,12 +18,12 @@ from chalicelib.deliveries.rules import quiet_until
 from chalicelib.journeys import store
 from chalicelib.journeys.models import (
     DEFINITION,
-    Definition,
     Edition,
     Head,
     Instance,
+    JourneyDefinition,
+    JourneyState,
     Send,
-    State,
     Told,
 )
 from chalicelib.journeys.ports import Person, Posted, Works
@@ -291,9 +291,9 @@ class World:
         document: Mapping[str, Any],
         *,
         edition: int = 1,
-        state: State = State.ACTIVE,
+        state: JourneyState = JourneyState.ACTIVE,
         journey: JourneyId = JOURNEY,
-    ) -> Definition:
+    ) -> JourneyDefinition:
         """Write a journey down as `managing` does, at work from now on."""
         definition = DEFINITION.validate_json(json.dumps({"name": "A journey", **document}))
         before = store.find_head(self.core, journey)
@@ -317,7 +317,7 @@ class World:
         )
         return definition
 
-    def turn(self, state: State, journey: JourneyId = JOURNEY) -> None:
+    def turn(self, state: JourneyState, journey: JourneyId = JOURNEY) -> None:
         """Pause a journey, end it …"""
         head = store.find_head(self.core, journey)
         assert head is not None

@@ -5,12 +5,12 @@ from typing import Any
 
 from chalicelib.journeys.models import (
     Branch,
-    Definition,
     FirstPurchased,
     Fits,
     GivePoints,
     Happened,
     HoldsTier,
+    JourneyDefinition,
     Purchased,
     SegmentEntered,
     Send,
@@ -21,7 +21,7 @@ from chalicelib.journeys.ports import Title
 from chalicelib.kernel.ids import TemplateId
 from chalicelib.programs.models import Program
 from chalicelib.segments import rules as segments
-from chalicelib.segments.models import Kind, State
+from chalicelib.segments.models import SegmentKind, SegmentState
 from chalicelib.segments.rules import Resolve
 
 FILLED = frozenset(
@@ -39,7 +39,7 @@ Fault = tuple[str, str]
 Titles = Callable[[TemplateId], Title | None]
 
 
-def faults_of(definition: Definition, titles: Titles, resolve: Resolve, program: Program) -> list[Fault]:
+def faults_of(definition: JourneyDefinition, titles: Titles, resolve: Resolve, program: Program) -> list[Fault]:
     """Everything that is wrong, the graph first: what hangs in the air is not looked at further."""
     graph = list(_graph(definition))
     if graph:
@@ -66,7 +66,7 @@ def ways_of(step: Step) -> Mapping[str, str | None]:
     return {"next": step.next}
 
 
-def _graph(definition: Definition) -> Iterator[Fault]:
+def _graph(definition: JourneyDefinition) -> Iterator[Fault]:
     places: dict[str, int] = {}
     for number, step in enumerate(definition.steps):
         if step.step in places:
@@ -79,7 +79,7 @@ def _graph(definition: Definition) -> Iterator[Fault]:
     yield from _circles(definition, places)
 
 
-def _circles(definition: Definition, places: Mapping[str, int]) -> Iterator[Fault]:
+def _circles(definition: JourneyDefinition, places: Mapping[str, int]) -> Iterator[Fault]:
     """Ways that lead back, and steps that nothing leads to. No step is met twice, so there is no end to fear."""
     seen: dict[int, bool] = {}
     waiting: list[tuple[int, Iterator[tuple[str, str | None]]]] = [(0, iter(ways_of(definition.steps[0]).items()))]
@@ -104,7 +104,7 @@ def _circles(definition: Definition, places: Mapping[str, int]) -> Iterator[Faul
             yield f"/steps/{number}", "Nothing leads to this step"
 
 
-def given_before(definition: Definition) -> dict[str, bool]:
+def given_before(definition: JourneyDefinition) -> dict[str, bool]:
     """Whether whoever comes to a step has met one that gives points, whichever way they came. The graph is sound."""
     found: dict[str, bool] = {}
     for step in in_order(definition):
@@ -116,7 +116,7 @@ def given_before(definition: Definition) -> dict[str, bool]:
     return found
 
 
-def in_order(definition: Definition) -> list[Step]:
+def in_order(definition: JourneyDefinition) -> list[Step]:
     """Steps, each after all that lead to it. The graph is sound."""
     by_name = {each.step: each for each in definition.steps}
     done: dict[str, None] = {}
@@ -137,7 +137,13 @@ def in_order(definition: Definition) -> list[Step]:
 
 
 def _step(
-    definition: Definition, step: Step, pointer: str, titles: Titles, resolve: Resolve, program: Program, gift: bool
+    definition: JourneyDefinition,
+    step: Step,
+    pointer: str,
+    titles: Titles,
+    resolve: Resolve,
+    program: Program,
+    gift: bool,
 ) -> Iterator[Fault]:
     match step:
         case Send():
@@ -152,7 +158,7 @@ def _step(
             pass
 
 
-def _send(definition: Definition, step: Send, pointer: str, titles: Titles, gift: bool) -> Iterator[Fault]:
+def _send(definition: JourneyDefinition, step: Send, pointer: str, titles: Titles, gift: bool) -> Iterator[Fault]:
     place, title = f"{pointer}/template_id", titles(step.template_id)
     if title is None:
         yield place, "There is no such template"
@@ -176,9 +182,9 @@ def _happening(happening: Any, pointer: str, resolve: Resolve, program: Program)
             found = resolve(happening.segment_id)
             if found is None:
                 yield f"{pointer}/segment_id", "There is no such segment"
-            elif found.kind is not Kind.LIVE or found.ready:
+            elif found.kind is not SegmentKind.LIVE or found.ready:
                 yield f"{pointer}/segment_id", "Nobody is told who comes into this segment: take a live one of your own"
-            elif found.state is State.ARCHIVED:
+            elif found.state is SegmentState.ARCHIVED:
                 yield f"{pointer}/segment_id", "This segment is archived"
         case _:
             pass
@@ -196,6 +202,6 @@ def _condition(definition: Any, pointer: str, resolve: Resolve, program: Program
         yield f"{pointer}{fault.pointer}", fault.detail
 
 
-def gives_points(definition: Definition) -> bool:
+def gives_points(definition: JourneyDefinition) -> bool:
     """Whether some step gives points."""
     return any(isinstance(each, GivePoints) for each in definition.steps)

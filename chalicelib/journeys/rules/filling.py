@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, timedelta
 
-from chalicelib.journeys.models import Definition, GivePoints, Instance
+from chalicelib.journeys.models import GivePoints, Instance, JourneyDefinition
 from chalicelib.kernel.calendar import NEVER, local_day
 from chalicelib.kernel.languages import Language
 from chalicelib.programs.models import Program
@@ -11,7 +11,9 @@ from chalicelib.programs.rules import expires_on, period_of
 from chalicelib.templates.fields import shown
 
 
-def fields_of(definition: Definition, instance: Instance, program: Program, language: Language) -> dict[str, str]:
+def fields_of(
+    definition: JourneyDefinition, instance: Instance, program: Program, language: Language
+) -> dict[str, str]:
     """Fields that follow from what let somebody in, and from points that they were given on the way."""
     found = _of_purchase(instance.facts, language)
     gives = {each.step: each for each in definition.steps if isinstance(each, GivePoints)}

@@ -10,12 +10,12 @@ from chalicelib.journeys.models import (
     BirthdayComes,
     Branch,
     ByHand,
-    Definition,
     Edition,
     Enrolled,
     FirstPurchased,
     Gate,
     Happened,
+    JourneyDefinition,
     Lapsed,
     PointsSpent,
     Purchased,
@@ -107,7 +107,7 @@ def after(told: Told, since: datetime, event_id: str) -> bool:
     return told.at >= since and told.event_id != event_id
 
 
-def entry_key(definition: Definition, event_id: str) -> str:
+def entry_key(definition: JourneyDefinition, event_id: str) -> str:
     """The name of a member's way through a journey that an event lets them into."""
     if definition.again_after_days is None:
         return ONCE
@@ -120,28 +120,28 @@ def by_hand(command_key: str) -> str:
     return EventId("evt_" + base64.b32encode(digest[:20]).decode().lower())
 
 
-def may_again(definition: Definition, gate: Gate | None, at: datetime) -> bool:
+def may_again(definition: JourneyDefinition, gate: Gate | None, at: datetime) -> bool:
     """Whether who came in once may come in by something that happened at an instant."""
     days = definition.again_after_days
     return gate is None or not days or at >= gate.last + timedelta(days=days)
 
 
-def uses_gate(definition: Definition) -> bool:
+def uses_gate(definition: JourneyDefinition) -> bool:
     """Whether it is remembered when somebody came in last: once and every time need no such memory."""
     return bool(definition.again_after_days)
 
 
-def needs_of(definition: Definition) -> frozenset[str]:
+def needs_of(definition: JourneyDefinition) -> frozenset[str]:
     """Kinds of events that are remembered for those inside."""
     return frozenset(asked_kind(each) for each in _asked_inside(definition))
 
 
-def goals_of(definition: Definition) -> frozenset[str]:
+def goals_of(definition: JourneyDefinition) -> frozenset[str]:
     """Kinds of events by which somebody reaches the goal."""
     return frozenset({asked_kind(definition.goal)} if definition.goal is not None else ())
 
 
-def _asked_inside(definition: Definition) -> Iterator[Any]:
+def _asked_inside(definition: JourneyDefinition) -> Iterator[Any]:
     if definition.goal is not None:
         yield definition.goal
     for step in definition.steps:

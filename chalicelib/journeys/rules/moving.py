@@ -8,7 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from chalicelib.journeys.models import Branch, Definition, Edition, Fits, Instance, Left, Passed, Ref, Step, Told, Wait
+from chalicelib.journeys.models import (
+    Branch,
+    Edition,
+    Fits,
+    Instance,
+    JourneyDefinition,
+    Left,
+    Passed,
+    Ref,
+    Step,
+    Told,
+    Wait,
+)
 from chalicelib.journeys.rules import timing
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.ids import MemberId
@@ -28,12 +40,12 @@ class Move:
     amounts: Amounts
 
 
-def number_of(definition: Definition, step: str) -> int:
+def number_of(definition: JourneyDefinition, step: str) -> int:
     """The place of a step in its journey."""
     return next(number for number, each in enumerate(definition.steps) if each.step == step)
 
 
-def step_of(definition: Definition, step: str) -> Step:
+def step_of(definition: JourneyDefinition, step: str) -> Step:
     """A step by its name."""
     return definition.steps[number_of(definition, step)]
 
@@ -71,7 +83,7 @@ def entered(edition: Edition, told: Told, entry: str, now: datetime, month_day: 
 
 
 def passed(
-    definition: Definition, before: Instance, outcome: str, now: datetime, month_day: str | None, zone: str
+    definition: JourneyDefinition, before: Instance, outcome: str, now: datetime, month_day: str | None, zone: str
 ) -> Move:
     """Somebody who is through with a step."""
     now = _whole(now)
@@ -92,7 +104,13 @@ def passed(
 
 
 def _arrived(
-    definition: Definition, who: Instance, step: str, now: datetime, month_day: str | None, zone: str, since: datetime
+    definition: JourneyDefinition,
+    who: Instance,
+    step: str,
+    now: datetime,
+    month_day: str | None,
+    zone: str,
+    since: datetime,
 ) -> Instance:
     """Somebody who comes to a step. Whoever waits for a birthday that nobody knows leaves before it."""
     there = step_of(definition, step)
@@ -114,7 +132,7 @@ def _gone(who: Instance, why: Left, now: datetime) -> Instance:
     return replace(who, left=why, left_at=now, due_at=None, bucket=None)
 
 
-def left(definition: Definition, before: Instance, why: Left, now: datetime) -> Move:
+def left(definition: JourneyDefinition, before: Instance, why: Left, now: datetime) -> Move:
     """Somebody who leaves where they are."""
     here = number_of(definition, before.step)
     after = _gone(replace(before, version=before.version + 1), why, _whole(now))
@@ -131,7 +149,7 @@ def held(before: Instance) -> Move:
     return Move(replace(before, bucket=None, version=before.version + 1), {})
 
 
-def failed(definition: Definition, before: Instance, now: datetime) -> Move:
+def failed(definition: JourneyDefinition, before: Instance, now: datetime) -> Move:
     """Somebody whose step failed: it is tried again, later and later, and given up at last."""
     if before.tries + 1 >= TRIES_MAX:
         return left(definition, before, Left.FAILED, now)
@@ -141,7 +159,7 @@ def failed(definition: Definition, before: Instance, now: datetime) -> Move:
 
 
 def taken_over(
-    definition: Definition, before: Instance, survivor: MemberId, outcome: str | None, now: datetime,
+    definition: JourneyDefinition, before: Instance, survivor: MemberId, outcome: str | None, now: datetime,
     month_day: str | None, zone: str,
 ) -> Move:  # fmt: skip
     """The way of somebody who was merged, as that of the member whom they were merged into.

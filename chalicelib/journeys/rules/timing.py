@@ -6,8 +6,9 @@ first time.
 
 from datetime import UTC, date, datetime, timedelta
 
+from chalicelib.campaigns.models import QuietHours
 from chalicelib.deliveries.models import Quiet
-from chalicelib.journeys.models import For, QuietHours, UntilBirthday, UntilTime, Wait
+from chalicelib.journeys.models import For, UntilBirthday, UntilTime, Wait
 from chalicelib.kernel.calendar import local_day, milliseconds, zone
 
 LAKE_BEHIND = timedelta(seconds=90)

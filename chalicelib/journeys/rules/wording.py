@@ -7,7 +7,6 @@ from chalicelib.journeys.models import (
     BirthdayComes,
     Branch,
     ByHand,
-    Definition,
     Enrolled,
     FirstPurchased,
     Fits,
@@ -18,6 +17,7 @@ from chalicelib.journeys.models import (
     HasPoints,
     HasTag,
     HoldsTier,
+    JourneyDefinition,
     Lapsed,
     PointsExpire,
     PointsSpent,
@@ -40,7 +40,7 @@ Names = Mapping[str, str]
 """How tiers, segments and templates are called."""
 
 
-def sentence(definition: Definition, language: Language, said: Said, names: Names, currency: str) -> str:
+def sentence(definition: JourneyDefinition, language: Language, said: Said, names: Names, currency: str) -> str:
     """A journey in words, a line for how members come in and one for each step."""
     zh = language is Language.ZH
     w = _Words(zh, said, names, currency)

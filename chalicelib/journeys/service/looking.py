@@ -8,11 +8,11 @@ from chalicelib.journeys.models import (
     InstanceView,
     JourneyCounts,
     JourneyRow,
+    JourneyState,
     JourneyView,
     Left,
     MemberJourneys,
     PassedView,
-    State,
     StepCounts,
 )
 from chalicelib.journeys.service.managing import Bureau, require, require_edition, view
@@ -40,7 +40,7 @@ def list_journeys(table: Table, *, archived: bool, after: str | None, limit: int
             activated_at=each.activated_at, version=each.version,
         )
         for each in found
-        if archived or each.state is not State.ARCHIVED
+        if archived or each.state is not JourneyState.ARCHIVED
     )  # fmt: skip
     return Slice(rows, last)
 

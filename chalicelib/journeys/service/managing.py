@@ -22,19 +22,18 @@ from chalicelib.journeys.models import (
     BirthdayComes,
     Board,
     ByHand,
-    Definition,
     Edition,
     EditJourney,
     EnterMembers,
     Entries,
     Head,
+    JourneyDefinition,
+    JourneyState,
     JourneyView,
     Lapsed,
     MakeJourney,
     Place,
     Send,
-    Sentences,
-    State,
     Told,
     TurnJourney,
 )
@@ -51,7 +50,7 @@ from chalicelib.kernel.outcomes import Outcome
 from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
 from chalicelib.segments import rules as segments
-from chalicelib.segments.models import BirthdayField, BirthdayOp, DayField, DayOp
+from chalicelib.segments.models import BirthdayField, BirthdayOp, DayField, DayOp, Sentences
 from chalicelib.segments.models import Definition as Condition
 from chalicelib.segments.service.finding import names_in
 from chalicelib.storage.table import Table
@@ -102,7 +101,7 @@ def make_journey(bureau: Bureau, key: str, command: MakeJourney, *, by: str) -> 
     edition = _edition(bureau, journey_id, 1, definition, by)
     at = bureau.stamp
     head = Head(
-        journey_id=journey_id, name=definition.name, state=State.DRAFT, edition=1, made_at=at, made_by=by,
+        journey_id=journey_id, name=definition.name, state=JourneyState.DRAFT, edition=1, made_at=at, made_by=by,
         edited_at=at, moved_at=at, content=content,
     )  # fmt: skip
     try:
@@ -140,9 +139,9 @@ def edit_journey(bureau: Bureau, journey_id: JourneyId, command: EditJourney, ca
             if newest.definition == definition:
                 return Outcome(view(bureau, before, newest), replayed=True)
         _require_version(before, command.version)
-        if before.state in (State.ENDED, State.ARCHIVED):
+        if before.state in (JourneyState.ENDED, JourneyState.ARCHIVED):
             raise JourneyOver(state=before.state.value)
-        at_work = before.state in (State.ACTIVE, State.PAUSED)
+        at_work = before.state in (JourneyState.ACTIVE, JourneyState.PAUSED)
         if at_work:
             _require_gift(definition, caller)
         edition = _edition(bureau, journey_id, before.edition + 1, definition, caller.subject)
@@ -154,7 +153,7 @@ def edit_journey(bureau: Bureau, journey_id: JourneyId, command: EditJourney, ca
             }
         )  # fmt: skip
         writes: list[Write] = [store.put_head(after), store.add_edition(edition)]
-        if before.state is not State.DRAFT:
+        if before.state is not JourneyState.DRAFT:
             board = store.find_board(bureau.table)
             writes.append(store.put_board(board, _posted(board, after, definition)))
         try:
@@ -165,11 +164,11 @@ def edit_journey(bureau: Bureau, journey_id: JourneyId, command: EditJourney, ca
     raise WriteContended
 
 
-def _definition(command: MakeJourney | EditJourney) -> Definition:
-    return Definition(**{name: getattr(command, name) for name in Definition.model_fields})
+def _definition(command: MakeJourney | EditJourney) -> JourneyDefinition:
+    return JourneyDefinition(**{name: getattr(command, name) for name in JourneyDefinition.model_fields})
 
 
-def _edition(bureau: Bureau, journey_id: JourneyId, number: int, definition: Definition, by: str) -> Edition:
+def _edition(bureau: Bureau, journey_id: JourneyId, number: int, definition: JourneyDefinition, by: str) -> Edition:
     """A version of a journey, with its templates as they are just now.
 
     Raises:
@@ -186,7 +185,7 @@ def _edition(bureau: Bureau, journey_id: JourneyId, number: int, definition: Def
     )
 
 
-def _require_fit(bureau: Bureau, definition: Definition) -> None:
+def _require_fit(bureau: Bureau, definition: JourneyDefinition) -> None:
     faults = checking.faults_of(definition, bureau.shelf.template, bureau.shelf.resolve(), bureau.program)
     if faults:
         raise JourneyUnfit(faults=faults)
@@ -194,18 +193,18 @@ def _require_fit(bureau: Bureau, definition: Definition) -> None:
 
 # ---------------------------------------------------------------- at work
 
-_FROM: dict[State, frozenset[State]] = {
-    State.ACTIVE: frozenset({State.DRAFT, State.PAUSED, State.CLOSED}),
-    State.PAUSED: frozenset({State.ACTIVE, State.CLOSED}),
-    State.CLOSED: frozenset({State.ACTIVE, State.PAUSED}),
-    State.ENDED: frozenset({State.ACTIVE, State.PAUSED, State.CLOSED}),
-    State.ARCHIVED: frozenset({State.DRAFT, State.ENDED}),
+_FROM: dict[JourneyState, frozenset[JourneyState]] = {
+    JourneyState.ACTIVE: frozenset({JourneyState.DRAFT, JourneyState.PAUSED, JourneyState.CLOSED}),
+    JourneyState.PAUSED: frozenset({JourneyState.ACTIVE, JourneyState.CLOSED}),
+    JourneyState.CLOSED: frozenset({JourneyState.ACTIVE, JourneyState.PAUSED}),
+    JourneyState.ENDED: frozenset({JourneyState.ACTIVE, JourneyState.PAUSED, JourneyState.CLOSED}),
+    JourneyState.ARCHIVED: frozenset({JourneyState.DRAFT, JourneyState.ENDED}),
 }
 """What a journey can be before it becomes something."""
 
 
 def turn_journey(
-    bureau: Bureau, journey_id: JourneyId, to: State, command: TurnJourney, caller: Caller
+    bureau: Bureau, journey_id: JourneyId, to: JourneyState, command: TurnJourney, caller: Caller
 ) -> Outcome[JourneyView]:
     """Have a journey do something else. The version that was read is its key: the same again changes nothing.
 
@@ -227,20 +226,20 @@ def turn_journey(
         if before.state not in _FROM[to]:
             raise JourneyStands(state=before.state.value, wanted=to.value)
         segment_id = before.segment_id
-        if to is State.ACTIVE:
+        if to is JourneyState.ACTIVE:
             _require_gift(edition.definition, caller)
             _require_fit(bureau, edition.definition)
             segment_id = _segment(bureau, journey_id, edition.definition, caller)
         after = before.model_copy(
             update={
                 "state": to, "moved_at": bureau.stamp, "segment_id": segment_id,
-                "activated_at": before.activated_at or (bureau.stamp if to is State.ACTIVE else None),
+                "activated_at": before.activated_at or (bureau.stamp if to is JourneyState.ACTIVE else None),
                 "version": before.version + 1,
             }
         )  # fmt: skip
         board = store.find_board(bureau.table)
         writes: list[Write] = [store.put_head(after)]
-        if to is not State.ARCHIVED:
+        if to is not JourneyState.ARCHIVED:
             writes.append(store.put_board(board, _posted(board, after, edition.definition)))
         try:
             bureau.table.commit(writes)
@@ -250,7 +249,7 @@ def turn_journey(
     raise WriteContended
 
 
-def _posted(board: Board, head: Head, definition: Definition) -> Board:
+def _posted(board: Board, head: Head, definition: JourneyDefinition) -> Board:
     """The board with a journey as it is now. What earlier versions ask for stays: somebody may be in them.
 
     Raises:
@@ -268,13 +267,13 @@ def _posted(board: Board, head: Head, definition: Definition) -> Board:
         needs=intake.needs_of(definition) | (known.needs if known is not None else frozenset()),
         goals=intake.goals_of(definition) | (known.goals if known is not None else frozenset()),
         segment_id=head.segment_id,
-        held=milliseconds(head.moved_at) if head.state is State.PAUSED else held,
-        ending=head.state is State.ENDED,
+        held=milliseconds(head.moved_at) if head.state is JourneyState.PAUSED else held,
+        ending=head.state is JourneyState.ENDED,
     )
     return replace(placed(board, place), began_at=board.began_at or head.moved_at)
 
 
-def _segment(bureau: Bureau, journey_id: JourneyId, definition: Definition, caller: Caller) -> SegmentId | None:
+def _segment(bureau: Bureau, journey_id: JourneyId, definition: JourneyDefinition, caller: Caller) -> SegmentId | None:
     """The live segment that lets members in where time alone does: nothing has to be kept for every member then."""
     zh = bureau.program.language is Language.ZH
     made: tuple[str, str, Condition] | None = None
@@ -297,7 +296,7 @@ def _segment(bureau: Bureau, journey_id: JourneyId, definition: Definition, call
     return bureau.shelf.live(key, name, condition, caller=caller, now=bureau.now)
 
 
-def _require_gift(definition: Definition, caller: Caller) -> None:
+def _require_gift(definition: JourneyDefinition, caller: Caller) -> None:
     if checking.gives_points(definition) and caller.scope(Permission.JOURNEYS_GIFT) is None:
         raise JourneyGiftForbidden(permission=Permission.JOURNEYS_GIFT.value)
 
@@ -321,7 +320,7 @@ def enter_members(
     edition = require_edition(bureau.table, head, head.edition)
     if not isinstance(edition.definition.entry, ByHand):
         raise JourneyNotByHand(entry=edition.definition.entry.kind)
-    if head.state is not State.ACTIVE:
+    if head.state is not JourneyState.ACTIVE:
         raise JourneyOver(state=head.state.value)
     if command.segment_id is not None:
         if bureau.shelf.resolve()(command.segment_id) is None:
@@ -349,7 +348,7 @@ def enter_listed(taker: Taker, body: "dict[str, object]") -> int:
     """
     journey_id, segment_id, key, at, after = messages.listed_from(body)
     head = store.find_head(taker.works.table, journey_id)
-    if head is None or head.state is not State.ACTIVE:
+    if head is None or head.state is not JourneyState.ACTIVE:
         return 0
     edition = taker.stepper.editions.find(journey_id, head.edition)
     members, last = taker.works.judge.page(segment_id, after, LISTED_PAGE)
@@ -411,13 +410,13 @@ def view(bureau: Bureau, head: Head, edition: Edition) -> JourneyView:
     )
 
 
-def sentences(bureau: Bureau, definition: Definition) -> Sentences:
+def sentences(bureau: Bureau, definition: JourneyDefinition) -> Sentences:
     """What a journey does, in words."""
     said = {language: _sentence(bureau, definition, language) for language in Language}
     return Sentences(zh=said[Language.ZH], en=said[Language.EN])
 
 
-def _sentence(bureau: Bureau, definition: Definition, language: Language) -> str:
+def _sentence(bureau: Bureau, definition: JourneyDefinition, language: Language) -> str:
     program, resolve = bureau.program, bureau.shelf.resolve()
     names = {tier.tier_id: tier.name.in_(language) for tier in program.ladder.tiers}
     for happening in (definition.entry, definition.goal):

@@ -14,7 +14,6 @@ from chalicelib.journeys import store
 from chalicelib.journeys.errors import InstanceKnown, InstanceMoved
 from chalicelib.journeys.models import (
     Branch,
-    Definition,
     Edition,
     Fits,
     GivePoints,
@@ -24,11 +23,12 @@ from chalicelib.journeys.models import (
     Head,
     HoldsTier,
     Instance,
+    JourneyDefinition,
+    JourneyState,
     Left,
     Ref,
     Retag,
     Send,
-    State,
     Step,
     Wait,
 )
@@ -157,7 +157,7 @@ class _Round:
             return False
         if self._released(way, edition, person):
             return False
-        if head.state is State.PAUSED:
+        if head.state is JourneyState.PAUSED:
             if way.bucket is not None:
                 self._commit(way, moving.held(way))
             return False
@@ -267,7 +267,10 @@ class _Round:
                 self._set_aside(way, fault)
                 continue
             head = self.heads[way.ref.journey_id]
-            goes_on = head.state in (State.ACTIVE, State.CLOSED) and people[way.ref.member_id].status == "active"
+            goes_on = (
+                head.state in (JourneyState.ACTIVE, JourneyState.CLOSED)
+                and people[way.ref.member_id].status == "active"
+            )
             if isinstance(step, Branch) and isinstance(step.on, Fits) and goes_on:
                 asked.setdefault((way.ref.journey_id, way.edition, way.step), []).append(way)
         found: dict[tuple[JourneyId, int, str], frozenset[str]] = {}
@@ -313,10 +316,10 @@ def _joined(writes: Sequence[Write], follow: Sequence[Write]) -> list[Write]:
 
 
 def _over(head: Head) -> bool:
-    return head.state in (State.ENDED, State.ARCHIVED)
+    return head.state in (JourneyState.ENDED, JourneyState.ARCHIVED)
 
 
-def alert(works: Works, definition: Definition, way: Instance) -> None:
+def alert(works: Works, definition: JourneyDefinition, way: Instance) -> None:
     """Have somebody told who goes on soon. Who is not told all the same is found in a list minutes later.
 
     So are those who wait for the lake: found in a list, they are asked about together.

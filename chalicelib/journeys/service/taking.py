@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.journeys import store
 from chalicelib.journeys.errors import InstanceKnown, InstanceMoved
-from chalicelib.journeys.models import Board, Edition, FirstPurchased, Place, Ref, State, Told
+from chalicelib.journeys.models import Board, Edition, FirstPurchased, JourneyState, Place, Ref, Told
 from chalicelib.journeys.ports import Works
 from chalicelib.journeys.rules import intake, moving
 from chalicelib.journeys.rules.timing import LAKE_BEHIND
@@ -43,14 +43,16 @@ class Taker:
             Trouble: give it again.
         """
         board = store.find_board(self.works.table)
-        places = [each for each in board.places.values() if each.state not in (State.DRAFT, State.ARCHIVED)]
+        places = [
+            each for each in board.places.values() if each.state not in (JourneyState.DRAFT, JourneyState.ARCHIVED)
+        ]
         if any(told.kind in each.needs for each in places):
             self._note(told)
         if any(told.kind in each.goals for each in places):
             self.settle(told.member_id)
         entered = 0
         for place in places:
-            if place.state is State.ACTIVE and place.entry == told.kind:
+            if place.state is JourneyState.ACTIVE and place.entry == told.kind:
                 entered += self._considered(place, told)
         return entered
 
@@ -115,7 +117,7 @@ class Taker:
         works, definition = self.works, edition.definition
         now = works.clock()
         head = store.find_head(works.table, edition.journey_id)
-        if head is None or head.state is not State.ACTIVE:
+        if head is None or head.state is not JourneyState.ACTIVE:
             return 0
         person = works.people.find([told.member_id], now)[told.member_id]
         if person.status != "active":

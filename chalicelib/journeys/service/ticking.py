@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.journeys import store
 from chalicelib.journeys.errors import HeadMoved, TickMissed
-from chalicelib.journeys.models import Board, Place, Ref, State
+from chalicelib.journeys.models import Board, JourneyState, Place, Ref
 from chalicelib.journeys.ports import Works
 from chalicelib.journeys.rules import timing
 from chalicelib.journeys.service.taking import placed
@@ -63,7 +63,7 @@ def tick(works: Works, *, ends_at: datetime | None = None) -> Done:
     except TickMissed:
         return done
     for place in board.places.values():
-        if place.held is not None and place.state in (State.ACTIVE, State.CLOSED):
+        if place.held is not None and place.state in (JourneyState.ACTIVE, JourneyState.CLOSED):
             _unheld(works, place, now, done)
         if place.ending:
             _ending(works, place, done)
@@ -112,7 +112,7 @@ def _unheld(works: Works, place: Place, now: datetime, done: Done) -> None:
     head = store.find_head(works.table, place.journey_id)
     if found or head is None or now - head.moved_at < SETTLED:
         return
-    if head.state in (State.ACTIVE, State.CLOSED):
+    if head.state in (JourneyState.ACTIVE, JourneyState.CLOSED):
         _noted(works, place, held=None, ending=place.ending)
 
 
@@ -148,7 +148,7 @@ def _without_idle(board: Board) -> Board:
     places = {
         name: each
         for name, each in board.places.items()
-        if each.ending or each.state in (State.ACTIVE, State.PAUSED, State.CLOSED)
+        if each.ending or each.state in (JourneyState.ACTIVE, JourneyState.PAUSED, JourneyState.CLOSED)
     }
     return Board(places, board.began_at, board.version)
 

@@ -148,10 +148,10 @@ def _members(q: _Question) -> Answer:
 def _fitting(q: _Question) -> Answer:
     """Those of some members who fit a definition."""
     some = q.compiled(q.definition())
-    named = [str(each) for each in q.asked["member_ids"]]
+    params: list[Any] = [[str(each) for each in q.asked["member_ids"]], *some.params]
     sql = f"FROM members SELECT member_id WHERE list_contains(?, member_id) AND ({some.where})"
     return {
-        "member_ids": [row[0] for row in q.engine.rows(sql, [named, *some.params])],
+        "member_ids": [row[0] for row in q.engine.rows(sql, params)],
         "as_of": q.engine.built_at.isoformat(),
     }
 
