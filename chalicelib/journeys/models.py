@@ -208,7 +208,7 @@ class HasPoints(Record):
 class HasTag(Record):
     """The member has a tag just now."""
 
-    kind: Literal["tag"]
+    kind: Literal["has_tag"]
     tag: Line
 
 
@@ -262,7 +262,7 @@ class GivePoints(Record):
 class Retag(Record):
     """A tag that is given or taken away."""
 
-    kind: Literal["tag"]
+    kind: Literal["retag"]
     step: Slug
     tag: Line
     give: bool = True
@@ -687,7 +687,7 @@ class JourneysQuery(Paging):
 class JourneyQuery(Record):
     """Which version of a journey is asked for."""
 
-    edition: Annotated[int, Field(ge=1)] | None = None
+    edition: int | None = Field(default=None, ge=1)
 
 
 class InstancesQuery(Paging):

@@ -367,7 +367,7 @@ A_JOURNEY = {
         {"kind": "branch", "step": "b", "on": {"kind": "happened", "what": {"kind": "points_spent"}}, "then": "c",
          "otherwise": "d"},
         {"kind": "give_points", "step": "c", "points": 5, "expires_after_days": 9, "next": "d"},
-        {"kind": "tag", "step": "d", "tag": "老友", "give": False, "next": "e"},
+        {"kind": "retag", "step": "d", "tag": "老友", "give": False, "next": "e"},
         {"kind": "wait", "step": "e", "until": {"kind": "birthday", "at": "10:00", "days_before": -3}, "next": "f"},
         {"kind": "branch", "step": "f", "on": {"kind": "points", "at_least": 3}, "then": "g"},
         {"kind": "wait", "step": "g", "until": {"kind": "time", "at": "10:00", "days": 1}},

@@ -16,7 +16,7 @@ _BOUGHT = {"kind": "happened", "what": {"kind": "purchased"}}
 STEPS: Mapping[str, dict[str, Any]] = {
     "send": {"steps": [a_send("s")]},
     "give_points": {"steps": [{"kind": "give_points", "step": "s", "points": 5}]},
-    "tag": {"steps": [{"kind": "tag", "step": "s", "tag": "new"}]},
+    "tag": {"steps": [{"kind": "retag", "step": "s", "tag": "new"}]},
     "branch": {"steps": [{"kind": "branch", "step": "s", "on": _BOUGHT, "otherwise": "x"}, a_send("x")]},
     "lake": {"steps": [{"kind": "branch", "step": "s", "on": _FITS, "then": "x"}, a_send("x")]},
     "wait": {"steps": [a_wait("s", "x", days=1), a_send("x")]},

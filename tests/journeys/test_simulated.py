@@ -59,7 +59,7 @@ def _document(edition: int) -> dict[str, Any]:
             {"kind": "wait", "step": named("ten"), "until": {"kind": "time", "at": "10:00"}, "next": named("more")},
             a_send("more", None),
             a_send("miss", "tag"),
-            {"kind": "tag", "step": named("tag"), "tag": "missed"},
+            {"kind": "retag", "step": named("tag"), "tag": "missed"},
         ],
     }  # fmt: skip
 

@@ -33,7 +33,7 @@ WELCOME = {
         a_send("hello", next="wait"),
         a_wait("wait", "points", days=3),
         {"kind": "give_points", "step": "points", "points": 50, "next": "tag"},
-        {"kind": "tag", "step": "tag", "tag": "welcomed", "next": "rich"},
+        {"kind": "retag", "step": "tag", "tag": "welcomed", "next": "rich"},
         {"kind": "branch", "step": "rich", "on": {"kind": "points", "at_least": 40}, "then": "again"},
         a_send("again"),
     ],

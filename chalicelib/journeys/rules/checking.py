@@ -99,9 +99,9 @@ def _circles(definition: JourneyDefinition, places: Mapping[str, int]) -> Iterat
         else:
             seen[number] = False
             waiting.pop()
-    for number in range(len(definition.steps)):
-        if number not in seen:
-            yield f"/steps/{number}", "Nothing leads to this step"
+    lost = [step.step for number, step in enumerate(definition.steps) if number not in seen]
+    if lost:
+        yield "/steps", f"Nothing leads to {', '.join(lost)}"
 
 
 def given_before(definition: JourneyDefinition) -> dict[str, bool]:
