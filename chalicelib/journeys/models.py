@@ -309,6 +309,7 @@ class TurnJourney(Record):
     version: Annotated[int, Field(ge=1)]
     """`version` as it was read."""
     reason: Note | None = None
+    dry_run: bool = False
 
 
 class EnterMembers(Record):
@@ -316,6 +317,9 @@ class EnterMembers(Record):
 
     member_ids: Annotated[tuple[MemberId, ...], Field(min_length=1, max_length=LIST_MAX)] | None = None
     segment_id: SegmentId | None = None
+    reason: Note | None = None
+    dry_run: bool = False
+    """Only see who of those named could come in."""
 
     @model_validator(mode="after")
     def _names_somebody(self) -> Self:

@@ -161,7 +161,8 @@ def put_board(before: Board, after: Board) -> Write:
 
 def _place(name: JourneyId, row: dict[str, Any]) -> Place:
     return Place(
-        name, JourneyState(row["state"]), row["edition"], row["entry"], frozenset(row["needs"]), frozenset(row["goals"]),
+        name, JourneyState(row["state"]), row["edition"], row["entry"],
+        frozenset(row["needs"]), frozenset(row["goals"]),
         SegmentId(row["segment"]) if "segment" in row else None, row.get("held"), row.get("ending", False),
     )  # fmt: skip
 

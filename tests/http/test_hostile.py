@@ -390,11 +390,12 @@ def journey_samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dic
             yield {**A_JOURNEY, "version": version}
         case "enter_members":
             yield {"segment_id": "seg_ready_champions"}
+            yield {"member_ids": [member["member_id"]], "reason": "they asked", "dry_run": True}
         case "walk_journey":
-            yield {"member_id": member["member_id"], "at": "2030-01-01T00:00:00Z", "fits": {"b": True}}
+            yield {"member_id": member["member_id"], "at": "2030-01-01T00:00:00Z", "edition": 1, "fits": {"b": True}}
         case _:
             version = api.get(f"/v1/journeys/{SOME_IDS['journey_id']}").json["version"]
-            yield {"version": version, "reason": "it is time"}
+            yield {"version": version, "reason": "it is time", "dry_run": True}
 
 
 def with_journey(api: Api, *, active: bool) -> None:

@@ -229,7 +229,9 @@ def turn_journey(
         if to is JourneyState.ACTIVE:
             _require_gift(edition.definition, caller)
             _require_fit(bureau, edition.definition)
-            segment_id = _segment(bureau, journey_id, edition.definition, caller)
+            segment_id = before.segment_id
+            if not command.dry_run:
+                segment_id = _segment(bureau, journey_id, edition.definition, caller)
         after = before.model_copy(
             update={
                 "state": to, "moved_at": bureau.stamp, "segment_id": segment_id,
@@ -237,6 +239,8 @@ def turn_journey(
                 "version": before.version + 1,
             }
         )  # fmt: skip
+        if command.dry_run:
+            return Outcome(view(bureau, after, edition), stored=False)
         board = store.find_board(bureau.table)
         writes: list[Write] = [store.put_head(after)]
         if to is not JourneyState.ARCHIVED:
@@ -325,6 +329,8 @@ def enter_members(
     if command.segment_id is not None:
         if bureau.shelf.resolve()(command.segment_id) is None:
             raise JourneyUnfit(faults=[("/segment_id", "There is no such segment")])
+        if command.dry_run:
+            return Entries(entered=0, known=0, refused=0, under_way=False)
         hand([messages.listed(journey_id, command.segment_id, key, milliseconds(bureau.now), None)], 0)
         return Entries(entered=0, known=0, refused=0, under_way=True)
     wanted = list(dict.fromkeys(command.member_ids or ()))
@@ -332,6 +338,8 @@ def enter_members(
     people = taker.works.people.find(wanted, bureau.now)
     there = [each for each in some if people[each.member_id].status == "active"]
     fitting = taker.fitting(edition, there)
+    if command.dry_run:
+        return Entries(entered=len(fitting), known=0, refused=len(some) - len(fitting), under_way=False)
     entered = sum(taker.enter(edition, each) for each in there if each.member_id in fitting)
     refused = len(some) - len([each for each in there if each.member_id in fitting])
     return Entries(entered=entered, known=len(some) - refused - entered, refused=refused, under_way=False)
