@@ -70,7 +70,7 @@ def do_steps(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: AR
     for message in event["Records"]:
         try:
             body = json.loads(message["body"])
-            waiting.setdefault(body.get("at"), []).append((message["messageId"], body))
+            waiting.setdefault(body.get("clock"), []).append((message["messageId"], body))
         except (ValueError, AttributeError) as fault:
             faults.append(fault)
             failed.append(message["messageId"])
@@ -130,11 +130,12 @@ def tick_journeys(event: dict[str, Any], context: Any) -> dict[str, Any]:
         StorageBusy: the next minute does the rest.
     """
     here = works(house(), event.get("at"))
-    ask = getattr(context, "get_remaining_time_in_millis", None)
-    left = timedelta(milliseconds=ask()) - MARGIN if ask is not None else STANDARD
-    real = house().clock
-    ends_at, shift = real() + left, here.clock() - real()
-    done = ticking.tick(here, ends_at=ends_at + shift)
+    if event.get("at") is not None:
+        done = ticking.look_ahead(here)
+    else:
+        ask = getattr(context, "get_remaining_time_in_millis", None)
+        left = timedelta(milliseconds=ask()) - MARGIN if ask is not None else STANDARD
+        done = ticking.tick(here, ends_at=here.clock() + left)
     facts = {"lists": done.lists, "handed": done.handed, "swept": done.swept}
     log_job("journeys_tick", facts, [])
     return facts
@@ -151,7 +152,7 @@ def works(here: House, at: str | None) -> Works:
     def hand(bodies: Any, delay: int) -> None:
         if queue is None:
             raise SettingsWrong("the environment variable REGULARS_JOURNEY_QUEUE is not set")
-        shifted = [body if at is None else json.dumps({**json.loads(body), "at": at}) for body in bodies]
+        shifted = [body if at is None else json.dumps({**json.loads(body), "clock": at}) for body in bodies]
         here.queues.send(queue, shifted, delay=0 if at is not None else delay)
 
     clock = shifted_clock(here, at)

@@ -60,8 +60,8 @@ def fed_functions() -> list[Fed]:
 
 
 def asked_functions() -> dict[str, str]:
-    """The handlers of the functions that are asked, by name."""
-    return {each.name: each.handler for each in FUNCTIONS if each.asked}
+    """The handlers of the functions that are asked, by name; the tick of journeys, too, for `make fire`."""
+    return {each.name: each.handler for each in FUNCTIONS if each.asked or each.name == JOURNEYS}
 
 
 def _fed(function: Function) -> Fed:

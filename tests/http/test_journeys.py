@@ -12,7 +12,7 @@ from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from tests.makers import Api, Tray
 
-STEPS = [
+STEPS: list[dict[str, Any]] = [
     {"kind": "wait", "step": "w", "until": {"kind": "for", "days": 1}, "next": "points"},
     {"kind": "give_points", "step": "points", "points": 20, "expires_after_days": 60, "next": "tag"},
     {"kind": "retag", "step": "tag", "tag": "welcomed"},

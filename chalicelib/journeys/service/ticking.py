@@ -70,6 +70,21 @@ def tick(works: Works, *, ends_at: datetime | None = None) -> Done:
     return done
 
 
+def look_ahead(works: Works) -> Done:
+    """Hand on all who will be due by an instant that is yet to come, to see what a journey does. Nothing is kept of it:
+    the lists between are handed on when their time comes.
+    """
+    now, done = works.clock(), Done()
+    for place in store.find_board(works.table).places.values():
+        after: str | None = None
+        while place.state in (JourneyState.ACTIVE, JourneyState.CLOSED):
+            found, after = store.list_members(works.table, place.journey_id, left=False, after=after, limit=ENDING_PAGE)
+            _hand(works, [each.ref for each in found if each.due_at is not None and each.due_at <= now], done)
+            if after is None:
+                break
+    return done
+
+
 def _onward(works: Works, ticked: Ticked, through: int, done: Done, ends_at: datetime | None) -> Ticked:
     for number, slot in enumerate(timing.slots(ticked.through, through)):
         if number and number % KEEP_EVERY == 0:
