@@ -123,39 +123,39 @@ def list_journey_versions(journey_id: JourneyId, call: Call) -> EditionList:
     return looking.list_editions(call.house.table, journey_id)
 
 
-def _turned(call: Call, journey_id: JourneyId, to: JourneyState, body: TurnJourney) -> Outcome[JourneyView]:
-    call.require_version(body.version)
-    return managing.turn_journey(_bureau(call), journey_id, to, body, call.signed_in)
-
-
 @journeys.post("/journeys/{journey_id}/activate", status=201, refuses=_TURNS)
 def activate_journey(journey_id: JourneyId, body: TurnJourney, call: Call) -> Outcome[JourneyView]:
     """Let members come in, for the first time or again; who was held while it was paused goes on."""
-    return _turned(call, journey_id, JourneyState.ACTIVE, body)
+    call.require_version(body.version)
+    return managing.turn_journey(_bureau(call), journey_id, JourneyState.ACTIVE, body, call.signed_in)
 
 
 @journeys.post("/journeys/{journey_id}/pause", status=201, refuses=_TURNS)
 def pause_journey(journey_id: JourneyId, body: TurnJourney, call: Call) -> Outcome[JourneyView]:
     """Let nobody in, and hold everybody inside where they are. Who reaches the goal still leaves."""
-    return _turned(call, journey_id, JourneyState.PAUSED, body)
+    call.require_version(body.version)
+    return managing.turn_journey(_bureau(call), journey_id, JourneyState.PAUSED, body, call.signed_in)
 
 
 @journeys.post("/journeys/{journey_id}/close", status=201, refuses=_TURNS)
 def close_journey(journey_id: JourneyId, body: TurnJourney, call: Call) -> Outcome[JourneyView]:
     """Let nobody in any more; who is inside goes on to the end."""
-    return _turned(call, journey_id, JourneyState.CLOSED, body)
+    call.require_version(body.version)
+    return managing.turn_journey(_bureau(call), journey_id, JourneyState.CLOSED, body, call.signed_in)
 
 
 @journeys.post("/journeys/{journey_id}/end", status=201, refuses=_TURNS)
 def end_journey(journey_id: JourneyId, body: TurnJourney, call: Call) -> Outcome[JourneyView]:
     """End a journey for good: everybody leaves, within minutes, and nothing more is sent."""
-    return _turned(call, journey_id, JourneyState.ENDED, body)
+    call.require_version(body.version)
+    return managing.turn_journey(_bureau(call), journey_id, JourneyState.ENDED, body, call.signed_in)
 
 
 @journeys.post("/journeys/{journey_id}/archive", status=201, refuses=_TURNS)
 def archive_journey(journey_id: JourneyId, body: TurnJourney, call: Call) -> Outcome[JourneyView]:
     """Put a journey away that has ended, or a draft."""
-    return _turned(call, journey_id, JourneyState.ARCHIVED, body)
+    call.require_version(body.version)
+    return managing.turn_journey(_bureau(call), journey_id, JourneyState.ARCHIVED, body, call.signed_in)
 
 
 @journeys.post(

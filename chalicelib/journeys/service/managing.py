@@ -318,7 +318,8 @@ def enter_members(
         JourneyOver: nobody comes in just now.
         JourneyNotByHand: members come in by themselves.
         JourneyUnfit: there is no such segment.
-        StorageBusy: some may be in; safe to try again.
+        SegmentsSilent, SegmentTooHeavy: nobody said who fits.
+        WriteContended: others keep letting the same member in; safe to try again.
     """
     head = require(bureau.table, journey_id)
     edition = require_edition(bureau.table, head, head.edition)
