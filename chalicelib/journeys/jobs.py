@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.deliveries.jobs import office
+from chalicelib.deliveries.service.neighbours import MemberReach
 from chalicelib.journeys import store
 from chalicelib.journeys.models import Ref, Told
 from chalicelib.journeys.ports import Works
@@ -18,7 +19,7 @@ from chalicelib.journeys.rules import intake
 from chalicelib.journeys.service import messages, ticking
 from chalicelib.journeys.service.editions import Editions
 from chalicelib.journeys.service.managing import enter_listed
-from chalicelib.journeys.service.neighbours import DeliveryPost, works_of
+from chalicelib.journeys.service.neighbours import DeliveryPost, Foresight, works_of
 from chalicelib.journeys.service.taking import Taker
 from chalicelib.kernel.ids import JourneyId, MemberId, is_member
 from chalicelib.programs.service import book_of
@@ -44,7 +45,7 @@ def take_events(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa:
         except Exception as fault:  # noqa: BLE001 - the edge
             faults.append(fault)
             failed.append(message["messageId"])
-    log_job("journeys_take", {"messages": len(event["Records"]), "entered": entered, "failed": len(failed)}, faults)
+    log_job("take_events", {"messages": len(event["Records"]), "entered": entered, "failed": len(failed)}, faults)
     return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
 
 
@@ -75,9 +76,9 @@ def do_steps(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: AR
             faults.append(fault)
             failed.append(message["messageId"])
     for at, some in waiting.items():
-        taker = Taker(works(house(), at))
+        taker = Taker(works(house(), at, sends=True))
         done += _stepped(taker, some, failed, faults)
-    log_job("journeys_step", {"messages": len(event["Records"]), "ways": done, "failed": len(failed)}, faults)
+    log_job("do_steps", {"messages": len(event["Records"]), "ways": done, "failed": len(failed)}, faults)
     return {"batchItemFailures": [{"itemIdentifier": each} for each in dict.fromkeys(failed)]}
 
 
@@ -137,15 +138,16 @@ def tick_journeys(event: dict[str, Any], context: Any) -> dict[str, Any]:
         left = timedelta(milliseconds=ask()) - MARGIN if ask is not None else STANDARD
         done = ticking.tick(here, ends_at=here.clock() + left)
     facts = {"lists": done.lists, "handed": done.handed, "swept": done.swept}
-    log_job("journeys_tick", facts, [])
+    log_job("tick_journeys", facts, [])
     return facts
 
 
-def works(here: House, at: str | None) -> Works:
+def works(here: House, at: str | None, *, sends: bool = False) -> Works:
     """Where this process walks journeys.
 
     Args:
         at: an instant from which its clock goes, on a laptop: to see what a journey will do.
+        sends: whether this function sends messages.
     """
     queue, book = here.settings.journey_queue, book_of(here.table)
 
@@ -156,8 +158,10 @@ def works(here: House, at: str | None) -> Works:
         here.queues.send(queue, shifted, delay=0 if at is not None else delay)
 
     clock = shifted_clock(here, at)
-    desk = replace(office(here), clock=clock)
-    post = DeliveryPost(here.ops, desk.reach, book, desk, here.keyring, Editions(here.table))
+    post: Foresight = Foresight(here.ops, MemberReach(here.table, here.keyring), book)
+    if sends:
+        desk = replace(office(here), clock=clock)
+        post = DeliveryPost(here.ops, desk.reach, book, desk, here.keyring, Editions(here.table))
     return works_of(here.table, here.ops, here.keyring, here.functions, post, hand, clock, log_fact)
 
 
