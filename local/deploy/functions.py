@@ -625,6 +625,7 @@ FUNCTIONS: tuple[Function, ...] = (
             _receive("JourneyStepsQueue"),
             _send("JourneyStepsQueue"),
             _write("facts"),
+            _ask("segments-answer"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),
     ),
@@ -690,7 +691,7 @@ def resources(function: Function) -> Json:
     name = "${Stack}-" + function.name
     streams = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:/aws/lambda/{name}:*"
     own_log = allow(["logs:CreateLogStream", "logs:PutLogEvents"], sub(streams))
-    asks = (_ask(),) if function.id in _ASKS else ()
+    asks = (_ask(*ASKED),) if function.id == "ApiFunction" else ()
     properties: Json = {
         "FunctionName": sub(name),
         "Handler": function.handler,
@@ -714,14 +715,10 @@ def resources(function: Function) -> Json:
     }
 
 
-_ASKS = ("ApiFunction", "JourneysStepFunction", "JourneysTakeFunction")
-"""Functions that ask others, and wait for their answer."""
-
-
-def _ask() -> Json:
-    """What the API needs to ask the functions that answer it."""
+def _ask(*asked: str) -> Json:
+    """What it takes to ask functions that answer."""
     names = (
-        "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Stack}-" + each for each in ASKED
+        "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Stack}-" + each for each in asked
     )
     return allow(["lambda:InvokeFunction"], *map(sub, names))
 

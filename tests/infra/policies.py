@@ -432,6 +432,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "RootsBucketArn/keys/*": {"s3:GetObject", "s3:PutObject"},
         "RootsBucketArn/erasures/*": {"s3:GetObject", "s3:PutObject"},
         "SigningKeyArn": SIGN,
+        "JourneyStepsQueueArn": SEND,
         "LaneQueueArn": SEND,
     },
     "RelayFunction": {
@@ -505,6 +506,9 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "VaultTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"},
         "VaultKeyArn": {"kms:Decrypt"},
         "JourneyStepsQueueArn": RECEIVE | SEND,
+        "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Stack}-segments-answer": {
+            "lambda:InvokeFunction"
+        },
         "ArchiveBucketArn/facts/*": {"s3:PutObject"},
     },
     "JourneysTickFunction": {
@@ -636,13 +640,20 @@ TOLD = {
     | SIGNS
     | OPENS
     | {"REGULARS_SESSION_KEY", "REGULARS_ISSUERS"}
-    | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE", "REGULARS_LANE_QUEUE"},
+    | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE", "REGULARS_LANE_QUEUE"}
+    | {"REGULARS_JOURNEY_QUEUE"},
     "RelayFunction": {"REGULARS_BUS"},
     "ArchiveFunction": {"REGULARS_ARCHIVE"},
     "StartJobFunction": {"REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE"},
     "WorkJobFunction": SIGNS | {"REGULARS_JOB_QUEUE"},
     "RetainFunction": KEYS | OPENS | {"REGULARS_ROOTS", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE"},
     "NoticesFunction": {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL"} | LINKS | OPENS,
+    "JourneysTakeFunction": KEYS | OPENS | {"REGULARS_JOURNEY_QUEUE"},
+    "JourneysStepFunction": KEYS
+    | LINKS
+    | OPENS
+    | {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL", "REGULARS_JOURNEY_QUEUE"},
+    "JourneysTickFunction": KEYS | OPENS | {"REGULARS_JOURNEY_QUEUE"},
     "SendPartsFunction": KEYS
     | LINKS
     | OPENS
