@@ -130,6 +130,14 @@ def _vault(*actions: str) -> Json:
     return allow([f"dynamodb:{action}" for action in actions], imported("VaultTableArn"))
 
 
+def _ask(*asked: str) -> Json:
+    """What it takes to ask functions that answer."""
+    names = (
+        "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Stack}-" + each for each in asked
+    )
+    return allow(["lambda:InvokeFunction"], *map(sub, names))
+
+
 def _keep(*actions: str) -> Json:
     """Keys of the tenant are wrapped under the stack's name: a role reads those of its own stack only."""
     ours = {"StringEquals": {"kms:EncryptionContext:stack": ref("Stack")}}
@@ -713,14 +721,6 @@ def resources(function: Function) -> Json:
         owner: role("lambda.amazonaws.com", function.name, own_log, *function.may, *asks),
         function.id: {"Type": "AWS::Serverless::Function", "Properties": properties},
     }
-
-
-def _ask(*asked: str) -> Json:
-    """What it takes to ask functions that answer."""
-    names = (
-        "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Stack}-" + each for each in asked
-    )
-    return allow(["lambda:InvokeFunction"], *map(sub, names))
 
 
 def layer_id(name: str) -> str:
