@@ -1,6 +1,7 @@
 """Journeys over HTTP: made, edited, activated, walked, counted, ended; and who may do what."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,8 +9,11 @@ import pytest
 
 from chalicelib.journeys import jobs
 from chalicelib.kernel.ids import JourneyId
+from chalicelib.providers.models import Outgoing, Result
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
+from chalicelib.storage.dynamo import Dynamo
+from tests.http.test_campaigns import fold
 from tests.makers import Api, Tray
 
 STEPS: list[dict[str, Any]] = [
@@ -200,3 +204,62 @@ def test_an_entry_by_time_makes_a_segment_that_lets_in(walking: Api) -> None:
     segment = walking.get("/v1/segments/" + active.json["segment_id"]).json
     named = {"kind": "field", "name": "last_bought_on", "op": "more_than_days_ago", "days": 90}
     assert {name: value for name, value in segment["definition"].items() if value is not None} == named
+
+
+class Post:
+    """A provider that keeps what it got."""
+
+    name, channel, batch_max, idempotent = "stub", "email", 10, False
+
+    def __init__(self) -> None:
+        self.got: list[Outgoing] = []
+
+    def cost_micro(self, outgoing: Outgoing) -> int:
+        """See `Provider.cost_micro`."""
+        return 0
+
+    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+        """See `Provider.send`."""
+        self.got += batch
+        return tuple(Result(each.delivery_id, "sent") for each in batch)
+
+
+def test_a_message_goes_out_once_to_who_fits_and_consents(
+    walking: Api, tray: Tray, house: House, dynamo: Dynamo
+) -> None:
+    post = Post()
+    here = wiring.house()
+    wiring.use(replace(here, providers={"email": post}))
+    walking.publish_texts("marketing")
+    consent = {"purpose": "marketing", "granted": True, "text_version": "1"}
+    anna = walking.enrol(email="anna@example.com", name="Anna", tags=["vip"], consents=[consent])["member_id"]
+    bert = walking.enrol(email="bert@example.com", card_no="b", tags=["vip"])["member_id"]
+    carl = walking.enrol(email="carl@example.com", card_no="c", consents=[consent])["member_id"]
+    said = {
+        "channel": "email",
+        "zh": {"subject": "{{name}}，您好", "html": "<p>{{points}} 分，送 {{gift_points}} 分</p>"},
+    }
+    template = walking.post("/v1/templates", {"name": "t", "purpose": "marketing", "contents": said}, key="t1").json
+    vip = {"kind": "tag", "op": "has_any", "tags": ["vip"]}
+    steps = [
+        {"kind": "branch", "step": "fits", "on": {"kind": "fits", "definition": vip}, "then": "points"},
+        {"kind": "give_points", "step": "points", "points": 7, "next": "hello"},
+        {"kind": "send", "step": "hello", "template_id": template["template_id"], "quiet_hours": None},
+    ]
+    path = "/v1/journeys/" + _made(walking, steps=steps)["journey_id"]
+    assert walking.post(f"{path}/activate", {"version": 1}).status == 201
+    walking.post(f"{path}/entries", {"member_ids": [anna, bert, carl]}, key="e1")
+    fold(house, dynamo)
+    walking.clock.forward(minutes=7)
+    jobs.tick_journeys({}, None)
+    records = tray.taken()
+    for _ in range(3):
+        assert jobs.do_steps({"Records": records}, None) == {"batchItemFailures": []}
+    assert [(each.to, each.subject, "送 7 分" in each.html) for each in post.got] == [
+        ("anna@example.com", "Anna，您好", True)
+    ]
+    counts = walking.get(f"{path}/counts").json
+    assert [each["outcomes"] for each in counts["steps"]] == [
+        {"yes": 2, "no": 1}, {"given": 2}, {"sent": 1, "no_consent": 1},
+    ]  # fmt: skip
+    assert (counts["sent"], counts["left"]) == (1, {"completed": 3})
