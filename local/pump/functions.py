@@ -40,13 +40,13 @@ class Fed:
 
 
 RELAY, START_JOB = "relay", "start-job"
-FOLD, REBASE, CAMPAIGNS = "lake-fold", "lake-rebase", "campaigns-plan"
+FOLD, REBASE, CAMPAIGNS, JOURNEYS = "lake-fold", "lake-rebase", "campaigns-plan", "journeys-tick"
 ANSWERING = "functions"
 """The process of all functions that are asked."""
 _QUEUES = {
     "archive": "archive", "notices": "notices", "watch": "watch", "work-job": "job-work", "retain": "retention",
     "lane": "lane.fifo", "lake-patch": "lake-patch", "segments-refresh": "segments-refresh",
-    "send-parts": "campaign-sends",
+    "send-parts": "campaign-sends", "journeys-take": "journey-events", "journeys-step": "journey-steps",
 }  # fmt: skip
 _LONGEST_WINDOW = 2.0
 """Deployed, the archive waits longer to write fewer files; nobody wants to wait as long before a laptop."""
@@ -54,14 +54,14 @@ _LONGEST_WINDOW = 2.0
 
 def fed_functions() -> list[Fed]:
     """What the pump feeds, from the very description that is deployed."""
-    alone = (RELAY, START_JOB, FOLD, REBASE, CAMPAIGNS)
+    alone = (RELAY, START_JOB, FOLD, REBASE, CAMPAIGNS, JOURNEYS)
     fed = [_fed(each) for each in FUNCTIONS if each.name in alone or each.name in _QUEUES]
     return [*fed, Fed(ANSWERING, "local.pump.asked.serve", 0)]
 
 
 def asked_functions() -> dict[str, str]:
-    """The handlers of the functions that are asked, by name."""
-    return {each.name: each.handler for each in FUNCTIONS if each.asked}
+    """The handlers of the functions that are asked, by name; the tick of journeys, too, for `make fire`."""
+    return {each.name: each.handler for each in FUNCTIONS if each.asked or each.name == JOURNEYS}
 
 
 def _fed(function: Function) -> Fed:
