@@ -6,7 +6,7 @@ What others told the lake (`facts/`) is nowhere else: it stays, and is read agai
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -65,7 +65,7 @@ def rebuilt(chosen: Settings, house: House, source: Path | None) -> tuple[dict[s
         manifest, _ = find_manifest(source, trusted_keys(chosen))
         since = from_milliseconds(manifest.taken_at)
         paths = [place(source, source, part.name) for part in manifest.tables["core"].parts]
-        items: Iterable[Item] = (_plain(item) for path in paths for item in items_in(path))
+        items = (_plain(item) for path in paths for item in items_in(path))
     else:
         items = _scanned(chosen, house)
     done = service.rebuild(lake, items, today=today, now=now, since=since)

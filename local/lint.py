@@ -199,6 +199,11 @@ MAY: Mapping[tuple[str, str], str] = {
     ("broad", "chalicelib/jobs/jobs.py"): "an edge: the queue keeps what failed",
     ("broad", "chalicelib/lake/jobs.py"): "an edge: the stream keeps what failed",
     ("broad", "chalicelib/storage/functions.py"): "stands for Lambda, which tells any fault by its name alone",
+    ("broad", "chalicelib/journeys/jobs.py"): "an edge: the queue keeps what failed",
+    (
+        "broad",
+        "chalicelib/journeys/service/stepping.py",
+    ): "one way's fault is not the others': it is tried again, and told",
     ("broad", "chalicelib/lane/jobs.py"): "an edge: the queue keeps what failed",
     ("broad", "chalicelib/notices/jobs.py"): "an edge: the queue keeps what failed",
     **{

@@ -148,6 +148,7 @@ def app_environment(chosen: Settings, dynamodb: str, messaging: str = NOWHERE) -
         "REGULARS_RETENTION_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "retention"),
         "REGULARS_LANE_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "lane.fifo"),
         "REGULARS_SEND_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "campaign-sends"),
+        "REGULARS_JOURNEY_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "journey-steps"),
         "REGULARS_LAKE_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "lake-patch"),
         "REGULARS_SEGMENTS_QUEUE": "" if messaging == NOWHERE else queue_url(messaging, "segments-refresh"),
         "REGULARS_LAKE_SCRATCH": str(chosen.data_dir / "lake"),

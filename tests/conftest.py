@@ -158,7 +158,8 @@ def house(
     settings = Settings(
         stage="test", stack="test", region="us-east-1", dynamodb_endpoint=None,
         index_key=keyring.index_key, cursor_key=keyring.cursor_key, token_key=TOKEN_KEY,
-        issuer=ISSUER, audience=AUDIENCE, job_queue="jobs", roots="roots", signing_key="key",
+        issuer=ISSUER, audience=AUDIENCE, job_queue="jobs", journey_queue="journey-steps", roots="roots",
+        signing_key="key",
     )  # fmt: skip
     issuer = wiring.issuer(settings, signer)
     made = House(

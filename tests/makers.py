@@ -15,7 +15,7 @@ import jwt
 from chalicelib.consents.models import PublishConsentText
 from chalicelib.consents.service import publish_text
 from chalicelib.identity.permissions import ROLES, Scope
-from chalicelib.kernel.ids import ApprovalId, CampaignId, MemberId, MemberNumber, StaffId, TemplateId
+from chalicelib.kernel.ids import ApprovalId, CampaignId, JourneyId, MemberId, MemberNumber, StaffId, TemplateId
 from chalicelib.members.models import EnrolMember, MemberRef
 from chalicelib.points.models import Account
 from chalicelib.programs.models import DEFAULT_TERMS, Program
@@ -75,6 +75,7 @@ SOME_IDS = {
     "token": "bm90aGluZw.bm90aGluZyBvZiBvdXJzIQ",
     "segment_id": "seg_jppat4b7dhiecrya",
     "campaign_id": CampaignId.of("campaign-1"),
+    "journey_id": JourneyId.of("journey-1"),
     "export_id": "sgx_aaaaaaaaaaaaaaaaaaaaaaaa",
     "job": "birthday",
     "day": "2026-03-14",

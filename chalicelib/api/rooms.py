@@ -27,6 +27,7 @@ ROOMS = (
     "segments",
     "campaigns",
     "deliveries",
+    "journeys",
     "privacy",
     "proof",
     "liability",

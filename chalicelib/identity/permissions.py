@@ -57,6 +57,10 @@ class Permission(StrEnum):
     CAMPAIGNS_WRITE = "campaigns:write"
     CAMPAIGNS_LAUNCH = "campaigns:launch"
     CAMPAIGNS_GIFT = "campaigns:gift"
+    JOURNEYS_READ = "journeys:read"
+    JOURNEYS_WRITE = "journeys:write"
+    JOURNEYS_RUN = "journeys:run"
+    JOURNEYS_GIFT = "journeys:gift"
     SEGMENTS_READ = "segments:read"
     SEGMENTS_MANAGE = "segments:manage"
     SEGMENTS_EXPORT = "segments:export"
@@ -97,6 +101,7 @@ _SUPPRESSES = frozenset({P.SUPPRESSIONS_READ, P.SUPPRESSIONS_MANAGE})
 _SEGMENTS = frozenset({P.SEGMENTS_READ, P.SEGMENTS_MANAGE, P.SEGMENTS_EXPORT})
 # Points that a campaign gives are money: who may give them by hand says so, or a role of the merchant's own.
 _SENDS = frozenset({P.CAMPAIGNS_READ, P.CAMPAIGNS_WRITE, P.CAMPAIGNS_LAUNCH})
+_WALKS = frozenset({P.JOURNEYS_READ, P.JOURNEYS_WRITE, P.JOURNEYS_RUN})
 _DECIDES = frozenset({P.APPROVALS_READ, P.APPROVALS_DECIDE})
 
 
@@ -123,6 +128,7 @@ ROLES: Mapping[str, Grants] = {
         {P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ, P.TEMPLATES_READ, P.TEMPLATES_WRITE, P.SUPPRESSIONS_READ}
         | _SEGMENTS
         | _SENDS
+        | _WALKS
         | {P.DELIVERIES_READ},
         Scope.ALL,
     ),
@@ -133,7 +139,7 @@ ROLES: Mapping[str, Grants] = {
     "analyst": granted(
         {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}
         | _SEGMENTS
-        | {P.CAMPAIGNS_READ},
+        | {P.CAMPAIGNS_READ, P.JOURNEYS_READ},
         Scope.ALL,
     ),
     "admin": granted(P, Scope.ALL),
@@ -141,7 +147,7 @@ ROLES: Mapping[str, Grants] = {
         _READS
         | {P.JOBS_READ, P.LIABILITY_READ, P.APPROVALS_READ, P.STAFF_READ, P.INTEGRATIONS_READ}
         | {P.AUDIT_READ, P.ALERTS_READ, P.TEMPLATES_READ, P.SUPPRESSIONS_READ, P.SEGMENTS_READ, P.CAMPAIGNS_READ}
-        | {P.DELIVERIES_READ},
+        | {P.DELIVERIES_READ, P.JOURNEYS_READ},
         Scope.ALL,
     ),
     "integration": granted(_TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER}, Scope.ALL),

@@ -253,6 +253,18 @@ class CampaignRunId(Id):
         return cls(f"crn_{campaign_id.removeprefix('cmp_')}{which}{attempt:02d}")
 
 
+class JourneyId(Id):
+    """Names a journey: `jrn_` and 16 characters that follow from the key of the command that made it."""
+
+    pattern = r"^jrn_[a-z2-7]{16}$"
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """The id that belongs to the key of the command that made it."""
+        digest = hashlib.sha256(b"regulars journey " + key.encode()).digest()
+        return cls("jrn_" + base64.b32encode(digest[:10]).decode().lower())
+
+
 def packed(text: str) -> str:
     """Text as URL-safe characters that `unpacked` turns back."""
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

@@ -99,6 +99,17 @@ _PASSING = Datum(Data.MERCHANT, Kept.WHILE)
 _KEYS = Datum(Data.KEY, Kept.MEMBER)
 _STAFF = Datum(Data.STAFF, Kept.STACK)
 _AUDIT = Datum(Data.MACHINE, Kept.RECORD)
+_WAY = Datum(Data.CONDUCT, Kept.LEDGER)
+_NOTED = Datum(Data.CONDUCT, Kept.WHILE)
+_JOURNEY_COUNTS = (
+    "e",
+    *(
+        f"l:{why}"
+        for why in ["completed", "goal", "ended", "erased", "closed", "suspended", "merged", "no_birthday", "failed"]
+    ),
+    *(f"{what}{step}" for what in "ia" for step in range(30)),
+)
+"""Counters of those in a journey, but for those of outcomes, `o<step>:<outcome>`."""
 
 
 def _contact(masked: Kind | None) -> Datum:
@@ -317,6 +328,27 @@ CATALOGUE: tuple[Stored, ...] = (
             **_all("by launched_by", _STAFF),
         },
     ),
+    Stored(
+        "core", "journey", r"JRN#\S+ HEAD",
+        {
+            **_all("tl at name state edition made edited activated moved content segment version", _MERCHANT),
+            "by": _STAFF,
+        },
+    ),
+    Stored("core", "version of a journey", r"JRN#\S+ V#\d+", {"edition": _MERCHANT}),
+    Stored("core", "which journeys do something", r"JRNS BOARD", _all("places began version", _MERCHANT)),
+    Stored("core", "counter of those in a journey", r"JIC#\S+ V\d+#\d+", dict.fromkeys(_JOURNEY_COUNTS, _MERCHANT)),
+    Stored(
+        "core", "way through a journey", r"JIN#\S+ I#\S+",
+        {
+            **_all("tl at due", _PLACE),
+            **_all("edition origin event told entered step since until bucket facts path left left_at tries", _WAY),
+            "version": _PLACE,
+        },
+    ),
+    Stored("core", "when a member came into a journey last", r"JIN#\S+ G#\S+", {"last": _WAY, "version": _PLACE}),
+    Stored("ops", "what happened that journeys ask for", r"JEV#\S+ \S+", _all("kind at facts expires", _NOTED)),
+    Stored("ops", "how far journeys were handed on", r"JTICK HEAD", _all("through swept version", _MERCHANT)),
     Stored("core", "when an integration key was used last", r"IK#\S+ USED", {"n": _MERCHANT}),
     Stored(
         "core", "audit record", r"A#\S+ R#\S+",

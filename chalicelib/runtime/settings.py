@@ -66,6 +66,7 @@ class Settings:
         lake_scratch: a folder for what of the lake does not fit into memory.
         lake_memory_mb: what the lake's engine may use; in Lambda what the function has, less what the rest takes.
         send_queue: URL of the queue of parts of runs that are to be sent.
+        journey_queue: URL of the queue of those in journeys for whom there is something to do.
         bus: name of the event bus.
         archive: name of the archive bucket, or `file:///…` of a folder on a laptop.
         roots: name of the bucket of roots and reports, which is written once, or `file:///…` likewise.
@@ -122,6 +123,7 @@ class Settings:
     providers: "Chosen" = field(default_factory=dict)
     callbacks: "Callbacks" = field(default_factory=dict)
     send_queue: str | None = None
+    journey_queue: str | None = None
 
     @property
     def signs_opt_outs(self) -> bool:
@@ -172,6 +174,7 @@ def load() -> Settings:
         retention_queue=os.environ.get("REGULARS_RETENTION_QUEUE") or None,
         lane_queue=os.environ.get("REGULARS_LANE_QUEUE") or None,
         send_queue=os.environ.get("REGULARS_SEND_QUEUE") or None,
+        journey_queue=os.environ.get("REGULARS_JOURNEY_QUEUE") or None,
         lake_queue=os.environ.get("REGULARS_LAKE_QUEUE") or None,
         segments_queue=os.environ.get("REGULARS_SEGMENTS_QUEUE") or None,
         functions_endpoint=os.environ.get("REGULARS_FUNCTIONS_ENDPOINT") or None,

@@ -628,6 +628,79 @@ def campaign_runs(campaign_id: str) -> str:
     return joined("CRUN", campaign_id)
 
 
+# ---------------------------------------------------------------- journeys
+
+JOURNEYS = "JRN"
+"""Timeline partition of all journeys."""
+
+JOURNEY_BOARD = Key("JRNS", "BOARD")
+"""Which journeys do something, and what each of them waits for."""
+
+JOURNEY_SHARDS = 4
+JOURNEY_COUNTERS = 8
+
+
+def journey(journey_id: str) -> Key:
+    """A journey: what it does just now, and which version of it is in force."""
+    return Key(joined("JRN", journey_id), "HEAD")
+
+
+def journey_edition(journey_id: str, edition: int) -> Key:
+    """What a version of a journey says."""
+    return Key(journey(journey_id).pk, f"V#{edition:06d}")
+
+
+def journeys_of(member_id: str) -> str:
+    """Partition of a member's ways through journeys."""
+    return joined("JIN", member_id.removeprefix("mem_"))
+
+
+def journey_instance(member_id: str, journey_id: str, entry: str) -> Key:
+    """A member's way through a journey; with the others of the member, so that one query reads all, and as they are."""
+    return Key(journeys_of(member_id), joined("I", journey_id, entry))
+
+
+def journey_instance_of(key: Key) -> tuple[MemberId, str, str]:
+    """Member, journey and entry that such a key names."""
+    _, journey_id, entry = parted(key.sk)
+    return MemberId("mem_" + parted(key.pk)[1]), journey_id, entry
+
+
+def journey_gate(member_id: str, journey_id: str) -> Key:
+    """When a member came into a journey last."""
+    return Key(journeys_of(member_id), joined("G", journey_id))
+
+
+def journey_shard(member_id: str, shards: int = JOURNEY_SHARDS) -> int:
+    """Which part of those in journeys a member belongs to."""
+    return zlib.crc32(member_id.encode()) % shards
+
+
+def journey_members(journey_id: str, shard: int, *, left: bool) -> str:
+    """Timeline partition of those who are in a journey, or were."""
+    return joined("JIN", journey_id, "left" if left else "inside", str(shard))
+
+
+def journey_due(slot: int, shard: int) -> str:
+    """Due partition of those for whom there is something to do by an instant, in milliseconds since 1970."""
+    return f"JIN#{slot // 60_000}#{shard}"
+
+
+def journey_held(journey_id: str, shard: int) -> str:
+    """Due partition of those for whom there was something to do while their journey was paused."""
+    return joined("JIN", journey_id, "held", str(shard))
+
+
+def journey_counts(journey_id: str) -> str:
+    """Partition of a journey's counters."""
+    return joined("JIC", journey_id)
+
+
+def journey_count(journey_id: str, edition: int, shard: int) -> Key:
+    """A counter of those in a version of a journey."""
+    return Key(journey_counts(journey_id), f"V{edition:06d}#{shard:02d}")
+
+
 # ---------------------------------------------------------------- segments
 
 SEGMENT_GRAPH = Key("SEGS", "GRAPH")
@@ -658,6 +731,20 @@ CAMPAIGN_TURN = Key(joined("CPLAN"), "TURN")
 def campaign_release(run_id: str) -> Key:
     """How many parts of a run were handed to those who send."""
     return Key(joined("CREL", run_id), "CREL")
+
+
+JOURNEY_TICK = Key(joined("JTICK"), "HEAD")
+"""Through when those in journeys were handed to those who do their steps."""
+
+
+def journey_notes(member_id: str) -> str:
+    """Partition of what happened to a member that some journey asks for."""
+    return joined("JEV", member_id.removeprefix("mem_"))
+
+
+def journey_note(member_id: str, at: datetime, event_id: str) -> Key:
+    """Something that happened to a member."""
+    return Key(journey_notes(member_id), joined(moment(at, 0), event_id))
 
 
 def segment_state(segment_id: str) -> Key:

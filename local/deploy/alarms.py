@@ -8,7 +8,7 @@ from local.deploy.intrinsics import Json, given, imported, policy, ref, sub
 
 QUEUES = (
     "job-work", "retention", "notices", "watch", "lake-patch", "segments-refresh", "archive", "lane.fifo",
-    "campaign-sends", "mail-events",
+    "campaign-sends", "journey-events", "journey-steps", "mail-events",
 )  # fmt: skip
 DEAD_LETTERS = (
     "job-work-dlq",
@@ -19,6 +19,8 @@ DEAD_LETTERS = (
     "lane-dlq.fifo",
     "campaign-sends-dlq",
     "mail-events-dlq",
+    "journey-events-dlq",
+    "journey-steps-dlq",
     "relay-dlq",
     "lake-patch-dlq",
     "segments-refresh-dlq",

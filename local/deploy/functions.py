@@ -130,6 +130,14 @@ def _vault(*actions: str) -> Json:
     return allow([f"dynamodb:{action}" for action in actions], imported("VaultTableArn"))
 
 
+def _ask(*asked: str) -> Json:
+    """What it takes to ask functions that answer."""
+    names = (
+        "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Stack}-" + each for each in asked
+    )
+    return allow(["lambda:InvokeFunction"], *map(sub, names))
+
+
 def _keep(*actions: str) -> Json:
     """Keys of the tenant are wrapped under the stack's name: a role reads those of its own stack only."""
     ours = {"StringEquals": {"kms:EncryptionContext:stack": ref("Stack")}}
@@ -292,6 +300,7 @@ FUNCTIONS: tuple[Function, ...] = (
             "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
             "REGULARS_RETENTION_QUEUE": imported("RetentionQueueUrl"),
             "REGULARS_LANE_QUEUE": imported("LaneQueueUrl"),
+            "REGULARS_JOURNEY_QUEUE": imported("JourneyStepsQueueUrl"),
         },
         may=(
             allow(["s3:GetObject", "s3:PutObject"], beside("ArchiveBucketArn", "/segments/*")),
@@ -310,6 +319,7 @@ FUNCTIONS: tuple[Function, ...] = (
             _sign("SessionKeyArn"),
             _write("facts"),
             _send("LaneQueue"),
+            _send("JourneyStepsQueue"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),
         more={"ReservedConcurrentExecutions": when("ReserveApi", ref("ApiConcurrency"))},
@@ -624,6 +634,65 @@ FUNCTIONS: tuple[Function, ...] = (
         asked=True,
     ),
     Function(
+        "JourneysTakeFunction", "journeys-take", "chalicelib.journeys.jobs.take_events", 60,
+        told={**_KEYS, **_OPENS, "REGULARS_JOURNEY_QUEUE": imported("JourneyStepsQueueUrl")},
+        events=_queue("JourneyEventsQueue", 10, "JourneysConcurrency"),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
+            _query(imported("CoreTableArn"), TIMELINE),
+            _ops("GetItem", "PutItem", "Query"),
+            _receive("JourneyEventsQueue"),
+            _send("JourneyStepsQueue"),
+            allow_key(_ENCRYPT, "dynamodb", "sqs"),
+        ),
+    ),
+    Function(
+        "JourneysStepFunction", "journeys-step", "chalicelib.journeys.jobs.do_steps", 120,
+        told={
+            **_KEYS,
+            **_LINKS,
+            **_OPENS,
+            "REGULARS_ARCHIVE": imported("ArchiveBucketName"),
+            "REGULARS_PUBLIC_URL": PUBLIC_URL,
+            "REGULARS_JOURNEY_QUEUE": imported("JourneyStepsQueueUrl"),
+            **_SENDS,
+        },
+        events=_queue("JourneyStepsQueue", 10, "JourneysConcurrency", window=1),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
+            _query(imported("CoreTableArn"), TIMELINE),
+            _ops("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "Query"),
+            _vault("GetItem", "BatchGetItem", "Query"),
+            _keep("Decrypt"),
+            _receive("JourneyStepsQueue"),
+            _send("JourneyStepsQueue"),
+            _write("facts"),
+            _write("outbox"),
+            _ask("segments-answer"),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+        layers=("senders",),
+    ),
+    Function(
+        "JourneysTickFunction", "journeys-tick", "chalicelib.journeys.jobs.tick_journeys", 55, memory=512,
+        told={**_KEYS, **_OPENS, "REGULARS_JOURNEY_QUEUE": imported("JourneyStepsQueueUrl")},
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem"),
+            _query(imported("CoreTableArn"), TIMELINE, DUE),
+            _ops("GetItem", "PutItem"),
+            _send("JourneyStepsQueue"),
+            _send("SchedulesDeadLetters"),
+            allow_key(_ENCRYPT, "dynamodb", "sqs"),
+        ),
+        more={
+            "EventInvokeConfig": {
+                "MaximumEventAgeInSeconds": 60,
+                "MaximumRetryAttempts": 0,
+                "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": imported("SchedulesDeadLettersArn")}},
+            },
+        },
+    ),
+    Function(
         "LaneFunction", "lane", "chalicelib.lane.jobs.work_line", 20,
         events=_queue("LaneQueue", 10, "LaneConcurrency"),
         may=(
@@ -674,7 +743,7 @@ def sending() -> Json:
             "Properties": {
                 "PolicyName": f"send-{name.lower()}",
                 "PolicyDocument": document,
-                "Roles": [ref("SendPartsRole"), ref("NoticesRole"), ref("CampaignsTestRole")],
+                "Roles": [ref(f"{each}Role") for each in ("SendParts", "Notices", "CampaignsTest", "JourneysStep")],
             },
         }
         for name, condition, document in (("Texts", "ManyTextsBySns", texts), ("Mails", "ManyMailsBySes", mails))
@@ -687,7 +756,7 @@ def resources(function: Function) -> Json:
     name = "${Stack}-" + function.name
     streams = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:/aws/lambda/{name}:*"
     own_log = allow(["logs:CreateLogStream", "logs:PutLogEvents"], sub(streams))
-    asks = (_ask(),) if function.id == "ApiFunction" else ()
+    asks = (_ask(*ASKED),) if function.id == "ApiFunction" else ()
     properties: Json = {
         "FunctionName": sub(name),
         "Handler": function.handler,
@@ -709,14 +778,6 @@ def resources(function: Function) -> Json:
         owner: role("lambda.amazonaws.com", function.name, own_log, *function.may, *asks),
         function.id: {"Type": "AWS::Serverless::Function", "Properties": properties},
     }
-
-
-def _ask() -> Json:
-    """What the API needs to ask the functions that answer it."""
-    names = (
-        "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Stack}-" + each for each in ASKED
-    )
-    return allow(["lambda:InvokeFunction"], *map(sub, names))
 
 
 def layer_id(name: str) -> str:
@@ -766,7 +827,7 @@ def log_group(name: str) -> Json:
 
 def schedules() -> Json:
     """Every job's hourly schedule, by the clock of the program."""
-    started = ("StartJobFunction", "LakeRebaseFunction", "CampaignsPlanFunction")
+    started = ("StartJobFunction", "LakeRebaseFunction", "CampaignsPlanFunction", "JourneysTickFunction")
     invoke = allow(["lambda:InvokeFunction"], *map(attribute, started))
     ours = {"StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")}}
     made: Json = {
@@ -783,6 +844,7 @@ def schedules() -> Json:
     for job in JOBS:
         made["".join(word.capitalize() for word in job.split("_")) + "Schedule"] = _schedule(job)
     made["CampaignsPlanSchedule"] = _schedule("campaigns_plan", "CampaignsPlanFunction", every="rate(1 minute)")
+    made["JourneysTickSchedule"] = _schedule("journeys_tick", "JourneysTickFunction", every="rate(1 minute)")
     made["LakeRebaseSchedule"] = _schedule("lake_rebase", "LakeRebaseFunction")
     return made
 

@@ -155,6 +155,7 @@ PARAMETERS: Json = {
     "WorkConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
     "LaneConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
     "SendsConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
+    "JourneysConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
     "NoticesConcurrency": {"Type": "Number", "Default": 5, "MinValue": 2, "MaxValue": 1000},
     "LakeConcurrency": {"Type": "Number", "Default": 2, "MinValue": 2, "MaxValue": 10},
     "WatchConcurrency": {"Type": "Number", "Default": 5, "MinValue": 2, "MaxValue": 1000},

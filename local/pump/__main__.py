@@ -13,6 +13,7 @@ from local.pump.functions import (
     ANSWERING,
     CAMPAIGNS,
     FOLD,
+    JOURNEYS,
     REBASE,
     RELAY,
     START_JOB,
@@ -50,7 +51,7 @@ def main() -> None:
         SchedulePump(invoke, client(stream.TABLES, dynamodb) if own else None).run()
     elif name == REBASE:
         SchedulePump(invoke, None, [name]).run()
-    elif name == CAMPAIGNS:
+    elif name in (CAMPAIGNS, JOURNEYS):
         RoundPump(invoke).run()
     elif name in STREAMED:
         _streamed(chosen, function, invoke, dynamodb, messaging)

@@ -325,6 +325,7 @@ def test_no_test_file_is_left_out_of_the_folders_that_the_house_knows() -> None:
         "unit",
         "table",
         "http",
+        "journeys",
         "samples",
         "house",
         "infra",

@@ -205,6 +205,8 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
             yield from staff_samples(name, api, n)
         case _ if "campaign" in name or name == "send_tests":
             yield from campaign_samples(name, api, member)
+        case _ if "journey" in name or name == "enter_members":
+            yield from journey_samples(name, api, member)
         case _ if "segment" in name:
             yield from segment_samples(name)
         case _:
@@ -411,6 +413,53 @@ def with_campaign(api: Api, *, launched: bool) -> None:
     assert made.json["campaign_id"] == SOME_IDS["campaign_id"], made.text
     if launched:
         assert api.post(f"/v1/campaigns/{SOME_IDS['campaign_id']}/launch", {"version": 1}).status == 201
+
+
+A_JOURNEY = {
+    "name": "欢迎", "entry": {"kind": "by_hand"}, "who": {"kind": "stage", "stages": ["new"]}, "again_after_days": 0,
+    "goal": {"kind": "purchased", "paid_min_minor": 5, "shop_ids": ["shp_a"]},
+    "steps": [
+        {"kind": "wait", "step": "a", "until": {"kind": "for", "days": 1, "hours": 2, "minutes": 3}, "next": "b"},
+        {"kind": "branch", "step": "b", "on": {"kind": "happened", "what": {"kind": "points_spent"}}, "then": "c",
+         "otherwise": "d"},
+        {"kind": "give_points", "step": "c", "points": 5, "expires_after_days": 9, "next": "d"},
+        {"kind": "retag", "step": "d", "tag": "老友", "give": False, "next": "e"},
+        {"kind": "wait", "step": "e", "until": {"kind": "birthday", "at": "10:00", "days_before": -3}, "next": "f"},
+        {"kind": "branch", "step": "f", "on": {"kind": "points", "at_least": 3}, "then": "g"},
+        {"kind": "wait", "step": "g", "until": {"kind": "time", "at": "10:00", "days": 1}},
+    ],
+}  # fmt: skip
+
+
+def journey_samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Bodies of the routes of journeys; `prepared` makes one, and activates it for those that need that."""
+    match name:
+        case "make_journey":
+            yield A_JOURNEY
+            for entry in (
+                {"kind": "enrolled", "sources": ["web"]}, {"kind": "first_purchased"}, {"kind": "points_expire"},
+                {"kind": "lapsed", "days": 90}, {"kind": "birthday", "days_before": 3}, {"kind": "tier_changed"},
+            ):  # fmt: skip
+                yield {**A_JOURNEY, "entry": entry}
+        case "edit_journey":
+            version = api.get(f"/v1/journeys/{SOME_IDS['journey_id']}").json["version"]
+            yield {**A_JOURNEY, "version": version}
+        case "enter_members":
+            yield {"segment_id": "seg_ready_champions"}
+            yield {"member_ids": [member["member_id"]], "reason": "they asked", "dry_run": True}
+        case "walk_journey":
+            yield {"member_id": member["member_id"], "at": "2030-01-01T00:00:00Z", "edition": 1, "fits": {"b": True}}
+        case _:
+            version = api.get(f"/v1/journeys/{SOME_IDS['journey_id']}").json["version"]
+            yield {"version": version, "reason": "it is time", "dry_run": True}
+
+
+def with_journey(api: Api, *, active: bool) -> None:
+    """The journey that routes are tried with."""
+    made = api.post("/v1/journeys", A_JOURNEY, key="journey-1")
+    assert made.json["journey_id"] == SOME_IDS["journey_id"], made.text
+    if active:
+        assert api.post(f"/v1/journeys/{SOME_IDS['journey_id']}/activate", {"version": 1}).status == 201
 
 
 def key_samples(name: str) -> Iterator[dict[str, Any]]:
@@ -632,6 +681,8 @@ def prepared(api: Api, route: Route | None = None) -> dict[str, Any]:
         suppressed()
     if route is not None and route.tag == "campaigns":
         with_campaign(api, launched=route.function.__name__ in ("pause_campaign", "resume_campaign", "cancel_campaign"))
+    if route is not None and route.tag == "journeys":
+        with_journey(api, active=route.function.__name__ not in ("activate_journey", "archive_journey", "make_journey"))
     if route is not None and route.tag == "segments":
         leaf = {"kind": "stage", "stages": ["new"]}
         made = api.post("/v1/segments", {"name": "s", "definition": leaf}, key="segment-1")

@@ -436,6 +436,7 @@ def test_every_part_of_a_path_that_names_something_of_somebody_is_in_the_matrix(
         "segment_id",
         "export_id",
         "campaign_id",
+        "journey_id",
     }
     nobodys |= {"session_id"}  # of whoever is signed in: looked up among theirs alone
     nobodys |= {"token"}  # of an opt-out link: who has it may use it

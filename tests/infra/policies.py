@@ -445,6 +445,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "RootsBucketArn/keys/*": {"s3:GetObject", "s3:PutObject"},
         "RootsBucketArn/erasures/*": {"s3:GetObject", "s3:PutObject"},
         "SigningKeyArn": SIGN,
+        "JourneyStepsQueueArn": SEND,
         "LaneQueueArn": SEND,
         "ArchiveBucketArn/facts/*": {"s3:PutObject"},
         **{
@@ -517,6 +518,34 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "OpsTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem")},
         "MailEventsQueueArn": RECEIVE,
         "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+    },
+    "JourneysTakeFunction": {
+        "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "Query")},
+        "CoreTableArn/index/timeline": {"dynamodb:Query"},
+        "OpsTableArn": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
+        "JourneyEventsQueueArn": RECEIVE,
+        "JourneyStepsQueueArn": SEND,
+    },
+    "JourneysStepFunction": {
+        "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "Query")},
+        "CoreTableArn/index/timeline": {"dynamodb:Query"},
+        "OpsTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "Query")},
+        "VaultTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"},
+        "VaultKeyArn": {"kms:Decrypt"},
+        "JourneyStepsQueueArn": RECEIVE | SEND,
+        "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Stack}-segments-answer": {
+            "lambda:InvokeFunction"
+        },
+        "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+        "ArchiveBucketArn/outbox/*": {"s3:PutObject"},
+    },
+    "JourneysTickFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query"},
+        "CoreTableArn/index/timeline": {"dynamodb:Query"},
+        "CoreTableArn/index/due": {"dynamodb:Query"},
+        "OpsTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "JourneyStepsQueueArn": SEND,
+        "SchedulesDeadLettersArn": SEND,
     },
     "WatchFunction": {
         "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem")},
@@ -630,7 +659,7 @@ def roles_fit_what_is_called(stacks: Stacks) -> list[str]:
 
 
 _API = [{"Ref": "ApiRole"}]
-_MANY = [{"Ref": "SendPartsRole"}, {"Ref": "NoticesRole"}, {"Ref": "CampaignsTestRole"}]
+_MANY = [{"Ref": f"{each}Role"} for each in ("SendParts", "Notices", "CampaignsTest", "JourneysStep")]
 _SES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:"
 CARRIERS: dict[str, tuple[list[Json], Json, list[Json]]] = {
     "SendTextsPolicy": (
@@ -725,7 +754,8 @@ TOLD = {
     | SIGNS
     | OPENS
     | {"REGULARS_SESSION_KEY", "REGULARS_ISSUERS", "REGULARS_CALLBACKS", "REGULARS_ARCHIVE"}
-    | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE", "REGULARS_LANE_QUEUE"},
+    | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE", "REGULARS_LANE_QUEUE"}
+    | {"REGULARS_JOURNEY_QUEUE"},
     "RelayFunction": {"REGULARS_BUS"},
     "ArchiveFunction": {"REGULARS_ARCHIVE"},
     "StartJobFunction": {"REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE"},
@@ -733,6 +763,13 @@ TOLD = {
     "RetainFunction": KEYS | OPENS | {"REGULARS_ROOTS", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE"},
     "NoticesFunction": {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL"} | LINKS | OPENS | SENDS,
     "MailEventsFunction": KEYS | OPENS | {"REGULARS_ARCHIVE"},
+    "JourneysTakeFunction": KEYS | OPENS | {"REGULARS_JOURNEY_QUEUE"},
+    "JourneysStepFunction": KEYS
+    | LINKS
+    | OPENS
+    | SENDS
+    | {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL", "REGULARS_JOURNEY_QUEUE"},
+    "JourneysTickFunction": KEYS | OPENS | {"REGULARS_JOURNEY_QUEUE"},
     "SendPartsFunction": KEYS
     | LINKS
     | OPENS

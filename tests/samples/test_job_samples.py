@@ -37,6 +37,15 @@ EXPECTED: dict[str, dict[str, Any] | None] = {
     "jobs.jobs.start_job": {"job": "birthday", "days": ["today or yesterday"]},
     "jobs.jobs.work_job": {"batchItemFailures": []},
     "jobs.jobs.work_job.malformed": {"batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662be002"}]},
+    "journeys.jobs.take_events": {"batchItemFailures": []},
+    "journeys.jobs.take_events.malformed": {
+        "batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662be0d1"}]
+    },
+    "journeys.jobs.do_steps": {"batchItemFailures": []},
+    "journeys.jobs.do_steps.malformed": {
+        "batchItemFailures": [{"itemIdentifier": "2e1424d4-f796-459a-8184-9c92662be0d3"}]
+    },
+    "journeys.jobs.tick_journeys": {"lists": 0, "handed": 0, "swept": 0},
     "lake.jobs.fold_records": {"batchItemFailures": []},
     "lake.jobs.fold_records.malformed": {"batchItemFailures": [{"itemIdentifier": "11110000000000011111111004"}]},
     "lake.jobs.patch_lake": {"batchItemFailures": []},

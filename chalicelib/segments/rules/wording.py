@@ -290,6 +290,20 @@ _MONTHS = (
 )  # fmt: skip
 
 
+_CHANNELS = {
+    "sms": ("短信", "text messages"), "email": ("电子邮件", "e-mail"), "wechat": ("微信", "WeChat"),
+    "app": ("应用", "the app"), "phone": ("电话", "calls"), "post": ("信函", "letters"),
+    "webhook": ("回调", "webhooks"),
+}  # fmt: skip
+
+
+def _spoken(node: ListField, place: int) -> list[str]:
+    """Values of a list as people say them: channels by their names in Chinese (0) or English (1), the rest as it is."""
+    if node.name not in ("ways", "suppressed"):
+        return list(node.values)
+    return [_CHANNELS[each][place] if each in _CHANNELS else each for each in node.values]
+
+
 def _en_list(node: ListField) -> Clause:
     verb, what = {
         "consents": ("have", "consented to "),
@@ -297,7 +311,7 @@ def _en_list(node: ListField) -> Clause:
         "ways": ("have", "an address for "),
         "suppressed": ("are", "suppressed on "),
     }[node.name]
-    clause = _en_several(node.op, verb, what, list(node.values))
+    clause = _en_several(node.op, verb, what, _spoken(node, 1))
     if node.name in ("consents", "withdrawn"):
         clause = (clause[0].replace("do not have", "have not"), clause[1].replace("do not have", "have not"))
     return clause
@@ -618,7 +632,9 @@ def _zh_list(node: ListField) -> Clause:
         "ways": (("留有", "没有留"), "联系方式"),
         "suppressed": (("屏蔽了", "没有屏蔽"), "渠道"),
     }[node.name]
-    return _zh_several(node.op, verbs, [f" {each} " for each in node.values], noun)
+    channels = node.name in ("ways", "suppressed")
+    values = [each if channels else f" {each} " for each in _spoken(node, 0)]
+    return _zh_several(node.op, verbs, values, noun)
 
 
 def _zh_several(op: ListOp, verbs: tuple[str, str], values: Sequence[str], noun: str) -> Clause:

@@ -149,6 +149,17 @@ def _members(q: _Question) -> Answer:
     return {"members": members, "last": members[-1]["member_id"] if len(rows) > limit else None}
 
 
+def _fitting(q: _Question) -> Answer:
+    """Those of some members who fit a definition."""
+    some = q.compiled(q.definition())
+    params: list[Any] = [[str(each) for each in q.asked["member_ids"]], *some.params]
+    sql = f"FROM members SELECT member_id WHERE list_contains(?, member_id) AND ({some.where})"
+    return {
+        "member_ids": [row[0] for row in q.engine.rows(sql, params)],
+        "as_of": q.engine.built_at.isoformat(),
+    }
+
+
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
@@ -239,4 +250,11 @@ def _export(q: _Question) -> Answer:
     return {"rows": total, "parts": parts, **as_of}
 
 
-_REPLIES = {"count": _count, "members": _members, "overlap": _overlap, "freeze": _freeze, "export": _export}
+_REPLIES = {
+    "count": _count,
+    "members": _members,
+    "overlap": _overlap,
+    "freeze": _freeze,
+    "export": _export,
+    "fitting": _fitting,
+}
