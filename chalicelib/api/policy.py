@@ -119,7 +119,7 @@ POLICY: Mapping[str, Rule] = {
     "POST /members/{member_id}/consents": _staff(P.MEMBERS_WRITE, "member"),
     "GET /members/{member_id}/consent-changes": _staff(P.MEMBERS_READ, "member"),
     "GET /members/{member_id}/timeline": _staff(P.MEMBERS_READ, "member"),
-    "POST /member-merges": _staff(P.MEMBERS_MERGE),
+    "POST /member-merges": _staff(P.MEMBERS_MERGE, beyond=P.MEMBERS_CHANGE_CONTACT),
     "GET /member-merges/{merge_id}": _staff(P.MEMBERS_READ),
     "POST /member-merges/{merge_id}/undo": _staff(P.MEMBERS_MERGE, beyond=P.MEMBERS_UNDO_OWING),
     # points

@@ -40,8 +40,9 @@ def deed_of(event: Event, program: Program) -> Deed | None:
     match data:
         case AuditRecorded() if data.action in _DEEDS:
             return Deed(_DEEDS[data.action], data.recorded_by, member_id, day)
-        case MemberContactChanged() if data.replaced and data.changed_by is not None:
-            return Deed(AlertKind.CONTACTS_CHANGED, data.changed_by, member_id, day)
+        case MemberContactChanged() if (data.replaced or data.merged_id) and data.changed_by is not None:
+            # Of a merge who goes: the one who stays may be the same each time.
+            return Deed(AlertKind.CONTACTS_CHANGED, data.changed_by, data.merged_id or member_id, day)
         case _:
             return None
 
