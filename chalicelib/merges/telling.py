@@ -13,7 +13,7 @@ from chalicelib.storage.writes import Item
 
 
 def _merge(entry: Entry, item: Item) -> list[Told]:
-    return [MemberMerged(**points_telling.leading(entry), **_of_merge(entry, item))]
+    return [MemberMerged(**points_telling.by_hand(entry, item), **_of_merge(entry, item))]
 
 
 def _merge_in(entry: Entry, item: Item) -> list[Told]:
@@ -22,7 +22,7 @@ def _merge_in(entry: Entry, item: Item) -> list[Told]:
 
 
 def _unmerge(entry: Entry, item: Item) -> list[Told]:
-    return [MemberUnmerged(**points_telling.leading(entry), **_of_merge(entry, item)), *_contact_changed(item)]
+    return [MemberUnmerged(**points_telling.by_hand(entry, item), **_of_merge(entry, item)), *_contact_changed(item)]
 
 
 def _contact_changed(item: Item) -> list[Told]:

@@ -463,7 +463,7 @@ def prepared(api: Api, route: Route | None = None) -> dict[str, Any]:
     if route is not None and route.tag == "pools":
         opened = api.post("/v1/pools", {"owner_id": member["member_id"], "name": "Home"}, key="pool")
         assert opened.json["pool_id"] == SOME_IDS["pool_id"]
-        filled = {"member_id": member["member_id"], "points": 10**6}
+        filled = {"member_id": member["member_id"], "points": 10**6, "reason": "asked by them"}
         assert api.post(f"/v1/pools/{opened.json['pool_id']}/contributions", filled, key="filled").status == 201
     if route is not None and route.tag == "cards" and route.function.__name__ != "close_member":
         with_cards(api, member["member_id"])
