@@ -34,6 +34,7 @@ EXEMPT = {
     "get_liability": "touches no table; reads the store of roots",
     "get_liability_sheet": "touches no table; reads the store of roots",
     "show_opt_out": "touches no table but the program's, which a process remembers",
+    "contribute_own": "as contribute",
     "export_member_page": "as export_member",
     "export_me": "as export_member",
     "export_me_page": "as export_member",

@@ -149,7 +149,9 @@ def test_the_page_is_for_people(world: World) -> None:
     made = export(world, member)
     for language in Language:
         text = a_page(world, made, language)
-        assert not re.search(r"[\[\]{}]|(?<![\d+])1\d{12}(?!\d)|(?<!\d)20\d{6}(?!\d)|\bTrue\b|\bNone\b|\d[TZ]\d", text), language
+        assert not re.search(
+            r"[\[\]{}]|(?<![\d+])1\d{12}(?!\d)|(?<!\d)20\d{6}(?!\d)|\bTrue\b|\bNone\b|\d[TZ]\d", text
+        ), language
         assert "_" not in re.sub(r"(mem|pol|crd|shp|unm|mrg|ses|key|stf)_\w+|wechat_pay", "", text), language
         assert "50 倍" not in text and "×50" not in text, "what a card is paid with is no tier"
         for mark in ("卡娜丽", "+8613912345678", "kanali-message", "拿铁 × 1 (¥38.50)", "¥50.00", "-38"):
