@@ -136,7 +136,7 @@ def test_what_may_be_given_away_in_a_month_holds_for_contributions_and_transfers
     pool = desk.pool(member, key="p").value.pool_id
     answers = at_once(
         dynamo,
-        *(lambda n=n: desk.contribute(pool, member, 60, key=f"c{n}") for n in range(2)),  # type: ignore[misc]
+        *(lambda n=n: desk.contribute(pool, member, 60, key=f"c{n}") for n in range(2)),
         lambda: desk.offer(member, other, 60, key="t"),
     )
     assert len([each for each in answers if isinstance(each, Outcome)]) == 1, answers
