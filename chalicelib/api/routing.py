@@ -343,7 +343,7 @@ class Edge(Chalice):
         answer: dict[str, Any] = super().__call__(event, context)
         if "X-Request-Id" not in answer["headers"]:
             answer = _own_refusal(answer["statusCode"], str(getattr(context, "aws_request_id", "")) or str(uuid4()))
-        answer["headers"] |= security(laptop=wiring.on_a_laptop())
+        answer["headers"] = security(laptop=wiring.on_a_laptop()) | answer["headers"]  # a page has a policy of its own
         return answer
 
 

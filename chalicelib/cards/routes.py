@@ -49,8 +49,10 @@ from chalicelib.kernel.ids import CardId, MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
-from chalicelib.members.errors import BalanceRemaining
+from chalicelib.members.errors import BalanceRemaining, LookUpsTooMany
 from chalicelib.members.models import CloseMember, MemberView
+from chalicelib.members.rules import Misses
+from chalicelib.members.service import counted
 from chalicelib.points.errors import (
     EntryDiffers,
     ExpiryPast,
@@ -130,11 +132,19 @@ def list_cards(member_id: MemberId, query: Paging, call: Call) -> CardPage:
     return call.page(part, CardPage, *scope)
 
 
-@cards.get("/cards")
+MISSES = Misses()
+"""What this process remembers of look-ups that found no card."""
+
+
+@cards.get("/cards", refuses=(LookUpsTooMany,))
 def look_up_card(query: LookUpCard, call: Call) -> CardList:
-    """Find a card by its number: a list of one, or of none."""
-    book = book_of(call.house.table)
-    return CardList(items=service.look_up_card(call.house.table, book, query.card_number, now=call.now))
+    """Find a card by its number: a list of one, or of none. What finds none is counted as look-ups of members are."""
+    house, book = call.house, book_of(call.house.table)
+
+    def look() -> tuple[CardView, ...]:
+        return service.look_up_card(house.table, book, query.card_number, now=call.now)
+
+    return CardList(items=counted(house.ops, book, MISSES, look, by=call.signed_in, now=call.now))
 
 
 @cards.get("/cards/{card_id}", refuses=(CardUnknown,))

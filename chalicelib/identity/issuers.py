@@ -79,6 +79,7 @@ class Issuer(Record):
         clients: the clients that may bring tokens, by `azp` and `client_id`; empty for any, but then a token must be
             for our audience alone.
         jwks_uri: where its keys are; by discovery when it is not given.
+        jwks: its public keys, where they are known beforehand: then nobody is asked for them, and no others count.
         algorithms: how it may sign, and no other way.
         access_token_types: what its access tokens call themselves. Where that is `JWT` or nothing, an ID token looks
             the same, so `audience` or `required` have to tell the two apart.
@@ -91,6 +92,7 @@ class Issuer(Record):
     audience_claim: _Text = "aud"
     clients: Annotated[tuple[_Text, ...], Field(max_length=50)] = ()
     jwks_uri: _Text | None = None
+    jwks: Annotated[tuple[dict[str, Any], ...], Field(min_length=1, max_length=20)] | None = None
     algorithms: Annotated[frozenset[Algorithm], Field(min_length=1)]
     access_token_types: Annotated[frozenset[TokenType], Field(min_length=1)] = frozenset({TokenType.ACCESS})
     required: Mapping[_Text, _Text] = {}
@@ -138,6 +140,8 @@ def _require_trustworthy(issuer: Issuer, own: str, local: bool) -> None:
     for url in (issuer.issuer, issuer.jwks_uri):
         if url is not None and not is_safe(url, local=local):
             raise ValueError(f"{issuer.label}: {url} is no plain https address")
+    if issuer.jwks is not None and any("d" in key for key in issuer.jwks):
+        raise ValueError(f"{issuer.label}: a private key does not belong here")
     untold = issuer.access_token_types & {TokenType.JWT, TokenType.NONE}
     if untold and issuer.audience in issuer.clients and not issuer.required:
         why = "its ID tokens are for a client too and would be taken; `required` must tell access tokens from them"

@@ -87,7 +87,7 @@ class IssuerKeys:
             NotFetched: it does not answer.
             ValueError: it answers something else.
         """
-        listed = _document(self._fetch(self._issuer.jwks_uri or self._discovered())).get("keys")
+        listed = self._listed()
         if not isinstance(listed, list) or len(listed) > KEYS_MAX:
             raise ValueError("no list of keys")
         found: dict[tuple[str, Algorithm], PublishedKey | None] = {}
@@ -100,6 +100,11 @@ class IssuerKeys:
                 place = (key.kid, algorithm)
                 found[place] = None if place in found else key  # two of one name: neither can be meant
         return {place: key for place, key in found.items() if key is not None}
+
+    def _listed(self) -> object:
+        if self._issuer.jwks is not None:
+            return list(self._issuer.jwks)
+        return _document(self._fetch(self._issuer.jwks_uri or self._discovered())).get("keys")
 
     def _discovered(self) -> str:
         """Where the issuer says that its keys are.

@@ -33,6 +33,7 @@ from chalicelib.kernel.records import (
     without_bank_card,
 )
 from chalicelib.points.models import AccountStatus, PointsSummary, TierView
+from chalicelib.trail.rules import masked as words_masked
 
 _MOBILE = re.compile(r"[+(]?[+0-9][0-9 ()./\u2010-\u2015-]*")
 
@@ -58,7 +59,12 @@ def _email(text: str) -> str:
     return spelt
 
 
-EmailText = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=_EMAIL), AfterValidator(_email)]
+EmailText = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=254, pattern=_EMAIL),
+    AfterValidator(_email),
+    AfterValidator(without_bank_card),
+]
 """An e-mail address; upper and lower case, and full-width letters and plain ones (NFKC), are the same address."""
 
 Birthday = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}|-)-[0-9]{2}-[0-9]{2}$")]
@@ -234,7 +240,7 @@ class EnrolMember(_Details):
     external_ids: Annotated[tuple[ExternalId, ...], Field(max_length=10)] = ()
     source: Slug | None = None
     """Where the member came from: `till`, `web`, `import` …"""
-    referral_code: Reference | None = None
+    referral_code: Annotated[Reference, AfterValidator(without_bank_card)] | None = None
     tags: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
     custom: Annotated[dict[Slug, CustomValue], Field(max_length=50)] = {}
     """Values of the program's custom fields."""
@@ -504,3 +510,9 @@ class Happening(Record):
     balance_after: int | None = None
     reference: str | None = None
     facts: dict[str, Any] = {}
+    """What staff typed stands in it without addresses and longer numbers."""
+
+    @field_serializer("facts")
+    def _shown(self, facts: dict[str, Any], info: SerializationInfo) -> dict[str, Any]:
+        typed = facts.get("reason")
+        return {**facts, "reason": words_masked(typed)} if is_masked(info) and isinstance(typed, str) else facts

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from chalicelib.approvals.service import FREE, Clearance, Cleared
 from chalicelib.consents import service as consent_texts
@@ -61,6 +61,8 @@ from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
 from chalicelib.storage.vault import KeyMoved
 from chalicelib.storage.writes import Item, Write
+
+T = TypeVar("T")
 
 ATTEMPTS_MAX = 8
 
@@ -216,20 +218,35 @@ def look_up_for(
 ) -> tuple[MemberView, ...]:
     """Look up for somebody, as long as not too many of their look-ups find nobody.
 
-    Only look-ups that find nobody are counted, of all processes together. Once there are too many, look-ups that would
-    find somebody are refused alike, so that the refusal tells nothing.
+    Raises:
+        LookUpsTooMany: there were (`counted`).
+        MobileInvalid, MemberNumberWrong: nobody can have this identifier.
+    """
+
+    def look() -> tuple[MemberView, ...]:
+        return look_up(table, keyring, book, asked, now=now, language=language)
+
+    return counted(ops, book, misses, look, by=by, now=now)
+
+
+def counted(
+    ops: Table, book: ProgramBook, misses: rules.Misses, look: Callable[[], tuple[T, ...]], *, by: Caller, now: datetime
+) -> tuple[T, ...]:
+    """What a look-up finds, as long as not too many of its caller's find nothing.
+
+    Only look-ups that find nothing are counted, of all processes and of all kinds together. Once there are too many,
+    look-ups that would find something are refused alike, so that the refusal tells nothing.
 
     Args:
         misses: what this process remembers.
 
     Raises:
         LookUpsTooMany: there were.
-        MobileInvalid, MemberNumberWrong: nobody can have this identifier.
     """
     velocity, slot, who = book.current(now).velocity, rules.misses_slot(now), by.subject
     most = velocity.missed_look_ups_of_keys if by.kind is Kind.INTEGRATION else velocity.missed_look_ups
     if most is None:
-        return look_up(table, keyring, book, asked, now=now, language=language)
+        return look()
     refusal = LookUpsTooMany(retry_after=rules.misses_over_in(now))
     known = misses.of(who, now)
     if known is False:
@@ -237,7 +254,7 @@ def look_up_for(
         misses.note(who, now, full=known)
     if known:
         raise refusal
-    found = look_up(table, keyring, book, asked, now=now, language=language)
+    found = look()
     if not found:
         misses.note(who, now, full=False)
         try:

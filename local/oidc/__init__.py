@@ -84,13 +84,14 @@ def issuer_of(kept: Kept) -> str:
 
 
 def environment(kept: Kept) -> dict[str, str]:
-    """What tells the app of the issuer."""
+    """What tells the app of the issuer. Its keys are named, so whoever else comes to listen at its port is nobody."""
     roles = {GROUP + role: role for _, _, role, _ in _STAFF if role}
     issuer = {
         "label": LABEL,
         "issuer": issuer_of(kept),
         "audience": kept["audience"],
         "clients": [kept["client_id"]],
+        "jwks": [{name: value for name, value in key.items() if name != "d"} for key in kept["keys"]],
         "algorithms": ["ES256"],
         "claims": {"roles": {"claim": ["groups"], "values": roles}, "shops": ["shops"]},
     }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.identity.errors import RateExceeded
-from chalicelib.identity.keys import KNOWN_FOR, KeyGate, UseKnown, use
+from chalicelib.identity.keys import KNOWN_FOR, KeyGate, UseKnown, find_key, use
 from chalicelib.identity.permissions import FOR_INTEGRATIONS, ROLES
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.kernel.ids import IntegrationKeyId
@@ -149,6 +149,27 @@ def test_a_rotated_key_has_two_secrets_for_the_overlap(api: Api) -> None:
     api.clock.forward(seconds=30)
     assert refused(api.with_(rotated.json["key"]).get("/v1/members", card_no="x")) == (401, "token_invalid")
     assert api.with_(at_once_.json["key"]).get("/v1/members", card_no="x").status == 200
+
+
+def test_a_new_secret_works_at_once_where_the_old_one_is_remembered_and_wrong_ones_cost_one_read_a_second(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make(api).json
+    till = api.with_(made["key"])
+    assert till.get("/v1/members", card_no="x").status == 200
+    api.clock.forward(seconds=2)
+    rotated = rotate(api, made["key_id"], overlap_hours=0).json
+    assert api.with_(rotated["key"]).get("/v1/members", card_no="x").status == 200
+    reads = list[str]()
+
+    def counted(table: DynamoTable, key_id: IntegrationKeyId) -> Any:
+        reads.append(key_id)
+        return find_key(table, key_id)
+
+    monkeypatch.setattr("chalicelib.identity.keys.find_key", counted)
+    for _ in range(5):
+        assert refused(till.get("/v1/members", card_no="x")) == (401, "token_invalid")
+    assert len(reads) <= 1
 
 
 def test_a_revoked_key_is_out_within_half_a_minute_and_an_expired_one_at_once(api: Api) -> None:

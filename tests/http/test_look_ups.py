@@ -37,6 +37,17 @@ def test_the_twenty_first_miss_is_refused_and_so_is_every_hit_after_it(api: Api)
     assert look(clerk, 22).status == 200
 
 
+def test_numbers_of_cards_that_are_tried_count_in_the_same_window(api: Api) -> None:
+    api.enrol(mobile=MOBILE)
+    clerk = api.as_("clerk")
+    for number in range(10):
+        assert look(clerk, number).status == 200
+        assert clerk.get("/v1/cards", card_number=f"CARD-{number}").json["items"] == []
+    tried = clerk.get("/v1/cards", card_number="CARD-10")
+    assert (tried.status, tried.code) == (429, "look_ups_too_many")
+    assert look(clerk, 11).status == 429
+
+
 def test_an_integration_key_that_many_tills_share_has_a_limit_of_its_own(api: Api) -> None:
     till = api.with_(make(api, permissions=["members:read"], rate_per_minute=600).json["key"])
     for number in range(40):

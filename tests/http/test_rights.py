@@ -95,7 +95,9 @@ def test_an_export_is_decrypted_and_for_those_who_may(api: Api, house: House, me
     assert (made.status, made.json["member"]["name"], made.json["member"]["mobile"]) == (201, "卡娜丽", MOBILE)
     page = api.post(f"{path}/export-pages", {"reason": "asked by letter"}, Accept_Language="zh")
     assert (page.status, page.headers["Content-Type"]) == (201, "text/html; charset=utf-8")
-    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert page.headers["Content-Security-Policy"] == (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ), "a page has a policy of its own"
     assert "您的数据" in page.text
     assert "卡娜丽" in page.text
     me = api.with_(signed_in(api, house, mobile=MOBILE)["access_token"])

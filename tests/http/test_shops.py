@@ -70,6 +70,17 @@ def test_the_statement_and_the_timeline_stay_whole_and_say_nothing_of_other_shop
             assert theirs.status == (404 if "secret" in entry["reference"] else 200)
 
 
+def test_words_that_staff_typed_stand_in_the_timeline_without_numbers_and_addresses(api: Api) -> None:
+    member = api.enrol()["member_id"]
+    reason = "rang 139 1234 5678, wrote a@b.com: lost the phone"
+    assert api.post(f"/v1/members/{member}/suspensions", {"reason": reason}).status == 201
+    for caller in (api, api.as_("clerk"), api.as_("marketer")):
+        (happened,) = (
+            each for each in caller.get(f"/v1/members/{member}/timeline").json["items"] if each["type"] == "suspended"
+        )
+        assert happened["facts"]["reason"] == "rang …, wrote …@… lost the phone"
+
+
 def test_what_follows_from_another_shops_purchase_is_hidden_with_it(api: Api) -> None:
     program = api.get("/v1/program").json
     terms = {name: value for name, value in program.items() if name not in ("published_at", "former_ladders")}

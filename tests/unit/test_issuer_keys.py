@@ -55,6 +55,20 @@ def test_keys_are_discovered_once_and_kept(site: Site) -> None:
     assert site.asked == [KEYS]
 
 
+def test_keys_that_are_named_are_the_only_ones_and_nobody_is_asked(site: Site) -> None:
+    (known,) = json.loads(site(KEYS))["keys"]
+    site.asked.clear()
+    keys = keys_of(site, jwks=[known])
+    other = Site()
+    other.publish(key_pair("RS256"))
+    assert has(keys, "key-ES256")
+    assert not has(keys, "key-RS256", NOW + UNKNOWN_EVERY)
+    assert has(keys, "key-ES256", NOW + STALE_MAX)
+    assert site.asked == []
+    with pytest.raises(ValueError, match="private key"):
+        keys_of(site, jwks=[{**known, "d": "x"}])
+
+
 def test_a_new_key_is_found_at_once_and_invented_names_cost_one_look_a_minute(site: Site) -> None:
     keys = keys_of(site, jwks_uri=KEYS)
     assert has(keys, "key-ES256")
