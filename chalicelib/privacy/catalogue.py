@@ -121,11 +121,11 @@ SEALED: Mapping[str, Datum] = {
 
 _ENTRY = {
     **_all("tl at h v", _PLACE),
-    "d": Datum(Data.MACHINE, Kept.LEDGER),
+    **_all("d ad", Datum(Data.MACHINE, Kept.LEDGER)),
     **_all("r p b o on e x c pd q l mt hd hu sm by an tb ta w rc cz rf what pu n gv", _BOOKS),
     **_all("nm msg", _WORDS),
     "note_internal": Datum(Data.WORDS, Kept.WORDS),
-    **_all("to from mf mi ad", _BOOKS),
+    **_all("to from mf mi", _BOOKS),
     **_all("sb sf who", Datum(Data.STAFF, Kept.LEDGER)),
 }
 _SALE = _all("sh cu m tn tp ln am mb rl rn bk rs ret aw dl ma af", _BOOKS)
