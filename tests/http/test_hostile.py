@@ -305,9 +305,11 @@ def pool_samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[s
         case "edit_pool":
             yield {"name": "Home", "version": api.get(f"/v1/pools/{SOME_IDS['pool_id']}").json["version"]}
         case "set_pool_member":
-            yield {"role": "owner", "monthly_limit": 10**6}
+            yield {"role": "owner", "monthly_limit": 10**6, "reason": "asked by them"}
         case "contribute":
-            yield {"member_id": member["member_id"], "points": 1, "dry_run": False}
+            yield {"member_id": member["member_id"], "points": 1, "reason": "asked by them", "dry_run": False}
+        case "contribute_own":
+            yield {"points": 1, "dry_run": False}
         case "spend_from_pool":
             yield {"member_id": member["member_id"], "points": 1, "reference": "r1", "dry_run": False}
         case "close_pool":
