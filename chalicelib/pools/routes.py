@@ -70,6 +70,8 @@ _CONTRIBUTING = (
     EntryDiffers,
     ContributionTooLarge,
     ContributionLimitReached,
+    ActionUnexplained,
+    ContactChangedLately,
 )
 
 
@@ -167,7 +169,7 @@ def end_pool_member(pool_id: PoolId, member_id: MemberId, call: Call) -> PoolVie
     "/pools/{pool_id}/contributions",
     keyed=True,
     status=201,
-    refuses=(*_CONTRIBUTING, ActionUnexplained),
+    refuses=_CONTRIBUTING,
 )
 def contribute(pool_id: PoolId, body: Contribute, call: Call) -> Outcome[EntryView]:
     """Move a member's own points into a pool, with their last days; the answer is the member's entry.
@@ -188,7 +190,7 @@ def contribute(pool_id: PoolId, body: Contribute, call: Call) -> Outcome[EntryVi
     )
 
 
-@pools.post("/me/pools/{pool_id}/contributions", keyed=True, status=201, refuses=(*_CONTRIBUTING, ContactChangedLately))
+@pools.post("/me/pools/{pool_id}/contributions", keyed=True, status=201, refuses=_CONTRIBUTING)
 def contribute_own(pool_id: PoolId, body: ContributeOwn, call: Call) -> Outcome[EntryView]:
     """Move points of one's own into a pool, with their last days; the answer is one's own entry."""
     book = book_of(call.house.table)
