@@ -95,7 +95,7 @@ POLICY: Mapping[str, Rule] = {
     "GET /me/purchases": _own(P.PURCHASES_READ),
     "GET /me/cards": _own(P.CARDS_READ),
     "GET /me/pools": _own(P.POOLS_READ),
-    "POST /me/pools/{pool_id}/contributions": _own(P.POINTS_TRANSFER),
+    "POST /me/pools/{pool_id}/contributions": Rule(P.POINTS_TRANSFER, "pool", by=Kind.MEMBER, audited=False),
     "POST /me/exports": _own(P.MEMBERS_READ),
     "POST /me/export-pages": _own(P.MEMBERS_READ),
     "POST /me/erasures": _own(P.MEMBERS_WRITE),

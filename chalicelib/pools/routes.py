@@ -53,7 +53,7 @@ from chalicelib.runtime.wiring import House
 pools = Routes("pools")
 
 
-def _owner(house: House, pool_id: PoolId, caller: Caller) -> Owner:
+def _owner(house: House, pool_id: PoolId, caller: Caller) -> Owner | None:
     return service.owner_of(house.table, pool_id, caller)
 
 

@@ -87,10 +87,10 @@ def find_pool(table: Table, book: ProgramBook, pool_id: PoolId, *, now: datetime
     return _view(table, pool, _account(table, pool_id), book, now)
 
 
-def owner_of(table: Table, pool_id: PoolId, caller: Caller) -> Owner:
-    """Whose a pool is: of the members who share it, only the caller is asked for."""
-    sharing = (each for each in caller.account_ids if store.find_membership(table, pool_id, each) is not None)
-    return Owner(frozenset(sharing))
+def owner_of(table: Table, pool_id: PoolId, caller: Caller) -> Owner | None:
+    """Whose a pool is: of the members who share it, only the caller is asked for. None: there is no such pool."""
+    sharing = frozenset(each for each in caller.account_ids if store.find_membership(table, pool_id, each) is not None)
+    return Owner(sharing) if sharing or store.find_pool(table, pool_id, consistent=True) is not None else None
 
 
 def list_pools(table: Table, book: ProgramBook, member_id: MemberId, *, now: datetime) -> tuple[PoolView, ...]:

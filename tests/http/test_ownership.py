@@ -82,6 +82,8 @@ def call(api: Api, who: str, route: Route, path: str) -> Reply:
     """Call a route as a member; a command changes nothing."""
     dry = {"dry_run": True}
     body = {**dry, "to": {"card_no": "stranger"}, "points": 1} if route.path.endswith("/point-transfers") else dry
+    if route.path.endswith("/contributions"):
+        body = dict(dry, points=1)
     key = {"Idempotency_Key": "new"} if route.keyed else {}
     me = as_member(api, wiring.house(), who)
     return me.send(route.method, path, body if route.body is not None else None, **key)
