@@ -80,7 +80,7 @@ def owned_routes() -> list[Route]:
 
 def call(api: Api, who: str, route: Route, path: str) -> Reply:
     """Call a route as a member; a command changes nothing."""
-    dry = {"dry_run": True}
+    dry: dict[str, Any] = {"dry_run": True}
     body = {**dry, "to": {"card_no": "stranger"}, "points": 1} if route.path.endswith("/point-transfers") else dry
     if route.path.endswith("/contributions"):
         body = dict(dry, points=1)
