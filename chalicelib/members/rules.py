@@ -97,6 +97,11 @@ def identifiers(contact: Contact) -> list[Identifier]:
     return list(dict.fromkeys([*found, *((each.kind, each.value) for each in contact.others)]))
 
 
+def addresses(contact: Contact) -> list[Identifier]:
+    """Mobile numbers and e-mail addresses that a person is found by: whoever has one of them signs in as the member."""
+    return [(kind, value) for kind, value in identifiers(contact) if kind in ("mobile", "email")]
+
+
 def taken(kind: str) -> Refusal:
     """The refusal that says that an identifier of a kind is another member's."""
     match kind:
@@ -332,6 +337,43 @@ def marked(before: Profile, after: Profile, editor: Caller | None, *, now: datet
         own = editor.session_id if editor is not None else None
         changed = changed.model_copy(update={"sessions_until": now, "session_id": own})
     return after.model_copy(update={"contact_changed": changed})
+
+
+def changed_by_others(profile: Profile, told: Sequence[Identifier], *, told_at: datetime, now: datetime) -> Profile:
+    """A profile whose addresses are others from now on, by a merge or its undoing: all sessions are over.
+
+    Args:
+        told: addresses at which that is told; they are kept for a few days.
+        told_at: when the entry was recorded that tells it.
+    """
+    before = tuple(each for each in profile.contact.former if now < each.at + SETTLES_AFTER and each.at != told_at)
+    former = before + tuple(
+        FormerContact.model_validate({"kind": kind, "value": value, "at": told_at}) for kind, value in told
+    )
+    return profile.model_copy(
+        update={
+            "contact": profile.contact.model_copy(update={"former": former}),
+            "contact_changed": ContactChanged(at=now, by_member=False, sessions_until=now),
+        }
+    )
+
+
+def reached_lately(contact: Contact, now: datetime) -> list[Identifier]:
+    """Addresses of a member, and those that were changed so lately that somebody may still have to be told."""
+    former = [(each.kind, each.value) for each in contact.former if now < each.at + SETTLES_AFTER]
+    return list(dict.fromkeys([*addresses(contact), *former]))
+
+
+def is_home_of(shop_id: str | None, caller: Caller | None, permission: Permission) -> bool:
+    """Whether a permission reaches, for a caller, to a member of that home shop; without one, head office has them.
+
+    Args:
+        caller: None: nobody whose rights would have to be looked at.
+    """
+    if caller is None or caller.kind is CallerKind.MEMBER:
+        return True
+    scope = caller.scope(permission)
+    return scope is Scope.ALL or (scope is Scope.SHOP and shop_id in caller.shop_ids)
 
 
 def later_change(one: ContactChanged | None, other: ContactChanged | None) -> ContactChanged | None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from chalicelib.approvals.service import FREE, Clearance, Cleared
 from chalicelib.consents import service as consent_texts
 from chalicelib.identity.models import Caller, Kind
+from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.canonical import digest, plain
 from chalicelib.kernel.errors import Refusal, WriteContended
@@ -408,6 +409,23 @@ def require_settled(table: Table, member_id: MemberId, *, now: datetime) -> None
         ContactChangedLately: it was.
     """
     rules.require_settled(store.find_contact_change(table, member_id), now)
+
+
+def require_reached(table: Table, account: Account, named: MemberId, by: Caller | None, permission: Permission) -> None:
+    """See that a permission reaches, for whoever acts, to a member's home shop; who reaches all pays no read.
+
+    Args:
+        account: who answers for the one who is named.
+        by: None: nobody whose rights would have to be looked at.
+
+    Raises:
+        MemberUnknown: it is not, or there is no such member.
+    """
+    if rules.is_home_of(None, by, permission):
+        return
+    item = table.get(keys.profile(account.member_id), consistent=True)
+    if item is None or not rules.is_home_of(store.home_of(item), by, permission):
+        raise MemberUnknown(member_id=named)
 
 
 def find_consents(table: Table, keyring: Keyring, member_id: MemberId) -> ConsentsView:

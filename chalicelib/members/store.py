@@ -214,6 +214,11 @@ def erase_profile(profile: Profile, keyring: Keyring, *, at: datetime) -> Write:
     return Put(keys.profile(profile.member_id), item, Unchanged(profile.version), moved)
 
 
+def home_of(item: Item) -> ShopId | None:
+    """The home shop of the member of a profile item."""
+    return ShopId(item["shop"]) if "shop" in item else None
+
+
 def is_erased(item: Item) -> bool:
     """Whether the member of a profile item was erased."""
     return "erased" in item
