@@ -11,6 +11,7 @@ from chalicelib.kernel.ids import AccountId, MemberId, MergeId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import rules as members_rules
+from chalicelib.members import service as members
 from chalicelib.members import store as members_store
 from chalicelib.members.models import Profile, ReachWhy
 from chalicelib.merges import rules, store
@@ -68,6 +69,8 @@ def merge_members(
         if len(known) > limit:
             raise IdentifiersTooMany(count=len(known), limit=limit)
         united, brought = rules.united(profile, other)
+        if not command.dry_run:
+            (united,) = members.with_suppressed(table, keyring, (profile, united))
         merge = _merge(key, command, (account, into), moved, brought, [kind for kind, _ in known], at, program)
         writes = [
             *_entries(merge, account, into, moved),
@@ -144,6 +147,8 @@ def undo_merge(
         rules.require_no_new_debt(into, merged, moved, by, today_of(program, now))
         profile, other = _profile(table, keyring, into.member_id), _profile(table, keyring, account.member_id)
         stays, again, back = rules.told_apart(profile, other, merge.brought)
+        if not command.dry_run:
+            stays, again = members.with_suppressed(table, keyring, (profile, stays), (None, again))
         undone = merge.model_copy(update={"undone": _undone(command, moved, [kind for kind, _ in back], at, program)})
         writes = [
             *_entries(undone, account, into, moved),
