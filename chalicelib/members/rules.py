@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -37,6 +37,7 @@ from chalicelib.members.models import (
     MARKETING_PURPOSE,
     OURSELVES,
     TOPIC_PREFIX,
+    WECHAT_SOURCE,
     WRITTEN,
     Consent,
     ConsentGiven,
@@ -87,6 +88,18 @@ def email_address(text: str) -> str:
 def external_identifier(external: ExternalId) -> Identifier:
     """The identifier that an external id is."""
     return ("ext", f"{external.source}:{external.id}")
+
+
+def identifier_of(channel: ContactChannel, address: str) -> Identifier | None:
+    """The identifier that a channel's address is, as members claim it; None where the channel has none of its own."""
+    match channel:
+        case ContactChannel.SMS:
+            return "mobile", address
+        case ContactChannel.EMAIL:
+            return "email", address
+        case ContactChannel.WECHAT:
+            return "ext", f"{WECHAT_SOURCE}:{address}"
+    return None
 
 
 def identifiers(contact: Contact) -> list[Identifier]:
@@ -603,6 +616,32 @@ def reach_change(before: Profile, after: Profile) -> ReachWhy | None:
         return ReachWhy.CONSENT
     ways = [before.address(channel) != after.address(channel) for channel in WRITTEN]
     return ReachWhy.CONTACT if any(ways) else None
+
+
+def that_come(before: Profile | None, after: Profile) -> tuple[ContactChannel, ...]:
+    """Channels by which a profile has another address than the one before it: it may be one that is not written to.
+
+    Args:
+        before: None: a profile that knows nothing of its addresses.
+    """
+    found = {channel: after.address(channel) for channel in WRITTEN if channel is not ContactChannel.APP}
+    return tuple(
+        channel
+        for channel, address in found.items()
+        if address is not None and (before is None or before.address(channel) != address)
+    )
+
+
+def with_suppressed(before: Profile | None, after: Profile, found: Collection[ContactChannel]) -> Profile:
+    """A profile that says which of its addresses are not written to.
+
+    Args:
+        before: what it said of the addresses that it keeps stays true; None: nothing.
+        found: channels of those that come, whose address is not written to.
+    """
+    kept = before.suppressed if before is not None else ()
+    same = {each for each in kept if before is not None and before.address(each) == after.address(each)}
+    return after.model_copy(update={"suppressed": tuple(sorted(same | set(found)))})
 
 
 def region_of(mobile: str) -> str | None:

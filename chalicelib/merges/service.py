@@ -13,6 +13,7 @@ from chalicelib.kernel.ids import AccountId, MemberId, MergeId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import rules as members_rules
+from chalicelib.members import service as members
 from chalicelib.members import store as members_store
 from chalicelib.members.models import Profile, ReachWhy
 from chalicelib.merges import rules, store
@@ -81,6 +82,8 @@ def merge_members(
             raise IdentifiersTooMany(count=len(known), limit=limit)
         united, brought = rules.united(profile, other)
         united = rules.joined(profile, other, united, moved.kept.main.recorded_at, by, at)
+        if not command.dry_run:
+            (united,) = members.with_suppressed(table, keyring, (profile, united))
         merge = _merge(key, command, (account, into), moved, brought, [kind for kind, _ in known], at, program)
         writes = [
             *_entries(merge, account, into, moved, rules.kinds_reached(profile, other), by),
@@ -162,6 +165,8 @@ def undo_merge(
         reached = rules.kinds_reached(profile, other)
         stays = rules.parted(stays, again, moved.kept.main.recorded_at, at)
         again = rules.parted(again, stays, moved.gone.main.recorded_at, at)
+        if not command.dry_run:
+            stays, again = members.with_suppressed(table, keyring, (profile, stays), (None, again))
         undone = merge.model_copy(update={"undone": _undone(command, moved, [kind for kind, _ in back], at, program)})
         writes = [
             *_entries(undone, account, into, moved, reached, by),

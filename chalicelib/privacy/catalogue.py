@@ -151,6 +151,7 @@ CATALOGUE: tuple[Stored, ...] = (
             **_all("member_id number", _OWN),
             "contact": _contact(None),
             **_all("gender shop tags custom consents joined source referral contact_changed ways cohort region", _OWN),
+            "suppressed": _OWN,
             "month_day": Datum(Data.PERSON, Kept.MEMBER, exported=True, masked=Kind.BIRTHDAY),
         },
     ),

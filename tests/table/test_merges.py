@@ -186,13 +186,13 @@ def test_a_member_who_saw_no_merge_is_read_as_cheaply_as_ever_and_a_merged_one_c
     statement(other, kept)
     assert meter.read()[:2] == (1, 0.5)
     other.merge(gone, kept, key="m")
-    assert meter.read() == (5, 3.0, 27.0), "with three identifiers, and a line of the log of reach for each"
+    assert meter.read() == (6, 4.0, 27.0), "with three identifiers, one an address; a line of the log of reach for each"
     statement(other, kept)
     assert meter.read()[:2] == (4, 2.5)
     other.member(gone)
     assert meter.read()[:2] == (2, 1.5)
     other.undo_merge(keys.merge_id("m"))
-    assert meter.read() == (9, 6.5, 27.0)
+    assert meter.read() == (10, 8.5, 27.0), "both addresses are asked about"
 
 
 def test_the_same_merge_again_is_answered_the_same_for_ever(desk: Desk) -> None:
