@@ -42,7 +42,7 @@ def plan_campaigns(event: dict[str, Any], context: Any) -> dict[str, Any]:  # no
         if left is not None and left() < SPARE_MS:
             break
         planned += _planned(here, campaign_id, faults)
-    log_job("campaigns_plan", {"begun": len(beginning), "planned": planned}, faults)
+    log_job("plan_campaigns", {"begun": len(beginning), "planned": planned}, faults)
     return {"begun": len(beginning), "planned": planned, "failed": len(faults)}
 
 

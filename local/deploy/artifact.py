@@ -95,7 +95,6 @@ def build_layer(target: Path, architecture: str, lock: str, scratch: Path) -> Ar
     packages = tree / "python"
     _install_wheels(packages, architecture, lock)
     check_wheels(packages, architecture, lock)
-    names = [name.replace("-", "_") for name in requirements((ROOT / lock).read_text())]
     _prune(packages)
     compile_tree(tree, "/opt/")
     zip_tree(tree, target)
@@ -104,7 +103,7 @@ def build_layer(target: Path, architecture: str, lock: str, scratch: Path) -> Ar
     with zipfile.ZipFile(target) as packed:
         packed.extractall(unpacked)
     check_machines(unpacked, architecture)
-    check_packages(unpacked / "python", architecture, names)
+    check_packages(unpacked / "python", architecture, packages_in(unpacked / "python"))
     sizes = [path.stat().st_size for path in _files(unpacked)]
     digest = hashlib.sha256(target.read_bytes()).hexdigest()
     return Artifact(target, digest, target.stat().st_size, sum(sizes), len(sizes))
@@ -307,6 +306,16 @@ def check_handlers(unpacked: Path, architecture: str, handlers: Iterable[str]) -
         if done.returncode:
             why = done.stderr.strip().splitlines()[-1:] or ["no word"]
             raise NotPackaged(f"The handler {handler} does not import from the zip: {why[0]}")
+
+
+def packages_in(folder: Path) -> list[str]:
+    """What the wheels in a folder bring: the package of their own name, or of another, which they then list."""
+    found: set[str] = set()
+    for info in folder.glob("*.dist-info"):
+        own, listed = info.name.partition("-")[0], info / "top_level.txt"
+        named = (folder / own).is_dir() or not listed.exists()
+        found |= {own} if named else set(listed.read_text().split())
+    return sorted(found)
 
 
 _PACKAGES = """

@@ -304,6 +304,7 @@ FUNCTIONS: tuple[Function, ...] = (
         },
         may=(
             allow(["s3:GetObject", "s3:PutObject"], beside("ArchiveBucketArn", "/segments/*")),
+            allow(["s3:GetObject"], beside("ArchiveBucketArn", "/plans/*")),
             _core("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"),
             _query(imported("CoreTableArn"), TIMELINE),
             _ops("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
@@ -450,6 +451,7 @@ FUNCTIONS: tuple[Function, ...] = (
             _send("CampaignSendsQueue"),
             allow(["s3:GetObject"], beside("ArchiveBucketArn", "/plans/*")),
             _write("facts"),
+            _write("outbox"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),
         layers=("senders",),
@@ -596,17 +598,25 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         "CampaignsTestFunction", "campaigns-test", "chalicelib.campaigns.jobs.send_campaign_tests", 25, memory=512,
-        told={**_KEYS, **_LINKS, **_OPENS, **LAKE_TOLD, "REGULARS_PUBLIC_URL": PUBLIC_URL},
+        told={
+            **_KEYS,
+            **_LINKS,
+            **_OPENS,
+            "REGULARS_ARCHIVE": imported("ArchiveBucketName"),
+            "REGULARS_PUBLIC_URL": PUBLIC_URL,
+            **_SENDS,
+        },
         may=(
             _core("GetItem", "BatchGetItem"),
             _open_program(),
-            _query(imported("CoreTableArn")),
-            _ops("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
-            _vault("GetItem", "BatchGetItem", "Query"),
+            _ops("GetItem", "PutItem", "UpdateItem"),
+            _vault("GetItem", "Query"),
             _keep("Decrypt"),
             _write("facts"),
+            _write("outbox"),
             allow_key(_ENCRYPT, "dynamodb", "s3"),
         ),
+        layers=("senders",),
         asked=True,
     ),
     Function(
@@ -657,6 +667,7 @@ FUNCTIONS: tuple[Function, ...] = (
             _receive("JourneyStepsQueue"),
             _send("JourneyStepsQueue"),
             _write("facts"),
+            _write("outbox"),
             _ask("segments-answer"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),
@@ -732,7 +743,7 @@ def sending() -> Json:
             "Properties": {
                 "PolicyName": f"send-{name.lower()}",
                 "PolicyDocument": document,
-                "Roles": [ref("SendPartsRole"), ref("NoticesRole")],
+                "Roles": [ref(f"{each}Role") for each in ("SendParts", "Notices", "CampaignsTest", "JourneysStep")],
             },
         }
         for name, condition, document in (("Texts", "ManyTextsBySns", texts), ("Mails", "ManyMailsBySes", mails))

@@ -41,12 +41,15 @@ class Fed:
 
 RELAY, START_JOB = "relay", "start-job"
 FOLD, REBASE, CAMPAIGNS, JOURNEYS = "lake-fold", "lake-rebase", "campaigns-plan", "journeys-tick"
+STREAMED, CLOCKED = (RELAY, FOLD), (START_JOB, REBASE, CAMPAIGNS, JOURNEYS)
+"""Who reads the stream of table core, and who is started by the clock."""
 ANSWERING = "functions"
 """The process of all functions that are asked."""
 _QUEUES = {
     "archive": "archive", "notices": "notices", "watch": "watch", "work-job": "job-work", "retain": "retention",
     "lane": "lane.fifo", "lake-patch": "lake-patch", "segments-refresh": "segments-refresh",
-    "send-parts": "campaign-sends", "journeys-take": "journey-events", "journeys-step": "journey-steps",
+    "send-parts": "campaign-sends", "mail-events": "mail-events", "journeys-take": "journey-events",
+    "journeys-step": "journey-steps",
 }  # fmt: skip
 _LONGEST_WINDOW = 2.0
 """Deployed, the archive waits longer to write fewer files; nobody wants to wait as long before a laptop."""
@@ -54,8 +57,8 @@ _LONGEST_WINDOW = 2.0
 
 def fed_functions() -> list[Fed]:
     """What the pump feeds, from the very description that is deployed."""
-    alone = (RELAY, START_JOB, FOLD, REBASE, CAMPAIGNS, JOURNEYS)
-    fed = [_fed(each) for each in FUNCTIONS if each.name in alone or each.name in _QUEUES]
+    names = {*STREAMED, *CLOCKED, *_QUEUES}
+    fed = [_fed(each) for each in FUNCTIONS if each.name in names]
     return [*fed, Fed(ANSWERING, "local.pump.asked.serve", 0)]
 
 

@@ -10,6 +10,7 @@ from chalicelib.deliveries.models import PartMessage
 from chalicelib.kernel.ids import CampaignId
 from chalicelib.lake import folding, service
 from chalicelib.lake import store as lake_store
+from chalicelib.providers.outbox import Outbox
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Dynamo
@@ -108,3 +109,22 @@ def test_who_does_not_market_makes_no_campaign(marketing: Api, role: str) -> Non
     refused = marketing.as_(role).post("/v1/campaigns", body, key="c1")
     assert (refused.status, refused.code) == (403, "permission_missing")
     assert marketing.get("/v1/campaigns").json["items"] == []
+
+
+def test_a_test_goes_to_who_agreed_once_and_is_no_part_of_what_is_sent(marketing: Api, house: House) -> None:
+    outbox = Outbox(house.objects, house.clock, "email", price_micro=700)
+    settings = replace(house.settings, send_queue="campaign-sends")
+    wiring.use(replace(house, settings=settings, providers={"email": outbox}))
+    consent = {"purpose": "marketing", "granted": True, "text_version": "1"}
+    yes = marketing.enrol(email="yes@example.com", consents=[consent])["member_id"]
+    no = marketing.enrol(email="no@example.com")["member_id"]
+    made = marketing.post("/v1/campaigns", a_body(marketing), key="c1").json
+    path = f"/v1/campaigns/{made['campaign_id']}"
+    for _ in range(2):
+        sent = marketing.post(f"{path}/test-sends", {"member_ids": [yes, no]}, key="once")
+        assert sent.status == 201, sent.text
+        assert [(each["outcome"], each["reason"]) for each in sent.json["items"]] == [
+            ("sent", None), ("skipped", "no_consent"),
+        ]  # fmt: skip
+        assert len(house.objects.list("outbox/", after=None, limit=10)) == 1
+    assert marketing.get(path).json["state"] == "draft"

@@ -450,9 +450,10 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "ArchiveBucketArn/facts/*": {"s3:PutObject"},
         **{
             f"{FUNCTION}-{each}": {"lambda:InvokeFunction"}
-            for each in ("lake-status", "deliveries-answer", "segments-answer")
+            for each in ("lake-status", "deliveries-answer", "segments-answer", "campaigns-test", "campaigns-answer")
         },
         "ArchiveBucketArn/segments/*": {"s3:GetObject", "s3:PutObject"},
+        "ArchiveBucketArn/plans/*": {"s3:GetObject"},
     },
     "RelayFunction": {
         "CoreTableStreamArn": READ_STREAM,
@@ -510,6 +511,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "CampaignSendsQueueArn": RECEIVE | SEND,
         "ArchiveBucketArn/plans/*": {"s3:GetObject"},
         "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+        "ArchiveBucketArn/outbox/*": {"s3:PutObject"},
     },
     "MailEventsFunction": {
         "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem")},
@@ -535,6 +537,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
             "lambda:InvokeFunction"
         },
         "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+        "ArchiveBucketArn/outbox/*": {"s3:PutObject"},
     },
     "JourneysTickFunction": {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query"},
@@ -584,6 +587,31 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "OpsTableArn": {"dynamodb:GetItem"},
         "ArchiveBucketArn/lake/*": {"s3:GetObject"},
     },
+    "CampaignsPlanFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "CoreTableArn/index/due": {"dynamodb:Query"},
+        "OpsTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "ArchiveBucketArn/lake/*": {"s3:GetObject"},
+        "ArchiveBucketArn/segments/*": {"s3:GetObject"},
+        "ArchiveBucketArn/plans/*": {"s3:GetObject", "s3:PutObject"},
+        "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+        "CampaignSendsQueueArn": SEND,
+        "SchedulesDeadLettersArn": SEND,
+    },
+    "CampaignsTestFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "OpsTableArn": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+        "VaultTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
+        "VaultKeyArn": {"kms:Decrypt"},
+        "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+        "ArchiveBucketArn/outbox/*": {"s3:PutObject"},
+    },
+    "CampaignsAnswerFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "CoreTableArn/index/timeline": {"dynamodb:Query"},
+        "OpsTableArn": {"dynamodb:GetItem"},
+        "ArchiveBucketArn/lake/*": {"s3:GetObject"},
+    },
     "LaneFunction": {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
         "OpsTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
@@ -630,7 +658,8 @@ def roles_fit_what_is_called(stacks: Stacks) -> list[str]:
     return found  # fmt: skip
 
 
-_API, _MANY = [{"Ref": "ApiRole"}], [{"Ref": "SendPartsRole"}, {"Ref": "NoticesRole"}]
+_API = [{"Ref": "ApiRole"}]
+_MANY = [{"Ref": f"{each}Role"} for each in ("SendParts", "Notices", "CampaignsTest", "JourneysStep")]
 _SES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:"
 CARRIERS: dict[str, tuple[list[Json], Json, list[Json]]] = {
     "SendTextsPolicy": (
@@ -753,6 +782,9 @@ TOLD = {
     "SegmentsRefreshFunction": {"REGULARS_ARCHIVE", "REGULARS_BUS", "REGULARS_SEGMENTS_QUEUE"} | OPENS,
     "LakeStatusFunction": {"REGULARS_ARCHIVE"},
     "DeliveriesAnswerFunction": {"REGULARS_ARCHIVE"},
+    "CampaignsPlanFunction": {"REGULARS_ARCHIVE", "REGULARS_SEND_QUEUE"},
+    "CampaignsTestFunction": KEYS | LINKS | OPENS | SENDS | {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL"},
+    "CampaignsAnswerFunction": {"REGULARS_ARCHIVE"},
 }
 
 
