@@ -159,6 +159,11 @@ def a_ladder(*thresholds: int, **qualification: Any) -> dict[str, Any]:
     return {"tiers": tiers, "qualification": qualification}
 
 
+def a_draw() -> int:
+    """A whole number for an id, another each time: of two that are the same, one is refused."""
+    return next(_numbers)
+
+
 def a_member_id() -> MemberId:
     """Some member's id, another each time."""
     return MemberId.of(MemberNumber.from_chance(next(_numbers)))

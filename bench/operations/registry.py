@@ -36,6 +36,7 @@ EXEMPT = {
     "confirm_callback": "touches no table",
     "list_template_fields": "touches no table",
     "show_opt_out": "touches no table but the program's, which a process remembers",
+    "contribute_own": "as contribute",
     "export_member_page": "as export_member",
     "export_me": "as export_member",
     "export_me_page": "as export_member",

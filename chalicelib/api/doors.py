@@ -71,6 +71,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "/me/point-transfers": ("transfers",),
     "/me/points": ("points",),
     "/me/pools": ("pools",),
+    "/me/pools/{pool_id}/contributions": ("pools",),
     "/me/purchases": ("purchases",),
     "/me/sessions": ("signin",),
     "/me/sessions/{session_id}/end": ("signin",),

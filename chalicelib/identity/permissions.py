@@ -27,6 +27,7 @@ class Permission(StrEnum):
     POINTS_TRANSFER = "points:transfer"
     POOLS_READ = "pools:read"
     POOLS_MANAGE = "pools:manage"
+    POOLS_ACT_FOR_MEMBERS = "pools:act_for_members"
     CARDS_READ = "cards:read"
     CARDS_TOP_UP = "cards:top_up"
     CARDS_SPEND = "cards:spend"
@@ -96,6 +97,8 @@ _MANAGES = frozenset(
     | {P.MEMBERS_UNMASK}
     # Whose number it is decides who signs in as the member.
     | {P.MEMBERS_CHANGE_CONTACT}
+    # What a member puts into a pool is others' to spend.
+    | {P.POOLS_ACT_FOR_MEMBERS}
 )
 _SUPPRESSES = frozenset({P.SUPPRESSIONS_READ, P.SUPPRESSIONS_MANAGE})
 _SEGMENTS = frozenset({P.SEGMENTS_READ, P.SEGMENTS_MANAGE, P.SEGMENTS_EXPORT})

@@ -395,6 +395,8 @@ class Profile(Record):
     sealed_custom: frozenset[str] = frozenset()
     """Names of custom fields whose values are personal, and stored sealed."""
     consents: tuple[Consent, ...] = ()
+    suppressed: tuple[ContactChannel, ...] = ()
+    """Channels by which the address that the member has is not written to, sorted."""
     contact_changed: ContactChanged | None = None
     joined_at: AwareDatetime
     version: int = 1

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -37,6 +37,7 @@ from chalicelib.members.models import (
     MARKETING_PURPOSE,
     OURSELVES,
     TOPIC_PREFIX,
+    WECHAT_SOURCE,
     WRITTEN,
     Consent,
     ConsentGiven,
@@ -89,12 +90,29 @@ def external_identifier(external: ExternalId) -> Identifier:
     return ("ext", f"{external.source}:{external.id}")
 
 
+def identifier_of(channel: ContactChannel, address: str) -> Identifier | None:
+    """The identifier that a channel's address is, as members claim it; None where the channel has none of its own."""
+    match channel:
+        case ContactChannel.SMS:
+            return "mobile", address
+        case ContactChannel.EMAIL:
+            return "email", address
+        case ContactChannel.WECHAT:
+            return "ext", f"{WECHAT_SOURCE}:{address}"
+    return None
+
+
 def identifiers(contact: Contact) -> list[Identifier]:
     """Everything about a person that nobody else may have."""
     pairs = (("mobile", contact.mobile), ("email", contact.email), ("card", contact.card_no))
     found = [(kind, value) for kind, value in pairs if value is not None]
     found += [external_identifier(each) for each in contact.external_ids]
     return list(dict.fromkeys([*found, *((each.kind, each.value) for each in contact.others)]))
+
+
+def addresses(contact: Contact) -> list[Identifier]:
+    """Mobile numbers and e-mail addresses that a person is found by: whoever has one of them signs in as the member."""
+    return [(kind, value) for kind, value in identifiers(contact) if kind in ("mobile", "email")]
 
 
 def taken(kind: str) -> Refusal:
@@ -334,6 +352,43 @@ def marked(before: Profile, after: Profile, editor: Caller | None, *, now: datet
     return after.model_copy(update={"contact_changed": changed})
 
 
+def changed_by_others(profile: Profile, told: Sequence[Identifier], *, told_at: datetime, now: datetime) -> Profile:
+    """A profile whose addresses are others from now on, by a merge or its undoing: all sessions are over.
+
+    Args:
+        told: addresses at which that is told; they are kept for a few days.
+        told_at: when the entry was recorded that tells it.
+    """
+    before = tuple(each for each in profile.contact.former if now < each.at + SETTLES_AFTER and each.at != told_at)
+    former = before + tuple(
+        FormerContact.model_validate({"kind": kind, "value": value, "at": told_at}) for kind, value in told
+    )
+    return profile.model_copy(
+        update={
+            "contact": profile.contact.model_copy(update={"former": former}),
+            "contact_changed": ContactChanged(at=now, by_member=False, sessions_until=now),
+        }
+    )
+
+
+def reached_lately(contact: Contact, now: datetime) -> list[Identifier]:
+    """Addresses of a member, and those that were changed so lately that somebody may still have to be told."""
+    former = [(each.kind, each.value) for each in contact.former if now < each.at + SETTLES_AFTER]
+    return list(dict.fromkeys([*addresses(contact), *former]))
+
+
+def is_home_of(shop_id: str | None, caller: Caller | None, permission: Permission) -> bool:
+    """Whether a permission reaches, for a caller, to a member of that home shop; without one, head office has them.
+
+    Args:
+        caller: None: nobody whose rights would have to be looked at.
+    """
+    if caller is None or caller.kind is CallerKind.MEMBER:
+        return True
+    scope = caller.scope(permission)
+    return scope is Scope.ALL or (scope is Scope.SHOP and shop_id in caller.shop_ids)
+
+
 def later_change(one: ContactChanged | None, other: ContactChanged | None) -> ContactChanged | None:
     """What is remembered of changed numbers of two members who are one now."""
     if one is None or other is None:
@@ -561,6 +616,32 @@ def reach_change(before: Profile, after: Profile) -> ReachWhy | None:
         return ReachWhy.CONSENT
     ways = [before.address(channel) != after.address(channel) for channel in WRITTEN]
     return ReachWhy.CONTACT if any(ways) else None
+
+
+def that_come(before: Profile | None, after: Profile) -> tuple[ContactChannel, ...]:
+    """Channels by which a profile has another address than the one before it: it may be one that is not written to.
+
+    Args:
+        before: None: a profile that knows nothing of its addresses.
+    """
+    found = {channel: after.address(channel) for channel in WRITTEN if channel is not ContactChannel.APP}
+    return tuple(
+        channel
+        for channel, address in found.items()
+        if address is not None and (before is None or before.address(channel) != address)
+    )
+
+
+def with_suppressed(before: Profile | None, after: Profile, found: Collection[ContactChannel]) -> Profile:
+    """A profile that says which of its addresses are not written to.
+
+    Args:
+        before: what it said of the addresses that it keeps stays true; None: nothing.
+        found: channels of those that come, whose address is not written to.
+    """
+    kept = before.suppressed if before is not None else ()
+    same = {each for each in kept if before is not None and before.address(each) == after.address(each)}
+    return after.model_copy(update={"suppressed": tuple(sorted(same | set(found)))})
 
 
 def region_of(mobile: str) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from chalicelib.approvals.service import FREE, Clearance, Cleared
 from chalicelib.consents import service as consent_texts
 from chalicelib.identity.models import Caller, Kind
+from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.canonical import digest, plain
 from chalicelib.kernel.errors import Refusal, WriteContended
@@ -154,6 +155,7 @@ def _enrol(
                 _require_free(table, keyring, profile)
                 return Outcome(member_view(profile, account, program, now, language), stored=False)
             keyring.contacts.begin(profile.member_id)
+            (profile,) = with_suppressed(table, keyring, (None, profile))
             kept = [store.keep_enrolment(keyed[0], profile.member_id, keyed[1])] if keyed else []
             said = store.keep_consent_changes((), profile, witness.by)
             table.commit([*kept, *_enrolment(profile, account, keyring), *said])
@@ -336,6 +338,7 @@ def edit_member(
     if command.dry_run:
         _require_free(table, keyring, after)
     else:
+        (after,) = with_suppressed(table, keyring, (before, after))
         said = store.keep_consent_changes(before.consents, after, witness.by)
         table.commit([*_edit(before, after, command, keyring, now, editor), *said])
     return member_view(after, account, program, now, language)
@@ -408,6 +411,23 @@ def require_settled(table: Table, member_id: MemberId, *, now: datetime) -> None
         ContactChangedLately: it was.
     """
     rules.require_settled(store.find_contact_change(table, member_id), now)
+
+
+def require_reached(table: Table, account: Account, named: MemberId, by: Caller | None, permission: Permission) -> None:
+    """See that a permission reaches, for whoever acts, to a member's home shop; who reaches all pays no read.
+
+    Args:
+        account: who answers for the one who is named.
+        by: None: nobody whose rights would have to be looked at.
+
+    Raises:
+        MemberUnknown: it is not, or there is no such member.
+    """
+    if rules.is_home_of(None, by, permission):
+        return
+    item = table.get(keys.profile(account.member_id), consistent=True)
+    if item is None or not rules.is_home_of(store.home_of(item), by, permission):
+        raise MemberUnknown(member_id=named)
 
 
 def find_consents(table: Table, keyring: Keyring, member_id: MemberId) -> ConsentsView:
@@ -757,6 +777,27 @@ def _edit(
     why = rules.reach_change(before, after)
     reach = [store.note_reach(after.member_id, why, at=now)] if why is not None else []
     return [store.replace_profile(after, keyring), *claims, *releases, note, *reach]
+
+
+def with_suppressed(table: Table, keyring: Keyring, *changes: tuple[Profile | None, Profile]) -> tuple[Profile, ...]:
+    """Profiles that are about to be written, which say what of their addresses is not written to, as of now.
+
+    Only addresses that come are asked about, all of them in one read; without any there is none. Whoever plans for
+    many goes by what profiles say, and `reach.service.suppress` sees to it that they say what came later.
+
+    Args:
+        changes: profiles as they were and as they are to be; where there was none before, all addresses come.
+    """
+    coming = [
+        {each: store.suppressions_of(keyring, each, after.address(each)) for each in rules.that_come(before, after)}
+        for before, after in changes
+    ]
+    wanted = {key for each in coming for places in each.values() for key in places}
+    found = store.find_suppressed(table, wanted) if wanted else set()
+    return tuple(
+        rules.with_suppressed(before, after, [by for by, places in each.items() if not found.isdisjoint(places)])
+        for (before, after), each in zip(changes, coming, strict=True)
+    )
 
 
 def _releases(profile: Profile, identifiers: Sequence[rules.Identifier], keyring: Keyring, version: int) -> list[Write]:

@@ -1,6 +1,6 @@
 """How profiles and identifiers are stored."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -26,9 +26,10 @@ from chalicelib.members.models import (
     ReachChange,
     ReachWhy,
 )
-from chalicelib.members.rules import region_of
+from chalicelib.members.rules import identifier_of, region_of
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
+from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Absent, Anyway, Count, Delete, Held, Item, Otherwise, Put, Unchanged, Write
 
@@ -89,6 +90,21 @@ def find_contact_change(table: Table, member_id: MemberId) -> ContactChanged | N
     """When a member's mobile number or e-mail address was changed last; None: never, or there is no such member."""
     item = table.get(keys.profile(member_id), consistent=True)
     return _contact_changed(item) if item is not None else None
+
+
+def suppressions_of(keyring: Keyring, channel: ContactChannel, address: str | None) -> list[Key]:
+    """Where it stands that an address is not written to; in two places while the index key is being replaced."""
+    of = identifier_of(channel, address) if address is not None else None
+    if of is None:
+        return []
+    blinds = [keyring.blind(*of), *keyring.blinds_beside(*of)]
+    return [keys.suppression(channel.value, blind) for blind in blinds]
+
+
+def find_suppressed(table: Table, wanted: Iterable[Key]) -> set[Key]:
+    """Those of addresses that are not written to now."""
+    found = table.get_many(list(wanted), consistent=True)
+    return {key for key, item in found.items() if "lifted" not in item}
 
 
 def list_enrolments(table: Table, member_ids: Sequence[AccountId]) -> list[Item]:
@@ -193,7 +209,7 @@ def replace_profile(profile: Profile, keyring: Keyring, *, closed: bool = False)
     def moved(found: Item) -> Exception:
         return MemberMoved(read=read, current=found.get("version", 0))
 
-    item = _item(profile, keyring) | ({"due": None, "ways": None} if closed else {})
+    item = _item(profile, keyring) | ({"due": None, "ways": None, "suppressed": None} if closed else {})
     return Put(keys.profile(profile.member_id), item, Unchanged(read), moved)
 
 
@@ -212,6 +228,11 @@ def erase_profile(profile: Profile, keyring: Keyring, *, at: datetime) -> Write:
 
     item = _item(nobody, keyring) | {"erased": milliseconds(at), "ways": None}
     return Put(keys.profile(profile.member_id), item, Unchanged(profile.version), moved)
+
+
+def home_of(item: Item) -> ShopId | None:
+    """The home shop of the member of a profile item."""
+    return ShopId(item["shop"]) if "shop" in item else None
 
 
 def is_erased(item: Item) -> bool:
@@ -294,6 +315,22 @@ def resealed(item: Item, sealed: bytes, custom: Item, clear: Item | None = None)
     return Put(keys.profile(item["member_id"]), after, Unchanged(read), moved)
 
 
+def say_suppressed(item: Item, channels: Collection[ContactChannel]) -> Write:
+    """The write of a profile that is the same, but for which of its addresses are not written to.
+
+    Args:
+        item: as it was read; what is sealed in it stays as it is.
+        channels: those by which its address is not written to.
+    """
+    read: int = item["version"]
+
+    def moved(found: Item) -> Exception:
+        return MemberMoved(read=read, current=found.get("version", 0))
+
+    after = {**item, "suppressed": sorted(each.value for each in channels) or None, "version": read + 1}
+    return Put(keys.profile(item["member_id"]), after, Unchanged(read), moved)
+
+
 # ---------------------------------------------------------------- items
 
 _LISTS = {"external_ids", "others", "former", "bank_cards", "custom"}
@@ -331,6 +368,7 @@ def profile_from(item: Item, keyring: Keyring) -> Profile:
         custom={**item.get("custom", {}), **contact.get("custom", {})},
         sealed_custom=frozenset(contact.get("custom", {})),
         consents=tuple(map(_consent, item.get("consents", ()))),
+        suppressed=tuple(map(ContactChannel, item.get("suppressed", ()))),
         contact_changed=_contact_changed(item),
         joined_at=from_milliseconds(item["joined"]),
         version=item["version"],
@@ -369,6 +407,7 @@ def _item(profile: Profile, keyring: Keyring) -> Item:
         "cohort": profile.cohort,
         "region": profile.region,
         "ways": [each.value for each in profile.ways] or None,
+        "suppressed": [each.value for each in profile.suppressed] or None,
         "due": keys.birthday(profile.month_day, profile.member_id) if profile.month_day else None,
         "shop": profile.shop_id,
         "source": profile.source,

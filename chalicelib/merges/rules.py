@@ -9,12 +9,22 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from chalicelib.identity.errors import PermissionMissing
 from chalicelib.identity.models import Caller
 from chalicelib.identity.permissions import Permission, roles_with
 from chalicelib.kernel.calendar import Month, month_of
 from chalicelib.kernel.ids import AccountId
 from chalicelib.members.models import Consent, Contact, OtherIdentifier, Profile
-from chalicelib.members.rules import Identifier, external_identifier, identifiers, later_change
+from chalicelib.members.rules import (
+    Identifier,
+    addresses,
+    changed_by_others,
+    external_identifier,
+    identifiers,
+    is_home_of,
+    later_change,
+    reached_lately,
+)
 from chalicelib.merges.errors import MemberMerged, MembersSame, SurvivorMerged, UndoLeavesDebt
 from chalicelib.merges.models import Brought
 from chalicelib.points import fold
@@ -329,6 +339,49 @@ def _moved_back(account: Account, into: Account, merged: Entry, home: Sequence[E
 
 
 # ---------------------------------------------------------------- profiles
+
+
+def kinds_reached(*profiles: Profile) -> tuple[str, ...]:
+    """By what members sign in, `mobile` and `email`: each kind that one of them has."""
+    return tuple(sorted({kind for profile in profiles for kind, _ in addresses(profile.contact)}))
+
+
+def joined(
+    into: Profile, other: Profile, united: Profile, told_at: datetime, by: Caller | None, now: datetime
+) -> Profile:
+    """The profile of two who are one now, where either is reached: whoever signs in as one of them is the other, too.
+
+    That is as if all their addresses were changed by somebody else, whichever of the two stays.
+
+    Args:
+        told_at: when the entry was recorded that tells it.
+        by: who sends it; None where no person does.
+
+    Raises:
+        PermissionMissing: they may not change what members sign in by, not of both.
+    """
+    if not kinds_reached(into, other):
+        return united
+    if not all(is_home_of(each.shop_id, by, Permission.MEMBERS_CHANGE_CONTACT) for each in (into, other)):
+        raise PermissionMissing(permission=Permission.MEMBERS_CHANGE_CONTACT.value)
+    told = dict.fromkeys((*reached_lately(into.contact, now), *reached_lately(other.contact, now)))
+    return changed_by_others(united, tuple(told), told_at=told_at, now=now)
+
+
+def parted(profile: Profile, gone: Profile, told_at: datetime, now: datetime) -> Profile:
+    """The profile of one of two who are two again. Who signed in by what is the other's is signed in no more.
+
+    Args:
+        gone: the other's.
+        told_at: when the entry was recorded that tells it.
+    """
+    if not kinds_reached(profile, gone):
+        return profile
+    theirs = set(identifiers(gone.contact))
+    former = tuple(each for each in profile.contact.former if (each.kind, each.value) not in theirs)
+    own = profile.model_copy(update={"contact": profile.contact.model_copy(update={"former": former})})
+    return changed_by_others(own, addresses(own.contact), told_at=told_at, now=now)
+
 
 _CONTACT = ("name", "mobile", "email", "card_no")
 _DETAILS = ("gender", "shop_id", "source", "referral_code")

@@ -132,7 +132,7 @@ SEALED: Mapping[str, Datum] = {
 
 _ENTRY = {
     **_all("tl at h v", _PLACE),
-    "d": Datum(Data.MACHINE, Kept.LEDGER),
+    **_all("d ad", Datum(Data.MACHINE, Kept.LEDGER)),
     **_all("r p b o on e x c pd q l mt hd hu sm by an tb ta w rc cz rf what pu n gv", _BOOKS),
     **_all("nm msg", _WORDS),
     "note_internal": Datum(Data.WORDS, Kept.WORDS),
@@ -151,6 +151,7 @@ CATALOGUE: tuple[Stored, ...] = (
             **_all("member_id number", _OWN),
             "contact": _contact(None),
             **_all("gender shop tags custom consents joined source referral contact_changed ways cohort region", _OWN),
+            "suppressed": _OWN,
             "month_day": Datum(Data.PERSON, Kept.MEMBER, exported=True, masked=Kind.BIRTHDAY),
         },
     ),

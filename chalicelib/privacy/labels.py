@@ -62,6 +62,7 @@ FIELDS: Mapping[str, Both] = {
     "shop_id": ("门店", "Shop"),
     "shop": ("所属门店", "Home shop"),
     "ways": ("可用的联系渠道", "Can be written to by"),
+    "suppressed": ("不再发送的联系渠道", "Not written to by"),
     "cohort": ("出生年段（起始年）", "Born in the five years from"),
     "region": ("手机号所属地区", "Country of the mobile number"),
     "expires_on": ("有效期至", "Good through"),

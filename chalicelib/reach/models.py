@@ -43,7 +43,9 @@ class SuppressedChannel(StrEnum):
     WECHAT = "wechat"
 
 
-AddressText = Annotated[str, StringConstraints(min_length=3, max_length=254)]
+AddressText = Annotated[
+    str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$")
+]
 
 
 class SuppressAddress(Record):

@@ -44,5 +44,5 @@ def get_suppression(suppression_id: SuppressionId, call: Call) -> Suppression:
 @reach.post("/suppressions/{suppression_id}/lifts", status=201, refuses=(SuppressionUnknown,))
 def lift_suppression(suppression_id: SuppressionId, body: LiftSuppression, call: Call) -> Outcome[Suppression]:
     """See that an address may be written to again, as far as its member consents."""
-    by = call.signed_in.subject
-    return service.lift_suppression(call.house.table, suppression_id, body, by=by, now=call.now)
+    house, by = call.house, call.signed_in.subject
+    return service.lift_suppression(house.table, house.keyring, suppression_id, body, by=by, now=call.now)

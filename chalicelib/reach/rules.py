@@ -38,18 +38,6 @@ def barred(
     return Barred.SUPPRESSED if suppressed else None
 
 
-def identifier(channel: ContactChannel, address: str) -> tuple[str, str] | None:
-    """The identifier that an address is, as members claim it; None where the channel has none of its own."""
-    match channel:
-        case ContactChannel.SMS:
-            return "mobile", address
-        case ContactChannel.EMAIL:
-            return "email", address
-        case ContactChannel.WECHAT:
-            return "ext", f"{WECHAT_SOURCE}:{address}"
-    return None
-
-
 def written_by(kind: str, value: str) -> tuple[ContactChannel, str] | None:
     """By which channel an identifier is written to, and the address that it is there; None: by none."""
     channel = {"mobile": ContactChannel.SMS, "email": ContactChannel.EMAIL}.get(kind)

@@ -1,7 +1,7 @@
 """Use cases of reach: suppress an address, lift that, opt out by reply; and the question that all who send ask."""
 
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 
 from chalicelib.consents.models import ContactChannel
@@ -13,7 +13,7 @@ from chalicelib.kernel.pages import Slice
 from chalicelib.members import rules as members_rules
 from chalicelib.members import service as members
 from chalicelib.members import store as members_store
-from chalicelib.members.errors import MobileInvalid
+from chalicelib.members.errors import MemberMoved, MobileInvalid
 from chalicelib.members.models import ConsentSource, Profile, ReachWhy, Witness
 from chalicelib.points.errors import MemberClosed, MemberErased, MemberUnknown
 from chalicelib.points.models import AccountStatus
@@ -37,10 +37,13 @@ from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Table
+from chalicelib.storage.vault import KeyMoved
 from chalicelib.storage.writes import Item, Write
 
 ATTEMPTS_MAX = 8
 REPLY_TEXT = "opt-out-reply"
+_MOVED = (store.SuppressionMoved, MemberMoved, KeyMoved)
+"""What is decided anew: somebody else wrote at the same moment."""
 _REPLY = Witness(ConsentSource.REPLY, "reply", told=False)
 
 
@@ -67,9 +70,11 @@ def find_reaches(
     items = table.get_many(wanted, consistent=True)
     known = {each: _opened(items, each, keyring) for each in member_ids}
     addresses = {
-        each: _suppressions(keyring, channel, found[0].address(channel)) for each, found in known.items() if found
+        each: members_store.suppressions_of(keyring, channel, found[0].address(channel))
+        for each, found in known.items()
+        if found
     }
-    suppressed = store.find_suppressed(table, {key for each in addresses.values() for key in each})
+    suppressed = members_store.find_suppressed(table, {key for each in addresses.values() for key in each})
     return {
         each: _reach(each, found, purpose, channel, barred=any(key in suppressed for key in addresses.get(each, ())))
         for each, found in known.items()
@@ -96,15 +101,6 @@ def _reach(
     profile, status = found
     why = rules.barred(profile, status, purpose, channel, suppressed=barred)
     return Reach(member_id, None if why else profile.address(channel), why, profile)
-
-
-def _suppressions(keyring: Keyring, channel: ContactChannel, address: str | None) -> list[Key]:
-    """Where it stands that an address is not written to; in two places while the index key is being replaced."""
-    of = rules.identifier(channel, address) if address is not None else None
-    if of is None:
-        return []
-    blinds = [keyring.blind(*of), *keyring.blinds_beside(*of)]
-    return [keys.suppression(channel.value, blind) for blind in blinds]
 
 
 # ---------------------------------------------------------------- suppressions
@@ -142,7 +138,8 @@ def suppress(
 ) -> Outcome[Suppression]:
     """See that an address is not written to any more: by staff, a receipt, or a reply.
 
-    Whoever has the address is put into the log of changes in the same transaction.
+    Whoever has the address says so in their profile, and is put into the log of changes, in the same transaction. Again
+    changes nothing, but sees to it that this is so of whoever took the address at the same moment.
 
     Args:
         address: as `normal_address` spells it.
@@ -152,15 +149,16 @@ def suppress(
         AddressInvalid: the channel has no addresses of its own.
         WriteContended: other writes kept getting there first; safe to try again.
     """
-    found = _suppressions(keyring, channel, address)
-    of = rules.identifier(channel, address)
-    if not found or of is None:
+    found = members_store.suppressions_of(keyring, channel, address)
+    if not found:
         raise AddressInvalid(channel=channel.value)
     key, at = found[0], from_milliseconds(milliseconds(now))
     for _ in range(ATTEMPTS_MAX):
         before = store.find_suppression(table, key)
         outlived = before and before.lifted_at and happened_at and happened_at <= before.lifted_at
         if before is not None and (before.lifted_at is None or outlived):
+            if not dry_run:
+                _settle(table, keyring, key, None, now)
             return Outcome(before, replayed=True)
         after = Suppression(
             suppression_id=keys.suppression_id(key), channel=SuppressedChannel(channel.value), reason_code=reason,
@@ -168,19 +166,20 @@ def suppress(
         )  # fmt: skip
         if dry_run:
             return Outcome(after, stored=False)
-        holder = members_store.find_holder(table, keyring, *of, consistent=True)
         copies = [store.put_suppression(each, store.find_suppression(table, each), after) for each in found[1:]]
         try:
-            table.commit([store.put_suppression(key, before, after), *copies, *_noted([holder], now)])
-        except store.SuppressionMoved:
+            holder = _holder_under(table, key)
+            said = _said_by(table, keyring, key, holder, suppressed=True)
+            table.commit([store.put_suppression(key, before, after), *copies, *said, *_noted(holder, now)])
+        except _MOVED:
             continue
-        _note_later_holder(table, [members_store.find_holder(table, keyring, *of, consistent=True)], holder, now)
+        _settle(table, keyring, key, holder, now)
         return Outcome(after)
     raise WriteContended
 
 
 def lift_suppression(
-    table: Table, suppression_id: SuppressionId, command: LiftSuppression, *, by: str, now: datetime
+    table: Table, keyring: Keyring, suppression_id: SuppressionId, command: LiftSuppression, *, by: str, now: datetime
 ) -> Outcome[Suppression]:
     """See that an address may be written to again, as far as its member consents. Again changes nothing.
 
@@ -194,17 +193,21 @@ def lift_suppression(
         if key is None or before is None:
             raise SuppressionUnknown(suppression_id=suppression_id)
         if before.lifted_at is not None:
+            if not command.dry_run:
+                _settle(table, keyring, key, None, now)
             return Outcome(before, replayed=True)
         after = before.model_copy(
             update={"lifted_at": from_milliseconds(milliseconds(now)), "by": by, "version": before.version + 1}
         )
         if command.dry_run:
             return Outcome(after, stored=False)
-        holder = _holder_under(table, key)
         try:
-            table.commit([store.put_suppression(key, before, after), *_noted([holder], now)])
-        except store.SuppressionMoved:
+            holder = _holder_under(table, key)
+            said = _said_by(table, keyring, key, holder, suppressed=False)
+            table.commit([store.put_suppression(key, before, after), *said, *_noted(holder, now)])
+        except _MOVED:
             continue
+        _settle(table, keyring, key, holder, now)
         return Outcome(after)
     raise WriteContended
 
@@ -231,7 +234,7 @@ def list_suppressions(table: Table, *, after: str | None, limit: int) -> Slice[S
 def copy_suppression(table: Table, keyring: Keyring, kind: str, value: str) -> None:
     """While the index key is being replaced: that an identifier is not written to holds under the other key, too."""
     of = rules.written_by(kind, value)
-    places = _suppressions(keyring, *of) if of is not None else []
+    places = members_store.suppressions_of(keyring, *of) if of is not None else []
     known = {each: store.find_suppression(table, each) for each in places}
     holds = next((each for each in known.values() if each is not None and each.lifted_at is None), None)
     for key, found in known.items():
@@ -265,21 +268,67 @@ def normal_address(book: ProgramBook, channel: ContactChannel, address: str, *, 
     return address.strip()
 
 
-def _noted(holders: Sequence[MemberId | None], now: datetime) -> list[Write]:
-    return [members_store.note_reach(each, ReachWhy.SUPPRESSION, at=now) for each in holders if each is not None]
+def _noted(holder: MemberId | None, now: datetime) -> list[Write]:
+    return [members_store.note_reach(holder, ReachWhy.SUPPRESSION, at=now)] if holder is not None else []
 
 
-def _note_later_holder(table: Table, holders: Sequence[MemberId | None], known: MemberId | None, now: datetime) -> None:
-    """Note who took the address while it was being suppressed, and was not looked up in time."""
-    later = [each for each in holders if each not in (None, known)]
-    if later:
-        table.commit(_noted(later, now))
+def _said_by(table: Table, keyring: Keyring, key: Key, holder: MemberId | None, *, suppressed: bool) -> list[Write]:
+    """The write of the profile of who has an address, where it says otherwise than is so; none where it does not.
+
+    Nor where the member is found by it, but written to elsewhere: it came with another who was merged into them.
+
+    Raises:
+        KeyMoved: the member's key was changed at this moment; ask again.
+    """
+    item, account = members_store.find_items(table, holder, consistent=True) if holder is not None else (None, None)
+    if item is None or account is None or members_store.is_erased(item):
+        return []
+    if account["status"] not in (AccountStatus.ACTIVE, AccountStatus.SUSPENDED):
+        return []
+    profile, channel = members_store.profile_from(item, keyring), _channel_of(key)
+    is_theirs = key in members_store.suppressions_of(keyring, channel, profile.address(channel))
+    if not is_theirs or (channel in profile.suppressed) is suppressed:
+        return []
+    return [members_store.say_suppressed(item, {*profile.suppressed} ^ {channel})]
+
+
+def _settle(table: Table, keyring: Keyring, key: Key, known: MemberId | None, now: datetime) -> None:
+    """See that who has an address by now says what is so of it.
+
+    Whoever took it while it was suppressed or lifted had asked before, and was not looked up in time.
+
+    Args:
+        known: who had it, and was written with it.
+
+    Raises:
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            holder = _holder_under(table, key)
+            if holder in (None, known):
+                return
+            kept = store.find_suppression(table, key)
+            assert kept is not None, "a suppression that was lifted is kept, too"
+            said = _said_by(table, keyring, key, holder, suppressed=kept.lifted_at is None)
+            if not said:
+                return
+            same = store.put_suppression(key, kept, kept.model_copy(update={"version": kept.version + 1}))
+            table.commit([same, *said, *_noted(holder, now)])
+        except _MOVED:
+            continue
+        return
+    raise WriteContended
 
 
 def _holder_under(table: Table, key: Key) -> MemberId | None:
     """The member who has the address under whose blind index something stands."""
-    _, channel, blind = keys.parted(key.pk)
-    return members_store.find_holder_of(table, KINDS[ContactChannel(channel)], blind)
+    _, _, blind = keys.parted(key.pk)
+    return members_store.find_holder_of(table, KINDS[_channel_of(key)], blind)
+
+
+def _channel_of(key: Key) -> ContactChannel:
+    return ContactChannel(keys.parted(key.pk)[1])
 
 
 # ---------------------------------------------------------------- replies
@@ -314,7 +363,7 @@ def opted_out_by_reply(
         address = normal_address(book, channel, number, now=now)
     except AddressInvalid:
         return ReplyDone.NOT_UNDERSTOOD
-    of = rules.identifier(channel, address)
+    of = members_rules.identifier_of(channel, address)
     holder = members_store.find_holder(table, keyring, *of, consistent=True) if of else None
     if holder is not None and _withdraw(table, keyring, book, holder, said, channel, now):
         return ReplyDone.WITHDRAWN

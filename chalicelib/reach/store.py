@@ -4,8 +4,6 @@ The index is that under which members claim the same address (`U#…`), so who h
 the two knows whom it concerns. The address itself is kept nowhere.
 """
 
-from collections.abc import Iterable
-
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.reach.models import SuppressedChannel, Suppression, SuppressionReason, SuppressionSource
 from chalicelib.storage import keys
@@ -22,12 +20,6 @@ def find_suppression(table: Table, key: Key) -> Suppression | None:
     """What is kept of an address, or None."""
     item = table.get(key, consistent=True)
     return _from(item) if item else None
-
-
-def find_suppressed(table: Table, wanted: Iterable[Key]) -> set[Key]:
-    """Those of addresses that are not written to now."""
-    found = table.get_many(list(wanted), consistent=True)
-    return {key for key, item in found.items() if "lifted" not in item}
 
 
 def list_suppressions(table: Table, *, after: str | None, limit: int) -> tuple[tuple[Suppression, ...], str | None]:

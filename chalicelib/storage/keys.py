@@ -57,7 +57,10 @@ def parted(key: str) -> tuple[str, ...]:
 # ---------------------------------------------------------------- members
 
 
-_MARKS = {"mem": "M", "pol": "G", "crd": "C"}
+CARDS = "C"
+"""The mark of partitions of cards."""
+
+_MARKS = {"mem": "M", "pol": "G", "crd": CARDS}
 """How the partition of an account begins, by what its id begins with."""
 
 _PREFIXES = {mark: prefix for prefix, mark in _MARKS.items()}
@@ -357,6 +360,11 @@ def approval(approval_id: str) -> Key:
 def allowance(subject: str, account_id: str) -> Key:
     """What somebody did alone of late that has a limit, to one account."""
     return Key(joined("ALW", subject, account_id), "ALW")
+
+
+def allowance_of_all(subject: str) -> Key:
+    """What somebody gave alone of late that has a limit, to all accounts."""
+    return Key(joined("ALW", subject), "ALW")
 
 
 TEMPLATES = "TPL"

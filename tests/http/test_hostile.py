@@ -53,9 +53,10 @@ TERMS: dict[str, Any] = {
     "expiry": {"mode": "rolling", "months": 12, "years": 1, "bucket": "month"}, "negative_balance": "owe",
     "pending_days": 0, "notices": {"expiring_days": 14}, "stored_value": {"balance_max_minor": 500_000},
     "card_gifts": {"bonus_percent_max": 50, "visit_minor_min": 100}, "purchase_max_minor": 5_000_000,
-    "transfers": {"enabled": True, "min_points": 1, "max_points": 10_000, "max_points_per_month": 1_000_000_000,
+    "transfers": {"enabled": True, "min_points": 1, "max_points": 1_000_000, "max_points_per_month": 1_000_000_000,
                   "fee_percent": 5, "accept_days": 7},
-    "approvals": {"adjustment_points_max": 1_000_000_000, "card_refund_minor_max": 1_000_000_000},
+    "approvals": {"adjustment_points_max": 1_000_000_000, "adjustment_day_factor": 5,
+                  "card_refund_minor_max": 1_000_000_000},
     "sign_in": {"sms": [{"country": "CN", "per_thousand_minor": 4_500}], "sms_day_max_minor": 50_000},
     "retention": {"inactive_years": 5, "closed_years": 2},
     "velocity": dict.fromkeys(("member_points_per_day", "shop_points_per_day", "staff_points_per_day",
@@ -498,9 +499,11 @@ def pool_samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[s
         case "edit_pool":
             yield {"name": "Home", "version": api.get(f"/v1/pools/{SOME_IDS['pool_id']}").json["version"]}
         case "set_pool_member":
-            yield {"role": "owner", "monthly_limit": 10**6}
+            yield {"role": "owner", "monthly_limit": 10**6, "reason": "asked by them"}
         case "contribute":
-            yield {"member_id": member["member_id"], "points": 1, "dry_run": False}
+            yield {"member_id": member["member_id"], "points": 1, "reason": "asked by them", "dry_run": False}
+        case "contribute_own":
+            yield {"points": 1, "dry_run": False}
         case "spend_from_pool":
             yield {"member_id": member["member_id"], "points": 1, "reference": "r1", "dry_run": False}
         case "close_pool":
@@ -657,7 +660,7 @@ def prepared(api: Api, route: Route | None = None) -> dict[str, Any]:
     if route is not None and route.tag == "pools":
         opened = api.post("/v1/pools", {"owner_id": member["member_id"], "name": "Home"}, key="pool")
         assert opened.json["pool_id"] == SOME_IDS["pool_id"]
-        filled = {"member_id": member["member_id"], "points": 10**6}
+        filled = {"member_id": member["member_id"], "points": 10**6, "reason": "asked by them"}
         assert api.post(f"/v1/pools/{opened.json['pool_id']}/contributions", filled, key="filled").status == 201
     if route is not None and route.tag == "cards" and route.function.__name__ != "close_member":
         with_cards(api, member["member_id"])

@@ -161,7 +161,7 @@ def _give(api: Api, world: World, name: str, member_id: MemberId, third: str) ->
     add("hold_id", held.json["hold_id"])
     pool = api.post("/v1/pools", {"owner_id": member_id, "name": mark}, key=f"{mark}-pool").json["pool_id"]
     add("pool_id", pool)
-    paid = {"member_id": member_id, "points": 50}
+    paid = {"member_id": member_id, "points": 50, "reason": "asked by them"}
     assert api.post(f"/v1/pools/{pool}/contributions", paid, key=f"{mark}-in").status == 201
     pooled = api.get(f"/v1/pools/{pool}/point-entries").json["items"][0]
     add("entry_id", pooled["entry_id"], of="pooled")

@@ -16,6 +16,7 @@ from chalicelib.campaigns.ports import Works
 from chalicelib.campaigns.service import commands, planning, sending
 from chalicelib.campaigns.service.neighbours import SingleTester, TableShelf, appending, lake_of
 from chalicelib.campaigns.service.results import find_results
+from chalicelib.consents.models import ContactChannel
 from chalicelib.deliveries.models import PartMessage
 from chalicelib.deliveries.ports import Office
 from chalicelib.deliveries.service import parts, singles
@@ -29,6 +30,8 @@ from chalicelib.members import service as members
 from chalicelib.members.models import SayConsents
 from chalicelib.providers.models import Outgoing, Result
 from chalicelib.providers.pace import Pacer
+from chalicelib.reach import service as reach
+from chalicelib.reach.models import LiftSuppression, Suppression, SuppressionReason, SuppressionSource
 from chalicelib.segments.models import CreateSegment
 from chalicelib.segments.service.asking import Asking
 from chalicelib.segments.service.managing import create_segment
@@ -251,6 +254,45 @@ def test_the_next_day_greets_others_and_nobody_twice(town: Town) -> None:
     assert campaign is not None
     assert (campaign.state, campaign.runs_count, campaign.open_runs) == (CampaignState.SCHEDULED, 3, ())
     assert {town.desk.points(each).available for each in (today, tomorrow)} == {100}
+
+
+def test_an_address_that_was_suppressed_long_before_is_in_no_plan_until_it_is_lifted(town: Town) -> None:
+    """The log of changes is asked about a day: what is older has to stand in the lake."""
+    table, keyring = town.table, town.desk.keyring
+
+    def suppress(number: int) -> Suppression:
+        address, why = f"m{number}@example.com", SuppressionReason.BOUNCED
+        return reach.suppress(
+            table, keyring, ContactChannel.EMAIL, address, why, SuppressionSource.RECEIPT, by="ses", now=town.clock()
+        ).value
+
+    well, _, lifted, _ = (town.enrol(1 + number, f"1990-03-2{number // 2}") for number in range(4))
+    made = [suppress(number) for number in (2, 3, 4, 5)][1]
+    town.clock.forward(days=4)
+    town.enrol(5, "1990-03-20")
+    town.fold()
+    town.clock.forward(days=1)
+    campaign_id = a_birthday_campaign(town)
+    town.round()
+    town.round()
+
+    def left_out() -> dict[str, int]:
+        item = store.list_runs(table, campaign_id, limit=5)[0]
+        return dict(store.kept_from(item).planned.left_out)
+
+    assert [each.to for each in town.mailbox.got] == ["m1@example.com"]
+    assert left_out() == {"suppressed": 2}, "whose address it was, and who was enrolled with one"
+    assert town.desk.points(well).available == 100
+
+    why = LiftSuppression(reason="it was full")
+    reach.lift_suppression(table, keyring, made.suppression_id, why, by="stf_a", now=town.clock())
+    town.clock.forward(days=1)
+    town.fold()
+    town.round()
+    town.round()
+    assert [each.to for each in town.mailbox.got[1:]] == ["m3@example.com"]
+    assert left_out() == {"suppressed": 1}
+    assert town.desk.points(lifted).available == 100
 
 
 def test_a_test_reaches_who_agreed_and_once(town: Town) -> None:

@@ -39,6 +39,7 @@ from tests.faults.works import MemoryObjects
 from tests.makers import publish_texts
 from tests.memory import MemoryTable
 from tests.table.stand import Crashed, CrashingTable, Desk, at_once, scan
+from tests.table.test_costs import metered
 
 SMS, EMAIL, WECHAT, APP = ContactChannel.SMS, ContactChannel.EMAIL, ContactChannel.WECHAT, ContactChannel.APP
 MOBILE = "+8613800138000"
@@ -95,7 +96,9 @@ def suppress(desk: Desk, address: str = MOBILE, channel: str = "sms", **fields: 
 
 def lift(desk: Desk, suppression: Suppression, **fields: Any) -> Outcome[Suppression]:
     command = LiftSuppression(reason="asked to hear of us", **fields)
-    return service.lift_suppression(desk.table, suppression.suppression_id, command, by="stf_ann", now=desk.clock())
+    return service.lift_suppression(
+        desk.table, desk.keyring, suppression.suppression_id, command, by="stf_ann", now=desk.clock()
+    )
 
 
 def reply(desk: Desk, words: str, number: str = "13800138000", **fields: Any) -> ReplyDone:
@@ -330,19 +333,19 @@ def test_of_several_at_once_one_is_kept(desk: Desk, dynamo: Dynamo, member: Memb
 
 def test_a_crash_at_any_call_is_whole_or_nothing_and_a_retry_completes(desk: Desk, member: MemberId) -> None:
     for after in (False, True):
-        for at in range(1, 7):
+        for at in range(1, 8):
             desk.clock.forward(minutes=3)
             before = desk.clock()
             with contextlib.suppress(Crashed):
                 suppress(desk.over(CrashingTable(desk.table, at, after=after)))
-            assert (barred(desk, member) is Barred.SUPPRESSED) == bool(log(desk, before))
+            assert (barred(desk, member) is Barred.SUPPRESSED) == bool(log(desk, before)) == (says(desk, member) != [])
             made = suppress(desk).value
             assert barred(desk, member) is Barred.SUPPRESSED
             desk.clock.forward(minutes=3)
             before = desk.clock()
             with contextlib.suppress(Crashed):
                 lift(desk.over(CrashingTable(desk.table, at, after=after)), made)
-            assert (barred(desk, member) is None) == bool(log(desk, before))
+            assert (barred(desk, member) is None) == bool(log(desk, before)) == (says(desk, member) == [])
             lift(desk, made)
             assert barred(desk, member) is None
 
@@ -366,6 +369,143 @@ def test_who_takes_the_address_while_it_is_suppressed_stands_in_the_log(desk: De
 
     suppress(desk.over(Taking(desk.table, 99, after=False)))
     assert log(desk) == [(taken[0], ReachWhy.SUPPRESSION)]
+
+
+# ---------------------------------------------------------------- what profiles say of it
+
+
+def says(desk: Desk, member_id: MemberId) -> list[str]:
+    """Channels whose address is not written to, as the member's profile says in clear."""
+    item, _ = members_store.find_items(desk.table, member_id, consistent=True)
+    assert item is not None
+    assert item.get("suppressed") != [], "what is empty is not stored"
+    return list(item.get("suppressed", ()))
+
+
+def test_a_profile_says_which_of_its_addresses_are_not_written_to(desk: Desk, member: MemberId) -> None:
+    assert says(desk, member) == []
+    by_sms = suppress(desk).value
+    assert says(desk, member) == ["sms"]
+    suppress(desk, "oA1", "wechat")
+    by_mail = suppress(desk, "a@example.com", "email").value
+    assert says(desk, member) == ["email", "sms", "wechat"]
+    say(desk, member)
+    desk.edit(member, desk.member(member).version, name="王五", birthday="1990-01-01")
+    desk.suspend(member)
+    desk.reinstate(member)
+    rotation.reseal(desk.table, cast(SealedContacts, desk.keyring.contacts), member, None, beneath=2)
+    assert says(desk, member) == ["email", "sms", "wechat"], "whatever else is written"
+    lift(desk, by_sms)
+    assert says(desk, member) == ["email", "wechat"]
+    lift(desk, by_mail)
+    assert says(desk, member) == ["wechat"]
+
+
+def test_it_goes_with_the_address_and_comes_with_it(desk: Desk, member: MemberId) -> None:
+    suppress(desk)
+    suppress(desk, "+8613900139000")
+    desk.edit(member, desk.member(member).version, mobile="+8613900139000")
+    assert says(desk, member) == ["sms"], "another one, not written to either"
+    desk.edit(member, desk.member(member).version, mobile="+8613900139001")
+    assert says(desk, member) == []
+    desk.edit(member, desk.member(member).version, mobile=MOBILE)
+    assert says(desk, member) == ["sms"]
+    desk.edit(member, desk.member(member).version, mobile=None)
+    assert says(desk, member) == []
+
+
+def test_who_is_enrolled_with_a_suppressed_address_says_so_and_no_longer_when_it_is_lifted(desk: Desk) -> None:
+    made = suppress(desk).value
+    suppress(desk, "b@example.com", "email")
+    desk.clock.forward(days=3)
+    one = desk.enrol(mobile=MOBILE, email="c@example.com", key="k").member_id
+    assert says(desk, one) == ["sms"]
+    other = desk.enrol(email="B@example.com").member_id
+    assert says(desk, other) == ["email"]
+    lift(desk, made)
+    assert (says(desk, one), says(desk, other)) == ([], ["email"])
+    desk.close(other)
+    assert says(desk, other) == [], "who is closed is not written to at all"
+
+
+def test_only_addresses_that_come_are_asked_about(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None:
+    other, meter = metered(desk, dynamo, table)
+    member = other.enrol(card_no="c-1").member_id
+    assert meter.read()[:2] == (1, 0), "no address"
+    both = other.enrol(mobile=MOBILE, email="a@example.com", external_ids=[{"source": "pos", "id": "1"}]).member_id
+    assert meter.read()[:2] == (2, 2.0), "two, in one read"
+    other.edit(both, 1, name="王五", tags=["vip"])
+    assert meter.read()[:2] == (2, 1.0)
+    other.edit(member, 1, mobile="+8613900139000")
+    assert meter.read()[:2] == (3, 2.0)
+
+
+def test_in_a_merge_it_goes_to_who_stays_and_comes_back(desk: Desk, member: MemberId) -> None:
+    suppress(desk)
+    into = desk.enrol(email="b@example.com").member_id
+    merge = desk.merge(member, into, key="m").value
+    assert (says(desk, member), says(desk, into)) == ([], ["sms"])
+    suppress(desk, "oA1", "wechat")
+    assert says(desk, into) == ["sms", "wechat"]
+    suppress(desk, "a@example.com", "email")
+    assert says(desk, into) == ["sms", "wechat"], "they are found by it, and written to elsewhere"
+    desk.undo_merge(merge.merge_id)
+    assert (says(desk, member), says(desk, into)) == (["email", "sms", "wechat"], [])
+
+
+def test_an_erasure_leaves_none(desk: Desk, member: MemberId) -> None:
+    suppress(desk)
+    erase(desk, member)
+    assert says(desk, member) == []
+    assert suppress(desk).replayed
+
+
+def test_who_takes_the_address_while_it_is_suppressed_or_lifted_says_what_is_so(desk: Desk) -> None:
+    taken: list[MemberId] = []
+
+    class Taking(CrashingTable):
+        def commit(self, writes: Any, *, keyed: bool = False) -> None:
+            if not taken:
+                taken.append(desk.enrol(mobile=MOBILE, consents=[MARKETING]).member_id)
+            desk.table.commit(writes, keyed=keyed)
+
+    made = suppress(desk.over(Taking(desk.table, 99, after=False))).value
+    assert says(desk, taken[0]) == ["sms"]
+    desk.close(taken.pop())
+    command = LiftSuppression(reason="asked to hear of us")
+    table = Taking(desk.table, 99, after=False)
+    service.lift_suppression(table, desk.keyring, made.suppression_id, command, by="stf_ann", now=desk.clock())
+    assert says(desk, taken[0]) == []
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_crash_before_the_last_look_is_mended_by_the_same_again(desk: Desk, after: bool) -> None:
+    """Whoever enrols in between had asked before: the receipt that comes again finds them."""
+    taken: list[MemberId] = []
+
+    class Dying(CrashingTable):
+        def commit(self, writes: Any, *, keyed: bool = False) -> None:
+            taken.append(desk.enrol(mobile=MOBILE).member_id)
+            desk.table.commit(writes, keyed=keyed)
+            raise Crashed
+
+    with contextlib.suppress(Crashed):
+        suppress(desk.over(Dying(desk.table, 99, after=after)))
+    assert says(desk, taken[0]) == []
+    assert suppress(desk, dry_run=True).replayed
+    assert says(desk, taken[0]) == [], "a dry run writes nothing"
+    assert suppress(desk).replayed
+    assert says(desk, taken[0]) == ["sms"]
+
+
+def test_an_edit_and_a_suppression_at_once_are_both_kept(desk: Desk, dynamo: Dynamo, member: MemberId) -> None:
+    def edit() -> Any:
+        say(desk, member, channel=EMAIL)
+
+    answers = at_once(dynamo, lambda: suppress(desk), edit, lambda: suppress(desk, "oA1", "wechat"))
+    assert not [each for each in answers if isinstance(each, Exception)], answers
+    assert says(desk, member) == ["sms", "wechat"]
+    assert barred(desk, member, EMAIL) is Barred.NO_CONSENT
 
 
 def test_a_late_receipt_of_before_does_not_undo_a_lift(desk: Desk, member: MemberId) -> None:
@@ -408,8 +548,9 @@ def test_an_unknown_suppression_is_refused(desk: Desk, member: MemberId) -> None
     for unknown in ("sup_AAAA", "sup_U1VQI3NtcyN4"):
         with pytest.raises(SuppressionUnknown):
             service.lift_suppression(
-                desk.table, SuppressionId(unknown), LiftSuppression(reason="mistaken"), by="x", now=desk.clock()
-            )
+                desk.table, desk.keyring, SuppressionId(unknown), LiftSuppression(reason="mistaken"), by="x",
+                now=desk.clock(),
+            )  # fmt: skip
 
 
 # ---------------------------------------------------------------- replies

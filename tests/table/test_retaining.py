@@ -18,7 +18,7 @@ from chalicelib.privacy.service.retaining import Retained, Terms, retain, terms_
 from chalicelib.signin import store as signin_store
 from chalicelib.signin.models import Session
 from tests.fakes import KeptQueues
-from tests.makers import Tray, a_purchase, publish_texts
+from tests.makers import Tray, a_draw, a_purchase, publish_texts
 from tests.table.stand import Crashed, CrashingTable
 from tests.table.test_cards import a_top_up
 from tests.table.test_erasing import World, world
@@ -40,7 +40,7 @@ def lived(world: World) -> tuple[str, str, str]:
     long_ago, of_late, here = (desk.enrol(name=name, consents=consents).member_id for name in ("A", "B", "C"))
     command = Unmask(fields=(MaskedField.NAME,), reason="calls back")
     unmasking.unmask(
-        desk.table, desk.keyring, desk.book, MemberId(here), command, by="stf_a", draw=lambda: 7, now=world.clock()
+        desk.table, desk.keyring, desk.book, MemberId(here), command, by="stf_a", draw=a_draw, now=world.clock()
     )
     desk.close(long_ago)
     world.clock.forward(days=365)

@@ -359,6 +359,7 @@ def test_an_enrolment_makes_a_profile_of_everything_in_it() -> None:
                 "source": "staff",
             }
         ],
+        "suppressed": [],
         "contact_changed": None,
         "joined_at": "2026-03-15T04:00:00Z",
         "version": 1,

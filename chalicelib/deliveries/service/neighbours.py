@@ -20,11 +20,8 @@ from chalicelib.points.errors import EntryDiffers
 from chalicelib.points.models import AdjustPoints
 from chalicelib.programs.service import ProgramBook
 from chalicelib.reach import links
-from chalicelib.reach import rules as reach_rules
 from chalicelib.reach import service as reach
-from chalicelib.reach import store as reach_store
 from chalicelib.reach.models import Barred
-from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.objects import Objects
 from chalicelib.storage.table import Table
@@ -105,9 +102,8 @@ class MemberReach:
     def suppressed(self, channel: str, address: str) -> bool:
         """See `ports.Reach`."""
         by = consented_as(channel)
-        of = reach_rules.identifier(by, address)
-        blinds = [self.keyring.blind(*of), *self.keyring.blinds_beside(*of)] if of is not None else []
-        return bool(reach_store.find_suppressed(self.table, [keys.suppression(by.value, blind) for blind in blinds]))
+        places = members_store.suppressions_of(self.keyring, by, address)
+        return bool(members_store.find_suppressed(self.table, places))
 
 
 _RUNS_AT_ONCE = 4
