@@ -181,7 +181,13 @@ def _of_api() -> Json:
 
 
 def _of_rules() -> Json:
-    """Events that a rule could not deliver: all of them, whichever rule it was."""
+    """Events that a rule could not deliver: all of them, whichever rule it was.
+
+    SES tells the account's own bus, whose rules have no bus among their dimensions.
+    """
+    ours = [{"Name": "EventBusName", "Value": sub("${Stack}-events")}]
+    rules: list[tuple[str, list[Json]]] = [(each, ours) for each in ("archive", "notices", "watch", "journeys")]
+    rules.append(("mail-events", []))
     figures = [
         {
             "Id": f"m{number}",
@@ -190,16 +196,13 @@ def _of_rules() -> Json:
                 "Metric": {
                     "Namespace": "AWS/Events",
                     "MetricName": "FailedInvocations",
-                    "Dimensions": [
-                        {"Name": "EventBusName", "Value": sub("${Stack}-events")},
-                        {"Name": "RuleName", "Value": sub("${Stack}-" + rule)},
-                    ],
+                    "Dimensions": [*bus, {"Name": "RuleName", "Value": sub("${Stack}-" + rule)}],
                 },
                 "Period": 300,
                 "Stat": "Sum",
             },
         }
-        for number, rule in enumerate(("archive", "notices", "watch"))
+        for number, (rule, bus) in enumerate(rules)
     ]
     return {"RulesFailAlarm": _alarm("rules-fail", "A rule could not deliver", 0, Metrics=_total(figures))}
 

@@ -267,6 +267,14 @@ def rules_and_schedules_lose_nothing(stacks: Stacks) -> list[str]:
                 found.append(f"{name} drops what it cannot deliver")
             if target.get("InputPath") != "$.detail":
                 found.append(f"{name} wraps its events")
+    for name, rule in stacks.of("Events::Rule"):
+        for target in rule["Properties"]["Targets"]:
+            letters = target.get("DeadLetterConfig", {"Arn": ""})["Arn"]
+            found += [
+                f"{name} may not put anything into {spelt(each)}"
+                for each in (target["Arn"], letters)
+                if name not in _taken_from(stacks, spelt(each))
+            ]
     invoked = set()
     for name, schedule in stacks.of("Scheduler::Schedule"):
         target = schedule["Properties"]["Target"]
@@ -280,6 +288,17 @@ def rules_and_schedules_lose_nothing(stacks: Stacks) -> list[str]:
         if each["Properties"].get("DestinationConfig", {}).get("OnFailure")
     }
     return found + [f"{name} is invoked and forgotten" for name in sorted(invoked - caught)]
+
+
+def _taken_from(stacks: Stacks, queue: str) -> set[str]:
+    """The rules from which a queue takes messages."""
+    return {
+        spelt(rule)
+        for _, policy in stacks.of("SQS::QueuePolicy")
+        for each in policy["Properties"]["PolicyDocument"]["Statement"]
+        if each["Effect"] == "Allow" and spelt(each["Resource"]) == queue
+        for rule in _listed(each["Condition"].get("ArnEquals", {}).get("aws:SourceArn", []))
+    }
 
 
 def schedules_keep_the_programs_time(stacks: Stacks) -> list[str]:
@@ -314,7 +333,16 @@ def everything_is_watched(stacks: Stacks) -> list[str]:
         metric = "ApproximateNumberOfMessagesVisible" if name.endswith(DEAD) else "ApproximateAgeOfOldestMessage"
         wanted.add((metric, spelt(queue["Properties"]["QueueName"])))
     summed = json.dumps([each["Metrics"] for each in alarms if "Metrics" in each])
-    found = [f"nobody watches {metric} of {name}" for metric, name in sorted(wanted - watched)]
+    ruled = {
+        spelt(dimension["Value"])
+        for each in alarms
+        for metric in each.get("Metrics", ())
+        for dimension in metric.get("MetricStat", {}).get("Metric", {}).get("Dimensions", ())
+        if dimension["Name"] == "RuleName"
+    }
+    unheard = {spelt(each["Properties"]["Name"]) for _, each in stacks.of("Events::Rule")} - ruled
+    found = [f"nobody watches what {name} could not deliver" for name in sorted(unheard)]
+    found += [f"nobody watches {metric} of {name}" for metric, name in sorted(wanted - watched)]
     found += [
         f"nobody watches {metric}"
         for metric in ("ReadThrottleEvents", "WriteThrottleEvents", "SystemErrors", "FailedInvocations")
