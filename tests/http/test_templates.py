@@ -186,7 +186,7 @@ def test_an_address_is_suppressed_listed_and_lifted_and_the_audit_tells(
     assert (lifted.status, lifted.json["lifted_at"] is None, allowed()) == (201, False, True)
     (entry,) = api.get("/v1/audit-entries", action="suppress_address").json["items"]
     assert entry["reason"] == "asked at the till"
-    assert {each["item"] for each in entry["changes"]} == {"suppression", "line of the log of reach"}
+    assert {each["item"] for each in entry["changes"]} == {"profile", "suppression", "line of the log of reach"}
     assert "13800138000" not in str(look())
 
 
