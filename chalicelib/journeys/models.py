@@ -20,6 +20,9 @@ VALUES_MAX = 100
 DAYS_MAX = 400
 """Nobody waits longer at a step."""
 
+EDITION_MAX = 1_000_000
+"""More versions than anybody makes."""
+
 LIST_MAX = 100
 """Members who are named in one command."""
 
@@ -334,7 +337,7 @@ class WalkJourney(Record):
     member_id: MemberId
     at: AwareDatetime | None = None
     """When they would come in; left out: now."""
-    edition: Annotated[int, Field(ge=1)] | None = None
+    edition: Annotated[int, Field(ge=1, le=EDITION_MAX)] | None = None
     """Of which version; left out: the one in force."""
     fits: Mapping[Slug, bool] = {}
     """How branches shall go, by their step; those left out go as the member is now."""
@@ -691,7 +694,7 @@ class JourneysQuery(Paging):
 class JourneyQuery(Record):
     """Which version of a journey is asked for."""
 
-    edition: int | None = Field(default=None, ge=1)
+    edition: int | None = Field(default=None, ge=1, le=EDITION_MAX)
 
 
 class InstancesQuery(Paging):

@@ -250,7 +250,7 @@ def wechat_signed(token: str, timestamp: str, nonce: str, signature: str, *, now
     """Whether WeChat signed a request, and lately. It signs what is in the query, and not the body."""
     if not (timestamp.isdecimal() and len(timestamp) < 12 and nonce and len(nonce) < 100):
         return False
-    own = hashlib.sha1("".join(sorted((token, timestamp, nonce))).encode()).hexdigest()  # noqa: S324  # nosec B324 - WeChat's choice
+    own = hashlib.sha1("".join(sorted((token, timestamp, nonce))).encode()).hexdigest()  # noqa: S324 - WeChat's choice  # nosec B324
     fresh = abs(now.timestamp() - int(timestamp)) <= FRESH.total_seconds()
     return hmac.compare_digest(own.encode(), signature.encode()) and fresh
 

@@ -72,7 +72,7 @@ def _require_signed(said: Mapping[str, str], now: datetime, reach: Reach) -> Non
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
     from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415
 
-    kinds: dict[str, hashes.HashAlgorithm] = {"1": hashes.SHA1(), "2": hashes.SHA256()}  # noqa: S303  # nosec B303 - SNS' choice
+    kinds: dict[str, hashes.HashAlgorithm] = {"1": hashes.SHA1(), "2": hashes.SHA256()}  # noqa: S303 - SNS' choice  # nosec B303
     kind, url = kinds.get(said["SignatureVersion"]), said["SigningCertURL"]
     if kind is None or not _CERTIFICATE.fullmatch(url):
         raise CallbackUnsigned(provider="ses")

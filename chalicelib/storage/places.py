@@ -35,6 +35,6 @@ class Place:
 
     root: str
     bucket: Bucket | None = None
-    scratch: str = "/tmp/lake"  # noqa: S108  # nosec B108 - a function has this one and no other
+    scratch: str = "/tmp/lake"  # noqa: S108 - a function has this one and no other  # nosec B108
     memory_mb: int = 1024
     threads: int = 2

@@ -305,18 +305,21 @@ def test_every_transaction_of_a_command_has_its_record_as_the_policy_says(
     api: Api, house: House, dynamo: Dynamo, table: DynamoTable, ops: DynamoTable, look: Look, route: Route
 ) -> None:
     member = prepared(api, route)
-    bodies = [body | {"dry_run": False} if "dry_run" in body else body
-              for body in samples(route.function.__name__, api, member)]  # fmt: skip
+    body = next(samples(route.function.__name__, api, member))
+    body |= {"dry_run": False} if "dry_run" in body else {}
     listening = Listening(dynamo, table.name)
     listening.heard = []
     wiring.use(replace(house, table=listening))
     api.get("/v1/program")
     listening.heard.clear()
-    reply = send(api, route, member, json.dumps(bodies[0]).encode())
+    reply = send(api, route, member, json.dumps(body).encode())
     assert reply.status < 300, reply.text
     assert without_entry("core", look()) | without_entry("ops", scan(dynamo, ops.name)) == set()
     assert set(listening.heard) <= {route.rule.audited}, route.path
     writes_nothing_here = ("start_job_run", "reinstate_member", "reinstate_card", "reinstate_staff")
+    asks = ("count_segment_members", "compare_segments", "walk_journey")
+    done_by_a_function = ("send_tests",)
+    writes_nothing_here += (*asks, *done_by_a_function, "resume_campaign", "enter_members")  # not in this state
     in_ops_alone = ("ask_code", "give_tokens", "end_my_session")
     if route.function.__name__ in in_ops_alone:
         assert not listening.heard

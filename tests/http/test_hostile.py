@@ -19,6 +19,7 @@ import pytest
 from chalicelib.alerts import store
 from chalicelib.alerts.models import Alert, AlertKind, AlertState, Raised
 from chalicelib.api.routing import ROUTES, Route
+from chalicelib.deliveries.models import RunId
 from chalicelib.identity.models import Kind
 from chalicelib.kernel.ids import CardId, MemberId, RoleName, SegmentId, SessionId, SuppressionId, TemplateId
 from chalicelib.members.store import find_contact_change
@@ -976,6 +977,9 @@ def test_an_id_that_none_can_have_is_not_found(api: Api, look: Look, route: Rout
         kind = route.path_types[name]
         if kind in (ProviderName, CallbackSecret) and re.fullmatch(kind.pattern, value):
             assert reply.code == "callback_unknown", "who is not set up and a wrong secret are answered alike"
+            continue
+        if kind is RunId and re.fullmatch(RunId.pattern, value):
+            assert reply.code == "delivery_run_unknown", "campaigns and journeys name their runs each their own way"
             continue
         assert reply.code == "id_malformed", value
         assert reply.json["facts"] == {"parameter": name}

@@ -105,8 +105,8 @@ def test_a_member_is_shown_with_what_the_profile_and_the_purchases_say(beach: Be
     assert {name: said[name] for name in said if name not in ("m", "points_expiring", *("r", "f", "mo"))} == {
         "member_id": ann.member_id, "status": "active", "joined_on": day, "tier_id": "basic", "points": 150,
         "points_pending": 0, "points_earned": 150, "points_spent": 0, "gender": "female", "month_day": "05-06",
-        "born": None, "age_band": None, "shop_id": None, "region": None, "source": "web", "tags": ["vip"],
-        "custom": None, "consents": [], "withdrawn": [], "ways": [], "suppressed": [], "purchases_count": 2,
+        "born": 1990, "age_band": "25_34", "shop_id": None, "region": "CN", "source": "web", "tags": ["vip"],
+        "custom": None, "consents": [], "withdrawn": [], "ways": ["sms", "app"], "suppressed": [], "purchases_count": 2,
         "spent_minor": 15001, "average_minor": 7500, "first_bought_on": day, "last_bought_on": date(2026, 3, 18),
         "stage": "new",
     }  # fmt: skip
