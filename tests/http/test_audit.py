@@ -388,7 +388,7 @@ def test_the_policy_leaves_out_only_what_tills_do_and_what_keeps_a_name_itself()
     assert left_out == {
         "record_purchase", "return_order", "return_purchase", "deliver_purchase", "spend_points", "hold_points",
         "capture_point_hold", "release_point_hold", "spend_from_pool", "top_up_card",
-        "spend_card", "refund_card_spend", "use_card", "reverse_card_use", "start_job_run",
+        "spend_card", "refund_card_spend", "use_card", "reverse_card_use", "start_job_run", "walk_journey",
     }  # fmt: skip
     own = {route.function.__name__ for route in ROUTES if route.rule.by is Kind.MEMBER and route.rule.audited}
     assert own == set()

@@ -440,6 +440,8 @@ def test_every_part_of_a_path_that_names_something_of_somebody_is_in_the_matrix(
     }
     nobodys |= {"session_id"}  # of whoever is signed in: looked up among theirs alone
     nobodys |= {"token"}  # of an opt-out link: who has it may use it
+    nobodys |= {"provider", "secret"}  # of a callback's address: who knows the secret may call it
+    nobodys |= {"run_id"}  # of a campaign or a journey
     assert {part for route in ROUTES for part in route.path_types} == OWNED | nobodys
 
 

@@ -40,6 +40,8 @@ ALSO = {
     ("/segments", "shop_ids"): (Permission.SEGMENTS_MANAGE, Scope.ALL),
     ("/segments/{segment_id}", "shop_ids"): (Permission.SEGMENTS_MANAGE, Scope.ALL),
     ("/segment-counts", "shop_ids"): (Permission.SEGMENTS_READ, Scope.SHOP),
+    ("/journeys", "shop_ids"): (Permission.JOURNEYS_WRITE, Scope.ALL),
+    ("/journeys/{journey_id}", "shop_ids"): (Permission.JOURNEYS_WRITE, Scope.ALL),
 }
 """Fields of the same name that say something else: what a key may do, never more than who makes it; why an address is
 not written to; the subject of a mail; in which shops somebody bought who is in a segment."""
