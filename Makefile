@@ -11,10 +11,10 @@ PY := .venv/bin/python
 PORT ?= 8000
 DATA_DIR ?= .data
 export PORT DATA_DIR KEY OPS COUNT SEEDS ON BUG SECONDS_MAX PUBLISH WORKERS SEED PUMP ROLE SUB SHOP FILE SHIFT B ENV JOB DATE DRY FROM TO TYPE QUEUE MAX YES \
-       SHOW SEAL ONLY OUT VAULT REGISTER ANYWAY EXPORTS N
+       SHOW SEAL ONLY RATE OUT VAULT REGISTER ANYWAY EXPORTS N
 SETTINGS = $(foreach each,$(SET),--set "$(each)")
 
-.PHONY: help setup run test check audit fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability rotate backup restore drill erase-again retain docs stop clean lock \
+.PHONY: help setup run test check audit fmt faults sim bench costs token fire events redrive replay returns reconcile verify liability rotate backup restore drill erase-again retain lake-rebuild docs stop clean lock \
         package deploy destroy \
         _lint _format _types _arrows _drift _house _bandit _leaks
 
@@ -40,7 +40,7 @@ fmt: setup ## format the code and mend what can be mended
 	@$(PY) -m ruff check --fix-only --quiet .
 	@$(PY) -m ruff format .
 
-faults: setup ## break what can break, at full size: KILLS=50 SIZE=10000 SEED=1, ONLY=crashes|kills|poison|schedules|flaky, PUBLISH=1
+faults: setup ## break what can break, at full size: KILLS=50 SIZE=10000 SEED=1, ONLY=crashes|kills|sends|poison|schedules|flaky, PUBLISH=1
 	@KILLS=$${KILLS:-50} SIZE=$${SIZE:-10000} SEED=$${SEED:-1} $(PY) -m tests.faults $${ONLY:+tests/faults/test_$$ONLY.py} $${PUBLISH:+--publish}
 
 sim: setup ## simulate with faults: SEED=1 OPS=10000, SEEDS=… worlds of OPS each, ON=emulator, BUG=name|all, ADD=1 adds to other seeds, PUBLISH=1
@@ -64,8 +64,8 @@ events: setup ## tell events of the archive again: FROM=2026-02-28T00:00:00Z, TO
 	@$(PY) -m local events $${FROM:+--from "$$FROM"} $${TO:+--to "$$TO"} $${TYPE:+--type "$$TYPE"} $${QUEUE:+--queue "$$QUEUE"} \
 	  $${DRY:+--dry-run}
 
-redrive: setup ## move dead letters of QUEUE=… back to it; MAX=… at the most
-	@$(PY) -m local redrive $${QUEUE:+--queue "$$QUEUE"} $${MAX:+--max "$$MAX"}
+redrive: setup ## move dead letters of QUEUE=… back to it; MAX=… at the most, RATE=… a second (50), ONLY=… those that hold a text
+	@$(PY) -m local redrive $${QUEUE:+--queue "$$QUEUE"} $${MAX:+--max "$$MAX"} $${RATE:+--rate "$$RATE"} $${ONLY:+--where "$$ONLY"}
 
 replay: setup ## send the sales of FILE=… to the running server; SHIFT=today moves their dates
 	@$(PY) -m local replay $${FILE:+--file "$$FILE"} $${SHIFT:+--shift "$$SHIFT"}
@@ -99,6 +99,9 @@ erase-again: setup ## erase again whoever the register of erasures has, after th
 
 retain: setup ## take away what is kept longer than it may be; as the program says, or DAYS=… after a closure; DRY=1: only say what
 	@$(PY) -m local retain $${DAYS:+--days "$$DAYS"} $${DRY:+--dry-run}
+
+lake-rebuild: setup ## forget the lake and make it anew from the table of the run in DATA_DIR, or FROM=… a backup; says what it has
+	@$(PY) -m local lake_rebuild $${FROM:+--from "$$FROM"}
 
 docs: setup ## write the generated files anew
 	@$(PY) -m local.generate

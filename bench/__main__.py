@@ -10,9 +10,12 @@ from bench.report import CannotRun
 NAMES = (
     "earn_cost", "read_paths", "history_flat", "due_flat", "due_linear", "cold_import", "package", "memory",
     "earn_rate", "hot_account", "replay", "verify", "audit", "otp", "op_cost", "vault", "restore",
+    "stream_fold", "lake_lag", "segment", "campaign_cost",
 )  # fmt: skip
-ON_REQUEST = ("peers",)
-"""They fetch programs of others, and so run only when they are asked for by name."""
+LONG = ("lake_lag",)
+"""Even at their smallest these take half a minute, because what they wait for does."""
+ON_REQUEST = ("peers", "campaign", "lake_size")
+"""Two fetch programs of others, one writes gigabytes: they run when they are asked for by name."""
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -150,23 +150,43 @@ def _signed_in(url: str, process: subprocess.Popen[bytes], log: Path) -> str:
 
 
 @contextlib.contextmanager
+def postgres(path: Path, settings: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+    """A cluster on 127.0.0.1 in a folder: where its programs are, and its URL.
+
+    Args:
+        path: a folder that everybody may pass through.
+        settings: of the server, beyond its defaults.
+    """
+    with _programs() as programs, _cluster(programs, path, settings) as (url, _):
+        yield programs, url
+
+
+@contextlib.contextmanager
 def _postgres() -> Iterator[tuple[str, int, str]]:
     """A cluster of the bench's own on 127.0.0.1, its data in memory: its URL, pid and version."""
     with _programs() as programs, folder() as path:
         path.chmod(0o711)
-        data, port = path / "cluster", free_port()
-        data.mkdir()
-        if os.geteuid() == 0:
-            shutil.chown(data, "nobody", "nogroup")
-        how = ["-U", "bench", "--auth=trust", "-E", "UTF8", "--locale=C"]
-        _done([*_as_nobody(), str(programs / "initdb"), "-D", str(data), *how], path, environment())
-        options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
-        command = [*_as_nobody(), str(programs / "postgres"), "-D", str(data), "-p", str(port), *options]
-        log = path / "postgres.log"
-        with _running(command, log, cwd=path, env=environment(), end=signal.SIGINT) as process:
+        with _cluster(programs, path, {}) as (url, pid):
             version = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=True)
-            _await_postgres(process, log)
-            yield f"postgres://bench@127.0.0.1:{port}/postgres", process.pid, version.stdout.split()[2]
+            yield url, pid, version.stdout.split()[2]
+
+
+@contextlib.contextmanager
+def _cluster(programs: Path, path: Path, settings: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """A running cluster in a folder: its URL and pid."""
+    data, port = path / "cluster", free_port()
+    data.mkdir()
+    if os.geteuid() == 0:
+        shutil.chown(data, "nobody", "nogroup")
+    how = ["-U", "bench", "--auth=trust", "-E", "UTF8", "--locale=C"]
+    _done([*_as_nobody(), str(programs / "initdb"), "-D", str(data), *how], path, environment())
+    chosen = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", **settings}
+    options = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
+    command = [*_as_nobody(), str(programs / "postgres"), "-D", str(data), "-p", str(port), *options]
+    log = path / "postgres.log"
+    with _running(command, log, cwd=path, env=environment(), end=signal.SIGINT) as process:
+        _await_postgres(process, log)
+        yield f"postgres://bench@127.0.0.1:{port}/postgres", process.pid
 
 
 def _as_nobody() -> list[str]:

@@ -16,7 +16,7 @@ from local.tether import tether
 _BACKUPS = {"backup": "making", "restore": "restoring"}
 
 
-_VERBS = ("reconcile", "fire", "events", "redrive", "verify", "rotate", "erase_again", "retain")
+_VERBS = ("reconcile", "fire", "events", "redrive", "verify", "rotate", "erase_again", "retain", "lake_rebuild")
 """Verbs with a module and arguments of their own."""
 
 
@@ -118,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("restore", help="put a backup into an empty data folder")
     verbs.add_parser("retain", help="take away what is kept longer than it may be")
     verbs.add_parser("erase_again", help="erase again whoever the register of erasures has, after a restore")
+    verbs.add_parser("lake_rebuild", help="make the lake anew from the table, or from a backup")
     verbs.add_parser("fire", help="run a job now")
     verbs.add_parser("events", help="show or send again what happened")
     verbs.add_parser("redrive", help="send dead letters again")

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Mapping
 
 from local.messaging import Messaging
-from local.processes import NotStarted, Pauses, how_it_ended, say, start, stop
-from local.pump.functions import ABSENT, START_JOB, Fed, fed_functions
+from local.processes import NotStarted, Pauses, held_port, how_it_ended, say, start, stop
+from local.pump.functions import ABSENT, REBASE, START_JOB, Fed, fed_functions
 from local.settings import ROOT, Settings
 
 PUMP_LOG = "pump.log"
@@ -38,11 +38,16 @@ class Crew:
         self._chosen = chosen
         self._log = chosen.data_dir / PUMP_LOG
         self.messaging = Messaging(chosen.data_dir / "messaging", visibility=chosen.pump.visibility)
+        self._held = held_port()
+        self.functions = f"http://127.0.0.1:{self._held.getsockname()[1]}"
+        """Where functions that are asked will answer."""
         self._pauses = Pauses()
         self._failures = 0
         self._given_up = False
         self._work: tuple[Mapping[str, str], str] | None = None
-        self._processes = [_Process(each) for each in fed_functions() if chosen.pump.jobs or each.name != START_JOB]
+        self._processes = [
+            _Process(each) for each in fed_functions() if chosen.pump.jobs or each.name not in (START_JOB, REBASE)
+        ]
 
     @property
     def settled(self) -> bool:
@@ -132,3 +137,4 @@ class Crew:
         for process in running:
             stop(process)
         self.messaging.stop()
+        self._held.close()

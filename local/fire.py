@@ -4,21 +4,28 @@ import argparse
 import http.client
 import json
 import sys
-import time
+import time as clock
 from collections.abc import Sequence
+from datetime import date, datetime, time
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo
 
 from local.deploy.functions import JOBS
 from local.keys import ensure_keys
 from local.runs import Run, find_run
-from local.settings import Settings, settings
+from local.settings import STACK, Settings, environment, settings
 from local.tokens import make_token
 
 _TELL_EVERY = 2.0
 _PATIENCE = 15 * 60.0
 _STILL = 60.0
 """Seconds without any change after which something is amiss."""
+
+
+WALK = "journeys"
+"""No job, but the tick of journeys, by a clock that shows a day to come."""
 
 
 class Refused(Exception):
@@ -36,6 +43,8 @@ def main(arguments: Sequence[str]) -> int:
     if not run.messaging:
         print("This run has no pump (PUMP=none), so no job would ever be worked on.", file=sys.stderr)
         return 2
+    if asked.job == WALK:
+        return _walked(chosen, run, asked.date)
     try:
         done = _fired(_Api(chosen, run), asked.job, asked.date, dry_run=asked.dry_run)
     except (Refused, OSError, http.client.HTTPException) as problem:
@@ -45,6 +54,27 @@ def main(arguments: Sequence[str]) -> int:
     if not done["dry_run"]:
         print(f"Notices to members: {chosen.archive / 'outbox'}")
     return 0 if done["state"] == "done" else 1
+
+
+def _walked(chosen: Settings, run: Run, day: str | None) -> int:
+    """Have everybody in journeys go on who is due by noon of a day, as if it were that day; gives the exit code."""
+    try:
+        zone = _Api(chosen, run).call("GET", "/v1/program")["time_zone"]
+        noon = datetime.combine(date.fromisoformat(day) if day else datetime.now(ZoneInfo(zone)).date(), time(12))
+        at = noon.replace(tzinfo=ZoneInfo(zone)).isoformat()
+        endpoint = urlsplit(environment()["REGULARS_FUNCTIONS_ENDPOINT"])
+        connection = http.client.HTTPConnection(endpoint.hostname or "", endpoint.port or 0, timeout=60)
+        path = f"/2015-03-31/functions/{STACK}-journeys-tick/invocations"
+        connection.request("POST", path, json.dumps({"at": at}), {"content-type": "application/json"})
+        answer = connection.getresponse()
+        done = json.loads(answer.read() or b"{}")
+        if answer.status != HTTPStatus.OK or "handed" not in done:
+            raise Refused("The tick of journeys did not answer; pump.log may say why.")
+    except (Refused, OSError, http.client.HTTPException, ValueError) as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    print(f"As if it were noon of {at[:10]}: {done['handed']} members in journeys go on.")
+    return 0
 
 
 class _Api:
@@ -92,19 +122,19 @@ def _fired(api: _Api, job: str, date: str | None, *, dry_run: bool) -> dict[str,
     path = f"/v1/jobs/{quote(job, safe='')}/runs"
     run = api.call("POST", path, {"date": date, "dry_run": dry_run} if date else {"dry_run": dry_run})
     path = f"{path}/{run['date']}{'?dry_run=true' if dry_run else ''}"
-    started = changed = told = time.monotonic()
+    started = changed = told = clock.monotonic()
     while run["state"] == "running":
-        now = time.monotonic()
+        now = clock.monotonic()
         if now - changed > _STILL or now - started > _PATIENCE:
             raise Refused(f"{_in_words(run)} Nothing has moved for a while; pump.log may say why.")
         if now - told > _TELL_EVERY:
             told = now
             print(f"{job} of {run['date']}: {run['done']} of {run['due']} …", flush=True)
-        time.sleep(0.2)
+        clock.sleep(0.2)
         before = run
         run = api.call("GET", path)
         if run != before:
-            changed = time.monotonic()
+            changed = clock.monotonic()
     return run
 
 
@@ -120,7 +150,7 @@ def _in_words(run: dict[str, Any]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make fire", usage="make fire JOB=… [DATE=YYYY-MM-DD] [DRY=1]")
-    parser.add_argument("job", help=" ".join(JOBS))
+    parser.add_argument("job", help=" ".join((*JOBS, WALK)))
     parser.add_argument("date", nargs="?", help="the day of the shops that it is for, YYYY-MM-DD; today")
     parser.add_argument("--dry-run", action="store_true", help="only say what it would do")
     return parser

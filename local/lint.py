@@ -193,11 +193,35 @@ MAY: Mapping[tuple[str, str], str] = {
     ("chance", "chalicelib/storage/table.py"): "how long a retry waits is no secret",
     ("chance", "chalicelib/storage/batches.py"): "how long a retry waits is no secret",
     ("broad", "chalicelib/api/routing.py"): "the edge of requests",
+    ("broad", "chalicelib/campaigns/jobs.py"): "an edge: the next round takes it up again",
+    ("broad", "chalicelib/deliveries/jobs.py"): "an edge: the queue keeps what failed",
+    ("broad", "chalicelib/deliveries/service/asking.py"): "whatever a provider raises, the message may have gone out",
     ("broad", "chalicelib/jobs/jobs.py"): "an edge: the queue keeps what failed",
+    ("broad", "chalicelib/lake/jobs.py"): "an edge: the stream keeps what failed",
+    ("broad", "chalicelib/storage/functions.py"): "stands for Lambda, which tells any fault by its name alone",
+    ("broad", "chalicelib/journeys/jobs.py"): "an edge: the queue keeps what failed",
+    (
+        "broad",
+        "chalicelib/journeys/service/stepping.py",
+    ): "one way's fault is not the others': it is tried again, and told",
     ("broad", "chalicelib/lane/jobs.py"): "an edge: the queue keeps what failed",
     ("broad", "chalicelib/notices/jobs.py"): "an edge: the queue keeps what failed",
+    **{
+        ("statement", f"chalicelib/lake/{name}.py"): "made of names, days and numbers of ours; no caller says any of it"
+        for name in ("duck", "merging", "service")
+    },
     ("broad", "chalicelib/relay/jobs.py"): "an edge: the stream keeps what failed",
     ("broad", "chalicelib/watch/jobs.py"): "an edge: the queue keeps what failed",
+    ("broad", "chalicelib/receipts/jobs.py"): "an edge: the queue keeps what failed",
+    ("broad", "chalicelib/providers/aliyun.py"): "its SDK raises what it likes, and whatever is not certain is unknown",
+    (
+        "broad",
+        "chalicelib/providers/aws.py",
+    ): "its SDK raises what its parsers do, and whatever is not certain is unknown",
+    (
+        "broad",
+        "chalicelib/providers/tencent.py",
+    ): "its SDK raises what it likes, and whatever is not certain is unknown",
 }
 """By rule and file: why it may."""
 

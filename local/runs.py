@@ -21,6 +21,8 @@ class Run:
     dynamodb: str
     messaging: str = ""
     """Where SQS and EventBridge answer; empty at first, and without a pump."""
+    functions: str = ""
+    """Where functions that are asked answer; likewise."""
 
 
 class AlreadyRunning(Exception):

@@ -20,6 +20,7 @@ from local.counts import COUNTS_SIZE
 from local.crew import PUMP_LOG, Crew
 from local.dynamo import Dynoxide, Ministack, database_for
 from local.keys import ensure_keys, ensure_signing_key, ensure_vault_key
+from local.mail import MAIL_LOG, MAILS, MailProcess
 from local.oidc import issuer_of
 from local.oidc.process import ISSUER_LOG, IssuerProcess
 from local.processes import NotStarted, Pauses, how_it_ended, say, start, stop
@@ -127,10 +128,11 @@ class Supervisor:
         self._database = database_for(chosen)
         self._database_pauses = Pauses()
         self._crew = Crew(chosen) if chosen.pump.on else None
+        self.mail = MailProcess(chosen.data_dir)
         self.issuer = None if chosen.issuers else IssuerProcess(chosen)
         self._seed_mark = chosen.data_dir / "seed.pending"
         self._log = chosen.data_dir / LOG_NAME
-        self._logs = (self._log, chosen.data_dir / PUMP_LOG, chosen.data_dir / ISSUER_LOG)
+        self._logs = (self._log, chosen.data_dir / PUMP_LOG, chosen.data_dir / ISSUER_LOG, chosen.data_dir / MAIL_LOG)
         self._env: dict[str, str] = {}
         self._workers: list[Worker] = []
         self._listening = listening
@@ -147,6 +149,11 @@ class Supervisor:
     def messaging(self) -> str:
         """Where SQS and EventBridge answer, or will; nowhere without a pump."""
         return self._crew.messaging.endpoint if self._crew else NOWHERE
+
+    @property
+    def functions(self) -> str:
+        """Where functions that are asked answer, or will; nowhere without a pump."""
+        return self._crew.functions if self._crew else ""
 
     def start(self) -> None:
         """Bring everything up; the workers load the app while the tables are made.
@@ -165,7 +172,10 @@ class Supervisor:
         self._database_pauses.restarted()
         if self._crew:
             self._crew.begin()
-        self._env = app_environment(self._chosen, self.endpoint, self.messaging)
+        self.mail.begin()
+        self._env = app_environment(self._chosen, self.endpoint, self.messaging) | self.mail.env
+        if self._crew:
+            self._env |= {"REGULARS_FUNCTIONS_ENDPOINT": self.functions}
         if self.issuer:
             self.issuer.begin()
             self._env |= self.issuer.env
@@ -217,6 +227,7 @@ class Supervisor:
                 raise CannotRun(f"The queues could not be made. {problem}") from None
         if self.issuer:
             self.issuer.step()
+        self.mail.step()
         if self._database and time.monotonic() >= self._upkeep_due:
             self._tidy(self._database)
 
@@ -309,6 +320,7 @@ class Supervisor:
             self._crew.stop()
         for worker in self._workers:
             worker.stop()
+        self.mail.stop()
         if self._database:
             self._database.stop()
 
@@ -346,7 +358,7 @@ def _run(chosen: Settings, lock: RunLock, stops: Stops) -> Never:
             supervisor = Supervisor(chosen, listening)
             supervisor.start()
             messaging = supervisor.messaging if chosen.pump.on else ""
-            lock.describe(Run(os.getpid(), chosen.url, supervisor.endpoint, messaging))
+            lock.describe(Run(os.getpid(), chosen.url, supervisor.endpoint, messaging, supervisor.functions))
             supervisor.seed()
             supervisor.pump()
             if supervisor.issuer:
@@ -402,6 +414,7 @@ def _greet(chosen: Settings, endpoint: str, issuer: IssuerProcess | None) -> Non
         f"  requests       {chosen.data_dir / LOG_NAME}\n"
         f"  pump           {pump}\n"
         f"  outbox         {chosen.data_dir / 'archive' / 'outbox'} (notices, and codes for members to sign in)\n"
+        f"  mails          {chosen.data_dir / MAILS} (every e-mail, as a file to open)\n"
         f"  token          make token ROLE=admin{folder}\n{staff}"
         "Ctrl-C stops it.",
         flush=True,

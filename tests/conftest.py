@@ -15,13 +15,17 @@ import pytest
 os.environ.setdefault("REGULARS_CORS_ORIGIN", "*")  # noqa: TID251 - before the first import of the app
 
 import app
+from chalicelib.campaigns import jobs as campaigns_jobs
 from chalicelib.programs.service import ProgramBook, book_of
 from chalicelib.runtime import wiring
 from chalicelib.runtime.settings import Settings
 from chalicelib.runtime.wiring import House
+from chalicelib.segments import jobs as segments_jobs
 from chalicelib.storage.dynamo import Credentials, Dynamo
+from chalicelib.storage.functions import LocalFunctions
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.objects import FolderObjects
+from chalicelib.storage.places import Place
 from chalicelib.storage.signing import FileSigner
 from chalicelib.storage.table import DynamoTable
 from local.dynamo import Dynoxide
@@ -154,12 +158,21 @@ def house(
     settings = Settings(
         stage="test", stack="test", region="us-east-1", dynamodb_endpoint=None,
         index_key=keyring.index_key, cursor_key=keyring.cursor_key, token_key=TOKEN_KEY,
-        issuer=ISSUER, audience=AUDIENCE, job_queue="jobs", roots="roots", signing_key="key",
+        issuer=ISSUER, audience=AUDIENCE, job_queue="jobs", journey_queue="journey-steps", roots="roots",
+        signing_key="key",
     )  # fmt: skip
     issuer = wiring.issuer(settings, signer)
     made = House(
         settings, table, keyring, clock, ops=ops, queues=Tray(), roots=roots, signer=signer, issuer=issuer,
         gate=wiring.gate(settings, table, issuer, ops), objects=FolderObjects(tmp_path / "archive"),
+        functions=LocalFunctions(
+            {
+                "segments-answer": segments_jobs.answer_segments,
+                "campaigns-answer": campaigns_jobs.answer_campaigns,
+                "campaigns-test": campaigns_jobs.send_campaign_tests,
+            }
+        ),
+        place=Place(str(tmp_path / "archive"), scratch=str(tmp_path / "scratch"), memory_mb=256, threads=1),
     )  # fmt: skip
     wiring.use(made)
     yield made

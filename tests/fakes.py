@@ -29,6 +29,10 @@ class ClearContacts:
         """See `ContactCodec.open_words`."""
         return sealed.decode()
 
+    def open_many(self, sealed: Mapping[str, bytes]) -> dict[str, dict[str, Any] | None]:
+        """See `ContactCodec.open_many`."""
+        return {member_id: self.open(member_id, each) for member_id, each in sealed.items()}
+
     def seal(self, member_id: str, contact: dict[str, Any]) -> bytes:
         """See `ContactCodec.seal`."""
         return CLEAR + json.dumps(contact, separators=(",", ":"), ensure_ascii=False).encode()

@@ -15,7 +15,7 @@ import jwt
 from chalicelib.consents.models import PublishConsentText
 from chalicelib.consents.service import publish_text
 from chalicelib.identity.permissions import ROLES, Scope
-from chalicelib.kernel.ids import ApprovalId, MemberId, MemberNumber, StaffId
+from chalicelib.kernel.ids import ApprovalId, CampaignId, JourneyId, MemberId, MemberNumber, StaffId, TemplateId
 from chalicelib.members.models import EnrolMember, MemberRef
 from chalicelib.points.models import Account
 from chalicelib.programs.models import DEFAULT_TERMS, Program
@@ -68,7 +68,15 @@ SOME_IDS = {
     "key_id": "key_ihdozjwhdmizplv7",
     "audit_id": "aud_019cefa5e0000000000000000a1",
     "alert_id": "alr_QUwjc2VsZl9lYXJuaW5nI3N0Zl9jbGVyayMyMDI2LTAzLTE1",
+    "provider": "aliyun",
+    "secret": "c" * 30,
+    "template_id": TemplateId.of("template-1"),
+    "suppression_id": "sup_U1VQI3NtcyNub2JvZHlz",
     "token": "bm90aGluZw.bm90aGluZyBvZiBvdXJzIQ",
+    "segment_id": "seg_jppat4b7dhiecrya",
+    "campaign_id": CampaignId.of("campaign-1"),
+    "journey_id": JourneyId.of("journey-1"),
+    "export_id": "sgx_aaaaaaaaaaaaaaaaaaaaaaaa",
     "job": "birthday",
     "day": "2026-03-14",
 }
@@ -149,6 +157,11 @@ def a_ladder(*thresholds: int, **qualification: Any) -> dict[str, Any]:
         for i, threshold in enumerate(thresholds)
     ]
     return {"tiers": tiers, "qualification": qualification}
+
+
+def a_draw() -> int:
+    """A whole number for an id, another each time: of two that are the same, one is refused."""
+    return next(_numbers)
 
 
 def a_member_id() -> MemberId:

@@ -7,7 +7,7 @@ from bench.operations.registry import Metered, operation
 from bench.operations.scene import MOBILE, Scene, enrolment
 from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.ids import MemberId
-from chalicelib.notices.links import OptOut, token_of
+from chalicelib.reach.links import OptOut, token_of
 
 
 @operation("enrol_member", "enrol, with mobile, e-mail, card and birthday")

@@ -3,6 +3,8 @@
 from bench.operations.registry import Metered, operation
 from bench.operations.scene import Scene
 
+WHY = "asked by all of them"
+
 
 def _pool(scene: Scene) -> str:
     opened = scene.post("/v1/pools", {"owner_id": scene.member, "name": "Home"}, key="pool-0001")
@@ -13,7 +15,7 @@ def filled(scene: Scene) -> str:
     """A pool with points in it."""
     pool = _pool(scene)
     scene.adjust(500, key="adjust-pool")
-    body = {"member_id": scene.member, "points": 400}
+    body = {"member_id": scene.member, "points": 400, "reason": WHY}
     scene.post(f"/v1/pools/{pool}/contributions", body, key="contribution-0001")
     return pool
 
@@ -62,7 +64,7 @@ def list_pool_entries(scene: Scene) -> Metered:
 @operation("contribute", "points into a pool")
 def contribute(scene: Scene) -> Metered:
     pool = filled(scene)
-    body = {"member_id": scene.member, "points": 5}
+    body = {"member_id": scene.member, "points": 5, "reason": WHY}
     return lambda: scene.post(f"/v1/pools/{pool}/contributions", body, key="contribution-0002")
 
 
@@ -82,11 +84,13 @@ def close_pool(scene: Scene) -> Metered:
 @operation("set_pool_member", "let a member into a pool")
 def set_pool_member(scene: Scene) -> Metered:
     pool, friend = _pool(scene), scene.enrol(1)
-    return lambda: scene.send("PUT", f"/v1/pools/{pool}/members/{friend}", {"role": "spender", "monthly_limit": 1_000})
+    return lambda: scene.send(
+        "PUT", f"/v1/pools/{pool}/members/{friend}", {"role": "spender", "monthly_limit": 1_000, "reason": WHY}
+    )
 
 
 @operation("end_pool_member", "let a member out of a pool")
 def end_pool_member(scene: Scene) -> Metered:
     pool, friend = _pool(scene), scene.enrol(1)
-    scene.send("PUT", f"/v1/pools/{pool}/members/{friend}", {"role": "spender"})
+    scene.send("PUT", f"/v1/pools/{pool}/members/{friend}", {"role": "spender", "reason": WHY})
     return lambda: scene.send("POST", f"/v1/pools/{pool}/members/{friend}/departures")

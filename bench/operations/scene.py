@@ -32,6 +32,7 @@ from chalicelib.points import store as points_store
 from chalicelib.points.models import Account, Due
 from chalicelib.points.service import bring_up_to_date
 from chalicelib.programs.service import ProgramBook, book_of
+from chalicelib.providers.settings import Callback
 from chalicelib.runtime import wiring
 from chalicelib.runtime.settings import Settings
 from chalicelib.runtime.wiring import House
@@ -49,6 +50,8 @@ Typed = dict[str, Any]
 
 Items = dict[tuple[str, str], Typed]
 """Items by their keys."""
+
+CALLBACK_SECRET = "bench-callback-secret-of-a-provider"
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,11 @@ class Shelf:
     def get(self, key: str) -> bytes | None:
         """See `Objects.get`."""
         return self.files.get(key)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """See `Files.delete`."""
+        for key in keys:
+            self.files.pop(key, None)
 
     def list(self, prefix: str, *, after: str | None, limit: int) -> list[str]:
         """See `Objects.list`."""
@@ -407,7 +415,7 @@ def _scene(tables: Tables, person: Person, now: datetime) -> Iterator[Scene]:
         index_key=bytes.fromhex(KEYS["index_key"]), cursor_key=bytes.fromhex(KEYS["cursor_key"]),
         token_key=bytes.fromhex(KEYS["token_key"]), issuer=ISSUER, audience=AUDIENCE, job_queue="jobs",
         retention_queue="retention",
-        roots="shelf", signing_key="stamp",
+        roots="shelf", signing_key="stamp", callbacks={"tencent": Callback(secret=CALLBACK_SECRET)},
     )  # fmt: skip
     core, issuer = DynamoTable(tables.watch, tables.core, meter=meter), wiring.issuer(settings, _PEN)
     ops = DynamoTable(tables.watch, tables.ops, meter=meter)

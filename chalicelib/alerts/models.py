@@ -38,7 +38,7 @@ class AlertKind(StrEnum):
     LOOK_UPS_MISSED = "look_ups_missed"
     """Somebody was refused a look-up, because too many of theirs had found nobody."""
     SELF_EARNING = "self_earning"
-    """Somebody had points given to their own membership."""
+    """Somebody had points come to their own membership, or to one that answers for it; or money to a card of theirs."""
 
 
 class AlertState(StrEnum):
@@ -82,14 +82,14 @@ class AcknowledgeAlert(Record):
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """Points that were given, or money on a card that nobody paid for.
+    """Points that were given, or came to a member by hand, or money on a card that nobody paid for or that came back.
 
     Attributes:
         event_id: of what told of it: the same is counted once.
         shop_id: where, if in a shop.
-        by: who had it done, where it was not a member.
+        by: who gave it; None where a member did it, or it only moved or came back.
         own: whose own account it was, of those who had it done.
-        minor: what was given on a card.
+        minor: what was given on a card, or came back.
     """
 
     event_id: str

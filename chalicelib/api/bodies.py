@@ -95,8 +95,9 @@ def _escaped(part: object) -> str:
 
 
 def _refusal(faults: ValidationError, parsed: Any) -> BodyMalformed | RequestInvalid:
-    if any(fault["type"] == "json_invalid" for fault in faults.errors(include_url=False, include_input=False)):
-        return BodyMalformed("it is not JSON in UTF-8")
+    for fault in faults.errors(include_url=False, include_input=False):
+        if fault["type"] == "json_invalid":
+            return BodyMalformed("it is nested too deep" if "recursion" in fault["msg"] else "it is not JSON in UTF-8")
     return RequestInvalid(_errors(faults, parsed))
 
 
@@ -146,3 +147,14 @@ def _reason(fault: ValueError) -> str:
     if "digits" in str(fault):
         return "it holds a number of thousands of digits"
     return str(fault)
+
+
+def raw_of(raw: bytes) -> bytes:
+    """A body as it came, for whoever signs the very bytes.
+
+    Raises:
+        BodyTooLarge: it is.
+    """
+    if len(raw) > BODY_MAX:
+        raise BodyTooLarge(limit=BODY_MAX)
+    return raw

@@ -20,7 +20,7 @@ from chalicelib.api.errors import (
     VersionUnclear,
 )
 from chalicelib.api.rooms import ROOMS, everything
-from chalicelib.api.routing import ROUTES, Html, Route, Sheet
+from chalicelib.api.routing import ROUTES, Html, Route, Sheet, Verbatim
 from chalicelib.identity.errors import (
     IssuerUnreachable,
     PermissionMissing,
@@ -199,6 +199,8 @@ def _responses(route: Route, refusals: tuple[type[Refusal] | type[Trouble], ...]
         schema = {"anyOf": [schema, waits]}
     if answer is Sheet:
         responses[str(route.status)]["content"] = {"text/csv": {"schema": {"type": "string"}}}
+    if answer is Verbatim:
+        responses[str(route.status)]["content"] = {"*/*": {"schema": {"type": "string"}}}
     if answer is Html:
         responses[str(route.status)]["content"] = {"text/html": {"schema": {"type": "string"}}}
     if route.body is not None and "dry_run" in route.body.model_fields and route.status != 200:

@@ -26,6 +26,8 @@ class Rule:
         by: the only kind of caller that gets in, where there is one.
         beyond: the permission, besides, of who goes beyond what everybody may who is let in. Whether
             somebody does shows in the command, so the use case asks for it.
+        paced: how often a network address calls is counted. Not so of providers, which tell of a whole campaign from a
+            few addresses, and prove who they are.
         audited: whatever staff or an integration writes by it gets an audit record in the same transaction (ADR 0039).
             Not so where a ledger entry says it all, which names who had it made: what tills do all day, unless it gives
             what nobody paid for.
@@ -39,6 +41,7 @@ class Rule:
     by: Kind | None = None
     audited: bool = True
     beyond: Permission | None = None
+    paced: bool = True
 
     @property
     def open(self) -> bool:
@@ -82,6 +85,11 @@ POLICY: Mapping[str, Rule] = {
     # who has a message may end messages of its kind
     "GET /opt-outs/{token}": OPEN,
     "POST /opt-outs/{token}": OPEN,
+    # providers tell what became of messages, and prove that it is them
+    "GET /provider-callbacks/{provider}/{secret}": Rule(None, paced=False),
+    "POST /provider-callbacks/{provider}/{secret}": Rule(None, paced=False),
+    "GET /preferences/{token}": OPEN,
+    "POST /preferences/{token}": OPEN,
     # what is a member's own
     "GET /me": _own(P.MEMBERS_READ),
     "PATCH /me": _own(P.MEMBERS_WRITE),
@@ -95,6 +103,7 @@ POLICY: Mapping[str, Rule] = {
     "GET /me/purchases": _own(P.PURCHASES_READ),
     "GET /me/cards": _own(P.CARDS_READ),
     "GET /me/pools": _own(P.POOLS_READ),
+    "POST /me/pools/{pool_id}/contributions": Rule(P.POINTS_TRANSFER, "pool", by=Kind.MEMBER, audited=False),
     "POST /me/exports": _own(P.MEMBERS_READ),
     "POST /me/export-pages": _own(P.MEMBERS_READ),
     "POST /me/erasures": _own(P.MEMBERS_WRITE),
@@ -119,7 +128,7 @@ POLICY: Mapping[str, Rule] = {
     "POST /members/{member_id}/consents": _staff(P.MEMBERS_WRITE, "member"),
     "GET /members/{member_id}/consent-changes": _staff(P.MEMBERS_READ, "member"),
     "GET /members/{member_id}/timeline": _staff(P.MEMBERS_READ, "member"),
-    "POST /member-merges": _staff(P.MEMBERS_MERGE),
+    "POST /member-merges": _staff(P.MEMBERS_MERGE, beyond=P.MEMBERS_CHANGE_CONTACT),
     "GET /member-merges/{merge_id}": _staff(P.MEMBERS_READ),
     "POST /member-merges/{merge_id}/undo": _staff(P.MEMBERS_MERGE, beyond=P.MEMBERS_UNDO_OWING),
     # points
@@ -149,9 +158,9 @@ POLICY: Mapping[str, Rule] = {
     "POST /pools/{pool_id}/closures": _staff(P.POOLS_MANAGE, "pool"),
     "GET /members/{member_id}/pools": Rule(P.POOLS_READ, "member"),
     "GET /pools/{pool_id}/members": Rule(P.POOLS_READ, "pool"),
-    "PUT /pools/{pool_id}/members/{member_id}": _staff(P.POOLS_MANAGE, "pool"),
+    "PUT /pools/{pool_id}/members/{member_id}": _staff(P.POOLS_MANAGE, "pool", beyond=P.POOLS_ACT_FOR_MEMBERS),
     "POST /pools/{pool_id}/members/{member_id}/departures": _staff(P.POOLS_MANAGE, "pool"),
-    "POST /pools/{pool_id}/contributions": _till(P.POINTS_SPEND, "pool"),
+    "POST /pools/{pool_id}/contributions": _staff(P.POOLS_ACT_FOR_MEMBERS, "pool"),
     "POST /pools/{pool_id}/spends": _till(P.POINTS_SPEND, "pool"),
     "GET /pools/{pool_id}/points": Rule(P.POOLS_READ, "pool"),
     "GET /pools/{pool_id}/point-entries": Rule(P.POOLS_READ, "pool"),
@@ -197,6 +206,48 @@ POLICY: Mapping[str, Rule] = {
     "GET /jobs/{job}/runs/{day}": _staff(P.JOBS_READ),
     # a run keeps who started it; what it does is the program's doing, not theirs
     "POST /jobs/{job}/runs": Rule(P.JOBS_RUN, least=Scope.SHOP, audited=False),
+    # what members are written, and who is not written to
+    "POST /templates": _head_office(P.TEMPLATES_WRITE),
+    "GET /templates": _head_office(P.TEMPLATES_READ),
+    "GET /template-fields": _head_office(P.TEMPLATES_READ),
+    "GET /templates/{template_id}": _head_office(P.TEMPLATES_READ),
+    "PUT /templates/{template_id}": _head_office(P.TEMPLATES_WRITE),
+    "POST /templates/{template_id}/archivals": _head_office(P.TEMPLATES_WRITE),
+    "POST /templates/{template_id}/previews": Rule(P.TEMPLATES_READ, least=Scope.ALL, beyond=P.MEMBERS_UNMASK),
+    "POST /suppressions": _head_office(P.SUPPRESSIONS_MANAGE),
+    "GET /suppressions": _head_office(P.SUPPRESSIONS_READ),
+    "GET /suppressions/{suppression_id}": _head_office(P.SUPPRESSIONS_READ),
+    "POST /suppressions/{suppression_id}/lifts": _head_office(P.SUPPRESSIONS_MANAGE),
+    # campaigns
+    "POST /campaigns": _head_office(P.CAMPAIGNS_WRITE),
+    "GET /campaigns": _head_office(P.CAMPAIGNS_READ),
+    "GET /campaigns/{campaign_id}": _head_office(P.CAMPAIGNS_READ),
+    "PATCH /campaigns/{campaign_id}": _head_office(P.CAMPAIGNS_WRITE),
+    "POST /campaigns/{campaign_id}/copies": _head_office(P.CAMPAIGNS_WRITE),
+    "POST /campaigns/{campaign_id}/test-sends": _head_office(P.CAMPAIGNS_WRITE),
+    "POST /campaigns/{campaign_id}/launch": Rule(P.CAMPAIGNS_LAUNCH, least=Scope.ALL, beyond=P.CAMPAIGNS_GIFT),
+    "POST /campaigns/{campaign_id}/pause": _head_office(P.CAMPAIGNS_LAUNCH),
+    "POST /campaigns/{campaign_id}/resume": _head_office(P.CAMPAIGNS_LAUNCH),
+    "POST /campaigns/{campaign_id}/cancel": _head_office(P.CAMPAIGNS_LAUNCH),
+    "GET /campaigns/{campaign_id}/results": _head_office(P.CAMPAIGNS_READ),
+    "GET /deliveries": _head_office(P.DELIVERIES_READ),
+    "GET /delivery-runs/{run_id}": _head_office(P.DELIVERIES_READ),
+    # journeys
+    "POST /journeys": _head_office(P.JOURNEYS_WRITE),
+    "GET /journeys": _head_office(P.JOURNEYS_READ),
+    "GET /journeys/{journey_id}": _head_office(P.JOURNEYS_READ),
+    "PUT /journeys/{journey_id}": Rule(P.JOURNEYS_WRITE, least=Scope.ALL, beyond=P.JOURNEYS_GIFT),
+    "GET /journeys/{journey_id}/versions": _head_office(P.JOURNEYS_READ),
+    "POST /journeys/{journey_id}/activate": Rule(P.JOURNEYS_RUN, least=Scope.ALL, beyond=P.JOURNEYS_GIFT),
+    "POST /journeys/{journey_id}/pause": _head_office(P.JOURNEYS_RUN),
+    "POST /journeys/{journey_id}/close": _head_office(P.JOURNEYS_RUN),
+    "POST /journeys/{journey_id}/end": _head_office(P.JOURNEYS_RUN),
+    "POST /journeys/{journey_id}/archive": _head_office(P.JOURNEYS_RUN),
+    "POST /journeys/{journey_id}/entries": _head_office(P.JOURNEYS_RUN),
+    "GET /journeys/{journey_id}/members": _head_office(P.JOURNEYS_READ),
+    "GET /journeys/{journey_id}/counts": _head_office(P.JOURNEYS_READ),
+    "POST /journeys/{journey_id}/walks": Rule(P.JOURNEYS_READ, least=Scope.ALL, audited=False),
+    "GET /members/{member_id}/journeys": _staff(P.JOURNEYS_READ, "member"),
     # approvals
     "GET /approvals": _staff(P.APPROVALS_READ),
     "GET /approvals/{approval_id}": _staff(P.APPROVALS_READ, "approval"),
@@ -220,5 +271,18 @@ POLICY: Mapping[str, Rule] = {
     "GET /audit-entries/{audit_id}": _head_office(P.AUDIT_READ),
     "GET /alerts": _head_office(P.ALERTS_READ),
     "POST /alerts/{alert_id}/acknowledgements": _head_office(P.ALERTS_MANAGE),
+    # segments; who may read those of their shops counts and lists the members of their shops
+    "POST /segments": _head_office(P.SEGMENTS_MANAGE),
+    "GET /segments": _staff(P.SEGMENTS_READ),
+    "GET /ready-segments": _staff(P.SEGMENTS_READ),
+    "GET /segments/{segment_id}": _staff(P.SEGMENTS_READ),
+    "PATCH /segments/{segment_id}": _head_office(P.SEGMENTS_MANAGE),
+    "POST /segments/{segment_id}/archivals": _head_office(P.SEGMENTS_MANAGE),
+    "GET /segments/{segment_id}/members": _staff(P.SEGMENTS_READ),
+    "GET /segments/{segment_id}/sizes": _staff(P.SEGMENTS_READ),
+    "POST /segment-counts": _staff(P.SEGMENTS_READ),
+    "POST /segment-overlaps": _staff(P.SEGMENTS_READ),
+    "POST /segments/{segment_id}/exports": _head_office(P.SEGMENTS_EXPORT),
+    "GET /segments/{segment_id}/exports/{export_id}": _head_office(P.SEGMENTS_EXPORT),
 }
 """`METHOD /path` → rule."""

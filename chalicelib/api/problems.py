@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-from chalicelib.api.errors import RequestInvalid
 from chalicelib.kernel.errors import Refusal, Trouble
 
 STATUS: dict[str, int] = {
     # the request as such
     "body_missing": 400,
     "body_malformed": 400,
+    "callback_malformed": 400,
     "key_missing": 400,
     "key_malformed": 400,
     "cursor_invalid": 400,
@@ -18,6 +18,8 @@ STATUS: dict[str, int] = {
     "token_invalid": 401,
     "code_wrong": 401,
     "refresh_invalid": 401,
+    "gift_forbidden": 403,
+    "callback_unsigned": 401,
     "permission_missing": 403,
     "shop_not_yours": 403,
     "home_shop_not_yours": 403,
@@ -27,6 +29,7 @@ STATUS: dict[str, int] = {
     "approval_own": 403,
     "undo_leaves_debt": 403,
     "card_gift_forbidden": 403,
+    "journey_gift_forbidden": 403,
     "rights_exceeded": 403,
     "rights_not_yours": 403,
     "id_malformed": 404,
@@ -37,7 +40,11 @@ STATUS: dict[str, int] = {
     "content_type_unsupported": 415,
     "head_too_large": 431,
     "request_invalid": 422,
+    "definition_wrong": 422,
+    "segment_too_heavy": 422,
+    "list_too_long": 422,
     # what is named does not exist
+    "callback_unknown": 404,
     "member_unknown": 404,
     "member_erased": 410,
     "purchaser_unknown": 404,
@@ -58,12 +65,20 @@ STATUS: dict[str, int] = {
     "liability_unknown": 404,
     "not_member": 404,
     "session_unknown": 404,
+    "segment_unknown": 404,
+    "export_unknown": 404,
     "integration_key_unknown": 404,
     "audit_entry_unknown": 404,
     "alert_unknown": 404,
     "opt_out_unknown": 404,
+    "template_unknown": 404,
+    "campaign_unknown": 404,
+    "journey_unknown": 404,
+    "suppression_unknown": 404,
+    "delivery_run_unknown": 404,
     # what is said cannot be right, whatever the state
     "adjustment_empty": 400,
+    "test_variant_unknown": 400,
     "roles_unknown": 400,
     "birthday_in_future": 400,
     "currency_wrong": 400,
@@ -80,6 +95,8 @@ STATUS: dict[str, int] = {
     "reason_needed": 400,
     "member_number_wrong": 400,
     "mobile_invalid": 400,
+    "address_invalid": 400,
+    "deliveries_asked_wrong": 400,
     "occurred_in_future": 400,
     "occurred_too_long_ago": 400,
     "return_line_unknown": 400,
@@ -93,7 +110,12 @@ STATUS: dict[str, int] = {
     "tender_too_small": 400,
     "tender_uneven": 400,
     "card_gift_unexplained": 400,
+    "action_unexplained": 400,
+    "contribution_too_large": 400,
     "purchase_too_large": 422,
+    "template_invalid": 422,
+    "campaign_unfit": 422,
+    "journey_unfit": 422,
     "extension_not_later": 400,
     "refund_unclear": 400,
     # what is asked does not fit the state
@@ -114,6 +136,8 @@ STATUS: dict[str, int] = {
     "card_suspended": 409,
     "card_taken": 409,
     "consent_needed": 409,
+    "consent_not_offered": 409,
+    "contribution_limit_reached": 409,
     "contact_changed_lately": 409,
     "currency_fixed": 409,
     "delivery_differs": 409,
@@ -126,6 +150,22 @@ STATUS: dict[str, int] = {
     "entry_not_reversible": 409,
     "external_id_taken": 409,
     "identifier_taken": 409,
+    "template_archived": 409,
+    "journey_differs": 409,
+    "journey_moved": 409,
+    "journey_not_by_hand": 409,
+    "journey_over": 409,
+    "journey_stands": 409,
+    "journeys_too_many": 409,
+    "campaign_changed": 409,
+    "campaign_differs": 409,
+    "campaign_not_draft": 409,
+    "campaign_not_launched": 409,
+    "campaign_over": 409,
+    "schedule_over": 409,
+    "template_channel_fixed": 409,
+    "template_differs": 409,
+    "template_moved": 409,
     "holds_open": 409,
     "identifiers_too_many": 409,
     "member_closed": 409,
@@ -182,6 +222,13 @@ STATUS: dict[str, int] = {
     "role_moved": 409,
     "roles_too_many": 409,
     "staff_differs": 409,
+    "segment_differs": 409,
+    "segment_moved": 409,
+    "segment_ready": 409,
+    "segment_archived": 409,
+    "segment_kind_wrong": 409,
+    "segment_in_use": 409,
+    "segments_too_many": 409,
     "staff_moved": 409,
     "birthday_fixed": 409,
     "integration_key_differs": 409,
@@ -201,9 +248,14 @@ STATUS: dict[str, int] = {
     "receipts_unavailable": 503,
     "key_moved": 503,
     "lane_slow": 503,
+    "provider_busy": 503,
     "sign_in_unavailable": 503,
+    "delivery_claimed": 503,
     "storage_busy": 503,
     "write_contended": 503,
+    "segments_silent": 503,
+    "results_silent": 503,
+    "tests_silent": 503,
 }
 """The status of each code; a test demands a row for every refusal and every kind of trouble."""
 
@@ -226,8 +278,9 @@ def problem(fault: Refusal | Trouble, *, instance: str) -> tuple[int, dict[str, 
         "code": fault.code,
         "facts": fault.facts if isinstance(fault, Refusal) else {},
     }
-    if isinstance(fault, RequestInvalid):
-        body["errors"] = fault.errors
+    errors = getattr(fault, "errors", None)  # of whatever points at the place in the body
+    if errors is not None:
+        body["errors"] = errors
     headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
     if isinstance(fault, Trouble):
         headers["Retry-After"] = str(fault.retry_after)

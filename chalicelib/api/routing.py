@@ -6,9 +6,9 @@
     def spend_points(member_id: MemberId, body: SpendPoints, call: Call) -> Outcome[EntryView]:
         ...
 
-The parameter named `body` is the JSON body's model, `query` the query string's; others are parts of the path, each of a
-type that knows its pattern. Who may call it, and on whose things, stands in the policy (`policy.py`). The same facts
-make the OpenAPI document (`openapi.py`).
+The parameter named `body` is the JSON body's model, `query` the query string's, `raw` the body as it came; others are
+parts of the path, each of a type that knows its pattern. Who may call it, and on whose things, stands in the policy
+(`policy.py`). The same facts make the OpenAPI document (`openapi.py`).
 """
 
 import functools
@@ -70,6 +70,10 @@ class Sheet(str):
 
 class Html(str):
     """An answer that is a page for people, which loads and runs nothing."""
+
+
+class Verbatim(str):
+    """An answer in the very words that a machine waits for: JSON where it begins with a brace, else plain text."""
 
 
 _PAGE_HEADERS = {
@@ -167,6 +171,7 @@ class Route:
     answer: Any = None
     own: bool = False
     waits: type[BaseModel] | None = None
+    takes_raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,13 +381,16 @@ def _described(route: Route) -> Route:
     names = list(inspect.signature(route.function).parameters)
     in_path = re.findall(r"{(\w+)}", route.path)
     path_types = {name: hints[name] for name in in_path}
-    unknown = set(names) - set(in_path) - {"body", "query", "call"} - ({"member_id"} if route.own else set())
+    unknown = set(names) - set(in_path) - {"body", "query", "call", "raw"} - ({"member_id"} if route.own else set())
     if unknown or any(not (isinstance(kind, type) and issubclass(kind, Id)) for kind in path_types.values()):
-        raise TypeError(f"{route.function.__name__}: parameters are body, query, call, and typed parts of the path")
+        raise TypeError(
+            f"{route.function.__name__}: parameters are body, query, call, raw, and typed parts of the path"
+        )
     return Route(
         route.method, route.path, route.function, route.rule, route.status, route.keyed, route.refuses, route.tag,
         path_types=path_types, body=hints.get("body"), query=hints.get("query"),
         takes_call="call" in names, answer=hints["return"], own=route.own, waits=route.waits,
+        takes_raw="raw" in names,
     )  # fmt: skip
 
 
@@ -399,7 +407,8 @@ def _answer(route: Route, request: Request, parts: dict[str, str]) -> Response:
         now = house.clock()
         address = _address(request)
         caller = None if route.rule.open else _caller(house, request.headers.get("authorization"), address, now)
-        house.pace.count(caller, address, now=now)
+        if route.rule.paced:
+            house.pace.count(caller, address, now=now)
         subject = caller.subject if caller else "-"
         call = _call(route, request, house, caller, address, now, request_id)
         arguments = _arguments(route, request, parts, call)
@@ -594,6 +603,8 @@ def _arguments(route: Route, request: Request, parts: dict[str, str], call: Call
         if kind_of_body != "application/json":
             raise ContentTypeUnsupported
         arguments["body"] = bodies.body_of(_raw(request), route.body)
+    if route.takes_raw:
+        arguments["raw"] = bodies.raw_of(_raw(request))
     _require_reach(route, call, arguments)
     if route.takes_call:
         arguments["call"] = _witnessed(route, request, call, arguments)
@@ -620,6 +631,9 @@ def _rendered(route: Route, request: Request, result: Any, caller: Caller | None
         return status, headers | {"Content-Type": "text/csv; charset=utf-8"}, result
     if isinstance(result, Html):
         return status, headers | _PAGE_HEADERS, result
+    if isinstance(result, Verbatim):
+        kind = "application/json" if result.startswith("{") else "text/plain; charset=utf-8"
+        return status, headers | {"Content-Type": kind}, result
     if isinstance(result, str):
         return status, headers | {"Cache-Control": "public, max-age=60"}, result
     body = result.model_dump_json(context=None if _sees_all(result, caller) else MASKED)

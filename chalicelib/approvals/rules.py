@@ -1,7 +1,8 @@
 """How much somebody may do alone. Pure.
 
-What one person did to one account counts for a day, by the hours in which it was done, so that splitting a large
-adjustment does not go round the limit. The hour that began 24 hours ago counts whole: a day is at most an hour long.
+What one person did to one account, and gave to all, counts for a day, by the hours in which it was done, so that
+splitting a large adjustment does not go round the limit. The hour that began 24 hours ago counts whole: a day is at
+most an hour long.
 """
 
 import json

@@ -39,12 +39,14 @@ class Move:
         amount: points, or money in minor units.
         entry_id: that of what it books.
         moved: raised in the transaction when what was read to clear it has changed.
+        given: of the amount, what it gives: it counts for all accounts together.
     """
 
     account_ids: Sequence[AccountId]
     amount: int
     entry_id: EntryId
     moved: Exception
+    given: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,34 +88,42 @@ FREE = Free()
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """Lets somebody do so much alone to one account within a day.
+    """Lets somebody do so much alone to one account within a day, and give so much to all.
 
     Args:
         limit: how much; None: as much as they like.
+        given_limit: how much they may give to all accounts together; likewise.
     """
 
     table: Table
     asking: Asking
     limit: int | None
     now: datetime
+    given_limit: int | None = None
 
     def clear(self, move: Move) -> Cleared:
         """See `Clearance.clear`."""
-        who = self.asking.asked_by
-        asked, did = store.find_before(self.table, _id_of(self.asking), who, move.account_ids)
+        who, gives = self.asking.asked_by, self.given_limit is not None and move.given > 0
+        asked, did, given = store.find_before(self.table, _id_of(self.asking), who, move.account_ids, given=gives)
         if asked:
             raise ApprovalNeeded(amount=move.amount, used=0, limit=None)
         facts: Item = {"who": [who]}
         if self.asking.own_id in move.account_ids:
             facts[FOR_THEMSELVES] = 1
-        if self.limit is None or move.amount == 0:
-            return Cleared(facts=facts)
-        rules.require_within((hours for hours, _ in did), move.amount, self.limit, self.now)
-        hours, version = did[0]
-        counted = store.count(
-            who, move.account_ids[0], rules.with_more(hours, move.amount, self.now), version, move.moved
+        counted: list[Write] = []
+        if self.limit is not None and move.amount:
+            rules.require_within((hours for hours, _ in did), move.amount, self.limit, self.now)
+            counted.append(self._counted(move.account_ids[0], did[0], move.amount, move))
+        if self.given_limit is not None and gives:
+            rules.require_within((given[0],), move.given, self.given_limit, self.now)
+            counted.append(self._counted(None, given, move.given, move))
+        return Cleared(tuple(counted), facts)
+
+    def _counted(self, account_id: AccountId | None, did: store.Did, amount: int, move: Move) -> Write:
+        hours, version = did
+        return store.count(
+            self.asking.asked_by, account_id, rules.with_more(hours, amount, self.now), version, move.moved
         )
-        return Cleared((counted,), facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +193,7 @@ def alone_or_asked(
     do: Callable[[Clearance], Outcome[T]],
     now: datetime,
     again: bool = False,
+    given_limit: int | None = None,
 ) -> Outcome[T] | Outcome[ApprovalView]:
     """Carry a command out, or have it wait for a second person when it is too much for one.
 
@@ -193,6 +204,7 @@ def alone_or_asked(
         limit: how much somebody may do alone to one account within a day; None: as much as they like.
         do: the use case, given what clears it.
         again: it may be asked for again when nobody approved it, because its key cannot be another one.
+        given_limit: how much somebody may give to all accounts together alone within a day; likewise.
 
     Raises:
         ApprovalNeeded: it is a dry run of what would wait.
@@ -201,7 +213,7 @@ def alone_or_asked(
         Refusal: whatever `do` refuses.
     """
     try:
-        return do(Alone(table, asked, limit, now))
+        return do(Alone(table, asked, limit, now, given_limit))
     except ApprovalNeeded as needed:
         if dry_run:
             raise

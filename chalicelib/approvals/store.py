@@ -1,7 +1,7 @@
 """How approvals are stored.
 
 `APR#<approval>` / `APR` what waits, or did, listed by the timeline index · `ALW#<who>#<account>` / `ALW` what somebody
-did alone of late to an account: `hours` as `[[hour, amount] …]`.
+did alone of late to an account: `hours` as `[[hour, amount] …]` · `ALW#<who>` / `ALW` what they gave to all.
 
 The command's notes, `words`, and the decision's `reason` are sealed for the members that they are about
 (`storage/words.py`).
@@ -40,16 +40,25 @@ def find_asker(table: Table, approval_id: ApprovalId) -> tuple[ShopId, ...] | No
     return tuple(ShopId(each) for each in item["shops"]) if item else None
 
 
+Did = tuple[Hours, int]
+"""What somebody did alone, and the version of what was read; 0 where there was nothing."""
+
+
 def find_before(
-    table: Table, approval_id: ApprovalId, who: str, account_ids: Sequence[AccountId]
-) -> tuple[bool, list[tuple[Hours, int]]]:
-    """Whether a command waits or waited, and what somebody did alone to accounts, with its version; in one read."""
+    table: Table, approval_id: ApprovalId, who: str, account_ids: Sequence[AccountId], *, given: bool
+) -> tuple[bool, list[Did], Did]:
+    """Whether a command waits or waited, and what somebody did alone to accounts, and gave to all; in one read.
+
+    Args:
+        given: what they gave to all is asked for, too.
+    """
     own, places = keys.approval(approval_id), [keys.allowance(who, account_id) for account_id in account_ids]
-    found = table.get_many([own, *places], consistent=True)
-    return own in found, [_hours(found.get(place)) for place in places]
+    to_all = keys.allowance_of_all(who)
+    found = table.get_many([own, *places, *([to_all] if given else [])], consistent=True)
+    return own in found, [_hours(found.get(place)) for place in places], _hours(found.get(to_all))
 
 
-def _hours(item: Item | None) -> tuple[Hours, int]:
+def _hours(item: Item | None) -> Did:
     return ({int(hour): int(amount) for hour, amount in item["hours"]}, item["version"]) if item else ({}, 0)
 
 
@@ -66,16 +75,18 @@ def list_approvals(
 # ---------------------------------------------------------------- describing writes
 
 
-def count(who: str, account_id: AccountId, hours: Hours, version: int, moved: Exception) -> Write:
+def count(who: str, account_id: AccountId | None, hours: Hours, version: int, moved: Exception) -> Write:
     """The write of what somebody did alone to an account.
 
     Args:
+        account_id: None: what they gave to all.
         version: that of what was read; 0 where there was nothing.
         moved: raised when it was changed since.
     """
+    key = keys.allowance(who, account_id) if account_id is not None else keys.allowance_of_all(who)
     condition: Condition = Unchanged(version) if version else Absent()
     item = {"hours": [[hour, amount] for hour, amount in sorted(hours.items())], "version": version + 1}
-    return Put(keys.allowance(who, account_id), item, condition, lambda _: moved)
+    return Put(key, item, condition, lambda _: moved)
 
 
 def ask(approval: Approval, words: Words) -> Write:

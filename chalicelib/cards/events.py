@@ -7,7 +7,7 @@ from chalicelib.kernel.events import Told
 from chalicelib.kernel.ids import EntryId, MemberId
 from chalicelib.kernel.money import Minor, Points
 from chalicelib.kernel.records import Slug, Subject
-from chalicelib.points.events import Leading
+from chalicelib.points.events import ByHand, Leading
 
 
 class CardLeading(Leading):
@@ -25,7 +25,14 @@ class CardGiving(CardLeading):
     recorded_by: Subject | None = None
     """Who had it done: staff or an integration; null where nobody noted it."""
     own_account: bool = False
-    """It gives something on a card of their own."""
+    """It is a card of their own."""
+
+
+class CardGivenBack(ByHand):
+    """Leads an entry that gives back to a card what it had paid."""
+
+    owner_id: MemberId
+    """Whose card it was then."""
 
 
 class CardOpened(CardGiving):
@@ -57,7 +64,7 @@ class CardSpent(CardLeading):
     bonus_minor: Minor
 
 
-class CardSpendRefunded(CardLeading):
+class CardSpendRefunded(CardGivenBack):
     """A spend was given back to its card, in part or whole."""
 
     principal_minor: Minor
@@ -85,7 +92,7 @@ class CardUsed(CardLeading):
     uses: int
 
 
-class CardUseReversed(CardLeading):
+class CardUseReversed(CardGivenBack):
     """A use was taken back."""
 
     uses: int

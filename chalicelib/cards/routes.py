@@ -371,7 +371,7 @@ def close_member(member_id: MemberId, body: CloseMember, call: Call) -> Outcome[
     for a second one, for 72 hours: 202.
     """
     table, (book, language) = call.house.table, _speaking(call)
-    limit = book.current(call.now).approvals.adjustment_points_max
+    limits = book.current(call.now).approvals
 
     def do(clearance: Clearance) -> Outcome[MemberView]:
         return service.close_owner(
@@ -379,4 +379,7 @@ def close_member(member_id: MemberId, body: CloseMember, call: Call) -> Outcome[
         )
 
     asked = asking(ApprovalKind.CLOSURE, member_id, member_id, body, call.signed_in, Permission.MEMBERS_STATUS)
-    return alone_or_asked(table, call.words, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now, again=True)
+    return alone_or_asked(
+        table, call.words, asked, limit=limits.adjustment_points_max, given_limit=limits.given_points_max,
+        dry_run=body.dry_run, do=do, now=call.now, again=True,
+    )  # fmt: skip

@@ -54,8 +54,8 @@ def _card_spent(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
     return [CardSpent(**_of_card(entry), **_split(entry))]
 
 
-def _card_spend_refunded(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
-    return [CardSpendRefunded(**_of_card(entry), **_split(entry), spend_id=_cause_id(entry))]
+def _card_spend_refunded(entry: Entry, item: Item) -> list[Told]:
+    return [CardSpendRefunded(**_given_back(entry, item), **_split(entry), spend_id=_cause_id(entry))]
 
 
 def _card_refunded(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
@@ -74,8 +74,8 @@ def _card_used(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
     return [CardUsed(**_of_card(entry), uses=-entry.points)]
 
 
-def _card_use_reversed(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
-    return [CardUseReversed(**_of_card(entry), uses=entry.points, use_id=_cause_id(entry))]
+def _card_use_reversed(entry: Entry, item: Item) -> list[Told]:
+    return [CardUseReversed(**_given_back(entry, item), uses=entry.points, use_id=_cause_id(entry))]
 
 
 def _card_extended(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
@@ -95,6 +95,10 @@ def expiry(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
 
 def _of_card(entry: Entry) -> dict[str, Any]:
     return {**points_telling.leading(entry), "owner_id": entry.actor}
+
+
+def _given_back(entry: Entry, item: Item) -> dict[str, Any]:
+    return {**points_telling.by_hand(entry, item), "owner_id": entry.actor}
 
 
 def _given_by(item: Item) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime
 
-from chalicelib.kernel.records import Passage, Record, Reference, Slug
+from chalicelib.kernel.languages import Language
+from chalicelib.kernel.records import Line, Passage, Record, Reference, Slug
 
 
 class ContactChannel(StrEnum):
@@ -37,12 +38,24 @@ class PublishConsentText(TextName):
 
     zh: Passage
     en: Passage
+    title_zh: Line | None = None
+    """What members call the purpose, on the page of their preferences."""
+    title_en: Line | None = None
 
 
 class ConsentText(PublishConsentText):
     """A text as it was published."""
 
     published_at: AwareDatetime
+
+    def title(self, language: Language) -> str | None:
+        """What members call the purpose in a language; in the other one where there is no name in this."""
+        names = (self.title_zh, self.title_en)
+        return (names[0] or names[1]) if language is Language.ZH else (names[1] or names[0])
+
+    def words(self, language: Language) -> str:
+        """What members are asked, in a language."""
+        return self.zh if language is Language.ZH else self.en
 
 
 class ConsentTextView(ConsentText):

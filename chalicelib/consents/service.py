@@ -5,8 +5,9 @@ from datetime import datetime
 
 from chalicelib.consents import store
 from chalicelib.consents.errors import ConsentTextDiffers, ConsentTextUnknown
-from chalicelib.consents.models import ConsentText, ConsentTextView, PublishConsentText, TextName
+from chalicelib.consents.models import ConsentText, ConsentTextView, ContactChannel, PublishConsentText, TextName
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
+from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.storage.table import Table
 
@@ -25,7 +26,7 @@ def publish_text(table: Table, command: PublishConsentText, *, by: str, now: dat
         table.commit([store.add_text(text, by)])
     except store.TextKnown:
         known = store.find_text(table, _name(command))
-        if known is None or (known.zh, known.en) != (command.zh, command.en):
+        if known is None or _said(known) != _said(command):
             raise ConsentTextDiffers(**_facts(command)) from None
         return Outcome(known, replayed=True)
     return Outcome(text)
@@ -64,6 +65,27 @@ def find_texts(table: Table, names: Collection[TextName], *, surely: bool = Fals
     texts = store.find_texts(table, {each for name in names for each in name.known_as}, surely=surely)
     found = ((name, next((texts[each] for each in name.known_as if each in texts), None)) for name in names)
     return {name: text for name, text in found if text is not None}
+
+
+def find_in_force(table: Table, purpose: str, channel: ContactChannel) -> ConsentText | None:
+    """The text to ask by for a purpose and a channel: the newest of the channel's own, else the newest for all."""
+    newest: ConsentText | None = None
+    for text in store.list_texts(table):
+        if text.purpose == purpose and text.channel is channel:
+            return text
+        if text.purpose == purpose and text.channel is None and newest is None:
+            newest = text
+    return newest
+
+
+def find_title(table: Table, purpose: str, language: Language) -> str | None:
+    """What members call a purpose, by the newest of its texts that says so."""
+    titles = (each.title(language) for each in store.list_texts(table) if each.purpose == purpose)
+    return next((each for each in titles if each), None)
+
+
+def _said(text: PublishConsentText) -> tuple[str | None, ...]:
+    return text.zh, text.en, text.title_zh, text.title_en
 
 
 def _name(command: TextName) -> TextName:

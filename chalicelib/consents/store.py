@@ -64,6 +64,8 @@ def add_text(text: ConsentText, by: str) -> Write:
         "text_version": text.text_version,
         "zh": text.zh,
         "en": text.en,
+        "title_zh": text.title_zh,
+        "title_en": text.title_en,
         "published": milliseconds(text.published_at),
         "by": by,
     }
@@ -82,5 +84,7 @@ def _text_from(item: Item) -> ConsentText:
         text_version=item["text_version"],
         zh=item["zh"],
         en=item["en"],
+        title_zh=item.get("title_zh"),
+        title_en=item.get("title_en"),
         published_at=from_milliseconds(item["published"]),
     )

@@ -2,10 +2,10 @@
 
 from chalicelib.kernel.ids import EntryId
 from chalicelib.kernel.records import Slug
-from chalicelib.points.events import Leading
+from chalicelib.points.events import ByHand
 
 
-class PointsReversed(Leading):
+class PointsReversed(ByHand):
     """An entry was taken back: what it had added to the account's sums is gone from them."""
 
     reversed_entry_id: EntryId

@@ -57,10 +57,13 @@ def reverse_entry(entry_id: EntryId, body: ReverseEntry, call: Call) -> Outcome[
     person move by hand within a day wait for a second one, for 72 hours: 202. What was not approved can be asked again.
     """
     table, book = call.house.table, book_of(call.house.table)
-    language, limit = book.language(call.language, call.now), book.current(call.now).approvals.adjustment_points_max
+    language, limits = book.language(call.language, call.now), book.current(call.now).approvals
 
     def do(clearance: Clearance) -> Outcome[EntryView]:
         return service.reverse_entry(table, book, entry_id, body, now=call.now, language=language, clearance=clearance)
 
     asked = asking(ApprovalKind.REVERSAL, entry_id, entry_id, body, call.signed_in, Permission.POINTS_ADJUST)
-    return alone_or_asked(table, call.words, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now, again=True)
+    return alone_or_asked(
+        table, call.words, asked, limit=limits.adjustment_points_max, given_limit=limits.given_points_max,
+        dry_run=body.dry_run, do=do, now=call.now, again=True,
+    )  # fmt: skip

@@ -11,11 +11,11 @@ from chalicelib.storage import keys
 from chalicelib.storage.writes import Item
 
 
-def _reversal(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+def _reversal(entry: Entry, item: Item) -> list[Told]:
     assert entry.cause is not None
     return [
         PointsReversed(
-            **points_telling.leading(entry),
+            **points_telling.by_hand(entry, item),
             reversed_entry_id=keys.entry_id(points_store.key_of(entry.cause)),
             reason_code=entry.reason_code,
             qualifying_points=sum(entry.sums.qualifying.values()) if entry.sums else 0,

@@ -27,6 +27,7 @@ class Permission(StrEnum):
     POINTS_TRANSFER = "points:transfer"
     POOLS_READ = "pools:read"
     POOLS_MANAGE = "pools:manage"
+    POOLS_ACT_FOR_MEMBERS = "pools:act_for_members"
     CARDS_READ = "cards:read"
     CARDS_TOP_UP = "cards:top_up"
     CARDS_SPEND = "cards:spend"
@@ -46,8 +47,24 @@ class Permission(StrEnum):
     INTEGRATIONS_READ = "integrations:read"
     INTEGRATIONS_MANAGE = "integrations:manage"
     AUDIT_READ = "audit:read"
+    TEMPLATES_READ = "templates:read"
+    TEMPLATES_WRITE = "templates:write"
+    SUPPRESSIONS_READ = "suppressions:read"
+    SUPPRESSIONS_MANAGE = "suppressions:manage"
+    DELIVERIES_READ = "deliveries:read"
     ALERTS_READ = "alerts:read"
     ALERTS_MANAGE = "alerts:manage"
+    CAMPAIGNS_READ = "campaigns:read"
+    CAMPAIGNS_WRITE = "campaigns:write"
+    CAMPAIGNS_LAUNCH = "campaigns:launch"
+    CAMPAIGNS_GIFT = "campaigns:gift"
+    JOURNEYS_READ = "journeys:read"
+    JOURNEYS_WRITE = "journeys:write"
+    JOURNEYS_RUN = "journeys:run"
+    JOURNEYS_GIFT = "journeys:gift"
+    SEGMENTS_READ = "segments:read"
+    SEGMENTS_MANAGE = "segments:manage"
+    SEGMENTS_EXPORT = "segments:export"
 
 
 class Scope(IntEnum):
@@ -80,7 +97,14 @@ _MANAGES = frozenset(
     | {P.MEMBERS_UNMASK}
     # Whose number it is decides who signs in as the member.
     | {P.MEMBERS_CHANGE_CONTACT}
+    # What a member puts into a pool is others' to spend.
+    | {P.POOLS_ACT_FOR_MEMBERS}
 )
+_SUPPRESSES = frozenset({P.SUPPRESSIONS_READ, P.SUPPRESSIONS_MANAGE})
+_SEGMENTS = frozenset({P.SEGMENTS_READ, P.SEGMENTS_MANAGE, P.SEGMENTS_EXPORT})
+# Points that a campaign gives are money: who may give them by hand says so, or a role of the merchant's own.
+_SENDS = frozenset({P.CAMPAIGNS_READ, P.CAMPAIGNS_WRITE, P.CAMPAIGNS_LAUNCH})
+_WALKS = frozenset({P.JOURNEYS_READ, P.JOURNEYS_WRITE, P.JOURNEYS_RUN})
 _DECIDES = frozenset({P.APPROVALS_READ, P.APPROVALS_DECIDE})
 
 
@@ -101,18 +125,32 @@ def joined(grants: Iterable[Grants]) -> Grants:
 ROLES: Mapping[str, Grants] = {
     "clerk": granted(_TILL, Scope.SHOP),
     "shop_manager": granted(
-        _TILL | _MANAGES | _DECIDES | {P.PURCHASES_RESTATE, P.CARDS_REFUND, P.CARDS_GIFT}, Scope.SHOP
+        _TILL | _MANAGES | _DECIDES | {P.PURCHASES_RESTATE, P.CARDS_REFUND, P.CARDS_GIFT, P.SEGMENTS_READ}, Scope.SHOP
     ),
-    "marketer": granted({P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ}, Scope.ALL),
-    "agent": granted(_READS | _MANAGES | {P.MEMBERS_WRITE, P.MEMBERS_EXPORT, P.APPROVALS_READ}, Scope.ALL),
+    "marketer": granted(
+        {P.MEMBERS_READ, P.PROGRAM_READ, P.JOBS_READ, P.TEMPLATES_READ, P.TEMPLATES_WRITE, P.SUPPRESSIONS_READ}
+        | _SEGMENTS
+        | _SENDS
+        | _WALKS
+        | {P.DELIVERIES_READ},
+        Scope.ALL,
+    ),
+    "agent": granted(
+        _READS | _MANAGES | {P.MEMBERS_WRITE, P.MEMBERS_EXPORT, P.APPROVALS_READ, P.DELIVERIES_READ} | _SUPPRESSES,
+        Scope.ALL,
+    ),
     "analyst": granted(
-        {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}, Scope.ALL
+        {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}
+        | _SEGMENTS
+        | {P.CAMPAIGNS_READ, P.JOURNEYS_READ},
+        Scope.ALL,
     ),
     "admin": granted(P, Scope.ALL),
     "auditor": granted(
         _READS
         | {P.JOBS_READ, P.LIABILITY_READ, P.APPROVALS_READ, P.STAFF_READ, P.INTEGRATIONS_READ}
-        | {P.AUDIT_READ, P.ALERTS_READ},
+        | {P.AUDIT_READ, P.ALERTS_READ, P.TEMPLATES_READ, P.SUPPRESSIONS_READ, P.SEGMENTS_READ, P.CAMPAIGNS_READ}
+        | {P.DELIVERIES_READ, P.JOURNEYS_READ},
         Scope.ALL,
     ),
     "integration": granted(_TILL | {P.PURCHASES_RESTATE, P.POINTS_TRANSFER}, Scope.ALL),

@@ -16,7 +16,7 @@ from chalicelib.jobs.models import (
     RunState,
     Timetable,
 )
-from chalicelib.kernel.calendar import zone
+from chalicelib.kernel.calendar import celebrated_on, zone
 from chalicelib.kernel.ids import AccountId
 
 MEMBERS_IN_A_PART = 25
@@ -48,16 +48,6 @@ def days_to_run(timetable: Timetable, through: date | None, last: date) -> list[
         return [last]
     first = max(through + timedelta(days=1), last - timedelta(days=timetable.catch_up_days))
     return days_between(first, last)
-
-
-def celebrated_on(day: date) -> tuple[str, ...]:
-    """The birthdays that are celebrated on a day, as `MM-DD`.
-
-    Who was born on 29 February celebrates on the 28th in common years, so that it is still February and never missed.
-    """
-    own = f"{day.month:02d}-{day.day:02d}"
-    common = day.year % 4 != 0 or (day.year % 100 == 0 and day.year % 400 != 0)
-    return (own, "02-29") if own == "02-28" and common else (own,)
 
 
 def birthday_day(month_day: str | None, joined_on: date, day: date) -> date | None:

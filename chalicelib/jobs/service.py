@@ -16,7 +16,7 @@ from typing import Protocol
 from chalicelib.jobs import proving, rules, store
 from chalicelib.jobs.errors import PartKnown, RunMoved, RunUnknown
 from chalicelib.jobs.models import TIMETABLES, Closed, Job, JobView, Part, Run, RunRecord
-from chalicelib.kernel.calendar import local_day
+from chalicelib.kernel.calendar import celebrated_on, local_day
 from chalicelib.kernel.ids import AccountId, MemberId, is_card, is_member
 from chalicelib.kernel.pages import Slice
 from chalicelib.members import service as members
@@ -249,7 +249,7 @@ def _partitions(job: Job, since: date, day: date) -> list[str]:
     if job is Job.AUDIT:
         return [str(shard) for shard in range(keys.AUDIT_SHARDS)]
     if job is Job.BIRTHDAY:
-        birthdays = dict.fromkeys(each for on in (since, day) for each in rules.celebrated_on(on))
+        birthdays = dict.fromkeys(each for on in (since, day) for each in celebrated_on(on))
         return [each for month_day in birthdays for each in keys.birthday_partitions(month_day)]
     return [each for due in rules.days_between(since, day) for each in keys.due_partitions(due)]
 

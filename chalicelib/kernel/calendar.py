@@ -1,6 +1,6 @@
 """Days and months in the program's time zone."""
 
-from calendar import monthrange
+from calendar import isleap, monthrange
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import NewType
@@ -67,3 +67,12 @@ def milliseconds(instant: datetime) -> int:
 def from_milliseconds(value: int) -> datetime:
     """The instant so many milliseconds after 1970, in UTC."""
     return _EPOCH + timedelta(milliseconds=value)
+
+
+def celebrated_on(day: date) -> tuple[str, ...]:
+    """The birthdays that are celebrated on a day, as `MM-DD`.
+
+    Who was born on 29 February celebrates on the 28th in common years, so that it is still February and never missed.
+    """
+    own = f"{day.month:02d}-{day.day:02d}"
+    return (own, "02-29") if own == "02-28" and not isleap(day.year) else (own,)

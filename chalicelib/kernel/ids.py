@@ -169,6 +169,25 @@ class IntegrationKeyId(Id):
         return cls("key_" + base64.b32encode(digest[:10]).decode().lower())
 
 
+class TemplateId(Id):
+    """Names a template: `tpl_` and 16 characters that follow from the key of the command that made it."""
+
+    pattern = r"^tpl_[a-z2-7]{16}$"
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """The id that belongs to the key of the command that made it."""
+        digest = hashlib.sha256(b"regulars template " + key.encode()).digest()
+        return cls("tpl_" + base64.b32encode(digest[:10]).decode().lower())
+
+
+class SuppressionId(Id):
+    """Names an address that is not written to; carries its channel and blind index."""
+
+    pattern = r"^sup_[A-Za-z0-9_-]{4,200}$"
+    longest = 204
+
+
 class AuditId(Id):
     """Names an audit record: when it was made, and chance."""
 
@@ -180,6 +199,70 @@ class AlertId(Id):
     """Names an alert; carries what it is about, and its day."""
 
     pattern = r"^alr_[A-Za-z0-9_-]{4,396}$"
+
+
+class SegmentId(Id):
+    """Names a segment: `seg_` and 16 characters that follow from the key of the command that made it; or a name, of
+    the ready ones that every program has.
+    """
+
+    pattern = r"^seg_([a-z2-7]{16}|ready_[a-z0-9_]{2,30})$"
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """The id that belongs to the key of the command that made it."""
+        digest = hashlib.sha256(b"regulars segment " + key.encode()).digest()
+        return cls("seg_" + base64.b32encode(digest[:10]).decode().lower())
+
+
+class SegmentExportId(Id):
+    """Names an export of a segment; follows from the segment and the key of the command that asked for it."""
+
+    pattern = r"^sgx_[a-z2-7]{24}$"
+
+    @classmethod
+    def of(cls, segment_id: str, key: str) -> Self:
+        """The id of the export of a segment that was asked for with a key."""
+        digest = hashlib.sha256(f"regulars segment export {segment_id} {key}".encode()).digest()
+        return cls("sgx_" + base64.b32encode(digest[:15]).decode().lower())
+
+
+class CampaignId(Id):
+    """Names a campaign: `cmp_` and 16 characters that follow from the key of the command that made it."""
+
+    pattern = r"^cmp_[a-z2-7]{16}$"
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """The id that belongs to the key of the command that made it."""
+        digest = hashlib.sha256(b"regulars campaign " + key.encode()).digest()
+        return cls("cmp_" + base64.b32encode(digest[:10]).decode().lower())
+
+
+class CampaignRunId(Id):
+    """Names a run of a campaign: the campaign's own part, the day of one of many or `once`, and which plan it is.
+
+    A plan that was cut off is made again under another id, so that no two plans ever write the same files.
+    """
+
+    pattern = r"^crn_[a-z2-7]{16}([0-9]{8}|once)[0-9]{2,6}$"
+
+    @classmethod
+    def of(cls, campaign_id: str, which: str, attempt: int) -> Self:
+        """The id of a campaign's run of a day, or of its only one, by the plan of that number."""
+        return cls(f"crn_{campaign_id.removeprefix('cmp_')}{which}{attempt:02d}")
+
+
+class JourneyId(Id):
+    """Names a journey: `jrn_` and 16 characters that follow from the key of the command that made it."""
+
+    pattern = r"^jrn_[a-z2-7]{16}$"
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """The id that belongs to the key of the command that made it."""
+        digest = hashlib.sha256(b"regulars journey " + key.encode()).digest()
+        return cls("jrn_" + base64.b32encode(digest[:10]).decode().lower())
 
 
 def packed(text: str) -> str:

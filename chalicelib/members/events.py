@@ -25,11 +25,13 @@ class MemberContactChanged(Told):
     """A member's mobile number or e-mail address was set, changed or removed: from now on others can sign in by it."""
 
     given: tuple[Slug, ...]
-    """`mobile`, `email`: which of them was empty before."""
+    """`mobile`, `email`: which of them was empty before; of a merge and its undoing, which of them there are since."""
     replaced: tuple[Slug, ...]
     """Which of them was changed or removed."""
     changed_by: Subject | None
     """Who did it; null: the member, who proved the new one by a code."""
+    merged_id: AccountId | None = None
+    """Who became one with this member, or is one of their own again; null: it was edited."""
 
 
 class MemberSuspended(Told):

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
@@ -107,6 +107,12 @@ CONSENTS_MAX = 20
 ACCOUNT_PURPOSE = "notices"
 """Being told of one's own account: allowed until it is withdrawn. Every other purpose needs a consent first."""
 
+MARKETING_PURPOSE = "marketing"
+"""Offers and news of all topics."""
+
+TOPIC_PREFIX = "marketing_"
+"""How the purpose of a topic begins: `marketing_new_products`."""
+
 
 class ConsentSource(StrEnum):
     """How a consent, or its withdrawal, came to us."""
@@ -125,6 +131,8 @@ class ConsentSource(StrEnum):
     """The member, signed in."""
     LINK = "link"
     """The member, by the opt-out link of a message."""
+    REPLY = "reply"
+    """The member, by a reply to a message."""
 
 
 class ConsentGiven(Record):
@@ -377,6 +385,8 @@ class Profile(Record):
     gender: Gender | None = None
     month_day: str | None = None
     """Birthday without its year, `MM-DD`."""
+    region: str | None = None
+    """The country of the mobile number, ISO 3166-1; None where there is no number, or it tells none."""
     shop_id: ShopId | None = None
     source: str | None = None
     referral_code: str | None = None
@@ -385,6 +395,8 @@ class Profile(Record):
     sealed_custom: frozenset[str] = frozenset()
     """Names of custom fields whose values are personal, and stored sealed."""
     consents: tuple[Consent, ...] = ()
+    suppressed: tuple[ContactChannel, ...] = ()
+    """Channels by which the address that the member has is not written to, sorted."""
     contact_changed: ContactChanged | None = None
     joined_at: AwareDatetime
     version: int = 1
@@ -395,6 +407,66 @@ class Profile(Record):
         if self.month_day is None:
             return None
         return f"{self.contact.birth_year:04d}-{self.month_day}" if self.contact.birth_year else f"--{self.month_day}"
+
+    @property
+    def ways(self) -> tuple[ContactChannel, ...]:
+        """By which channels there is an address to write to."""
+        return tuple(channel for channel in WRITTEN if self.address(channel) is not None)
+
+    @property
+    def cohort(self) -> int | None:
+        """The first of the five years that the year of birth is one of; None where that is not known."""
+        year = self.contact.birth_year
+        return year - year % COHORT_YEARS if year else None
+
+    def address(self, channel: ContactChannel) -> str | None:
+        """Where the member is written to by a channel, or None.
+
+        Mobile number, e-mail address, the WeChat openid that is the member's external id of the source `wechat`; in the
+        app the member's own id.
+        """
+        match channel:
+            case ContactChannel.SMS:
+                return self.contact.mobile
+            case ContactChannel.EMAIL:
+                return self.contact.email
+            case ContactChannel.WECHAT:
+                return next((each.id for each in self.contact.external_ids if each.source == WECHAT_SOURCE), None)
+            case ContactChannel.APP:
+                return self.member_id
+        return None
+
+
+WRITTEN = (ContactChannel.SMS, ContactChannel.EMAIL, ContactChannel.WECHAT, ContactChannel.APP)
+"""Channels by which something is written."""
+
+WECHAT_SOURCE = "wechat"
+"""The source of external ids that are openids of the merchant's official account."""
+
+COHORT_YEARS = 5
+
+
+class ReachWhy(StrEnum):
+    """Why a member may be written to otherwise than before."""
+
+    CONSENT = "consent"
+    CONTACT = "contact"
+    STATUS = "status"
+    """Suspended, reinstated or closed."""
+    MERGE = "merge"
+    """Merged, or that undone."""
+    ERASED = "erased"
+    SUPPRESSION = "suppression"
+    """The address is not written to any more, or is again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReachChange:
+    """A line of the log of changes: who was planned to be written to has to be looked at afresh."""
+
+    member_id: MemberId
+    at: datetime
+    why: ReachWhy
 
 
 class MemberView(Record):

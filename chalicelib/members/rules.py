@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -34,7 +34,11 @@ from chalicelib.members.errors import (
 from chalicelib.members.models import (
     ACCOUNT_PURPOSE,
     ID_NUMBER_PURPOSE,
+    MARKETING_PURPOSE,
     OURSELVES,
+    TOPIC_PREFIX,
+    WECHAT_SOURCE,
+    WRITTEN,
     Consent,
     ConsentGiven,
     ConsentSource,
@@ -47,6 +51,7 @@ from chalicelib.members.models import (
     ExternalId,
     FormerContact,
     Profile,
+    ReachWhy,
     Witness,
 )
 from chalicelib.programs.models import CustomField, FieldType, Program
@@ -85,12 +90,29 @@ def external_identifier(external: ExternalId) -> Identifier:
     return ("ext", f"{external.source}:{external.id}")
 
 
+def identifier_of(channel: ContactChannel, address: str) -> Identifier | None:
+    """The identifier that a channel's address is, as members claim it; None where the channel has none of its own."""
+    match channel:
+        case ContactChannel.SMS:
+            return "mobile", address
+        case ContactChannel.EMAIL:
+            return "email", address
+        case ContactChannel.WECHAT:
+            return "ext", f"{WECHAT_SOURCE}:{address}"
+    return None
+
+
 def identifiers(contact: Contact) -> list[Identifier]:
     """Everything about a person that nobody else may have."""
     pairs = (("mobile", contact.mobile), ("email", contact.email), ("card", contact.card_no))
     found = [(kind, value) for kind, value in pairs if value is not None]
     found += [external_identifier(each) for each in contact.external_ids]
     return list(dict.fromkeys([*found, *((each.kind, each.value) for each in contact.others)]))
+
+
+def addresses(contact: Contact) -> list[Identifier]:
+    """Mobile numbers and e-mail addresses that a person is found by: whoever has one of them signs in as the member."""
+    return [(kind, value) for kind, value in identifiers(contact) if kind in ("mobile", "email")]
 
 
 def taken(kind: str) -> Refusal:
@@ -137,6 +159,7 @@ def enrolled(
         contact=contact,
         gender=command.gender,
         month_day=month_day,
+        region=region_of(contact.mobile) if contact.mobile else None,
         shop_id=command.shop_id,
         source=command.source,
         referral_code=command.referral_code,
@@ -164,6 +187,7 @@ def edited(
     if "mobile" in given:
         mobile = mobile_number(command.mobile, program.country) if command.mobile else None
         contact = contact.model_copy(update={"mobile": mobile})
+        changes["region"] = region_of(mobile) if mobile else None
     if "email" in given:
         contact = contact.model_copy(update={"email": email_address(command.email) if command.email else None})
     if "birthday" in given:
@@ -326,6 +350,43 @@ def marked(before: Profile, after: Profile, editor: Caller | None, *, now: datet
         own = editor.session_id if editor is not None else None
         changed = changed.model_copy(update={"sessions_until": now, "session_id": own})
     return after.model_copy(update={"contact_changed": changed})
+
+
+def changed_by_others(profile: Profile, told: Sequence[Identifier], *, told_at: datetime, now: datetime) -> Profile:
+    """A profile whose addresses are others from now on, by a merge or its undoing: all sessions are over.
+
+    Args:
+        told: addresses at which that is told; they are kept for a few days.
+        told_at: when the entry was recorded that tells it.
+    """
+    before = tuple(each for each in profile.contact.former if now < each.at + SETTLES_AFTER and each.at != told_at)
+    former = before + tuple(
+        FormerContact.model_validate({"kind": kind, "value": value, "at": told_at}) for kind, value in told
+    )
+    return profile.model_copy(
+        update={
+            "contact": profile.contact.model_copy(update={"former": former}),
+            "contact_changed": ContactChanged(at=now, by_member=False, sessions_until=now),
+        }
+    )
+
+
+def reached_lately(contact: Contact, now: datetime) -> list[Identifier]:
+    """Addresses of a member, and those that were changed so lately that somebody may still have to be told."""
+    former = [(each.kind, each.value) for each in contact.former if now < each.at + SETTLES_AFTER]
+    return list(dict.fromkeys([*addresses(contact), *former]))
+
+
+def is_home_of(shop_id: str | None, caller: Caller | None, permission: Permission) -> bool:
+    """Whether a permission reaches, for a caller, to a member of that home shop; without one, head office has them.
+
+    Args:
+        caller: None: nobody whose rights would have to be looked at.
+    """
+    if caller is None or caller.kind is CallerKind.MEMBER:
+        return True
+    scope = caller.scope(permission)
+    return scope is Scope.ALL or (scope is Scope.SHOP and shop_id in caller.shop_ids)
 
 
 def later_change(one: ContactChanged | None, other: ContactChanged | None) -> ContactChanged | None:
@@ -530,9 +591,62 @@ def may_contact(profile: Profile, purpose: str, channel: ContactChannel) -> bool
     """Whether a member may be written to, or called, for a purpose by a channel, as of what is known of them now.
 
     The later of what was said of this channel and of all channels counts. Where nothing was said, members are told of
-    their own account and of nothing else.
+    their own account and of nothing else. A topic of marketing needs a consent to it, or to marketing where nothing was
+    said of the topic.
     """
-    said = [each for each in profile.consents if each.purpose == purpose and each.channel in (None, channel)]
-    if not said:
-        return purpose == ACCOUNT_PURPOSE
-    return max(said, key=lambda each: (each.at, each.channel is not None)).granted
+    said = last_said(profile.consents, purpose, channel)
+    if not purpose.startswith(TOPIC_PREFIX):
+        return said.granted if said is not None else purpose == ACCOUNT_PURPOSE
+    wider = last_said(profile.consents, MARKETING_PURPOSE, channel)
+    if said is None:
+        return wider is not None and wider.granted
+    # Who has left a topic stays out of it when they agree to marketing again; who leaves marketing leaves its topics.
+    return said.granted and (wider is None or wider.granted or wider.at < said.at)
+
+
+def last_said(consents: Sequence[Consent], purpose: str, channel: ContactChannel | None) -> Consent | None:
+    """What was said last of a purpose, of this channel or of all; None where nothing was."""
+    said = [each for each in consents if each.purpose == purpose and each.channel in (None, channel)]
+    return max(said, key=lambda each: (each.at, each.channel is not None), default=None)
+
+
+def reach_change(before: Profile, after: Profile) -> ReachWhy | None:
+    """What an edit changed of whether, or where, a member may be written to; None: nothing."""
+    if before.consents != after.consents:
+        return ReachWhy.CONSENT
+    ways = [before.address(channel) != after.address(channel) for channel in WRITTEN]
+    return ReachWhy.CONTACT if any(ways) else None
+
+
+def that_come(before: Profile | None, after: Profile) -> tuple[ContactChannel, ...]:
+    """Channels by which a profile has another address than the one before it: it may be one that is not written to.
+
+    Args:
+        before: None: a profile that knows nothing of its addresses.
+    """
+    found = {channel: after.address(channel) for channel in WRITTEN if channel is not ContactChannel.APP}
+    return tuple(
+        channel
+        for channel, address in found.items()
+        if address is not None and (before is None or before.address(channel) != address)
+    )
+
+
+def with_suppressed(before: Profile | None, after: Profile, found: Collection[ContactChannel]) -> Profile:
+    """A profile that says which of its addresses are not written to.
+
+    Args:
+        before: what it said of the addresses that it keeps stays true; None: nothing.
+        found: channels of those that come, whose address is not written to.
+    """
+    kept = before.suppressed if before is not None else ()
+    same = {each for each in kept if before is not None and before.address(each) == after.address(each)}
+    return after.model_copy(update={"suppressed": tuple(sorted(same | set(found)))})
+
+
+def region_of(mobile: str) -> str | None:
+    """The country of a number in E.164, ISO 3166-1, or None when it tells none."""
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    region = phonenumbers.region_code_for_number(phonenumbers.parse(mobile))
+    return region if region is not None and re.fullmatch(r"[A-Z]{2}", region) else None

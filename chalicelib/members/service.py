@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from chalicelib.approvals.service import FREE, Clearance, Cleared
 from chalicelib.consents import service as consent_texts
 from chalicelib.identity.models import Caller, Kind
+from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.canonical import digest, plain
 from chalicelib.kernel.errors import Refusal, WriteContended
@@ -19,10 +20,12 @@ from chalicelib.kernel.pages import Slice
 from chalicelib.members import rules, store
 from chalicelib.members.errors import BalanceRemaining, EnrolmentDiffers, LookUpsTooMany, MemberMoved, MemberNumberWrong
 from chalicelib.members.models import (
+    CONSENTS_MAX,
     OURSELVES,
     CloseMember,
     Consent,
     ConsentChange,
+    ConsentGiven,
     ConsentShown,
     ConsentsView,
     EditMember,
@@ -32,6 +35,7 @@ from chalicelib.members.models import (
     MemberRef,
     MemberView,
     Profile,
+    ReachWhy,
     ReinstateMember,
     SayConsents,
     SuspendMember,
@@ -151,6 +155,7 @@ def _enrol(
                 _require_free(table, keyring, profile)
                 return Outcome(member_view(profile, account, program, now, language), stored=False)
             keyring.contacts.begin(profile.member_id)
+            (profile,) = with_suppressed(table, keyring, (None, profile))
             kept = [store.keep_enrolment(keyed[0], profile.member_id, keyed[1])] if keyed else []
             said = store.keep_consent_changes((), profile, witness.by)
             table.commit([*kept, *_enrolment(profile, account, keyring), *said])
@@ -176,6 +181,16 @@ def find_member(
     """
     profile, account = _load(table, keyring, member_id)
     return member_view(profile, account, book.current(now), now, language)
+
+
+def find_profile(table: Table, keyring: Keyring, member_id: MemberId) -> tuple[Profile, AccountStatus]:
+    """What is known of whoever answers for an id, and how their membership is, as of now.
+
+    Raises:
+        MemberUnknown: there is no such member.
+    """
+    profile, account = _load(table, keyring, member_id, consistent=True)
+    return profile, account.status
 
 
 def look_up(
@@ -323,6 +338,7 @@ def edit_member(
     if command.dry_run:
         _require_free(table, keyring, after)
     else:
+        (after,) = with_suppressed(table, keyring, (before, after))
         said = store.keep_consent_changes(before.consents, after, witness.by)
         table.commit([*_edit(before, after, command, keyring, now, editor), *said])
     return member_view(after, account, program, now, language)
@@ -367,6 +383,27 @@ def say_consents(
     raise WriteContended
 
 
+def say_all_consents(
+    table: Table,
+    keyring: Keyring,
+    book: ProgramBook,
+    member_id: MemberId,
+    given: Sequence[ConsentGiven],
+    *,
+    now: datetime,
+    witness: Witness,
+) -> None:
+    """Give or withdraw consents, however many, one command after another.
+
+    Raises:
+        MemberUnknown, MemberClosed: there is no such member any more.
+        WriteContended: other writes kept getting there first; safe to try again.
+    """
+    for start in range(0, len(given), CONSENTS_MAX):
+        command = SayConsents(consents=tuple(given[start : start + CONSENTS_MAX]))
+        say_consents(table, keyring, book, member_id, command, now=now, witness=witness)
+
+
 def require_settled(table: Table, member_id: MemberId, *, now: datetime) -> None:
     """See that the number by which a member signs in was not changed lately.
 
@@ -374,6 +411,23 @@ def require_settled(table: Table, member_id: MemberId, *, now: datetime) -> None
         ContactChangedLately: it was.
     """
     rules.require_settled(store.find_contact_change(table, member_id), now)
+
+
+def require_reached(table: Table, account: Account, named: MemberId, by: Caller | None, permission: Permission) -> None:
+    """See that a permission reaches, for whoever acts, to a member's home shop; who reaches all pays no read.
+
+    Args:
+        account: who answers for the one who is named.
+        by: None: nobody whose rights would have to be looked at.
+
+    Raises:
+        MemberUnknown: it is not, or there is no such member.
+    """
+    if rules.is_home_of(None, by, permission):
+        return
+    item = table.get(keys.profile(account.member_id), consistent=True)
+    if item is None or not rules.is_home_of(store.home_of(item), by, permission):
+        raise MemberUnknown(member_id=named)
 
 
 def find_consents(table: Table, keyring: Keyring, member_id: MemberId) -> ConsentsView:
@@ -449,7 +503,8 @@ def change_status(
         kind, facts = "suspended" if suspends else "reinstated", {"reason": command.reason}
         note = points_store.note(profile.member_id, kind, facts, at=now, version=account.version)
         try:
-            table.commit([points_store.replace_account(account, changed, due), note])
+            reach = store.note_reach(profile.member_id, ReachWhy.STATUS, at=now)
+            table.commit([points_store.replace_account(account, changed, due), note, reach])
         except AccountMoved:
             continue
         return Outcome(answer)
@@ -719,7 +774,30 @@ def _edit(
         facts |= {"given": list(done.given), "replaced": list(done.replaced), **by}
     number = _EDITS_FROM + after.version
     note = points_store.note(after.member_id, "edited", facts, at=now, version=number)
-    return [store.replace_profile(after, keyring), *claims, *releases, note]
+    why = rules.reach_change(before, after)
+    reach = [store.note_reach(after.member_id, why, at=now)] if why is not None else []
+    return [store.replace_profile(after, keyring), *claims, *releases, note, *reach]
+
+
+def with_suppressed(table: Table, keyring: Keyring, *changes: tuple[Profile | None, Profile]) -> tuple[Profile, ...]:
+    """Profiles that are about to be written, which say what of their addresses is not written to, as of now.
+
+    Only addresses that come are asked about, all of them in one read; without any there is none. Whoever plans for
+    many goes by what profiles say, and `reach.service.suppress` sees to it that they say what came later.
+
+    Args:
+        changes: profiles as they were and as they are to be; where there was none before, all addresses come.
+    """
+    coming = [
+        {each: store.suppressions_of(keyring, each, after.address(each)) for each in rules.that_come(before, after)}
+        for before, after in changes
+    ]
+    wanted = {key for each in coming for places in each.values() for key in places}
+    found = store.find_suppressed(table, wanted) if wanted else set()
+    return tuple(
+        rules.with_suppressed(before, after, [by for by, places in each.items() if not found.isdisjoint(places)])
+        for (before, after), each in zip(changes, coming, strict=True)
+    )
 
 
 def _releases(profile: Profile, identifiers: Sequence[rules.Identifier], keyring: Keyring, version: int) -> list[Write]:
@@ -734,6 +812,7 @@ def _closure(profile: Profile, command: CloseMember, keyring: Keyring, now: date
         store.replace_profile(profile, keyring, closed=True),
         *_releases(profile, rules.identifiers(profile.contact), keyring, profile.version),
         points_store.note(profile.member_id, "closed", facts, at=now, version=number),
+        store.note_reach(profile.member_id, ReachWhy.STATUS, at=now),
     ]
 
 

@@ -1,11 +1,12 @@
 """How profiles and identifiers are stored."""
 
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
+from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, SessionId, ShopId
 from chalicelib.members.errors import MemberMoved
 from chalicelib.members.events import MemberEnrolled
@@ -22,13 +23,24 @@ from chalicelib.members.models import (
     Gender,
     OtherIdentifier,
     Profile,
+    ReachChange,
+    ReachWhy,
 )
+from chalicelib.members.rules import identifier_of, region_of
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
+from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Absent, Anyway, Count, Delete, Held, Item, Otherwise, Put, Unchanged, Write
 
 _MISSES_KEPT = timedelta(days=1)
+_LAST = "~"
+
+LATE_BY = timedelta(minutes=2)
+"""A change may stand in the log so long after the instant that it is stamped with: longer than any request takes."""
+
+REACH_KEPT = timedelta(days=40)
+"""For so long the log of changes is kept: longer than what was planned waits to be sent."""
 
 
 class NumberTaken(Exception):
@@ -80,6 +92,21 @@ def find_contact_change(table: Table, member_id: MemberId) -> ContactChanged | N
     return _contact_changed(item) if item is not None else None
 
 
+def suppressions_of(keyring: Keyring, channel: ContactChannel, address: str | None) -> list[Key]:
+    """Where it stands that an address is not written to; in two places while the index key is being replaced."""
+    of = identifier_of(channel, address) if address is not None else None
+    if of is None:
+        return []
+    blinds = [keyring.blind(*of), *keyring.blinds_beside(*of)]
+    return [keys.suppression(channel.value, blind) for blind in blinds]
+
+
+def find_suppressed(table: Table, wanted: Iterable[Key]) -> set[Key]:
+    """Those of addresses that are not written to now."""
+    found = table.get_many(list(wanted), consistent=True)
+    return {key for key, item in found.items() if "lifted" not in item}
+
+
 def list_enrolments(table: Table, member_ids: Sequence[AccountId]) -> list[Item]:
     """The enrolments of several members, as rows of the timeline."""
     found = table.get_many([keys.profile(member_id) for member_id in member_ids])
@@ -108,6 +135,23 @@ def find_misses(ops: Table, by: str, slot: int, day: date) -> int:
     """How many of a caller's look-ups found nobody in a window."""
     item = ops.get(keys.velocity("look_ups", f"{by} {slot}", day), consistent=True)
     return int(item["points"]) if item is not None else 0
+
+
+def list_reach_changes(table: Table, since: datetime, *, through: datetime) -> Iterator[ReachChange]:
+    """Who may be written to otherwise than before since an instant, oldest first; consistent, day by day.
+
+    Args:
+        since: what was changed by requests that began at this instant or later. Who reads on asks again from `LATE_BY`
+            before the instant at which they asked last: a request stamps its change when it begins.
+        through: now, as whoever asks has it. Clocks differ, so what is stamped a little later is found, too.
+    """
+    day, last = since.astimezone(UTC).date(), (through + LATE_BY).astimezone(UTC).date()
+    while day <= last:
+        first = keys.reach_change(since, "").sk if day == since.astimezone(UTC).date() else "0"
+        for item in table.query_partition(keys.reach_changes(day), first=first, last=_LAST, consistent=True):
+            at, member_id = keys.reach_change_of(item["sk"])
+            yield ReachChange(member_id, at, ReachWhy(item["why"]))
+        day += timedelta(days=1)
 
 
 # ---------------------------------------------------------------- describing writes
@@ -139,6 +183,14 @@ def keep_consent_changes(before: Sequence[Consent], after: Profile, by: str) -> 
     ]
 
 
+def note_reach(member_id: AccountId, why: ReachWhy, *, at: datetime) -> Write:
+    """The write that says in the log of changes that a member may be written to otherwise than before.
+
+    It belongs into the transaction that makes it so: once that is answered, whoever sends finds it.
+    """
+    return Put(keys.reach_change(at, member_id), {"why": why.value}, Anyway(), lambda _: WriteContended())
+
+
 def keep_enrolment(key: str, member_id: MemberId, content: str) -> Write:
     """The write that spends a key on an enrolment, for ever: whatever becomes of the member, nobody else is made."""
     item: Item = {"member_id": member_id, "content": content}
@@ -157,7 +209,7 @@ def replace_profile(profile: Profile, keyring: Keyring, *, closed: bool = False)
     def moved(found: Item) -> Exception:
         return MemberMoved(read=read, current=found.get("version", 0))
 
-    item = _item(profile, keyring) | ({"due": None} if closed else {})
+    item = _item(profile, keyring) | ({"due": None, "ways": None, "suppressed": None} if closed else {})
     return Put(keys.profile(profile.member_id), item, Unchanged(read), moved)
 
 
@@ -174,8 +226,13 @@ def erase_profile(profile: Profile, keyring: Keyring, *, at: datetime) -> Write:
     def moved(found: Item) -> Exception:
         return MemberMoved(read=profile.version, current=found.get("version", 0))
 
-    item = _item(nobody, keyring) | {"erased": milliseconds(at)}
+    item = _item(nobody, keyring) | {"erased": milliseconds(at), "ways": None}
     return Put(keys.profile(profile.member_id), item, Unchanged(profile.version), moved)
+
+
+def home_of(item: Item) -> ShopId | None:
+    """The home shop of the member of a profile item."""
+    return ShopId(item["shop"]) if "shop" in item else None
 
 
 def is_erased(item: Item) -> bool:
@@ -226,18 +283,51 @@ def _beside(kind: str, value: str, keyring: Keyring) -> list[keys.Key]:
     return [keys.unique(kind, blind) for blind in keyring.blinds_beside(kind, value)]
 
 
-def resealed(item: Item, sealed: bytes, custom: Item) -> Write:
+def told_in_clear(item: Item, contact: dict[str, Any]) -> Item:
+    """What a profile says in clear of its contact data, of a profile that was written before it said so.
+
+    Args:
+        contact: the contact data, opened.
+    """
+    fields = {name: value for name, value in contact.items() if name in ("mobile", "email", "birth_year")}
+    ids = tuple(ExternalId.model_construct(source=s, id=i) for s, i in contact.get("external_ids", ()))
+    known = Contact(**fields, external_ids=ids)
+    profile = Profile.model_construct(
+        member_id=item["member_id"], member_number=item["number"], contact=known, joined_at=joined_at(item)
+    )
+    region = region_of(fields["mobile"]) if fields.get("mobile") else None
+    return {"cohort": profile.cohort, "region": region, "ways": [each.value for each in profile.ways]}
+
+
+def resealed(item: Item, sealed: bytes, custom: Item, clear: Item | None = None) -> Write:
     """The write of a profile that is the same, sealed anew, unless it was changed since it was read.
 
     Args:
         custom: the custom values that are stored open.
+        clear: what it says in clear besides, where it said nothing yet.
     """
     read: int = item["version"]
 
     def moved(found: Item) -> Exception:
         return MemberMoved(read=read, current=found.get("version", 0))
 
-    after = {**item, "contact": sealed, "custom": custom or None, "version": read + 1}
+    after = {**item, **(clear or {}), "contact": sealed, "custom": custom or None, "version": read + 1}
+    return Put(keys.profile(item["member_id"]), after, Unchanged(read), moved)
+
+
+def say_suppressed(item: Item, channels: Collection[ContactChannel]) -> Write:
+    """The write of a profile that is the same, but for which of its addresses are not written to.
+
+    Args:
+        item: as it was read; what is sealed in it stays as it is.
+        channels: those by which its address is not written to.
+    """
+    read: int = item["version"]
+
+    def moved(found: Item) -> Exception:
+        return MemberMoved(read=read, current=found.get("version", 0))
+
+    after = {**item, "suppressed": sorted(each.value for each in channels) or None, "version": read + 1}
     return Put(keys.profile(item["member_id"]), after, Unchanged(read), moved)
 
 
@@ -270,6 +360,7 @@ def profile_from(item: Item, keyring: Keyring) -> Profile:
         ),
         gender=Gender(item["gender"]) if "gender" in item else None,
         month_day=item.get("month_day"),
+        region=item.get("region"),
         shop_id=ShopId(item["shop"]) if "shop" in item else None,
         source=item.get("source"),
         referral_code=item.get("referral"),
@@ -277,6 +368,7 @@ def profile_from(item: Item, keyring: Keyring) -> Profile:
         custom={**item.get("custom", {}), **contact.get("custom", {})},
         sealed_custom=frozenset(contact.get("custom", {})),
         consents=tuple(map(_consent, item.get("consents", ()))),
+        suppressed=tuple(map(ContactChannel, item.get("suppressed", ()))),
         contact_changed=_contact_changed(item),
         joined_at=from_milliseconds(item["joined"]),
         version=item["version"],
@@ -312,6 +404,10 @@ def _item(profile: Profile, keyring: Keyring) -> Item:
         "contact": sealed,
         "gender": profile.gender.value if profile.gender else None,
         "month_day": profile.month_day,
+        "cohort": profile.cohort,
+        "region": profile.region,
+        "ways": [each.value for each in profile.ways] or None,
+        "suppressed": [each.value for each in profile.suppressed] or None,
         "due": keys.birthday(profile.month_day, profile.member_id) if profile.month_day else None,
         "shop": profile.shop_id,
         "source": profile.source,

@@ -1,10 +1,10 @@
 """What merges tell others."""
 
 from chalicelib.kernel.ids import MemberId, MergeId
-from chalicelib.points.events import Leading
+from chalicelib.points.events import ByHand
 
 
-class MemberMerged(Leading):
+class MemberMerged(ByHand):
     """A member was merged into another. Told of both: each has an entry, which this leads."""
 
     merge_id: MergeId
@@ -15,7 +15,7 @@ class MemberMerged(Leading):
     """Moved with the points; below nought for the member who was merged."""
 
 
-class MemberUnmerged(Leading):
+class MemberUnmerged(ByHand):
     """A merge was undone. Told of both members: each has an entry, which this leads."""
 
     merge_id: MergeId

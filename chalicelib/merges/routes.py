@@ -1,6 +1,7 @@
 """HTTP of merges."""
 
 from chalicelib.api.routing import Call, Routes
+from chalicelib.identity.errors import PermissionMissing
 from chalicelib.kernel.ids import MergeId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.merges import service
@@ -36,12 +37,17 @@ merges = Routes("merges")
         IdentifiersTooMany,
         BalanceTooLarge,
         MergeDiffers,
+        PermissionMissing,
     ),
 )
 def merge_members(body: MergeMembers, call: Call) -> Outcome[MergeView]:
     """Make one member of two memberships of the same person.
 
     Points, purchases, history and identifiers are the other's from then on, and the old id answers with the new one.
+    Who signs in as one of them is the other, too. So where one has a mobile number or an e-mail address it is a change
+    of those: it needs `members:change_contact`, ends the sessions of both, is told to all their addresses, and for 72
+    hours members signed in have their own data masked, and neither export nor erase them. Whose shops are some merges
+    members of those shops.
     """
     house = call.house
     book = book_of(house.table)
@@ -53,6 +59,7 @@ def merge_members(body: MergeMembers, call: Call) -> Outcome[MergeView]:
         body,
         now=call.now,
         language=book.language(call.language, call.now),
+        by=call.signed_in,
     )
 
 
@@ -82,7 +89,7 @@ def undo_merge(merge_id: MergeId, body: UndoMerge, call: Call) -> Outcome[UndoVi
     """Undo a merge within 30 days: what was moved moves back, what happened since stays.
 
     A merge is undone once; the same request again gets its first answer. Where what goes back was spent since, whoever
-    stayed owes it: that needs `members:undo_owing`.
+    stayed owes it: that needs `members:undo_owing`. Sessions of both are over, as after the merge.
     """
     house = call.house
     book = book_of(house.table)

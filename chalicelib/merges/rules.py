@@ -9,12 +9,22 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from chalicelib.identity.errors import PermissionMissing
 from chalicelib.identity.models import Caller
 from chalicelib.identity.permissions import Permission, roles_with
 from chalicelib.kernel.calendar import Month, month_of
 from chalicelib.kernel.ids import AccountId
 from chalicelib.members.models import Consent, Contact, OtherIdentifier, Profile
-from chalicelib.members.rules import Identifier, external_identifier, identifiers, later_change
+from chalicelib.members.rules import (
+    Identifier,
+    addresses,
+    changed_by_others,
+    external_identifier,
+    identifiers,
+    is_home_of,
+    later_change,
+    reached_lately,
+)
 from chalicelib.merges.errors import MemberMerged, MembersSame, SurvivorMerged, UndoLeavesDebt
 from chalicelib.merges.models import Brought
 from chalicelib.points import fold
@@ -330,6 +340,49 @@ def _moved_back(account: Account, into: Account, merged: Entry, home: Sequence[E
 
 # ---------------------------------------------------------------- profiles
 
+
+def kinds_reached(*profiles: Profile) -> tuple[str, ...]:
+    """By what members sign in, `mobile` and `email`: each kind that one of them has."""
+    return tuple(sorted({kind for profile in profiles for kind, _ in addresses(profile.contact)}))
+
+
+def joined(
+    into: Profile, other: Profile, united: Profile, told_at: datetime, by: Caller | None, now: datetime
+) -> Profile:
+    """The profile of two who are one now, where either is reached: whoever signs in as one of them is the other, too.
+
+    That is as if all their addresses were changed by somebody else, whichever of the two stays.
+
+    Args:
+        told_at: when the entry was recorded that tells it.
+        by: who sends it; None where no person does.
+
+    Raises:
+        PermissionMissing: they may not change what members sign in by, not of both.
+    """
+    if not kinds_reached(into, other):
+        return united
+    if not all(is_home_of(each.shop_id, by, Permission.MEMBERS_CHANGE_CONTACT) for each in (into, other)):
+        raise PermissionMissing(permission=Permission.MEMBERS_CHANGE_CONTACT.value)
+    told = dict.fromkeys((*reached_lately(into.contact, now), *reached_lately(other.contact, now)))
+    return changed_by_others(united, tuple(told), told_at=told_at, now=now)
+
+
+def parted(profile: Profile, gone: Profile, told_at: datetime, now: datetime) -> Profile:
+    """The profile of one of two who are two again. Who signed in by what is the other's is signed in no more.
+
+    Args:
+        gone: the other's.
+        told_at: when the entry was recorded that tells it.
+    """
+    if not kinds_reached(profile, gone):
+        return profile
+    theirs = set(identifiers(gone.contact))
+    former = tuple(each for each in profile.contact.former if (each.kind, each.value) not in theirs)
+    own = profile.model_copy(update={"contact": profile.contact.model_copy(update={"former": former})})
+    return changed_by_others(own, addresses(own.contact), told_at=told_at, now=now)
+
+
 _CONTACT = ("name", "mobile", "email", "card_no")
 _DETAILS = ("gender", "shop_id", "source", "referral_code")
 _PRIMARY = {"mobile": "mobile", "email": "email", "card_no": "card"}
@@ -362,6 +415,7 @@ def united(into: Profile, other: Profile) -> tuple[Profile, Brought]:
         update={
             **details,
             "contact": into.contact.model_copy(update=contact),
+            "region": into.region if into.contact.mobile is not None else other.region,
             "tags": into.tags + tags,
             "custom": {**into.custom, **custom},
             "sealed_custom": into.sealed_custom | (other.sealed_custom & custom.keys()),
@@ -420,19 +474,20 @@ def told_apart(into: Profile, other: Profile, brought: Brought) -> tuple[Profile
         for name, value in into.custom.items()
         if name not in brought.custom or value != other.custom.get(name)
     }
+    left, home = _without(into.contact, theirs), _without(other.contact, theirs - set(back))
     stays = into.model_copy(
         update={
             **details,
-            "contact": _without(into.contact, theirs).model_copy(update=contact),
+            "contact": left.model_copy(update=contact),
+            "region": into.region if left.mobile is not None else None,
             "tags": tuple(tag for tag in into.tags if tag not in brought.tags),
             "custom": custom,
             "consents": tuple(taken.values()),
             "version": into.version + 1,
         }
     )
-    again = other.model_copy(
-        update={"contact": _without(other.contact, theirs - set(back)), "version": other.version + 1}
-    )
+    region = other.region if home.mobile is not None else None
+    again = other.model_copy(update={"contact": home, "region": region, "version": other.version + 1})
     return stays, again, back
 
 

@@ -5,14 +5,17 @@ from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.identity.models import Caller
+from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.canonical import digest
+from chalicelib.kernel.errors import Refusal
 from chalicelib.kernel.ids import AccountId, MemberId, MergeId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import rules as members_rules
+from chalicelib.members import service as members
 from chalicelib.members import store as members_store
-from chalicelib.members.models import Profile
+from chalicelib.members.models import Profile, ReachWhy
 from chalicelib.merges import rules, store
 from chalicelib.merges.errors import IdentifiersTooMany, MergeDiffers, MergeUnknown, UndoDiffers, UndoTooLate
 from chalicelib.merges.models import Brought, Merge, MergeMembers, MergeView, Tiers, UndoMerge, Undone, UndoView
@@ -42,11 +45,19 @@ def merge_members(
     *,
     now: datetime,
     language: Language,
+    by: Caller | None = None,
 ) -> Outcome[MergeView]:
     """Make one member of two, in one transaction: accounts, profiles, identifiers.
 
+    Where one of them can be signed in as, whoever could is the other from then on: that counts as a change of all their
+    addresses by somebody else.
+
+    Args:
+        by: who sends it; None where no person does.
+
     Raises:
-        MemberUnknown: there is no such member.
+        MemberUnknown: there is no such member, or their home shop is not one of the caller's, whose shops are some.
+        PermissionMissing: the two would be signed in as by other addresses, and the caller may not change those.
         MembersSame, MemberMerged: they are one already, or the one who is to go is no member of its own any more.
         MemberSuspended, MemberClosed: one of them takes no commands.
         HoldsOpen, IdentifiersTooMany, BalanceTooLarge: as they say.
@@ -59,22 +70,28 @@ def merge_members(
 
     def decide(accounts: Sequence[Account]) -> tuple[MergeView, Sequence[Write]]:
         account, into = accounts
+        kept = _profile_item(table, into.member_id, MemberUnknown(member_id=command.into_member_id), by)
+        gone = _profile_item(table, account.member_id, MemberUnknown(member_id=command.from_member_id), by)
         rules.require_mergeable(account, into, command.from_member_id, command.into_member_id, now)
         moved = rules.merge(account, into, key, program, content=content, now=now)
-        profile, other = _profile(table, keyring, into.member_id), _profile(table, keyring, account.member_id)
+        profile, other = (members_store.profile_from(each, keyring) for each in (kept, gone))
         known = members_rules.identifiers(other.contact)
         # While the index key is being replaced, each is two writes.
         limit = IDENTIFIERS_MAX // 2 if keyring.other_index_key else IDENTIFIERS_MAX
         if len(known) > limit:
             raise IdentifiersTooMany(count=len(known), limit=limit)
         united, brought = rules.united(profile, other)
+        united = rules.joined(profile, other, united, moved.kept.main.recorded_at, by, at)
+        if not command.dry_run:
+            (united,) = members.with_suppressed(table, keyring, (profile, united))
         merge = _merge(key, command, (account, into), moved, brought, [kind for kind, _ in known], at, program)
         writes = [
-            *_entries(merge, account, into, moved),
+            *_entries(merge, account, into, moved, rules.kinds_reached(profile, other), by),
             members_store.replace_profile(united, keyring),
             members_store.replace_profile(_newer(other), keyring, closed=True),
             *_handed_over(known, other, united, keyring),
             store.add_merge(merge),
+            *_reach(accounts, at),
         ]
         if len(writes) >= WRITES_MAX and not command.dry_run:  # one place is the audit record's
             _book_what_is_due(table, book, accounts, now)
@@ -115,7 +132,7 @@ def undo_merge(
         by: who sends it; None where no person does.
 
     Raises:
-        MergeUnknown: there is no such merge.
+        MergeUnknown: there is no such merge, or the home shop of one of the two is not one of the caller's.
         UndoTooLate: it was made too long ago.
         UndoLeavesDebt: whoever stayed would owe more than before, and who sends it may not do that.
         SurvivorMerged: the member who stayed was itself merged since.
@@ -132,24 +149,32 @@ def undo_merge(
 
     def decide(accounts: Sequence[Account]) -> tuple[UndoView, Sequence[Write]]:
         into, account = accounts
+        unknown = MergeUnknown(merge_id=merge_id)
+        kept, gone = (_profile_item(table, each.member_id, unknown, by) for each in accounts)
         if now >= merge.until:
             raise UndoTooLate(merge_id=merge_id, until=merge.until.isoformat())
         rules.require_undoable(into)
         if account.merged_into != into.member_id:
-            raise MergeUnknown(merge_id=merge_id)  # read before the merge, or undone: then its answer is found
+            raise unknown  # read before the merge, or undone: then its answer is found
         merged, home = _since(table, merge, account, into)
         anchors = (merge.from_anchor, merge.into_anchor)
         moved = rules.undo(account, into, merged, home, anchors, program, content=content, now=now)
         rules.require_no_new_debt(into, merged, moved, by, today_of(program, now))
-        profile, other = _profile(table, keyring, into.member_id), _profile(table, keyring, account.member_id)
+        profile, other = (members_store.profile_from(each, keyring) for each in (kept, gone))
         stays, again, back = rules.told_apart(profile, other, merge.brought)
+        reached = rules.kinds_reached(profile, other)
+        stays = rules.parted(stays, again, moved.kept.main.recorded_at, at)
+        again = rules.parted(again, stays, moved.gone.main.recorded_at, at)
+        if not command.dry_run:
+            stays, again = members.with_suppressed(table, keyring, (profile, stays), (None, again))
         undone = merge.model_copy(update={"undone": _undone(command, moved, [kind for kind, _ in back], at, program)})
         writes = [
-            *_entries(undone, account, into, moved),
+            *_entries(undone, account, into, moved, reached, by),
             members_store.replace_profile(stays, keyring),
             members_store.replace_profile(again, keyring),
             *_handed_over(back, profile, again, keyring),
             store.undo_merge(undone),
+            *_reach(accounts, at),
         ]
         return undo_view(undone, book, language), _again_when_moved(writes)
 
@@ -229,11 +254,16 @@ def _find(table: Table, merge_id: MergeId) -> Merge:
     return merge
 
 
-def _profile(table: Table, keyring: Keyring, member_id: AccountId) -> Profile:
+def _profile_item(table: Table, member_id: AccountId, unknown: Refusal, by: Caller | None) -> Item:
+    """A member's profile as it is stored.
+
+    Args:
+        unknown: what is answered about who does not exist, and to whom their home shop is not one of theirs.
+    """
     item, _ = members_store.find_items(table, member_id, consistent=True)
-    if item is None:
-        raise MemberUnknown(member_id=member_id)
-    return members_store.profile_from(item, keyring)
+    if item is None or not members_rules.is_home_of(members_store.home_of(item), by, Permission.MEMBERS_MERGE):
+        raise unknown
+    return item
 
 
 def _newer(profile: Profile) -> Profile:
@@ -289,9 +319,14 @@ def _undone(command: UndoMerge, moved: rules.Moved, kinds: Sequence[str], at: da
     )
 
 
-def _entries(merge: Merge, account: Account, into: Account, moved: rules.Moved) -> list[Write]:
+def _entries(
+    merge: Merge, account: Account, into: Account, moved: rules.Moved, reached: Sequence[str], by: Caller | None
+) -> list[Write]:
     """The writes of both accounts, the one whose key tells a repeat first."""
-    more = store.entry_item(keys.merge_id(merge.key), merge.from_member_id, merge.into_member_id)
+    more = store.entry_item(
+        keys.merge_id(merge.key), merge.from_member_id, merge.into_member_id,
+        reached=reached, by=by.subject if by is not None else None,
+    )  # fmt: skip
     gone = points_store.post(account, moved.gone, more=more)
     kept = points_store.post(into, moved.kept, more=more)
     return [*gone, *kept] if merge.undone is None else [*kept, *gone]
@@ -307,6 +342,11 @@ def _handed_over(
             before.member_id, after.member_id, kind, value, keyring, lambda _: AccountMoved()
         )
     ]
+
+
+def _reach(accounts: Sequence[Account], at: datetime) -> list[Write]:
+    """That both may be written to otherwise than before."""
+    return [members_store.note_reach(each.member_id, ReachWhy.MERGE, at=at) for each in accounts]
 
 
 def _again_when_moved(writes: Sequence[Write]) -> list[Write]:

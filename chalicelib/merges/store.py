@@ -1,5 +1,7 @@
 """How merges are kept: what they did beside the ledger, in one item each."""
 
+from collections.abc import Sequence
+
 from chalicelib.merges.models import Merge
 from chalicelib.points.errors import AccountMoved
 from chalicelib.storage import keys
@@ -23,9 +25,17 @@ def undo_merge(merge: Merge) -> Write:
     return Put(keys.merge(merge.key), _item(merge, 2), Unchanged(1), lambda _: AccountMoved())
 
 
-def entry_item(merge_id: str, from_member_id: str, into_member_id: str) -> Item:
-    """The attributes that a merge adds to each of its entries: rf its id, mf who goes, mi who stays."""
-    return {"rf": merge_id, "mf": from_member_id, "mi": into_member_id}
+def entry_item(
+    merge_id: str, from_member_id: str, into_member_id: str, *, reached: Sequence[str] = (), by: str | None = None
+) -> Item:
+    """The attributes that a merge adds to each of its entries: rf its id, mf who goes, mi who stays.
+
+    Args:
+        reached: by what the two sign in, which is another's from then on: `ad`.
+        by: who had it made: `who`.
+    """
+    ids = {"rf": merge_id, "mf": from_member_id, "mi": into_member_id}
+    return ids | {"ad": list(reached) or None, "who": [by] if by is not None else None}
 
 
 def _item(merge: Merge, version: int) -> Item:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from chalicelib.kernel.events import Told
-from chalicelib.kernel.ids import MemberId, MergeId
+from chalicelib.kernel.ids import AccountId, MemberId, MergeId
+from chalicelib.members.events import MemberContactChanged
 from chalicelib.merges.events import MemberMerged, MemberUnmerged
 from chalicelib.points import telling as points_telling
 from chalicelib.points.models import Entry
@@ -12,11 +13,23 @@ from chalicelib.storage.writes import Item
 
 
 def _merge(entry: Entry, item: Item) -> list[Told]:
-    return [MemberMerged(**points_telling.leading(entry), **_of_merge(entry, item))]
+    return [MemberMerged(**points_telling.by_hand(entry, item), **_of_merge(entry, item))]
+
+
+def _merge_in(entry: Entry, item: Item) -> list[Told]:
+    """Of who stays. At their addresses, and at those of who goes, it is told what they answer to from now on."""
+    return [*_merge(entry, item), *_contact_changed(item)]
 
 
 def _unmerge(entry: Entry, item: Item) -> list[Told]:
-    return [MemberUnmerged(**points_telling.leading(entry), **_of_merge(entry, item))]
+    return [MemberUnmerged(**points_telling.by_hand(entry, item), **_of_merge(entry, item)), *_contact_changed(item)]
+
+
+def _contact_changed(item: Item) -> list[Told]:
+    if "ad" not in item:
+        return []
+    by = item["who"][0] if "who" in item else None
+    return [MemberContactChanged(given=tuple(item["ad"]), replaced=(), changed_by=by, merged_id=AccountId(item["mf"]))]
 
 
 def _of_merge(entry: Entry, item: Item) -> dict[str, Any]:
@@ -30,7 +43,7 @@ def _of_merge(entry: Entry, item: Item) -> dict[str, Any]:
 
 FROM_ENTRY: dict[str, Callable[[Entry, Item], list[Told]]] = {
     "merge": _merge,
-    "merge_in": _merge,
+    "merge_in": _merge_in,
     "unmerge": _unmerge,
     "unmerge_in": _unmerge,
 }

@@ -9,11 +9,11 @@ from chalicelib.kernel.languages import Language
 from chalicelib.members import store as members_store
 from chalicelib.members.events import MemberContactChanged
 from chalicelib.notices import rules, store
-from chalicelib.notices.links import PATH, OptOut, token_of
 from chalicelib.notices.models import CONSENT_PURPOSE, Channel, Notice
 from chalicelib.notices.sender import Sender
 from chalicelib.points.models import AccountStatus
 from chalicelib.programs.models import Program
+from chalicelib.reach.links import PATH, OptOut, token_of
 from chalicelib.relay.models import Event
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table

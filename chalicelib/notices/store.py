@@ -10,7 +10,7 @@ from chalicelib.kernel.errors import WriteContended
 from chalicelib.notices.models import Notice
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
-from chalicelib.storage.writes import Anyway, Delete, Item, Put, Write
+from chalicelib.storage.writes import Absent, Anyway, Delete, Item, Put, Write
 
 KEPT = timedelta(days=180)
 """As long as the outbox."""
@@ -39,3 +39,18 @@ def list_notices(ops: Table, member_id: str) -> tuple[Item, ...]:
 def forget_notice(item: Item) -> Write:
     """The write that takes away what a member was told."""
     return Delete(keys.Key(item["pk"], item["sk"]), Anyway(), lambda _: WriteContended())
+
+
+class NoticeClaimed(Exception):
+    """A notice was handed to its provider before, or just is. Never leaves this package."""
+
+
+def claim_notice(notice: Notice) -> Write:
+    """The write that makes whoever commits it the one who hands a notice to its provider."""
+    item: Item = {"expires": int((notice.at + KEPT).timestamp())}
+    return Put(keys.notice_claim(notice.delivery_id), item, Absent(), lambda _: NoticeClaimed())
+
+
+def unclaim_notice(notice: Notice) -> Write:
+    """The write that lets a notice be handed over again: it is certain that it did not go out."""
+    return Delete(keys.notice_claim(notice.delivery_id), Anyway(), lambda _: WriteContended())

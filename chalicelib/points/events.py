@@ -67,6 +67,15 @@ class Leading(FromEntry):
     """The version of the program that it was decided by."""
 
 
+class ByHand(Leading):
+    """Leads an entry that somebody had made, who is named where it may be to their own good."""
+
+    recorded_by: Subject | None = None
+    """Who had it done: staff or an integration; null where nobody noted it."""
+    own_account_of: tuple[Subject, ...] = ()
+    """Who of those that had it done, by asking or approving, had it done to their own account, or on their own card."""
+
+
 class PointsEarned(FromEntry):
     """Points were given for something."""
 

@@ -26,6 +26,10 @@ WRITE_OFFS_KEPT = 32
 """How many write-offs an account remembers; what comes back for older ones is the member's."""
 
 
+CONTRIBUTION = "contribution"
+"""The kind of the entries by which members put points into pools. Those that say so, by an argument of their reason,
+count as given away in their month; older ones do not."""
+
 TIMED_OUT = "timed_out"
 """The reason code of a hold's end that nobody asked for."""
 
@@ -132,8 +136,9 @@ def applied(account: Account, entry: Entry) -> Account:
         }
     )
     if entry.held:
-        held = {"holds": _holds_after(account.holds, entry), "sent": _sent_after(account, entry)}
-        changed = changed.model_copy(update=held)
+        changed = changed.model_copy(update={"holds": _holds_after(account.holds, entry)})
+    if entry.reason is Reason.TRANSFER:
+        changed = changed.model_copy(update={"sent": _sent_after(account, entry)})
     if entry.reason is Reason.MERGE:
         whole_through = entry.recorded_at.date() + timedelta(days=MERGE_UNDONE_DAYS + 1)
         changed = changed.model_copy(update={"anchor": entry.anchor, "whole_through": whole_through})
@@ -207,9 +212,11 @@ def _holds_after(holds: Mapping[str, Reserved], entry: Entry) -> dict[str, Reser
 
 
 def _sent_after(account: Account, entry: Entry) -> dict[Month, int]:
-    """What went to other members, after an entry that ends a hold: a transfer counts in the month of its offer."""
+    """What went to other members, after an entry that moves points: a transfer counts in the month of its offer."""
+    if entry.key.kind == CONTRIBUTION and entry.why and entry.why[0].args:
+        return _added(account.sent, month_of(entry.occurred_on), entry.consumed or 0)
     offer = account.holds.get(hold_name(entry.cause)) if entry.cause is not None else None
-    if entry.reason is not Reason.TRANSFER or offer is None:
+    if offer is None:
         return account.sent
     return _added(account.sent, month_of(offer.made_on), entry.consumed or 0)
 

@@ -127,11 +127,11 @@ def spend_points(member_id: MemberId, body: SpendPoints, call: Call) -> Outcome[
 def adjust_points(member_id: MemberId, body: AdjustPoints, call: Call) -> Outcome[EntryView] | Outcome[ApprovalView]:
     """Correct a member's balance, up or down, and say why.
 
-    More than the program lets one person do within a day waits for a second one, for 72 hours: 202. Once that was
-    approved, the same request is answered with the entry.
+    More than the program lets one person do for one member within a day, or give to all together, waits for a second
+    one, for 72 hours: 202. Once that was approved, the same request is answered with the entry.
     """
     table, book = call.house.table, book_of(call.house.table)
-    language, limit = book.language(call.language, call.now), book.current(call.now).approvals.adjustment_points_max
+    language, limits = book.language(call.language, call.now), book.current(call.now).approvals
 
     def do(clearance: Clearance) -> Outcome[EntryView]:
         return service.adjust_points(
@@ -140,4 +140,7 @@ def adjust_points(member_id: MemberId, body: AdjustPoints, call: Call) -> Outcom
         )  # fmt: skip
 
     asked = asking(ApprovalKind.ADJUSTMENT, member_id, call.key, body, call.signed_in, Permission.POINTS_ADJUST)
-    return alone_or_asked(table, call.words, asked, limit=limit, dry_run=body.dry_run, do=do, now=call.now)
+    return alone_or_asked(
+        table, call.words, asked, limit=limits.adjustment_points_max, given_limit=limits.given_points_max,
+        dry_run=body.dry_run, do=do, now=call.now,
+    )  # fmt: skip

@@ -486,9 +486,9 @@ def cleared_by(clearance: Clearance, account: Account, entry: Entry) -> Cleared:
         ApprovalNeeded, ApprovalOutgrown: they may not.
     """
     qualifying = (entry.qualifying or 0) + (sum(entry.sums.qualifying.values()) if entry.sums else 0)
-    amount = max(abs(entry.points), abs(qualifying))
+    amount, given = max(abs(entry.points), abs(qualifying)), max(entry.points, qualifying, 0)
     entry_id = keys.entry_id(store.key_of(entry.key))
-    return clearance.clear(Move((account.member_id, *account.absorbed), amount, entry_id, AccountMoved()))
+    return clearance.clear(Move((account.member_id, *account.absorbed), amount, entry_id, AccountMoved(), given))
 
 
 def find_points(

@@ -42,15 +42,9 @@ def _adjustment(entry: Entry, item: Item) -> list[Told]:
             expires_on=last_day(entry),
             qualifying_points=entry.qualifying or 0,
             **done_by(item),
-            own_account_of=_own_account_of(item),
+            own_account_of=own_account_of(item),
         )
     ]
-
-
-def _own_account_of(item: Item) -> tuple[str, ...]:
-    """Who of those that had an entry made had it made in their own account."""
-    said = item.get(FOR_THEMSELVES)
-    return tuple(said) if isinstance(said, list) else (item[BY],) if said and BY in item else ()
 
 
 def expiry(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
@@ -97,6 +91,17 @@ def leading(entry: Entry) -> dict[str, Any]:
 def done_by(item: Item) -> dict[str, Any]:
     """Who had an entry made, and whether in their own account."""
     return {"recorded_by": item.get(BY), "own_account": FOR_THEMSELVES in item}
+
+
+def own_account_of(item: Item) -> tuple[str, ...]:
+    """Who of those that had an entry made had it made in their own account."""
+    said = item.get(FOR_THEMSELVES)
+    return tuple(said) if isinstance(said, list) else (item[BY],) if said and BY in item else ()
+
+
+def by_hand(entry: Entry, item: Item) -> dict[str, Any]:
+    """What the event says that leads an entry, and who had it made."""
+    return {**leading(entry), "recorded_by": item.get(BY), "own_account_of": own_account_of(item)}
 
 
 def earned(entry: Entry, source: EarnedFrom) -> PointsEarned:

@@ -71,3 +71,33 @@ class OwnerNeeded(Refusal):
             f"Member {member_id} owns the pool. Hand it over to another member first, or close it.",
             member_id=member_id,
         )
+
+
+class ActionUnexplained(Refusal):
+    """Somebody acts for a member, and does not say why."""
+
+    def __init__(self) -> None:
+        super().__init__("Who acts for a member says why, as reason.")
+
+
+class ContributionTooLarge(Refusal):
+    """So many points do not leave a member's account at once."""
+
+    def __init__(self, *, asked: int, most: int) -> None:
+        super().__init__(
+            f"{asked} points would go into the pool; the program lets at most {most} go to others at once.",
+            asked=asked,
+            most=most,
+        )
+
+
+class ContributionLimitReached(Refusal):
+    """The member has given away what they may give away in this month."""
+
+    def __init__(self, *, asked: int, left: int, limit: int) -> None:
+        super().__init__(
+            f"{asked} points would go into the pool, but {left} of this month's {limit} are left to the member.",
+            asked=asked,
+            left=left,
+            limit=limit,
+        )

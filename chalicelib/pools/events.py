@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from chalicelib.kernel.events import Told
 from chalicelib.kernel.ids import MemberId
-from chalicelib.points.events import Leading
+from chalicelib.points.events import ByHand, Leading
 from chalicelib.pools.models import PoolId, PoolKind, Role
 
 
@@ -41,7 +41,7 @@ class PoolClosed(Told):
     """A pool was closed."""
 
 
-class PointsPooled(Leading):
+class PointsPooled(ByHand):
     """Points went from a member into a pool, or came back from it; told of the member's account."""
 
     source: PoolSource

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field
 from chalicelib.kernel.calendar import Month
 from chalicelib.kernel.ids import AccountId, MemberId
 from chalicelib.kernel.money import SomePoints
-from chalicelib.kernel.records import Line, Record, Reference
+from chalicelib.kernel.records import Line, Reason, Record, Reference
 from chalicelib.points.models import AccountStatus, PointsSummary
 
 MEMBERS_MAX = 500
@@ -89,12 +89,24 @@ class SetMembership(Record):
     """`owner` hands the pool over: the owner until then becomes a spender."""
     monthly_limit: Annotated[int, Field(ge=0, le=10**12)] | None = None
     """Points that the member may spend from the pool in a calendar month; null for no limit."""
+    reason: Reason | None = None
+    """Needed of who acts for the member; kept in the audit entry."""
 
 
 class Contribute(Record):
     """Move a member's own points into the pool. They keep their last days."""
 
     member_id: MemberId
+    points: SomePoints
+    reason: Reason | None = None
+    """Needed of who acts for the member; kept in the audit entry, and no part of what tells one contribution from
+    another."""
+    dry_run: bool = False
+
+
+class ContributeOwn(Record):
+    """Move points of one's own into the pool. They keep their last days."""
+
     points: SomePoints
     dry_run: bool = False
 

@@ -2,12 +2,14 @@
 
 from chalicelib.api.routing import Call, Routes
 from chalicelib.api.ways import carried_out
+from chalicelib.identity.errors import PermissionMissing
 from chalicelib.identity.models import Caller, Owner
 from chalicelib.kernel.errors import LaneSlow
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
 from chalicelib.kernel.records import Record
+from chalicelib.members.errors import ContactChangedLately
 from chalicelib.points.errors import (
     BalanceTooLarge,
     EntryDiffers,
@@ -21,6 +23,9 @@ from chalicelib.points.errors import (
 from chalicelib.points.models import EntryView, PointsView, Then
 from chalicelib.pools import service
 from chalicelib.pools.errors import (
+    ActionUnexplained,
+    ContributionLimitReached,
+    ContributionTooLarge,
     NotInPool,
     OwnerNeeded,
     PoolDiffers,
@@ -33,6 +38,7 @@ from chalicelib.pools.errors import (
 from chalicelib.pools.models import (
     ClosePool,
     Contribute,
+    ContributeOwn,
     EditPool,
     MembershipView,
     OpenPool,
@@ -47,13 +53,26 @@ from chalicelib.runtime.wiring import House
 pools = Routes("pools")
 
 
-def _owner(house: House, pool_id: PoolId, caller: Caller) -> Owner:
+def _owner(house: House, pool_id: PoolId, caller: Caller) -> Owner | None:
     return service.owner_of(house.table, pool_id, caller)
 
 
 pools.owned("pool", "pool_id", _owner, lambda pool_id: PoolUnknown(pool_id=pool_id))
 
 _NOBODY = (MemberUnknown, MemberSuspended, MemberClosed)
+_CONTRIBUTING = (
+    PoolUnknown,
+    PoolClosed,
+    NotInPool,
+    *_NOBODY,
+    PointsInsufficient,
+    BalanceTooLarge,
+    EntryDiffers,
+    ContributionTooLarge,
+    ContributionLimitReached,
+    ActionUnexplained,
+    ContactChangedLately,
+)
 
 
 class PoolList(Record):
@@ -74,7 +93,8 @@ class PoolEntryPage(Page[EntryView]):
 @pools.post("/pools", keyed=True, status=201, refuses=(*_NOBODY, PoolDiffers))
 def open_pool(body: OpenPool, call: Call) -> Outcome[PoolView]:
     """Open a pool, whose points several members share."""
-    return service.open_pool(call.house.table, book_of(call.house.table), body, call.key, now=call.now)
+    table = call.house.table
+    return service.open_pool(table, book_of(table), body, call.key, now=call.now, by=call.signed_in)
 
 
 @pools.get("/pools/{pool_id}", refuses=(PoolUnknown,))
@@ -123,12 +143,15 @@ def list_pool_members(pool_id: PoolId, query: Paging, call: Call) -> MembershipP
 
 @pools.put(
     "/pools/{pool_id}/members/{member_id}",
-    refuses=(PoolUnknown, PoolClosed, PoolFull, OwnerNeeded, *_NOBODY),
+    refuses=(PoolUnknown, PoolClosed, PoolFull, OwnerNeeded, *_NOBODY, PermissionMissing, ActionUnexplained),
 )
 def set_pool_member(pool_id: PoolId, member_id: MemberId, body: SetMembership, call: Call) -> MembershipView:
-    """Let a member into a pool, or change what they may do in it."""
+    """Let a member into a pool, or change what they may do in it.
+
+    Whose shops are some does it for members whose home shop is theirs, in pools of such members. It takes a reason.
+    """
     book = book_of(call.house.table)
-    return service.set_member(call.house.table, book, pool_id, member_id, body, now=call.now)
+    return service.set_member(call.house.table, book, pool_id, member_id, body, now=call.now, by=call.signed_in)
 
 
 @pools.post(
@@ -146,10 +169,14 @@ def end_pool_member(pool_id: PoolId, member_id: MemberId, call: Call) -> PoolVie
     "/pools/{pool_id}/contributions",
     keyed=True,
     status=201,
-    refuses=(PoolUnknown, PoolClosed, NotInPool, *_NOBODY, PointsInsufficient, BalanceTooLarge, EntryDiffers),
+    refuses=_CONTRIBUTING,
 )
 def contribute(pool_id: PoolId, body: Contribute, call: Call) -> Outcome[EntryView]:
-    """Move a member's own points into a pool, with their last days; the answer is the member's entry."""
+    """Move a member's own points into a pool, with their last days; the answer is the member's entry.
+
+    Whose shops are some does it for members whose home shop is theirs. It takes a reason. Where members may give points
+    to each other, what they put into pools counts to what they may give away.
+    """
     book = book_of(call.house.table)
     return service.contribute(
         call.house.table,
@@ -159,6 +186,23 @@ def contribute(pool_id: PoolId, body: Contribute, call: Call) -> Outcome[EntryVi
         body,
         now=call.now,
         language=book.language(call.language, call.now),
+        by=call.signed_in,
+    )
+
+
+@pools.post("/me/pools/{pool_id}/contributions", keyed=True, status=201, refuses=_CONTRIBUTING)
+def contribute_own(pool_id: PoolId, body: ContributeOwn, call: Call) -> Outcome[EntryView]:
+    """Move points of one's own into a pool, with their last days; the answer is one's own entry."""
+    book = book_of(call.house.table)
+    return service.contribute(
+        call.house.table,
+        book,
+        pool_id,
+        call.key,
+        Contribute(member_id=call.member_id, points=body.points, dry_run=body.dry_run),
+        now=call.now,
+        language=book.language(call.language, call.now),
+        by_member=True,
     )
 
 

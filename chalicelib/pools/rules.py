@@ -5,13 +5,26 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
+from chalicelib.identity.errors import PermissionMissing
+from chalicelib.identity.models import Caller
+from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds, month_of
 from chalicelib.kernel.ids import MemberId, is_member
 from chalicelib.points.errors import PointsInsufficient, PoolClosed
+from chalicelib.points.fold import CONTRIBUTION
 from chalicelib.points.models import Account, AccountStatus, EntryKey, Lifetime, Posting, Reason, Sums, Why
 from chalicelib.points.rules import balances, ledger
 from chalicelib.points.rules.ledger import Draft
-from chalicelib.pools.errors import NotInPool, OwnerNeeded, PoolFull, PoolLimitReached, RoleForbids
+from chalicelib.pools.errors import (
+    ActionUnexplained,
+    ContributionLimitReached,
+    ContributionTooLarge,
+    NotInPool,
+    OwnerNeeded,
+    PoolFull,
+    PoolLimitReached,
+    RoleForbids,
+)
 from chalicelib.pools.models import (
     MEMBERS_MAX,
     Membership,
@@ -215,7 +228,7 @@ def move(
         now,
         consumed=points,
         actor=None if giver.member_id == actor else actor,
-        why=(_why(giver, receiver, -points),),
+        why=(_why(giver, receiver, -points, counted=key.kind == CONTRIBUTION),),
         content=content,
     )
     given = Draft(
@@ -230,9 +243,47 @@ def move(
     return Moved(ledger.post(giver, taken, program, now=now), ledger.post(receiver, given, program, now=now))
 
 
-def _why(account: Account, other: Account, points: int) -> Why:
-    """Why points came or went: on a member's account it names the pool, on a pool's the entry names the member."""
-    return Why(rule_id=f"pool.{other.member_id}" if is_member(account.member_id) else "pooled", points=points, args=())
+def _why(account: Account, other: Account, points: int, *, counted: bool = False) -> Why:
+    """Why points came or went: on a member's account it names the pool, on a pool's the entry names the member.
+
+    Args:
+        counted: it says how many were given away, so that the month counts them.
+    """
+    rule_id = f"pool.{other.member_id}" if is_member(account.member_id) else "pooled"
+    return Why(rule_id=rule_id, points=points, args=(abs(points),) if counted else ())
+
+
+def require_may_give_away(giver: Account, points: int, program: Program, now: datetime) -> None:
+    """See that no more leaves a member's account than may by transfers, where members may give points to others at all.
+
+    Raises:
+        ContributionTooLarge, ContributionLimitReached: as they say.
+    """
+    terms = program.transfers
+    if not terms.enabled:
+        return
+    if points > terms.max_points:
+        raise ContributionTooLarge(asked=points, most=terms.max_points)
+    left = terms.max_points_per_month - ledger.given_away(giver, program, max(now, giver.last_recorded_at or now))
+    if points > left:
+        raise ContributionLimitReached(asked=points, left=max(left, 0), limit=terms.max_points_per_month)
+
+
+def require_may_act(by: Caller | None, reason: str | None) -> None:
+    """See that whoever sends a command may act for members, and says why.
+
+    Args:
+        by: who sends it; None where it is the member, or no person.
+
+    Raises:
+        PermissionMissing, ActionUnexplained: as they say.
+    """
+    if by is None:
+        return
+    if by.scope(Permission.POOLS_ACT_FOR_MEMBERS) is None:
+        raise PermissionMissing(permission=Permission.POOLS_ACT_FOR_MEMBERS.value)
+    if reason is None:
+        raise ActionUnexplained
 
 
 def with_giver_closed(moved: Moved) -> Moved:

@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import TypeVar
 
 from chalicelib.identity.models import Caller, Owner
+from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
+from chalicelib.members.service import require_reached, require_settled
 from chalicelib.points import service as points_service
 from chalicelib.points import store as points_store
 from chalicelib.points import views
@@ -40,11 +42,16 @@ from chalicelib.storage.writes import Item, Write
 T = TypeVar("T")
 
 
-def open_pool(table: Table, book: ProgramBook, command: OpenPool, key: str, *, now: datetime) -> Outcome[PoolView]:
+def open_pool(
+    table: Table, book: ProgramBook, command: OpenPool, key: str, *, now: datetime, by: Caller | None = None
+) -> Outcome[PoolView]:
     """Open a pool, once for ever for its key.
 
+    Args:
+        by: who opens it; None where no person does.
+
     Raises:
-        MemberUnknown, MemberSuspended, MemberClosed: nobody who can own it.
+        MemberUnknown, MemberSuspended, MemberClosed: nobody who can own it, or to whom the caller reaches.
         PoolDiffers: this key opened another pool before.
     """
     program = book.current(now)
@@ -52,7 +59,7 @@ def open_pool(table: Table, book: ProgramBook, command: OpenPool, key: str, *, n
     content = content_digest(pool_id, command).hex()
     known = store.find_pool(table, pool_id, consistent=True)
     if known is None:
-        guards.require_open(_member(table, command.owner_id))
+        _reached(table, command.owner_id, by, Permission.POOLS_MANAGE)
         pool, owner = rules.opened(pool_id, command, now=now)
         account = Account(member_id=pool_id, opened_on=today_of(program, now), tier_id=program.ladder.tiers[0].tier_id)
         if command.dry_run:
@@ -80,10 +87,10 @@ def find_pool(table: Table, book: ProgramBook, pool_id: PoolId, *, now: datetime
     return _view(table, pool, _account(table, pool_id), book, now)
 
 
-def owner_of(table: Table, pool_id: PoolId, caller: Caller) -> Owner:
-    """Whose a pool is: of the members who share it, only the caller is asked for."""
-    sharing = (each for each in caller.account_ids if store.find_membership(table, pool_id, each) is not None)
-    return Owner(frozenset(sharing))
+def owner_of(table: Table, pool_id: PoolId, caller: Caller) -> Owner | None:
+    """Whose a pool is: of the members who share it, only the caller is asked for. None: there is no such pool."""
+    sharing = frozenset(each for each in caller.account_ids if store.find_membership(table, pool_id, each) is not None)
+    return Owner(sharing) if sharing or store.find_pool(table, pool_id, consistent=True) is not None else None
 
 
 def list_pools(table: Table, book: ProgramBook, member_id: MemberId, *, now: datetime) -> tuple[PoolView, ...]:
@@ -128,21 +135,35 @@ def list_members(
 
 
 def set_member(
-    table: Table, book: ProgramBook, pool_id: PoolId, member_id: MemberId, command: SetMembership, *, now: datetime
+    table: Table,
+    book: ProgramBook,
+    pool_id: PoolId,
+    member_id: MemberId,
+    command: SetMembership,
+    *,
+    now: datetime,
+    by: Caller | None = None,
 ) -> MembershipView:
     """Let a member into a pool, or change what they may do in it; the same again changes nothing.
 
+    Args:
+        by: who does it, for the member and for who owns the pool; None where no person does.
+
     Raises:
-        PoolUnknown, PoolClosed, PoolFull: nobody can be let in.
-        MemberUnknown, MemberSuspended, MemberClosed: nobody who could be.
+        PermissionMissing, ActionUnexplained: they may not act for members, or do not say why.
+        PoolUnknown, PoolClosed, PoolFull: nobody can be let in, or the caller does not reach to who owns the pool.
+        MemberUnknown, MemberSuspended, MemberClosed: nobody who could be, or to whom the caller reaches.
         OwnerNeeded: the pool would have no owner.
         WriteContended: others kept changing the pool; safe to try again.
     """
 
+    rules.require_may_act(by, command.reason)
+
     def attempt() -> Membership:
         pool, content = _pool(table, pool_id)
+        _require_owner_reached(table, pool, by)
         _open_account(table, pool_id)
-        guards.require_open(_member(table, member_id))
+        _reached(table, member_id, by, Permission.POOLS_ACT_FOR_MEMBERS)
         known = store.find_membership(table, pool_id, member_id)
         if known is not None and (known.role, known.monthly_limit) == (command.role, command.monthly_limit):
             return known
@@ -197,25 +218,43 @@ def contribute(
     *,
     now: datetime,
     language: Language,
+    by: Caller | None = None,
+    by_member: bool = False,
 ) -> Outcome[EntryView]:
     """Move a member's own points into a pool; the answer is the member's entry.
 
+    Args:
+        by: who does it for the member; None where no person does.
+        by_member: the member does it, signed in.
+
     Raises:
-        PoolUnknown, PoolClosed, NotInPool: there is no pool that takes them.
+        PermissionMissing, ActionUnexplained: they may not act for members, or do not say why.
+        ContactChangedLately: the number by which the member signs in is a new one.
+        ContributionTooLarge, ContributionLimitReached: members may not give away so much.
+        PoolUnknown, PoolClosed, NotInPool: there is no pool that takes them, or none of the member's who is signed in.
         MemberUnknown, MemberSuspended, MemberClosed, PointsInsufficient: there are no points to give.
         BalanceTooLarge: the pool would hold too many.
         EntryDiffers: this key was used before for something else.
         WriteContended: other writes kept getting there first; safe to try again.
     """
     entry_key = EntryKey(kind="contribution", parts=(key,))
-    content = content_digest(pool_id, command)
+    # Why somebody acts for a member stands in the audit entry, where it can be erased.
+    content = content_digest(pool_id, command.model_copy(update={"reason": None}))
     program = book.current(now)
 
     def decide(accounts: Sequence[Account]) -> tuple[EntryView, Sequence[Write]]:
         member, pool = accounts
+        rules.require_may_act(by, command.reason)
+        require_reached(table, member, command.member_id, by, Permission.POOLS_ACT_FOR_MEMBERS)
+        part = _part_of(table, pool_id, command.member_id, member)
+        if by_member:
+            if part is None:  # others' pools are none of theirs
+                raise PoolUnknown(pool_id=pool_id)
+            require_settled(table, MemberId(member.member_id), now=now)
         rules.require_pool_open(pool)
-        rules.require_part(pool_id, command.member_id, _part_of(table, pool_id, command.member_id, member))
+        rules.require_part(pool_id, command.member_id, part)
         guards.require_open(member)
+        rules.require_may_give_away(member, command.points, program, now)
         moved = rules.move(
             member, pool, command.points, entry_key, program, actor=command.member_id, content=content, now=now
         )
@@ -396,6 +435,30 @@ def _member(table: Table, member_id: MemberId) -> Account:
     if account is None:
         raise MemberUnknown(member_id=member_id)
     return account
+
+
+def _reached(table: Table, member_id: MemberId, by: Caller | None, permission: Permission) -> None:
+    """See that a member takes commands, and that a caller's permission reaches to them.
+
+    Raises:
+        MemberUnknown, MemberSuspended, MemberClosed: not so.
+    """
+    member = _member(table, member_id)
+    require_reached(table, member, member_id, by, permission)
+    guards.require_open(member)
+
+
+def _require_owner_reached(table: Table, pool: Pool, by: Caller | None) -> None:
+    """See that who lets somebody into a pool, or hands it over, reaches to its owner: what is in it would be theirs.
+
+    Raises:
+        PoolUnknown: they do not.
+    """
+    try:
+        owner = _member(table, pool.owner_id)
+        require_reached(table, owner, pool.owner_id, by, Permission.POOLS_ACT_FOR_MEMBERS)
+    except MemberUnknown:
+        raise PoolUnknown(pool_id=pool.pool_id) from None
 
 
 def correct_spend(table: Table, spent: Item, points: int) -> list[Write]:

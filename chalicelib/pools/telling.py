@@ -22,12 +22,12 @@ from chalicelib.storage import keys
 from chalicelib.storage.writes import Item
 
 
-def _pooled(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
+def _pooled(entry: Entry, item: Item) -> list[Told]:
     source = PoolSource.CLOSE if entry.key.kind.startswith("pool_close") else PoolSource.CONTRIBUTION
     if not is_member(entry.member_id):
         return [PoolPointsMoved(**points_telling.leading(entry), source=source, subject_id=_actor(entry))]
     pool_id = PoolId(entry.why[0].rule_id.partition(".")[2])
-    return [PointsPooled(**points_telling.leading(entry), source=source, pool_id=pool_id)]
+    return [PointsPooled(**points_telling.by_hand(entry, item), source=source, pool_id=pool_id)]
 
 
 def _actor(entry: Entry) -> MemberId:

@@ -99,6 +99,17 @@ _PASSING = Datum(Data.MERCHANT, Kept.WHILE)
 _KEYS = Datum(Data.KEY, Kept.MEMBER)
 _STAFF = Datum(Data.STAFF, Kept.STACK)
 _AUDIT = Datum(Data.MACHINE, Kept.RECORD)
+_WAY = Datum(Data.CONDUCT, Kept.LEDGER)
+_NOTED = Datum(Data.CONDUCT, Kept.WHILE)
+_JOURNEY_COUNTS = (
+    "e",
+    *(
+        f"l:{why}"
+        for why in ["completed", "goal", "ended", "erased", "closed", "suspended", "merged", "no_birthday", "failed"]
+    ),
+    *(f"{what}{step}" for what in "ia" for step in range(30)),
+)
+"""Counters of those in a journey, but for those of outcomes, `o<step>:<outcome>`."""
 
 
 def _contact(masked: Kind | None) -> Datum:
@@ -121,7 +132,7 @@ SEALED: Mapping[str, Datum] = {
 
 _ENTRY = {
     **_all("tl at h v", _PLACE),
-    "d": Datum(Data.MACHINE, Kept.LEDGER),
+    **_all("d ad", Datum(Data.MACHINE, Kept.LEDGER)),
     **_all("r p b o on e x c pd q l mt hd hu sm by an tb ta w rc cz rf what pu n gv", _BOOKS),
     **_all("nm msg", _WORDS),
     "note_internal": Datum(Data.WORDS, Kept.WORDS),
@@ -139,7 +150,8 @@ CATALOGUE: tuple[Stored, ...] = (
             "erased": Datum(Data.MACHINE, Kept.LEDGER),
             **_all("member_id number", _OWN),
             "contact": _contact(None),
-            **_all("gender shop tags custom consents joined source referral contact_changed", _OWN),
+            **_all("gender shop tags custom consents joined source referral contact_changed ways cohort region", _OWN),
+            "suppressed": _OWN,
             "month_day": Datum(Data.PERSON, Kept.MEMBER, exported=True, masked=Kind.BIRTHDAY),
         },
     ),
@@ -183,6 +195,33 @@ CATALOGUE: tuple[Stored, ...] = (
         "core", "a member's part in a pool", r"G#\S+ W#\S+",
         {"version": _PLACE, **_all("role limit joined month spent", _BOOKS)},
     ),
+    Stored(
+        "core", "that a member may be written to otherwise than before", r"RCH#\S+ \S+",
+        {"why": Datum(Data.PERSON, Kept.WHILE)},
+    ),
+    Stored(
+        "core", "address that is not written to, as a blind index", r"SUP#\S+ SUP",
+        {
+            **_all("tl at channel source added lifted version", Datum(Data.MACHINE, Kept.RECORD)),
+            "code": Datum(Data.KEY, Kept.RECORD),
+            "by": Datum(Data.STAFF, Kept.RECORD),
+        },
+    ),
+    Stored(
+        "core", "run of what is sent to many", r"CRUN#\S+ RUN",
+        _all(
+            "run_id source source_id step status purpose wordings since until zone parts planned quiet gift version",
+            _MERCHANT,
+        ),
+    ),
+    Stored(
+        "core", "template, and its versions", r"TPL#\S+ (HEAD|V#\d+)",
+        {
+            **_all("tl at template name purpose channel languages content archived created changed", _MERCHANT),
+            **_all("current version", _MERCHANT),
+            "by": _STAFF,
+        },
+    ),
     Stored("core", "how many cards a member was given", r"M#\S+ WALLET", {"version": _PLACE, "cards": _BOOKS}),
     Stored("core", "that a member left a pool", r"M#\S+ WAS#\S+", {}),
     Stored("core", "that a member belongs to a pool", r"M#\S+ SHARES#\S+", {"version": _PLACE}),
@@ -198,7 +237,7 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored("core", "owner of a card", r"C#\S+ OWNER", {**_all("tl at", _PLACE), "member_id": _BOOKS}),
     Stored(
         "core", "text of a consent", r"CT#\S+ \S+",
-        {**_all("tl at purpose channel text_version zh en published", _MERCHANT), "by": _STAFF},
+        {**_all("tl at purpose channel text_version zh en title_zh title_en published", _MERCHANT), "by": _STAFF},
     ),
     Stored(
         "core", "program", r"PROGRAM (HEAD|V#\d+)", _all("program version in_use", _MERCHANT)
@@ -248,6 +287,24 @@ CATALOGUE: tuple[Stored, ...] = (
         },
     ),
     Stored(
+        "core", "segment", r"SEG#\S+ SEG",
+        {
+            **_all("tl at version content kind definition listed tag_rule state created edited edition", _MERCHANT),
+            "by": _STAFF,
+            **_all("name note", Datum(Data.WORDS, Kept.STACK)),
+        },
+    ),
+    Stored("core", "which segments there are", r"SEGS GRAPH", _all("knots version", _MERCHANT)),
+    Stored(
+        "core", "export of a segment", r"SGX#\S+ SGX",
+        {**_all("segment columns rows parts as_of created content version", _MERCHANT), "by": _STAFF},
+    ),
+    Stored(
+        "ops", "who was in a live segment when it was looked at last", r"SGS#\S+ STATE",
+        _all("base moves count day edition lake turn pending version", _MERCHANT),
+    ),
+    Stored("ops", "how large a segment was on a day", r"SGS#\S+ D#\S+", _all("count expires", _PASSING)),
+    Stored(
         "core", "what somebody did alone of late to an account", r"ALW#\S+ ALW",
         {"hours": Datum(Data.STAFF, Kept.RECORD), "version": _PLACE},
     ),
@@ -264,6 +321,35 @@ CATALOGUE: tuple[Stored, ...] = (
             "by": _STAFF,
         },
     ),
+    Stored(
+        "core", "campaign", r"CMP#\S+ CMP",
+        {
+            **_all("tl at due definition state salt made content pinned launched_version launched ended", _MERCHANT),
+            **_all("ended_for beginning open runs through cost version", _MERCHANT),
+            **_all("by launched_by", _STAFF),
+        },
+    ),
+    Stored(
+        "core", "journey", r"JRN#\S+ HEAD",
+        {
+            **_all("tl at name state edition made edited activated moved content segment version", _MERCHANT),
+            "by": _STAFF,
+        },
+    ),
+    Stored("core", "version of a journey", r"JRN#\S+ V#\d+", {"edition": _MERCHANT}),
+    Stored("core", "which journeys do something", r"JRNS BOARD", _all("places began version", _MERCHANT)),
+    Stored("core", "counter of those in a journey", r"JIC#\S+ V\d+#\d+", dict.fromkeys(_JOURNEY_COUNTS, _MERCHANT)),
+    Stored(
+        "core", "way through a journey", r"JIN#\S+ I#\S+",
+        {
+            **_all("tl at due", _PLACE),
+            **_all("edition origin event told entered step since until bucket facts path left left_at tries", _WAY),
+            "version": _PLACE,
+        },
+    ),
+    Stored("core", "when a member came into a journey last", r"JIN#\S+ G#\S+", {"last": _WAY, "version": _PLACE}),
+    Stored("ops", "what happened that journeys ask for", r"JEV#\S+ \S+", _all("kind at facts expires", _NOTED)),
+    Stored("ops", "how far journeys were handed on", r"JTICK HEAD", _all("through swept version", _MERCHANT)),
     Stored("core", "when an integration key was used last", r"IK#\S+ USED", {"n": _MERCHANT}),
     Stored(
         "core", "audit record", r"A#\S+ R#\S+",
@@ -286,6 +372,11 @@ CATALOGUE: tuple[Stored, ...] = (
         _all("n key tenant v before before_n before_tenant words words_tenant", _KEYS),
     ),
     Stored("vault", "key of the tenant", r"TENANT K#\d+", _all("wrapped n", Datum(Data.KEY, Kept.STACK))),
+    Stored("ops", "which campaign is being planned", r"CPLAN TURN", _all("owner until recent version", _MERCHANT)),
+    Stored(
+        "ops", "how many parts of a campaign were handed on", r"CREL#\S+ CREL",
+        _all("parts released done moved resumed version expires", _PASSING),
+    ),
     Stored("ops", "through which day a job ran", r"J#\w+ HEAD", _all("through version", _MERCHANT)),
     Stored(
         "ops", "run of a job", r"J#\w+ R#\S+",
@@ -338,6 +429,43 @@ CATALOGUE: tuple[Stored, ...] = (
             "expires": _PASSING,
         },
     ),
+    Stored(
+        "ops", "how fast a channel may send", r"PACE#\S+ PACE",
+        _all("full_at paused_until failures open_until opens probe_until version expires", _PASSING),
+    ),
+    Stored("ops", "what a channel spent on a day", r"SPENT#\S+ SPENT", _all("micro expires", _PASSING)),
+    Stored("ops", "who hands a notice to its provider", r"NC#\S+ NC", _all("expires", _PASSING)),
+    Stored("ops", "what a provider told before", r"CB#\S.* CB", _all("body expires", _PASSING)),
+    Stored(
+        "ops", "which delivery a provider's name for a message stands for", r"REF#\S+ REF",
+        {"of": Datum(Data.CONDUCT, Kept.WHILE), "expires": _PASSING},
+    ),
+    Stored(
+        "ops", "how far a part of a run is", r"SEND#\S+ PART",
+        {
+            # A letter for each of a plan's recipients, whom only the plan names.
+            "out": Datum(Data.CONDUCT, Kept.WHILE),
+            **_all("run_id part claim lease worker cost done version expires", _PASSING),
+        },
+    ),
+    Stored(
+        "ops", "counter of a run", r"SENT#\S+ C#\d+",
+        _all(
+            "parts cost o_sent o_unknown o_refused o_expired o_cancelled o_no_consent o_suppressed o_not_a_member "
+            "o_no_key o_no_address o_no_words o_no_gift r_delivered r_opened r_clicked r_bounced r_complained "
+            "r_opted_out r_failed expires",
+            _PASSING,
+        ),
+    ),
+    Stored("ops", "why a part of a run fails", r"SENT#\S+ F#\d+", _all("part fault at times expires", _PASSING)),
+    Stored(
+        "ops", "message to a member, and what became of it", r"DLV#\S+ dlv_\S+",
+        {
+            **_all("source source_id step member_id channel variant out decided", Datum(Data.CONDUCT, Kept.WHILE)),
+            **_all("provider cost code lease worker version expires", _PASSING),
+        },
+    ),
+    Stored("ops", "that a receipt was counted", r"RCP#\S+ \w+", {"expires": _PASSING}),
     Stored("ops", "which event of a member was told last", r"T#\S+ T", {"version": _PLACE}),
 )  # fmt: skip
 """Every kind of item, most particular first."""

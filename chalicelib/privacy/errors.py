@@ -32,6 +32,15 @@ class ExportTooLarge(Refusal):
         )
 
 
+class ConsentNotOffered(Refusal):
+    """What was to be allowed is not offered on this page."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This cannot be allowed here: it is not asked for, or the link is too old. Sign in, or ask in a shop."
+        )
+
+
 class OptOutUnknown(Refusal):
     """This is no opt-out link of ours."""
 

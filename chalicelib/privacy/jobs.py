@@ -30,7 +30,8 @@ class ByProgram:
     def of_nobody(self, *, dry_run: bool, now: datetime) -> None:
         """See `Keeper.of_nobody`."""
         showings = retaining.retain_showings(self.places.table, dry_run=dry_run, now=now)
-        log_fact("retention", {"showings": showings, "dry_run": dry_run})
+        lines = retaining.retain_reach_changes(self.places.table, dry_run=dry_run, now=now)
+        log_fact("retention", {"showings": showings, "reach_changes": lines, "dry_run": dry_run})
 
 
 def work_retention(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape

@@ -61,6 +61,10 @@ FIELDS: Mapping[str, Both] = {
     "returned_lines": ("退回商品", "Goods returned"),
     "shop_id": ("门店", "Shop"),
     "shop": ("所属门店", "Home shop"),
+    "ways": ("可用的联系渠道", "Can be written to by"),
+    "suppressed": ("不再发送的联系渠道", "Not written to by"),
+    "cohort": ("出生年段（起始年）", "Born in the five years from"),
+    "region": ("手机号所属地区", "Country of the mobile number"),
     "expires_on": ("有效期至", "Good through"),
     "matures_on": ("可用日期", "Free from"),
     "held": ("冻结", "Reserved"),
@@ -196,6 +200,7 @@ VALUES: Mapping[str, Mapping[str, Both]] = {
         "paper": ("纸质", "on paper"), "phone": ("电话", "by phone"), "import": ("导入", "imported"),
         "staff": ("员工记录", "recorded by staff"), "integration": ("其他系统", "from another system"),
         "member": ("本人", "by yourself"), "link": ("退订链接", "by an opt-out link"),
+        "reply": ("回复短信", "by a reply"),
     },
 }  # fmt: skip
 """What values are called, by their field; others are shown as they are."""

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field, field_validator
 
 from chalicelib.kernel.ids import AccountId, Id, MemberId
 from chalicelib.kernel.personal import Plain
-from chalicelib.kernel.records import Reason, Record
+from chalicelib.kernel.records import Reason, Record, Slug
 from chalicelib.members.models import BankCard, CustomValue, ExternalId, MemberView, OtherIdentifier
 
 
@@ -22,6 +22,21 @@ class OptOutToken(Id):
 
     pattern = r"^.{1,400}$"
     secret = True
+
+
+class PreferencesShown(Record):
+    """How the page of preferences is shown."""
+
+    language: Literal["zh", "en"] | None = None
+    """Left out: what the reader asks for, else the program's."""
+
+
+class PreferenceAsked(PreferencesShown):
+    """What was pressed on the page of preferences. Without a purpose: no offers and news of any kind any more."""
+
+    purpose: Slug | None = None
+    channel: Literal["sms", "email", "wechat", "phone", "app", "post"] | None = None
+    granted: bool = False
 
 
 class MaskedField(StrEnum):

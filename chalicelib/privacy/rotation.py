@@ -4,7 +4,8 @@ Three keys can be replaced, each by a walk over all members that may be stopped 
 
 - the index key, under which identifiers are found. While it is replaced every process holds both, the one that decides
   first and the other beside it, and writes every claim under both. `copy_identifiers` brings the other up to date; then
-  the two change places; then the one that was first is dropped (`drop_identifiers`).
+  the two change places; then the one that was first is dropped (`drop_identifiers`). What is not written to goes along
+  with the member who has the address; of an address that nobody has, it is forgotten.
 - the tenant's key, which wraps members' keys (`replace_tenant_key`).
 - the keys of members themselves (`renew_member_key`), which also seals what is still stored in clear.
 """
@@ -17,11 +18,14 @@ from chalicelib.kernel.ids import MemberId, is_member
 from chalicelib.members import rules as members_rules
 from chalicelib.members import store as members_store
 from chalicelib.members.errors import MemberMoved
+from chalicelib.points.models import AccountStatus
 from chalicelib.programs.models import Program
+from chalicelib.reach import service as reach
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring, SealedContacts, key_number
 from chalicelib.storage.table import Table
 from chalicelib.storage.vault import KeyMoved, TableVault
+from chalicelib.storage.writes import Item
 
 ATTEMPTS_MAX = 8
 _PAGE = 100
@@ -57,6 +61,7 @@ def copy_identifiers(table: Table, keyring: Keyring, member_id: MemberId) -> int
         with suppress(_Gone):
             table.commit(members_store.hand_over(member_id, member_id, kind, value, keyring, lambda _: _Gone()))
             copied += 1
+        reach.copy_suppression(table, keyring, kind, value)
     return copied
 
 
@@ -130,7 +135,7 @@ def reseal(
         program: with it, custom values that it calls personal are sealed too, though they were stored open.
         beneath: what is sealed with a key of a lower number is sealed again.
     """
-    item, _ = members_store.find_items(table, member_id, consistent=True)
+    item, account = members_store.find_items(table, member_id, consistent=True)
     if item is None:
         return True
     contact, custom = contacts.open(member_id, item["contact"]), dict(item.get("custom", {}))
@@ -139,17 +144,26 @@ def reseal(
     if personal:
         contact = {**contact, "custom": {**contact.get("custom", {}), **{name: custom.pop(name) for name in personal}}}
     sealed = key_number(item["contact"]) >= beneath or (not contact and beneath == 1)
-    if sealed and not personal:
+    clear = members_store.told_in_clear(item, contact) if _tells_nothing_in_clear(item, account) else None
+    if sealed and not personal and clear is None:
         return True  # with a new key, also what is empty is written: it fences off who still writes under the old one
     try:
-        table.commit([members_store.resealed(item, contacts.seal(member_id, contact), custom)])
+        table.commit([members_store.resealed(item, contacts.seal(member_id, contact), custom, clear)])
     except MemberMoved:
         return False
     return True
 
 
+def _tells_nothing_in_clear(item: Item, account: Item | None) -> bool:
+    """Whether a profile was written before profiles said by what their members can be written to."""
+    open_ = account is not None and account["status"] in (AccountStatus.ACTIVE, AccountStatus.SUSPENDED)
+    return open_ and "ways" not in item and not members_store.is_erased(item)
+
+
 def seal_what_is_clear(table: Table, contacts: SealedContacts, program: Program, member_id: MemberId) -> None:
     """Seal what was stored before there was a vault, or before the program called it personal.
+
+    A profile that does not say yet by what its member can be written to says so then.
 
     Raises:
         WriteContended: others kept writing at the same time; safe to do again.

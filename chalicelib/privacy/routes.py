@@ -3,14 +3,15 @@
 from chalicelib.api.routing import Call, Html, Routes
 from chalicelib.approvals.models import ApprovalKind
 from chalicelib.approvals.service import Alone, asking
+from chalicelib.identity.errors import PermissionMissing
 from chalicelib.identity.permissions import Permission
-from chalicelib.kernel.ids import MemberId
+from chalicelib.kernel.ids import MemberId, TemplateId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.members import service as members
 from chalicelib.members.errors import ContactChangedLately
 from chalicelib.points.errors import MemberUnknown
-from chalicelib.privacy.errors import ErasureBlocked, ExportTooLarge, OptOutUnknown, SignInStale
+from chalicelib.privacy.errors import ConsentNotOffered, ErasureBlocked, ExportTooLarge, OptOutUnknown, SignInStale
 from chalicelib.privacy.models import (
     EraseMe,
     EraseMember,
@@ -21,12 +22,16 @@ from chalicelib.privacy.models import (
     ExportMe,
     ExportMember,
     OptOutToken,
+    PreferenceAsked,
+    PreferencesShown,
     Unmask,
     UnmaskedView,
 )
-from chalicelib.privacy.service import erasing, exporting, opting_out, showing, unmasking
+from chalicelib.privacy.service import erasing, exporting, opting_out, preferring, previewing, showing, unmasking
 from chalicelib.privacy.service.erasing import Places
 from chalicelib.programs.service import book_of
+from chalicelib.templates.errors import TemplateUnknown
+from chalicelib.templates.models import PreviewTemplate, PreviewView
 
 privacy = Routes("privacy")
 
@@ -122,8 +127,9 @@ def _language(call: Call) -> Language:
 @privacy.get("/opt-outs/{token}", refuses=(OptOutUnknown,))
 def show_opt_out(token: OptOutToken, call: Call) -> Html:
     """What an opt-out link ends, with a button that does it. It needs no sign-in and runs no script."""
-    asked = opting_out.find_opt_out(call.house.keyring, token)
-    return Html(opting_out.page_of(asked, _language(call), done=False))
+    house = call.house
+    asked = opting_out.find_opt_out(house.keyring, token)
+    return Html(opting_out.page_of(house.table, house.keyring, asked, _language(call), done=False))
 
 
 @privacy.post("/opt-outs/{token}", refuses=(OptOutUnknown,))
@@ -134,4 +140,43 @@ def opt_out(token: OptOutToken, call: Call) -> Html:
     """
     house, book = call.house, book_of(call.house.table)
     asked = opting_out.opt_out(house.table, house.keyring, book, token, now=call.now)
-    return Html(opting_out.page_of(asked, _language(call), done=True))
+    return Html(opting_out.page_of(house.table, house.keyring, asked, _language(call), done=True))
+
+
+@privacy.get("/preferences/{token}", refuses=(OptOutUnknown,))
+def show_preferences(token: OptOutToken, query: PreferencesShown, call: Call) -> Html:
+    """What a member is sent by which channel, with a button for each that changes it. It runs no script."""
+    house, book = call.house, book_of(call.house.table)
+    language = Language(query.language) if query.language else _language(call)
+    shown = preferring.find_preferences(house.table, house.keyring, book, token, language, now=call.now)
+    return Html(preferring.page_of(shown, saved=False))
+
+
+@privacy.post("/preferences/{token}", refuses=(OptOutUnknown, ConsentNotOffered))
+def change_preferences(token: OptOutToken, query: PreferenceAsked, call: Call) -> Html:
+    """End, or allow, what a member is sent of a topic by a channel; without a topic, end all offers and news.
+
+    It holds when the page is answered. By an old link messages can be ended, and not allowed any more.
+    """
+    house, book = call.house, book_of(call.house.table)
+    language = Language(query.language) if query.language else _language(call)
+    preferring.change_preferences(house.table, house.keyring, book, token, query, now=call.now)
+    shown = preferring.find_preferences(house.table, house.keyring, book, token, language, now=call.now)
+    return Html(preferring.page_of(shown, saved=True))
+
+
+@privacy.post(
+    "/templates/{template_id}/previews",
+    status=201,
+    refuses=(TemplateUnknown, MemberUnknown, PermissionMissing),
+)
+def preview_template(template_id: TemplateId, body: PreviewTemplate, call: Call) -> PreviewView:
+    """What a member would get, or somebody made up; it is sent to nobody.
+
+    The member's name is masked, unless you may unmask and say why, which is kept. Links are somebody's made up.
+    """
+    house, caller = call.house, call.signed_in
+    book = book_of(house.table)
+    return previewing.preview(
+        house.table, house.keyring, book, template_id, body, by=caller, draw=house.draw, now=call.now
+    )

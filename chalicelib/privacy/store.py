@@ -226,6 +226,12 @@ def forget_showings(table: Table, day: date, *, dry_run: bool) -> int:
     )
 
 
+def forget_reach_changes(table: Table, day: date, *, dry_run: bool) -> int:
+    """Take away the log of changes of reach of a day (UTC); how many lines it had."""
+    found = table.query_partition(keys.reach_changes(day), first="0", last="~", consistent=True)
+    return _forget(table, found, dry_run=dry_run)
+
+
 def _forget(table: Table, items: Sequence[Item], *, dry_run: bool) -> int:
     for item in () if dry_run else items:
         table.commit([Delete(keys.Key(item["pk"], item["sk"]), Anyway(), lambda _: WriteContended())])

@@ -219,8 +219,18 @@ class Approvals(Record):
 
     adjustment_points_max: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = 10_000
     """So many points may one person adjust, or take entries back of, for one member within a day; null: any number."""
+    adjustment_day_factor: Annotated[int, Field(ge=1, le=10_000)] | None = 5
+    """So many times `adjustment_points_max` may one person give by hand, all members together, within a day; null: any
+    number of points."""
     card_refund_minor_max: Annotated[int, Field(ge=0, le=10**12)] | None = None
     """So much may one person pay back from one card within a day; null: all that is on it."""
+
+    @property
+    def given_points_max(self) -> int | None:
+        """So many points may one person give by hand within a day, all members together; None: any number."""
+        if self.adjustment_points_max is None or self.adjustment_day_factor is None:
+            return None
+        return self.adjustment_points_max * self.adjustment_day_factor
 
 
 class SmsPrice(Record):

@@ -6,7 +6,7 @@ from chalicelib.kernel.events import Told
 from chalicelib.kernel.ids import EntryId, HoldId, PurchaseId, ShopId
 from chalicelib.kernel.money import Currency, Minor, Points
 from chalicelib.kernel.records import Slug, Subject
-from chalicelib.points.events import Leading
+from chalicelib.points.events import ByHand, Leading
 
 
 class PurchaseRecorded(Leading):
@@ -76,7 +76,7 @@ class ReturnRefused(Told):
     """As in a problem: `return_too_large`, `return_waited_too_long` …"""
 
 
-class PurchaseReturned(Leading):
+class PurchaseReturned(ByHand):
     """Part of a purchase came back, or all of it."""
 
     purchase_id: PurchaseId

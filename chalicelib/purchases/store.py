@@ -14,7 +14,8 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.errors import Refusal
@@ -347,8 +348,36 @@ def packed_lines(lines: Sequence[PurchaseLine]) -> bytes:
     return bytes([_FORM]) + _number(len(lines)) + _number(len(words)) + words + _skus(lines) + figures
 
 
+class LineFigures(NamedTuple):
+    """What a line says, as it was packed."""
+
+    sku: str
+    name: str
+    category: str
+    quantity: int
+    unit_price_minor: int
+
+
 def unpacked_lines(packed: bytes) -> tuple[PurchaseLine, ...]:
     """The lines that `packed_lines` was given.
+
+    Raises:
+        ValueError: the bytes are of a form that this version does not know.
+    """
+    return tuple(
+        PurchaseLine.model_construct(  # not validated: what was recorded under older rules stays readable
+            sku=line.sku,
+            name=line.name or None,
+            category=line.category or None,
+            quantity=line.quantity,
+            unit_price_minor=line.unit_price_minor,
+        )
+        for line in line_figures(packed)
+    )
+
+
+def line_figures(packed: bytes) -> list[LineFigures]:
+    """The lines that `packed_lines` was given, as plain figures: who reads very many needs no more.
 
     Raises:
         ValueError: the bytes are of a form that this version does not know.
@@ -362,22 +391,13 @@ def unpacked_lines(packed: bytes) -> tuple[PurchaseLine, ...]:
     lines = []
     for sku, name, category in zip(skus, names, categories, strict=True):
         price, several = divmod(reader.number(), 2)
-        lines.append(
-            PurchaseLine.model_construct(  # not validated: what was recorded under older rules stays readable
-                sku=sku,
-                name=name or None,
-                category=category or None,
-                quantity=reader.number() if several else 1,
-                unit_price_minor=price,
-            )
-        )
-    return tuple(lines)
+        lines.append(LineFigures(sku, name, category, reader.number() if several else 1, price))
+    return lines
 
 
 def article_check_digit(digits: str) -> str:
     """The check digit of a retail article number (GTIN-13; GS1 General Specifications, 7.9)."""
-    total = sum(int(digit) * (3 if index % 2 else 1) for index, digit in enumerate(digits))
-    return str(-total % 10)
+    return str(-(sum(map(int, digits[::2])) + 3 * sum(map(int, digits[1::2]))) % 10)
 
 
 def _skus(lines: Sequence[PurchaseLine]) -> bytes:
@@ -391,8 +411,15 @@ def _skus(lines: Sequence[PurchaseLine]) -> bytes:
 def _read_skus(reader: "_Reader", count: int) -> list[str]:
     if reader.number() == _TEXT:
         return _inflated(reader.bytes(reader.number()))[0]
-    numbers = (f"{int.from_bytes(reader.bytes(5), 'big'):012d}" for _ in range(count))
-    return [digits + article_check_digit(digits) for digits in numbers]
+    packed = reader.bytes(5 * count)
+    return [_article(packed[at : at + 5]) for at in range(0, 5 * count, 5)]
+
+
+@lru_cache(maxsize=16_384)
+def _article(packed: bytes) -> str:
+    """An article number, remembered: a shop sells the same ones all day."""
+    digits = f"{int.from_bytes(packed, 'big'):012d}"
+    return digits + article_check_digit(digits)
 
 
 def _is_article(sku: str) -> bool:

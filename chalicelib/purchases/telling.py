@@ -50,7 +50,7 @@ def _return(entry: Entry, item: Item) -> list[Told]:
     channel, order_no, _ = entry.key.parts
     return [
         PurchaseReturned(
-            **points_telling.leading(entry),
+            **points_telling.by_hand(entry, item),
             purchase_id=keys.purchase_id(channel, order_no),
             currency=item["cu"],
             amount_minor=item["am"],

@@ -65,6 +65,7 @@ from chalicelib.purchases.events import (
     PurchaseReturned,
     ReturnRefused,
 )
+from chalicelib.segments.events import SegmentEntered, SegmentLeft
 from chalicelib.transfers.events import PointsReceived, PointsTransferEnded, PointsTransferOffered, PointsTransferred
 
 EVENT_TYPES: dict[str, type[Told]] = {
@@ -123,6 +124,8 @@ EVENT_TYPES: dict[str, type[Told]] = {
         PurchaseRestated,
         PurchaseReturned,
         ReturnRefused,
+        SegmentEntered,
+        SegmentLeft,
         TierChanged,
         TierReviewed,
     )

@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from chalicelib.identity.pace import Rates, rates_from
 
 if TYPE_CHECKING:
     from chalicelib.identity.issuers import Issuer
+    from chalicelib.providers.settings import Callbacks, Chosen
 
 LOCAL_STAGES = ("local", "test")
 _GATEWAY_KEY_MIN = 16
@@ -59,6 +60,13 @@ class Settings:
         job_queue: URL of the queue of job work.
         retention_queue: URL of the queue of the job `retention`, which has a function of its own.
         lane_queue: URL of the FIFO queue of commands on hot accounts; without it all are carried out directly.
+        lake_queue: URL of the queue that asks for a patch of the lake.
+        segments_queue: URL of the queue that asks to look at live segments; without it nobody does after a patch.
+        functions_endpoint: where functions are asked; the region's own, or that of everything else, when None.
+        lake_scratch: a folder for what of the lake does not fit into memory.
+        lake_memory_mb: what the lake's engine may use; in Lambda what the function has, less what the rest takes.
+        send_queue: URL of the queue of parts of runs that are to be sent.
+        journey_queue: URL of the queue of those in journeys for whom there is something to do.
         bus: name of the event bus.
         archive: name of the archive bucket, or `file:///…` of a folder on a laptop.
         roots: name of the bucket of roots and reports, which is written once, or `file:///…` likewise.
@@ -70,6 +78,8 @@ class Settings:
         vault_key: ARN of the key that wraps the keys of the vault, or `file:///…` likewise.
         carriers: who brings codes to members.
         opt_out_key: what opt-out links are signed with in a stack; empty where one is made of the index key.
+        providers: who brings messages of campaigns and notices, by channel; empty in a function that sends none.
+        callbacks: who may tell what became of messages, by provider; empty in a function that nobody tells.
         public_url: under which people reach the API, `https://…` without a slash at the end; empty: links are paths.
     """
 
@@ -86,6 +96,11 @@ class Settings:
     job_queue: str | None = None
     retention_queue: str | None = None
     lane_queue: str | None = None
+    lake_queue: str | None = None
+    segments_queue: str | None = None
+    functions_endpoint: str | None = None
+    lake_scratch: str = ""
+    lake_memory_mb: int = 1024
     bus: str | None = None
     archive: str | None = None
     roots: str | None = None
@@ -105,6 +120,10 @@ class Settings:
     carriers: CarrierSettings = CarrierSettings()
     opt_out_key: bytes = b""
     public_url: str = ""
+    providers: "Chosen" = field(default_factory=dict)
+    callbacks: "Callbacks" = field(default_factory=dict)
+    send_queue: str | None = None
+    journey_queue: str | None = None
 
     @property
     def signs_opt_outs(self) -> bool:
@@ -154,6 +173,13 @@ def load() -> Settings:
         job_queue=os.environ.get("REGULARS_JOB_QUEUE") or None,
         retention_queue=os.environ.get("REGULARS_RETENTION_QUEUE") or None,
         lane_queue=os.environ.get("REGULARS_LANE_QUEUE") or None,
+        send_queue=os.environ.get("REGULARS_SEND_QUEUE") or None,
+        journey_queue=os.environ.get("REGULARS_JOURNEY_QUEUE") or None,
+        lake_queue=os.environ.get("REGULARS_LAKE_QUEUE") or None,
+        segments_queue=os.environ.get("REGULARS_SEGMENTS_QUEUE") or None,
+        functions_endpoint=os.environ.get("REGULARS_FUNCTIONS_ENDPOINT") or None,
+        lake_scratch=os.environ.get("REGULARS_LAKE_SCRATCH") or "",
+        lake_memory_mb=_lake_memory(),
         bus=os.environ.get("REGULARS_BUS") or None,
         archive=archive,
         roots=roots,
@@ -167,7 +193,54 @@ def load() -> Settings:
         carriers=_carriers(stage),
         opt_out_key=bytes.fromhex(os.environ.get("REGULARS_OPT_OUT_KEY", "")),
         public_url=_public_url(stage),
+        providers=_providers(stage),
+        callbacks=_callbacks(),
     )
+
+
+def _callbacks() -> "Callbacks":
+    """Who may tell what became of messages."""
+    text = os.environ.get("REGULARS_CALLBACKS")
+    if not text or text == "{}":
+        return {}
+    from chalicelib.providers.settings import callbacks_from  # noqa: PLC0415 - models that only the API needs
+
+    try:
+        return callbacks_from(text)
+    except ValueError as wrong:
+        raise SettingsWrong(f"REGULARS_CALLBACKS: {wrong}") from None
+
+
+def _providers(stage: str) -> "Chosen":
+    """Who brings messages; nothing of it is loaded in a process that is told of nobody."""
+    text = os.environ.get("REGULARS_PROVIDERS")
+    if not text or text == "{}":
+        return {}
+    from chalicelib.providers.settings import providers_from, require_secrets  # noqa: PLC0415 - see above
+
+    secrets, residency = os.environ.get("REGULARS_PROVIDER_SECRETS", ""), os.environ.get("REGULARS_RESIDENCY", "")
+    if residency not in ("", "mainland_china"):
+        raise SettingsWrong("REGULARS_RESIDENCY is mainland_china or empty")
+    try:
+        mainland = bool(residency) or os.environ.get("AWS_REGION", "").startswith("cn-")
+        chosen = providers_from(text, secrets, local=stage in LOCAL_STAGES, mainland=mainland)
+        require_secrets(chosen)
+    except ValueError as wrong:
+        raise SettingsWrong(f"REGULARS_PROVIDERS: {wrong}") from None
+    return chosen
+
+
+_BESIDE_THE_ENGINE_MB = 400
+_LAKE_MEMORY_MB = 1024
+
+
+def _lake_memory() -> int:
+    """What the lake's engine may use, in MB. Lambda says what a function has."""
+    has = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+    if has.isdecimal():
+        return max(int(has) * 3 // 4 - _BESIDE_THE_ENGINE_MB, 256)
+    said = os.environ.get("REGULARS_LAKE_MEMORY", "")
+    return int(said) if said.isdecimal() else _LAKE_MEMORY_MB
 
 
 def _public_url(stage: str) -> str:

@@ -17,9 +17,11 @@ from chalicelib.identity.pace import Pace
 from chalicelib.runtime.settings import LOCAL_STAGES, Settings, SettingsWrong, load
 from chalicelib.storage.bus import EVENTBRIDGE, Bus, EventBus
 from chalicelib.storage.dynamo import Dynamo
+from chalicelib.storage.functions import LAMBDA, PATIENCE, Functions, LambdaFunctions
 from chalicelib.storage.keyring import Keyring, SealedContacts, opt_out_mac
 from chalicelib.storage.line import Lane, SqsLine
-from chalicelib.storage.objects import BucketObjects, FolderObjects, Objects
+from chalicelib.storage.objects import BucketObjects, Files, FolderObjects, Objects
+from chalicelib.storage.places import Bucket, Place
 from chalicelib.storage.queues import SQS, Queues, SqsQueues
 from chalicelib.storage.signed import Credentials, Service, SignedClient
 from chalicelib.storage.signing import KMS, FileSigner, KmsClient, KmsSigner, Signer
@@ -27,6 +29,8 @@ from chalicelib.storage.table import DynamoTable, Table
 from chalicelib.storage.vault import Keeper, KmsKeeper, LocalKeeper, TableVault, TenantKeys
 
 if TYPE_CHECKING:
+    from chalicelib.providers.pace import Limits
+    from chalicelib.providers.port import Provider
     from chalicelib.storage.carriers import Carrier
 
 NO_PAGE = "https://no-page.invalid"
@@ -91,7 +95,11 @@ class House:
         gate: tells who is calling.
         issuer: issues members' access tokens.
         pace: counts how often each caller calls.
-        carriers: who brings messages, by channel: `sms`, `email`. Who is not there is not set up.
+        carriers: who brings what somebody waits for, by channel: `sms`, `email`. Who is not there is not set up.
+        providers: who brings what is sent to many, and notices, by channel. Who is not there is not set up.
+        limits: how fast and for how much money they may, by channel, for a `providers.pace.Pacer`.
+        functions: those that are called and answer.
+        place: where the lake's files are, for the engine that reads them: those of `objects`.
     """
 
     settings: Settings
@@ -102,14 +110,18 @@ class House:
     ops: Table = _not_made("ops")  # noqa: RUF009 - one that says what is missing
     queues: Queues = _not_made("queues")  # noqa: RUF009
     bus: Bus = _not_made("bus")  # noqa: RUF009
-    objects: Objects = _not_made("objects")  # noqa: RUF009
+    objects: Files = _not_made("objects")  # noqa: RUF009
     roots: Objects = _not_made("roots")  # noqa: RUF009
     signer: Signer = _not_made("a signer")  # noqa: RUF009
     lane: Lane | None = None
     gate: Gate = _not_made("a gate")  # noqa: RUF009
     issuer: Issuer = _not_made("an issuer")  # noqa: RUF009
     pace: Pace = field(default_factory=Pace)
+    functions: Functions = _not_made("functions")  # noqa: RUF009
+    place: Place = _not_made("a place of the lake")  # noqa: RUF009
     carriers: "Mapping[str, Carrier]" = field(default_factory=dict)
+    providers: "Mapping[str, Provider]" = field(default_factory=dict)
+    limits: "Mapping[str, Limits]" = field(default_factory=dict)
 
 
 _HOUSE: list[House] = []
@@ -147,8 +159,29 @@ def build(settings: Settings) -> House:
         gate=gate(settings, core, members, ops),
         issuer=members,
         pace=Pace(settings.rates),
+        functions=functions(settings),
+        place=place(settings),
         carriers=carriers(settings),
+        providers=providers(settings, ops),
+        limits={channel: by.limits.limits() for channel, by in settings.providers.items()},
     )
+
+
+def providers(settings: Settings, ops: Table) -> "dict[str, Provider]":
+    """Who brings messages to many. Nothing of it is loaded in a process that was told of none."""
+    if not settings.providers:
+        return {}
+    from chalicelib.providers.making import Means, made  # noqa: PLC0415 - see above
+
+    means = Means(
+        ops=ops,
+        objects=archive(settings),
+        clock=utc_now,
+        region=settings.region,
+        endpoint=settings.endpoint,
+        local=settings.stage in LOCAL_STAGES,
+    )
+    return {channel: made(channel, by, means) for channel, by in settings.providers.items()}
 
 
 def carriers(settings: Settings) -> "dict[str, Carrier]":
@@ -219,14 +252,36 @@ def client(settings: Settings, service: Service) -> SignedClient:
     return SignedClient(service, settings.region, settings.endpoint, credentials, utc_now)
 
 
-def archive(settings: Settings) -> Objects:
+def functions(settings: Settings) -> Functions:
+    """Those that are called and answer."""
+    endpoint = settings.functions_endpoint or settings.endpoint
+    asking = SignedClient(LAMBDA, settings.region, endpoint, credentials, utc_now, patience=PATIENCE)
+    return LambdaFunctions(asking, settings.stack)
+
+
+def place(settings: Settings) -> Place:
+    """Where the lake's files are, as its engine names them."""
+    if settings.archive is None:
+        missing: Place = _missing("REGULARS_ARCHIVE")
+        return missing
+    common: dict[str, Any] = {"memory_mb": settings.lake_memory_mb}
+    if settings.lake_scratch:
+        common["scratch"] = settings.lake_scratch
+    if settings.archive.startswith("file:"):
+        return Place(str(_path(settings.archive)), **common)
+    target = urlsplit(settings.endpoint or "")
+    reached = Bucket(settings.region, credentials, target.netloc or None, tls=target.scheme != "http")
+    return Place(f"s3://{settings.archive}", reached, **common)
+
+
+def archive(settings: Settings) -> Files:
     """Where files are kept for years."""
     return _files(settings, settings.archive, "REGULARS_ARCHIVE")
 
 
-def _files(settings: Settings, place: str | None, variable: str) -> Objects:
+def _files(settings: Settings, place: str | None, variable: str) -> Files:
     if place is None:
-        missing: Objects = _missing(variable)
+        missing: Files = _missing(variable)
         return missing
     if place.startswith("file:"):
         return FolderObjects(_path(place))

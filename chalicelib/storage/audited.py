@@ -16,8 +16,8 @@ BY = "sb"
 """Attribute of an entry: who had it made, where that was no member. No part of the chain."""
 
 FOR_THEMSELVES = "sf"
-"""Attribute of an entry: it is in the account of whoever had it made, or gives something on a card of theirs; or is so
-of those whom it names, where several had it made: one asked, another approved."""
+"""Attribute of an entry: it is in the account of whoever had it made, of whom that went into, or on a card of theirs;
+or is so of those whom it names, where several had it made: one asked, another approved."""
 
 GIVEN = "gv"
 """Attribute of an entry: what it gives that nobody paid for, in minor units. For that somebody answers."""
@@ -88,21 +88,36 @@ class Audited:
 
     def commit(self, writes: Sequence[Write], *, keyed: bool = False) -> None:
         """See `Table.commit`. The record stands last: what a failed condition means is the writes' own matter."""
-        named = [self._named(write) if number == 0 else write for number, write in enumerate(writes)]
+        own = self._own_statements(writes)
+        named = [self._named(write, own, first=number == 0) for number, write in enumerate(writes)]
         if self._record is not None and (self._always or any(map(_gives, named))):
             self._learn(named)
             named.append(self._record(self._read, named))
         self.real.commit(named, keyed=keyed)
 
-    def _named(self, write: Write) -> Write:
-        """A command's own entry, with who had it made."""
+    def _own_statements(self, writes: Sequence[Write]) -> frozenset[str]:
+        """Statements of the account that is their own, by now: of whom it went into, where that is written or was read.
+
+        An account that is written says for whom else it answers.
+        """
+        if self._own is None:
+            return frozenset()
+        items = {write.key: write.item for write in writes if isinstance(write, Put)}
+        known = {**self._read, **items}
+        answering = (key.pk for key, item in known.items() if item and self._own in (item.get("absorbed") or ()))
+        return frozenset({keys.statement(self._own), *(keys.statement(keys.account_of(pk)) for pk in answering)})
+
+    def _named(self, write: Write, own: frozenset[str], *, first: bool) -> Write:
+        """An entry with who had it made: a command's own, and what it brings to an account of theirs besides."""
         if not isinstance(write, Put) or "r" not in write.item or not isinstance(write.condition, Absent):
+            return write
+        to_them = write.item.get("tl") in own
+        brings = write.item.get("p", 0) > 0 or "mf" in write.item  # what is booked along only takes
+        if not first and not (to_them and brings):
             return write
         stamp: Item = {BY: self._by}
         known = FOR_THEMSELVES in write.item  # by who cleared it, who knows of everybody who had it made
-        to_them = write.item.get("tl") == keys.statement(self._own) if self._own is not None else False
-        on_their_card = _gives(write) and self._own is not None and write.item.get("by") == self._own
-        if not known and (to_them or on_their_card):
+        if not known and (to_them or _owner_of_card(write.item) in own):
             stamp[FOR_THEMSELVES] = 1
         return Put(write.key, write.item | stamp, write.condition, write.otherwise)
 
@@ -116,6 +131,12 @@ class Audited:
         if unread:
             found = self.real.get_many(unread, consistent=True)
             self._read |= {key: found.get(key) for key in unread}
+
+
+def _owner_of_card(entry: Item) -> str | None:
+    """The statement of the member whose card an entry is on; None where it is on none."""
+    on_card = keys.parted(entry.get("tl", ""))[0] == keys.CARDS
+    return keys.statement(entry["by"]) if on_card and "by" in entry else None
 
 
 def _gives(write: Write) -> bool:

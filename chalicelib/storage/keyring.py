@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -36,6 +36,12 @@ class ContactCodec(Protocol):
 
         Raises:
             KeyMoved: the key was changed at this moment; read again.
+        """
+
+    def open_many(self, sealed: Mapping[str, bytes]) -> dict[str, dict[str, Any] | None]:
+        """Contact data of many members, with keys as they were a moment ago.
+
+        None: the member's key is gone. Left out: they are sealed with a key that was replaced since.
         """
 
     def seal_words(self, member_ids: Sequence[str], place: str, text: str, known: WordKeys) -> bytes | None:
@@ -101,6 +107,22 @@ class SealedContacts:
         opened: dict[str, Any] = json.loads(unseal(key.secret, rest[_NUMBER_BYTES:], _bound(member_id)))
         if key.newest:
             self._remember(member_id, key)
+        return opened
+
+    def open_many(self, sealed: Mapping[str, bytes]) -> dict[str, dict[str, Any] | None]:
+        """See `ContactCodec.open_many`."""
+        opened: dict[str, dict[str, Any] | None] = {}
+        numbers: dict[str, int] = {}
+        for member_id, each in sealed.items():
+            if each[:1] == CLEAR:
+                opened[member_id] = json.loads(each[1:])
+            else:
+                numbers[member_id] = key_number(each)
+        for member_id, key in (self.vault.find_many(numbers) if numbers else {}).items():
+            opened[member_id] = None
+            if key is not None:
+                plain = unseal(key.secret, sealed[member_id][1 + _NUMBER_BYTES :], _bound(member_id))
+                opened[member_id] = json.loads(plain)
         return opened
 
     def seal_words(self, member_ids: Sequence[str], place: str, text: str, known: WordKeys) -> bytes | None:

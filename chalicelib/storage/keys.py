@@ -26,6 +26,7 @@ from chalicelib.kernel.ids import (
     MemberId,
     MergeId,
     PurchaseId,
+    SuppressionId,
     TransferId,
     packed,
     unpacked,
@@ -56,7 +57,10 @@ def parted(key: str) -> tuple[str, ...]:
 # ---------------------------------------------------------------- members
 
 
-_MARKS = {"mem": "M", "pol": "G", "crd": "C"}
+CARDS = "C"
+"""The mark of partitions of cards."""
+
+_MARKS = {"mem": "M", "pol": "G", "crd": CARDS}
 """How the partition of an account begins, by what its id begins with."""
 
 _PREFIXES = {mark: prefix for prefix, mark in _MARKS.items()}
@@ -358,9 +362,73 @@ def allowance(subject: str, account_id: str) -> Key:
     return Key(joined("ALW", subject, account_id), "ALW")
 
 
+def allowance_of_all(subject: str) -> Key:
+    """What somebody gave alone of late that has a limit, to all accounts."""
+    return Key(joined("ALW", subject), "ALW")
+
+
+TEMPLATES = "TPL"
+"""Timeline partition of all templates."""
+
+
+def template(template_id: str) -> Key:
+    """A template: which version is in force."""
+    return Key(joined("TPL", template_id), "HEAD")
+
+
+def template_version(template_id: str, version: int) -> Key:
+    """What a version of a template says."""
+    return Key(template(template_id).pk, f"V#{version:06d}")
+
+
+SUPPRESSIONS = "SUP"
+"""Timeline partition of all addresses that are not written to."""
+
+
+def suppression(channel: str, blind: str) -> Key:
+    """That an address is not written to by a channel."""
+    return Key(joined("SUP", channel, blind), "SUP")
+
+
+def suppression_id(key: Key) -> SuppressionId:
+    """The id of the suppression under a key."""
+    return SuppressionId("sup_" + packed(key.pk))
+
+
+def suppression_of(suppression_id_: str) -> Key | None:
+    """The key of the suppression of that id, or None when none can have it."""
+    plain = unpacked(suppression_id_.removeprefix("sup_")) or ""
+    parts = parted(plain)
+    return Key(plain, "SUP") if len(parts) == 3 and parts[0] == "SUP" and joined(*parts) == plain else None
+
+
+def reach_changes(day: date) -> str:
+    """Partition of the log of a day (UTC) of who may be written to otherwise than before."""
+    return joined("RCH", day.isoformat())
+
+
+def reach_change(at: datetime, member_id: str) -> Key:
+    """A line of that log: whether, or where, a member may be written to changed at an instant."""
+    return Key(reach_changes(at.astimezone(UTC).date()), joined(moment(at, 0), member_id))
+
+
+def reach_change_of(sk: str) -> tuple[datetime, MemberId]:
+    """When and of whom a line of that log is."""
+    at, member_id = parted(sk)
+    return from_milliseconds(moment_parts(at)[0]), MemberId(member_id)
+
+
 def listed_moment(at: datetime, name: str) -> str:
     """Sort key of something in a list by time: two of the same millisecond differ."""
     return moment(at, zlib.crc32(name.encode()) & 0xFFFFFFF)
+
+
+# ---------------------------------------------------------------- deliveries
+
+
+def run(run_id: str) -> Key:
+    """What a worker has to know of a run of a campaign."""
+    return Key(joined("CRUN", run_id), "RUN")
 
 
 # ---------------------------------------------------------------- indexes
@@ -544,7 +612,162 @@ def alert_moment(raised_at: datetime, pk: str) -> str:
     return moment(raised_at, zlib.crc32(pk.encode()) & 0xFFFFFFF)
 
 
+# ---------------------------------------------------------------- campaigns
+
+CAMPAIGNS = "CMP"
+"""Timeline partition of all campaigns."""
+
+CAMPAIGNS_AT_WORK = "CMP-WORK"
+"""Due partition of the campaigns that were launched and are not over."""
+
+
+def campaign(campaign_id: str) -> Key:
+    """What a campaign does, and how far it is."""
+    return Key(joined("CMP", campaign_id), "CMP")
+
+
+def campaign_of(pk: str) -> str:
+    """Whose campaign's item a partition holds."""
+    return parted(pk)[1]
+
+
+def campaign_runs(campaign_id: str) -> str:
+    """Timeline partition of a campaign's runs."""
+    return joined("CRUN", campaign_id)
+
+
+# ---------------------------------------------------------------- journeys
+
+JOURNEYS = "JRN"
+"""Timeline partition of all journeys."""
+
+JOURNEY_BOARD = Key("JRNS", "BOARD")
+"""Which journeys do something, and what each of them waits for."""
+
+JOURNEY_SHARDS = 4
+JOURNEY_COUNTERS = 8
+
+
+def journey(journey_id: str) -> Key:
+    """A journey: what it does just now, and which version of it is in force."""
+    return Key(joined("JRN", journey_id), "HEAD")
+
+
+def journey_edition(journey_id: str, edition: int) -> Key:
+    """What a version of a journey says."""
+    return Key(journey(journey_id).pk, f"V#{edition:06d}")
+
+
+def journeys_of(member_id: str) -> str:
+    """Partition of a member's ways through journeys."""
+    return joined("JIN", member_id.removeprefix("mem_"))
+
+
+def journey_instance(member_id: str, journey_id: str, entry: str) -> Key:
+    """A member's way through a journey; with the others of the member, so that one query reads all, and as they are."""
+    return Key(journeys_of(member_id), joined("I", journey_id, entry))
+
+
+def journey_instance_of(key: Key) -> tuple[MemberId, str, str]:
+    """Member, journey and entry that such a key names."""
+    _, journey_id, entry = parted(key.sk)
+    return MemberId("mem_" + parted(key.pk)[1]), journey_id, entry
+
+
+def journey_gate(member_id: str, journey_id: str) -> Key:
+    """When a member came into a journey last."""
+    return Key(journeys_of(member_id), joined("G", journey_id))
+
+
+def journey_shard(member_id: str, shards: int = JOURNEY_SHARDS) -> int:
+    """Which part of those in journeys a member belongs to."""
+    return zlib.crc32(member_id.encode()) % shards
+
+
+def journey_members(journey_id: str, shard: int, *, left: bool) -> str:
+    """Timeline partition of those who are in a journey, or were."""
+    return joined("JIN", journey_id, "left" if left else "inside", str(shard))
+
+
+def journey_due(slot: int, shard: int) -> str:
+    """Due partition of those for whom there is something to do by an instant, in milliseconds since 1970."""
+    return f"JIN#{slot // 60_000}#{shard}"
+
+
+def journey_held(journey_id: str, shard: int) -> str:
+    """Due partition of those for whom there was something to do while their journey was paused."""
+    return joined("JIN", journey_id, "held", str(shard))
+
+
+def journey_counts(journey_id: str) -> str:
+    """Partition of a journey's counters."""
+    return joined("JIC", journey_id)
+
+
+def journey_count(journey_id: str, edition: int, shard: int) -> Key:
+    """A counter of those in a version of a journey."""
+    return Key(journey_counts(journey_id), f"V{edition:06d}#{shard:02d}")
+
+
+# ---------------------------------------------------------------- segments
+
+SEGMENT_GRAPH = Key("SEGS", "GRAPH")
+"""Which segments there are, and what each depends on."""
+
+
+def segment(segment_id: str) -> Key:
+    """What a segment says."""
+    return Key(joined("SEG", segment_id), "SEG")
+
+
+def segments(state: str) -> str:
+    """Timeline partition of the segments in a state."""
+    return joined("SEG", state)
+
+
+def segment_export(export_id: str) -> Key:
+    """An export of a segment."""
+    return Key(joined("SGX", export_id), "SGX")
+
+
 # ---------------------------------------------------------------- table `ops`
+
+CAMPAIGN_TURN = Key(joined("CPLAN"), "TURN")
+"""Which campaign is being planned: one at a time, so that each plan counts what those before it have planned."""
+
+
+def campaign_release(run_id: str) -> Key:
+    """How many parts of a run were handed to those who send."""
+    return Key(joined("CREL", run_id), "CREL")
+
+
+JOURNEY_TICK = Key(joined("JTICK"), "HEAD")
+"""Through when those in journeys were handed to those who do their steps."""
+
+
+def journey_notes(member_id: str) -> str:
+    """Partition of what happened to a member that some journey asks for."""
+    return joined("JEV", member_id.removeprefix("mem_"))
+
+
+def journey_note(member_id: str, at: datetime, event_id: str) -> Key:
+    """Something that happened to a member."""
+    return Key(journey_notes(member_id), joined(moment(at, 0), event_id))
+
+
+def segment_state(segment_id: str) -> Key:
+    """Who was in a live segment when it was looked at last."""
+    return Key(segment_sizes(segment_id), "STATE")
+
+
+def segment_sizes(segment_id: str) -> str:
+    """Partition of how large a segment was, day by day."""
+    return joined("SGS", segment_id)
+
+
+def segment_size(segment_id: str, day: date) -> Key:
+    """How large a segment was on a day."""
+    return Key(segment_sizes(segment_id), joined("D", day.isoformat()))
 
 
 def velocity(what: str, who: str, day: date) -> Key:
@@ -587,6 +810,10 @@ def job_found(partition: str, part: str) -> Key:
     return Key(partition, joined("V", part))
 
 
+LAKE_HEAD = Key("LAKE", "HEAD")
+"""What the lake consists of now."""
+
+
 def line_refusal(token: str) -> Key:
     """What a command that came through the line was refused for, by the request that waits for it."""
     return Key(joined("L", token), "L")
@@ -622,6 +849,31 @@ def otp_pressure(window: str) -> tuple[Key, ...]:
     return tuple(Key(joined("P", window), f"P#{shard}") for shard in range(OTP_SHARDS))
 
 
+def channel_pace(channel: str) -> Key:
+    """How fast a channel may send, and whether its breaker is closed."""
+    return Key(joined("PACE", channel), "PACE")
+
+
+def provider_ref(provider: str, ref: str) -> Key:
+    """Which deliveries a provider's own name of a message stands for."""
+    return Key(joined("REF", provider, ref), "REF")
+
+
+def notice_claim(delivery_id: str) -> Key:
+    """Who sends a notice by a provider that would bring it twice; in a partition of its own, as it names no member."""
+    return Key(joined("NC", delivery_id), "NC")
+
+
+def callback(provider: str, which: str) -> Key:
+    """Tells that something that a provider told was taken before."""
+    return Key(joined("CB", provider, which), "CB")
+
+
+def channel_money(channel: str, day: date) -> Key:
+    """The counter of the money that a channel spent on a day of the program."""
+    return Key(joined("SPENT", channel, day.isoformat()), "SPENT")
+
+
 def notices(member_id: str) -> str:
     """Partition of the notices that a member was sent."""
     return joined("NT", member_id)
@@ -630,6 +882,36 @@ def notices(member_id: str) -> str:
 def notice(member_id: str, at: datetime, delivery_id: str) -> Key:
     """A notice that a member was sent."""
     return Key(notices(member_id), joined(moment(at, 0), delivery_id))
+
+
+def sent_part(run_id: str, number: int) -> Key:
+    """How far a part of a run is; a partition of its own, because many workers write at once."""
+    return Key(joined("SEND", run_id, f"{number:06d}"), "PART")
+
+
+def sent_count(run_id: str, shard: int) -> Key:
+    """A counter of what became of a run's recipients."""
+    return Key(joined("SENT", run_id), f"C#{shard:02d}")
+
+
+def part_fault(run_id: str, number: int) -> Key:
+    """Why a part of a run fails."""
+    return Key(joined("SENT", run_id), f"F#{number:06d}")
+
+
+def singles(member_id: str) -> str:
+    """Partition of the single messages to a member."""
+    return joined("DLV", member_id)
+
+
+def single(member_id: str, delivery_id: str) -> Key:
+    """A single message: who claims it may send it."""
+    return Key(singles(member_id), delivery_id)
+
+
+def receipt(delivery_id: str, kind: str) -> Key:
+    """Tells that a receipt of a delivery was counted."""
+    return Key(joined("RCP", delivery_id), kind)
 
 
 def sessions(member_id: str) -> str:

@@ -2,7 +2,7 @@
 
 import secrets
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -33,6 +33,13 @@ class Objects(Protocol):
 
     def list(self, prefix: str, *, after: str | None, limit: int) -> Keys:
         """Keys that start with a prefix, in order, from the one after `after` on."""
+
+
+class Files(Objects, Protocol):
+    """A store of files that need not be kept: what the lake has can be made anew."""
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove files; those that are not there any more are passed over."""
 
 
 class FolderObjects:
@@ -84,6 +91,11 @@ class FolderObjects:
         keys = sorted(key for key in self._keys(prefix.rpartition("/")[0]) if key.startswith(prefix))
         start = bisect_right(keys, after) if after is not None else 0
         return keys[start : start + limit]
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """See `Files.delete`. Folders that are empty then stay."""
+        for key in keys:
+            self._path_of(key).unlink(missing_ok=True)
 
     def _keys(self, folder: str) -> Iterator[str]:
         for path in (self._path / folder).rglob("*"):
@@ -155,6 +167,18 @@ class BucketObjects:
             if not answer.get("IsTruncated"):
                 break
         return keys
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """See `Files.delete`.
+
+        Raises:
+            StorageBusy: S3 is throttling, failing or out of reach, or some are still there.
+        """
+        for start in range(0, len(keys), _PAGE):
+            some = [{"Key": key} for key in keys[start : start + _PAGE]]
+            answer = self._call("delete_objects", Delete={"Objects": some, "Quiet": True})
+            if answer and answer.get("Errors"):
+                raise StorageBusy("The bucket did not remove some files. Try again later.")
 
     def _call(self, operation: str, **request: Any) -> Any:
         """What S3 answers; None where there is no such key, or one where there must be none."""

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from chalicelib.storage.wire import ProtocolBroken, Wire
+from chalicelib.storage.wire import READ_SECONDS, ProtocolBroken, Wire
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
@@ -73,6 +73,7 @@ class SignedClient:
         endpoint: `https://…` or `http://…`; the region's own when None.
         credentials: gives what to sign with, asked for on each call, so that rotated credentials take effect.
         clock: gives the time to sign with.
+        patience: seconds that an answer may take.
     """
 
     def __init__(
@@ -82,6 +83,8 @@ class SignedClient:
         endpoint: str | None,
         credentials: Callable[[], Credentials],
         clock: Callable[[], datetime],
+        *,
+        patience: float = READ_SECONDS,
     ) -> None:
         suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
         target = urlsplit(endpoint or f"https://{service.name}.{region}.{suffix}")
@@ -95,6 +98,7 @@ class SignedClient:
         self._region = region
         self._credentials = credentials
         self._clock = clock
+        self._patience = patience
         self._signing_key: tuple[str, str, bytes] = ("", "", b"")
         self._local = threading.local()
 
@@ -107,7 +111,7 @@ class SignedClient:
         """
         body = _ENCODER.encode(payload).encode()
         headers = self.signed(operation, body, self._credentials(), self._clock())
-        status, answer = self._exchange(body, headers)
+        status, answer, _ = self._exchange(body, headers, "/")
         try:
             parsed: dict[str, Any] = json.loads(answer) if answer else {}
         except ValueError:
@@ -119,6 +123,18 @@ class SignedClient:
         code = str(parsed.get("__type") or f"Http{status}").rpartition("#")[2]
         raise ServiceFault(code, status, parsed)
 
+    def post(self, path: str, payload: Mapping[str, Any]) -> tuple[int, bytes, Mapping[bytes, bytes]]:
+        """What a service answers that tells its operations apart by paths: status, body, fields of its head.
+
+        Args:
+            path: of characters that stand for themselves in a URL.
+
+        Raises:
+            Unreachable: no answer came.
+        """
+        body = _ENCODER.encode(payload).encode()
+        return self._exchange(body, self.signed("", body, self._credentials(), self._clock(), path), path)
+
     def close(self) -> None:
         """Close this thread's connection; the next call opens another."""
         wire: Wire | None = getattr(self._local, "wire", None)
@@ -126,7 +142,9 @@ class SignedClient:
             wire.close()
             self._local.wire = None
 
-    def signed(self, operation: str, body: bytes, credentials: Credentials, now: datetime) -> dict[str, str]:
+    def signed(
+        self, operation: str, body: bytes, credentials: Credentials, now: datetime, path: str = "/"
+    ) -> dict[str, str]:
         """The headers of a request, with its signature (AWS Signature Version 4)."""
         utc = now.astimezone(UTC)
         stamp = f"{utc.year:04d}{utc.month:02d}{utc.day:02d}T{utc.hour:02d}{utc.minute:02d}{utc.second:02d}Z"
@@ -135,13 +153,13 @@ class SignedClient:
             "content-type": self._content_type,
             "host": self._netloc,
             "x-amz-date": stamp,
-            "x-amz-target": f"{self._prefix}.{operation}",
+            **({"x-amz-target": f"{self._prefix}.{operation}"} if operation else {}),
         }
         if credentials.session_token:
             headers["x-amz-security-token"] = credentials.session_token
         names = ";".join(sorted(headers))
         lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
-        request = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
+        request = f"POST\n{path}\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
         hashed = hashlib.sha256(request.encode()).hexdigest()
         to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashed}"
         key = self._key_of(credentials.secret_key, stamp[:8])
@@ -162,13 +180,14 @@ class SignedClient:
         self._signing_key = (secret, day, key)
         return key
 
-    def _exchange(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    def _exchange(self, body: bytes, headers: Mapping[str, str], path: str) -> tuple[int, bytes, Mapping[bytes, bytes]]:
         wire: Wire | None = getattr(self._local, "wire", None)
         try:
             if wire is None or not wire.kept:
                 self.close()
-                wire = self._local.wire = Wire(self._host, self._port, https=self._https)
-            return wire.exchange(body, headers)
+                wire = self._local.wire = Wire(self._host, self._port, https=self._https, patience=self._patience)
+            status, answer = wire.exchange(body, headers, path)
+            return status, answer, wire.said
         except (OSError, ProtocolBroken) as fault:
             self.close()
             raise Unreachable(f"{type(fault).__name__}: {fault}") from fault

@@ -22,33 +22,38 @@ class ProtocolBroken(Exception):
 class Wire:
     """A connection to one server.
 
+    Args:
+        patience: seconds that an answer may take.
+
     Raises:
         OSError: it does not connect.
     """
 
-    def __init__(self, host: str, port: int, *, https: bool) -> None:
+    def __init__(self, host: str, port: int, *, https: bool, patience: float = READ_SECONDS) -> None:
         connection = socket.create_connection((host, port), CONNECT_SECONDS)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if https:
             connection = _secured(connection, host)
-        connection.settimeout(READ_SECONDS)
+        connection.settimeout(patience)
         self._socket = connection
         self._received = b""
         self.kept = True
         """False once the server has said that it closes; then another connection is needed."""
+        self.said: dict[bytes, bytes] = {}
+        """The fields of the newest answer's head, in lower case."""
 
-    def exchange(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """POST a body to `/` and read the answer: its status and its body.
+    def exchange(self, body: bytes, headers: Mapping[str, str], path: str = "/") -> tuple[int, bytes]:
+        """POST a body to a path and read the answer: its status and its body.
 
         Raises:
-            OSError: the connection broke, or the answer took longer than `READ_SECONDS`.
+            OSError: the connection broke, or the answer took too long.
             ProtocolBroken: what came is not an answer that we understand.
         """
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = f"POST / HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n"
+        head = f"POST {path} HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n"
         self._socket.sendall(head.encode("latin-1") + body)
         status_line, *lines = self._until(b"\r\n\r\n").lower().split(b"\r\n")
-        fields = dict(_field(line) for line in lines)
+        fields = self.said = dict(_field(line) for line in lines)
         self.kept = fields.get(b"connection") != b"close"
         if fields.get(b"transfer-encoding") == b"chunked":
             return _status(status_line), self._chunks()

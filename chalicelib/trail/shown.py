@@ -22,6 +22,11 @@ SHOWN: Mapping[str, frozenset[str]] = {
     "approval": frozenset({"ask", "amount", "status", "entry", "shops"}),
     "text of a consent": frozenset({"purpose", "channel", "text_version"}),
     "alert": frozenset({"state"}),
+    "template": frozenset({"purpose", "channel", "current", "archived"}),
+    "suppression": frozenset({"channel", "code", "source", "lifted"}),
+    "line of the log of reach": frozenset({"why"}),
+    "campaign": frozenset({"state", "definition"}),
+    "run of a campaign": frozenset({"status"}),
 }
 """Attributes of each kind of item that are shown as they were and as they are."""
 
@@ -31,7 +36,7 @@ SILENT = frozenset(
 )
 """Attributes that change with every write, or say again what others do, or what the record says itself."""
 
-EXPANDED: Mapping[str, str] = {"program": "program"}
+EXPANDED: Mapping[str, str] = {"program": "program", "campaign": "definition"}
 """An attribute of JSON text whose fields are compared one by one; by kind of item."""
 
 FIELDS = frozenset({"fields", "role", "member_id", "owner_id", "points", "expires_on"})

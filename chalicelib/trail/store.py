@@ -32,8 +32,12 @@ _BEHIND = {
 _MARKS = {
     "U": "identifier", "H": "note", "PROGRAM": "program", "MERGE": "merge", "X": "transfer", "AJ": "adjusted by hand",
     "AL": "alert", "ADMINS": "list of admins", "ALW": "done alone of late", "CT": "text of a consent",
+    "RCH": "line of the log of reach", "SUP": "suppression",
 }  # fmt: skip
-_NAMED = {"STF": "staff", "APR": "approval", "IK": "integration key"}
+_NAMED = {
+    "STF": "staff", "APR": "approval", "IK": "integration key", "TPL": "template", "CMP": "campaign",
+    "CRUN": "run of a campaign",
+}  # fmt: skip
 """Items that the second part of their partition names."""
 _LISTED = {"ROLES": "role", "UM": "showing of personal data"}
 """Items that their sort key names."""

@@ -6,7 +6,7 @@ from pydantic import AwareDatetime
 
 from chalicelib.kernel.ids import MemberId, TransferId
 from chalicelib.kernel.money import SomePoints
-from chalicelib.points.events import Leading
+from chalicelib.points.events import ByHand, Leading
 
 
 class EndedBy(StrEnum):
@@ -37,7 +37,7 @@ class PointsTransferred(Leading):
     fee_points: int
 
 
-class PointsReceived(Leading):
+class PointsReceived(ByHand):
     """Points came from another member; told of the receiver."""
 
     transfer_id: TransferId

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 
 from chalicelib.holds.models import Hold
 from chalicelib.holds.rules import end_key
-from chalicelib.kernel.calendar import local_day, month_of
 from chalicelib.points.models import Account, Entry, EntryKey, Lifetime, Posting, Reason, Sums, Why
 from chalicelib.points.rules import balances, commands, guards, ledger
 from chalicelib.points.rules.ledger import Draft
@@ -19,7 +18,7 @@ from chalicelib.transfers.errors import (
     TransferUncovered,
 )
 
-KIND = "transfer"
+KIND = ledger.OFFER
 """The kind of the entries that hold points for a transfer."""
 
 
@@ -73,7 +72,7 @@ def offer(
     fee = fee_of(points, program)
     # Never before the account's own time: the month that the offer counts in is one that the account still knows.
     at = max(now, giver.last_recorded_at or now)
-    left = terms.max_points_per_month - _sent(giver, program, at)
+    left = terms.max_points_per_month - ledger.given_away(giver, program, at)
     if points + fee > left:
         raise TransferLimitReached(asked=points + fee, left=max(left, 0), limit=terms.max_points_per_month)
     draft = Draft(
@@ -153,15 +152,3 @@ def require_two(giver: Account, receiver: Account) -> None:
     """
     if giver.member_id == receiver.member_id:
         raise TransferToSelf
-
-
-def _sent(giver: Account, program: Program, at: datetime) -> int:
-    """What a member has sent in the month of an instant, and what is on offer since its beginning."""
-    settled, _ = ledger.settle(giver, program, now=at)
-    month = month_of(local_day(at, program.time_zone))
-    kept = [
-        hold.points
-        for name, hold in settled.holds.items()
-        if ledger.hold_of(name).kind == KIND and month_of(hold.made_on) == month
-    ]
-    return settled.sent.get(month, 0) + sum(kept)

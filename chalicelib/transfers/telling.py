@@ -49,7 +49,7 @@ def transfer_end(entry: Entry, item: Item) -> list[Told]:
 
 def _receipt(entry: Entry, item: Item) -> list[Told]:
     transfer_id, giver = keys.transfer_id(*entry.key.parts), MemberId(item["from"])
-    return [PointsReceived(**points_telling.leading(entry), transfer_id=transfer_id, from_member_id=giver)]
+    return [PointsReceived(**points_telling.by_hand(entry, item), transfer_id=transfer_id, from_member_id=giver)]
 
 
 FROM_ENTRY: dict[str, Callable[[Entry, Item], list[Told]]] = {

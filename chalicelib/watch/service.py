@@ -5,14 +5,18 @@ from collections.abc import Mapping
 from chalicelib.alerts.models import AlertKind, Deed, Gain
 from chalicelib.audit.events import AuditRecorded
 from chalicelib.audit.models import ToChain
-from chalicelib.cards.events import CardOpened, CardToppedUp
+from chalicelib.cards.events import CardOpened, CardSpendRefunded, CardToppedUp, CardUseReversed
+from chalicelib.corrections.events import PointsReversed
 from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.ids import ShopId
 from chalicelib.members.events import MemberContactChanged
+from chalicelib.merges.events import MemberMerged
 from chalicelib.points.events import AdjustedBy, PointsAdjusted
+from chalicelib.pools.events import PointsPooled
 from chalicelib.programs.models import Program
-from chalicelib.purchases.events import PurchaseRecorded, PurchaseRestated
+from chalicelib.purchases.events import PurchaseRecorded, PurchaseRestated, PurchaseReturned
 from chalicelib.relay.models import Event
+from chalicelib.transfers.events import PointsReceived
 
 
 def to_chain(event: Event) -> ToChain | None:
@@ -40,36 +44,59 @@ def deed_of(event: Event, program: Program) -> Deed | None:
     match data:
         case AuditRecorded() if data.action in _DEEDS:
             return Deed(_DEEDS[data.action], data.recorded_by, member_id, day)
-        case MemberContactChanged() if data.replaced and data.changed_by is not None:
-            return Deed(AlertKind.CONTACTS_CHANGED, data.changed_by, member_id, day)
+        case MemberContactChanged() if (data.replaced or data.merged_id) and data.changed_by is not None:
+            # Of a merge who goes: the one who stays may be the same each time.
+            return Deed(AlertKind.CONTACTS_CHANGED, data.changed_by, data.merged_id or member_id, day)
         case _:
             return None
 
 
 def gain_of(event: Event, program: Program) -> Gain | None:
-    """What an event says was given by a sale or by hand: points, or on a card what nobody paid for; or None."""
+    """What an event says was given by a sale or by hand: points, or on a card what nobody paid for; or None.
+
+    What only moved, or came back, was given by nobody: it is a gain of whoever receives more than is likely, and of
+    whoever had it done to their own good.
+    """
     data, shop, points, minor = event.data, None, 0, 0
+    own: tuple[str, ...] = ()
+    by: str | None = None
     match data:
         case PurchaseRecorded():
-            points, shop = data.points_earned, data.shop_id
+            points, shop, by, own = data.points_earned, data.shop_id, data.recorded_by, _own(data)
         case PurchaseRestated():
-            points = data.points_earned
+            points, by, own = data.points_earned, data.recorded_by, _own(data)
         case PointsAdjusted(source=AdjustedBy.ADJUST | AdjustedBy.CLOSE):
-            points = data.points
+            points, by, own = data.points, data.recorded_by, data.own_account_of or _own(data)
+        case PointsReversed():
+            points, by, own = data.points, data.recorded_by, data.own_account_of
+        case MemberMerged() if event.member_id == data.into_member_id:
+            points, own = data.points, data.own_account_of
+            if own and points <= 0:
+                points = data.balance_after  # their own went: what the other has is theirs now
+        case PointsPooled() | PointsReceived() | PurchaseReturned() if data.own_account_of:
+            points, own = data.points, data.own_account_of
         case CardOpened() | CardToppedUp():
-            minor = data.given_minor
+            minor, by, own = data.given_minor, data.recorded_by, _own(data)
+        case CardSpendRefunded() if data.own_account_of:
+            minor, own = data.principal_minor + data.bonus_minor, data.own_account_of
+        case CardUseReversed() if data.own_account_of:
+            minor, own = data.uses, data.own_account_of
         case _:
             return None
     if (points <= 0 and minor <= 0) or event.member_id is None:
         return None
-    own = (data.recorded_by,) if data.own_account and data.recorded_by is not None else ()
     return Gain(
         event_id=event.event_id,
         member_id=event.member_id,
         points=points,
         shop_id=ShopId(shop) if shop is not None else None,
-        by=data.recorded_by,
-        own=(data.own_account_of or own) if isinstance(data, PointsAdjusted) else own,
+        by=by,
+        own=own,
         day=local_day(event.recorded_at, program.time_zone),
         minor=minor,
     )
+
+
+def _own(data: PurchaseRecorded | PurchaseRestated | PointsAdjusted | CardOpened | CardToppedUp) -> tuple[str, ...]:
+    """Who had something done to their own good, where one person had it done."""
+    return (data.recorded_by,) if data.own_account and data.recorded_by is not None else ()

@@ -198,7 +198,8 @@ def _tags(rng: Random, habit: Habit) -> list[str]:
 
 def _consents(rng: Random) -> list[dict[str, Any]]:
     given = [{"purpose": "terms", "granted": True, "text_version": "2025-09"}]
-    for purpose, share in (("sms_marketing", 0.7), ("email_marketing", 0.4)):
+    for channel, share in (("sms", 0.7), ("email", 0.4)):
         if rng.random() < 0.8:
-            given.append({"purpose": purpose, "granted": rng.random() < share, "text_version": "2025-09"})
+            said = {"purpose": "marketing", "channel": channel, "text_version": "2025-09"}
+            given.append({**said, "granted": rng.random() < share})
     return given

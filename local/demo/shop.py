@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.consents.models import PublishConsentText
+from chalicelib.consents.models import ContactChannel, PublishConsentText
 from chalicelib.programs.models import DEFAULT_TERMS
 
 SHOPS = ("shp_jingan", "shp_lujiazui", "shp_xujiahui", "shp_hongqiao")
@@ -96,12 +96,12 @@ TEXTS = (
         "tiers, and contact details are used for this program only.",
     ),
     PublishConsentText(
-        purpose="sms_marketing", text_version="2025-09",
+        purpose="marketing", channel=ContactChannel.SMS, text_version="2025-09",
         zh="我同意通过短信接收新品和优惠信息，可随时退订。",
         en="I agree to be told of new products and offers by text message, and can end it at any time.",
     ),
     PublishConsentText(
-        purpose="email_marketing", text_version="2025-09",
+        purpose="marketing", channel=ContactChannel.EMAIL, text_version="2025-09",
         zh="我同意通过电子邮件接收新品和优惠信息，可随时退订。",
         en="I agree to be told of new products and offers by e-mail, and can end it at any time.",
     ),

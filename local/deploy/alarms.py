@@ -6,7 +6,10 @@ from typing import Any
 from local.deploy.functions import FUNCTIONS, Function
 from local.deploy.intrinsics import Json, given, imported, policy, ref, sub
 
-QUEUES = ("job-work", "retention", "notices", "watch", "archive", "lane.fifo")
+QUEUES = (
+    "job-work", "retention", "notices", "watch", "lake-patch", "segments-refresh", "archive", "lane.fifo",
+    "campaign-sends", "journey-events", "journey-steps", "mail-events",
+)  # fmt: skip
 DEAD_LETTERS = (
     "job-work-dlq",
     "retention-dlq",
@@ -14,7 +17,14 @@ DEAD_LETTERS = (
     "watch-dlq",
     "archive-dlq",
     "lane-dlq.fifo",
+    "campaign-sends-dlq",
+    "mail-events-dlq",
+    "journey-events-dlq",
+    "journey-steps-dlq",
     "relay-dlq",
+    "lake-patch-dlq",
+    "segments-refresh-dlq",
+    "lake-fold-dlq",
     "schedules-dlq",
     "events-dlq",
 )
@@ -131,6 +141,13 @@ def _of_function(function: Function) -> Json:
             600_000,
             **_metric("AWS/Lambda", "IteratorAge", "Maximum", **of),
         )
+    if function.id == "LakeFoldFunction":
+        made["LakeBehindAlarm"] = _alarm(
+            "lake-behind",
+            "The lake is ten minutes behind: segments and campaigns see what was",
+            600_000,
+            **_metric("AWS/Lambda", "IteratorAge", "Maximum", **of),
+        )
     return made
 
 
@@ -164,7 +181,13 @@ def _of_api() -> Json:
 
 
 def _of_rules() -> Json:
-    """Events that a rule could not deliver: all of them, whichever rule it was."""
+    """Events that a rule could not deliver: all of them, whichever rule it was.
+
+    SES tells the account's own bus, whose rules have no bus among their dimensions.
+    """
+    ours = [{"Name": "EventBusName", "Value": sub("${Stack}-events")}]
+    rules: list[tuple[str, list[Json]]] = [(each, ours) for each in ("archive", "notices", "watch", "journeys")]
+    rules.append(("mail-events", []))
     figures = [
         {
             "Id": f"m{number}",
@@ -173,16 +196,13 @@ def _of_rules() -> Json:
                 "Metric": {
                     "Namespace": "AWS/Events",
                     "MetricName": "FailedInvocations",
-                    "Dimensions": [
-                        {"Name": "EventBusName", "Value": sub("${Stack}-events")},
-                        {"Name": "RuleName", "Value": sub("${Stack}-" + rule)},
-                    ],
+                    "Dimensions": [*bus, {"Name": "RuleName", "Value": sub("${Stack}-" + rule)}],
                 },
                 "Period": 300,
                 "Stat": "Sum",
             },
         }
-        for number, rule in enumerate(("archive", "notices", "watch"))
+        for number, (rule, bus) in enumerate(rules)
     ]
     return {"RulesFailAlarm": _alarm("rules-fail", "A rule could not deliver", 0, Metrics=_total(figures))}
 

@@ -40,6 +40,8 @@ PRUNED = (
 )
 """What no handler needs: scripts, stubs, what pip notes, the towns and carriers of numbers."""
 
+APP_LOCK = "requirements.txt"
+
 _WHEN = (1980, 1, 1, 0, 0, 0)
 
 
@@ -62,7 +64,7 @@ def build(target: Path, architecture: str, handlers: Iterable[str], scratch: Pat
     """
     _must_be_the_runtime()
     tree = scratch / "tree"
-    _install_wheels(tree, architecture)
+    _install_wheels(tree, architecture, APP_LOCK)
     check_wheels(tree, architecture)
     _prune(tree)
     _add_app(tree)
@@ -82,6 +84,31 @@ def build(target: Path, architecture: str, handlers: Iterable[str], scratch: Pat
     return Artifact(target, digest, target.stat().st_size, sum(sizes), len(sizes))
 
 
+def build_layer(target: Path, architecture: str, lock: str, scratch: Path) -> Artifact:
+    """Make the zip of a layer: the wheels of a lock file, in the folder where Lambda's Python looks for them.
+
+    Raises:
+        NotPackaged: the interpreter is not the runtime's, a wheel is missing or foreign, a package does not import.
+    """
+    _must_be_the_runtime()
+    tree = scratch / "tree"
+    packages = tree / "python"
+    _install_wheels(packages, architecture, lock)
+    check_wheels(packages, architecture, lock)
+    _prune(packages)
+    compile_tree(tree, "/opt/")
+    zip_tree(tree, target)
+
+    unpacked = scratch / "unpacked"
+    with zipfile.ZipFile(target) as packed:
+        packed.extractall(unpacked)
+    check_machines(unpacked, architecture)
+    check_packages(unpacked / "python", architecture, packages_in(unpacked / "python"))
+    sizes = [path.stat().st_size for path in _files(unpacked)]
+    digest = hashlib.sha256(target.read_bytes()).hexdigest()
+    return Artifact(target, digest, target.stat().st_size, sum(sizes), len(sizes))
+
+
 def _must_be_the_runtime() -> None:
     """Byte code is of one minor version only."""
     if sys.version_info[:2] != RUNTIME:
@@ -94,15 +121,15 @@ def _must_be_the_runtime() -> None:
 # ---------------------------------------------------------------- the wheels
 
 
-def _install_wheels(tree: Path, architecture: str) -> None:
-    """Put the wheels of requirements.txt for the function's machine into a folder."""
+def _install_wheels(tree: Path, architecture: str, lock: str) -> None:
+    """Put the wheels of a lock file for the function's machine into a folder."""
     machine = MACHINES[architecture]
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in reversed(GLIBC_MINORS)] + [f"manylinux2014_{machine}"]
     command = [
         sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-input", "--no-compile",
         "--target", str(tree), "--require-hashes", "--no-deps", "--only-binary=:all:", "--implementation", "cp",
         "--python-version", "3.13", *(part for each in platforms for part in ("--platform", each)),
-        "-r", str(ROOT / "requirements.txt"),
+        "-r", str(ROOT / lock),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -110,22 +137,27 @@ def _install_wheels(tree: Path, architecture: str) -> None:
 
 
 def requirements(text: str) -> dict[str, str]:
-    """Names and versions of a lock file."""
-    found = re.findall(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", text, re.MULTILINE)
-    return {_plain(name): version for name, version in found}
+    """Names and versions of a lock file, of what the runtime needs."""
+    form = r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)(?: *; *([^\\\n]+))?"
+    return {_plain(name): version for name, version, only in re.findall(form, text, re.MULTILINE) if _wanted(only)}
+
+
+def _wanted(marker: str) -> bool:
+    """Whether a lock file's line is for the runtime: CPython 3.13 on Linux. Of markers it knows those that we have."""
+    return not re.search(r"sys_platform == 'win32'|python_full_version < '3\.1[123]'", marker)
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def check_wheels(tree: Path, architecture: str) -> None:
+def check_wheels(tree: Path, architecture: str, lock: str = APP_LOCK) -> None:
     """See that every requirement is there, in its version, for the function's machine.
 
     Raises:
         NotPackaged: one is not.
     """
-    wanted = requirements((ROOT / "requirements.txt").read_text())
+    wanted = requirements((ROOT / lock).read_text())
     found = {}
     for info in tree.glob("*.dist-info"):
         name, _, version = info.name.removesuffix(".dist-info").partition("-")
@@ -135,7 +167,7 @@ def check_wheels(tree: Path, architecture: str) -> None:
                 raise NotPackaged(f"{info.name} is a wheel for {tag}, not for {architecture}.")
     if found != wanted:
         differ = sorted(set(found.items()) ^ set(wanted.items()))
-        raise NotPackaged(f"The wheels are not those of requirements.txt: {differ}")
+        raise NotPackaged(f"The wheels are not those of {lock}: {differ}")
 
 
 def runs_on(tag: str, architecture: str) -> bool:
@@ -186,7 +218,7 @@ for line in sys.stdin:
     path = os.path.join(root, name)
     with open(path, "rb") as source:
         text = source.read()
-    code = compile(text, "/var/task/" + name, "exec", dont_inherit=True, optimize=0)
+    code = compile(text, sys.argv[2] + name, "exec", dont_inherit=True, optimize=0)
     data = bytearray(importlib.util.MAGIC_NUMBER) + (1).to_bytes(4, "little")
     data += importlib.util.source_hash(text) + marshal.dumps(code)
     head, tail = os.path.split(path)
@@ -198,11 +230,15 @@ for line in sys.stdin:
 """Hash-based byte code that is never checked against its source: nothing in /var/task ever changes."""
 
 
-def compile_tree(tree: Path) -> None:
-    """Compile all sources in one fresh interpreter, in order, so that marshal sees the same references each time."""
+def compile_tree(tree: Path, there: str = "/var/task/") -> None:
+    """Compile all sources in one fresh interpreter, in order, so that marshal sees the same references each time.
+
+    Args:
+        there: where Lambda unpacks them.
+    """
     names = "".join(f"{path.relative_to(tree)}\n" for path in _files(tree) if path.suffix == ".py")
     env = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PATH": environment()["PATH"]}
-    command = [sys.executable, "-S", "-s", "-X", "utf8", "-c", _COMPILER, str(tree)]
+    command = [sys.executable, "-S", "-s", "-X", "utf8", "-c", _COMPILER, str(tree), there]
     done = subprocess.run(command, input=names, env=env, cwd=tree, capture_output=True, text=True, check=False)
     if done.returncode:
         raise NotPackaged(f"A source does not compile:\n{done.stderr}")
@@ -235,7 +271,7 @@ def check_machines(unpacked: Path, architecture: str) -> None:
     Raises:
         NotPackaged: one is not.
     """
-    for library in unpacked.rglob("*.so*"):
+    for library in (*unpacked.rglob("*.so*"), *unpacked.rglob("*.duckdb_extension")):
         head = library.read_bytes()[:20]
         if head[:4] != b"\x7fELF" or int.from_bytes(head[18:20], "little") != ELF_MACHINES[architecture]:
             raise NotPackaged(f"{library.relative_to(unpacked)} is not a library for {architecture}.")
@@ -270,6 +306,40 @@ def check_handlers(unpacked: Path, architecture: str, handlers: Iterable[str]) -
         if done.returncode:
             why = done.stderr.strip().splitlines()[-1:] or ["no word"]
             raise NotPackaged(f"The handler {handler} does not import from the zip: {why[0]}")
+
+
+def packages_in(folder: Path) -> list[str]:
+    """What the wheels in a folder bring: the package of their own name, or of another, which they then list."""
+    found: set[str] = set()
+    for info in folder.glob("*.dist-info"):
+        own, listed = info.name.partition("-")[0], info / "top_level.txt"
+        named = (folder / own).is_dir() or not listed.exists()
+        found |= {own} if named else set(listed.read_text().split())
+    return sorted(found)
+
+
+_PACKAGES = """
+import importlib, sys
+sys.path[:] = [*sys.argv[2:], *(p for p in sys.path if "site-packages" not in p)]
+for name in sys.argv[1].split(","):
+    importlib.import_module(name)
+"""
+
+
+def check_packages(unpacked: Path, architecture: str, names: Iterable[str]) -> None:
+    """See that every package of a layer imports from it alone, in a fresh interpreter.
+
+    Raises:
+        NotPackaged: one does not.
+    """
+    paths = [str(unpacked)]
+    if MACHINES[architecture] != platform.machine():
+        paths.insert(0, str(_stand_ins(unpacked)))
+    command = [sys.executable, "-S", "-s", "-B", "-c", _PACKAGES, ",".join(names), *paths]
+    done = subprocess.run(command, cwd=unpacked, env={"LC_ALL": "C.UTF-8"}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = done.stderr.strip().splitlines()[-1:] or ["no word"]
+        raise NotPackaged(f"A package does not import from the layer: {why[0]}")
 
 
 def _stand_ins(unpacked: Path) -> Path:

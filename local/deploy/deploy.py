@@ -7,6 +7,7 @@ from pathlib import Path
 
 from local.deploy.cloud import Change, Cloud
 from local.deploy.environments import for_template, load
+from local.deploy.functions import LAYERS, layer_id
 from local.deploy.refusals import NotDeployed, NotPackaged
 from local.settings import ROOT
 
@@ -37,7 +38,8 @@ def deploy(folder: Path, env: str, *, yes: bool, execute: bool) -> None:
         print(f"{app}, {web}: cannot be shown before {data} is there")
         return
     if execute:
-        cloud.upload(bucket, given["CodeKey"], (folder / "app.zip").read_bytes())
+        for key, name in zips().items():
+            cloud.upload(bucket, given[key], (folder / name).read_bytes())
     _bring(cloud, app, cloud.fitted(_text(folder, "app"), given), bucket, given, yes=yes, execute=execute)
 
     if given["Region"].startswith("cn-"):
@@ -85,14 +87,19 @@ def _packaged(folder: Path, env: str) -> dict[str, str]:
     """The parameters of a folder, whose zip has to be the one that was packaged with them."""
     try:
         given = load(folder)
-        digest = hashlib.sha256((folder / "app.zip").read_bytes()).hexdigest()
+        digests = {key: hashlib.sha256((folder / name).read_bytes()).hexdigest() for key, name in zips().items()}
     except FileNotFoundError:
         raise NotPackaged(f"There is nothing in {folder.name}; run `make package ENV={env}` first.") from None
     if given["Stage"] != env:
         raise NotPackaged(f"What is packaged there is for stage {given['Stage']}, not {env}.")
-    if given["CodeKey"] != f"code/{digest}.zip":
+    if any(given[key] != f"code/{digest}.zip" for key, digest in digests.items()):
         raise NotPackaged("The zip is not the one that the parameters speak of; package again.")
     return given
+
+
+def zips() -> dict[str, str]:
+    """The zips of a deployment, by the parameters that say where they are."""
+    return {"CodeKey": "app.zip", **{f"{layer_id(name)}Key": f"{name}-layer.zip" for name in LAYERS}}
 
 
 def _text(folder: Path, name: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from chalicelib.providers.settings import providers_from
 from local.deploy.refusals import EnvironmentWrong
 from local.settings import ROOT
 
@@ -39,6 +40,26 @@ def parameters(env: str, changes: Iterable[str] = ()) -> dict[str, str]:
             raise EnvironmentWrong(f"{change}: not Name=Value, or no parameter of infra/envs/{env}.json.")
         found[name] = value
     return found
+
+
+def require_providers(given: Mapping[str, str]) -> None:
+    """See that who brings messages can be read, may have personal data where they have to stay, and has its rights.
+
+    Raises:
+        EnvironmentWrong: not so.
+    """
+    mainland = bool(given["Residency"]) or given["Region"].startswith("cn-")
+    try:
+        chosen = providers_from(given["Providers"], mainland=mainland)
+    except ValueError as wrong:
+        raise EnvironmentWrong(f"Providers: {wrong}.") from None
+    by = {each.by for each in chosen.values()}
+    if ("ses" in by) != bool(given["ProviderMailIdentity"]):
+        raise EnvironmentWrong("ProviderMailIdentity names what SES has verified, where ses is among Providers.")
+    if ("sns" in by) != (given["ProviderTexts"] == "sns"):
+        raise EnvironmentWrong("ProviderTexts is sns where sns is among Providers, else empty.")
+    if mainland and (given["SmsBy"] == "sns" or given["MailBy"] == "ses"):
+        raise EnvironmentWrong("SmsBy, MailBy: sns and ses take personal data out of mainland China.")
 
 
 def for_template(template: Mapping[str, Any], given: Mapping[str, str]) -> list[dict[str, str]]:

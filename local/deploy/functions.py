@@ -14,6 +14,9 @@ from local.deploy.intrinsics import Json, allow, allow_key, attribute, beside, i
 JOBS = tuple(job.value for job in Job)
 """What is started every hour, each by a schedule of its own."""
 
+LAYERS = {"lake": "requirements-lake.txt", "senders": "requirements-senders.txt"}
+"""What some functions need beside the zip, and its lock file."""
+
 ZIP = {"Bucket": imported("CodeBucketName"), "Key": ref("CodeKey")}
 LONGEST_BATCH = 6
 """A queue hides a message for so many time-outs of its function, as AWS advises."""
@@ -31,6 +34,8 @@ class Function:
         told: its environment, beyond what all are told.
         events: what invokes it, as SAM has it.
         more: other properties.
+        layers: what it needs beside the zip, by the names of `LAYERS`.
+        asked: the API calls it and waits for its answer (`storage/functions.py`).
     """
 
     id: str
@@ -42,6 +47,8 @@ class Function:
     told: Json = field(default_factory=dict)
     events: Json = field(default_factory=dict)
     more: Json = field(default_factory=dict)
+    layers: tuple[str, ...] = ()
+    asked: bool = False
 
 
 def secret(name: str) -> Json:
@@ -85,6 +92,27 @@ def _write(folder: str) -> Json:
     return allow(["s3:PutObject"], beside("ArchiveBucketArn", f"/{folder}/*"))
 
 
+def read_lake() -> tuple[Json, ...]:
+    """What a function needs to ask the lake: its head, and its files by name."""
+    return (
+        _ops("GetItem"),
+        allow(["s3:GetObject"], beside("ArchiveBucketArn", "/lake/*")),
+    )
+
+
+def _make_lake() -> tuple[Json, ...]:
+    """What it takes to make patches and bases: to read log and facts, to write and to remove what is old."""
+    return (
+        _core("GetItem"),
+        _open_program(),
+        _ops("GetItem", "PutItem"),
+        allow(["s3:ListBucket"], imported("ArchiveBucketArn")),
+        allow(["s3:GetObject"], beside("ArchiveBucketArn", "/lake/*"), beside("ArchiveBucketArn", "/facts/*")),
+        allow(["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], beside("ArchiveBucketArn", "/lake/*")),
+        allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+    )
+
+
 def _roots(action: str, *folders: str) -> Json:
     """What is written once: nobody may delete there, nor shorten how long it is kept."""
     return allow([action], *(beside("RootsBucketArn", f"/{folder}/*") for folder in folders))
@@ -100,6 +128,14 @@ def _sign(key: str = "SigningKeyArn") -> Json:
 
 def _vault(*actions: str) -> Json:
     return allow([f"dynamodb:{action}" for action in actions], imported("VaultTableArn"))
+
+
+def _ask(*asked: str) -> Json:
+    """What it takes to ask functions that answer."""
+    names = (
+        "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Stack}-" + each for each in asked
+    )
+    return allow(["lambda:InvokeFunction"], *map(sub, names))
 
 
 def _keep(*actions: str) -> Json:
@@ -171,6 +207,44 @@ _STREAM = {
     }
 }
 
+FOLDED: tuple[Json, ...] = (
+    {
+        "eventName": ["INSERT", "MODIFY"],
+        "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "M#"}]}, "sk": {"S": ["PROFILE", "ACCOUNT"]}}},
+    },
+    {
+        "eventName": ["INSERT", "MODIFY"],
+        "dynamodb": {
+            "Keys": {"pk": {"S": [{"prefix": each} for each in ("O#", "K#")]}},
+            "NewImage": {"tl": {"S": [{"prefix": "M#"}]}},
+        },
+    },
+)
+"""The records that the lake folds: profiles and accounts of members, and their entries, purchases among them."""
+
+_FOLDS = {
+    "Stream": {
+        "Type": "DynamoDB",
+        "Properties": {
+            **_STREAM["Stream"]["Properties"],  # type: ignore[dict-item]
+            "BatchSize": 1000,
+            "MaximumBatchingWindowInSeconds": 10,
+            "ParallelizationFactor": 1,
+            "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": imported("LakeFoldDeadLettersArn")}},
+            "FilterCriteria": {
+                "Filters": [{"Pattern": json.dumps(pattern, separators=(",", ":"))} for pattern in FOLDED]
+            },
+        },
+    }
+}
+"""Many records make one file: ten seconds of waiting are in the minute that the lake may be behind."""
+
+LAKE_TOLD = {"REGULARS_ARCHIVE": imported("ArchiveBucketName")}
+"""Told to functions that ask the lake."""
+
+_REFRESHES = {"REGULARS_SEGMENTS_QUEUE": imported("SegmentsRefreshQueueUrl")}
+"""Told to functions after which live segments are looked at."""
+
 _SIGNS = {"REGULARS_ROOTS": imported("RootsBucketName"), "REGULARS_SIGNING_KEY": imported("SigningKeyArn")}
 _OPENS = {"REGULARS_VAULT_KEY": imported("VaultKeyArn")}
 """Told to functions that open contact data."""
@@ -194,6 +268,12 @@ _CARRIERS = {
     "REGULARS_GATEWAY_KEY": when("ByGateway", secret("gateway-key")),
 }
 """Told to who sends codes."""
+_SENDS = {
+    "REGULARS_PROVIDERS": ref("Providers"),
+    "REGULARS_PROVIDER_SECRETS": secret("provider-secrets"),
+    "REGULARS_RESIDENCY": ref("Residency"),
+}
+"""Told to who sends what goes to many."""
 PUBLIC_URL = {
     "Fn::If": [
         "HasPublicUrl",
@@ -214,12 +294,17 @@ FUNCTIONS: tuple[Function, ...] = (
             "REGULARS_SESSION_KEY": imported("SessionKeyArn"),
             **_OPENS,
             "REGULARS_CORS_ORIGIN": ref("CorsOrigin"),
+            "REGULARS_CALLBACKS": secret("callbacks"),
+            "REGULARS_ARCHIVE": imported("ArchiveBucketName"),
             "REGULARS_ISSUERS": ref("Issuers"),
             "REGULARS_JOB_QUEUE": imported("JobWorkQueueUrl"),
             "REGULARS_RETENTION_QUEUE": imported("RetentionQueueUrl"),
             "REGULARS_LANE_QUEUE": imported("LaneQueueUrl"),
+            "REGULARS_JOURNEY_QUEUE": imported("JourneyStepsQueueUrl"),
         },
         may=(
+            allow(["s3:GetObject", "s3:PutObject"], beside("ArchiveBucketArn", "/segments/*")),
+            allow(["s3:GetObject"], beside("ArchiveBucketArn", "/plans/*")),
             _core("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"),
             _query(imported("CoreTableArn"), TIMELINE),
             _ops("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
@@ -232,7 +317,9 @@ FUNCTIONS: tuple[Function, ...] = (
             _roots("s3:PutObject", "keys", "erasures"),
             _sign(),
             _sign("SessionKeyArn"),
+            _write("facts"),
             _send("LaneQueue"),
+            _send("JourneyStepsQueue"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),
         more={"ReservedConcurrentExecutions": when("ReserveApi", ref("ApiConcurrency"))},
@@ -329,17 +416,65 @@ FUNCTIONS: tuple[Function, ...] = (
             "REGULARS_PUBLIC_URL": PUBLIC_URL,
             **_LINKS,
             **_OPENS,
+            **_SENDS,
         },
         events=_queue("NoticesQueue", 10, "NoticesConcurrency"),
         may=(
             _core("GetItem", "Query"),
-            _ops("PutItem"),
+            _ops("GetItem", "PutItem", "UpdateItem", "DeleteItem"),
             _vault("GetItem", "Query"),
             _keep("Decrypt"),
             _receive("NoticesQueue"),
             _write("outbox"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),
+    ),
+    Function(
+        "SendPartsFunction", "send-parts", "chalicelib.deliveries.jobs.send_parts", 120, memory=512,
+        told={
+            **_KEYS,
+            **_LINKS,
+            **_OPENS,
+            "REGULARS_ARCHIVE": imported("ArchiveBucketName"),
+            "REGULARS_PUBLIC_URL": PUBLIC_URL,
+            "REGULARS_SEND_QUEUE": imported("CampaignSendsQueueUrl"),
+            **_SENDS,
+        },
+        events=_queue("CampaignSendsQueue", 1, "SendsConcurrency"),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem"),
+            _query(imported("CoreTableArn")),
+            _ops("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
+            _vault("GetItem", "BatchGetItem", "Query"),
+            _keep("Decrypt"),
+            _receive("CampaignSendsQueue"),
+            _send("CampaignSendsQueue"),
+            allow(["s3:GetObject"], beside("ArchiveBucketArn", "/plans/*")),
+            _write("facts"),
+            _write("outbox"),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+        layers=("senders",),
+    ),
+    Function(
+        "MailEventsFunction", "mail-events", "chalicelib.receipts.jobs.take_mail_events", 30,
+        told={**_KEYS, **_OPENS, "REGULARS_ARCHIVE": imported("ArchiveBucketName")},
+        events=_queue("MailEventsQueue", 10, "NoticesConcurrency"),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem"),
+            _ops("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
+            _receive("MailEventsQueue"),
+            _write("facts"),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+    ),
+    Function(
+        "DeliveriesAnswerFunction", "deliveries-answer", "chalicelib.deliveries.jobs.answer", 25,
+        memory=2048,
+        told=LAKE_TOLD,
+        may=(_core("GetItem"), _open_program(), *read_lake(), allow_key(_ENCRYPT, "dynamodb", "s3")),
+        layers=("lake",),
+        asked=True,
     ),
     Function(
         "WatchFunction", "watch", "chalicelib.watch.jobs.watch_events", 30,
@@ -352,6 +487,212 @@ FUNCTIONS: tuple[Function, ...] = (
         ),
     ),
     Function(
+        "LakeFoldFunction", "lake-fold", "chalicelib.lake.jobs.fold_records", 60,
+        told={**LAKE_TOLD, "REGULARS_LAKE_QUEUE": imported("LakePatchQueueUrl")},
+        events=_FOLDS,
+        may=(
+            allow(
+                ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
+                imported("CoreTableStreamArn"),
+            ),
+            allow(["dynamodb:ListStreams"], beside("CoreTableArn", "/stream/*")),
+            _write("lake/log"),
+            _send("LakePatchQueue"),
+            _send("LakeFoldDeadLetters"),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+    ),
+    Function(
+        "LakePatchFunction", "lake-patch", "chalicelib.lake.jobs.patch_lake", 120,
+        memory=4096,
+        told={**LAKE_TOLD, **_REFRESHES},
+        events=_queue("LakePatchQueue", 10, "LakeConcurrency"),
+        may=(*_make_lake(), _receive("LakePatchQueue"), _send("SegmentsRefreshQueue")),
+        layers=("lake",),
+        more={"EphemeralStorage": {"Size": 4096}},
+    ),
+    Function(
+        "LakeRebaseFunction", "lake-rebase", "chalicelib.lake.jobs.rebase_lake", 900,
+        memory=8192,
+        told={**LAKE_TOLD, **_REFRESHES},
+        may=(*_make_lake(), _send("SchedulesDeadLetters"), _send("SegmentsRefreshQueue")),
+        layers=("lake",),
+        more={
+            "EphemeralStorage": {"Size": 10240},
+            "EventInvokeConfig": {
+                "MaximumEventAgeInSeconds": 3600,
+                "MaximumRetryAttempts": 1,
+                "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": imported("SchedulesDeadLettersArn")}},
+            },
+        },
+    ),
+    Function(
+        "LakeStatusFunction", "lake-status", "chalicelib.lake.jobs.lake_status", 25,
+        memory=2048,
+        told=LAKE_TOLD,
+        may=(_core("GetItem"), _open_program(), *read_lake(), allow_key(_ENCRYPT, "dynamodb", "s3")),
+        layers=("lake",),
+        asked=True,
+    ),
+    Function(
+        "SegmentsAnswerFunction", "segments-answer", "chalicelib.segments.jobs.answer_segments", 25,
+        memory=2048,
+        told=LAKE_TOLD,
+        may=(
+            _core("GetItem", "BatchGetItem"),
+            _open_program(),
+            *read_lake(),
+            allow(["s3:GetObject"], beside("ArchiveBucketArn", "/segments/*")),
+            _write("segments"),
+            allow_key(_ENCRYPT, "dynamodb", "s3"),
+        ),
+        layers=("lake",),
+        asked=True,
+    ),
+    Function(
+        "SegmentsRefreshFunction", "segments-refresh", "chalicelib.segments.jobs.refresh_segments", 300,
+        memory=4096,
+        told={**LAKE_TOLD, **_OPENS, **_REFRESHES, "REGULARS_BUS": imported("EventBusName")},
+        events=_queue("SegmentsRefreshQueue", 10, "LakeConcurrency"),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem", "Query"),
+            *read_lake(),
+            _ops("PutItem"),
+            _vault("GetItem", "PutItem", "Query"),
+            _keep("Decrypt"),
+            allow(["s3:GetObject"], beside("ArchiveBucketArn", "/segments/*")),
+            _write("segments"),
+            allow(["events:PutEvents"], imported("EventBusArn")),
+            _receive("SegmentsRefreshQueue"),
+            _send("SegmentsRefreshQueue"),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+        layers=("lake",),
+        more={"EphemeralStorage": {"Size": 4096}},
+    ),
+    Function(
+        "CampaignsPlanFunction", "campaigns-plan", "chalicelib.campaigns.jobs.plan_campaigns", 900,
+        memory=4096,
+        told={**LAKE_TOLD, "REGULARS_SEND_QUEUE": imported("CampaignSendsQueueUrl")},
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem"),
+            _query(DUE),
+            *read_lake(),
+            _ops("BatchGetItem", "PutItem"),
+            allow(["s3:GetObject"], beside("ArchiveBucketArn", "/segments/*"), beside("ArchiveBucketArn", "/plans/*")),
+            _write("plans"),
+            _write("facts"),
+            _send("CampaignSendsQueue"),
+            _send("SchedulesDeadLetters"),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+        layers=("lake",),
+        more={
+            "EphemeralStorage": {"Size": 4096},
+            "EventInvokeConfig": {
+                "MaximumEventAgeInSeconds": 60,
+                "MaximumRetryAttempts": 0,
+                "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": imported("SchedulesDeadLettersArn")}},
+            },
+        },
+    ),
+    Function(
+        "CampaignsTestFunction", "campaigns-test", "chalicelib.campaigns.jobs.send_campaign_tests", 25, memory=512,
+        told={
+            **_KEYS,
+            **_LINKS,
+            **_OPENS,
+            "REGULARS_ARCHIVE": imported("ArchiveBucketName"),
+            "REGULARS_PUBLIC_URL": PUBLIC_URL,
+            **_SENDS,
+        },
+        may=(
+            _core("GetItem", "BatchGetItem"),
+            _open_program(),
+            _ops("GetItem", "PutItem", "UpdateItem"),
+            _vault("GetItem", "Query"),
+            _keep("Decrypt"),
+            _write("facts"),
+            _write("outbox"),
+            allow_key(_ENCRYPT, "dynamodb", "s3"),
+        ),
+        layers=("senders",),
+        asked=True,
+    ),
+    Function(
+        "CampaignsAnswerFunction", "campaigns-answer", "chalicelib.campaigns.jobs.answer_campaigns", 25,
+        memory=2048,
+        told=LAKE_TOLD,
+        may=(
+            _core("GetItem", "BatchGetItem"),
+            _open_program(),
+            _query(TIMELINE),
+            *read_lake(),
+            allow_key(_ENCRYPT, "dynamodb", "s3"),
+        ),
+        layers=("lake",),
+        asked=True,
+    ),
+    Function(
+        "JourneysTakeFunction", "journeys-take", "chalicelib.journeys.jobs.take_events", 60,
+        told={**_KEYS, **_OPENS, "REGULARS_JOURNEY_QUEUE": imported("JourneyStepsQueueUrl")},
+        events=_queue("JourneyEventsQueue", 10, "JourneysConcurrency"),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
+            _query(imported("CoreTableArn"), TIMELINE),
+            _ops("GetItem", "PutItem", "Query"),
+            _receive("JourneyEventsQueue"),
+            _send("JourneyStepsQueue"),
+            allow_key(_ENCRYPT, "dynamodb", "sqs"),
+        ),
+    ),
+    Function(
+        "JourneysStepFunction", "journeys-step", "chalicelib.journeys.jobs.do_steps", 120,
+        told={
+            **_KEYS,
+            **_LINKS,
+            **_OPENS,
+            "REGULARS_ARCHIVE": imported("ArchiveBucketName"),
+            "REGULARS_PUBLIC_URL": PUBLIC_URL,
+            "REGULARS_JOURNEY_QUEUE": imported("JourneyStepsQueueUrl"),
+            **_SENDS,
+        },
+        events=_queue("JourneyStepsQueue", 10, "JourneysConcurrency", window=1),
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
+            _query(imported("CoreTableArn"), TIMELINE),
+            _ops("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "Query"),
+            _vault("GetItem", "BatchGetItem", "Query"),
+            _keep("Decrypt"),
+            _receive("JourneyStepsQueue"),
+            _send("JourneyStepsQueue"),
+            _write("facts"),
+            _write("outbox"),
+            _ask("segments-answer"),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
+        ),
+        layers=("senders",),
+    ),
+    Function(
+        "JourneysTickFunction", "journeys-tick", "chalicelib.journeys.jobs.tick_journeys", 55, memory=512,
+        told={**_KEYS, **_OPENS, "REGULARS_JOURNEY_QUEUE": imported("JourneyStepsQueueUrl")},
+        may=(
+            _core("GetItem", "BatchGetItem", "PutItem"),
+            _query(imported("CoreTableArn"), TIMELINE, DUE),
+            _ops("GetItem", "PutItem"),
+            _send("JourneyStepsQueue"),
+            _send("SchedulesDeadLetters"),
+            allow_key(_ENCRYPT, "dynamodb", "sqs"),
+        ),
+        more={
+            "EventInvokeConfig": {
+                "MaximumEventAgeInSeconds": 60,
+                "MaximumRetryAttempts": 0,
+                "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": imported("SchedulesDeadLettersArn")}},
+            },
+        },
+    ),
+    Function(
         "LaneFunction", "lane", "chalicelib.lane.jobs.work_line", 20,
         events=_queue("LaneQueue", 10, "LaneConcurrency"),
         may=(
@@ -362,6 +703,10 @@ FUNCTIONS: tuple[Function, ...] = (
         ),
     ),
 )  # fmt: skip
+
+
+ASKED = tuple(each.name for each in FUNCTIONS if each.asked)
+"""The functions that the API asks."""
 
 
 def carrying() -> Json:
@@ -384,12 +729,34 @@ def carrying() -> Json:
     }
 
 
+def sending() -> Json:
+    """What the roles of those who send may besides, where one of AWS' own services is among the providers."""
+    topics = sub("arn:${AWS::Partition}:sns:*:*:*")
+    texts = policy(allow(["sns:Publish"], "*"), {"Effect": "Deny", "Action": ["sns:Publish"], "Resource": [topics]})
+    ours = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:"
+    places = (sub(ours + "identity/${ProviderMailIdentity}"), sub(ours + "configuration-set/*"))
+    mails = policy(allow(["ses:SendBulkEmail", "ses:SendEmail"], *places))
+    return {
+        f"Send{name}Policy": {
+            "Type": "AWS::IAM::Policy",
+            "Condition": condition,
+            "Properties": {
+                "PolicyName": f"send-{name.lower()}",
+                "PolicyDocument": document,
+                "Roles": [ref(f"{each}Role") for each in ("SendParts", "Notices", "CampaignsTest", "JourneysStep")],
+            },
+        }
+        for name, condition, document in (("Texts", "ManyTextsBySns", texts), ("Mails", "ManyMailsBySes", mails))
+    }
+
+
 def resources(function: Function) -> Json:
     """A function with its role and its log."""
     log, owner = function.id.replace("Function", "Log"), function.id.replace("Function", "Role")
     name = "${Stack}-" + function.name
     streams = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:/aws/lambda/{name}:*"
     own_log = allow(["logs:CreateLogStream", "logs:PutLogEvents"], sub(streams))
+    asks = (_ask(*ASKED),) if function.id == "ApiFunction" else ()
     properties: Json = {
         "FunctionName": sub(name),
         "Handler": function.handler,
@@ -403,12 +770,34 @@ def resources(function: Function) -> Json:
         "LoggingConfig": {"LogGroup": ref(log), "LogFormat": "JSON"},
         "Environment": {"Variables": _told_to_all(function) | function.told},
         **({"Events": function.events} if function.events else {}),
+        **({"Layers": [ref(layer_id(each)) for each in function.layers]} if function.layers else {}),
         **function.more,
     }
     return {
         log: log_group("/aws/lambda/" + name),
-        owner: role("lambda.amazonaws.com", function.name, own_log, *function.may),
+        owner: role("lambda.amazonaws.com", function.name, own_log, *function.may, *asks),
         function.id: {"Type": "AWS::Serverless::Function", "Properties": properties},
+    }
+
+
+def layer_id(name: str) -> str:
+    """Logical name of a layer, and the beginning of the parameter that says where its zip is."""
+    return f"{name.capitalize()}Layer"
+
+
+def layers(architecture: Json) -> Json:
+    """What some functions need beside the zip, each a layer of its own."""
+    return {
+        layer_id(name): {
+            "Type": "AWS::Lambda::LayerVersion",
+            "Properties": {
+                "LayerName": sub("${Stack}-" + name),
+                "CompatibleArchitectures": [architecture],
+                "CompatibleRuntimes": ["python3.13"],
+                "Content": {"S3Bucket": imported("CodeBucketName"), "S3Key": ref(f"{layer_id(name)}Key")},
+            },
+        }
+        for name in LAYERS
     }
 
 
@@ -438,7 +827,8 @@ def log_group(name: str) -> Json:
 
 def schedules() -> Json:
     """Every job's hourly schedule, by the clock of the program."""
-    invoke = allow(["lambda:InvokeFunction"], attribute("StartJobFunction"))
+    started = ("StartJobFunction", "LakeRebaseFunction", "CampaignsPlanFunction", "JourneysTickFunction")
+    invoke = allow(["lambda:InvokeFunction"], *map(attribute, started))
     ours = {"StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")}}
     made: Json = {
         "ScheduleGroup": {"Type": "AWS::Scheduler::ScheduleGroup", "Properties": {"Name": sub("${Stack}-jobs")}},
@@ -453,12 +843,15 @@ def schedules() -> Json:
     }
     for job in JOBS:
         made["".join(word.capitalize() for word in job.split("_")) + "Schedule"] = _schedule(job)
+    made["CampaignsPlanSchedule"] = _schedule("campaigns_plan", "CampaignsPlanFunction", every="rate(1 minute)")
+    made["JourneysTickSchedule"] = _schedule("journeys_tick", "JourneysTickFunction", every="rate(1 minute)")
+    made["LakeRebaseSchedule"] = _schedule("lake_rebase", "LakeRebaseFunction")
     return made
 
 
-def _schedule(job: str) -> Json:
+def _schedule(job: str, function: str = "StartJobFunction", *, every: str = "cron(7 * * * ? *)") -> Json:
     target: dict[str, Any] = {
-        "Arn": attribute("StartJobFunction"),
+        "Arn": attribute(function),
         "RoleArn": attribute("ScheduleRole"),
         "Input": json.dumps({"job": job}),
         "RetryPolicy": {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 10},
@@ -469,7 +862,7 @@ def _schedule(job: str) -> Json:
         "Properties": {
             "Name": sub("${Stack}-" + job.replace("_", "-")),
             "GroupName": ref("ScheduleGroup"),
-            "ScheduleExpression": "cron(7 * * * ? *)",
+            "ScheduleExpression": every,
             "ScheduleExpressionTimezone": ref("TimeZone"),
             "FlexibleTimeWindow": {"Mode": "OFF"},
             "State": "ENABLED",

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from chalicelib.api.headers import security
-from local.deploy import alarms, backups, functions
+from local.deploy import alarms, athena, backups, functions
 from local.deploy.intrinsics import Json, attribute, given, ref, sub
 from local.deploy.merging import Added, Removed, Replaced
 
@@ -15,6 +15,10 @@ PARAMETERS: Json = {
     "Stack": {"Type": "String", "AllowedPattern": "[a-z][a-z0-9-]{1,24}", "Description": "Prefix of all names"},
     "Stage": {"Type": "String", "AllowedValues": ["dev", "stg", "prod"]},
     "CodeKey": {"Type": "String", "Description": "Where the zip is in the code bucket; `make deploy` knows"},
+    **{
+        f"{functions.layer_id(name)}Key": {"Type": "String", "Description": f"Where layer {name} is in the code bucket"}
+        for name in functions.LAYERS
+    },
     "Architecture": {"Type": "String", "Default": "arm64", "AllowedValues": ["arm64", "x86_64"]},
     "TimeZone": {
         "Type": "String",
@@ -106,6 +110,29 @@ PARAMETERS: Json = {
         "AllowedPattern": "(https://[^ #@]+)?",
         "Description": "A gateway of the merchant's own, in the public internet",
     },
+    "Providers": {
+        "Type": "String",
+        "Default": "{}",
+        "Description": "Who brings messages to many, by channel, as JSON: docs/operations.md, Providers",
+    },
+    "ProviderMailIdentity": {
+        "Type": "String",
+        "Default": "",
+        "AllowedPattern": "[A-Za-z0-9._+@-]*",
+        "Description": "Where SES is among them, the identity that it has verified for their sender",
+    },
+    "ProviderTexts": {
+        "Type": "String",
+        "Default": "",
+        "AllowedValues": ["", "sns"],
+        "Description": "sns, where it is among them",
+    },
+    "Residency": {
+        "Type": "String",
+        "Default": "",
+        "AllowedValues": ["", "mainland_china"],
+        "Description": "Where personal data have to stay: providers that are elsewhere are refused",
+    },
     "IndexKeyName": {
         "Type": "String",
         "Default": "index-key",
@@ -127,7 +154,10 @@ PARAMETERS: Json = {
     "ArchiveConcurrency": {"Type": "Number", "Default": 2, "MinValue": 2, "MaxValue": 1000},
     "WorkConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
     "LaneConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
+    "SendsConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
+    "JourneysConcurrency": {"Type": "Number", "Default": 10, "MinValue": 2, "MaxValue": 1000},
     "NoticesConcurrency": {"Type": "Number", "Default": 5, "MinValue": 2, "MaxValue": 1000},
+    "LakeConcurrency": {"Type": "Number", "Default": 2, "MinValue": 2, "MaxValue": 10},
     "WatchConcurrency": {"Type": "Number", "Default": 5, "MinValue": 2, "MaxValue": 1000},
     "WebAclArn": {"Type": "String", "Default": "", "Description": "A regional WAF web ACL to stand before the API"},
     "AddressRateLimit": {
@@ -153,6 +183,8 @@ CONDITIONS: Json = {
     "TextsBySns": {"Fn::Equals": [ref("SmsBy"), "sns"]},
     "MailsBySes": {"Fn::Equals": [ref("MailBy"), "ses"]},
     "ByGateway": {"Fn::Or": [{"Fn::Equals": [ref("SmsBy"), "gateway"]}, {"Fn::Equals": [ref("MailBy"), "gateway"]}]},
+    "ManyTextsBySns": {"Fn::Equals": [ref("ProviderTexts"), "sns"]},
+    "ManyMailsBySes": given("ProviderMailIdentity"),
     "BehindTheirs": given("WebAclArn"),
     "BehindOurs": {
         "Fn::And": [
@@ -237,7 +269,15 @@ def overlay() -> Json:
         "Tags": Removed(),
         "Tracing": Removed(),
     }
-    resources |= functions.carrying() | functions.schedules() | backups.exports() | alarms.resources()
+    resources |= (
+        athena.resources()
+        | functions.carrying()
+        | functions.sending()
+        | functions.layers(ref("Architecture"))
+        | functions.schedules()
+        | backups.exports()
+        | alarms.resources()
+    )
     return {
         "Description": "Regulars: API, relay, jobs, notices",
         "Parameters": PARAMETERS,

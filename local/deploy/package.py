@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from local.deploy import artifact
-from local.deploy.environments import for_template, parameters
-from local.deploy.functions import FUNCTIONS
+from local.deploy.environments import for_template, parameters, require_providers
+from local.deploy.functions import FUNCTIONS, LAYERS, layer_id
+from local.deploy.refusals import NotPackaged
 from local.deploy.template import app_template
 from local.settings import ROOT
 
@@ -23,6 +24,7 @@ def package(env: str, changes: Sequence[str] = (), out: Path | None = None) -> P
     """
     started = time.monotonic()
     given = parameters(env, changes)
+    require_providers(given)
     folder = out or ROOT / "build" / env
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -35,13 +37,22 @@ def package(env: str, changes: Sequence[str] = (), out: Path | None = None) -> P
     with tempfile.TemporaryDirectory() as scratch:
         handlers = [function.handler for function in FUNCTIONS]
         made = artifact.build(folder / "app.zip", given["Architecture"], handlers, Path(scratch))
+        layers = {
+            name: artifact.build_layer(folder / f"{name}-layer.zip", given["Architecture"], lock, Path(scratch) / name)
+            for name, lock in LAYERS.items()
+        }
     given["CodeKey"] = f"code/{made.sha256}.zip"
+    given |= {f"{layer_id(name)}Key": f"code/{layer.sha256}.zip" for name, layer in layers.items()}
     for_template(template, given)
     _write(folder / "parameters.json", given)
 
     print(f"packaged {env} for {given['Architecture']} in {time.monotonic() - started:.1f} s: {_shown(folder)}")
     print(f"  {made.zipped:,} bytes zipped, {made.unzipped:,} unzipped, {made.files:,} files, {len(handlers)} handlers")
     print(f"  sha256 {made.sha256}")
+    for name, layer in layers.items():
+        print(f"  layer {name}: {layer.zipped:,} bytes zipped, {layer.unzipped:,} unzipped, sha256 {layer.sha256}")
+        if layer.unzipped + made.unzipped > artifact.UNZIPPED_MAX:
+            raise NotPackaged(f"Zip and layer {name} together are more than Lambda takes.")
     return folder
 
 

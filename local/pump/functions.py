@@ -40,9 +40,16 @@ class Fed:
 
 
 RELAY, START_JOB = "relay", "start-job"
+FOLD, REBASE, CAMPAIGNS, JOURNEYS = "lake-fold", "lake-rebase", "campaigns-plan", "journeys-tick"
+STREAMED, CLOCKED = (RELAY, FOLD), (START_JOB, REBASE, CAMPAIGNS, JOURNEYS)
+"""Who reads the stream of table core, and who is started by the clock."""
+ANSWERING = "functions"
+"""The process of all functions that are asked."""
 _QUEUES = {
     "archive": "archive", "notices": "notices", "watch": "watch", "work-job": "job-work", "retain": "retention",
-    "lane": "lane.fifo",
+    "lane": "lane.fifo", "lake-patch": "lake-patch", "segments-refresh": "segments-refresh",
+    "send-parts": "campaign-sends", "mail-events": "mail-events", "journeys-take": "journey-events",
+    "journeys-step": "journey-steps",
 }  # fmt: skip
 _LONGEST_WINDOW = 2.0
 """Deployed, the archive waits longer to write fewer files; nobody wants to wait as long before a laptop."""
@@ -50,7 +57,14 @@ _LONGEST_WINDOW = 2.0
 
 def fed_functions() -> list[Fed]:
     """What the pump feeds, from the very description that is deployed."""
-    return [_fed(each) for each in FUNCTIONS if each.name in (RELAY, START_JOB) or each.name in _QUEUES]
+    names = {*STREAMED, *CLOCKED, *_QUEUES}
+    fed = [_fed(each) for each in FUNCTIONS if each.name in names]
+    return [*fed, Fed(ANSWERING, "local.pump.asked.serve", 0)]
+
+
+def asked_functions() -> dict[str, str]:
+    """The handlers of the functions that are asked, by name; the tick of journeys, too, for `make fire`."""
+    return {each.name: each.handler for each in FUNCTIONS if each.asked or each.name == JOURNEYS}
 
 
 def _fed(function: Function) -> Fed:

@@ -107,3 +107,24 @@ def _sweep(dynamo: SignedClient, table: str, attribute: str, key: list[str], now
         if not page.get("LastEvaluatedKey"):
             return
         scan = {**scan, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+class RoundPump:
+    """Calls a function over and over, as a schedule of every minute does; a laptop need not wait for so long.
+
+    Args:
+        seconds: between the end of a call and the next one.
+    """
+
+    def __init__(self, invoke: Invoker, seconds: float = 5.0) -> None:
+        self._invoke = invoke
+        self._seconds = seconds
+
+    def run(self) -> None:
+        """Go on until the process is ended."""
+        while True:
+            try:
+                self._invoke({})
+            except Failed:
+                traceback.print_exc()
+            time.sleep(self._seconds)

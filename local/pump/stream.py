@@ -29,6 +29,8 @@ TROUBLE_RETRIES = 50
 _LONGEST_PAUSE = 10.0
 _IDLE = (0.05, 1.0)
 """Seconds between two looks at a quiet stream: at first, and after a while."""
+_GATHERED = 100
+"""Batches larger than this are waited for; the relay's are not, whatever is deployed: a till may be listening."""
 _COMMIT_EVERY = 1.0
 _COMMIT_SHARE = 20
 """A commit that took long is followed by a pause this many times as long, so that queues stay quick."""
@@ -148,10 +150,14 @@ class Safety:
 
     The queues live in ministack's memory. So a commit first has ministack save them; after kill -9 of everything they
     are restored from there, and whatever was told later is told again.
+
+    Args:
+        saves: False where nothing is lost with the queues, because what was told is on disk by itself.
     """
 
-    def __init__(self, messaging: str, position: Position, arn: str) -> None:
+    def __init__(self, messaging: str, position: Position, arn: str, *, saves: bool = True) -> None:
         self._messaging = messaging
+        self._saves = saves
         self._position = position
         self._arn = arn
         self._server, _ = save(messaging)
@@ -171,7 +177,7 @@ class Safety:
         """
         if self._told is None or time.monotonic() < self._due:
             return
-        took = self.check()
+        took = self.check() if self._saves else 0.0
         self._position.write(self._arn, self._told)
         self._told = None
         self._due = time.monotonic() + max(_COMMIT_EVERY, took * _COMMIT_SHARE)
@@ -200,6 +206,8 @@ class StreamPump:
         bury: puts a message into the dead-letter queue.
         wanted: which records the function is given.
         pause: seconds before the first try again; doubled for each further one.
+        window: seconds that a batch is waited for, once there is something.
+        name: the function's, for dead letters.
     """
 
     def __init__(
@@ -212,7 +220,11 @@ class StreamPump:
         wanted: Callable[[dict[str, Any]], bool],
         batch: int = 100,
         pause: float = 0.5,
+        window: float = 0.0,
+        name: str = "relay",
     ) -> None:
+        self._window = window if batch > _GATHERED else 0.0
+        self._name = name
         self._stream = stream
         self._wanted = wanted
         self._invoke = invoke
@@ -231,7 +243,7 @@ class StreamPump:
         idle = _IDLE[0]
         while True:
             try:
-                records = self._stream.read(self._batch)
+                records = self._gathered()
                 if records:
                     self.deliver([record for record in records if self._wanted(record)])
                     self._safety.told(records[-1]["dynamodb"]["SequenceNumber"])
@@ -242,6 +254,16 @@ class StreamPump:
             idle = _IDLE[0] if records else min(idle * 1.5, _IDLE[1])
             if not records:
                 time.sleep(idle)
+
+    def _gathered(self) -> list[dict[str, Any]]:
+        """The next records; once there are some, what comes within the window goes with them."""
+        records = self._stream.read(self._batch)
+        if records and self._window:
+            until = time.monotonic() + self._window
+            while len(records) < self._batch and time.monotonic() < until:
+                time.sleep(_IDLE[0])
+                records += self._stream.read(self._batch - len(records))
+        return records
 
     def deliver(self, records: list[dict[str, Any]]) -> None:
         """Hand records over until each is done or buried.
@@ -290,7 +312,7 @@ class StreamPump:
 
     def _bury_for_good(self, batch: list[dict[str, Any]], tries: int) -> None:
         """Put what Lambda says of records that it gives up into the dead-letter queue; not before are they given up."""
-        letter = json.dumps(_letter(batch, self._stream, tries))
+        letter = json.dumps(_letter(batch, self._stream, tries, self._name))
         first = batch[0]["dynamodb"]["SequenceNumber"]
         print(
             f"{len(batch)} of the stream's records from {first} on failed {tries} times: a dead letter says so.",
@@ -307,13 +329,13 @@ class StreamPump:
                 return
 
 
-def _letter(batch: list[dict[str, Any]], stream: Stream, tries: int) -> dict[str, Any]:
+def _letter(batch: list[dict[str, Any]], stream: Stream, tries: int, name: str) -> dict[str, Any]:
     """What Lambda's on-failure destination receives: where the records are, not what they say."""
     first, last = batch[0]["dynamodb"], batch[-1]["dynamodb"]
     return {
         "requestContext": {
             "requestId": str(uuid4()),
-            "functionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{STACK}-relay",
+            "functionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{STACK}-{name}",
             "condition": "RetryAttemptsExhausted",
             "approximateInvokeCount": tries,
         },

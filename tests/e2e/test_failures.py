@@ -7,8 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib.jobs.models import Run, RunState
-from chalicelib.jobs.rules import celebrated_on
-from chalicelib.kernel.calendar import local_day
+from chalicelib.kernel.calendar import celebrated_on, local_day
 from chalicelib.runtime.wiring import utc_now
 from chalicelib.storage import keys
 from local.deploy.intrinsics import Json

@@ -29,6 +29,7 @@ from tests.faults.conftest import Report
 NO_KEY = {
     "enrol_member": "its number is drawn anew; tests/table/test_membership.py crashes it",
     "change_contact": "its code is good once",
+    "deliveries.jobs.send_parts": "tests/sends crashes it at every call, beside a provider that remembers",
     "unmask_member": "each showing is one of its own",
     "export_member": "each export is one of its own",
     "erase_me": "who is erased is signed out; tests/table/test_erasing.py crashes it",
@@ -37,7 +38,7 @@ NO_KEY = {
 
 REFUSED_AGAIN = (
     "edit_member", "edit_pool", "end_pool_member", "publish_program", "edit_me", "edit_staff", "put_role",
-    "remove_role",
+    "remove_role", "edit_segment", "edit_campaign",
 )  # fmt: skip
 """Ways in whose repeat is refused once they are done: by the version that was read, or because what is gone is gone. A
 refusal must change nothing."""
@@ -47,7 +48,7 @@ SECRET = ("make_integration_key", "rotate_integration_key")
 
 NO_WAY = dict.fromkeys(("every process", "every consumer"), "no way in of its own: part of every other")
 
-IN_STEPS = ("work_job", "start_job", "send_notices", "work_lane", "watch_events", "erase_member")
+IN_STEPS = ("work_job", "start_job", "send_notices", "work_lane", "watch_events", "erase_member", "do_steps")
 """Ways in that do several things, each of them whole."""
 
 
@@ -153,6 +154,8 @@ def settled(items: Items) -> Items:
     found: Items = {}
     for (pk, sk), whole in items.items():
         item = {name: _opened(value) for name, value in whole.items() if name != "contact"}
+        if pk.startswith("CMP#"):
+            item.pop("salt", None)  # chance, too: who is held out
         if (pk[:3], sk) == ("IK#", "KEY"):
             item["secrets"] = {"L": [{"L": each["L"][2:]} for each in whole["secrets"]["L"]]}
         if pk.startswith("A#") and sk.startswith("L#"):

@@ -25,7 +25,7 @@ from chalicelib.runtime.wiring import House
 from chalicelib.storage.batches import Sender
 from chalicelib.storage.bus import EventBus
 from chalicelib.storage.keyring import Keyring
-from chalicelib.storage.objects import Keys, Objects
+from chalicelib.storage.objects import Files, Keys, Objects
 from chalicelib.storage.queues import SqsQueues
 from chalicelib.storage.signed import ServiceFault, SignedClient, Unreachable
 from chalicelib.storage.signing import PublicKey
@@ -67,7 +67,7 @@ DUE = tuple(job for job in Job if job not in (Job.VERIFY, Job.AUDIT, Job.RETENTI
 """Jobs that do something to members."""
 
 
-class MemoryObjects(Objects):
+class MemoryObjects(Files):
     """Files in memory."""
 
     def __init__(self) -> None:
@@ -92,6 +92,11 @@ class MemoryObjects(Objects):
         """See `Objects.list`."""
         keys = sorted(key for key in self.files if key.startswith(prefix) and (after is None or key > after))
         return keys[:limit]
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """See `Files.delete`."""
+        for key in keys:
+            self.files.pop(key, None)
 
 
 class Stamp:
@@ -154,7 +159,7 @@ class Works:
         ops: Table | None = None,
         sqs: SignedClient | None = None,
         bus: SignedClient | None = None,
-        objects: Objects | None = None,
+        objects: Files | None = None,
         roots: Objects | None = None,
     ) -> None:
         """Start the functions' processes anew, over these ports where others are given."""

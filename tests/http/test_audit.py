@@ -81,7 +81,7 @@ def test_an_edit_is_recorded_with_who_what_and_from_where_and_without_anything_p
         "changed": ["contact", "contact_changed"],
     }  # fmt: skip
     assert {each["item"]: each["state"] for each in change["changes"]} == {
-        "profile": None, "identifier: mobile": "gone", "note": "new",
+        "profile": None, "identifier: mobile": "gone", "note": "new", "line of the log of reach": None,
     }  # fmt: skip
     assert by_item["note"]["after"] == {"kind": "edited", "fields": ["mobile", "shop_id"]}
     kept = json.dumps(records(look()), ensure_ascii=False)
@@ -305,18 +305,21 @@ def test_every_transaction_of_a_command_has_its_record_as_the_policy_says(
     api: Api, house: House, dynamo: Dynamo, table: DynamoTable, ops: DynamoTable, look: Look, route: Route
 ) -> None:
     member = prepared(api, route)
-    bodies = [body | {"dry_run": False} if "dry_run" in body else body
-              for body in samples(route.function.__name__, api, member)]  # fmt: skip
+    body = next(samples(route.function.__name__, api, member))
+    body |= {"dry_run": False} if "dry_run" in body else {}
     listening = Listening(dynamo, table.name)
     listening.heard = []
     wiring.use(replace(house, table=listening))
     api.get("/v1/program")
     listening.heard.clear()
-    reply = send(api, route, member, json.dumps(bodies[0]).encode())
+    reply = send(api, route, member, json.dumps(body).encode())
     assert reply.status < 300, reply.text
     assert without_entry("core", look()) | without_entry("ops", scan(dynamo, ops.name)) == set()
     assert set(listening.heard) <= {route.rule.audited}, route.path
     writes_nothing_here = ("start_job_run", "reinstate_member", "reinstate_card", "reinstate_staff")
+    asks = ("count_segment_members", "compare_segments", "walk_journey")
+    done_by_a_function = ("send_tests",)
+    writes_nothing_here += (*asks, *done_by_a_function, "resume_campaign", "enter_members")  # not in this state
     in_ops_alone = ("ask_code", "give_tokens", "end_my_session")
     if route.function.__name__ in in_ops_alone:
         assert not listening.heard
@@ -384,8 +387,8 @@ def test_the_policy_leaves_out_only_what_tills_do_and_what_keeps_a_name_itself()
     }
     assert left_out == {
         "record_purchase", "return_order", "return_purchase", "deliver_purchase", "spend_points", "hold_points",
-        "capture_point_hold", "release_point_hold", "contribute", "spend_from_pool", "top_up_card",
-        "spend_card", "refund_card_spend", "use_card", "reverse_card_use", "start_job_run",
+        "capture_point_hold", "release_point_hold", "spend_from_pool", "top_up_card",
+        "spend_card", "refund_card_spend", "use_card", "reverse_card_use", "start_job_run", "walk_journey",
     }  # fmt: skip
     own = {route.function.__name__ for route in ROUTES if route.rule.by is Kind.MEMBER and route.rule.audited}
     assert own == set()

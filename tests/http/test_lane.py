@@ -49,7 +49,9 @@ def stand(house: House, api: Api) -> Iterator[Stand]:
     owner = api.enrol()["member_id"]
     api.post(f"/v1/members/{owner}/point-adjustments", {"points": 200, "reason_code": "gift"}, key="gift")
     pool = api.post("/v1/pools", {"owner_id": owner, "name": "Home"}, key="pool").json["pool_id"]
-    api.post(f"/v1/pools/{pool}/contributions", {"member_id": owner, "points": 100}, key="all")
+    api.post(
+        f"/v1/pools/{pool}/contributions", {"member_id": owner, "points": 100, "reason": "asked by them"}, key="all"
+    )
     yield Stand(api, queue, lane, pool, owner, failed)
     assert failed == []
 

@@ -218,7 +218,7 @@ def give(api: Api, member: str, points: int) -> None:
 
 def spent_after_a_merge(api: Api, points: int = 1_000) -> tuple[str, str, str]:
     """Two members who were merged, and what the one brought spent by the other; both, and the merge."""
-    one, other = (api.enrol()["member_id"] for _ in range(2))
+    one, other = (api.enrol(shop_id="shp_main")["member_id"] for _ in range(2))
     give(api, one, points)
     merged = api.post("/v1/member-merges", {"from_member_id": one, "into_member_id": other, "reason": "one"}, key=one)
     assert merged.status == 201, merged.text
@@ -245,7 +245,7 @@ def test_an_undoing_that_leaves_a_debt_is_for_who_may(api: Api, look: Look, role
 
 
 def test_points_on_hold_count_as_spent_when_a_merge_is_undone(api: Api) -> None:
-    one, other = (api.enrol()["member_id"] for _ in range(2))
+    one, other = (api.enrol(shop_id="shp_main")["member_id"] for _ in range(2))
     give(api, one, 1_000)
     body = {"from_member_id": one, "into_member_id": other, "reason": "one"}
     merge = api.post("/v1/member-merges", body, key="m").json["merge_id"]
@@ -255,7 +255,7 @@ def test_points_on_hold_count_as_spent_when_a_merge_is_undone(api: Api) -> None:
 
 
 def test_what_goes_home_leaves_no_debt_there_either(api: Api) -> None:
-    one, other = (api.enrol()["member_id"] for _ in range(2))
+    one, other = (api.enrol(shop_id="shp_main")["member_id"] for _ in range(2))
     give(api, one, 200)
     spend = api.post(f"/v1/members/{one}/point-spends", {"points": 200}, key="s").json["entry_id"]
     back = api.post(f"/v1/point-entries/{spend}/reversals", {"reason_code": "r"}).json["entry_id"]
@@ -270,7 +270,7 @@ def test_what_goes_home_leaves_no_debt_there_either(api: Api) -> None:
 
 
 def test_an_undoing_that_leaves_no_more_debt_than_there_was_is_for_all_who_merge(api: Api) -> None:
-    one, other = (api.enrol()["member_id"] for _ in range(2))
+    one, other = (api.enrol(shop_id="shp_main")["member_id"] for _ in range(2))
     give(api, one, 500)
     give(api, other, -300)
     body = {"from_member_id": one, "into_member_id": other, "reason": "one"}

@@ -9,6 +9,7 @@ from tests.http.conftest import Look
 from tests.http.test_hostile import TERMS
 from tests.makers import Api, Reply, a_purchase_body
 
+WHY = "asked by both"
 NOBODY = "mem_" + "a" * 16
 
 
@@ -581,9 +582,11 @@ def test_a_pool_over_http_from_opening_to_closing(api: Api) -> None:
     assert opened.status == 201
     pool = opened.json["pool_id"]
 
-    let_in = api.send("PUT", f"/v1/pools/{pool}/members/{friend}", {"role": "spender", "monthly_limit": 10})
+    let_in = api.send(
+        "PUT", f"/v1/pools/{pool}/members/{friend}", {"role": "spender", "monthly_limit": 10, "reason": WHY}
+    )
     assert (let_in.status, let_in.json["role"], let_in.json["spent_this_month"]) == (200, "spender", 0)
-    given = api.post(f"/v1/pools/{pool}/contributions", {"member_id": owner, "points": 40}, key="c")
+    given = api.post(f"/v1/pools/{pool}/contributions", {"member_id": owner, "points": 40, "reason": WHY}, key="c")
     assert (given.status, given.json["points"]) == (201, -40)
     spent = api.post(f"/v1/pools/{pool}/spends", {"member_id": friend, "points": 10}, key="s")
     assert (spent.status, spent.json["actor"], spent.json["balance_after"]) == (201, friend, 30)
@@ -604,7 +607,7 @@ def test_a_pool_over_http_from_opening_to_closing(api: Api) -> None:
     closed = api.post(f"/v1/pools/{pool}/closures", {})
     assert (closed.status, closed.json["status"]) == (201, "closed")
     assert api.get(f"/v1/members/{owner}/points").json["available"] == 40
-    again = api.post(f"/v1/pools/{pool}/contributions", {"member_id": owner, "points": 1}, key="late")
+    again = api.post(f"/v1/pools/{pool}/contributions", {"member_id": owner, "points": 1, "reason": WHY}, key="late")
     assert refused(again) == (409, "pool_closed")
     unknown = "pol_" + "a" * 16
     assert refused(api.get(f"/v1/pools/{unknown}")) == (404, "pool_unknown")

@@ -15,6 +15,7 @@ from zoneinfo import available_timezones
 
 from chalicelib.api.headers import security
 from local.deploy.environments import OF_THE_TOOL
+from local.deploy.functions import LAYERS, layer_id
 
 Json = dict[str, Any]
 
@@ -266,6 +267,14 @@ def rules_and_schedules_lose_nothing(stacks: Stacks) -> list[str]:
                 found.append(f"{name} drops what it cannot deliver")
             if target.get("InputPath") != "$.detail":
                 found.append(f"{name} wraps its events")
+    for name, rule in stacks.of("Events::Rule"):
+        for target in rule["Properties"]["Targets"]:
+            letters = target.get("DeadLetterConfig", {"Arn": ""})["Arn"]
+            found += [
+                f"{name} may not put anything into {spelt(each)}"
+                for each in (target["Arn"], letters)
+                if name not in _taken_from(stacks, spelt(each))
+            ]
     invoked = set()
     for name, schedule in stacks.of("Scheduler::Schedule"):
         target = schedule["Properties"]["Target"]
@@ -279,6 +288,17 @@ def rules_and_schedules_lose_nothing(stacks: Stacks) -> list[str]:
         if each["Properties"].get("DestinationConfig", {}).get("OnFailure")
     }
     return found + [f"{name} is invoked and forgotten" for name in sorted(invoked - caught)]
+
+
+def _taken_from(stacks: Stacks, queue: str) -> set[str]:
+    """The rules from which a queue takes messages."""
+    return {
+        spelt(rule)
+        for _, policy in stacks.of("SQS::QueuePolicy")
+        for each in policy["Properties"]["PolicyDocument"]["Statement"]
+        if each["Effect"] == "Allow" and spelt(each["Resource"]) == queue
+        for rule in _listed(each["Condition"].get("ArnEquals", {}).get("aws:SourceArn", []))
+    }
 
 
 def schedules_keep_the_programs_time(stacks: Stacks) -> list[str]:
@@ -313,7 +333,16 @@ def everything_is_watched(stacks: Stacks) -> list[str]:
         metric = "ApproximateNumberOfMessagesVisible" if name.endswith(DEAD) else "ApproximateAgeOfOldestMessage"
         wanted.add((metric, spelt(queue["Properties"]["QueueName"])))
     summed = json.dumps([each["Metrics"] for each in alarms if "Metrics" in each])
-    found = [f"nobody watches {metric} of {name}" for metric, name in sorted(wanted - watched)]
+    ruled = {
+        spelt(dimension["Value"])
+        for each in alarms
+        for metric in each.get("Metrics", ())
+        for dimension in metric.get("MetricStat", {}).get("Metric", {}).get("Dimensions", ())
+        if dimension["Name"] == "RuleName"
+    }
+    unheard = {spelt(each["Properties"]["Name"]) for _, each in stacks.of("Events::Rule")} - ruled
+    found = [f"nobody watches what {name} could not deliver" for name in sorted(unheard)]
+    found += [f"nobody watches {metric} of {name}" for metric, name in sorted(wanted - watched)]
     found += [
         f"nobody watches {metric}"
         for metric in ("ReadThrottleEvents", "WriteThrottleEvents", "SystemErrors", "FailedInvocations")
@@ -375,7 +404,11 @@ def nothing_is_granted_wholesale(stacks: Stacks) -> list[str]:
             if "*" in action:
                 found.append(f"{name} may do {action}")
         for resource in map(spelt, _listed(statement["Resource"])):
-            if resource == '"*"' and statement["Action"] == ["sns:Publish"] and name == "ApiTextsPolicy":
+            if (
+                resource == '"*"'
+                and statement["Action"] == ["sns:Publish"]
+                and name in ("ApiTextsPolicy", "SendTextsPolicy")
+            ):
                 continue  # a phone number has no ARN; topics, which have one, are denied: `carriers_fit_what_is_chosen`
             bare = next((resource.removesuffix(end) for end in STARS if resource.endswith(end)), resource)
             if "*" in bare or not bare:
@@ -408,6 +441,14 @@ SEND = {"sqs:SendMessage"}
 RECEIVE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 SIGN = {"kms:GetPublicKey", "kms:Sign"}
 READ_STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
+FUNCTION = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Stack}"
+MAKE_LAKE = {
+    "CoreTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+    "OpsTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+    "ArchiveBucketArn": {"s3:ListBucket"},
+    "ArchiveBucketArn/facts/*": {"s3:GetObject"},
+    "ArchiveBucketArn/lake/*": {"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"},
+}
 # What each handler calls, by the ports it uses: table.get is GetItem, get_many BatchGetItem, query_* Query on what they
 # read, commit the actions of its writes (Put, Delete, Add); a queue's own poller acts in the function's name.
 CALLS: dict[str, dict[str, set[str]]] = {
@@ -432,7 +473,15 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "RootsBucketArn/keys/*": {"s3:GetObject", "s3:PutObject"},
         "RootsBucketArn/erasures/*": {"s3:GetObject", "s3:PutObject"},
         "SigningKeyArn": SIGN,
+        "JourneyStepsQueueArn": SEND,
         "LaneQueueArn": SEND,
+        "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+        **{
+            f"{FUNCTION}-{each}": {"lambda:InvokeFunction"}
+            for each in ("lake-status", "deliveries-answer", "segments-answer", "campaigns-test", "campaigns-answer")
+        },
+        "ArchiveBucketArn/segments/*": {"s3:GetObject", "s3:PutObject"},
+        "ArchiveBucketArn/plans/*": {"s3:GetObject"},
     },
     "RelayFunction": {
         "CoreTableStreamArn": READ_STREAM,
@@ -476,16 +525,120 @@ CALLS: dict[str, dict[str, set[str]]] = {
     },
     "NoticesFunction": {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
-        "OpsTableArn": {"dynamodb:PutItem"},
+        "OpsTableArn": {f"dynamodb:{each}" for each in ("GetItem", "PutItem", "UpdateItem", "DeleteItem")},
         "VaultTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
         "VaultKeyArn": {"kms:Decrypt"},
         "NoticesQueueArn": RECEIVE,
         "ArchiveBucketArn/outbox/*": {"s3:PutObject"},
     },
+    "SendPartsFunction": {
+        "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem", "Query")},
+        "OpsTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem")},
+        "VaultTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"},
+        "VaultKeyArn": {"kms:Decrypt"},
+        "CampaignSendsQueueArn": RECEIVE | SEND,
+        "ArchiveBucketArn/plans/*": {"s3:GetObject"},
+        "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+        "ArchiveBucketArn/outbox/*": {"s3:PutObject"},
+    },
+    "MailEventsFunction": {
+        "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem")},
+        "OpsTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem")},
+        "MailEventsQueueArn": RECEIVE,
+        "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+    },
+    "JourneysTakeFunction": {
+        "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "Query")},
+        "CoreTableArn/index/timeline": {"dynamodb:Query"},
+        "OpsTableArn": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
+        "JourneyEventsQueueArn": RECEIVE,
+        "JourneyStepsQueueArn": SEND,
+    },
+    "JourneysStepFunction": {
+        "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "Query")},
+        "CoreTableArn/index/timeline": {"dynamodb:Query"},
+        "OpsTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "Query")},
+        "VaultTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"},
+        "VaultKeyArn": {"kms:Decrypt"},
+        "JourneyStepsQueueArn": RECEIVE | SEND,
+        "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Stack}-segments-answer": {
+            "lambda:InvokeFunction"
+        },
+        "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+        "ArchiveBucketArn/outbox/*": {"s3:PutObject"},
+    },
+    "JourneysTickFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query"},
+        "CoreTableArn/index/timeline": {"dynamodb:Query"},
+        "CoreTableArn/index/due": {"dynamodb:Query"},
+        "OpsTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "JourneyStepsQueueArn": SEND,
+        "SchedulesDeadLettersArn": SEND,
+    },
     "WatchFunction": {
         "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "Query", "PutItem")},
         "OpsTableArn": {"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
         "WatchQueueArn": RECEIVE,
+    },
+    "LakeFoldFunction": {
+        "CoreTableStreamArn": READ_STREAM,
+        "CoreTableArn/stream/*": {"dynamodb:ListStreams"},
+        "ArchiveBucketArn/lake/log/*": {"s3:PutObject"},
+        "LakePatchQueueArn": SEND,
+        "LakeFoldDeadLettersArn": SEND,
+    },
+    "LakePatchFunction": {**MAKE_LAKE, "LakePatchQueueArn": RECEIVE, "SegmentsRefreshQueueArn": SEND},
+    "LakeRebaseFunction": {**MAKE_LAKE, "SchedulesDeadLettersArn": SEND, "SegmentsRefreshQueueArn": SEND},
+    "SegmentsAnswerFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "OpsTableArn": {"dynamodb:GetItem"},
+        "ArchiveBucketArn/lake/*": {"s3:GetObject"},
+        "ArchiveBucketArn/segments/*": {"s3:GetObject", "s3:PutObject"},
+    },
+    "SegmentsRefreshFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query"},
+        "OpsTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "VaultTableArn": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"},
+        "VaultKeyArn": {"kms:Decrypt"},
+        "ArchiveBucketArn/lake/*": {"s3:GetObject"},
+        "ArchiveBucketArn/segments/*": {"s3:GetObject", "s3:PutObject"},
+        "EventBusArn": {"events:PutEvents"},
+        "SegmentsRefreshQueueArn": RECEIVE | SEND,
+    },
+    "LakeStatusFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "OpsTableArn": {"dynamodb:GetItem"},
+        "ArchiveBucketArn/lake/*": {"s3:GetObject"},
+    },
+    "DeliveriesAnswerFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "OpsTableArn": {"dynamodb:GetItem"},
+        "ArchiveBucketArn/lake/*": {"s3:GetObject"},
+    },
+    "CampaignsPlanFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "CoreTableArn/index/due": {"dynamodb:Query"},
+        "OpsTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "ArchiveBucketArn/lake/*": {"s3:GetObject"},
+        "ArchiveBucketArn/segments/*": {"s3:GetObject"},
+        "ArchiveBucketArn/plans/*": {"s3:GetObject", "s3:PutObject"},
+        "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+        "CampaignSendsQueueArn": SEND,
+        "SchedulesDeadLettersArn": SEND,
+    },
+    "CampaignsTestFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "OpsTableArn": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+        "VaultTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
+        "VaultKeyArn": {"kms:Decrypt"},
+        "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+        "ArchiveBucketArn/outbox/*": {"s3:PutObject"},
+    },
+    "CampaignsAnswerFunction": {
+        "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "CoreTableArn/index/timeline": {"dynamodb:Query"},
+        "OpsTableArn": {"dynamodb:GetItem"},
+        "ArchiveBucketArn/lake/*": {"s3:GetObject"},
     },
     "LaneFunction": {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},
@@ -533,8 +686,30 @@ def roles_fit_what_is_called(stacks: Stacks) -> list[str]:
     return found  # fmt: skip
 
 
-CARRIERS: dict[str, tuple[Json, list[Json]]] = {
+_API = [{"Ref": "ApiRole"}]
+_MANY = [{"Ref": f"{each}Role"} for each in ("SendParts", "Notices", "CampaignsTest", "JourneysStep")]
+_SES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:"
+CARRIERS: dict[str, tuple[list[Json], Json, list[Json]]] = {
+    "SendTextsPolicy": (
+        _MANY,
+        {"Fn::Equals": [{"Ref": "ProviderTexts"}, "sns"]},
+        [
+            {"Effect": "Allow", "Action": ["sns:Publish"], "Resource": ["*"]},
+            {"Effect": "Deny", "Action": ["sns:Publish"],
+             "Resource": [{"Fn::Sub": "arn:${AWS::Partition}:sns:*:*:*"}]},
+        ],
+    ),
+    "SendMailsPolicy": (
+        _MANY,
+        {"Fn::Not": [{"Fn::Equals": [{"Ref": "ProviderMailIdentity"}, ""]}]},
+        [
+            {"Effect": "Allow", "Action": ["ses:SendBulkEmail", "ses:SendEmail"],
+             "Resource": [
+                 {"Fn::Sub": _SES + "identity/${ProviderMailIdentity}"}, {"Fn::Sub": _SES + "configuration-set/*"}]},
+        ],
+    ),
     "ApiTextsPolicy": (
+        _API,
         {"Fn::Equals": [{"Ref": "SmsBy"}, "sns"]},
         [
             {"Effect": "Allow", "Action": ["sns:Publish"], "Resource": ["*"]},
@@ -543,6 +718,7 @@ CARRIERS: dict[str, tuple[Json, list[Json]]] = {
         ],
     ),
     "ApiMailsPolicy": (
+        _API,
         {"Fn::Equals": [{"Ref": "MailBy"}, "ses"]},
         [
             {"Effect": "Allow", "Action": ["ses:SendEmail"],
@@ -555,18 +731,18 @@ CARRIERS: dict[str, tuple[Json, list[Json]]] = {
 
 
 def carriers_fit_what_is_chosen(stacks: Stacks) -> list[str]:
-    """Sending is granted to the API alone, by the one carrier that the environment chooses and as ourselves only."""
+    """Sending is granted to who sends, by what the environment chooses and as ourselves only."""
     found = []
     policies = dict(stacks.of("IAM::Policy"))
     for name in policies.keys() | CARRIERS.keys():
         if name not in policies or name not in CARRIERS:
             found.append(f"{name} is missing, or unknown")
             continue
-        condition, statements = CARRIERS[name]
+        roles, condition, statements = CARRIERS[name]
         says = policies[name]["Properties"]
         if stacks.app["Conditions"].get(policies[name].get("Condition", "")) != condition:
             found.append(f"{name} is granted to who did not choose it")
-        if says["Roles"] != [{"Ref": "ApiRole"}] or says["PolicyDocument"]["Statement"] != statements:
+        if says["Roles"] != roles or says["PolicyDocument"]["Statement"] != statements:
             found.append(f"{name} grants another thing, or to another role")
     for name, role in stacks.of("IAM::Role"):
         for each in role["Properties"].get("Policies", ()):
@@ -587,6 +763,7 @@ CARRY = {f"REGULARS_{each}" for each in (
     "SMS_BY", "SMS_SENDER", "SMS_ENTITY", "SMS_TEMPLATE", "SMS_PREFIXES", "MAIL_BY", "MAIL_FROM", "GATEWAY_URL",
     "GATEWAY_KEY",
 )}  # fmt: skip
+SENDS = {"REGULARS_PROVIDERS", "REGULARS_PROVIDER_SECRETS", "REGULARS_RESIDENCY"}
 SECRETS = {
     "REGULARS_INDEX_KEY": ("${IndexKeyName}", None),
     "REGULARS_CURSOR_KEY": ("cursor-key", None),
@@ -594,6 +771,8 @@ SECRETS = {
     "REGULARS_CONTENT_KEY": ("${ContentKeyName}", "IndexKeyWasReplaced"),
     "REGULARS_OPT_OUT_KEY": ("opt-out-key", None),
     "REGULARS_GATEWAY_KEY": ("gateway-key", "ByGateway"),
+    "REGULARS_PROVIDER_SECRETS": ("provider-secrets", None),
+    "REGULARS_CALLBACKS": ("callbacks", None),
 }
 """Where each key is, and the condition under which alone it is handed out."""
 TOLD = {
@@ -602,14 +781,38 @@ TOLD = {
     | CARRY
     | SIGNS
     | OPENS
-    | {"REGULARS_SESSION_KEY", "REGULARS_ISSUERS"}
-    | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE", "REGULARS_LANE_QUEUE"},
+    | {"REGULARS_SESSION_KEY", "REGULARS_ISSUERS", "REGULARS_CALLBACKS", "REGULARS_ARCHIVE"}
+    | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE", "REGULARS_LANE_QUEUE"}
+    | {"REGULARS_JOURNEY_QUEUE"},
     "RelayFunction": {"REGULARS_BUS"},
     "ArchiveFunction": {"REGULARS_ARCHIVE"},
     "StartJobFunction": {"REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE"},
     "WorkJobFunction": SIGNS | {"REGULARS_JOB_QUEUE"},
     "RetainFunction": KEYS | OPENS | {"REGULARS_ROOTS", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE"},
-    "NoticesFunction": {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL"} | LINKS | OPENS,
+    "NoticesFunction": {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL"} | LINKS | OPENS | SENDS,
+    "MailEventsFunction": KEYS | OPENS | {"REGULARS_ARCHIVE"},
+    "JourneysTakeFunction": KEYS | OPENS | {"REGULARS_JOURNEY_QUEUE"},
+    "JourneysStepFunction": KEYS
+    | LINKS
+    | OPENS
+    | SENDS
+    | {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL", "REGULARS_JOURNEY_QUEUE"},
+    "JourneysTickFunction": KEYS | OPENS | {"REGULARS_JOURNEY_QUEUE"},
+    "SendPartsFunction": KEYS
+    | LINKS
+    | OPENS
+    | SENDS
+    | {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL", "REGULARS_SEND_QUEUE"},
+    "LakeFoldFunction": {"REGULARS_ARCHIVE", "REGULARS_LAKE_QUEUE"},
+    "LakePatchFunction": {"REGULARS_ARCHIVE", "REGULARS_SEGMENTS_QUEUE"},
+    "LakeRebaseFunction": {"REGULARS_ARCHIVE", "REGULARS_SEGMENTS_QUEUE"},
+    "SegmentsAnswerFunction": {"REGULARS_ARCHIVE"},
+    "SegmentsRefreshFunction": {"REGULARS_ARCHIVE", "REGULARS_BUS", "REGULARS_SEGMENTS_QUEUE"} | OPENS,
+    "LakeStatusFunction": {"REGULARS_ARCHIVE"},
+    "DeliveriesAnswerFunction": {"REGULARS_ARCHIVE"},
+    "CampaignsPlanFunction": {"REGULARS_ARCHIVE", "REGULARS_SEND_QUEUE"},
+    "CampaignsTestFunction": KEYS | LINKS | OPENS | SENDS | {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL"},
+    "CampaignsAnswerFunction": {"REGULARS_ARCHIVE"},
 }
 
 
@@ -715,7 +918,7 @@ def the_gateway_is_bounded_and_readable(stacks: Stacks) -> list[str]:
 def environments_say_the_same_things(stacks: Stacks) -> list[str]:
     """Every environment has the same names, those that the templates take, with values that they take."""
     declared = {**stacks.data["Parameters"], **stacks.app["Parameters"], **stacks.web["Parameters"]}
-    wanted = {*declared, *OF_THE_TOOL} - {"CodeKey"}
+    wanted = {*declared, *OF_THE_TOOL} - {"CodeKey", *(f"{layer_id(name)}Key" for name in LAYERS)}
     found = []
     for env, given in stacks.envs.items():
         if given.keys() != wanted:

@@ -16,7 +16,8 @@ from local.deploy.refusals import EnvironmentWrong, NotDeployed, NotPackaged
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A packaged folder as far as it is looked at before AWS is."""
-    (tmp_path / "app.zip").write_bytes(b"zip")
+    for name in verbs.zips().values():
+        (tmp_path / name).write_bytes(b"zip")
     given = parameters("dev", ["Account=000000000000"])
     (tmp_path / "parameters.json").write_text(json.dumps({**given, "CodeKey": "code/of-another.zip"}))
     return tmp_path
@@ -25,7 +26,9 @@ def folder(tmp_path: Path) -> Path:
 def _repackaged(folder: Path, **changes: str) -> None:
     given = json.loads((folder / "parameters.json").read_text())
     digest = hashlib.sha256((folder / "app.zip").read_bytes()).hexdigest()
-    (folder / "parameters.json").write_text(json.dumps({**given, "CodeKey": f"code/{digest}.zip", **changes}))
+    (folder / "parameters.json").write_text(
+        json.dumps({**given, **dict.fromkeys(verbs.zips(), f"code/{digest}.zip"), **changes})
+    )
 
 
 @pytest.mark.parametrize(

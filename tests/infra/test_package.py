@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from local.deploy import artifact
+from local.deploy.deploy import zips
 from local.deploy.environments import parameters
+from local.deploy.functions import LAYERS
 from local.deploy.package import package
 from local.deploy.refusals import EnvironmentWrong, NotPackaged
 from local.settings import ROOT
@@ -25,11 +27,18 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_folder_holds_all_that_is_deployed(built: Path) -> None:
-    wanted = {"app.zip", "app.template.json", "data.template.json", "web.template.json", "parameters.json"}
+    wanted = {
+        "app.zip",
+        "app.template.json",
+        "data.template.json",
+        "web.template.json",
+        "parameters.json",
+        *(f"{name}-layer.zip" for name in LAYERS),
+    }
     assert {path.name for path in built.iterdir()} == wanted
-    digest = hashlib.sha256((built / "app.zip").read_bytes()).hexdigest()
+    digests = {key: hashlib.sha256((built / name).read_bytes()).hexdigest() for key, name in zips().items()}
     given = json.loads((built / "parameters.json").read_text())
-    assert given == {**parameters("dev"), "CodeKey": f"code/{digest}.zip"}
+    assert given == {**parameters("dev"), **{key: f"code/{digest}.zip" for key, digest in digests.items()}}
 
 
 def test_the_same_inputs_give_the_same_bytes_from_another_folder(built: Path, tmp_path: Path) -> None:
@@ -40,6 +49,40 @@ def test_the_same_inputs_give_the_same_bytes_from_another_folder(built: Path, tm
     artifact.compile_tree(again)
     artifact.zip_tree(again, tmp_path / "again.zip")
     assert (tmp_path / "again.zip").read_bytes() == (built / "app.zip").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("layer", "holds"),
+    [("lake", "httpfs.duckdb_extension"), ("senders", "python/alibabacloud_dysmsapi20170525/client.py")],
+)
+def test_a_layer_has_its_wheels_where_lambda_looks_and_the_same_bytes_again(
+    built: Path, tmp_path: Path, layer: str, holds: str
+) -> None:
+    again = tmp_path / "a folder with a longer name"
+    with zipfile.ZipFile(built / f"{layer}-layer.zip") as packed:
+        names = packed.namelist()
+        packed.extractall(again, [name for name in names if not name.endswith(".pyc")])
+    assert {name.split("/")[0] for name in names} == {"python"}
+    assert any(name.endswith(holds) for name in names)
+    artifact.compile_tree(again, "/opt/")
+    artifact.zip_tree(again, tmp_path / "again.zip")
+    assert (tmp_path / "again.zip").read_bytes() == (built / f"{layer}-layer.zip").read_bytes()
+
+
+def test_a_wheel_brings_the_package_of_its_name_or_those_that_it_lists(tmp_path: Path) -> None:
+    for name, listed in (("apple-1.0", None), ("pear-2.0", "pear\nstem\n"), ("quince_core-3.0", "quince\n")):
+        info = tmp_path / f"{name}.dist-info"
+        info.mkdir()
+        if listed:
+            (info / "top_level.txt").write_text(listed)
+    for name in ("apple", "pear", "stem", "quince"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+    assert artifact.packages_in(tmp_path) == ["apple", "pear", "quince"]
+    artifact.check_packages(tmp_path, "x86_64", artifact.packages_in(tmp_path))
+    (tmp_path / "quince" / "__init__.py").write_text("import nobody\n")
+    with pytest.raises(NotPackaged, match="nobody"):
+        artifact.check_packages(tmp_path, "x86_64", artifact.packages_in(tmp_path))
 
 
 def test_the_zip_has_byte_code_that_is_never_checked_and_nothing_that_only_we_need(built: Path) -> None:
@@ -58,9 +101,11 @@ def test_the_zip_has_byte_code_that_is_never_checked_and_nothing_that_only_we_ne
     }
 
 
-def test_libraries_of_another_machine_are_refused(built: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(built / "app.zip") as packed:
-        packed.extractall(tmp_path, [name for name in packed.namelist() if ".so" in name])
+@pytest.mark.parametrize("made", ["app", *(f"{name}-layer" for name in LAYERS)])
+def test_libraries_of_another_machine_are_refused(built: Path, tmp_path: Path, made: str) -> None:
+    with zipfile.ZipFile(built / f"{made}.zip") as packed:
+        libraries = [name for name in packed.namelist() if ".so" in name or name.endswith(".duckdb_extension")]
+        packed.extractall(tmp_path, libraries)
     artifact.check_machines(tmp_path, "arm64")
     with pytest.raises(NotPackaged, match="not a library for x86_64"):
         artifact.check_machines(tmp_path, "x86_64")

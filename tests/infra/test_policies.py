@@ -153,6 +153,8 @@ PLANTED: dict[Policy, dict[str, Fault]] = {
     },
     policies.rules_and_schedules_lose_nothing: {
         "rule": _without(*_props("data", "ArchiveRule"), "Targets", 0, "DeadLetterConfig"),
+        "queue": _without("data", "Resources", "WatchQueuePolicy"),
+        "letters": _without("data", "Resources", "EventsDeadLettersPolicy"),
         "schedule": _without(*_props("app", "BirthdaySchedule"), "Target", "DeadLetterConfig"),
         "call": _without("app", "Resources", "StartJobFunctionEventInvokeConfig"),
     },

@@ -15,7 +15,7 @@ from local.settings import ACCOUNT
 from local.tables import TEMPLATE
 from tests.local.test_pump import within
 
-QUEUES = {"job-work", "retention", "notices", "watch", "archive", "lane.fifo"}
+QUEUES = {"job-work", "retention", "notices", "watch", "archive", "lane.fifo", "campaign-sends"}
 DEAD = {f"{each}-dlq" for each in ("job-work", "retention", "notices", "watch", "archive", "relay", "schedules")} | {
     "lane-dlq.fifo"
 }

@@ -177,7 +177,7 @@ class Seen:
 DERIVED = {"expire", "tier"}
 """Kinds of entries that nobody asks for: time brings them. An operation's file may add its own."""
 
-FAMILIES = {"M", "O", "K", "U", "H", "PROGRAM"}
+FAMILIES = {"M", "O", "K", "U", "H", "PROGRAM", "RCH"}
 """How partition keys may begin. An operation's file may add its own."""
 
 OPERATIONS: dict[str, Operation] = {}

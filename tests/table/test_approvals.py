@@ -56,10 +56,13 @@ class Counter:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.limit: int | None = 100
+        self.given_limit: int | None = None
 
     def over(self, table: Table) -> "Counter":
         """The same counter over another table port."""
-        return Counter(self.desk.over(table))
+        other = Counter(self.desk.over(table))
+        other.given_limit = self.given_limit
+        return other
 
     def _sent(self, kind: ApprovalKind, about: str, key: str, command: Any, by: Caller,
               do: Callable[[Clearance], Answer]) -> Answer:  # fmt: skip
@@ -68,6 +71,7 @@ class Counter:
         return alone_or_asked(
             self.desk.table, self.desk.words, asked, limit=self.limit, dry_run=command.dry_run, do=do,
             now=self.desk.clock(), again=kind in (ApprovalKind.REVERSAL, ApprovalKind.CLOSURE),
+            given_limit=self.given_limit,
         )  # fmt: skip
 
     def adjust(self, member_id: str, amount: int, *, key: str, by: Caller = ANN, **fields: Any) -> Answer:
@@ -207,6 +211,59 @@ def test_two_halves_sent_at_once_are_not_both_let_through(counter: Counter, dyna
         answers = at_once(dynamo, *calls)
         assert sorted(answer.waits for answer in answers if isinstance(answer, Outcome)) == [False, True, True]
         assert counter.balance(member) == 60
+
+
+def test_what_one_person_gives_to_all_within_a_day_has_a_limit_too(counter: Counter) -> None:
+    counter.given_limit = 150
+    one, two, three, four = (counter.desk.enrol().member_id for _ in range(4))
+    counter.adjust(one, 100, key="1")
+    assert counter.adjust(one, 100, key="1").replayed, "the same again counts once"
+    assert not counter.adjust(two, -90, key="2").waits, "what is taken is not given"
+    assert waiting(counter.adjust(two, 51, key="3")).amount == 51
+    assert not counter.adjust(three, 51, key="4", by=BOB).waits, "somebody else's are theirs"
+    assert not counter.adjust(four, 50, key="5").waits
+    counter.desk.adjust(three, 10, key="desk")
+    spent = counter.desk.spend(three, 1, key="s").value.entry_id
+    assert counter.take_back(spent).waits, "what is given back is given"
+    counter.desk.clock.forward(hours=26)
+    assert not counter.adjust(three, 100, key="6").waits
+
+
+def test_gifts_to_several_sent_at_once_are_not_all_let_through(
+    counter: Counter, table: DynamoTable, dynamo: Dynamo
+) -> None:
+    counter.given_limit = 100
+    for round_ in range(3):
+        members = [counter.desk.enrol().member_id for _ in range(3)]
+        by = staff(f"round{round_}")
+        answers = at_once(
+            dynamo, *[partial(counter.adjust, each, 60, key=f"{round_}-{each}", by=by) for each in members]
+        )
+        assert sorted(answer.waits for answer in answers if isinstance(answer, Outcome)) == [False, True, True]
+        assert sum(map(counter.balance, members)) == 60
+    assert faults_in(table, scan(dynamo, table.name)) == []
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_crash_at_any_call_of_a_gift_counts_it_once_or_not_at_all(
+    counter: Counter, table: DynamoTable, *, after: bool
+) -> None:
+    counter.given_limit = 100
+    for step in range(1, 30):
+        one, other, by = counter.desk.enrol().member_id, counter.desk.enrol().member_id, staff(f"step{step}")
+        crashed = False
+        try:
+            counter.over(CrashingTable(table, step, after=after)).adjust(one, 60, key=f"{step}", by=by)
+        except Crashed:
+            crashed = True
+        counter.adjust(one, 60, key=f"{step}", by=by)
+        assert counter.balance(one) == 60
+        assert counter.adjust(other, 41, key=f"{step}-more", by=by).waits
+        assert not counter.adjust(other, 40, key=f"{step}-rest", by=by).waits
+        if not crashed:
+            break
+    else:
+        raise AssertionError("it never got through")
 
 
 def test_without_a_limit_all_is_let_through_but_what_was_asked_before(counter: Counter) -> None:

@@ -18,7 +18,7 @@ from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import DynamoTable
 from chalicelib.storage.writes import Item
-from tests.makers import Tray, publish_texts
+from tests.makers import Tray, a_draw, publish_texts
 from tests.memory import SharedTable
 from tests.table.stand import Desk, scan
 from tests.table.test_relay import a_whole_life, lives_of_cards
@@ -53,7 +53,7 @@ def lived(desk: Desk) -> Desk:
     desk.enrol(key="enrolled-with-a-key")
     command = Unmask(fields=(MaskedField.NAME,), reason="calls back")
     privacy.unmask(
-        desk.table, desk.keyring, desk.book, MemberId(member), command, by="stf_a", draw=lambda: 7, now=desk.clock()
+        desk.table, desk.keyring, desk.book, MemberId(member), command, by="stf_a", draw=a_draw, now=desk.clock()
     )
     return desk
 

@@ -193,4 +193,4 @@ def test_what_a_closing_costs(desk: Desk, dynamo: Dynamo, table: DynamoTable) ->
     other.close(plain)
     first = meter.read()
     other.close(owner)
-    assert (first, meter.read()) == ((4, 2.5, 11.0), (5, 5.5, 16.0))
+    assert (first, meter.read()) == ((4, 2.5, 13.0), (5, 5.5, 18.0))

@@ -22,11 +22,11 @@ from chalicelib.members.models import (
 from chalicelib.members.rules import may_contact, with_consents
 from chalicelib.members.store import find_items, profile_from
 from chalicelib.notices import service as notices
-from chalicelib.notices.links import PATH, OptOut, opt_out_of
 from chalicelib.notices.models import Notice
 from chalicelib.notices.sender import Outbox
 from chalicelib.points.errors import MemberClosed
 from chalicelib.points.events import PointsReleased
+from chalicelib.reach.links import PATH, OptOut, opt_out_of
 from chalicelib.relay.models import Event
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable

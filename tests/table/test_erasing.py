@@ -47,7 +47,7 @@ from chalicelib.storage.objects import FolderObjects
 from chalicelib.storage.table import DynamoTable, Table
 from chalicelib.storage.writes import Item
 from chalicelib.trail.store import reason_of
-from tests.makers import NOON, Clock, a_purchase, contacts_in, publish_texts
+from tests.makers import NOON, Clock, a_draw, a_purchase, contacts_in, publish_texts
 from tests.memory import MemoryTable, SharedTable
 from tests.table.stand import Crashed, CrashingTable, Desk, scan
 from tests.table.test_approvals import staff
@@ -223,7 +223,7 @@ def asked_and_shown(world: World, member: str) -> None:
     world.ops.commit([keep_notice(notice, member)])
     showing = Unmask(fields=(MaskedField.MOBILE,), reason="kanali-shown")
     unmasking.unmask(
-        desk.table, desk.keyring, desk.book, MemberId(member), showing, by="stf_a", draw=lambda: 7, now=desk.clock()
+        desk.table, desk.keyring, desk.book, MemberId(member), showing, by="stf_a", draw=a_draw, now=desk.clock()
     )
 
 

@@ -1,6 +1,5 @@
 """An export has everything about a member that the catalogue says it has, and nothing of anybody else."""
 
-import itertools
 import json
 import re
 from html import unescape
@@ -18,20 +17,18 @@ from chalicelib.privacy.store import place_of
 from chalicelib.staff.models import InviteStaff
 from chalicelib.staff.service import invite_staff
 from chalicelib.storage import keys
-from tests.makers import a_purchase
+from tests.makers import a_draw, a_purchase
 from tests.table.test_cards import a_top_up
 from tests.table.test_erasing import World, a_marked_life, world
 from tests.table.test_staff import BOSS
 
 __all__ = ["world"]
 
-_chance = itertools.count(1)
-
 
 def export(world: World, member_id: str) -> Export:
     """Everything about somebody."""
     return exporting.export_member(
-        world.places(), MemberId(member_id), "asked for it", by="stf_dpo", draw=lambda: next(_chance), now=world.clock()
+        world.places(), MemberId(member_id), "asked for it", by="stf_dpo", draw=a_draw, now=world.clock()
     )
 
 

@@ -322,7 +322,7 @@ def test_an_edit_moves_the_identifiers_it_changes(desk: Desk, dynamo: Dynamo, ta
     assert desk.member(member.member_id) == edited
     assert (desk.look_up(mobile=MOBILE), desk.look_up(email="li.si@example.com")) == ((), ())
     assert desk.look_up(mobile=OTHER) == (edited,)
-    assert kinds(desk, dynamo, table) == {"M": 2, "U": 4, "PROGRAM": 2, "H": 1, "CONSENT": 1}
+    assert kinds(desk, dynamo, table) == {"M": 2, "U": 4, "PROGRAM": 2, "H": 1, "CONSENT": 1, "RCH": 1}
     assert desk.enrol(mobile=MOBILE).mobile == MOBILE
 
 
@@ -365,7 +365,7 @@ def test_of_eight_edits_at_once_one_wins_and_the_others_hear_that_the_member_mov
     won = [answer for answer in answers if isinstance(answer, MemberView)]
     assert (len(won), len([a for a in answers if isinstance(a, MemberMoved)])) == (1, 7), answers
     assert desk.member(member.member_id) == won[0]
-    assert kinds(desk, dynamo, table) == {"M": 2, "U": 2, "PROGRAM": 2, "H": 1}
+    assert kinds(desk, dynamo, table) == {"M": 2, "U": 2, "PROGRAM": 2, "H": 1, "RCH": 1}
 
 
 def test_two_members_who_claim_one_mobile_at_once_do_not_both_get_it(desk: Desk, dynamo: Dynamo) -> None:
@@ -472,7 +472,7 @@ def test_a_closure_frees_every_identifier_and_ends_the_membership(
     member = desk.enrol(**FULL)
     outcome = desk.close(member.member_id)
     assert (outcome.replayed, outcome.value.status, outcome.value.version) == (False, AccountStatus.CLOSED, 2)
-    assert kinds(desk, dynamo, table) == {"M": 3, "PROGRAM": 2, "H": 1, "CONSENT": 1}
+    assert kinds(desk, dynamo, table) == {"M": 3, "PROGRAM": 2, "H": 1, "CONSENT": 1, "RCH": 1}
     again = desk.close(member.member_id)
     assert (again.replayed, again.value) == (True, outcome.value)
     second = desk.enrol(**FULL)

@@ -19,6 +19,7 @@ from chalicelib.points.errors import (
 from chalicelib.points.models import Lot, Reason
 from chalicelib.pools import service
 from chalicelib.pools.errors import (
+    ContributionLimitReached,
     NotInPool,
     OwnerNeeded,
     PoolDiffers,
@@ -122,6 +123,30 @@ def test_a_monthly_limit_holds_for_spends_at_once_and_begins_anew_with_the_month
     desk.clock.forward(days=31)
     assert desk.spend_from(pool, friend, 25, key="next").value.balance_after == 55
     assert desk.spend_from(pool, owner, 55, key="owner").value.balance_after == 0, "the owner has no limit"
+
+
+def test_what_may_be_given_away_in_a_month_holds_for_contributions_and_transfers_at_once(
+    desk: Desk, dynamo: Dynamo, table: DynamoTable
+) -> None:
+    limits = {"enabled": True, "max_points": 60, "max_points_per_month": 100}
+    desk.publish(1, transfers=limits)
+    desk.clock.forward(seconds=11)
+    member, other = desk.enrol().member_id, desk.enrol().member_id
+    desk.adjust(member, 500, key="gift")
+    pool = desk.pool(member, key="p").value.pool_id
+    answers = at_once(
+        dynamo,
+        *(lambda n=n: desk.contribute(pool, member, 60, key=f"c{n}") for n in range(2)),
+        lambda: desk.offer(member, other, 60, key="t"),
+    )
+    assert len([each for each in answers if isinstance(each, Outcome)]) == 1, answers
+    won = next(n for n, each in enumerate(answers) if isinstance(each, Outcome))
+    if won < 2:
+        assert desk.contribute(pool, member, 60, key=f"c{won}").replayed
+    with pytest.raises(ContributionLimitReached):
+        desk.contribute(pool, member, 41, key="more")
+    desk.contribute(pool, member, 40, key="rest")
+    assert faults_in(table, scan(dynamo, table.name)) == []
 
 
 def test_who_may_not_is_refused_and_nothing_changes(desk: Desk, dynamo: Dynamo, table: DynamoTable) -> None:

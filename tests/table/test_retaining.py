@@ -18,7 +18,7 @@ from chalicelib.privacy.service.retaining import Retained, Terms, retain, terms_
 from chalicelib.signin import store as signin_store
 from chalicelib.signin.models import Session
 from tests.fakes import KeptQueues
-from tests.makers import Tray, a_purchase, publish_texts
+from tests.makers import Tray, a_draw, a_purchase, publish_texts
 from tests.table.stand import Crashed, CrashingTable
 from tests.table.test_cards import a_top_up
 from tests.table.test_erasing import World, world
@@ -40,7 +40,7 @@ def lived(world: World) -> tuple[str, str, str]:
     long_ago, of_late, here = (desk.enrol(name=name, consents=consents).member_id for name in ("A", "B", "C"))
     command = Unmask(fields=(MaskedField.NAME,), reason="calls back")
     unmasking.unmask(
-        desk.table, desk.keyring, desk.book, MemberId(here), command, by="stf_a", draw=lambda: 7, now=world.clock()
+        desk.table, desk.keyring, desk.book, MemberId(here), command, by="stf_a", draw=a_draw, now=world.clock()
     )
     desk.close(long_ago)
     world.clock.forward(days=365)
@@ -52,7 +52,7 @@ def lived(world: World) -> tuple[str, str, str]:
 def test_who_closed_long_ago_is_erased_and_nobody_else(world: World) -> None:
     long_ago, of_late, here = lived(world)
     before = dict(world.core.items)
-    expected = Retained(members=1, showings=1)
+    expected = Retained(members=1, showings=1, reach_changes=1)
     assert run(world, dry_run=True) == expected
     assert world.core.items == before
     assert run(world) == expected
@@ -117,9 +117,9 @@ def test_who_did_nothing_for_long_is_erased_and_who_did_anything_is_not(world: W
     assert given is not None
 
     before = dict(world.core.items)
-    assert inactive(world, dry_run=True) == Retained(members=2)
+    assert inactive(world, dry_run=True) == Retained(members=2, reach_changes=2)
     assert world.core.items == before
-    assert inactive(world) == Retained(members=2)
+    assert inactive(world) == Retained(members=2, reach_changes=2)
     assert inactive(world) == Retained()
     for name in ("nothing", "gifted"):
         with pytest.raises(MemberErased):
@@ -145,7 +145,7 @@ def test_who_signed_in_of_late_or_has_money_on_a_card_stays(world: World) -> Non
 def test_the_program_says_how_long_and_nobody_is_erased_by_default(world: World) -> None:
     assert terms_of(world.desk.book.current(world.clock())) == Terms()
     lived(world)
-    assert retain(world.places(), Terms(), dry_run=False, now=world.clock()) == Retained(showings=1)
+    assert retain(world.places(), Terms(), dry_run=False, now=world.clock()) == Retained(showings=1, reach_changes=1)
     world.desk.publish(2, retention={"inactive_years": 3, "closed_years": 2})
     world.clock.forward(minutes=1)
     assert terms_of(world.desk.book.current(world.clock())) == Terms(timedelta(days=2 * 366), timedelta(days=3 * 366))

@@ -64,7 +64,7 @@ def test_every_event_that_a_domain_declares_is_registered() -> None:
     def below(kind: type[Told]) -> set[type[Told]]:
         return {kind} | {each for child in kind.__subclasses__() for each in below(child)}
 
-    bases = {"Told", "FromEntry", "Leading", "CardLeading", "CardGiving"}
+    bases = {"Told", "FromEntry", "Leading", "ByHand", "CardLeading", "CardGiving", "CardGivenBack"}
     assert {kind.__name__ for kind in below(Told)} - bases == set(EVENT_TYPES)
 
 

@@ -342,6 +342,7 @@ def test_an_enrolment_makes_a_profile_of_everything_in_it() -> None:
         },
         "gender": "male",
         "month_day": "05-20",
+        "region": "CN",
         "shop_id": "shp_main",
         "source": "till",
         "referral_code": "R1",
@@ -358,6 +359,7 @@ def test_an_enrolment_makes_a_profile_of_everything_in_it() -> None:
                 "source": "staff",
             }
         ],
+        "suppressed": [],
         "contact_changed": None,
         "joined_at": "2026-03-15T04:00:00Z",
         "version": 1,
@@ -390,6 +392,7 @@ def test_null_clears_and_custom_fields_and_consents_change_by_name() -> None:
             "contact": Contact(card_no="C1"),
             "gender": None,
             "month_day": None,
+            "region": None,
             "shop_id": None,
             "tags": (),
             "custom": {"children": 2, "vegan": True},

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.ids import MemberId
-from chalicelib.notices.links import OptOut, opt_out_of, token_of
+from chalicelib.reach.links import OptOut, opt_out_of, token_of
 from chalicelib.runtime import wiring
 from chalicelib.runtime.settings import Settings, SettingsWrong, load
 from chalicelib.runtime.wiring import House

@@ -27,6 +27,9 @@ from chalicelib.programs.models import Program
 from chalicelib.programs.rules import period_of, today_of
 from chalicelib.tiers.models import Anchor, Standing
 
+OFFER = "transfer"
+"""The kind of the entries that hold points for a transfer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -211,6 +214,18 @@ def hold_of(name: str) -> EntryKey:
     """The key of the entry that reserved the points of a hold."""
     kind, own = name.split("/", 1)
     return EntryKey(kind=kind, parts=(own,))
+
+
+def given_away(account: Account, program: Program, at: datetime) -> int:
+    """What a member gave to others in the month of an instant, or put into pools, and what is on offer since then."""
+    settled, _ = settle(account, program, now=at)
+    month = month_of(local_day(at, program.time_zone))
+    kept = [
+        hold.points
+        for name, hold in settled.holds.items()
+        if hold_of(name).kind == OFFER and month_of(hold.made_on) == month
+    ]
+    return settled.sent.get(month, 0) + sum(kept)
 
 
 def time_out(account: Account, program: Program, *, now: datetime) -> tuple[Account, tuple[Entry, ...]]:

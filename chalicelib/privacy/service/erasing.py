@@ -27,7 +27,7 @@ from chalicelib.members import rules as members_rules
 from chalicelib.members import service as members
 from chalicelib.members import store as members_store
 from chalicelib.members.errors import MemberMoved
-from chalicelib.members.models import CloseMember
+from chalicelib.members.models import CloseMember, ReachWhy
 from chalicelib.notices import store as notices_store
 from chalicelib.points import store as points_store
 from chalicelib.points.errors import AccountMoved, HoldsOpen, MemberErased, MemberUnknown
@@ -259,7 +259,10 @@ def _wipe(places: Places, member_id: AccountId, former: Sequence[AccountId], *, 
         if item is None or account is None or members_store.is_erased(item):
             return
         profile = members_store.profile_from(item, places.keyring)
-        writes = [members_store.erase_profile(profile, places.keyring, at=now)]
+        writes = [
+            members_store.erase_profile(profile, places.keyring, at=now),
+            members_store.note_reach(member_id, ReachWhy.ERASED, at=now),
+        ]
         if account["status"] != AccountStatus.MERGED:
             writes.append(members.erasure_note(profile, former, at=now))
         try:

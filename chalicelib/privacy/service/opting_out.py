@@ -4,20 +4,15 @@ from contextlib import suppress
 from datetime import datetime
 from html import escape
 
-from chalicelib.consents.models import ContactChannel
+from chalicelib.consents import service as consent_texts
 from chalicelib.kernel.languages import Language
 from chalicelib.members import service as members
-from chalicelib.members.models import (
-    ACCOUNT_PURPOSE,
-    ConsentGiven,
-    ConsentSource,
-    SayConsents,
-    Witness,
-)
-from chalicelib.notices.links import OptOut, opt_out_of
+from chalicelib.members.models import ConsentGiven, ConsentSource, SayConsents, Witness
 from chalicelib.points.errors import MemberClosed, MemberUnknown
 from chalicelib.privacy.errors import OptOutUnknown
+from chalicelib.privacy.service.pages import CHANNELS, PURPOSES, page
 from chalicelib.programs.service import ProgramBook
+from chalicelib.reach.links import OptOut, Preferences, opt_out_of, preferences_token_of
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
 
@@ -54,48 +49,31 @@ def opt_out(table: Table, keyring: Keyring, book: ProgramBook, token: str, *, no
 
 # ---------------------------------------------------------------- for people
 
-_CHANNELS = {
-    Language.ZH: {
-        "sms": "短信", "email": "电子邮件", "wechat": "微信", "phone": "电话", "app": "应用通知", "post": "信件",
-    },
-    Language.EN: {
-        "sms": "text messages", "email": "e-mail", "wechat": "WeChat", "phone": "calls", "app": "app messages",
-        "post": "letters",
-    },
-}  # fmt: skip
 _WORDS = {
     Language.ZH: (
         "退订",
         "您将不再通过{channel}收到「{purpose}」类消息。",
         "确认退订",
         "已退订。您不会再通过{channel}收到「{purpose}」类消息。",
+        "管理其他消息",
     ),
     Language.EN: (
         "Opt out",
         "You will get no more {purpose} by {channel}.",
         "Opt out",
         "Done. You get no more {purpose} by {channel}.",
+        "Choose what else you are sent",
     ),
 }
-_STYLE = "body{font:18px/1.6 sans-serif;max-width:32em;margin:3em auto;padding:0 1em}button{font:inherit;padding:.4em}"
-_PURPOSES = {Language.ZH: {ACCOUNT_PURPOSE: "会员账户通知"}, Language.EN: {ACCOUNT_PURPOSE: "notices of your account"}}
 
 
-def page_of(asked: OptOut, language: Language, *, done: bool) -> str:
+def page_of(table: Table, keyring: Keyring, asked: OptOut, language: Language, *, done: bool) -> str:
     """A page that says what the link does, with a button that does it; or that it is done."""
-    title, lead, button, result = _WORDS[language]
-    named = {
-        "channel": _channel(asked.channel, language),
-        "purpose": escape(_PURPOSES[language].get(asked.purpose, asked.purpose)),
-    }
+    title, lead, button, result, more = _WORDS[language]
+    name = PURPOSES[language].get(asked.purpose) or consent_texts.find_title(table, asked.purpose, language)
+    named = {"channel": CHANNELS[language][asked.channel.value], "purpose": escape(name or asked.purpose)}
     form = f'<form method="post"><button>{button}</button></form>'
     said = result.format(**named) if done else lead.format(**named)
-    return (
-        f'<!doctype html>\n<html lang="{language.value}"><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width"><title>{title}</title>'
-        f"<style>{_STYLE}</style>\n<h1>{title}</h1><p>{said}</p>{'' if done else form}\n</html>\n"
-    )
-
-
-def _channel(channel: ContactChannel, language: Language) -> str:
-    return _CHANNELS[language][channel.value]
+    token = preferences_token_of(Preferences(asked.member_id, asked.issued_on), keyring)
+    other = f'<p><a href="../preferences/{token}?language={language.value}">{more}</a></p>'
+    return page(language, title, f"<h1>{title}</h1><p>{said}</p>{'' if done else form}{other}")

@@ -62,6 +62,7 @@ class Retained:
     """Those that something stands in the way of."""
     consent_changes: int = 0
     showings: int = 0
+    reach_changes: int = 0
 
 
 def terms_of(program: Program) -> Terms:
@@ -82,6 +83,7 @@ def retain(places: Places, terms: Terms, *, dry_run: bool, now: datetime) -> Ret
         done.blocked += one.blocked
         done.consent_changes += one.consent_changes
     done.showings = retain_showings(places.table, dry_run=dry_run, now=now)
+    done.reach_changes = retain_reach_changes(places.table, dry_run=dry_run, now=now)
     return done
 
 
@@ -106,7 +108,13 @@ def retain_member(places: Places, member_id: MemberId, terms: Terms, *, dry_run:
 
 def retain_showings(table: Table, *, dry_run: bool, now: datetime) -> int:
     """Take away records of showings that have served their time; how many."""
-    return sum(store.forget_showings(table, day.date(), dry_run=dry_run) for day in _days_over(now))
+    return sum(store.forget_showings(table, day.date(), dry_run=dry_run) for day in _days_over(now, SHOWINGS_KEPT))
+
+
+def retain_reach_changes(table: Table, *, dry_run: bool, now: datetime) -> int:
+    """Take away what the log of changes of reach has of days that nobody plans from any more; how many lines."""
+    days = _days_over(now, members_store.REACH_KEPT)
+    return sum(store.forget_reach_changes(table, day.date(), dry_run=dry_run) for day in days)
 
 
 def _is_over(places: Places, member_id: MemberId, item: Item, account: Item, terms: Terms, now: datetime) -> bool:
@@ -160,7 +168,7 @@ def _closed_before(places: Places, member_id: MemberId, limit: datetime) -> bool
     return bool(closed) and closed[0].at < limit
 
 
-def _days_over(now: datetime) -> Iterator[datetime]:
-    """The days whose showings have served their time, the latest first."""
-    first = now - SHOWINGS_KEPT - timedelta(days=1)
+def _days_over(now: datetime, kept: timedelta) -> Iterator[datetime]:
+    """The days whose records have served their time, the latest first."""
+    first = now - kept - timedelta(days=1)
     return (first - timedelta(days=back) for back in range(_LOOKED_BACK.days))

@@ -69,8 +69,18 @@ def _effect_of_contribution(case: "Case") -> None:
     if points not in (asked, asked + 1):
         case.expect("points contributed", points, asked)
     case.needs(points)
+    _judge_giving(case, points)
     gone(case, "contribution_in", case.entry.key.parts, points)
     case.take(points, day_of(case.entry.occurred_at, case.terms))
+
+
+def _judge_giving(case: "Case", points: int) -> None:
+    """It counts to what may be sent in a month, where members may send."""
+    terms, purse = case.terms["transfers"], case.purse
+    month = month_number(day_of(case.entry.occurred_at, case.terms))
+    if terms["enabled"] and max(points, purse.sent[month] + points) > terms["max_points_per_month"]:
+        case.complain("I13", f"{points} points more than {purse.sent[month]} pass the month's limit")
+    purse.sent[month] += points
 
 
 def _spend(desk: Desk, world: "World", step: Step, variant: int) -> Any:

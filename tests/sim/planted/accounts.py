@@ -121,9 +121,7 @@ def fee_is_forgotten(patch: pytest.MonkeyPatch) -> None:
 @about("transfer")
 def open_offers_do_not_count(patch: pytest.MonkeyPatch) -> None:
     """The month's limit looks at what was accepted alone."""
-    patch.setattr(
-        transfer_rules, "_sent", lambda giver, program, at: giver.sent.get(month_of(today_of(program, at)), 0)
-    )
+    patch.setattr(ledger, "given_away", lambda giver, program, at: giver.sent.get(month_of(today_of(program, at)), 0))
 
 
 @about("pool")

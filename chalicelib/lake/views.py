@@ -1,0 +1,147 @@
+"""The views that segments and campaigns ask, as SQL over the files of a base and of the patch that lies over it.
+
+The text is made of names that a head gives, of a day and of an instant: nothing in it comes from a caller.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
+
+from chalicelib.kernel.calendar import milliseconds
+from chalicelib.lake.models import Edges, Head
+from chalicelib.lake.rules import ACTIVE_DAYS, BASE, NEW_DAYS, PATCH, SLEEPING_DAYS
+from chalicelib.lake.tables import FACT_ROWS, FACT_TABLES, FORM, TABLES, WHOLE
+
+_NEVER = "DATE '9999-12-31'"
+
+
+def files(root: str, folder: str, table: str, slices: int) -> list[str]:
+    """The files of a table of a base."""
+    return [f"{root}/{folder}/{table}/{number:05d}.parquet" for number in range(slices)]
+
+
+def stored(root: str, head: Head) -> Iterator[tuple[str, str]]:
+    """Every table of base and patch as a view, `base_people` and `patch_people`; an empty one where there is none."""
+    for table in TABLES:
+        paths = files(root, f"{BASE}/{head.base}", table, head.slices) if head.base else []
+        yield f"base_{table}", reading(paths, table, head.form)
+        patch = [f"{root}/{PATCH}/{head.patch}/{table}.parquet"] if head.patch else []
+        yield f"patch_{table}", reading(patch, table, head.form)
+
+
+def reading(paths: Sequence[str], table: str, form: int = FORM) -> str:
+    """A SELECT of all columns of a table's files; those that an older form has not are null."""
+    columns = TABLES[table]
+    nothing = "SELECT " + ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in columns.items()) + " WHERE false"
+    if not paths:
+        return nothing
+    listed = ", ".join(f"'{path}'" for path in paths)
+    rows = f"read_parquet([{listed}], union_by_name = {str(form != FORM).lower()})"
+    source = rows if form == FORM else f"(SELECT * FROM {rows} UNION ALL BY NAME {nothing})"
+    return f"SELECT {named(columns)} FROM {source}"
+
+
+def named(columns: Iterable[str]) -> str:
+    """Columns by name; quoted, because `at` is a word of SQL."""
+    return ", ".join(f'"{name}"' for name in columns)
+
+
+def state(table: str) -> str:
+    """A SELECT of a table as it is now, base and patch together, before it is said for whom each row counts."""
+    columns = named(TABLES[table])
+    if table not in WHOLE:
+        return f"SELECT {columns} FROM base_{table} UNION ALL SELECT {columns} FROM patch_{table}"
+    by = "m" if table == "people" else "own"
+    hidden = f"SELECT {columns} FROM base_{table} ANTI JOIN patched ON patched.m = base_{table}.{by}"
+    return f"{hidden} UNION ALL SELECT {columns} FROM patch_{table}"
+
+
+def asked(head: Head, today: date, now: datetime) -> Iterator[tuple[str, str]]:
+    """The views that the lake is asked by, each with its SELECT."""
+    yield "members", members(head.edges, today, now)
+    yield "contacts", f"SELECT m, from_base64(sealed) AS sealed, version FROM ({state('contacts')}) WHERE own = m"
+    yield (
+        "purchases",
+        "SELECT m, purchase_id, shop_id, channel, bought_on, bought_at, paid_minor, refunded_minor, net_minor, "
+        f"tender_minor, points_earned, lines_count, returned FROM ({state('purchases')})",
+    )
+    yield (
+        "lines",
+        f"SELECT m, purchase_id, bought_on, shop_id, sku, category, quantity, amount_minor FROM ({state('lines')})",
+    )
+    yield "entries", _added(head, "entries", tuple(TABLES["entries"])[2:])
+    for fact, table in FACT_TABLES.items():
+        yield table, _added(head, table, tuple(FACT_ROWS[fact]))
+
+
+def _added(head: Head, table: str, columns: Sequence[str]) -> str:
+    """Rows that never change: those of the base count for whoever answers for them by now."""
+    listed = named(columns)
+    based = f"SELECT m, {listed} FROM base_{table}"
+    if head.moved:
+        based = (
+            f"SELECT coalesce(moved.root, base_{table}.m) AS m, {listed} "
+            f"FROM base_{table} LEFT JOIN moved ON moved.own = base_{table}.own"
+        )
+    if head.gone:
+        based += f" ANTI JOIN gone ON gone.own = base_{table}.own"
+    return f"{based} UNION ALL SELECT m, {listed} FROM patch_{table}"
+
+
+def spendable(day: str, instant: int) -> tuple[str, str]:
+    """What an account's lots come to on a day, as SQL: points that can be spent, and points that cannot yet.
+
+    Args:
+        instant: milliseconds; what is reserved for longer than until then cannot be spent either.
+    """
+
+    def total(rows: str, condition: str) -> str:
+        return f"coalesce(list_sum(list_transform(list_filter({rows}, x -> {condition}), x -> x.p)), 0)"
+
+    live = total("lots", f"x.d >= {day}")
+    waiting = total("waits", f"(x.a IS NULL OR x.a <= {day}) AND (x.z IS NULL OR x.z > {day})")
+    held = total("held", f"x.u > {instant}")
+    return f"greatest({live} - {waiting} - {held}, 0)::BIGINT", f"{waiting}::BIGINT"
+
+
+def members(edges: Edges, today: date, now: datetime) -> str:
+    """The SELECT of view `members`."""
+    day = f"DATE '{today.isoformat()}'"
+    points, pending = spendable(day, milliseconds(now))
+    fresh = f"{day} >= from_on AND {day} < until_on"
+    age = f"({today.year} - (born + 2))"
+    return f"""
+SELECT m, id AS member_id, status, joined_on, tier_id,
+  CASE WHEN {fresh} THEN points ELSE {points} END AS points,
+  CASE WHEN {fresh} THEN points_pending ELSE {pending} END AS points_pending,
+  points_earned, points_spent,
+  list_transform(list_filter(lots, x -> x.d >= {day} AND x.d < {_NEVER}), x -> {{'expires_on': x.d, 'points': x.p}})
+    AS points_expiring,
+  gender, month_day, born,
+  CASE WHEN born IS NULL THEN NULL WHEN {age} < 18 THEN 'under_18' WHEN {age} < 25 THEN '18_24'
+    WHEN {age} < 35 THEN '25_34' WHEN {age} < 45 THEN '35_44' WHEN {age} < 55 THEN '45_54'
+    WHEN {age} < 65 THEN '55_64' ELSE '65_up' END AS age_band,
+  shop_id, region, source, tags, custom, consents, withdrawn, ways, suppressed,
+  purchases_count, spent_minor,
+  CASE WHEN purchases_count > 0 THEN spent_minor // purchases_count END AS average_minor,
+  first_bought_on, last_bought_on,
+  {_fifth("last_bought_on", [f"DATE '{each.isoformat()}'" for each in edges.recency])} AS r,
+  {_fifth("purchases_count", [str(each) for each in edges.frequency])} AS f,
+  {_fifth("spent_minor", [str(each) for each in edges.money])} AS mo,
+  {_stage(day)} AS stage
+FROM ({state("people")}) WHERE shown"""
+
+
+def _fifth(figure: str, edges: Sequence[str]) -> str:
+    """The fifth, 1 to 5, that a figure of somebody who bought anything is in; null before there are edges."""
+    if not edges:
+        return "NULL::TINYINT"
+    steps = " + ".join(f"({figure} > {edge})::TINYINT" for edge in edges)
+    return f"CASE WHEN purchases_count > 0 THEN (1 + {steps})::TINYINT END"
+
+
+def _stage(day: str) -> str:
+    return (
+        f"CASE WHEN coalesce(first_bought_on, joined_on) > {day} - {NEW_DAYS} THEN 'new' "
+        f"WHEN last_bought_on > {day} - {ACTIVE_DAYS} THEN 'active' "
+        f"WHEN last_bought_on > {day} - {SLEEPING_DAYS} THEN 'sleeping' ELSE 'lost' END"
+    )

@@ -1,0 +1,1 @@
+"""Receipts: what providers tell of messages after they took them, and what people reply."""

@@ -1,0 +1,1 @@
+"""Segments: who is meant, said once and counted in a second."""

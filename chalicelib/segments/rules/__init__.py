@@ -1,0 +1,7 @@
+"""What a segment says, as a query and as a sentence, and what is wrong with it. Pure."""
+
+from chalicelib.segments.rules.checking import Fault, check
+from chalicelib.segments.rules.compiling import Compiled, Resolve, compiled, compiled_segment
+from chalicelib.segments.rules.wording import Names, sentence
+
+__all__ = ["Compiled", "Fault", "Names", "Resolve", "check", "compiled", "compiled_segment", "sentence"]

@@ -1,0 +1,63 @@
+"""Find segments, and say what they mean: for everybody who needs one."""
+
+from datetime import date, datetime
+
+from chalicelib.kernel.ids import SegmentId
+from chalicelib.kernel.languages import Language
+from chalicelib.programs.models import Program
+from chalicelib.programs.service import book_of
+from chalicelib.segments import rules, store
+from chalicelib.segments.errors import SegmentUnknown
+from chalicelib.segments.models import Definition, Segment, Sentences
+from chalicelib.segments.rules import Compiled, Names, Resolve
+from chalicelib.segments.rules.checking import named_in
+from chalicelib.segments.rules.ready import ready
+from chalicelib.storage.table import Table
+
+
+def compiled_of(table: Table, segment_id: SegmentId, *, today: date, now: datetime) -> Compiled:
+    """A segment as a query over the views of the lake; `Compiled.values` needs the root of the archive.
+
+    One that was archived since somebody began to use it is still found.
+
+    Raises:
+        SegmentUnknown: there is no such segment.
+    """
+    resolve = resolver(table)
+    found = resolve(segment_id)
+    if found is None:
+        raise SegmentUnknown(segment_id=segment_id)
+    program = book_of(table).current(now)
+    return rules.compiled_segment(found, today=today, resolve=resolve, time_zone=program.time_zone)
+
+
+def resolver(table: Table) -> Resolve:
+    """Finds segments, ready ones and those that are stored, as they are now; each is read once."""
+    known: dict[SegmentId, Segment | None] = {}
+
+    def resolve(segment_id: SegmentId) -> Segment | None:
+        if segment_id not in known:
+            known[segment_id] = ready(segment_id) or store.find_segments(table, [segment_id]).get(segment_id)
+        return known[segment_id]
+
+    return resolve
+
+
+def sentences(definition: Definition, program: Program, resolve: Resolve) -> Sentences:
+    """A definition in words."""
+    zh, en = (
+        rules.sentence(definition, language, names_in(definition, program, resolve, language)) for language in Language
+    )
+    return Sentences(zh=zh, en=en)
+
+
+def names_in(definition: Definition, program: Program, resolve: Resolve, language: Language) -> Names:
+    """How what a definition names is called."""
+    names: dict[str, str] = {}
+    for segment_id in named_in(definition):
+        found = ready(segment_id, language) or resolve(segment_id)
+        if found is not None:
+            names[segment_id] = found.name
+    tiers = {tier.tier_id: getattr(tier.name, language.value) for tier in program.ladder.tiers}
+    custom = {name: getattr(each.label, language.value) for name, each in program.custom_fields.items()}
+    return Names(program.currency, {**tiers, **names}, custom)

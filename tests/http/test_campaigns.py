@@ -1,0 +1,130 @@
+"""Campaigns over HTTP: made, launched, planned by the round, turned, and who may do what."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.campaigns import jobs
+from chalicelib.deliveries.models import PartMessage
+from chalicelib.kernel.ids import CampaignId
+from chalicelib.lake import folding, service
+from chalicelib.lake import store as lake_store
+from chalicelib.providers.outbox import Outbox
+from chalicelib.runtime import wiring
+from chalicelib.runtime.wiring import House
+from chalicelib.storage.dynamo import Dynamo
+from chalicelib.storage.table import DynamoTable
+from tests.makers import Api, Tray
+from tests.table.stand import scan
+
+
+@pytest.fixture
+def marketing(house: House, api: Api) -> Api:
+    """The API of a house that was told where parts go."""
+    settings = replace(house.settings, send_queue="campaign-sends")
+    wiring.use(replace(house, settings=settings))
+    api.publish_texts("marketing")
+    return api
+
+
+def a_body(api: Api, **fields: Any) -> dict[str, Any]:
+    """The body of a campaign by e-mail to champions, or whoever is said."""
+    said = {"channel": "email", "zh": {"subject": "春天", "html": "<p>{{points}} 分</p>"}}
+    template = api.post("/v1/templates", {"name": "t", "purpose": "marketing", "contents": said}, key="t1").json
+    leaf = {"kind": "field", "name": "points", "op": "at_least", "value": 0}
+    segment = api.post("/v1/segments", {"name": "Everybody", "definition": leaf}, key="s1").json
+    return {
+        "name": "Spring", "segment_id": segment["segment_id"], "schedule": {"kind": "now"}, "quiet_hours": None,
+        "variants": [{"name": "a", "template_ids": [template["template_id"]]}], **fields,
+    }  # fmt: skip
+
+
+def fold(house: House, dynamo: Dynamo) -> None:
+    """Bring the lake up to what the table has."""
+    assert isinstance(house.table, DynamoTable)
+    items = list(scan(dynamo, house.table.name).values())
+    rows = [
+        row for each in items if folding.is_wanted(each["pk"], each["sk"], each) for row in folding.rows_of_item(each)
+    ]
+    lake_store.keep_batch(house.objects, [lake_store.line_of(row) for row in rows], now=house.clock())
+    lake = service.Lake(house.ops, house.objects, house.place, house.draw)
+    service.patch(lake, today=house.clock().date(), now=house.clock())
+
+
+def test_a_campaign_from_draft_to_parts_and_results(marketing: Api, house: House, dynamo: Dynamo) -> None:
+    consent = {"purpose": "marketing", "granted": True, "text_version": "1"}
+    for number in range(3):
+        marketing.enrol(email=f"m{number}@example.com", consents=[consent])
+    marketing.enrol(email="no@example.com")
+    fold(house, dynamo)
+    made = marketing.post("/v1/campaigns", a_body(marketing), key="c1")
+    assert (made.status, made.json["state"]) == (201, "draft"), made.text
+    path = "/v1/campaigns/" + made.json["campaign_id"]
+    launched = marketing.as_("marketer").post(f"{path}/launch", {"version": 1, "reason": "it is spring"})
+    assert (launched.status, launched.json["launched_by"]) == (201, "stf_marketer"), launched.text
+
+    assert jobs.plan_campaigns({}, None) == {"begun": 1, "planned": 1, "failed": 0}
+    assert jobs.plan_campaigns({}, None) == {"begun": 0, "planned": 0, "failed": 0}
+    assert isinstance(house.queues, Tray)
+    (message,) = [PartMessage.model_validate_json(each["body"]) for each in house.queues.taken()]
+    found = marketing.get(path).json
+    (run,) = found["latest_runs"]
+    assert (found["state"], run["run_id"], run["state"]) == ("sending", message.run_id, "sending")
+    assert run["planned"]["targeted"] == 3
+    assert run["planned"]["left_out"] == {"no_consent": 1}
+    assert run["progress"] == {"parts": 1, "parts_done": 0, "sent": 0, "outcomes": {}, "cost_minor": 0}
+
+    fold(house, dynamo)
+    results = marketing.get(f"{path}/results")
+    assert results.status == 200, results.text
+    assert results.json["variants"]["a"]["planned"] == 3
+    assert results.json["all_variants"]["compared"]["why_not"] == "no_holdout"
+    for verb, state in (("pause", "paused"), ("resume", "sending"), ("cancel", "cancelled")):
+        assert marketing.post(f"{path}/{verb}", {}).json["state"] == state
+    trail = marketing.get("/v1/audit-entries", action="cancel_campaign").json["items"]
+    assert [change["item"] for change in trail[0]["changes"]] == ["campaign", "run of a campaign"]
+
+
+def test_points_are_given_by_who_may(marketing: Api) -> None:
+    made = marketing.post("/v1/campaigns", a_body(marketing, gift={"points": 10}), key="c1").json
+    path = "/v1/campaigns/" + made["campaign_id"]
+    refused = marketing.as_("marketer").post(f"{path}/launch", {"version": 1})
+    assert (refused.status, refused.code) == (403, "gift_forbidden")
+    assert marketing.get(path).json["state"] == "draft"
+    assert marketing.post(f"{path}/launch", {"version": 1}).status == 201
+
+
+def test_what_there_is_not_is_pointed_at(marketing: Api) -> None:
+    body = a_body(marketing, segment_id="seg_aaaaaaaaaaaaaaaa")
+    refused = marketing.post("/v1/campaigns", body, key="c1")
+    assert (refused.status, refused.code) == (422, "campaign_unfit")
+    assert [each["pointer"] for each in refused.json["errors"]] == ["/segment_id"]
+    assert marketing.get(f"/v1/campaigns/{CampaignId.of('none')}/results").status == 404
+
+
+@pytest.mark.parametrize("role", ["clerk", "agent", "shop_manager", "analyst"])
+def test_who_does_not_market_makes_no_campaign(marketing: Api, role: str) -> None:
+    body = a_body(marketing)
+    refused = marketing.as_(role).post("/v1/campaigns", body, key="c1")
+    assert (refused.status, refused.code) == (403, "permission_missing")
+    assert marketing.get("/v1/campaigns").json["items"] == []
+
+
+def test_a_test_goes_to_who_agreed_once_and_is_no_part_of_what_is_sent(marketing: Api, house: House) -> None:
+    outbox = Outbox(house.objects, house.clock, "email", price_micro=700)
+    settings = replace(house.settings, send_queue="campaign-sends")
+    wiring.use(replace(house, settings=settings, providers={"email": outbox}))
+    consent = {"purpose": "marketing", "granted": True, "text_version": "1"}
+    yes = marketing.enrol(email="yes@example.com", consents=[consent])["member_id"]
+    no = marketing.enrol(email="no@example.com")["member_id"]
+    made = marketing.post("/v1/campaigns", a_body(marketing), key="c1").json
+    path = f"/v1/campaigns/{made['campaign_id']}"
+    for _ in range(2):
+        sent = marketing.post(f"{path}/test-sends", {"member_ids": [yes, no]}, key="once")
+        assert sent.status == 201, sent.text
+        assert [(each["outcome"], each["reason"]) for each in sent.json["items"]] == [
+            ("sent", None), ("skipped", "no_consent"),
+        ]  # fmt: skip
+        assert len(house.objects.list("outbox/", after=None, limit=10)) == 1
+    assert marketing.get(path).json["state"] == "draft"

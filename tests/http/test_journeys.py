@@ -1,0 +1,265 @@
+"""Journeys over HTTP: made, edited, activated, walked, counted, ended; and who may do what."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.journeys import jobs
+from chalicelib.kernel.ids import JourneyId
+from chalicelib.providers.models import Outgoing, Result
+from chalicelib.runtime import wiring
+from chalicelib.runtime.wiring import House
+from chalicelib.storage.dynamo import Dynamo
+from tests.http.test_campaigns import fold
+from tests.makers import Api, Tray
+
+STEPS: list[dict[str, Any]] = [
+    {"kind": "wait", "step": "w", "until": {"kind": "for", "days": 1}, "next": "points"},
+    {"kind": "give_points", "step": "points", "points": 20, "expires_after_days": 60, "next": "tag"},
+    {"kind": "retag", "step": "tag", "tag": "welcomed"},
+]
+BODY: dict[str, Any] = {"name": "Welcome", "entry": {"kind": "by_hand"}, "steps": STEPS}
+
+
+@pytest.fixture
+def tray() -> Tray:
+    """What was put on queues."""
+    return Tray()
+
+
+@pytest.fixture
+def walking(house: House, api: Api, tray: Tray) -> Api:
+    """The API of a house that was told where steps go."""
+    settings = replace(house.settings, journey_queue="journey-steps")
+    wiring.use(replace(house, settings=settings, queues=tray))
+    return api
+
+
+def _made(api: Api, key: str = "j1", **fields: Any) -> dict[str, Any]:
+    made = api.post("/v1/journeys", {**BODY, **fields}, key=key)
+    assert made.status == 201, made.text
+    found: dict[str, Any] = made.json
+    return found
+
+
+def _step(tray: Tray) -> None:
+    """Give out all that is on the queue of steps."""
+    assert jobs.do_steps({"Records": tray.taken()}, None) == {"batchItemFailures": []}
+
+
+def test_a_journey_is_made_once_for_its_key_and_said_in_words(walking: Api) -> None:
+    made = _made(walking)
+    assert made["state"] == "draft"
+    assert "3. Add the tag “welcomed”, then the end." in made["sentences"]["en"]
+    assert made["sentences"]["zh"].startswith("进入：手动加入，一次为限。")
+    again = walking.post("/v1/journeys", BODY, key="j1")
+    assert (again.status, again.json) == (201, made)
+    other = walking.post("/v1/journeys", {**BODY, "name": "Other"}, key="j1")
+    assert (other.status, other.code) == (409, "journey_differs")
+
+
+def test_what_does_not_fit_is_refused_where_it_is_wrong(walking: Api) -> None:
+    def pointers(**fields: Any) -> list[str]:
+        refused = walking.post("/v1/journeys", {**BODY, **fields}, key="j1")
+        assert (refused.status, refused.code) == (422, "journey_unfit"), refused.text
+        return [each["pointer"] for each in refused.json["errors"]]
+
+    circle = [STEPS[0], {**STEPS[1], "next": "w"}, STEPS[2]]
+    assert pointers(steps=circle) == ["/steps/1/next", "/steps"]
+    assert pointers(steps=[STEPS[0], STEPS[0]]) == ["/steps/1/step", "/steps/0/next", "/steps/1/next", "/steps"]
+    send = {"kind": "send", "step": "s", "template_id": "tpl_" + "a" * 16}
+    assert pointers(steps=[send]) == ["/steps/0/template_id"]
+    nobody = {"kind": "segment", "segment_id": "seg_" + "a" * 16}
+    branch = {"kind": "branch", "step": "b", "on": {"kind": "fits", "definition": nobody}}
+    assert pointers(steps=[branch], who=nobody) == ["/who/segment_id", "/steps/0/on/definition/segment_id"]
+    assert pointers(entry={"kind": "tier_changed", "tier_ids": ["none"]}) == ["/entry/tier_ids/0"]
+
+
+def test_members_come_in_by_hand_and_go_their_way(walking: Api, tray: Tray) -> None:
+    member = walking.enrol()["member_id"]
+    path = "/v1/journeys/" + _made(walking)["journey_id"]
+    refused = walking.post(f"{path}/entries", {"member_ids": [member]}, key="e1")
+    assert (refused.status, refused.code) == (409, "journey_over")
+    active = walking.post(f"{path}/activate", {"version": 1})
+    assert (active.status, active.json["state"], active.json["version"]) == (201, "active", 2)
+    assert walking.post(f"{path}/activate", {"version": 1}).json == active.json
+
+    named = {"member_ids": [member, "mem_" + "a" * 16]}
+    first = walking.post(f"{path}/entries", named, key="e1")
+    assert first.json == {"entered": 1, "known": 0, "refused": 1, "under_way": False}
+    assert walking.post(f"{path}/entries", named, key="e1").json["known"] == 1
+    (there,) = walking.get(f"{path}/members").json["items"]
+    assert (there["member_id"], there["step"], there["left"]) == (member, "w", None)
+
+    assert jobs.tick_journeys({}, None)["handed"] == 0
+    walking.clock.forward(days=1, minutes=10)
+    assert jobs.tick_journeys({}, None)["handed"] == 1
+    _step(tray)
+    assert walking.get(f"/v1/members/{member}/points").json["available"] == 20
+    assert walking.get(f"/v1/members/{member}").json["tags"] == ["welcomed"]
+    counts = walking.get(f"{path}/counts").json
+    assert (counts["entered"], counts["inside"], counts["left"]) == (1, 0, {"completed": 1})
+    assert [each["outcomes"] for each in counts["steps"]] == [{"waited": 1}, {"given": 1}, {"changed": 1}]
+    (mine,) = walking.get(f"/v1/members/{member}/journeys").json["items"]
+    assert [each["step"] for each in mine["path"]] == ["w", "points", "tag"]
+    assert walking.get(f"{path}/members", left="true").json["items"] == [mine]
+
+
+def test_an_event_of_the_bus_lets_in_once(walking: Api, tray: Tray) -> None:
+    path = "/v1/journeys/" + _made(walking, entry={"kind": "enrolled"})["journey_id"]
+    walking.post(f"{path}/activate", {"version": 1})
+    member = walking.enrol()["member_id"]
+    event = {
+        "event_id": "evt_" + "a" * 32, "type": "MemberEnrolled", "version": 1, "member_id": member, "seq": None,
+        "occurred_at": "2026-03-15T04:00:00Z", "recorded_at": "2026-03-15T04:00:00Z",
+        "data": {"shop_id": None, "source": None},
+    }  # fmt: skip
+    message = {"messageId": "1", "body": json.dumps(event)}
+    for _ in range(2):
+        assert jobs.take_events({"Records": [message, message]}, None) == {"batchItemFailures": []}
+    assert walking.get(f"{path}/counts").json["entered"] == 1
+    garbage = {"messageId": "2", "body": "{}"}
+    assert jobs.take_events({"Records": [garbage]}, None) == {"batchItemFailures": [{"itemIdentifier": "2"}]}
+
+
+def test_a_new_version_is_for_those_who_come_later(walking: Api, tray: Tray) -> None:
+    first, second = walking.enrol()["member_id"], walking.enrol(card_no="second")["member_id"]
+    path = "/v1/journeys/" + _made(walking)["journey_id"]
+    walking.post(f"{path}/activate", {"version": 1})
+    walking.post(f"{path}/entries", {"member_ids": [first]}, key="e1")
+    edit = {**BODY, "steps": [{"kind": "retag", "step": "other", "tag": "other"}], "version": 2}
+    edited = walking.put(path, edit)
+    assert (edited.status, edited.json["edition"], edited.json["version"]) == (200, 2, 3)
+    assert walking.put(path, edit).json == edited.json
+    moved = walking.put(path, {**edit, "name": "Another"})
+    assert (moved.status, moved.code) == (409, "journey_moved")
+    walking.post(f"{path}/entries", {"member_ids": [second]}, key="e2")
+    rows = walking.get(f"{path}/versions").json["items"]
+    assert [(each["edition"], each["inside"], each["entered"]) for each in rows] == [(2, 1, 1), (1, 1, 1)]
+    assert walking.get(path, edition="1").json["definition"]["steps"][0]["step"] == "w"
+    walking.clock.forward(days=1, minutes=10)
+    jobs.tick_journeys({}, None)
+    _step(tray)
+    assert walking.get(f"/v1/members/{first}").json["tags"] == ["welcomed"]
+    assert walking.get(f"/v1/members/{second}").json["tags"] == ["other"]
+
+
+def test_pause_close_end_and_archive_in_their_order(walking: Api) -> None:
+    path = "/v1/journeys/" + _made(walking)["journey_id"]
+    steps = [("activate", "active"), ("pause", "paused"), ("activate", "active"), ("close", "closed"), ("end", "ended"),
+             ("archive", "archived")]  # fmt: skip
+    refused = walking.post(f"{path}/pause", {"version": 1})
+    assert (refused.status, refused.code) == (409, "journey_stands")
+    for version, (verb, state) in enumerate(steps, start=1):
+        turned = walking.post(f"{path}/{verb}", {"version": version, "reason": "it is time"})
+        assert (turned.status, turned.json["state"]) == (201, state), turned.text
+    assert walking.get("/v1/journeys").json["items"] == []
+    assert len(walking.get("/v1/journeys", archived="true").json["items"]) == 1
+    over = walking.put(path, {**BODY, "version": 7})
+    assert (over.status, over.code) == (409, "journey_over")
+
+
+def test_a_test_run_says_what_would_happen_and_when(walking: Api) -> None:
+    member = walking.enrol(birthday="1990-04-01")["member_id"]
+    birthday = {"kind": "wait", "step": "b", "until": {"kind": "birthday", "at": "10:00"}, "next": "points"}
+    branch = {"kind": "branch", "step": "f", "on": {"kind": "points", "at_least": 5}, "then": "tag"}
+    steps = [birthday, {**STEPS[1], "next": "f"}, branch, STEPS[2]]
+    path = "/v1/journeys/" + _made(walking, steps=steps)["journey_id"]
+    walk = walking.post(f"{path}/walks", {"member_id": member, "fits": {"f": True}}).json
+    assert [(each["step"], each["at"], each["outcome"]) for each in walk["steps"]] == [
+        ("b", "2026-04-01T02:00:00Z", "waited"), ("points", "2026-04-01T02:00:00Z", "given"),
+        ("f", "2026-04-01T02:00:00Z", "yes"), ("tag", "2026-04-01T02:00:00Z", "changed"),
+    ]  # fmt: skip
+    assert (walk["enters"], walk["ends"]) == (True, "completed")
+    poor = walking.post(f"{path}/walks", {"member_id": member}).json["steps"]
+    assert [each["step"] for each in poor] == ["b", "points", "f"]
+    nobody = walking.post(f"{path}/walks", {"member_id": "mem_" + "a" * 16})
+    assert (nobody.status, nobody.code) == (404, "member_unknown")
+
+
+def test_points_take_a_right_of_their_own(walking: Api) -> None:
+    marketer = walking.as_("marketer")
+    path = "/v1/journeys/" + marketer.post("/v1/journeys", BODY, key="j1").json["journey_id"]
+    refused = marketer.post(f"{path}/activate", {"version": 1})
+    assert (refused.status, refused.code) == (403, "journey_gift_forbidden")
+    assert walking.post(f"{path}/activate", {"version": 1}).status == 201
+    assert marketer.post(f"{path}/pause", {"version": 2}).status == 201
+
+
+@pytest.mark.parametrize("role", ["clerk", "shop_manager", "integration", "agent"])
+def test_who_does_not_market_makes_no_journey(walking: Api, role: str) -> None:
+    refused = walking.as_(role).post("/v1/journeys", BODY, key="j1")
+    assert refused.status == 403
+    assert walking.get("/v1/journeys").json["items"] == []
+    assert walking.get(f"/v1/journeys/{JourneyId.of('none')}").status == 404
+
+
+def test_an_entry_by_time_makes_a_segment_that_lets_in(walking: Api) -> None:
+    path = "/v1/journeys/" + _made(walking, entry={"kind": "lapsed", "days": 90})["journey_id"]
+    active = walking.post(f"{path}/activate", {"version": 1})
+    assert active.status == 201, active.text
+    segment = walking.get("/v1/segments/" + active.json["segment_id"]).json
+    named = {"kind": "field", "name": "last_bought_on", "op": "more_than_days_ago", "days": 90}
+    assert {name: value for name, value in segment["definition"].items() if value is not None} == named
+
+
+class Post:
+    """A provider that keeps what it got."""
+
+    name, channel, batch_max, idempotent = "stub", "email", 10, False
+
+    def __init__(self) -> None:
+        self.got: list[Outgoing] = []
+
+    def cost_micro(self, outgoing: Outgoing) -> int:
+        """See `Provider.cost_micro`."""
+        return 0
+
+    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+        """See `Provider.send`."""
+        self.got += batch
+        return tuple(Result(each.delivery_id, "sent") for each in batch)
+
+
+def test_a_message_goes_out_once_to_who_fits_and_consents(
+    walking: Api, tray: Tray, house: House, dynamo: Dynamo
+) -> None:
+    post = Post()
+    here = wiring.house()
+    wiring.use(replace(here, providers={"email": post}))
+    walking.publish_texts("marketing")
+    consent = {"purpose": "marketing", "granted": True, "text_version": "1"}
+    anna = walking.enrol(email="anna@example.com", name="Anna", tags=["vip"], consents=[consent])["member_id"]
+    bert = walking.enrol(email="bert@example.com", card_no="b", tags=["vip"])["member_id"]
+    carl = walking.enrol(email="carl@example.com", card_no="c", consents=[consent])["member_id"]
+    said = {
+        "channel": "email",
+        "zh": {"subject": "{{name}}，您好", "html": "<p>{{points}} 分，送 {{gift_points}} 分</p>"},
+    }
+    template = walking.post("/v1/templates", {"name": "t", "purpose": "marketing", "contents": said}, key="t1").json
+    vip = {"kind": "tag", "op": "has_any", "tags": ["vip"]}
+    steps = [
+        {"kind": "branch", "step": "fits", "on": {"kind": "fits", "definition": vip}, "then": "points"},
+        {"kind": "give_points", "step": "points", "points": 7, "next": "hello"},
+        {"kind": "send", "step": "hello", "template_id": template["template_id"], "quiet_hours": None},
+    ]
+    path = "/v1/journeys/" + _made(walking, steps=steps)["journey_id"]
+    assert walking.post(f"{path}/activate", {"version": 1}).status == 201
+    walking.post(f"{path}/entries", {"member_ids": [anna, bert, carl]}, key="e1")
+    fold(house, dynamo)
+    walking.clock.forward(minutes=7)
+    jobs.tick_journeys({}, None)
+    records = tray.taken()
+    for _ in range(3):
+        assert jobs.do_steps({"Records": records}, None) == {"batchItemFailures": []}
+    assert [(each.to, each.subject, "送 7 分" in each.html) for each in post.got] == [
+        ("anna@example.com", "Anna，您好", True)
+    ]
+    counts = walking.get(f"{path}/counts").json
+    assert [each["outcomes"] for each in counts["steps"]] == [
+        {"yes": 2, "no": 1}, {"given": 2}, {"sent": 1, "no_consent": 1},
+    ]  # fmt: skip
+    assert (counts["sent"], counts["left"]) == (1, {"completed": 3})

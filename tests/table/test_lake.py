@@ -1,0 +1,594 @@
+"""The lake says what the tables say, whatever way the records came."""
+
+import gzip
+import itertools
+import random
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.lake import duck, folding, merging, rules, service, store, tables, views
+from chalicelib.lake.models import Merged
+from chalicelib.points.rules.balances import derive
+from chalicelib.points.store import find_account
+from chalicelib.programs.service import ProgramBook
+from chalicelib.storage import keys
+from chalicelib.storage.keyring import Keyring
+from chalicelib.storage.objects import FolderObjects
+from tests.lakes import Shore
+from tests.makers import Clock, a_purchase, contacts_in
+from tests.memory import MemoryTable
+from tests.table.stand import Desk
+
+COFFEE = {"sku": "L1", "name": "拿铁", "category": "咖啡", "quantity": 2, "unit_price_minor": 3000}
+CAKE = {"sku": "6901234567892", "name": "蛋糕", "category": "甜点", "quantity": 1, "unit_price_minor": 4000}
+
+
+@pytest.fixture
+def memory() -> MemoryTable:
+    """A table in memory, whose stream is at hand."""
+    return MemoryTable()
+
+
+@pytest.fixture
+def till(memory: MemoryTable, clock: Clock) -> Desk:
+    """Serves members over the table in memory."""
+    book = ProgramBook(memory)
+    book.current(clock())
+    return Desk(memory, Keyring(b"i" * 32, b"c" * 32, contacts_in(MemoryTable())), book, clock)
+
+
+@pytest.fixture
+def shore(tmp_path: Path) -> Shore:
+    """An empty lake."""
+    return Shore(tmp_path / "lake")
+
+
+@pytest.fixture
+def beach(till: Desk, memory: MemoryTable, shore: Shore, clock: Clock) -> "Beach":
+    """A till, and the lake that what happens there flows into."""
+    return Beach(till, memory, shore, clock)
+
+
+class Beach:
+    """A till, and the lake that what happens there flows into."""
+
+    def __init__(self, till: Desk, memory: MemoryTable, shore: Shore, clock: Clock) -> None:
+        self.till, self.memory, self.shore, self.clock = till, memory, shore, clock
+        self.poured = 0
+
+    def flow(self) -> None:
+        """Bring what is new into a patch."""
+        records = self.memory.records()
+        self.shore.pour(records[self.poured :], now=self.clock())
+        self.poured = len(records)
+        self.shore.patch(self.clock())
+
+    def ask(self, sql: str, *params: Any, today: date | None = None) -> list[dict[str, Any]]:
+        """What the views answer."""
+        now = self.clock()
+        return self.shore.ask(sql, today=today or now.date(), now=now, params=params)
+
+    def member(self, member_id: str, *, today: date | None = None) -> dict[str, Any]:
+        """What the lake says of a member."""
+        (found,) = self.ask("SELECT * FROM members WHERE member_id = ?", member_id, today=today)
+        return found
+
+    def buy(self, member_id: str, paid: int = 10000, *lines: dict[str, Any], **fields: Any) -> str:
+        """A purchase's id."""
+        at = self.clock().isoformat()
+        command = a_purchase(member_id, paid_minor=paid, lines=list(lines), **{"occurred_at": at, **fields})
+        return str(self.till.buy(command).value.purchase_id)
+
+    def rebuilt(self, folder: Path) -> Shore:
+        """A lake of nothing but the table's items, and of what was told to this one."""
+        other = Shore(folder)
+        for key in store.list_log(self.shore.objects, rules.FACTS, after=None):
+            other.objects.put(key, self.shore.objects.get(key) or b"", kind=store.KIND)
+        service.rebuild(other.lake, self.memory.items.values(), today=self.clock().date(), now=self.clock())
+        return other
+
+
+# ---------------------------------------------------------------- what the views say
+
+
+def test_a_member_is_shown_with_what_the_profile_and_the_purchases_say(beach: Beach) -> None:
+    ann = beach.till.enrol(mobile="13800000001", tags=["vip"], gender="female", birthday="1990-05-06", source="web")
+    first = beach.buy(ann.member_id, 10000, COFFEE, CAKE)
+    beach.clock.forward(days=3)
+    beach.buy(ann.member_id, 5001)
+    beach.flow()
+    said = beach.member(ann.member_id)
+    day = date(2026, 3, 15)
+    assert {name: said[name] for name in said if name not in ("m", "points_expiring", *("r", "f", "mo"))} == {
+        "member_id": ann.member_id, "status": "active", "joined_on": day, "tier_id": "basic", "points": 150,
+        "points_pending": 0, "points_earned": 150, "points_spent": 0, "gender": "female", "month_day": "05-06",
+        "born": 1990, "age_band": "25_34", "shop_id": None, "region": "CN", "source": "web", "tags": ["vip"],
+        "custom": None, "consents": [], "withdrawn": [], "ways": ["sms", "app"], "suppressed": [], "purchases_count": 2,
+        "spent_minor": 15001, "average_minor": 7500, "first_bought_on": day, "last_bought_on": date(2026, 3, 18),
+        "stage": "new",
+    }  # fmt: skip
+    assert said["points_expiring"] == [{"expires_on": date(2027, 3, 31), "points": 150}]
+    lines = beach.ask(
+        "SELECT sku, category, quantity, amount_minor FROM lines WHERE purchase_id = ? ORDER BY sku", first
+    )
+    assert [tuple(each.values()) for each in lines] == [
+        ("6901234567892", "甜点", 1, 4000), ("L1", "咖啡", 2, 6000),
+    ]  # fmt: skip
+    entries = beach.ask("SELECT seq, kind, reason, points, balance_after, occurred_on FROM entries ORDER BY seq")
+    assert [tuple(each.values()) for each in entries] == [
+        (1, "purchase", "earn", 100, 100, day), (2, "purchase", "earn", 50, 150, date(2026, 3, 18)),
+    ]  # fmt: skip
+
+
+def test_a_return_takes_its_part_and_a_whole_one_leaves_nothing_bought(beach: Beach) -> None:
+    ann = beach.till.enrol(mobile="13800000001")
+    bought = beach.buy(ann.member_id, 10000, COFFEE, CAKE)
+    beach.flow()
+    beach.till.give_back(bought, key="r1", lines=[{"sku": "L1", "quantity": 1}])
+    beach.flow()
+    (kept,) = beach.ask("SELECT * EXCLUDE (m, bought_at) FROM purchases")
+    assert (kept["paid_minor"], kept["refunded_minor"], kept["net_minor"], kept["points_earned"], kept["returned"]) == (
+        10000, 3000, 7000, 70, False,
+    )  # fmt: skip
+    assert beach.ask("SELECT sku, quantity FROM lines ORDER BY sku") == [
+        {"sku": "6901234567892", "quantity": 1},
+        {"sku": "L1", "quantity": 1},
+    ]
+    assert beach.member(ann.member_id)["spent_minor"] == 7000
+    beach.till.give_back(bought, key="r2")
+    beach.flow()
+    said = beach.member(ann.member_id)
+    assert (said["purchases_count"], said["spent_minor"], said["last_bought_on"], said["points"]) == (0, 0, None, 0)
+    assert beach.ask("SELECT net_minor, returned, lines_count FROM purchases") == [
+        {"net_minor": 0, "returned": True, "lines_count": 0}
+    ]
+    assert beach.ask("SELECT * FROM lines") == []
+
+
+def test_a_restated_purchase_is_what_it_was_stated_as_last(beach: Beach) -> None:
+    ann = beach.till.enrol(mobile="13800000001")
+    bought = beach.buy(ann.member_id, 10000, COFFEE, CAKE)
+    beach.till.give_back(bought, key="r1", lines=[{"sku": "L1", "quantity": 1}])
+    beach.till.restate(bought, lines=[CAKE], paid_minor=4000)
+    beach.flow()
+    (kept,) = beach.ask("SELECT paid_minor, refunded_minor, net_minor, points_earned, lines_count FROM purchases")
+    assert tuple(kept.values()) == (4000, 0, 4000, 40, 1)
+    assert beach.ask("SELECT sku FROM lines") == [{"sku": "6901234567892"}]
+    beach.till.restate(bought, lines=[], paid_minor=0)
+    beach.flow()
+    assert beach.member(ann.member_id)["purchases_count"] == 0
+
+
+def test_purchases_of_who_was_merged_count_for_who_stayed_until_it_is_undone(beach: Beach) -> None:
+    ann, bob = beach.till.enrol(mobile="13800000001"), beach.till.enrol(mobile="13800000002")
+    beach.buy(ann.member_id, 10000, CAKE)
+    beach.buy(bob.member_id, 2000)
+    store.append(
+        beach.shore.objects, "delivery", "one",
+        [{"row_id": "d1", "member_id": bob.member_id, "at": beach.clock(), "source": "campaign", "outcome": "sent"}],
+        now=beach.clock(),
+    )  # fmt: skip
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    merged = beach.till.merge(bob.member_id, ann.member_id, key="m1").value
+    beach.flow()
+    assert [each["member_id"] for each in beach.ask("SELECT member_id FROM members")] == [ann.member_id]
+    assert beach.member(ann.member_id)["spent_minor"] == 12000
+    assert beach.member(ann.member_id)["points"] == 120
+    owned = "SELECT member_id FROM {} JOIN members USING (m)"
+    for view in ("deliveries", "purchases", "entries", "lines"):
+        assert {each["member_id"] for each in beach.ask(owned.format(view))} == {ann.member_id}, view
+    beach.till.undo_merge(merged.merge_id)
+    beach.flow()
+    for rebased in (False, True):
+        assert [beach.member(each.member_id)["spent_minor"] for each in (ann, bob)] == [10000, 2000], rebased
+        assert beach.ask(owned.format("deliveries")) == [{"member_id": bob.member_id}]
+        assert beach.ask("SELECT count(*) AS n FROM contacts JOIN members USING (m)") == [{"n": 2}]
+        beach.shore.rebase(beach.clock())
+
+
+def test_who_was_merged_into_somebody_who_is_merged_counts_for_the_last(beach: Beach) -> None:
+    ids = [beach.till.enrol(mobile=f"1380000000{each}").member_id for each in range(3)]
+    for each in ids:
+        beach.buy(each, 1000)
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    beach.till.merge(ids[0], ids[1], key="m1")
+    beach.flow()
+    outer = beach.till.merge(ids[1], ids[2], key="m2").value
+    beach.flow()
+    assert beach.member(ids[2])["spent_minor"] == 3000
+    beach.till.undo_merge(outer.merge_id)
+    beach.flow()
+    assert [beach.member(each)["spent_minor"] for each in ids[1:]] == [2000, 1000]
+
+
+def test_a_closed_member_is_there_and_says_so(beach: Beach) -> None:
+    ann = beach.till.enrol(mobile="13800000001")
+    beach.till.close(ann.member_id)
+    beach.flow()
+    assert beach.member(ann.member_id)["status"] == "closed"
+
+
+def test_an_erased_member_vanishes_at_once_and_from_the_files_with_the_next_base(beach: Beach, tmp_path: Path) -> None:
+    from chalicelib.members import store as members_store
+
+    ann, bob = beach.till.enrol(mobile="13800000001"), beach.till.enrol(mobile="13800000002")
+    beach.buy(ann.member_id, 10000, CAKE)
+    beach.buy(bob.member_id, 500)
+    fact = {"row_id": "d1", "member_id": ann.member_id, "at": beach.clock(), "outcome": "sent"}
+    store.append(beach.shore.objects, "delivery", "one", [fact], now=beach.clock())
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    beach.till.close(ann.member_id, forfeit=True)
+    item, _ = members_store.find_items(beach.memory, ann.member_id)
+    assert item is not None
+    profile = members_store.profile_from(item, beach.till.keyring)
+    beach.memory.commit([members_store.erase_profile(profile, beach.till.keyring, at=beach.clock())])
+    beach.flow()
+    for rebased in (False, True):
+        assert beach.ask("SELECT member_id FROM members") == [{"member_id": bob.member_id}], rebased
+        for view in ("contacts", "purchases", "entries"):
+            assert len(beach.ask(f"SELECT * FROM {view}")) == 1, view
+        assert beach.ask("SELECT * FROM deliveries") == beach.ask("SELECT * FROM lines") == []
+        beach.shore.rebase(beach.clock())
+    head = store.find_head(beach.shore.ops)
+    assert head is not None
+    with duck.connected(beach.shore.lake.place) as con:
+        duck.show(con, beach.shore.lake.place, head)
+        for table, by in (("purchases", "own"), ("entries", "own"), ("deliveries", "own"), ("contacts", "own")):
+            assert con.execute(
+                f"SELECT count(*) FROM base_{table} JOIN base_people p ON p.m = {by} WHERE p.gone"
+            ).fetchone() == (0,)
+        assert con.execute(
+            "SELECT id, gender, tags, sealed FROM base_people LEFT JOIN base_contacts ON own = base_people.m WHERE gone"
+        ).fetchall() == [(ann.member_id, None, None, None)]
+    beach.clock.forward(days=3)
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    left = [path for path in (beach.shore.folder / "lake").rglob("*") if path.is_file()]
+    assert not [path for path in left if "log" in path.parts]
+
+
+def test_points_are_right_on_a_later_day_though_nothing_was_written(beach: Beach) -> None:
+    ann = beach.till.enrol(mobile="13800000001")
+    beach.buy(ann.member_id, 10000)
+    beach.clock.forward(days=40)
+    beach.buy(ann.member_id, 20000)
+    beach.till.spend(ann.member_id, 30, key="s1")
+    beach.till.hold(ann.member_id, 50, key="h1")
+    beach.flow()
+    account = find_account(beach.memory, ann.member_id)
+    assert account is not None
+    for days in (0, 1, 300, 341, 342, 380, 381, 382, 400):
+        beach.clock.now += timedelta(days=days)
+        today = beach.clock().date()
+        position = derive(account, today, beach.clock())
+        said = beach.member(ann.member_id)
+        assert (said["points"], said["points_pending"]) == (position.available, position.pending), today
+        assert sum(each["points"] for each in said["points_expiring"]) == position.balance
+        if days == 382:
+            beach.shore.rebase(beach.clock())
+            assert beach.member(ann.member_id) | {"r": 0, "f": 0, "mo": 0} == said | {"r": 0, "f": 0, "mo": 0}
+            head = store.find_head(beach.shore.ops)
+            assert head is not None
+            with duck.connected(beach.shore.lake.place) as con:
+                duck.show(con, beach.shore.lake.place, head)
+                summed = con.execute("SELECT points, from_on FROM base_people").fetchall()
+            assert summed == [(position.available, today)]
+        beach.clock.now -= timedelta(days=days)
+
+
+def test_what_was_said_of_a_channel_counts_unless_something_later_was_said_of_all() -> None:
+    said = [
+        ["marketing", True, "1", 5],
+        ["marketing", False, "1", 6, "sms", ""],
+        ["marketing", False, "1", 4, "email", ""],
+        ["news", False, "1", 1],
+    ]
+    assert folding._consents(said) == (["marketing"], ["marketing:sms", "news"])
+
+
+def test_stages_and_fifths_follow_from_purchases(beach: Beach) -> None:
+    ids = [beach.till.enrol(mobile=f"138000000{each:02}").member_id for each in range(10)]
+    for number, each in enumerate(ids[:5]):
+        for _ in range(number + 1):
+            beach.buy(each, 1000 * (number + 1))
+        beach.clock.forward(days=10)
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    rows = beach.ask("SELECT r, f, mo FROM members WHERE purchases_count > 0 ORDER BY purchases_count")
+    assert [tuple(each.values()) for each in rows] == [(each, each, each) for each in (1, 2, 3, 4, 5)]
+    today = beach.clock().date()
+    stages = [beach.member(ids[0], today=today + timedelta(days=days))["stage"] for days in (0, 60, 200, 900)]
+    assert stages == ["active", "sleeping", "sleeping", "lost"]
+    assert beach.member(ids[9], today=date(2026, 3, 20))["stage"] == "new"
+
+
+def test_nothing_that_tells_who_somebody_is_stands_in_the_log_in_clear(beach: Beach) -> None:
+    secrets = {"name": "Canary Wong", "mobile": "+8613912345678", "email": "canary@example.com", "card_no": "canary-1"}
+    ann = beach.till.enrol(**secrets, birthday="1988-05-06")
+    beach.buy(ann.member_id, 1000, CAKE)
+    beach.flow()
+    (key,) = store.list_log(beach.shore.objects, rules.LOG, after=None)
+    text = gzip.decompress(beach.shore.objects.get(key) or b"").decode()
+    assert ann.member_id in text
+    for secret in (*secrets.values(), "1988"):
+        assert secret not in text, secret
+
+
+# ---------------------------------------------------------------- whatever way the records came
+
+
+def _live(beach: Beach, chance: random.Random) -> None:
+    """A few members who do all sorts of things."""
+    ids = [beach.till.enrol(mobile=f"138000001{each:02}", tags=[f"t{each}"]).member_id for each in range(4)]
+    bought: list[str] = []
+    merges = []
+    for step in range(25):
+        beach.clock.forward(hours=chance.randint(1, 90))
+        who = chance.choice(ids)
+        match chance.randint(0, 9):
+            case 0 | 1 | 2 | 3:
+                bought.append(beach.buy(who, chance.randint(1, 300) * 100, CAKE, COFFEE, order_no=f"o{step}"))
+            case 4 if bought:
+                _tried(
+                    lambda s=step: beach.till.give_back(
+                        chance.choice(bought), key=f"r{s}", amount_minor=chance.randint(1, 9000)
+                    )
+                )
+            case 5 if bought:
+                _tried(
+                    lambda: beach.till.restate(
+                        chance.choice(bought), lines=[CAKE], paid_minor=chance.randint(0, 50) * 100
+                    )
+                )
+            case 6:
+                _tried(lambda s=step, w=who: beach.till.spend(w, chance.randint(1, 80), key=f"s{s}"))
+            case 7:
+                one, two = chance.sample(ids, 2)
+                _tried(lambda s=step, a=one, b=two: merges.append(beach.till.merge(a, b, key=f"m{s}").value.merge_id))
+            case 8 if merges:
+                _tried(lambda: beach.till.undo_merge(merges.pop()))
+            case _:
+                _tried(lambda w=who, s=step: beach.till.edit(w, beach.till.member(w).version, tags=[f"x{s}"]))
+
+
+def _tried(act: Any) -> None:
+    from chalicelib.kernel.errors import Refusal
+
+    try:
+        act()
+    except Refusal:
+        return
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_way_the_records_come_the_views_are_those_of_a_rebuild(beach: Beach, tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    _live(beach, chance)
+    records = beach.memory.records()
+    ids = [row["member_id"]["S"] for each in records if "member_id" in (row := each["dynamodb"]["NewImage"])]
+    facts = [
+        {"row_id": f"d{each}", "member_id": chance.choice(ids), "at": beach.clock(), "outcome": "sent"}
+        for each in range(6)
+    ]
+    stray = [*records, *chance.sample(records, len(records) // 3)]
+    chance.shuffle(stray)
+    while stray:
+        cut = chance.randint(1, 40)
+        some, stray = stray[:cut], stray[cut:]
+        beach.shore.pour(some if chance.random() < 0.5 else some[::-1], now=beach.clock())
+        beach.shore.pour(stray[: chance.randint(0, 3)], now=beach.clock())
+        if chance.random() < 0.3:
+            told = chance.sample(facts, 2)
+            store.append(beach.shore.objects, "delivery", f"f{chance.random()}", told, now=beach.clock())
+        beach.clock.forward(minutes=chance.randint(0, 100))
+        match chance.randint(0, 4):
+            case 0 | 1:
+                beach.shore.patch(beach.clock())
+            case 2:
+                beach.shore.rebase(beach.clock())
+    beach.shore.patch(beach.clock())
+    rebuilt = beach.rebuilt(tmp_path / "rebuilt")
+    assert beach.shore.all(beach.clock()) == rebuilt.all(beach.clock())
+    beach.shore.rebase(beach.clock())
+    assert beach.shore.all(beach.clock(), fifths=True) == rebuilt.all(beach.clock(), fifths=True)
+
+
+# ---------------------------------------------------------------- crashes, races, what is kept
+
+
+class Crash(Exception):
+    """The process is gone."""
+
+
+class Brittle(FolderObjects):
+    """A folder before which the process dies at one of its calls, before or after it was carried out."""
+
+    def __init__(self, path: Path, at: int, *, after: bool) -> None:
+        super().__init__(path)
+        self.at, self.after, self.calls = at, after, 0
+
+    def put(self, key: str, content: bytes, *, kind: str) -> None:
+        """See `Objects.put`."""
+        self._die(lambda: super(Brittle, self).put(key, content, kind=kind))
+
+    def delete(self, keys: Any) -> None:
+        """See `Objects.delete`."""
+        self._die(lambda: super(Brittle, self).delete(keys))
+
+    def _die(self, act: Any) -> None:
+        self.calls += 1
+        if self.calls != self.at:
+            act()
+            return
+        if self.after:
+            act()
+        raise Crash
+
+
+def _some(beach: Beach) -> None:
+    ann, bob = beach.till.enrol(mobile="13800000001"), beach.till.enrol(mobile="13800000002")
+    beach.buy(ann.member_id, 10000, CAKE)
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    beach.clock.forward(days=3)
+    beach.buy(bob.member_id, 2000)
+    beach.flow()
+    beach.buy(bob.member_id, 3000)
+
+
+@pytest.mark.parametrize(("where", "after"), [("engine", False), ("objects", False), ("objects", True)])
+@pytest.mark.parametrize("what", ["patch", "rebase"])
+def test_a_crash_at_any_file_loses_nothing_and_leaves_nothing(
+    beach: Beach, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, where: str, *, after: bool
+) -> None:
+    _some(beach)
+    old = beach.shore.all(beach.clock())
+    beach.shore.pour(beach.memory.records(), now=beach.clock())
+    wanted = beach.rebuilt(tmp_path / "rebuilt").all(beach.clock())
+    assert old != wanted
+    sound, write = beach.shore.objects, merging.write_file
+    place, calls = beach.shore.folder, 0
+
+    def dying(con: Any, select: str, path: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls != at:
+            write(con, select, path)
+            return
+        if after:
+            write(con, select, path)
+        raise Crash
+
+    for at in itertools.count(1):
+        calls, before = 0, store.find_head(beach.shore.ops)
+        if where == "engine":
+            monkeypatch.setattr(merging, "write_file", dying)
+        else:
+            beach.shore.objects = Brittle(place, at, after=after)
+        try:
+            getattr(beach.shore, what)(beach.clock())
+            break
+        except Crash:
+            moved = store.find_head(beach.shore.ops) != before
+            assert beach.shore.all(beach.clock()) == wanted if moved else True  # what a head names is never rewritten
+    assert at > 1
+    monkeypatch.undo()
+    beach.shore.objects = sound
+    beach.shore.patch(beach.clock())
+    assert beach.shore.all(beach.clock()) == wanted
+    beach.clock.forward(hours=2)
+    beach.buy(beach.ask("SELECT member_id FROM members")[0]["member_id"], 100)
+    beach.flow()
+    head = store.find_head(beach.shore.ops)
+    assert head is not None
+    for kind, named in (("patch", head.patch), ("base", head.base)):
+        assert {each.name for each in (place / "lake" / kind).iterdir() if any(each.rglob("*.parquet"))} == {named}
+
+
+def test_of_two_patches_at_once_one_counts_and_nothing_is_lost(beach: Beach, tmp_path: Path) -> None:
+    _some(beach)
+    beach.shore.pour(beach.memory.records(), now=beach.clock())
+    raced: list[Merged] = []
+
+    class Racing(MemoryTable):
+        """Another patch gets in just before the head is moved."""
+
+        def commit(self, writes: Any, *, keyed: bool = False) -> None:
+            if not raced:
+                raced.append(service.patch(quick.lake, today=beach.clock().date(), now=beach.clock()))
+            beach.shore.ops.commit(writes)
+
+        def get(self, key: keys.Key, *, consistent: bool = False) -> Any:
+            return beach.shore.ops.get(key, consistent=consistent)
+
+    quick = Shore(beach.shore.folder, beach.shore.ops, beach.shore.objects)
+    quick.draws = iter(range(1000, 2000))  # type: ignore[assignment]
+    slow = Shore(beach.shore.folder, Racing(), beach.shore.objects)
+    slow.draws = iter(range(2000, 3000))  # type: ignore[assignment]
+    assert not slow.patch(beach.clock()).moved
+    assert raced[0].moved
+    assert beach.shore.all(beach.clock()) == beach.rebuilt(tmp_path / "rebuilt").all(beach.clock())
+
+
+def test_a_rebase_takes_in_what_patches_had_meanwhile(
+    beach: Beach, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _some(beach)
+    beach.flow()
+    based = service._based
+
+    def meanwhile(*given: Any, **more: Any) -> Any:
+        beach.buy(beach.till.enrol(mobile="13800000003").member_id, 700)
+        beach.flow()
+        return based(*given, **more)
+
+    monkeypatch.setattr(service, "_based", meanwhile)
+    beach.shore.rebase(beach.clock())
+    monkeypatch.undo()
+    head = store.find_head(beach.shore.ops)
+    assert head is not None
+    assert head.base is not None and head.patched == 1
+    assert beach.shore.all(beach.clock()) == beach.rebuilt(tmp_path / "rebuilt").all(beach.clock())
+
+
+def test_what_is_told_twice_is_one_row_and_a_row_needs_what_tells_it_apart(beach: Beach) -> None:
+    ann = beach.till.enrol(mobile="13800000001")
+    row = {"row_id": "d1", "member_id": ann.member_id, "at": beach.clock(), "campaign_id": "cmp_1", "held_out": True}
+    for name in ("one", "two", "one"):
+        store.append(beach.shore.objects, "assignment", name, [row, {**row, "row_id": name}], now=beach.clock())
+    beach.flow()
+    assert beach.ask("SELECT count(*) AS n FROM assignments") == [{"n": 3}]
+    for wrong in ({"mobile": "1"}, {"row_id": ""}, {"member_id": None}, {"at": None}):
+        with pytest.raises(ValueError, match="assignment"):
+            store.append(beach.shore.objects, "assignment", "x", [{**row, **wrong}], now=beach.clock())
+    with pytest.raises(ValueError, match="name"):
+        store.append(beach.shore.objects, "assignment", "../x", [row], now=beach.clock())
+
+
+def test_a_base_is_due_at_night_when_there_is_none_and_when_the_patch_is_large(beach: Beach) -> None:
+    assert rules.is_rebase_due(None, beach.clock(), "Asia/Shanghai")
+    _some(beach)
+    head = store.find_head(beach.shore.ops)
+    assert head is not None
+    night = datetime(2026, 3, 16, 19, 0, tzinfo=UTC)  # 03:00 of the 17th
+    assert not rules.is_rebase_due(head.model_copy(update={"base_at": night}), night, "Asia/Shanghai")
+    assert not rules.is_rebase_due(head, night - timedelta(days=1, hours=10), "Asia/Shanghai")
+    assert rules.is_rebase_due(head, night, "Asia/Shanghai")
+    large = head.model_copy(update={"base_at": night, "patched": 20_001})
+    assert rules.is_rebase_due(large, night, "Asia/Shanghai")
+
+
+def test_the_views_read_the_lake_and_nothing_else(beach: Beach, tmp_path: Path) -> None:
+    other = tmp_path / "secret.csv"
+    other.write_text("a\n1\n")
+    beach.flow()
+    for asked in (
+        f"SELECT * FROM read_csv('{other}')",
+        f"COPY (SELECT 1) TO '{other}'",
+        "SET enable_external_access = true",
+    ):
+        with pytest.raises(Exception, match=r"(?i)permission|disabled|cannot"):
+            beach.ask(asked)
+
+
+def test_files_of_an_older_form_are_read_until_there_is_a_new_base(
+    beach: Beach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _some(beach)
+    before = beach.ask("SELECT member_id, spent_minor FROM members ORDER BY 1")
+    monkeypatch.setitem(tables.PEOPLE, "nickname", "VARCHAR")
+    for module in (tables, views, service):
+        monkeypatch.setattr(module, "FORM", 2)
+    assert beach.ask("SELECT member_id, spent_minor FROM members ORDER BY 1") == before
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    head = store.find_head(beach.shore.ops)
+    assert head is not None
+    assert head.form == 2
+    assert len(beach.ask("SELECT * FROM members")) == len(before)
