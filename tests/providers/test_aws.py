@@ -15,6 +15,7 @@ from tests.providers.makers import a_mail, a_ses, a_text, an_sns
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "aws-secret")
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # which remembers those of another test
 
 
 def ses(status_of: Callable[[str], str]) -> Callable[[Request], Answer]:
