@@ -106,3 +106,7 @@ class CampaignMoved(Exception):
 
 class TurnMissed(Exception):
     """Another plan is being made, or took the turn. Never leaves the service."""
+
+
+class AskedKnown(Exception):
+    """Somebody asked with this key before. Never leaves the service."""

@@ -127,7 +127,7 @@ def cancel_campaign(campaign_id: CampaignId, body: ChangeCampaign, call: Call) -
     "/campaigns/{campaign_id}/test-sends",
     keyed=True,
     status=201,
-    refuses=(CampaignUnknown, CampaignUnfit, TestVariantUnknown, TestsSilent),
+    refuses=(CampaignUnknown, CampaignUnfit, CampaignDiffers, TestVariantUnknown, TestsSilent),
 )
 def send_tests(campaign_id: CampaignId, body: SendTest, call: Call) -> TestSends:
     """Send a campaign's message, as it is now, to a few members who agreed to its purpose."""

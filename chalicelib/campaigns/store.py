@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from chalicelib.campaigns.errors import CampaignMoved, TurnMissed
+from chalicelib.campaigns.errors import AskedKnown, CampaignMoved, TurnMissed
 from chalicelib.campaigns.models import (
     Beginning,
     Campaign,
@@ -292,3 +292,14 @@ def find_roster(objects: Objects, run_id: str, number: int) -> list[Row]:
 def roster_key(run_id: str, number: int) -> str:
     """Where some of a run's members are named."""
     return f"{_folder(run_id)}/roster-{number:05d}.jsonl.gz"
+
+
+def find_asked(table: Table, campaign_id: CampaignId, key: str) -> bytes | None:
+    """What staff asked for with a key and a function does: the digest of the command, or None."""
+    item = table.get(keys.campaign_asked(campaign_id, key), consistent=True)
+    return bytes(item["content"]) if item is not None else None
+
+
+def keep_asked(campaign_id: CampaignId, key: str, content: bytes) -> Write:
+    """The write that says that staff asked for something that a function does: its audit record goes with it."""
+    return Put(keys.campaign_asked(campaign_id, key), {"content": content}, Absent(), lambda _: AskedKnown())

@@ -83,3 +83,7 @@ class HeadMoved(Exception):
 
 class TickMissed(Exception):
     """Another tick was faster. Never leaves the service."""
+
+
+class AskedKnown(Exception):
+    """Somebody asked with this key before. Never leaves the service."""

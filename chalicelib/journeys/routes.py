@@ -162,7 +162,8 @@ def archive_journey(journey_id: JourneyId, body: TurnJourney, call: Call) -> Out
     "/journeys/{journey_id}/entries",
     keyed=True,
     refuses=(
-        JourneyUnknown, JourneyOver, JourneyNotByHand, JourneyUnfit, SegmentsSilent, SegmentTooHeavy, WriteContended,
+        JourneyUnknown, JourneyOver, JourneyNotByHand, JourneyUnfit, JourneyDiffers, SegmentsSilent, SegmentTooHeavy,
+        WriteContended,
     ),
 )  # fmt: skip
 def enter_members(journey_id: JourneyId, body: EnterMembers, call: Call) -> Entries:

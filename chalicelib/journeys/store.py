@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from chalicelib.journeys.errors import HeadMoved, InstanceKnown, InstanceMoved, TickMissed
+from chalicelib.journeys.errors import AskedKnown, HeadMoved, InstanceKnown, InstanceMoved, TickMissed
 from chalicelib.journeys.models import (
     Board,
     Edition,
@@ -415,3 +415,14 @@ def message(refs: Sequence[Ref]) -> str:
 def refs_from(body: dict[str, Any]) -> list[Ref]:
     """Whose turn it is, by a message."""
     return [Ref(MemberId(member), JourneyId(journey), entry) for member, journey, entry in body["do"]]
+
+
+def find_asked(table: Table, journey_id: JourneyId, key: str) -> bytes | None:
+    """What staff asked for with a key and a function does: the digest of the command, or None."""
+    item = table.get(keys.journey_asked(journey_id, key), consistent=True)
+    return bytes(item["content"]) if item is not None else None
+
+
+def keep_asked(journey_id: JourneyId, key: str, content: bytes) -> Write:
+    """The write that says that staff asked for something that a function does: its audit record goes with it."""
+    return Put(keys.journey_asked(journey_id, key), {"content": content}, Absent(), lambda _: AskedKnown())

@@ -336,6 +336,8 @@ CATALOGUE: tuple[Stored, ...] = (
             "by": _STAFF,
         },
     ),
+    Stored("core", "what staff asked of a campaign", r"CMP#\S+ ASK#\S+", {"content": _MERCHANT}),
+    Stored("core", "what staff asked of a journey", r"JRN#\S+ ASK#\S+", {"content": _MERCHANT}),
     Stored("core", "version of a journey", r"JRN#\S+ V#\d+", {"edition": _MERCHANT}),
     Stored("core", "which journeys do something", r"JRNS BOARD", _all("places began version", _MERCHANT)),
     Stored("core", "counter of those in a journey", r"JIC#\S+ V\d+#\d+", dict.fromkeys(_JOURNEY_COUNTS, _MERCHANT)),

@@ -626,6 +626,11 @@ def campaign(campaign_id: str) -> Key:
     return Key(joined("CMP", campaign_id), "CMP")
 
 
+def campaign_asked(campaign_id: str, key: str) -> Key:
+    """That staff had a campaign's message tested, by the command's key."""
+    return Key(campaign(campaign_id).pk, joined("ASK", key))
+
+
 def campaign_of(pk: str) -> str:
     """Whose campaign's item a partition holds."""
     return parted(pk)[1]
@@ -656,6 +661,11 @@ def journey(journey_id: str) -> Key:
 def journey_edition(journey_id: str, edition: int) -> Key:
     """What a version of a journey says."""
     return Key(journey(journey_id).pk, f"V#{edition:06d}")
+
+
+def journey_asked(journey_id: str, key: str) -> Key:
+    """That staff asked to let some into a journey, by the command's key."""
+    return Key(journey(journey_id).pk, joined("ASK", key))
 
 
 def journeys_of(member_id: str) -> str:

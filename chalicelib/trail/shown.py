@@ -22,6 +22,8 @@ SHOWN: Mapping[str, frozenset[str]] = {
     "approval": frozenset({"ask", "amount", "status", "entry", "shops"}),
     "text of a consent": frozenset({"purpose", "channel", "text_version"}),
     "alert": frozenset({"state"}),
+    "journey": frozenset({"state", "edition"}),
+    "segment": frozenset({"kind", "state", "edition"}),
     "template": frozenset({"purpose", "channel", "current", "archived"}),
     "suppression": frozenset({"channel", "code", "source", "lifted"}),
     "line of the log of reach": frozenset({"why"}),

@@ -4,8 +4,8 @@ import http.client
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,39 +15,13 @@ from chalicelib.providers.models import Outgoing, Result
 from chalicelib.providers.pace import Limits
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import house
+from tests.sends.words import Words
 
 PROVIDER = "TEST_PROVIDER_PORT"
 
 # What a worker that was killed had claimed is not waited for a minute.
 if "pytest" not in sys.modules:  # in a worker's process, and not in one that only reads this
     parts.LEASE, parts.TOO_LATE = timedelta(seconds=4), timedelta(seconds=1)
-
-
-@dataclass(frozen=True)
-class Written:
-    """See `deliveries.ports.Rendered`."""
-
-    text: str
-    subject: str = ""
-    html: str = ""
-    template_code: str = ""
-    params: Mapping[str, str] = field(default_factory=dict)
-    signature: str = ""
-    missing: tuple[str, ...] = ()
-
-
-class Words:
-    """Says the name."""
-
-    needed = frozenset({"name"})
-
-    def renderer(self, template_id: str, version: int, language: str, provider: str) -> "Words":
-        """See `deliveries.ports.Words`."""
-        return self
-
-    def filled(self, values: Mapping[str, str]) -> Written:
-        """See `deliveries.ports.Renderer`."""
-        return Written(values["name"])
 
 
 @dataclass(frozen=True)

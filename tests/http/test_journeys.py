@@ -91,6 +91,8 @@ def test_members_come_in_by_hand_and_go_their_way(walking: Api, tray: Tray) -> N
     first = walking.post(f"{path}/entries", named, key="e1")
     assert first.json == {"entered": 1, "known": 0, "refused": 1, "under_way": False}
     assert walking.post(f"{path}/entries", named, key="e1").json["known"] == 1
+    other = walking.post(f"{path}/entries", {"member_ids": [member]}, key="e1")
+    assert (other.status, other.code) == (409, "journey_differs")
     (there,) = walking.get(f"{path}/members").json["items"]
     assert (there["member_id"], there["step"], there["left"]) == (member, "w", None)
 
@@ -106,6 +108,17 @@ def test_members_come_in_by_hand_and_go_their_way(walking: Api, tray: Tray) -> N
     (mine,) = walking.get(f"/v1/members/{member}/journeys").json["items"]
     assert [each["step"] for each in mine["path"]] == ["w", "points", "tag"]
     assert walking.get(f"{path}/members", left="true").json["items"] == [mine]
+
+
+def test_letting_a_whole_segment_in_is_audited_when_it_is_asked(walking: Api, tray: Tray) -> None:
+    path = "/v1/journeys/" + _made(walking)["journey_id"]
+    walking.post(f"{path}/activate", {"version": 1})
+    for _ in range(2):
+        asked = walking.post(f"{path}/entries", {"segment_id": "seg_ready_champions"}, key="e1")
+        assert asked.json["under_way"] is True
+    assert len(tray.taken()) == 2, "the same again is handed on again: what it lets in it lets in once"
+    (record,) = walking.get("/v1/audit-entries", action="enter_members").json["items"]
+    assert [each["item"] for each in record["changes"]] == ["journey"]
 
 
 def test_an_event_of_the_bus_lets_in_once(walking: Api, tray: Tray) -> None:

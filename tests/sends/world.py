@@ -41,6 +41,7 @@ from tests.fakes import ClearContacts
 from tests.faults.works import MemoryObjects
 from tests.makers import NOON, Clock
 from tests.memory import MemoryTable
+from tests.sends.words import Words
 
 RUN = "crn_aaaaaaaaaaaaaaaa_once"
 CHANNEL = "email"
@@ -64,33 +65,6 @@ class Fault:
 
     kind: str
     act: "Callable[[World], None] | None" = None
-
-
-@dataclass(frozen=True)
-class Written:
-    """See `ports.Rendered`."""
-
-    text: str
-    subject: str = ""
-    html: str = ""
-    template_code: str = ""
-    params: Mapping[str, str] = field(default_factory=dict)
-    signature: str = ""
-    missing: tuple[str, ...] = ()
-
-
-class Words:
-    """Templates that say the member's name."""
-
-    needed = frozenset({"name"})
-
-    def renderer(self, template_id: str, version: int, language: str, provider: str) -> "Words":
-        """See `ports.Words`."""
-        return self
-
-    def filled(self, values: Mapping[str, str]) -> Written:
-        """See `ports.Renderer`."""
-        return Written(values["name"])
 
 
 class Links:

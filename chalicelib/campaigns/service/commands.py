@@ -7,6 +7,7 @@ from datetime import datetime
 
 from chalicelib.campaigns import store
 from chalicelib.campaigns.errors import (
+    AskedKnown,
     CampaignDiffers,
     CampaignMoved,
     CampaignNotDraft,
@@ -328,9 +329,16 @@ def ask_tests(
     Raises:
         CampaignUnknown, TestVariantUnknown: there is no such campaign, or variant.
         CampaignUnfit: it names what there is not, or what does not fit together; each fault with its pointer.
+        CampaignDiffers: this key was used before to test something else.
         TestsSilent: nobody answered; the same command again sends nothing twice.
     """
     _tests_of(table, shelf, book, campaign_id, command, now)
+    content = digest({"command": command.model_dump_json(exclude_defaults=True)})
+    try:
+        table.commit([store.keep_asked(campaign_id, key, content)], keyed=True)
+    except AskedKnown:
+        if store.find_asked(table, campaign_id, key) != content:
+            raise CampaignDiffers(key=key) from None
     question = {"campaign_id": campaign_id, "key": key, "command": command.model_dump(mode="json")}
     try:
         answer = functions.ask(TESTS, question)

@@ -1,5 +1,6 @@
 """What staff command: make, edit, activate, pause, close, end, put away, let members in by hand."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -7,6 +8,7 @@ from chalicelib.identity.models import Caller
 from chalicelib.identity.permissions import Permission
 from chalicelib.journeys import store
 from chalicelib.journeys.errors import (
+    AskedKnown,
     HeadMoved,
     JourneyDiffers,
     JourneyGiftForbidden,
@@ -318,6 +320,7 @@ def enter_members(
         JourneyOver: nobody comes in just now.
         JourneyNotByHand: members come in by themselves.
         JourneyUnfit: there is no such segment.
+        JourneyDiffers: this key was used before to let others in.
         SegmentsSilent, SegmentTooHeavy: nobody said who fits.
         WriteContended: others keep letting the same member in; safe to try again.
     """
@@ -332,6 +335,7 @@ def enter_members(
             raise JourneyUnfit(faults=[("/segment_id", "There is no such segment")])
         if command.dry_run:
             return Entries(entered=0, known=0, refused=0, under_way=False)
+        _ask(bureau, journey_id, key, command)
         hand([messages.listed(journey_id, command.segment_id, key, milliseconds(bureau.now), None)], 0)
         return Entries(entered=0, known=0, refused=0, under_way=True)
     wanted = list(dict.fromkeys(command.member_ids or ()))
@@ -341,9 +345,20 @@ def enter_members(
     fitting = taker.fitting(edition, there)
     if command.dry_run:
         return Entries(entered=len(fitting), known=0, refused=len(some) - len(fitting), under_way=False)
+    _ask(bureau, journey_id, key, command)
     entered = sum(taker.enter(edition, each) for each in there if each.member_id in fitting)
     refused = len(some) - len([each for each in there if each.member_id in fitting])
     return Entries(entered=entered, known=len(some) - refused - entered, refused=refused, under_way=False)
+
+
+def _ask(bureau: Bureau, journey_id: JourneyId, key: str, command: EnterMembers) -> None:
+    """Keep what was asked for, once, before anything of it is done; the same again goes on where it was."""
+    content = digest({"command": command.model_dump_json(exclude_defaults=True)})
+    with suppress(AskedKnown):
+        return bureau.table.commit([store.keep_asked(journey_id, key, content)], keyed=True)
+    if store.find_asked(bureau.table, journey_id, key) != content:
+        raise JourneyDiffers(key=key)
+    return None
 
 
 LISTED_PAGE = 200

@@ -1,0 +1,31 @@
+"""Templates of tests, which say the member's name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Written:
+    """See `ports.Rendered`."""
+
+    text: str
+    subject: str = ""
+    html: str = ""
+    template_code: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+    signature: str = ""
+    missing: tuple[str, ...] = ()
+
+
+class Words:
+    """Templates that say the member's name."""
+
+    needed = frozenset({"name"})
+
+    def renderer(self, template_id: str, version: int, language: str, provider: str) -> "Words":
+        """See `ports.Words`."""
+        return self
+
+    def filled(self, values: Mapping[str, str]) -> Written:
+        """See `ports.Renderer`."""
+        return Written(values["name"])
