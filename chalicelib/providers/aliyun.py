@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from chalicelib.kernel.texts import sms_parts
 from chalicelib.providers import calls
 from chalicelib.providers.calls import Lost, NotSent, Turned
 from chalicelib.providers.models import Outgoing, Result
@@ -79,7 +78,7 @@ class Aliyun:
 
     def cost_micro(self, outgoing: Outgoing) -> int:
         """See `Provider.cost_micro`."""
-        return self.price_micro * sms_parts(outgoing.text, mainland=calls.is_mainland(outgoing.to))
+        return calls.text_cost(self.price_micro, outgoing)
 
     def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
         """See `Provider.send`. Numbers of the mainland go together, template by template; others one by one.

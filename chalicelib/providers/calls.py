@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from chalicelib.kernel.texts import sms_parts
 from chalicelib.providers.models import Outgoing, Result, Status
 from chalicelib.providers.port import ProviderBusy, ProviderMisconfigured
 
@@ -64,6 +65,11 @@ class Lost(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
+
+
+def text_cost(price_micro: int, outgoing: Outgoing) -> int:
+    """What a text message costs, by its parts as carriers of its country count them."""
+    return price_micro * sms_parts(outgoing.text, mainland=is_mainland(outgoing.to))
 
 
 def in_calls(

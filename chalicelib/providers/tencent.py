@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from chalicelib.kernel.texts import sms_parts
 from chalicelib.providers import calls
 from chalicelib.providers.calls import Lost, NotSent
 from chalicelib.providers.models import Outgoing, Result
@@ -64,7 +63,7 @@ class Tencent:
 
     def cost_micro(self, outgoing: Outgoing) -> int:
         """See `Provider.cost_micro`."""
-        return self.price_micro * sms_parts(outgoing.text, mainland=calls.is_mainland(outgoing.to))
+        return calls.text_cost(self.price_micro, outgoing)
 
     def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
         """See `Provider.send`.

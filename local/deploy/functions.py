@@ -283,6 +283,20 @@ PUBLIC_URL = {
 }
 """Where people reach the API: a domain of the merchant's, or API Gateway's own name."""
 
+
+def _called(*, age: int, retries: int) -> Json:
+    """What becomes of a schedule's call that was taken and failed: it is made again, and then kept.
+
+    Args:
+        age: seconds after which it is not made again.
+    """
+    return {
+        "MaximumEventAgeInSeconds": age,
+        "MaximumRetryAttempts": retries,
+        "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": imported("SchedulesDeadLettersArn")}},
+    }
+
+
 FUNCTIONS: tuple[Function, ...] = (
     Function(
         "ApiFunction", "api", "app.app", 15,
@@ -361,11 +375,7 @@ FUNCTIONS: tuple[Function, ...] = (
             allow_key(_ENCRYPT, "dynamodb", "sqs"),
         ),
         more={
-            "EventInvokeConfig": {
-                "MaximumEventAgeInSeconds": 3600,
-                "MaximumRetryAttempts": 2,
-                "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": imported("SchedulesDeadLettersArn")}},
-            }
+            "EventInvokeConfig": _called(age=3600, retries=2),
         },
     ),
     Function(
@@ -519,11 +529,7 @@ FUNCTIONS: tuple[Function, ...] = (
         layers=("lake",),
         more={
             "EphemeralStorage": {"Size": 10240},
-            "EventInvokeConfig": {
-                "MaximumEventAgeInSeconds": 3600,
-                "MaximumRetryAttempts": 1,
-                "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": imported("SchedulesDeadLettersArn")}},
-            },
+            "EventInvokeConfig": _called(age=3600, retries=1),
         },
     ),
     Function(
@@ -589,11 +595,7 @@ FUNCTIONS: tuple[Function, ...] = (
         layers=("lake",),
         more={
             "EphemeralStorage": {"Size": 4096},
-            "EventInvokeConfig": {
-                "MaximumEventAgeInSeconds": 60,
-                "MaximumRetryAttempts": 0,
-                "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": imported("SchedulesDeadLettersArn")}},
-            },
+            "EventInvokeConfig": _called(age=60, retries=0),
         },
     ),
     Function(
@@ -685,11 +687,7 @@ FUNCTIONS: tuple[Function, ...] = (
             allow_key(_ENCRYPT, "dynamodb", "sqs"),
         ),
         more={
-            "EventInvokeConfig": {
-                "MaximumEventAgeInSeconds": 60,
-                "MaximumRetryAttempts": 0,
-                "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": imported("SchedulesDeadLettersArn")}},
-            },
+            "EventInvokeConfig": _called(age=60, retries=0),
         },
     ),
     Function(
