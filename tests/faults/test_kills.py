@@ -36,8 +36,8 @@ from tests.faults.killed import PLANTED
 from tests.faults.sizes import KILLS, LONG, PATIENCE, SEED
 from tests.faults.test_flaky import leads
 from tests.faults.works import events_in
-from tests.local.stand import Stack
-from tests.local.test_pump import held, kill, within
+from tests.local.stand import Stack, within
+from tests.local.test_pump import held, kill
 from tests.local.test_run import asked
 from tests.makers import Clock, a_purchase_body, contacts_in
 from tests.table.stand import Desk, faults_in, scan
@@ -62,7 +62,7 @@ def running(folder: Path, **pump: Any) -> Iterator[Stack]:
     stack = Stack(folder / "data", more={"REGULARS_LOCAL_PUMP": json.dumps(impatient)})
     stack.start()
     try:
-        within(60, lambda: through(stack))
+        within(lambda: through(stack))
         yield stack
     finally:
         stack.stop()
@@ -330,7 +330,7 @@ def _kill_in(folder: Path, waves: range, chance: random.Random, killed: Killed) 
                 order = [*FUNCTIONS, "everything" if wave % 3 != 1 else "ministack_server"]
                 first = "everything" if wave % 3 == 0 else "work-job"
                 order.remove(first)
-                within(30, partial(looked_at, stack, "birthday", 1))
+                within(partial(looked_at, stack, "birthday", 1))
                 for victim in (first, *chance.sample(order, len(order))):
                     kill(stack, victim)
                     time.sleep(chance.uniform(0.02, 0.8))
@@ -340,7 +340,7 @@ def _kill_in(folder: Path, waves: range, chance: random.Random, killed: Killed) 
             load.done.set()
             load.join()
         killed.moved_back += settled(stack)
-        within(60, lambda: wrong(stack, crowd, load) == [])
+        within(lambda: wrong(stack, crowd, load) == [])
         assert wrong(stack, crowd, load) == []
         tables = Tables(stack)
         killed.entries += sum(1 for key, item in tables.items().items() if key.pk[:2] in ("K#", "O#") and "r" in item)
@@ -370,7 +370,7 @@ def test_planted_bugs_that_only_a_kill_brings_to_light_are_found(tmp_path: Path)
         try:
             posted(stack, "birthday")
             for members in (15, 45, 75):
-                within(40, partial(looked_at, stack, "birthday", members))
+                within(partial(looked_at, stack, "birthday", members))
                 time.sleep(0.2)  # into the next part, which takes the planted handler longer
                 kill(stack, "work-job")
                 kill(stack, "archive")
@@ -405,13 +405,13 @@ def test_real_poison_goes_through_real_queues_and_comes_back_mended(tmp_path: Pa
         for job in JOBS:
             posted(stack, job)
         # One message of each job: alone in it after it had failed among others.
-        within(40, lambda: held(stack, "job-work-dlq") == 2 and held(stack, "job-work") == 0)
+        within(lambda: held(stack, "job-work-dlq") == 2 and held(stack, "job-work") == 0)
         assert states(stack) == ["running", "running"]
 
         assert redriven(stack) == 2
-        within(30, lambda: held(stack, "job-work-dlq") == 2 and held(stack, "job-work") == 0)
+        within(lambda: held(stack, "job-work-dlq") == 2 and held(stack, "job-work") == 0)
         written("active")
         assert redriven(stack) == 2
         settled(stack)
-        within(20, lambda: wrong(stack, crowd, Load(stack)) == [])
+        within(lambda: wrong(stack, crowd, Load(stack)) == [])
         tables.dynamo.close()

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,14 @@ from local.runs import Run
 from local.settings import ROOT
 
 PLAIN = {name: value for name, value in os.environ.items() if name not in ("FILE", "SHIFT", "CLIENTS", "SEED", "PUMP")}  # noqa: TID251
+
+
+def within(holds: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until something holds; so long only a machine with other things to do takes."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @dataclass
@@ -38,11 +47,14 @@ class Stack:
         command = [sys.executable, "-m", "local", "run"]
         self.process = subprocess.Popen(command, env=self.env, cwd=ROOT, stdout=log, stderr=log)
         log.close()
-        deadline = time.monotonic() + 30
-        while b"Ctrl-C stops it" not in (self.data_dir.parent / "run.log").read_bytes():
-            assert time.monotonic() < deadline and self.process.poll() is None
-            time.sleep(0.05)
-        (self.data_dir.parent / "run.log").write_bytes(b"")
+        process, said = self.process, self.data_dir.parent / "run.log"
+
+        def up() -> bool:
+            assert process.poll() is None, said.read_text()
+            return b"Ctrl-C stops it" in said.read_bytes()
+
+        within(up)
+        said.write_bytes(b"")
 
     def kill(self) -> None:
         assert self.process is not None
@@ -58,11 +70,11 @@ class Stack:
     def told(self, file: Path, *more: str) -> tuple[int, str]:
         """Replay to the end: exit code and what it said."""
         process = self.replay(file, "--clients", "1", *more)
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=240)
         return process.returncode, said
 
     def stop(self) -> None:
         """End it as Ctrl-C does."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(60)

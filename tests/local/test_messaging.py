@@ -13,7 +13,7 @@ from local.messaging import Messaging, client, queue_calls, rule_calls, save, se
 from local.processes import answers
 from local.settings import ACCOUNT
 from local.tables import TEMPLATE
-from tests.local.test_pump import within
+from tests.local.stand import within
 
 QUEUES = {"job-work", "retention", "notices", "watch", "archive", "lane.fifo", "campaign-sends"}
 DEAD = {f"{each}-dlq" for each in ("job-work", "retention", "notices", "watch", "archive", "relay", "schedules")} | {
@@ -33,7 +33,7 @@ def up(messaging: Messaging) -> Messaging:
         messaging.step()
         return messaging.ready
 
-    within(20, ready)
+    within(ready)
     return messaging
 
 
@@ -121,7 +121,7 @@ def test_the_line_keeps_the_order_of_a_group_and_gives_nothing_of_it_while_some_
         again.extend(received(10))
         return len(again) >= 4
 
-    within(5, all_again)
+    within(all_again)
     assert [body for body, _ in again if body != "b0"] == ["a0", "a1", "a2"], "in order, and once though sent twice"
     sqs.close()
     messaging.stop()

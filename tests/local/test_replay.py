@@ -94,7 +94,7 @@ def test_kills_of_server_and_client_lose_and_double_nothing(stack: Stack, tmp_pa
     stack.kill()
     time.sleep(0.3)
     stack.start()
-    said, _ = client.communicate(timeout=60)
+    said, _ = client.communicate(timeout=240)
     assert client.returncode == 0, said
     assert " 0 refused" in said and "✗" not in said
 
