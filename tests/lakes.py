@@ -39,7 +39,7 @@ class Shore:
 
     def pour(self, records: Iterable[Mapping[str, Any]], *, now: datetime) -> str | None:
         """Write a batch of records to the log."""
-        lines = [store.line_of(row) for record in records for row in folding.rows_of(record)]
+        lines = [store.line_of(*rows) for record in records if (rows := folding.rows_of(record))]
         return store.keep_batch(self.objects, lines, now=now)
 
     def patch(self, now: datetime) -> Merged:

@@ -56,7 +56,8 @@ def _understood(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], int, E
     newest, done, fault = 0, 0, None
     for record in records:
         try:
-            lines += map(store.line_of, folding.rows_of(record))
+            if rows := folding.rows_of(record):
+                lines.append(store.line_of(*rows))
             newest = max(newest, folding.moment_of(record))
         except Exception as wrong:  # noqa: BLE001 - the edge
             fault = wrong

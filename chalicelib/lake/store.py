@@ -78,8 +78,10 @@ def keep_batch(objects: Objects, lines: Sequence[str], *, now: datetime) -> str 
     return key
 
 
-def line_of(row: Row) -> str:
-    """A row as a line of the log."""
+def line_of(row: Row, *more: Row) -> str:
+    """Rows of different tables, which one record gives, as a line of the log."""
+    for other in more:
+        row = row | other
     return _ENCODER.encode(row) + "\n"
 
 

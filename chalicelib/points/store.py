@@ -592,10 +592,16 @@ def _days_text(sums: Mapping[date, int]) -> str:
 
 
 def _by_day(text: str) -> dict[date, int]:
-    runs = text.split()
-    months = _by_month(" ".join(run for run in runs if run[6] == ":"))
-    days = _by_single_day(" ".join(run for run in runs if run[6] != ":"))
-    return {_closing(month): points for month, points in months.items()} | days
+    found: dict[date, int] = {}
+    for run in text.split():
+        if run[6] != ":":
+            found[_day(run[:8])] = int(run[9:])
+            continue
+        first = int(run[:4]) * 12 + int(run[4:6]) - 1
+        for month, value in enumerate(run[7:].split(","), first):
+            if value:
+                found[_closing(Month(month))] = int(value)
+    return found
 
 
 def _by_single_day(text: str) -> dict[date, int]:

@@ -467,11 +467,11 @@ class _Reader:
 
     def number(self) -> int:
         """A number that `_number` wrote."""
-        value, shift = 0, 0
-        while True:
-            byte = self._packed[self._at]
-            self._at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
+        packed, at = self._packed, self._at
+        value, shift = packed[at] & 0x7F, 7
+        while packed[at] > 0x7F:
+            at += 1
+            value |= (packed[at] & 0x7F) << shift
             shift += 7
+        self._at = at + 1
+        return value

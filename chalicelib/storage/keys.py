@@ -51,7 +51,8 @@ def joined(*parts: str) -> str:
 
 def parted(key: str) -> tuple[str, ...]:
     """The parts that `joined` was given."""
-    return tuple(part.replace("%23", "#").replace("%25", "%") for part in key.split("#"))
+    parts = key.split("#")
+    return tuple(part.replace("%23", "#").replace("%25", "%") for part in parts) if "%" in key else tuple(parts)
 
 
 # ---------------------------------------------------------------- members
