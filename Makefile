@@ -40,7 +40,7 @@ fmt: setup ## format the code and mend what can be mended
 	@$(PY) -m ruff check --fix-only --quiet .
 	@$(PY) -m ruff format .
 
-faults: setup ## break what can break, at full size: KILLS=50 SIZE=10000 SEED=1, ONLY=crashes|kills|sends|poison|schedules|flaky, PUBLISH=1
+faults: setup ## break what can break, at full size: KILLS=50 SIZE=10000 SEED=1, ONLY=crashes|kills|sends|journeys|poison|schedules|flaky, PUBLISH=1
 	@KILLS=$${KILLS:-50} SIZE=$${SIZE:-10000} SEED=$${SEED:-1} $(PY) -m tests.faults $${ONLY:+tests/faults/test_$$ONLY.py} $${PUBLISH:+--publish}
 
 sim: setup ## simulate with faults: SEED=1 OPS=10000, SEEDS=… worlds of OPS each, ON=emulator, BUG=name|all, ADD=1 adds to other seeds, PUBLISH=1

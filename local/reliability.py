@@ -65,7 +65,7 @@ _FOOT = """
 - Suspended cards, members who leave a pool, and a pool's limits of members who were merged.
 - Exact lots of an account once something arrived for a period that closed more than twelve periods before (ADR 0001):
   there the judge checks sums, chain and answers only.
-- I7 and I9, which are about sends and about totals over members.
+- I7, which the faults of sending above are about, and I9, which is about totals over members.
 """
 
 
@@ -239,10 +239,44 @@ def _flaky(run: Run) -> str:
     return _section("Services that fail", lines, run, f"make faults ONLY=flaky SIZE={run['size']}")
 
 
+def _sends(run: Run) -> str:
+    lines = [
+        "Workers that send a campaign are killed with -9; a provider of its own process counts what comes to it.",
+        "Nobody may be left out, and nobody may get two. A provider that takes a key of ours is asked again after a",
+        "death; one that does not is never asked twice, and what it did not answer is `unknown`.",
+        "",
+    ]
+    for each in run["found"]:
+        kind = "takes a key" if each["idempotent"] else "takes no key"
+        lines += [
+            f"**{each['kills']:,} kills in {each['recipients']:,} recipients, a provider that {kind}:",
+            f"0 lost, 0 twice**; {each['sent']:,} sent, {each['unknown']:,} unknown,",
+            f"{each['asked_again']:,} asked again.",
+        ]
+    return _section("kill -9 of workers that send", lines, run, f"make faults ONLY=sends SIZE={run['size']}")
+
+
+def _journeys(run: Run) -> str:
+    lines = [
+        "Members walk a journey that is edited meanwhile; workers die at every kind of call, answers are lost,",
+        "messages come twice, late, in another order or not at all. An oracle that knows no faults says what each",
+        "must have got.",
+        "",
+    ]
+    for each in run["found"]:
+        lines += [
+            f"**{each['members']:,} members, {each['days']} days, {each['faults']:,} faults: 0 wrong**;",
+            f"{each['ways']:,} ways, {each['steps']:,} steps, {each['messages']:,} messages.",
+        ]
+    return _section("Journeys", lines, run, f"make faults ONLY=journeys SIZE={run['size']}")
+
+
 _SHOWN: dict[str, Callable[[Run], str]] = {
     "crashes": _crashes,
     "kills": _kills,
     "poison": _poison,
     "schedules": _schedules,
     "flaky": _flaky,
+    "sends": _sends,
+    "journeys": _journeys,
 }
