@@ -143,7 +143,8 @@ Run = Mapping[str, Any]
 
 
 def _section(title: str, lines: list[str], run: Run, command: str) -> str:
-    last = f"{run['tests']:,} tests in {run['seconds']:,} seconds (`{command} SEED={run['seed']}`)."
+    tests = "1 test" if run["tests"] == 1 else f"{run['tests']:,} tests"
+    last = f"{tests} in {run['seconds']:,} seconds (`{command} SEED={run['seed']}`)."
     return "\n".join([f"## {title}", "", *lines, last, ""])
 
 
