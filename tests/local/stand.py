@@ -38,7 +38,7 @@ class Stack:
         command = [sys.executable, "-m", "local", "run"]
         self.process = subprocess.Popen(command, env=self.env, cwd=ROOT, stdout=log, stderr=log)
         log.close()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while b"Ctrl-C stops it" not in (self.data_dir.parent / "run.log").read_bytes():
             assert time.monotonic() < deadline and self.process.poll() is None
             time.sleep(0.05)
