@@ -132,7 +132,7 @@ def reached(world: World, member: MemberId, at: datetime) -> KnownOfMember:
     world.ops.commit([journeys.add_note(note, at)])
     for name, became in ((A_MESSAGE, Outcome.SENT), (B_MESSAGE, Outcome.NO_CONSENT)):
         single = Single("journey", "jrn_back", "mail", member, "email", "marketing", "tpl_a", 1, at, variant="a")
-        sent = Sent(DeliveryId(name), became, at, "smtp", 1000, "250")
+        sent = Sent(DeliveryId(name), became, at, provider="smtp", cost_micro=1000, code="250")
         world.ops.commit([deliveries.keep_single(single, sent, version=0, now=at)])
     message = MessageDelivery(
         delivery_id=DeliveryId(C_MESSAGE), member_id=member, source="campaign", source_id="cmp_a", step="once",
