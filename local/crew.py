@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 
 from local.messaging import Messaging
-from local.processes import NotStarted, Pauses, answers, held_port, how_it_ended, say, start, stop
+from local.processes import NotStarted, Pauses, held_port, how_it_ended, say, start, stop
 from local.pump.functions import ABSENT, REBASE, START_JOB, Fed, fed_functions
 from local.settings import ROOT, Settings
 
@@ -53,11 +53,6 @@ class Crew:
     def settled(self) -> bool:
         """Whether there is nothing to wait for: it is ready, or has failed too often to hold up a start."""
         return self.messaging.ready or self._given_up or self._failures >= _HOPELESS
-
-    @property
-    def answers(self) -> bool:
-        """Whether the functions that are asked are there."""
-        return answers(self._held.getsockname()[1])
 
     def begin(self) -> None:
         """Bring ministack up beside everything else."""

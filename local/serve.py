@@ -33,8 +33,6 @@ _TICK = 0.1
 _UPKEEP_EVERY = 5 * 60.0
 _WORKER_PATIENCE = 60.0
 _PUMP_PATIENCE = 120.0
-_ANSWER_PATIENCE = 15.0
-"""Who asks sooner is told to ask again: segments, results and exports want the functions that are asked."""
 """Seconds that the first start may take to get ministack from a registry."""
 LOG_NAME = "requests.log"
 """What the app logs: a line for each request, and what went wrong in it."""
@@ -301,10 +299,7 @@ class Supervisor:
         self._seed_mark.unlink()
 
     def pump(self) -> None:
-        """Have stream, queues and schedules reach their functions from now on, and wait for those that are asked.
-
-        The API serves already.
-        """
+        """Have stream, queues and schedules reach their functions from now on; the API serves already."""
         if self._crew is None:
             return
         deadline = time.monotonic() + _PUMP_PATIENCE
@@ -312,11 +307,7 @@ class Supervisor:
             self.tick()
             time.sleep(0.02)
         self._crew.start(self._env, self.endpoint)
-        deadline = time.monotonic() + _ANSWER_PATIENCE
         self.tick()
-        while self._crew.messaging.ready and not self._crew.answers and time.monotonic() < deadline:
-            self.tick()
-            time.sleep(_TICK)
 
     def stop(self) -> None:
         """End everything: first those who write, then the database."""

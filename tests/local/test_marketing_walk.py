@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from base64 import b64decode
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -18,11 +19,13 @@ from math import ceil, sqrt
 from pathlib import Path
 from statistics import fmean, variance
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from local.keys import ensure_keys
+from local.processes import answers
 from local.settings import ROOT
 from local.tokens import make_token
 from tests.local.stand import PLAIN, Stack
@@ -48,6 +51,11 @@ def blocks() -> list[tuple[str, str]]:
 def stack(tmp_path: Path) -> Iterator[Stack]:
     made = Stack(tmp_path / "data")
     made.start()
+    functions = urlsplit(made.run.functions).port or 0  # a reader's first line takes longer than they do to come up
+    deadline = time.monotonic() + 60
+    while not answers(functions):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     yield made
     made.stop()
 
