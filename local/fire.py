@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from local.deploy.functions import JOBS
 from local.keys import ensure_keys
 from local.runs import Run, find_run
-from local.settings import STACK, Settings, environment, settings
+from local.settings import STACK, Settings, settings
 from local.tokens import make_token
 
 _TELL_EVERY = 2.0
@@ -62,7 +62,7 @@ def _walked(chosen: Settings, run: Run, day: str | None) -> int:
         zone = _Api(chosen, run).call("GET", "/v1/program")["time_zone"]
         noon = datetime.combine(date.fromisoformat(day) if day else datetime.now(ZoneInfo(zone)).date(), time(12))
         at = noon.replace(tzinfo=ZoneInfo(zone)).isoformat()
-        endpoint = urlsplit(environment()["REGULARS_FUNCTIONS_ENDPOINT"])
+        endpoint = urlsplit(run.functions)
         connection = http.client.HTTPConnection(endpoint.hostname or "", endpoint.port or 0, timeout=60)
         path = f"/2015-03-31/functions/{STACK}-journeys-tick/invocations"
         connection.request("POST", path, json.dumps({"at": at}), {"content-type": "application/json"})

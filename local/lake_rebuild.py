@@ -24,7 +24,7 @@ from chalicelib.storage.places import Place
 from chalicelib.storage.writes import Item
 from local.backup.form import BackupBroken, find_manifest, items_in, place
 from local.backup.making import client
-from local.backup.restoring import trusted_keys
+from local.backup.trust import trusted_keys
 from local.reconcile import NothingRuns, open_house
 from local.settings import STACK, Settings, settings
 

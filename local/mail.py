@@ -116,7 +116,8 @@ def keep(folder: Path, content: bytes, now: datetime) -> Path:
     if shown is not None:
         kind = "html" if shown.get_content_subtype() == "html" else "txt"
         with contextlib.suppress(LookupError, UnicodeError):
-            _write(path.with_name(f"{name}.{kind}"), shown.get_content().encode())
+            # The mark tells browsers what mail says in its head: that the text is UTF-8.
+            _write(path.with_name(f"{name}.{kind}"), shown.get_content().encode("utf-8-sig"))
     _write(path, content)
     return path
 

@@ -16,6 +16,7 @@ os.environ.setdefault("REGULARS_CORS_ORIGIN", "*")  # noqa: TID251 - before the 
 
 import app
 from chalicelib.campaigns import jobs as campaigns_jobs
+from chalicelib.deliveries import jobs as deliveries_jobs
 from chalicelib.programs.service import ProgramBook, book_of
 from chalicelib.runtime import wiring
 from chalicelib.runtime.settings import Settings
@@ -167,6 +168,7 @@ def house(
         gate=wiring.gate(settings, table, issuer, ops), objects=FolderObjects(tmp_path / "archive"),
         functions=LocalFunctions(
             {
+                "deliveries-answer": deliveries_jobs.answer,
                 "segments-answer": segments_jobs.answer_segments,
                 "campaigns-answer": campaigns_jobs.answer_campaigns,
                 "campaigns-test": campaigns_jobs.send_campaign_tests,

@@ -1,13 +1,18 @@
 """Operations of members."""
 
+from dataclasses import replace
 from datetime import date
+from typing import Any
 from urllib.parse import quote
 
 from bench.operations.registry import Metered, operation
 from bench.operations.scene import MOBILE, Scene, enrolment
 from chalicelib.consents.models import ContactChannel
+from chalicelib.deliveries.service import reading
 from chalicelib.kernel.ids import MemberId
 from chalicelib.reach.links import OptOut, token_of
+from chalicelib.runtime import wiring
+from chalicelib.storage.functions import LocalFunctions
 
 
 @operation("enrol_member", "enrol, with mobile, e-mail, card and birthday")
@@ -84,6 +89,9 @@ def opt_out(scene: Scene) -> Metered:
 
 @operation("export_member", "everything about a member")
 def export_member(scene: Scene) -> Metered:
+    known: dict[str, Any] = {"items": [], "heard": [], "held_out": []}
+    functions = LocalFunctions({reading.ANSWER: lambda *_: known})
+    wiring.use(replace(scene.house, functions=functions))
     return lambda: scene.post(f"/v1/members/{scene.member}/exports", {"reason": "asked for it"})
 
 

@@ -2,8 +2,10 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn, TypeVar, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, NoReturn, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -84,10 +86,27 @@ def _not_utf8() -> BodyMalformed:
 
 
 def _plain(text: str, model: type[BaseModel], name: str) -> str | int | bool:
-    kind = model.model_fields[name].annotation if name in model.model_fields else str
-    if kind is bool:
-        return {"true": True, "false": False}.get(text, text)
-    return int(text) if int in (kind, *get_args(kind)) and _DIGITS.fullmatch(text) else text
+    kinds = _kinds(model).get(name, frozenset())
+    if bool in kinds and text in ("true", "false"):
+        return text == "true"
+    return int(text) if int in kinds and _DIGITS.fullmatch(text) else text
+
+
+@cache
+def _kinds(model: type[BaseModel]) -> Mapping[str, frozenset[object]]:
+    """What types a model's parameters may have, by the name that they are sent under: `int | None` is two."""
+    return {each.alias or name: frozenset(_types(each.annotation)) for name, each in model.model_fields.items()}
+
+
+def _types(annotation: Any) -> Iterator[object]:
+    """The types of an annotation, without what only bounds them."""
+    if get_origin(annotation) is Annotated:
+        yield from _types(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, UnionType):
+        for each in get_args(annotation):
+            yield from _types(each)
+    else:
+        yield annotation
 
 
 def _escaped(part: object) -> str:

@@ -334,6 +334,21 @@ class MessageDelivery(Record):
     """When that was decided; null where the run's part keeps no time of its own."""
 
 
+@dataclass(frozen=True, slots=True)
+class KnownOfMember:
+    """What the lake knows of messages to a member, and to whoever was merged into them.
+
+    Attributes:
+        messages: the newest first.
+        heard: what was heard of them, by the delivery: `delivered`, `opened` …, and when.
+        held_out: campaigns that left the member out to compare, and since when.
+    """
+
+    messages: tuple[MessageDelivery, ...]
+    heard: Mapping[str, tuple[tuple[str, datetime], ...]]
+    held_out: tuple[tuple[str, datetime], ...]
+
+
 class StuckPart(Record):
     """A part that failed, and why."""
 

@@ -99,8 +99,8 @@ _PASSING = Datum(Data.MERCHANT, Kept.WHILE)
 _KEYS = Datum(Data.KEY, Kept.MEMBER)
 _STAFF = Datum(Data.STAFF, Kept.STACK)
 _AUDIT = Datum(Data.MACHINE, Kept.RECORD)
-_WAY = Datum(Data.CONDUCT, Kept.LEDGER)
-_NOTED = Datum(Data.CONDUCT, Kept.WHILE)
+_WAY = Datum(Data.CONDUCT, Kept.LEDGER, exported=True)
+_NOTED = Datum(Data.CONDUCT, Kept.WHILE, exported=True)
 _JOURNEY_COUNTS = (
     "e",
     *(
@@ -345,12 +345,15 @@ CATALOGUE: tuple[Stored, ...] = (
         "core", "way through a journey", r"JIN#\S+ I#\S+",
         {
             **_all("tl at due", _PLACE),
-            **_all("edition origin event told entered step since until bucket facts path left left_at tries", _WAY),
-            "version": _PLACE,
+            **_all("edition origin entered step since until facts path left left_at", _WAY),
+            **_all("event told bucket tries version", _PLACE),
         },
     ),
     Stored("core", "when a member came into a journey last", r"JIN#\S+ G#\S+", {"last": _WAY, "version": _PLACE}),
-    Stored("ops", "what happened that journeys ask for", r"JEV#\S+ \S+", _all("kind at facts expires", _NOTED)),
+    Stored(
+        "ops", "what happened that journeys ask for", r"JEV#\S+ \S+",
+        {**_all("kind at facts", _NOTED), "expires": _PASSING},
+    ),
     Stored("ops", "how far journeys were handed on", r"JTICK HEAD", _all("through swept version", _MERCHANT)),
     Stored("core", "when an integration key was used last", r"IK#\S+ USED", {"n": _MERCHANT}),
     Stored(
@@ -463,7 +466,8 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored(
         "ops", "message to a member, and what became of it", r"DLV#\S+ dlv_\S+",
         {
-            **_all("source source_id step member_id channel variant out decided", Datum(Data.CONDUCT, Kept.WHILE)),
+            **_all("source source_id step channel variant out decided", _NOTED),
+            "member_id": Datum(Data.CONDUCT, Kept.WHILE),
             **_all("provider cost code lease worker version expires", _PASSING),
         },
     ),
@@ -485,7 +489,8 @@ NAMES: Mapping[str, str] = {
     "wm": "waits_for", "wr": "waiting_returns", "made": "made_ms", "joined": "joined_ms", "opened": "opened_ms",
     "turned": "used_ms", "notified": "notified_ms", "said": "consent", "into": "merged_into", "life": "lifetime_sums",
     "told": "told_through", "off": "written_off", "gv": "given_minor", "ma": "sent_for_member_id",
-    "af": "after_returns",
+    "af": "after_returns", "out": "outcome", "decided": "decided_ms", "entered": "entered_ms", "left": "left_for",
+    "left_at": "left_ms", "since": "since_ms", "last": "last_ms",
 }  # fmt: skip
 """What an export calls attributes whose stored names are short. Names that end in `_ms` are milliseconds since 1970."""
 

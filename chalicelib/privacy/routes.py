@@ -3,6 +3,7 @@
 from chalicelib.api.routing import Call, Html, Routes
 from chalicelib.approvals.models import ApprovalKind
 from chalicelib.approvals.service import Alone, asking
+from chalicelib.deliveries.service import reading as deliveries
 from chalicelib.identity.errors import PermissionMissing
 from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.ids import MemberId, TemplateId
@@ -87,15 +88,19 @@ def _told(outcome: Outcome[Erasure]) -> Outcome[ErasureView]:
 @privacy.post("/members/{member_id}/exports", status=201, refuses=(MemberUnknown, ExportTooLarge))
 def export_member(member_id: MemberId, body: ExportMember, call: Call) -> Export:
     """Everything that is kept about a member, decrypted, for the member. Who asked and why is kept."""
-    by = call.signed_in.subject
-    return exporting.export_member(_places(call), member_id, body.reason, by=by, draw=call.house.draw, now=call.now)
+    return exporting.export_member(
+        _places(call), member_id, body.reason, by=call.signed_in.subject, messages=_known(call), draw=call.house.draw,
+        now=call.now,
+    )  # fmt: skip
 
 
 @privacy.post("/members/{member_id}/export-pages", status=201, refuses=(MemberUnknown, ExportTooLarge))
 def export_member_page(member_id: MemberId, body: ExportMember, call: Call) -> Html:
     """Everything that is kept about a member, as a page to read or print. Who asked and why is kept."""
-    by = call.signed_in.subject
-    made = exporting.export_member(_places(call), member_id, body.reason, by=by, draw=call.house.draw, now=call.now)
+    made = exporting.export_member(
+        _places(call), member_id, body.reason, by=call.signed_in.subject, messages=_known(call), draw=call.house.draw,
+        now=call.now,
+    )  # fmt: skip
     return Html(_page(made, call))
 
 
@@ -103,17 +108,27 @@ def export_member_page(member_id: MemberId, body: ExportMember, call: Call) -> H
 def export_me(body: ExportMe, call: Call) -> Export:  # noqa: ARG001 - an empty body
     """Everything that is kept about you."""
     members.require_settled(call.house.table, call.member_id, now=call.now)
-    by = call.signed_in.subject
-    return exporting.export_member(_places(call), call.member_id, OWN_WISH, by=by, draw=call.house.draw, now=call.now)
+    return exporting.export_member(
+        _places(call), call.member_id, OWN_WISH, by=call.signed_in.subject, messages=_known(call), draw=call.house.draw,
+        now=call.now,
+    )  # fmt: skip
 
 
 @privacy.post("/me/export-pages", status=201, refuses=(MemberUnknown, ExportTooLarge, ContactChangedLately))
 def export_me_page(body: ExportMe, call: Call) -> Html:  # noqa: ARG001 - an empty body
     """Everything that is kept about you, as a page to read or print."""
     members.require_settled(call.house.table, call.member_id, now=call.now)
-    by = call.signed_in.subject
-    made = exporting.export_member(_places(call), call.member_id, OWN_WISH, by=by, draw=call.house.draw, now=call.now)
+    made = exporting.export_member(
+        _places(call), call.member_id, OWN_WISH, by=call.signed_in.subject, messages=_known(call), draw=call.house.draw,
+        now=call.now,
+    )  # fmt: skip
     return Html(_page(made, call))
+
+
+def _known(call: Call) -> exporting.Messages:
+    """Asks the lake for what it knows of messages to a member."""
+    functions = call.house.functions
+    return lambda member_id, limit: deliveries.find_known(functions, member_id, limit=limit)
 
 
 def _page(made: Export, call: Call) -> str:

@@ -151,11 +151,16 @@ def list_all_about(table: Table, ops: Table, owners: Sequence[AccountId]) -> Ite
             yield "ops", item
         for item in ops.query_partition(keys.notices(owner), first="0", last="~", consistent=True):
             yield "ops", item
+        for item in ops.query_partition(keys.singles(owner), first="dlv_", last="dlv_~", consistent=True):
+            yield "ops", item
+        for item in ops.query_partition(keys.journey_notes(owner), first="0", last="~", consistent=True):
+            yield "ops", item
 
 
 def _of_member(table: Table, owner: AccountId) -> Iterator[Item]:
     own = table.query_partition(keys.member_partition(owner), first="A", last=_LAST, consistent=True)
     yield from own
+    yield from table.query_partition(keys.journeys_of(owner), first="G", last=_LAST, consistent=True)
     shares = [keys.parted(item["sk"])[1] for item in own if item["sk"].startswith("SHARES#")]
     pools = [key for pool_id in shares for key in (keys.pool(pool_id), keys.pool_member(pool_id, owner))]
     yield from table.get_many(pools, consistent=True).values()

@@ -2,7 +2,8 @@
 
 In this order: who signed the manifest, and whether every part is the file that it names; only then is anything written.
 Then all items, all counted, and every account proven. The root over all heads has to be the one in the manifest. Last,
-whoever the register of erasures has is erased again: closing an account writes entries, so the root is compared before.
+whoever the register of erasures has is erased again: closing an account writes entries, so the root is compared before;
+and the lake, of which a backup has nothing, is made anew.
 
 Puts are whole items under their own keys, so whatever was killed is simply done again, and comes to the same. The
 tables get their stream when all is there: what happened once is not told, and nobody is notified, a second time.
@@ -26,14 +27,10 @@ from pydantic import ValidationError
 
 from chalicelib.kernel.calendar import from_milliseconds
 from chalicelib.kernel.errors import StorageBusy
+from chalicelib.lake.tables import FACT_TABLES
 from chalicelib.privacy import store as privacy_store
 from chalicelib.proof import rules as proof_rules
-from chalicelib.proof import store as proof_store
-from chalicelib.proof.models import ReceiptKey
-from chalicelib.proof.service import public_key
-from chalicelib.storage.objects import FolderObjects
 from chalicelib.storage.signed import ServiceFault, Unreachable
-from chalicelib.storage.signing import FileSigner
 from local.backup.crew import shared
 from local.backup.erased import Erased, ErasureRegister, register_of, stays_out
 from local.backup.form import (
@@ -50,8 +47,10 @@ from local.backup.form import (
     write_whole,
 )
 from local.backup.making import client, key_mark
+from local.backup.trust import trusted_keys
 from local.dynamo import Dynoxide
 from local.erase_again import erased_again
+from local.lake_rebuild import rebuilt
 from local.reconcile import open_house
 from local.runs import AlreadyRunning, RunLock
 from local.settings import STACK, Settings, app_environment, settings
@@ -167,6 +166,7 @@ def restored(
                 faults = [*_counted(target, manifest, left_out, anyway=anyway), *_proven(here, manifest)]
                 _note(target, digest, done, left_out, proven=not faults, finished=False)
             (again or erase_again)(here, gone)
+            _lake_anew(chosen, here)
             _note(target, digest, done, left_out, proven=not faults, finished=True)
             return faults
     finally:
@@ -174,14 +174,6 @@ def restored(
 
 
 # ---------------------------------------------------------------- before anything is written
-
-
-def trusted_keys(chosen: Settings) -> list[ReceiptKey]:
-    """The public keys that a data folder trusts: those beside its roots, and its own."""
-    found = proof_store.list_keys(FolderObjects(chosen.roots)) if chosen.roots.exists() else []
-    if chosen.signing_key_file.exists():
-        found.append(public_key(FileSigner(chosen.signing_key_file)))
-    return found
 
 
 def _must_have_keys(chosen: Settings, manifest: Manifest) -> None:
@@ -342,6 +334,24 @@ def erase_again(here: Settings, gone: Sequence[Erased]) -> None:
             privacy_store.register(house.roots, each.registered())
         found = erased_again(house)
     print(f"  {sum(was_there for _, was_there in found):,} members of {len(gone):,} erasures were erased again")
+
+
+def _lake_anew(chosen: Settings, here: Settings) -> None:
+    """Make the lake of what was restored, and of what others told the lake, where that is there.
+
+    A lake is in no backup, and `ops` remembers one whose files are elsewhere: no segment would answer.
+    """
+    if chosen.dynamodb_endpoint:
+        print("  The lake was not made: its files belong to the stack whose tables these are.")
+        return
+    with open_house(here) as house:
+        counts, seconds = rebuilt(here, house, None)
+    facts = sum(counts[each] for each in FACT_TABLES.values())
+    print(
+        f"  The lake was made anew: {counts['members']:,} members, {counts['purchases']:,} purchases ({seconds:.1f} s)"
+    )
+    if not facts:
+        print("  Which messages were sent is not in a backup: copy archive/facts, then make lake-rebuild.")
 
 
 def _counted(target: Target, manifest: Manifest, left_out: dict[str, int], *, anyway: bool) -> list[str]:

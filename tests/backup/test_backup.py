@@ -21,15 +21,20 @@ from typing import Any
 import pytest
 
 from chalicelib.kernel.ids import MemberId
+from chalicelib.lake import duck
+from chalicelib.lake import service as lake_service
+from chalicelib.lake import store as lake_store
 from chalicelib.members import store as members_store
 from chalicelib.points import store as points_store
 from chalicelib.privacy.models import EraseMember, ErasureReason
 from chalicelib.privacy.service import erasing
 from chalicelib.privacy.service.erasing import erase_member, find_blockers
+from chalicelib.programs.service import book_of
 from chalicelib.runtime.wiring import House, utc_now
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import marshalled
 from chalicelib.storage.keyring import SealedContacts
+from chalicelib.storage.places import Place
 from chalicelib.storage.signing import FileSigner
 from local.backup import making, restoring
 from local.backup.erased import FileRegister, Nobody, register_of
@@ -47,9 +52,11 @@ from local.backup.form import (
 )
 from local.backup.making import client
 from local.backup.restoring import MARK, NotRestored
+from local.backup.trust import trusted_keys
 from local.demo.history import history
 from local.erase_again import places_of
 from local.keys import ensure_keys, ensure_signing_key
+from local.lake_rebuild import rebuilt
 from local.runs import RunLock
 from local.settings import AUDIENCE, ISSUER, ROOT, Settings
 from local.verify import verified
@@ -88,6 +95,38 @@ def test_a_restored_ledger_has_the_same_root_and_gives_the_same_answers(shop: Sh
         streams = [ours.call("DescribeTable", {"TableName": "regulars-core"})["Table"].get("StreamSpecification")]
     assert streams == [{"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}]
     assert shop.manifest.instant and shop.manifest.ledger is not None and shop.manifest.ledger.faulty == 0
+
+
+def lake_of(house: House, chosen: Settings) -> tuple[dict[str, int], list[tuple[str, int]]]:
+    """What the lake has: how many rows each view shows, and every purchase with what was paid."""
+    place, now = Place(str(chosen.archive), scratch=str(chosen.data_dir / "lake"), memory_mb=256), utc_now()
+    head, today = lake_store.find_head(house.ops), lake_service.today_of(book_of(house.table), now)
+    with duck.opened(place, head, today=today, now=now) as con:
+        paid = con.execute("SELECT purchase_id, paid_minor FROM purchases ORDER BY ALL").fetchall()
+    return lake_service.counts(place, head, today=today, now=now), paid
+
+
+def test_a_restored_place_has_a_lake_of_every_purchase(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = shop.restored(tmp_path / "other")
+    said = capsys.readouterr().out
+    parts = (place(shop.backup, shop.backup / VAULT, part.name) for part in shop.manifest.tables["core"].parts)
+    bought = [
+        int(item["m"]["N"])
+        for path in parts
+        for item in items_in(path)
+        if item["pk"]["S"].startswith("O#") and item["sk"]["S"] == "O"
+    ]
+    with house_of(chosen) as house:
+        counts, paid = lake_of(house, chosen)
+        assert sorted(amount for _, amount in paid) == sorted(bought)
+        assert counts["purchases"] == len(bought) > SIZE
+        assert counts["members"] == SIZE
+        assert f"{counts['members']:,} members, {counts['purchases']:,} purchases" in said
+        assert "Which messages were sent is not in a backup" in said
+        again, _ = rebuilt(chosen, house, shop.backup)
+        assert (again, lake_of(house, chosen)) == (counts, (counts, paid)), "from the backup itself, too"
 
 
 def test_nobody_else_on_the_machine_can_look_into_a_backup(shop: Shop, tmp_path: Path) -> None:
@@ -291,7 +330,7 @@ def test_a_backup_that_was_changed_is_refused_by_name(
 
 def test_a_ledger_that_was_changed_before_it_was_signed_is_told_by_its_root(shop: Shop, tmp_path: Path) -> None:
     backup, chosen = shop.copied(tmp_path / "copy"), shop.elsewhere(tmp_path / "other")
-    manifest, _ = find_manifest(backup, restoring.trusted_keys(chosen))
+    manifest, _ = find_manifest(backup, trusted_keys(chosen))
     ledger = manifest.ledger
     assert ledger is not None
     wrong = manifest.model_copy(update={"ledger": ledger.model_copy(update={"heads": "00" * 32})})

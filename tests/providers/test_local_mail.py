@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from codecs import BOM_UTF8
 from pathlib import Path
 
 from chalicelib.providers.smtp import Smtp
@@ -26,9 +27,10 @@ def test_a_mail_that_is_sent_is_a_file_to_open(tmp_path: Path) -> None:
     assert len(mails) == 2
     assert all(path.parts[0] == "mails" and len(path.parts) == 3 for path in mails)
     (page,) = tmp_path.rglob("*.html")
-    assert page.read_text().strip() == a_mail().html
+    assert page.read_bytes().startswith(BOM_UTF8), "a browser that opens the file takes it for UTF-8"
+    assert page.read_text("utf-8-sig").strip() == a_mail().html
     (text,) = tmp_path.rglob("*.txt")
-    assert text.read_text().strip() == "纯文本"
+    assert text.read_text("utf-8-sig").strip() == "纯文本"
 
 
 def test_a_mail_that_is_none_is_kept_all_the_same(tmp_path: Path) -> None:

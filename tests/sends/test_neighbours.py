@@ -35,6 +35,7 @@ from chalicelib.reach import links
 from chalicelib.reach import service as reach
 from chalicelib.reach.models import SuppressionReason, SuppressionSource
 from chalicelib.storage import keys
+from chalicelib.storage.functions import LocalFunctions
 from chalicelib.storage.keyring import Keyring, SealedContacts
 from chalicelib.storage.objects import FolderObjects
 from chalicelib.templates import store as templates
@@ -254,6 +255,12 @@ def test_what_was_sent_and_received_is_in_the_lake_and_found_by_its_member(shop:
     sent = shop.mailbox.got[0].delivery_id
     receipt = Receipt("r", "ses", CHANNEL, ReceiptKind.DELIVERED, shop.clock(), sent)
     receive(shop.core, shop.ops, appending(shop.objects, "receipt"), [receipt], now=shop.clock())
+    drawn = [
+        {"row_id": f"{RUN} {member}", "member_id": member, "campaign_id": "cmp_held", "run_id": RUN, "variant": "a",
+         "held_out": member == shop.members[0], "at": shop.clock()}
+        for member in shop.members[:2]
+    ]  # fmt: skip
+    appending(shop.objects, "assignment")(f"{RUN}-00000", drawn, shop.clock())
     shore.pour(shop.core.records(), now=shop.clock())
     shore.patch(shop.clock())
 
@@ -261,7 +268,14 @@ def test_what_was_sent_and_received_is_in_the_lake_and_found_by_its_member(shop:
         (first,) = reading.answer(connection, {"member_id": shop.members[0], "limit": 5})["items"]
         (out,) = reading.answer(connection, {"member_id": shop.members[5], "limit": 5})["items"]
         received = connection.execute("SELECT kind, source_id, step, channel FROM receipts").fetchall()
+        functions = LocalFunctions({reading.ANSWER: lambda asked, _: reading.answer(connection, asked)})
+        known, other = (reading.find_known(functions, member, limit=5) for member in shop.members[:2])
     assert (first["delivery_id"], first["outcome"], first["run_id"]) == (sent, "sent", RUN)
     assert first["at"] == int(shop.clock().timestamp() * 1000)
     assert (out["outcome"], out["reason"]) == ("skipped", "no_consent")
     assert received == [("delivered", "cmp_aaaaaaaaaaaaaaaa", "once", "email")]
+    assert ([each.delivery_id for each in known.messages], known.heard) == (
+        [sent],
+        {sent: (("delivered", shop.clock()),)},
+    )
+    assert (known.held_out, other.held_out, other.heard) == ((("cmp_held", shop.clock()),), (), {})

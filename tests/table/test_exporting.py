@@ -2,15 +2,31 @@
 
 import json
 import re
+from dataclasses import replace
+from datetime import datetime
 from html import unescape
+from typing import Any
 
 import pytest
 
-from chalicelib.kernel.ids import MemberId, RoleName
+from chalicelib.deliveries import store as deliveries
+from chalicelib.deliveries.models import (
+    DeliveryId,
+    KnownOfMember,
+    MessageDelivery,
+    Outcome,
+    Sent,
+    Single,
+)
+from chalicelib.journeys import store as journeys
+from chalicelib.journeys.models import Instance, Left, Passed, Ref, Told
+from chalicelib.kernel.calendar import milliseconds
+from chalicelib.kernel.ids import JourneyId, MemberId, RoleName
 from chalicelib.kernel.languages import Language
 from chalicelib.points.errors import MemberErased
 from chalicelib.privacy import labels
 from chalicelib.privacy.catalogue import CATALOGUE, NAMES, SEALED, stored_as
+from chalicelib.privacy.errors import ExportTooLarge
 from chalicelib.privacy.models import Export, ExportRecord
 from chalicelib.privacy.service import exporting, showing
 from chalicelib.privacy.store import place_of
@@ -25,11 +41,16 @@ from tests.table.test_staff import BOSS
 __all__ = ["world"]
 
 
-def export(world: World, member_id: str) -> Export:
+A_MESSAGE, B_MESSAGE, C_MESSAGE = (f"dlv_run{each}-{'a' * 16}-{'0' * 16}" for each in "abc")
+NOTHING = KnownOfMember((), {}, ())
+
+
+def export(world: World, member_id: str, lake: KnownOfMember = NOTHING) -> Export:
     """Everything about somebody."""
     return exporting.export_member(
-        world.places(), MemberId(member_id), "asked for it", by="stf_dpo", draw=a_draw, now=world.clock()
-    )
+        world.places(), MemberId(member_id), "asked for it", by="stf_dpo", messages=lambda *_: lake, draw=a_draw,
+        now=world.clock(),
+    )  # fmt: skip
 
 
 def test_everything_that_the_catalogue_says_is_exported(world: World) -> None:
@@ -94,6 +115,84 @@ def test_it_has_what_they_were_told_and_what_was_done_to_them_by_whom(world: Wor
     page = showing.page_of(made, Language.ZH, world.desk.book.current(world.clock()))
     for shown in ("kanali-told", "Ann Li"):
         assert shown in page
+
+
+def reached(world: World, member: MemberId, at: datetime) -> KnownOfMember:
+    """Write somebody single messages and send them through a journey; what the lake knows besides."""
+    ref = Ref(member, JourneyId("jrn_back"), "once")
+    path = (Passed("week", "waited", at), Passed("mail", "sent", at))
+    way = Instance(
+        ref=ref, edition=2, origin=member, event_id="evt_secret", told_at=at, entered_at=at, step="gift", since=at,
+        due_at=at, bucket=None, facts={"paid_minor": 1250}, path=path,
+    )  # fmt: skip
+    gone = replace(way, ref=Ref(member, JourneyId("jrn_old"), "once"), due_at=None, left=Left.GOAL, left_at=at)
+    note = Told("purchased", "evt_1", member, at, {"paid_minor": 1250})
+    writes = [journeys.add_instance(way), journeys.add_instance(gone)]
+    world.core.commit([*writes, journeys.put_gate(member, ref.journey_id, None, at)])
+    world.ops.commit([journeys.add_note(note, at)])
+    for name, became in ((A_MESSAGE, Outcome.SENT), (B_MESSAGE, Outcome.NO_CONSENT)):
+        single = Single("journey", "jrn_back", "mail", member, "email", "marketing", "tpl_a", 1, at, variant="a")
+        sent = Sent(DeliveryId(name), became, at, provider="smtp", cost_micro=1000, code="250")
+        world.ops.commit([deliveries.keep_single(single, sent, version=0, now=at)])
+    message = MessageDelivery(
+        delivery_id=DeliveryId(C_MESSAGE), member_id=member, source="campaign", source_id="cmp_a", step="once",
+        run_id="run_a", channel="sms", variant="b", outcome="unknown", reason="unknown", at=at,
+    )  # fmt: skip
+    again = message.model_copy(update={"delivery_id": DeliveryId(A_MESSAGE), "source_id": "stale"})
+    return KnownOfMember((message, again), {A_MESSAGE: (("opened", at), ("delivered", at))}, (("cmp_held", at),))
+
+
+def test_it_has_every_message_and_every_way_through_a_journey(world: World) -> None:
+    member, other = (world.desk.enrol(name=name).member_id for name in ("王小明", "李雷"))
+    lake = reached(world, member, world.clock())
+    made = export(world, member, lake)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for each in made.records:
+        found.setdefault(each.kind, []).append(each.data)
+    at = milliseconds(world.clock())
+    messages = {each["delivery_id"]: each for each in found[exporting.MESSAGE]}
+    assert {name: each["outcome"] for name, each in messages.items()} == {
+        A_MESSAGE: "sent", B_MESSAGE: "no_consent", C_MESSAGE: "unknown"
+    }  # fmt: skip
+    assert messages[A_MESSAGE] == {
+        "delivery_id": A_MESSAGE, "source": "journey", "source_id": "jrn_back", "step": "mail", "channel": "email",
+        "variant": "a", "outcome": "sent", "decided_ms": at, "heard": [["opened", at], ["delivered", at]],
+    }  # fmt: skip
+    assert found[exporting.HELD_OUT] == [{"source_id": "cmp_held", "decided_ms": at}]
+    ways = {each["journey_id"]: each for each in found["way through a journey"]}
+    assert ways["jrn_back"]["path"] == [["week", "waited", at], ["mail", "sent", at]]
+    assert (ways["jrn_old"]["left_for"], ways["jrn_back"]["step"]) == ("goal", "gift")
+    (last,) = found["when a member came into a journey last"]
+    assert last == {"journey_id": "jrn_back", "last_ms": at}
+    assert [each["kind"] for each in found["what happened that journeys ask for"]] == ["purchased"]
+    for hidden in ("evt_secret", "smtp", "stale", "tpl_a"):
+        assert hidden not in str(found), hidden
+    kinds = {"way through a journey", exporting.MESSAGE}
+    assert not [each for each in export(world, other).records if each.kind in kinds]
+
+    chinese, english = (a_page(world, made, language) for language in (Language.ZH, Language.EN))
+    for mark in (
+        "发给您的消息 (3)",
+        "2026年3月15日 12:01：week、已等待",
+        "12:01：已打开",
+        "已达成目标",
+        "未同意接收",
+        "¥12.50",
+    ):
+        assert mark in chinese, (mark, chinese)
+    for mark in ("Messages to you (3)", "mail, sent", "12:01: opened", "the goal was reached", "no consent"):
+        assert mark in english, (mark, english)
+    for text in (chinese, english):
+        assert not re.search(r"[\[\]{}]|(?<![\d+])1\d{12}(?!\d)", text)
+        assert "_" not in re.sub(r"\b(mem|jrn|cmp|dlv|unm)_[\w-]+", "", text)
+
+
+def test_what_is_known_of_too_many_messages_does_not_fit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    member = world.desk.enrol(name="王小明").member_id
+    lake = reached(world, member, world.clock())
+    monkeypatch.setattr(exporting, "RECORDS_MAX", len(lake.messages))
+    with pytest.raises(ExportTooLarge):
+        export(world, member, lake)
 
 
 def test_nothing_of_anybody_else_is_in_it(world: World) -> None:

@@ -1,12 +1,14 @@
 """What is read of deliveries: how far a run is, and who of it has which outcome."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.deliveries import rules, store
 from chalicelib.deliveries.errors import DeliveryRunUnknown
 from chalicelib.deliveries.models import (
     DeliveryId,
+    KnownOfMember,
     MessageDelivery,
     Outcome,
     PartState,
@@ -139,10 +141,7 @@ def list_of_member(ops: Table, functions: Functions, member_id: MemberId, *, lim
     Raises:
         StorageBusy: the lake does not answer now.
     """
-    try:
-        told = functions.ask(ANSWER, {"member_id": member_id, "limit": limit})["items"]
-    except FunctionFailed:
-        raise StorageBusy("The lake does not answer now. Send the request again.") from None
+    told = _asked(functions, {"member_id": member_id, "limit": limit})["items"]
     found = {row["delivery_id"]: _of_row(member_id, row) for row in told}
     for item in store.list_singles(ops, member_id, limit=limit):
         sent = store.sent_from(item)
@@ -153,6 +152,33 @@ def list_of_member(ops: Table, functions: Functions, member_id: MemberId, *, lim
         )  # fmt: skip
     by_time = sorted(found.values(), key=lambda each: (each.at or _LONG_AGO, each.delivery_id), reverse=True)
     return tuple(by_time[:limit])
+
+
+def find_known(functions: Functions, member_id: MemberId, *, limit: int) -> KnownOfMember:
+    """All that the lake knows of messages to a member.
+
+    Args:
+        limit: so many messages, and so many of everything else, at the most.
+
+    Raises:
+        StorageBusy: the lake does not answer now.
+    """
+    told = _asked(functions, {"member_id": member_id, "limit": limit, "all": True})
+    heard: dict[str, tuple[tuple[str, datetime], ...]] = {}
+    for delivery_id, kind, at in told["heard"]:
+        heard[delivery_id] = (*heard.get(delivery_id, ()), (kind, from_milliseconds(at)))
+    return KnownOfMember(
+        tuple(_of_row(member_id, row) for row in told["items"]),
+        heard,
+        tuple((campaign_id, from_milliseconds(at)) for campaign_id, at in told["held_out"]),
+    )
+
+
+def _asked(functions: Functions, question: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return functions.ask(ANSWER, question)
+    except FunctionFailed:
+        raise StorageBusy("The lake does not answer now. Send the request again.") from None
 
 
 _LONG_AGO = from_milliseconds(0)
@@ -174,8 +200,24 @@ FROM deliveries AS d WHERE d.m IN (SELECT m FROM members WHERE member_id = ?) OR
 """
 
 
+HEARD_OF_MEMBER = """
+SELECT r.delivery_id, r.kind, epoch_ms(r.at) FROM receipts AS r
+WHERE r.m IN (SELECT m FROM members WHERE member_id = ?) ORDER BY r.at DESC, r.kind LIMIT ?
+"""
+
+HELD_OUT_OF_MEMBER = """
+SELECT a.campaign_id, epoch_ms(a.at) FROM assignments AS a
+WHERE a.held_out AND a.m IN (SELECT m FROM members WHERE member_id = ?) ORDER BY a.at DESC LIMIT ?
+"""
+
+
 def answer(connection: "DuckDBPyConnection", question: Mapping[str, Any]) -> dict[str, Any]:
-    """What the lake knows of a member's deliveries."""
-    asked = connection.execute(OF_MEMBER, [str(question["member_id"]), int(question["limit"])])
+    """What the lake knows of a member's deliveries; with `all`, what was heard of them too, and who held them out."""
+    of = [str(question["member_id"]), int(question["limit"])]
+    asked = connection.execute(OF_MEMBER, of)
     names = [column[0] for column in asked.description]
-    return {"items": [dict(zip(names, row, strict=True)) for row in asked.fetchall()]}
+    told: dict[str, Any] = {"items": [dict(zip(names, row, strict=True)) for row in asked.fetchall()]}
+    if question.get("all"):
+        told["heard"] = connection.execute(HEARD_OF_MEMBER, of).fetchall()
+        told["held_out"] = connection.execute(HELD_OUT_OF_MEMBER, of).fetchall()
+    return told

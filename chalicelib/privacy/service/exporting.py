@@ -8,6 +8,7 @@ from typing import Any
 from chalicelib.audit import service as audit
 from chalicelib.audit.models import AuditEntryView, AuditQuery, ChangeView, Who
 from chalicelib.cards import store as cards_store
+from chalicelib.deliveries.models import KnownOfMember, MessageDelivery, Outcome
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.ids import AccountId, MemberId, StaffId, is_member
 from chalicelib.kernel.languages import Language
@@ -26,6 +27,8 @@ from chalicelib.storage.table import Table
 from chalicelib.storage.words import Words
 from chalicelib.storage.writes import Item
 
+Messages = Callable[[MemberId, int], KnownOfMember]
+
 _PAGE = 100
 RECORDS_MAX = 5_000
 """About two megabytes; an answer may have six."""
@@ -37,6 +40,7 @@ def export_member(
     reason: str,
     *,
     by: str,
+    messages: Messages,
     draw: Callable[[], int],
     now: datetime,
 ) -> Export:
@@ -44,12 +48,13 @@ def export_member(
 
     Args:
         by: who asks.
+        messages: gives what the lake knows of messages to a member, at most so many of each.
         draw: gives random whole numbers, for ids.
 
     Raises:
         MemberUnknown: there is no such member.
         ExportTooLarge: it does not fit one answer.
-        StorageBusy: the record could not be written; nothing is shown.
+        StorageBusy: the lake does not answer, or the record could not be written; nothing is shown.
     """
     table, keyring, book = places.table, places.keyring, places.book
     view = members.find_member(table, keyring, book, member_id, now=now, language=Language.EN)
@@ -61,6 +66,11 @@ def export_member(
             found.append(record)
         if len(found) > RECORDS_MAX:
             raise ExportTooLarge(limit=RECORDS_MAX)
+
+    told = messages(view.member_id, RECORDS_MAX)
+    if len(told.messages) == RECORDS_MAX:
+        raise ExportTooLarge(limit=RECORDS_MAX)
+    found = _with_messages(found, told)
 
     for audited in _audited(table, keyring, owners, now=now):
         found.append(audited)
@@ -75,6 +85,38 @@ def export_member(
     words = Words(table, keyring.contacts)
     table.commit([store.add_unmasking(shown, chance & 0xFFFFFFF, words, kind="exported")])
     return Export(export_id=export_id, member=view, records=tuple(found), exported_at=at)
+
+
+MESSAGE = "message to a member, and what became of it"
+
+
+HELD_OUT = "campaign that left a member out to compare"
+
+
+def _with_messages(found: Sequence[ExportRecord], told: KnownOfMember) -> list[ExportRecord]:
+    """Records with what the lake knows beside them: messages of campaigns, and what was heard of every message."""
+    single = {record.data["delivery_id"] for record in found if record.kind == MESSAGE}
+    every = [*found, *(_message(each) for each in told.messages if each.delivery_id not in single)]
+    with_heard = [
+        record.model_copy(update={"data": {**record.data, "heard": [[kind, milliseconds(at)] for kind, at in heard]}})
+        if record.kind == MESSAGE and (heard := told.heard.get(record.data["delivery_id"]))
+        else record
+        for record in every
+    ]
+    left_out = ({"source_id": campaign_id, "decided_ms": milliseconds(at)} for campaign_id, at in told.held_out)
+    return [*with_heard, *(ExportRecord(kind=HELD_OUT, data=data) for data in left_out)]
+
+
+def _message(told: MessageDelivery) -> ExportRecord:
+    """A message of a campaign, or one so old that only the lake has it, as single ones are shown."""
+    data = {
+        "channel": told.channel, "decided_ms": milliseconds(told.at) if told.at is not None else None,
+        "delivery_id": told.delivery_id, "outcome": told.reason or told.outcome, "source": told.source,
+        "source_id": told.source_id, "step": told.step, "variant": told.variant,
+    }  # fmt: skip
+    return ExportRecord(
+        kind=MESSAGE, of=told.member_id, data={name: value for name, value in data.items() if value is not None}
+    )
 
 
 AUDITED = "what staff and other systems did"
@@ -128,14 +170,25 @@ def _record(table: str, item: Item, keyring: Keyring, owners: Sequence[AccountId
         return None
     wanted = {name for name, datum in kind.attributes.items() if datum.exported and name in item}
     data = {NAMES.get(name, name): _plain(name, item[name]) for name in sorted(wanted - {"contact"})}
+    data |= _named(item)
     if "contact" in wanted:
         contact = keyring.contacts.open(item["member_id"], item["contact"])
         data |= {name: contact[name] for name in SEALED if contact.get(name)}
     return ExportRecord(kind=kind.name, of=_whose(table, item, owners), data=data) if data else None
 
 
+def _named(item: Item) -> dict[str, Any]:
+    """What only the key of a message, or of a way through a journey, says."""
+    if item["pk"].startswith("DLV#"):
+        return {"delivery_id": item["sk"]}
+    return {"journey_id": keys.parted(item["sk"])[1]} if item["pk"].startswith("JIN#") else {}
+
+
 def _whose(table: str, item: Item, owners: Sequence[AccountId]) -> AccountId | None:
     """The account that an item is of: the member's, one of a card or a pool of theirs; nobody else's."""
+    letter, *parts = keys.parted(item["pk"])
+    if letter in ("JIN", "JEV", "DLV"):
+        return MemberId("mem_" + parts[0].removeprefix("mem_"))
     for place in (item.get("tl"), item["pk"]):
         if table == "core" and place and re.fullmatch(r"[MGC]#[^#]+", place):
             found = keys.account_of(place)
@@ -146,6 +199,9 @@ def _whose(table: str, item: Item, owners: Sequence[AccountId]) -> AccountId | N
 def _plain(name: str, value: Any) -> Any:
     if name == "ln":
         return [line.model_dump(mode="json", exclude_none=True) for line in unpacked_lines(value)]
+    if name == "out":
+        became = Outcome(value)
+        return became.reason or became.kind
     if name == "rs":
         return {NAMES.get(each, each): _plain(each, inner) for each, inner in value.items()}
     return value.hex() if isinstance(value, bytes) else value

@@ -20,12 +20,13 @@ from chalicelib.privacy.models import Export, ExportRecord
 from chalicelib.programs.models import Program
 
 _COLUMNS = (
-    "at", "occurred_ms", "made_ms", "notified_ms", "opened_ms", "joined_ms", "used_ms", "of", "kind_letter", "kind",
-    "action", "event_type", "card_kind", "channel", "by", "points", "balance_after", "lines", "shop_id", "why",
-    "status", "role", "consent", "name", "number", "subject", "text", "changes",
+    "at", "occurred_ms", "made_ms", "notified_ms", "opened_ms", "joined_ms", "used_ms", "decided_ms", "entered_ms",
+    "of", "kind_letter", "kind", "action", "event_type", "card_kind", "channel", "by", "points", "balance_after",
+    "lines", "shop_id", "why", "status", "outcome", "path", "left_for", "role", "consent", "name", "number", "subject",
+    "text", "changes",
 )  # fmt: skip
 """Fields that have a column of their own, in this order; what else a record has shares the last one."""
-_WHEN = _COLUMNS[:7]
+_WHEN = _COLUMNS[:9]
 
 _DAY = re.compile(r"[1-9]\d{3}(\d{2})(\d{2})|([1-9]\d{3})-\d{2}-\d{2}")
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}[^ ]*")
@@ -194,6 +195,8 @@ class _Page:
             "consent": self._consent,
             "consents": lambda each: self._list([self._consent(one) for one in each]),
             "lines": lambda each: self._list([self._line(one, record) for one in each]),
+            "path": lambda each: self._list([self._passed(*one) for one in each]),
+            "heard": lambda each: self._list([self._passed("", *one) for one in each]),
             "returned_lines": lambda each: self._list([escape(f"{sku} × {count}") for sku, count in each]),
         }
         if name in special and not (name == "means" and isinstance(value, str)):
@@ -295,6 +298,11 @@ class _Page:
         price = line.get("unit_price_minor")
         cost = f" ({shown(price, self._currency('_minor', record))})" if isinstance(price, int) and record else ""
         return escape(f"{name} × {line.get('quantity', 1)}{cost}")
+
+    def _passed(self, step: str, outcome: str, at: int) -> str:
+        """What came of a step of a journey, or of a message, and when."""
+        said = (step, self.word("outcome", outcome)) if step else (self.word("outcome", outcome),)
+        return escape(f"{self.moment(from_milliseconds(at))}{self.text('colon')}{self.text('comma').join(said)}")
 
     def _consent(self, parts: Sequence[Any]) -> str:
         """What was said of a consent, in a sentence."""
