@@ -100,7 +100,7 @@ erase-again: setup ## erase again whoever the register of erasures has, after th
 retain: setup ## take away what is kept longer than it may be; as the program says, or DAYS=… after a closure; DRY=1: only say what
 	@$(PY) -m local retain $${DAYS:+--days "$$DAYS"} $${DRY:+--dry-run}
 
-lake-rebuild: setup ## forget the lake and make it anew from the table of the run in DATA_DIR, or FROM=… a backup; says what it has
+lake-rebuild: setup ## forget the lake and make it anew from the table of the run in DATA_DIR, or FROM=… a backup; of a stack, FROM=… an export
 	@$(PY) -m local lake_rebuild $${FROM:+--from "$$FROM"}
 
 docs: setup ## write the generated files anew

@@ -1,13 +1,17 @@
 """`make lake-rebuild`: forget the lake and make it anew, from the table of the run in DATA_DIR or from a backup.
 
-What others told the lake (`facts/`) is nowhere else: it stays, and is read again.
+With `REGULARS_STACK` and `AWS_REGION` it makes a deployed stack's lake, from an export of table `core` that was fetched
+from S3, with the operator's credentials. What others told the lake (`facts/`) is nowhere else: it stays, and is read
+again.
 """
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,21 +30,35 @@ from local.backup.form import BackupBroken, find_manifest, items_in, place
 from local.backup.making import client
 from local.backup.trust import trusted_keys
 from local.reconcile import NothingRuns, open_house
-from local.settings import STACK, Settings, settings
+from local.settings import STACK, Settings, environment, settings
+from local.stack import NoStack, house_of_stack
 
 _MEMORY_MB = 2048
+_MAKER = "lake-rebase"
+"""The function that knows all that is needed."""
+
+
+_CORE = "-core"
+"""How the name of table `core` ends."""
+
+
+class ExportUnfit(Exception):
+    """A folder holds no export of table `core`, or not a whole one; the message says which."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Do it, and say what the lake has; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m local lake_rebuild")
-    parser.add_argument("--from", dest="source", type=Path, help="a backup; else the table itself")
+    parser.add_argument("--from", dest="source", type=Path, help="a backup, or of a stack an export; else the table")
     asked = parser.parse_args(arguments)
-    chosen = settings()
+    chosen, env = settings(), environment()
     try:
-        with open_house(chosen) as house:
-            counts, seconds = rebuilt(chosen, house, asked.source)
-    except (NothingRuns, BackupBroken) as problem:
+        if env.get("REGULARS_STACK"):
+            counts, seconds = rebuilt_in_stack(house_of_stack(env, now=utc_now, function=_MAKER), asked.source)
+        else:
+            with open_house(chosen) as house:
+                counts, seconds = rebuilt(chosen, house, asked.source)
+    except (NothingRuns, NoStack, BackupBroken, ExportUnfit) as problem:
         print(problem, file=sys.stderr)
         return 2
     print(f"The lake was made anew in {seconds:.1f} s:")
@@ -50,26 +68,65 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def rebuilt(chosen: Settings, house: House, source: Path | None) -> tuple[dict[str, int], float]:
-    """Make the lake anew; how many rows each view shows, and the seconds that it took.
+    """Make a run's lake anew; how many rows each view shows, and the seconds that it took.
 
     Raises:
         BackupBroken: the backup is not what its manifest says.
     """
-    began, now = time.monotonic(), utc_now()
     where = Place(str(chosen.archive), scratch=str(chosen.data_dir / "lake"), memory_mb=_MEMORY_MB)
     lake = Lake(house.ops, FolderObjects(chosen.archive), where, wiring.draw)
+    if source is None:
+        return _made(lake, house, _scanned(chosen, house))
+    manifest, _ = find_manifest(source, trusted_keys(chosen))
+    paths = [place(source, source, part.name) for part in manifest.tables["core"].parts]
+    return _made(lake, house, _read(paths), since=from_milliseconds(manifest.taken_at))
+
+
+def rebuilt_in_stack(house: House, source: Path | None) -> tuple[dict[str, int], float]:
+    """Make a stack's lake anew from an export of its table `core`, as DynamoDB writes them to S3.
+
+    Raises:
+        ExportUnfit: there is none in this folder, or not all of it.
+    """
+    if source is None:
+        raise ExportUnfit("A stack's lake is made from an export of table core: say FROM= where you fetched it to.")
+    taken, paths = find_export(source)
+    lake = Lake(house.ops, house.objects, replace(house.place, memory_mb=_MEMORY_MB), house.draw)
+    return _made(lake, house, _read(paths), since=taken)
+
+
+def find_export(source: Path) -> tuple[datetime, list[Path]]:
+    """The instant that an export shows, and its files.
+
+    Raises:
+        ExportUnfit: there is none in this folder, there are several, or a file is missing.
+    """
+    found = list(source.rglob("manifest-summary.json"))
+    if len(found) != 1:
+        raise ExportUnfit(f"{source} holds {len(found)} exports (manifest-summary.json); it is to hold one.")
+    summary = json.loads(found[0].read_text())
+    if not str(summary["tableArn"]).endswith(_CORE) or summary["outputFormat"] != "DYNAMODB_JSON":
+        raise ExportUnfit(f"This is an export of {summary['tableArn']} as {summary['outputFormat']}.")
+    folder = found[0].parent
+    listed = [json.loads(line) for line in (folder / "manifest-files.json").read_text().splitlines() if line]
+    paths = [folder / "data" / Path(each["dataFileS3Key"]).name for each in listed]
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing or sum(each["itemCount"] for each in listed) != summary["itemCount"]:
+        raise ExportUnfit(f"The export is not whole; files that are not there: {', '.join(missing) or 'none'}.")
+    return datetime.fromisoformat(summary["exportTime"]), paths
+
+
+def _made(
+    lake: Lake, house: House, items: Iterator[Item], since: datetime | None = None
+) -> tuple[dict[str, int], float]:
+    began, now = time.monotonic(), utc_now()
     today = service.today_of(book_of(house.table), now)
-    since: datetime | None = None
-    items: Iterator[Item]
-    if source is not None:
-        manifest, _ = find_manifest(source, trusted_keys(chosen))
-        since = from_milliseconds(manifest.taken_at)
-        paths = [place(source, source, part.name) for part in manifest.tables["core"].parts]
-        items = (_plain(item) for path in paths for item in items_in(path))
-    else:
-        items = _scanned(chosen, house)
     done = service.rebuild(lake, items, today=today, now=now, since=since)
-    return service.counts(where, done.head, today=today, now=now), time.monotonic() - began
+    return service.counts(lake.place, done.head, today=today, now=now), time.monotonic() - began
+
+
+def _read(paths: Sequence[Path]) -> Iterator[Item]:
+    return (_plain(item) for path in paths for item in items_in(path))
 
 
 def _scanned(chosen: Settings, house: House) -> Iterator[Item]:

@@ -121,15 +121,17 @@ def _configuration(name: str, region: str) -> Mapping[str, Any]:
     return found
 
 
-def house_of_stack(env: Mapping[str, str], *, asked: Asked = _configuration, now: Callable[[], datetime]) -> House:
-    """The house of a deployed stack: what its API was told, with the operator's own credentials.
+def house_of_stack(
+    env: Mapping[str, str], *, asked: Asked = _configuration, now: Callable[[], datetime], function: str = "api"
+) -> House:
+    """The house of a deployed stack: what one of its functions was told, with the operator's own credentials.
 
     So the tool has the keys in the very order in which the stack has them, and nobody types a key.
 
     Raises:
         NoStack: it is being deployed, or was a moment ago: processes of before may still be at work.
     """
-    name, region = f"{env['REGULARS_STACK']}-api", env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or ""
+    name, region = f"{env['REGULARS_STACK']}-{function}", env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or ""
     if not region:
         raise NoStack("Set AWS_REGION.")
     said = asked(name, region)
