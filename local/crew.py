@@ -7,13 +7,16 @@ from collections.abc import Mapping
 
 from local.messaging import Messaging
 from local.processes import NotStarted, Pauses, held_port, how_it_ended, say, start, stop
-from local.pump.functions import ABSENT, REBASE, START_JOB, Fed, fed_functions
+from local.pump.functions import ABSENT, ANSWERING, REBASE, START_JOB, Fed, fed_functions
 from local.settings import ROOT, Settings
 
 PUMP_LOG = "pump.log"
 """What the functions print, and what went wrong in them."""
 _HOPELESS = 3
 """How often in a row ministack may fail before the start of the run goes on without it; it is still tried again."""
+
+_WAITING = 128
+"""So many may wait for functions that are asked, while these start."""
 
 
 class _Process:
@@ -65,6 +68,7 @@ class Crew:
             env: the app's environment.
         """
         self._work = (env, dynamodb)
+        self._held.listen(_WAITING)  # who asks a function that is not up yet waits for it, and is not refused
 
     def step(self) -> None:
         """Do what is due: go on with bringing up ministack, start again what has ended.
@@ -114,8 +118,12 @@ class Crew:
             self._note_end(each, each.process)
         if not each.absent and (each.pauses.due is None or each.pauses.is_due):
             name = each.function.name
+            held = self._held.fileno()
             command = [sys.executable, "-m", "local.pump", str(os.getpid()), name, dynamodb, self.messaging.endpoint]
-            each.process = start(command, env=env, log=self._log, cwd=ROOT)
+            if name == ANSWERING:
+                each.process = start([*command, str(held)], env=env, log=self._log, cwd=ROOT, pass_fds=[held])
+            else:
+                each.process = start(command, env=env, log=self._log, cwd=ROOT)
             each.pauses.restarted()
 
     def _note_end(self, each: _Process, process: subprocess.Popen[bytes]) -> None:

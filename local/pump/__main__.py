@@ -1,4 +1,4 @@
-"""One function's process: `python -m local.pump PARENT FUNCTION DYNAMODB MESSAGING`."""
+"""One function's process: `python -m local.pump PARENT FUNCTION DYNAMODB MESSAGING [SOCKET]`."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ from local.pump.functions import (
 )
 from local.pump.queues import QueuePump
 from local.pump.schedules import RoundPump, SchedulePump
-from local.settings import STACK, Settings, environment, is_local, queue_url, settings
+from local.settings import STACK, Settings, is_local, queue_url, settings
 from local.tether import tether
 
 _NICE = 5
@@ -35,13 +35,12 @@ _NICE = 5
 
 def main() -> None:
     """Feed one function until told to stop."""
-    parent, name, dynamodb, messaging = sys.argv[1:]
+    parent, name, dynamodb, messaging, *held = sys.argv[1:]
     tether(int(parent))
     os.nice(_NICE)
     chosen = settings()
     if name == ANSWERING:
-        endpoint = environment()["REGULARS_FUNCTIONS_ENDPOINT"]
-        asked.serve(endpoint, {each: load(handler) for each, handler in asked_functions().items()})
+        asked.serve(int(held[0]), {each: load(handler) for each, handler in asked_functions().items()})
         return
     function = next(each for each in fed_functions() if each.name == name)
     function = replace(function, handler=chosen.pump.handlers.get(name, function.handler))

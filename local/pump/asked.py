@@ -1,12 +1,12 @@
 """The functions that are asked: Lambda's own call, answered on this machine by the deployed handlers."""
 
 import json
+import socket
 import sys
 import traceback
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
 
 from local.gateway import LambdaContext
 from local.pump.functions import Handler
@@ -51,12 +51,22 @@ class Asked(BaseHTTPRequestHandler):
         """Say nothing: the functions have a log of their own."""
 
 
-def serve(endpoint: str, handlers: Mapping[str, Handler]) -> None:
-    """Answer questions at an endpoint until the process is ended, each in a thread of its own."""
+class _Server(ThreadingHTTPServer):
+    """A server on a socket that listens already: who came before it was up is waiting there."""
+
+    def __init__(self, held: socket.socket) -> None:
+        super().__init__(held.getsockname(), Asked, bind_and_activate=False)
+        self.socket.close()
+        self.socket = held
+
+
+def serve(held: int, handlers: Mapping[str, Handler]) -> None:
+    """Answer questions until the process is ended, each in a thread of its own.
+
+    Args:
+        held: the number of a socket that listens; it outlives the process, and those who wait there with it.
+    """
     Asked.handlers = handlers
-    port = urlsplit(endpoint).port
-    assert port is not None
-    ThreadingHTTPServer.allow_reuse_address = True
-    with ThreadingHTTPServer(("127.0.0.1", port), Asked) as server:
+    with _Server(socket.socket(fileno=held)) as server:
         print(f"Functions that are asked: {', '.join(handlers)}", file=sys.stderr, flush=True)
         server.serve_forever()

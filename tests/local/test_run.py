@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,13 @@ def listening(pids: list[int]) -> list[str]:
     tables = [path.read_text().splitlines()[1:] for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))]
     rows = [line.split() for table in tables for line in table]
     return [row[1].partition(":")[0] for row in rows if row[3] == "0A" and row[9] in inodes]
+
+
+def _words(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def gone(pids: list[int], within: float = 60) -> bool:
@@ -89,6 +97,11 @@ def test_a_database_or_worker_that_dies_is_started_again_with_its_data(stack: St
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert [member["card_no"] for member in json.loads(text)["items"]] == ["****"], "found, and masked"
+    (functions,) = [pid for pid in children(stack.process.pid) if b"\0functions\0" in _words(pid)]
+    os.kill(functions, signal.SIGKILL)
+    question = f"{stack.run.functions}/2015-03-31/functions/regulars-lake-status/invocations"
+    with urllib.request.urlopen(question, b"{}", timeout=60) as answer:
+        assert answer.status == 200, "who asks a function that is not there waits until it is"
 
 
 def test_a_second_run_of_the_same_folder_and_a_port_in_use_say_so(stack: Stack, tmp_path: Path) -> None:
