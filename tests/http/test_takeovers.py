@@ -231,6 +231,15 @@ def give(who: Any, member_id: str, points: int, key: str) -> Reply:
     return reply
 
 
+def pooled(api: Api, owner: str, points: int) -> str:
+    """A pool with points; its id."""
+    give(api, owner, points, f"gift-{owner}")
+    pool = str(api.post("/v1/pools", {"owner_id": owner, "name": "Home"}, key=f"pool-{owner}").json["pool_id"])
+    body = {"member_id": owner, "points": points, "reason": WHY}
+    assert api.post(f"/v1/pools/{pool}/contributions", body, key=f"in-{owner}").status == 201
+    return pool
+
+
 def test_a_manager_pools_nothing_of_other_shops_members(api: Api, look: Look) -> None:
     victim = api.enrol(shop_id="shp_main")["member_id"]
     nobodys = api.enrol()["member_id"]
@@ -359,6 +368,45 @@ def test_what_a_pools_closing_brings_to_ones_own_membership_is_noticed(api: Api,
     body = {"member_id": friend, "points": 3_000, "reason": WHY}
     assert manager.post(f"/v1/pools/{pool}/contributions", body, key="c").status == 201
     assert manager.post(f"/v1/pools/{pool}/closures", {}).status == 201
+    assert alerts(api, look) == {"self_earning": [(manager.staff_id, 3_000)]}
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_who_spends_a_pools_points_themselves_is_noticed(api: Api, look: Look, merged: bool) -> None:
+    owner, own, other = (api.enrol(shop_id="shp_two")["member_id"] for _ in range(3))
+    pool = pooled(api, owner, 900)
+    for member in (own, other):
+        assert api.put(f"/v1/pools/{pool}/members/{member}", {"role": "spender", "reason": WHY}).status == 200
+    manager = Manager(api, member_id=own)
+    if merged:
+        kept = api.enrol(shop_id="shp_two")["member_id"]
+        assert merge(api, own, kept).status == 201
+        own = kept
+    path = f"/v1/pools/{pool}/spends"
+    assert manager.post(path, {"member_id": other, "points": 100}, key="a").status == 201
+    assert manager.post(path, {"member_id": own, "points": 300}, key="b").status == 201
+    assert manager.post(path, {"member_id": own, "points": 200}, key="c").status == 201
+    assert alerts(api, look) == {"self_earning": [(manager.staff_id, 500)]}
+
+
+@pytest.mark.parametrize(("brought", "had"), [(700, 3_000), (0, 3_000), (700, 0)])
+def test_what_is_counted_where_ones_own_goes_into_anothers_is_what_the_other_had(
+    api: Api, look: Look, brought: int, had: int
+) -> None:
+    own, friend = (api.enrol(shop_id="shp_two")["member_id"] for _ in range(2))
+    for member, points in ((own, brought), (friend, had)):
+        assert not points or give(api, member, points, member).status == 201
+    manager = Manager(api, member_id=own)
+    assert merge(manager, own, friend).status == 201
+    assert alerts(api, look) == ({"self_earning": [(manager.staff_id, had)]} if had else {})
+
+
+def test_what_is_counted_where_anothers_goes_into_ones_own_is_what_it_brings(api: Api, look: Look) -> None:
+    own, friend = (api.enrol(shop_id="shp_two")["member_id"] for _ in range(2))
+    for member, points in ((own, 700), (friend, 3_000)):
+        assert give(api, member, points, member).status == 201
+    manager = Manager(api, member_id=own)
+    assert merge(manager, friend, own).status == 201
     assert alerts(api, look) == {"self_earning": [(manager.staff_id, 3_000)]}
 
 
