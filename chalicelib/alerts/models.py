@@ -38,7 +38,8 @@ class AlertKind(StrEnum):
     LOOK_UPS_MISSED = "look_ups_missed"
     """Somebody was refused a look-up, because too many of theirs had found nobody."""
     SELF_EARNING = "self_earning"
-    """Somebody had points come to their own membership, or to one that answers for it; or money to a card of theirs."""
+    """Somebody had points come to their own membership, or to one that answers for it; or money to a card of theirs; or
+    spent points of a pool themselves."""
 
 
 class AlertState(StrEnum):
@@ -49,7 +50,10 @@ class AlertState(StrEnum):
 
 
 class Alert(Record):
-    """Something that somebody should look at. There is one a day of each kind about each."""
+    """Something that somebody should look at. There is one a day of each kind about each.
+
+    Of `self_earning` there is a further one each time more comes after somebody has seen to the last.
+    """
 
     alert_id: AlertId
     kind: AlertKind
@@ -57,7 +61,8 @@ class Alert(Record):
     """Whom: a member's or a shop's id, the name of staff or an integration, or a network (`203.0.113.0/24`)."""
     day: date
     count: int
-    """What it had come to when it was raised: points, money in minor units, or refusals."""
+    """What it had come to when it was raised: points, money in minor units, or refusals. Of `self_earning` what the day
+    has come to by now, points, minor units and visits of cards together; once somebody has seen to it, by then."""
     limit: int
     raised_at: AwareDatetime
     state: AlertState = AlertState.OPEN
@@ -90,6 +95,7 @@ class Gain:
         by: who gave it; None where a member did it, or it only moved or came back.
         own: whose own account it was, of those who had it done.
         minor: what was given on a card, or came back.
+        theirs: what came of it to those of `own`: points, or minor units or visits of cards.
     """
 
     event_id: str
@@ -100,6 +106,7 @@ class Gain:
     own: tuple[str, ...]
     day: date
     minor: int = 0
+    theirs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ def overdone(
     ]
 
 
-def noticed(gains: Sequence[Gain], sums: Mapping[tuple[AlertKind, str, date], int], limits: Velocity) -> list[Raised]:
+def noticed(sums: Mapping[tuple[AlertKind, str, date], int], limits: Velocity) -> list[Raised]:
     """What is to be raised after some points were given.
 
     Args:
@@ -125,10 +125,18 @@ def noticed(gains: Sequence[Gain], sums: Mapping[tuple[AlertKind, str, date], in
         AlertKind.STAFF_VELOCITY: limits.staff_points_per_day,
         AlertKind.CARD_GIFTS: limits.card_gifts_minor_per_day,
     }
-    found = [
+    return [
         Raised(kind, who, day, count, limit)
         for (kind, who, day), count in sums.items()
         if (limit := at_most[kind]) is not None and count > limit
     ]
-    own = {(who, each.day): each.points or each.minor for each in gains for who in each.own}
-    return found + [Raised(AlertKind.SELF_EARNING, who, day, points, 0) for (who, day), points in own.items()]
+
+
+def own_gains(gains: Sequence[Gain]) -> dict[tuple[str, date], dict[str, int]]:
+    """What came to those who had it done themselves, by who and the day: how much by each event."""
+    found: dict[tuple[str, date], dict[str, int]] = {}
+    for gain in gains:
+        for who in gain.own:
+            if gain.theirs > 0:
+                found.setdefault((who, gain.day), {})[gain.event_id] = gain.theirs
+    return found

@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.alerts import rules, store
 from chalicelib.alerts.errors import AlertKnown, AlertMoved, AlertUnknown, CountMoved
-from chalicelib.alerts.models import AcknowledgeAlert, Alert, AlertState, Deed, Gain, Raised
+from chalicelib.alerts.models import AcknowledgeAlert, Alert, AlertKind, AlertState, Deed, Gain, Raised
 from chalicelib.alerts.rules import Tally
 from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import AlertId
@@ -15,6 +15,7 @@ from chalicelib.kernel.pages import Slice
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage import keys
 from chalicelib.storage.table import Table
+from chalicelib.storage.writes import Absent
 
 ATTEMPTS_MAX = 12
 
@@ -32,6 +33,16 @@ def count_gains(
     Raises:
         WriteContended: others kept counting the same members; safe to try again.
     """
+    given = [gain for gain in gains if gain.points or gain.minor]
+    return [
+        *_count_given(table, ops, book, given, now=now, tell=tell),
+        *_raise_own(table, gains, now=now, tell=tell),
+    ]
+
+
+def _count_given(
+    table: Table, ops: Table, book: ProgramBook, gains: Sequence[Gain], *, now: datetime, tell: Tell
+) -> list[Raised]:
     if not gains:
         return []
     for _ in range(ATTEMPTS_MAX):
@@ -44,8 +55,37 @@ def count_gains(
         break
     else:
         raise WriteContended
-    noticed = rules.noticed(gains, store.find_sums(ops, gains), book.current(now).velocity)
+    noticed = rules.noticed(store.find_sums(ops, gains), book.current(now).velocity)
     return [each for each in noticed if raise_alert(table, each, now=now, tell=tell)]
+
+
+def _raise_own(table: Table, gains: Sequence[Gain], *, now: datetime, tell: Tell) -> list[Raised]:
+    """Raise what came to those who had it done, or count it on; alerts that are new.
+
+    The alert itself names the events that it counts, so an event that comes again, however late, counts nothing. What
+    comes after somebody has seen to the alert raises a further one: else the rest of the day would be theirs.
+
+    Raises:
+        WriteContended: others kept changing the same alert; safe to try again.
+    """
+    raised: list[Raised] = []
+    for (who, day), amounts in rules.own_gains(gains).items():
+        for _ in range(ATTEMPTS_MAX):
+            known = store.find_own(table, who, day)
+            write, count = store.count_own(known, who, day, amounts, now)
+            if write is None:
+                break
+            try:
+                table.commit([write])
+            except (AlertKnown, AlertMoved):
+                continue
+            if isinstance(write.condition, Absent):
+                raised.append(Raised(AlertKind.SELF_EARNING, who, day, count, 0))
+                _tell(raised[-1], tell)
+            break
+        else:
+            raise WriteContended
+    return raised
 
 
 def count_deeds(
@@ -116,8 +156,12 @@ def raise_alert(table: Table, raised: Raised, *, now: datetime, tell: Tell) -> b
         table.commit([store.raise_alert(raised, now)])
     except AlertKnown:
         return False
-    tell("alert", {"raised": 1, "kind": raised.kind.value, "about": raised.about, "count": raised.count})
+    _tell(raised, tell)
     return True
+
+
+def _tell(raised: Raised, tell: Tell) -> None:
+    tell("alert", {"raised": 1, "kind": raised.kind.value, "about": raised.about, "count": raised.count})
 
 
 def list_alerts(table: Table, state: AlertState, *, after: str | None, limit: int) -> Slice[Alert]:
@@ -137,9 +181,10 @@ def acknowledge_alert(
     """
     key = keys.alert_of(alert_id)
     for _ in range(ATTEMPTS_MAX):
-        alert = store.find_alert(table, key) if key is not None else None
-        if alert is None:
+        found = store.find_counted(table, key) if key is not None else None
+        if found is None:
             raise AlertUnknown(alert_id=alert_id)
+        alert = found.alert
         if alert.state is AlertState.ACKNOWLEDGED:
             return Outcome(alert, replayed=True)
         seen = {"state": AlertState.ACKNOWLEDGED, "acknowledged_by": by, "acknowledged_at": now}
@@ -147,7 +192,7 @@ def acknowledge_alert(
         if command.dry_run:
             return Outcome(after, stored=False)
         try:
-            table.commit([store.replace_alert(alert, after)])
+            table.commit([store.replace_alert(alert, after, found.ids)])
         except AlertMoved:
             continue
         return Outcome(after)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from chalicelib.alerts.errors import AlertKnown, AlertMoved, CountMoved
@@ -20,10 +21,63 @@ EVENTS_MAX = 500
 Sums = dict[tuple[AlertKind, str, date], int]
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """An alert, and the events that it counts.
+
+    Attributes:
+        ids: of `self_earning`; each event is in one alert of the day.
+    """
+
+    alert: Alert
+    ids: tuple[str, ...] = ()
+
+
 def find_alert(table: Table, key: Key) -> Alert | None:
     """An alert, or None."""
+    found = find_counted(table, key)
+    return found.alert if found is not None else None
+
+
+def find_counted(table: Table, key: Key) -> Counted | None:
+    """An alert with what it counts, or None."""
     item = table.get(key, consistent=True)
-    return alert_from(item) if item is not None else None
+    return Counted(alert_from(item), tuple(item.get("ids", ()))) if item is not None else None
+
+
+def find_own(table: Table, who: str, day: date) -> list[Counted]:
+    """The alerts of a day about somebody to whom something came by their own doing, in order."""
+    found: list[Counted] = []
+    while (one := find_counted(table, _own(who, day, len(found) + 1))) is not None:
+        found.append(one)
+    return found
+
+
+def count_own(
+    known: Sequence[Counted], who: str, day: date, amounts: Mapping[str, int], now: datetime
+) -> tuple[Put | None, int]:
+    """The write by which the alerts of a day count what they do not count yet, and what they come to; None: all is.
+
+    Args:
+        known: those of the day.
+        amounts: what came, by event.
+    """
+    counted = {each for one in known for each in one.ids}
+    new = {_short(event): amount for event, amount in amounts.items() if _short(event) not in counted}
+    last = known[-1] if known else None
+    count = sum(new.values()) + (last.alert.count if last else 0)
+    if not new:
+        return None, count
+    if last is not None and last.alert.state is AlertState.OPEN and len(last.ids) < EVENTS_MAX:
+        after = last.alert.model_copy(update={"count": count, "version": last.alert.version + 1})
+        return replace_alert(last.alert, after, (*last.ids, *new)), count
+    key = _own(who, day, len(known) + 1)
+    raised = Raised(AlertKind.SELF_EARNING, who, day, count, 0)
+    return Put(key, _item(_alert(key, raised, now), tuple(new)), Absent(), lambda _: AlertKnown()), count
+
+
+def _own(who: str, day: date, number: int) -> Key:
+    return keys.alert(AlertKind.SELF_EARNING, who, day, number)
 
 
 def list_alerts(table: Table, state: AlertState, *, after: str | None, limit: int) -> tuple[list[Alert], str | None]:
@@ -37,7 +91,11 @@ def list_alerts(table: Table, state: AlertState, *, after: str | None, limit: in
 def raise_alert(raised: Raised, now: datetime) -> Write:
     """The write of a new alert."""
     key = keys.alert(raised.kind, raised.about, raised.day)
-    alert = Alert(
+    return Put(key, _item(_alert(key, raised, now)), Absent(), lambda _: AlertKnown())
+
+
+def _alert(key: Key, raised: Raised, now: datetime) -> Alert:
+    return Alert(
         alert_id=keys.alert_id(key),
         kind=raised.kind,
         about=raised.about,
@@ -46,18 +104,20 @@ def raise_alert(raised: Raised, now: datetime) -> Write:
         limit=raised.limit,
         raised_at=now,
     )
-    return Put(key, _item(alert), Absent(), lambda _: AlertKnown())
 
 
-def replace_alert(before: Alert, after: Alert) -> Write:
-    """The write that follows an alert, unless it was changed since."""
-    key = keys.alert(before.kind, before.about, before.day)
-    return Put(key, _item(after), Unchanged(before.version), lambda _: AlertMoved())
+def replace_alert(before: Alert, after: Alert, ids: tuple[str, ...] = ()) -> Put:
+    """The write that follows an alert, unless it was changed since.
+
+    Args:
+        ids: the events that it counts from now on.
+    """
+    return Put(_key(before), _item(after, ids), Unchanged(before.version), lambda _: AlertMoved())
 
 
 def alert_from(item: Item) -> Alert:
     """The alert that an item holds."""
-    _, kind, about, day = keys.parted(item["pk"])
+    _, kind, about, day, *_ = keys.parted(item["pk"])
     return Alert(
         alert_id=keys.alert_id(Key(item["pk"], item["sk"])),
         kind=AlertKind(kind),
@@ -73,11 +133,16 @@ def alert_from(item: Item) -> Alert:
     )
 
 
-def _item(alert: Alert) -> Item:
-    key = keys.alert(alert.kind, alert.about, alert.day)
+def _key(alert: Alert) -> Key:
+    key = keys.alert_of(alert.alert_id)
+    assert key is not None, "it was made of a key"
+    return key
+
+
+def _item(alert: Alert, ids: tuple[str, ...] = ()) -> Item:
     return {
         "tl": keys.alerts(alert.state),
-        "at": keys.alert_moment(alert.raised_at, key.pk),
+        "at": keys.alert_moment(alert.raised_at, _key(alert).pk),
         "count": alert.count,
         "limit": alert.limit,
         "raised": milliseconds(alert.raised_at),
@@ -85,6 +150,7 @@ def _item(alert: Alert) -> Item:
         "by": alert.acknowledged_by,
         "seen": milliseconds(alert.acknowledged_at) if alert.acknowledged_at else None,
         "version": alert.version,
+        "ids": list(ids) or None,
     }
 
 
@@ -106,8 +172,8 @@ def count(gains: Sequence[Gain], known: Mapping[Key, Item], now: datetime) -> li
     for gain in gains:
         key = _member(gain)
         counted = known.get(key, {}).get("ids", ())
-        if _short(gain) not in counted and len(counted) + len(new[key]) < EVENTS_MAX:
-            new[key][_short(gain)] = gain
+        if _short(gain.event_id) not in counted and len(counted) + len(new[key]) < EVENTS_MAX:
+            new[key][_short(gain.event_id)] = gain
     expires = int((now + KEPT).timestamp())
     writes: list[Write] = []
     sums: dict[Key, int] = defaultdict(int)
@@ -202,6 +268,6 @@ def _sum(what: str, who: str, gain: Gain) -> Key:
     return keys.velocity(what, who, gain.day)
 
 
-def _short(gain: Gain) -> str:
+def _short(event_id: str) -> str:
     """Enough of an event's id to tell it from a member's others."""
-    return gain.event_id[4:16]
+    return event_id[4:16]

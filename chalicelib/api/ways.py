@@ -46,6 +46,7 @@ def carried_out(
             raise
         lane.thermometer.note(account_id, outcome.attempts, call.now)
         return outcome
+    staff = call.caller if call.caller is not None and call.caller.kind is not Kind.MEMBER else None
     asked = Asked(
         kind=kind,
         account_id=account_id,
@@ -54,7 +55,8 @@ def carried_out(
         language=language,
         token=f"{call.house.draw():016x}",
         asked_at=call.now,
-        by=call.caller.subject if call.caller is not None and call.caller.kind is not Kind.MEMBER else None,
+        by=staff.subject if staff is not None else None,
+        own=staff.membership if staff is not None else None,
     )
     try:
         lane.hand_over(asked)

@@ -31,7 +31,7 @@ KNOWN_FOR = timedelta(seconds=30)
 """So long a process believes what it has read of a key: what is revoked or changed bites after that."""
 
 _READ_AGAIN_AFTER = timedelta(seconds=1)
-"""A secret that does not fit is looked up once more, so that a new one works at once; but not more often than that."""
+"""A secret that does not fit is looked up once more, so that a new one works; but not more often than that."""
 
 _COUNTED_FOR = 3600
 """Seconds for which the counter of a minute is kept; what it counts is over with the minute."""

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from itertools import accumulate
 
+from chalicelib.kernel.readings import is_as_read, readings
+
 LENGTHS = range(13, 20)
 _GAP_MAX = 3
 _DOUBLED = str.maketrans("0123456789", "0246813579")
@@ -26,24 +28,18 @@ def holds_bank_card(text: str) -> bool:
     """Whether text holds what looks like a full bank card number.
 
     Digits of any script count, circled ones and Chinese numerals too (四一一一, 肆壹壹壹), with white space, dashes,
-    dots and such between them, and characters that nobody sees are passed over. Digits with words between them are not
-    taken together. A number counts when it begins as an issuer's do, has their length, and its check digit fits
-    (Luhn); groups are taken together as they stand, so that a number behind a date is found.
+    dots and such between them, also as HTML writes them (`&nbsp;`), and characters that nobody sees are passed over.
+    Digits with words between them are not taken together. A number counts when it begins as an issuer's do, has their
+    length, and its check digit fits (Luhn); groups are taken together as they stand, so that a number behind a date is
+    found.
     """
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-        if sum(map(str.isnumeric, text)) < LENGTHS.start:
+    if not is_as_read(text):
+        if sum(map(str.isnumeric, unicodedata.normalize("NFKC", text))) < LENGTHS.start:
             return False  # names of goods, most of the time
-        text = "".join(map(_plain, text))
+        text = "".join(character for character, _, _ in readings(text))
     if len(text) < LENGTHS.start or not _MANY_DIGITS.search(text):
         return False
     return any(_in_groups(run) for run in _runs(text))
-
-
-def _plain(character: str) -> str:
-    """A digit for what stands for one, whatever the script; everything else as it is."""
-    value = unicodedata.numeric(character, -1)
-    return str(int(value)) if value in range(10) else character
 
 
 def _runs(text: str) -> list[list[str]]:
@@ -56,8 +52,6 @@ def _runs(text: str) -> list[list[str]]:
                 runs[-1].append("")
             runs[-1][-1] += character
             gap = 0
-        elif unicodedata.category(character) in ("Cf", "Mn", "Me"):
-            continue
         elif gap < _GAP_MAX and (unicodedata.category(character)[0] in "PZS" or character in "\t\n\r"):
             gap += 1
         else:

@@ -15,9 +15,11 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationInfo,
+    WithJsonSchema,
 )
 
 from chalicelib.kernel.cards import holds_bank_card
+from chalicelib.kernel.readings import is_invisible
 
 _T = TypeVar("_T")
 
@@ -36,23 +38,8 @@ class Record(BaseModel):
 # Control characters have no place in a name or a reference: they hide in logs and break labels and CSV files.
 _PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 
-# Characters that take room or none on a screen and show nothing, though Unicode counts them as letters and symbols.
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _SEPARATORS = frozenset({"Zs", "Zl", "Zp"})
 _REFERENCE_MAX = 64
-
-
-def is_invisible(character: str) -> bool:
-    """Whether a character shows nothing: control and format characters, blanks, variation selectors.
-
-    Separators are not counted: they show as the room that they take.
-    """
-    return (
-        unicodedata.category(character) in ("Cc", "Cf")
-        or character in _BLANK
-        or "\ufe00" <= character <= "\ufe0f"
-        or "\U000e0100" <= character <= "\U000e01ef"
-    )
 
 
 def one_spelling(text: str, form: Literal["NFC", "NFKC"] = "NFC", *, longest: int = _REFERENCE_MAX) -> str:
@@ -108,9 +95,12 @@ def _shown(text: str, info: ValidationInfo) -> str:
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE), AfterValidator(_shown)]
 """One printable line of text; white space around it is dropped."""
 
+_NOTE_MAX = 1000
+_NOTE_PATTERN = r"^[^\u0000-\u0008\u000b-\u001f\u007f]*$"
+
 Note = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\u0000-\u0008\u000b-\u001f\u007f]*$"),
+    StringConstraints(min_length=1, max_length=_NOTE_MAX, pattern=_NOTE_PATTERN),
     AfterValidator(_shown),
 ]
 """A few sentences; line breaks and tabs allowed."""
@@ -126,14 +116,22 @@ _REASON_MIN = 4
 
 
 def _says_something(text: str, info: ValidationInfo) -> str:
-    said = sum(unicodedata.category(each)[0] in "LN" for each in text)
-    if info.context is SENT and said < _REASON_MIN:
-        raise ValueError(f"a reason has at least {_REASON_MIN} letters or digits")
+    said = [each for each in text.casefold() if unicodedata.category(each)[0] in "LN"]
+    if info.context is SENT and (len(said) < _REASON_MIN or len(set(said)) == 1):
+        raise ValueError(f"a reason has at least {_REASON_MIN} letters or digits, and not one of them over and over")
     return text
 
 
-Reason = Annotated[Note, AfterValidator(_says_something)]
-"""Why somebody does what is looked at later: a note of at least four letters or digits."""
+_REASON_SHOWN = {
+    "type": "string",
+    "minLength": _REASON_MIN,
+    "maxLength": _NOTE_MAX,
+    "pattern": _NOTE_PATTERN,
+    "description": "At least four letters or digits, and not one of them over and over.",
+}
+
+Reason = Annotated[Note, AfterValidator(_says_something), WithJsonSchema(_REASON_SHOWN)]
+"""Why somebody does what is looked at later: a note of at least four letters or digits, not all the same."""
 
 _PLAIN = StringConstraints(
     min_length=1, max_length=_REFERENCE_MAX, pattern=r"^[^\u0000-\u0020\u007f-\u00a0\u2028\u2029]+$"

@@ -16,7 +16,7 @@ from chalicelib.pools.models import PoolId, SpendFromPool
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage import keys, line
 from chalicelib.storage.ahead import Work, in_turn
-from chalicelib.storage.audited import BY
+from chalicelib.storage.audited import Audited
 from chalicelib.storage.keys import Key
 from chalicelib.storage.line import LATE, REQUEST, Asked, RefusalKnown
 from chalicelib.storage.table import Table
@@ -90,5 +90,9 @@ def carry_out(
 
 def _work(book: ProgramBook, asked: Asked, now: datetime) -> Work[Outcome[Any]]:
     kind = KINDS[asked.kind]
-    stamp = {REQUEST: asked.token, BY: asked.by}
-    return Work(lambda table: kind.do(table, book, asked, now), stamp, kind.reads(asked))
+
+    def do(table: Table) -> Outcome[Any]:
+        named = Audited(table, asked.by, own=asked.own) if asked.by is not None else table
+        return kind.do(named, book, asked, now)
+
+    return Work(do, {REQUEST: asked.token}, kind.reads(asked))

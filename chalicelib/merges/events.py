@@ -13,6 +13,8 @@ class MemberMerged(ByHand):
     into_member_id: MemberId
     qualifying_points: int
     """Moved with the points; below nought for the member who was merged."""
+    own_account_went: bool = False
+    """Whether it was the account of whoever had it done that became part of the other's."""
 
 
 class MemberUnmerged(ByHand):

@@ -1,12 +1,14 @@
 """Merges: the command, what it did beside the ledger, and what callers see of it."""
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, SerializationInfo, field_serializer
 
 from chalicelib.kernel.ids import MemberId, MergeId
+from chalicelib.kernel.personal import is_masked
 from chalicelib.kernel.records import Note, Record
 from chalicelib.members.models import Consent
 from chalicelib.purchases.models import TierName
 from chalicelib.tiers.models import Anchor
+from chalicelib.trail.rules import masked as words_masked
 
 
 class MergeMembers(Record):
@@ -101,6 +103,7 @@ class UndoView(Record):
     into_member_id: MemberId
     undone_at: AwareDatetime
     reason: str
+    """As it was typed, without addresses and longer numbers."""
     points_moved: int
     """Points that went back; below nought, a debt that did."""
     points_expired: int
@@ -113,6 +116,10 @@ class UndoView(Record):
     tiers: Tiers
     """The tiers that both hold now."""
 
+    @field_serializer("reason")
+    def _shown(self, reason: str, info: SerializationInfo) -> str:
+        return words_masked(reason) if is_masked(info) else reason
+
 
 class MergeView(Record):
     """A merge, as callers see it."""
@@ -121,6 +128,7 @@ class MergeView(Record):
     from_member_id: MemberId
     into_member_id: MemberId
     reason: str
+    """As it was typed, without addresses and longer numbers."""
     merged_at: AwareDatetime
     can_be_undone_until: AwareDatetime
     points_moved: int
@@ -137,3 +145,7 @@ class MergeView(Record):
     tier_after: TierName
     undone: UndoView | None = None
     """The undoing; the answer of the merge itself never has it."""
+
+    @field_serializer("reason")
+    def _shown(self, reason: str, info: SerializationInfo) -> str:
+        return words_masked(reason) if is_masked(info) else reason

@@ -65,9 +65,13 @@ def merge_members(body: MergeMembers, call: Call) -> Outcome[MergeView]:
 
 @merges.get("/member-merges/{merge_id}", refuses=(MergeUnknown,))
 def get_merge(merge_id: MergeId, call: Call) -> MergeView:
-    """A merge: what it moved, until when it can be undone, and its undoing."""
+    """A merge: what it moved, until when it can be undone, and its undoing.
+
+    Whose shops are some sees those of members of whom one has a home shop of theirs.
+    """
     book = book_of(call.house.table)
-    return service.find_merge(call.house.table, book, merge_id, language=book.language(call.language, call.now))
+    language = book.language(call.language, call.now)
+    return service.find_merge(call.house.table, book, merge_id, language=language, by=call.signed_in)
 
 
 @merges.post(

@@ -197,13 +197,24 @@ def undo_merge(
     )
 
 
-def find_merge(table: Table, book: ProgramBook, merge_id: MergeId, *, language: Language) -> MergeView:
+def find_merge(
+    table: Table, book: ProgramBook, merge_id: MergeId, *, language: Language, by: Caller | None = None
+) -> MergeView:
     """A merge, and its undoing where it was undone.
 
+    Args:
+        by: who asks; None where no person does.
+
     Raises:
-        MergeUnknown: there is no such merge.
+        MergeUnknown: there is no such merge, or the home shop of neither of the two is one of the caller's.
     """
-    return merge_view(_find(table, merge_id), book, language)
+    merge = _find(table, merge_id)
+    if not members_rules.is_home_of(None, by, Permission.MEMBERS_READ):
+        two = [keys.profile(each) for each in (merge.from_member_id, merge.into_member_id)]
+        homes = (members_store.home_of(item) for item in table.get_many(two, consistent=True).values())
+        if not any(members_rules.is_home_of(home, by, Permission.MEMBERS_READ) for home in homes):
+            raise MergeUnknown(merge_id=merge_id)
+    return merge_view(merge, book, language)
 
 
 def merge_view(merge: Merge, book: ProgramBook, language: Language) -> MergeView:

@@ -9,11 +9,13 @@ from chalicelib.members.events import MemberContactChanged
 from chalicelib.merges.events import MemberMerged, MemberUnmerged
 from chalicelib.points import telling as points_telling
 from chalicelib.points.models import Entry
+from chalicelib.storage.audited import FOR_THEMSELVES, WENT
 from chalicelib.storage.writes import Item
 
 
 def _merge(entry: Entry, item: Item) -> list[Told]:
-    return [MemberMerged(**points_telling.by_hand(entry, item), **_of_merge(entry, item))]
+    went = item.get(FOR_THEMSELVES) == WENT
+    return [MemberMerged(**points_telling.by_hand(entry, item), **_of_merge(entry, item), own_account_went=went)]
 
 
 def _merge_in(entry: Entry, item: Item) -> list[Told]:

@@ -55,7 +55,7 @@ class PoolPointsMoved(Leading):
     subject_id: MemberId
 
 
-class PoolPointsSpent(Leading):
+class PoolPointsSpent(ByHand):
     """A member spent points of a pool."""
 
     subject_id: MemberId

@@ -105,9 +105,10 @@ def get_pool(pool_id: PoolId, call: Call) -> PoolView:
 
 @pools.patch("/pools/{pool_id}", refuses=(PoolUnknown, PoolClosed, PoolMoved))
 def edit_pool(pool_id: PoolId, body: EditPool, call: Call) -> PoolView:
-    """Give a pool another name."""
+    """Give a pool another name. Whose shops are some does it in pools of members whose home shop is theirs."""
     call.require_version(body.version)
-    return service.edit_pool(call.house.table, book_of(call.house.table), pool_id, body, now=call.now)
+    book = book_of(call.house.table)
+    return service.edit_pool(call.house.table, book, pool_id, body, now=call.now, by=call.signed_in)
 
 
 @pools.post(
@@ -116,8 +117,12 @@ def edit_pool(pool_id: PoolId, body: EditPool, call: Call) -> PoolView:
     refuses=(PoolUnknown, MemberUnknown, MemberClosed, BalanceTooLarge),
 )
 def close_pool(pool_id: PoolId, body: ClosePool, call: Call) -> Outcome[PoolView]:
-    """Close a pool; what is left goes to its owner."""
-    return service.close_pool(call.house.table, book_of(call.house.table), pool_id, body, now=call.now)
+    """Close a pool; what is left goes to its owner.
+
+    Whose shops are some does it in pools of members whose home shop is theirs.
+    """
+    book = book_of(call.house.table)
+    return service.close_pool(call.house.table, book, pool_id, body, now=call.now, by=call.signed_in)
 
 
 @pools.get("/members/{member_id}/pools", me="/me/pools", refuses=(MemberUnknown,))
@@ -160,9 +165,12 @@ def set_pool_member(pool_id: PoolId, member_id: MemberId, body: SetMembership, c
     refuses=(PoolUnknown, NotInPool, OwnerNeeded),
 )
 def end_pool_member(pool_id: PoolId, member_id: MemberId, call: Call) -> PoolView:
-    """Let a member out of a pool; what they contributed stays."""
+    """Let a member out of a pool; what they contributed stays.
+
+    Whose shops are some does it in pools of members whose home shop is theirs.
+    """
     book = book_of(call.house.table)
-    return service.end_member(call.house.table, book, pool_id, member_id, now=call.now)
+    return service.end_member(call.house.table, book, pool_id, member_id, now=call.now, by=call.signed_in)
 
 
 @pools.post(

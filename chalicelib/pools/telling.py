@@ -36,8 +36,8 @@ def _actor(entry: Entry) -> MemberId:
     return entry.actor
 
 
-def _pool_spend(entry: Entry, item: Item) -> list[Told]:  # noqa: ARG001
-    return [PoolPointsSpent(**points_telling.leading(entry), subject_id=_actor(entry))]
+def _pool_spend(entry: Entry, item: Item) -> list[Told]:
+    return [PoolPointsSpent(**points_telling.by_hand(entry, item), subject_id=_actor(entry))]
 
 
 def _pool(item: Item) -> Occurrence:

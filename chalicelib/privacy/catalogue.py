@@ -370,7 +370,7 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored("core", "audit record, listed for who did it", r"AS#\S+ \S+", {"l": _AUDIT}),
     Stored(
         "core", "alert", r"AL#\S+ AL",
-        {**_all("tl at count limit raised state seen version", _AUDIT), "by": Datum(Data.STAFF, Kept.RECORD)},
+        {**_all("tl at count limit raised state seen version ids", _AUDIT), "by": Datum(Data.STAFF, Kept.RECORD)},
     ),
     Stored(
         "vault", "key of a member", r"M#\S+ KEY",

@@ -59,7 +59,7 @@ class Unmask(Record):
 
     fields: Annotated[tuple[MaskedField, ...], Field(min_length=1, max_length=len(MaskedField))]
     reason: Reason
-    """Kept with who asked, and when."""
+    """At least four letters or digits; kept with who asked, and when."""
 
     @field_validator("fields")
     @classmethod
@@ -163,7 +163,7 @@ class ExportMember(Record):
     """Give out everything that is kept about a member, and say why."""
 
     reason: Reason
-    """Kept with who asked, and when."""
+    """At least four letters or digits; kept with who asked, and when."""
 
 
 class ExportMe(Record):

@@ -56,7 +56,7 @@ class SuppressAddress(Record):
     """A mobile number, an e-mail address or an openid. Only a blind index of it is kept."""
     reason_code: Literal["bounced", "complained", "asked"] = "asked"
     reason: Reason
-    """Kept in the audit entry."""
+    """At least four letters or digits; kept in the audit entry."""
     dry_run: bool = False
 
 
@@ -64,7 +64,7 @@ class LiftSuppression(Record):
     """See that an address may be written to again."""
 
     reason: Reason
-    """Kept in the audit entry."""
+    """At least four letters or digits; kept in the audit entry."""
     dry_run: bool = False
 
 

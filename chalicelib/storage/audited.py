@@ -16,8 +16,11 @@ BY = "sb"
 """Attribute of an entry: who had it made, where that was no member. No part of the chain."""
 
 FOR_THEMSELVES = "sf"
-"""Attribute of an entry: it is in the account of whoever had it made, of whom that went into, or on a card of theirs;
-or is so of those whom it names, where several had it made: one asked, another approved."""
+"""Attribute of an entry: it is in the account of whoever had it made, of whom that went into, on a card of theirs, or
+in a pool and done for them; or is so of those whom it names, where several had it made: one asked, another approved."""
+
+WENT = 2
+"""What `FOR_THEMSELVES` says of a merge by which their own account became part of another's; of all else it says 1."""
 
 GIVEN = "gv"
 """Attribute of an entry: what it gives that nobody paid for, in minor units. For that somebody answers."""
@@ -117,8 +120,9 @@ class Audited:
             return write
         stamp: Item = {BY: self._by}
         known = FOR_THEMSELVES in write.item  # by who cleared it, who knows of everybody who had it made
-        if not known and (to_them or _owner_of_card(write.item) in own):
-            stamp[FOR_THEMSELVES] = 1
+        if not known and (to_them or _done_for(write.item) in own):
+            went = "mf" in write.item and keys.statement(write.item["mf"]) in own
+            stamp[FOR_THEMSELVES] = WENT if went else 1
         return Put(write.key, write.item | stamp, write.condition, write.otherwise)
 
     def _learn(self, writes: Sequence[Write]) -> None:
@@ -133,10 +137,10 @@ class Audited:
             self._read |= {key: found.get(key) for key in unread}
 
 
-def _owner_of_card(entry: Item) -> str | None:
-    """The statement of the member whose card an entry is on; None where it is on none."""
-    on_card = keys.parted(entry.get("tl", ""))[0] == keys.CARDS
-    return keys.statement(entry["by"]) if on_card and "by" in entry else None
+def _done_for(entry: Item) -> str | None:
+    """The statement of the member whose card an entry is on, or for whom it is in a pool; None of all others."""
+    beside = keys.parted(entry.get("tl", ""))[0] in (keys.CARDS, keys.POOLS)
+    return keys.statement(entry["by"]) if beside and "by" in entry else None
 
 
 def _gives(write: Write) -> bool:

@@ -61,7 +61,10 @@ def parted(key: str) -> tuple[str, ...]:
 CARDS = "C"
 """The mark of partitions of cards."""
 
-_MARKS = {"mem": "M", "pol": "G", "crd": CARDS}
+POOLS = "G"
+"""The mark of partitions of pools."""
+
+_MARKS = {"mem": "M", "pol": POOLS, "crd": CARDS}
 """How the partition of an account begins, by what its id begins with."""
 
 _PREFIXES = {mark: prefix for prefix, mark in _MARKS.items()}
@@ -586,9 +589,10 @@ def adjusted_by(subject: str) -> Key:
     return Key(joined("AJ", subject), "AJ")
 
 
-def alert(kind: str, about: str, day: date) -> Key:
-    """An alert: there is one a day of each kind about each."""
-    return Key(joined("AL", kind, about, day.isoformat()), "AL")
+def alert(kind: str, about: str, day: date, number: int = 1) -> Key:
+    """An alert: there is one a day of each kind about each, or several where each counts on from the one before."""
+    more = (str(number),) if number > 1 else ()
+    return Key(joined("AL", kind, about, day.isoformat(), *more), "AL")
 
 
 def alert_id(key: Key) -> AlertId:
@@ -600,7 +604,7 @@ def alert_of(alert_id_: str) -> Key | None:
     """The key of the alert of that id, or None when none can have it."""
     plain = unpacked(alert_id_.removeprefix("alr_")) or ""
     parts = parted(plain)
-    return Key(plain, "AL") if len(parts) == 4 and parts[0] == "AL" and joined(*parts) == plain else None
+    return Key(plain, "AL") if len(parts) in (4, 5) and parts[0] == "AL" and joined(*parts) == plain else None
 
 
 def alerts(state: str) -> str:

@@ -60,6 +60,8 @@ class Asked(Record):
     asked_at: Instant
     by: str | None = None
     """Who had it made, where that was no member: its entry keeps that."""
+    own: str | None = None
+    """The account that is their own, where that is known: its entry keeps whether it is for them."""
 
 
 class Line(Protocol):
@@ -131,7 +133,7 @@ class Lane:
         Raises:
             StorageBusy: it may not have arrived.
         """
-        self._line.send(asked.account_id, asked.model_dump_json(), once=asked.token)
+        self._line.send(asked.account_id, asked.model_dump_json(exclude_none=True), once=asked.token)
 
     def answer(self, asked: Asked, find: Callable[[], T | None]) -> T:
         """Wait for the answer to a command in the line.

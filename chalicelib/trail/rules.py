@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from chalicelib.kernel.readings import is_as_read, readings
+
 RECORD_FORM = b"regulars audit record 1\n"
 LINK_FORM = b"regulars audit link 1\n"
 CHAIN_FORM = b"regulars audit chain 1\n"
@@ -20,7 +22,7 @@ REASON_MAX = 300
 """Characters of a typed reason that are kept."""
 
 _ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@]+")
-_DIGITS = re.compile(r"\d(?:[\s()./-]?\d){4,}")
+_DIGITS = re.compile(r"\d(?:[\s()./_*·•‐‑‒–—―−-]{0,3}\d){4,}")
 
 _UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
 """What reading an item raises that nobody of ours has written."""
@@ -28,8 +30,20 @@ _UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
 
 def masked(text: str) -> str:
     """Words that somebody typed, without addresses and without numbers of five digits and more."""
-    plain = _DIGITS.sub("…", _ADDRESS.sub("…@…", text))
+    plain = _without(_DIGITS, "…", _without(_ADDRESS, "…@…", text))
     return plain if len(plain) <= REASON_MAX else plain[: REASON_MAX - 1] + "…"
+
+
+def _without(what: re.Pattern[str], instead: str, text: str) -> str:
+    """Text without what people read as something, however it is written; all else stays as it was typed."""
+    if is_as_read(text):
+        return what.sub(instead, text)
+    read = readings(text)
+    parts, done = [], 0
+    for found in what.finditer("".join(character for character, _, _ in read)):
+        parts += [text[done : read[found.start()][1]], instead]
+        done = read[found.end() - 1][2]
+    return "".join(parts) + text[done:]
 
 
 def note_digest(salt: bytes, text: str) -> bytes:

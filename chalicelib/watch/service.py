@@ -1,6 +1,7 @@
 """From events to what is done about them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from chalicelib.alerts.models import AlertKind, Deed, Gain
 from chalicelib.audit.events import AuditRecorded
@@ -8,11 +9,12 @@ from chalicelib.audit.models import ToChain
 from chalicelib.cards.events import CardOpened, CardSpendRefunded, CardToppedUp, CardUseReversed
 from chalicelib.corrections.events import PointsReversed
 from chalicelib.kernel.calendar import local_day
+from chalicelib.kernel.events import Told
 from chalicelib.kernel.ids import ShopId
 from chalicelib.members.events import MemberContactChanged
 from chalicelib.merges.events import MemberMerged
 from chalicelib.points.events import AdjustedBy, PointsAdjusted
-from chalicelib.pools.events import PointsPooled
+from chalicelib.pools.events import PointsPooled, PoolPointsSpent
 from chalicelib.programs.models import Program
 from chalicelib.purchases.events import PurchaseRecorded, PurchaseRestated, PurchaseReturned
 from chalicelib.relay.models import Event
@@ -57,44 +59,74 @@ def gain_of(event: Event, program: Program) -> Gain | None:
     What only moved, or came back, was given by nobody: it is a gain of whoever receives more than is likely, and of
     whoever had it done to their own good.
     """
-    data, shop, points, minor = event.data, None, 0, 0
-    own: tuple[str, ...] = ()
-    by: str | None = None
-    match data:
-        case PurchaseRecorded():
-            points, shop, by, own = data.points_earned, data.shop_id, data.recorded_by, _own(data)
-        case PurchaseRestated():
-            points, by, own = data.points_earned, data.recorded_by, _own(data)
-        case PointsAdjusted(source=AdjustedBy.ADJUST | AdjustedBy.CLOSE):
-            points, by, own = data.points, data.recorded_by, data.own_account_of or _own(data)
-        case PointsReversed():
-            points, by, own = data.points, data.recorded_by, data.own_account_of
-        case MemberMerged() if event.member_id == data.into_member_id:
-            points, own = data.points, data.own_account_of
-            if own and points <= 0:
-                points = data.balance_after  # their own went: what the other has is theirs now
-        case PointsPooled() | PointsReceived() | PurchaseReturned() if data.own_account_of:
-            points, own = data.points, data.own_account_of
-        case CardOpened() | CardToppedUp():
-            minor, by, own = data.given_minor, data.recorded_by, _own(data)
-        case CardSpendRefunded() if data.own_account_of:
-            minor, own = data.principal_minor + data.bonus_minor, data.own_account_of
-        case CardUseReversed() if data.own_account_of:
-            minor, own = data.uses, data.own_account_of
-        case _:
-            return None
-    if (points <= 0 and minor <= 0) or event.member_id is None:
+    came = _points_of(event) or _card_of(event.data)
+    if came is None or event.member_id is None:
+        return None
+    theirs = came.points or came.minor if came.theirs is None else came.theirs
+    if max(came.points, came.minor, theirs if came.own else 0) <= 0:
         return None
     return Gain(
         event_id=event.event_id,
         member_id=event.member_id,
-        points=points,
-        shop_id=ShopId(shop) if shop is not None else None,
-        by=by,
-        own=own,
+        points=max(came.points, 0),
+        shop_id=ShopId(came.shop) if came.shop is not None else None,
+        by=came.by,
+        own=came.own,
         day=local_day(event.recorded_at, program.time_zone),
-        minor=minor,
+        minor=came.minor,
+        theirs=max(theirs, 0) if came.own else 0,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """What an event brought; see `Gain`.
+
+    Attributes:
+        theirs: what of it those of `own` have now; None: all of it.
+    """
+
+    points: int = 0
+    minor: int = 0
+    by: str | None = None
+    own: tuple[str, ...] = ()
+    shop: str | None = None
+    theirs: int | None = None
+
+
+def _points_of(event: Event) -> _Came | None:
+    data = event.data
+    match data:
+        case PurchaseRecorded():
+            return _Came(data.points_earned, by=data.recorded_by, own=_own(data), shop=data.shop_id)
+        case PurchaseRestated():
+            return _Came(data.points_earned, by=data.recorded_by, own=_own(data))
+        case PointsAdjusted(source=AdjustedBy.ADJUST | AdjustedBy.CLOSE):
+            return _Came(data.points, by=data.recorded_by, own=data.own_account_of or _own(data))
+        case PointsReversed():
+            return _Came(data.points, by=data.recorded_by, own=data.own_account_of)
+        case MemberMerged() if event.member_id == data.into_member_id:
+            # Where theirs went, what the other had before is what they have besides, and not what they brought.
+            others = data.balance_after - data.points if data.own_account_went else None
+            return _Came(data.points, own=data.own_account_of, theirs=others)
+        case PointsPooled() | PointsReceived() | PurchaseReturned() if data.own_account_of:
+            return _Came(data.points, own=data.own_account_of)
+        case PoolPointsSpent() if data.own_account_of:
+            return _Came(own=data.own_account_of, theirs=-data.points)
+        case _:
+            return None
+
+
+def _card_of(data: Told) -> _Came | None:
+    match data:
+        case CardOpened() | CardToppedUp():
+            return _Came(minor=data.given_minor, by=data.recorded_by, own=_own(data))
+        case CardSpendRefunded() if data.own_account_of:
+            return _Came(minor=data.principal_minor + data.bonus_minor, own=data.own_account_of)
+        case CardUseReversed() if data.own_account_of:
+            return _Came(minor=data.uses, own=data.own_account_of)
+        case _:
+            return None
 
 
 def _own(data: PurchaseRecorded | PurchaseRestated | PointsAdjusted | CardOpened | CardToppedUp) -> tuple[str, ...]:

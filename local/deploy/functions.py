@@ -170,7 +170,12 @@ TOLD: tuple[Json, ...] = (
     },
     {
         "eventName": ["INSERT"],
-        "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "A#"}]}, "sk": {"S": [{"prefix": "R#"}]}}},
+        "dynamodb": {
+            "Keys": {
+                "pk": {"S": [{"prefix": "A#"}, {"prefix": "C#"}]},
+                "sk": {"S": [{"prefix": "R#"}, {"prefix": "TU#"}]},
+            }
+        },
     },
     {"eventName": ["MODIFY"], "dynamodb": {"OldImage": {"is": {"S": ["waiting"]}}}},
     {
@@ -178,8 +183,9 @@ TOLD: tuple[Json, ...] = (
         "dynamodb": {"Keys": {"pk": {"S": ["PROGRAM"]}, "sk": {"S": [{"prefix": "V#"}]}}},
     },
 )
-"""The records that the relay tells of: profiles and pools made, entries, happenings, alerts, audit records, versions of
-the program.
+"""The records that the relay tells of: profiles and pools made, entries, happenings, alerts, audit records, top-ups of
+cards, versions of the program. There may be five patterns and no more, so audit records and top-ups share one: the
+partitions of days (`A#`) hold no `TU#`, those of cards (`C#`) no `R#`.
 
 A purchase for which returns waited takes the place of what waited: for the stream that is a change.
 

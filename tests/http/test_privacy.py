@@ -162,7 +162,8 @@ def test_only_those_who_answer_for_members_may_see_them(api: Api, member: dict[s
     "body",
     [
         {"fields": ["name"]}, {"fields": [], "reason": "x"}, {"fields": ["name", "name"], "reason": "x"},
-        {"fields": ["gender"], "reason": "x"}, {"fields": ["name"], "reason": " "},
+        {"fields": ["gender"], "reason": "asked"}, {"fields": ["name"], "reason": " "},
+        *({"fields": ["name"], "reason": reason} for reason in ("abc", "a.b c", "aaaa", "AaAaA", "11 11", "好好好好")),
     ],
 )  # fmt: skip
 def test_a_showing_needs_fields_and_a_reason(
@@ -171,6 +172,13 @@ def test_a_showing_needs_fields_and_a_reason(
     before = counting.commits
     assert api.post(f"/v1/members/{member['member_id']}/unmaskings", body).code == "request_invalid"
     assert counting.commits == before
+
+
+def test_the_document_says_how_long_a_reason_is(api: Api) -> None:
+    schemas = api.get("/v1/openapi.json").json["components"]["schemas"]
+    reason = schemas["Unmask"]["properties"]["reason"]
+    assert (reason["minLength"], reason["maxLength"]) == (4, 1000)
+    assert "four letters or digits" in reason["description"]
 
 
 def test_a_member_whose_key_is_gone_is_shown_without_contact_data(

@@ -14,7 +14,7 @@ from tests.http.conftest import Look
 from tests.http.test_audit import watched
 from tests.http.test_contacts import Kept
 from tests.http.test_staff import Directed, invited
-from tests.makers import Api, Reply
+from tests.makers import Api, Reply, a_token
 from tests.signing_in import refresh, signed_in
 
 MOBILE, THIEF = "+8613800138000", "+8613700137000"
@@ -34,12 +34,17 @@ class Manager(Directed):
         return self.api.with_(self._token()).post(path, body, key=key or None)
 
     def _token(self) -> str:
-        from tests.makers import a_token
-
         return a_token(
             self.api.token_key, self.api.issuer, self.api.audience, self.api.clock(),
             sub=self.subject, roles=["clerk"], directory=True, shop_id="shp_claimed",
         )  # fmt: skip
+
+
+def at(api: Api, role: str, shop: str) -> Api:
+    """Somebody of a shop, without a record."""
+    return api.with_(
+        a_token(api.token_key, api.issuer, api.audience, api.clock(), sub=role, roles=[role], shop_id=shop)
+    )
 
 
 def merge(who: Any, gone: str, kept: str, *, key: str = "m", dry_run: bool = False) -> Reply:
@@ -106,6 +111,27 @@ def test_a_manager_undoes_no_merge_of_other_shops_members(api: Api, look: Look, 
         refused = manager.post(f"/v1/member-merges/{made}/undo", {"reason": WHY})
         assert (refused.status, refused.code) == (404, "merge_unknown")
     assert api.post(f"/v1/member-merges/{made}/undo", {"reason": WHY}).status == 201
+
+
+def test_a_merge_is_shown_where_one_of_the_two_is_at_home_and_its_reasons_without_numbers(api: Api) -> None:
+    one, other = (api.enrol(shop_id=shop)["member_id"] for shop in ("shp_main", "shp_two"))
+    typed = "called from 139 1234 5678, wang@corp.com"
+    body = {"from_member_id": one, "into_member_id": other, "reason": typed}
+    made = api.post("/v1/member-merges", body, key="m").json["merge_id"]
+    assert api.post(f"/v1/member-merges/{made}/undo", {"reason": typed}).status == 201
+    path = f"/v1/member-merges/{made}"
+    for here in ("shp_main", "shp_two"):
+        for role in ("clerk", "shop_manager"):
+            shown = at(api, role, here).get(path)
+            assert shown.status == 200
+            assert (shown.json["reason"], shown.json["undone"]["reason"]) == ("called from …, …@…",) * 2
+    unknown = api.get("/v1/member-merges/mrg_bm9uZQ").json
+    for role in ("clerk", "shop_manager"):
+        refused = at(api, role, "shp_far").get(path)
+        assert (refused.status, refused.code) == (404, "merge_unknown")
+        assert refused.json["detail"] == unknown["detail"].replace("mrg_bm9uZQ", made)
+    for role in ("agent", "auditor", "marketer", "integration"):
+        assert api.as_(role).get(path).status == 200
 
 
 def test_a_merge_that_brings_an_address_needs_the_right_to_change_one(api: Api, victim: str) -> None:
@@ -205,6 +231,15 @@ def give(who: Any, member_id: str, points: int, key: str) -> Reply:
     return reply
 
 
+def pooled(api: Api, owner: str, points: int) -> str:
+    """A pool with points; its id."""
+    give(api, owner, points, f"gift-{owner}")
+    pool = str(api.post("/v1/pools", {"owner_id": owner, "name": "Home"}, key=f"pool-{owner}").json["pool_id"])
+    body = {"member_id": owner, "points": points, "reason": WHY}
+    assert api.post(f"/v1/pools/{pool}/contributions", body, key=f"in-{owner}").status == 201
+    return pool
+
+
 def test_a_manager_pools_nothing_of_other_shops_members(api: Api, look: Look) -> None:
     victim = api.enrol(shop_id="shp_main")["member_id"]
     nobodys = api.enrol()["member_id"]
@@ -226,6 +261,31 @@ def test_a_manager_pools_nothing_of_other_shops_members(api: Api, look: Look) ->
     refused = manager.post(f"/v1/pools/{pool}/contributions", body, key="c")
     assert (refused.status, refused.code) == (404, "member_unknown")
     assert look() == before
+
+
+@pytest.mark.parametrize("home", ["shp_main", None], ids=["another shop's", "head office's"])
+def test_a_manager_changes_no_pool_of_members_of_other_shops(api: Api, look: Look, home: str | None) -> None:
+    owner = api.enrol(**({"shop_id": home} if home else {}))["member_id"]
+    guest = api.enrol(shop_id="shp_two")["member_id"]
+    pool = api.post("/v1/pools", {"owner_id": owner, "name": "Home"}, key="p").json["pool_id"]
+    assert api.put(f"/v1/pools/{pool}/members/{guest}", {"role": "spender", "reason": WHY}).status == 200
+    path, version = f"/v1/pools/{pool}", api.get(f"/v1/pools/{pool}").json["version"]
+    commands: list[tuple[str, str, dict[str, Any]]] = [
+        ("PATCH", path, {"version": version, "name": "Mine"}),
+        ("POST", f"{path}/members/{guest}/departures", {}),
+        ("POST", f"{path}/closures", {}),
+    ]
+    before = look()
+    for method, where, body in commands:
+        refused = at(api, "shop_manager", "shp_two").send(method, where, body)
+        assert (refused.status, refused.code) == (404, "pool_unknown"), where
+        assert refused.json["facts"] == {"pool_id": pool}
+        assert at(api, "clerk", "shp_main").send(method, where, body).code == "permission_missing"
+    assert look() == before
+    who = at(api, "shop_manager", home) if home else api.as_("agent")
+    assert [who.send(*each).status for each in commands] == [200, 201, 201]
+    again = at(api, "shop_manager", "shp_two").send(*commands[2])
+    assert (again.status, again.code) == (404, "pool_unknown"), "what was done is answered to who may do it"
 
 
 @pytest.mark.parametrize("role", ["clerk", "integration"])
@@ -308,6 +368,45 @@ def test_what_a_pools_closing_brings_to_ones_own_membership_is_noticed(api: Api,
     body = {"member_id": friend, "points": 3_000, "reason": WHY}
     assert manager.post(f"/v1/pools/{pool}/contributions", body, key="c").status == 201
     assert manager.post(f"/v1/pools/{pool}/closures", {}).status == 201
+    assert alerts(api, look) == {"self_earning": [(manager.staff_id, 3_000)]}
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_who_spends_a_pools_points_themselves_is_noticed(api: Api, look: Look, merged: bool) -> None:
+    owner, own, other = (api.enrol(shop_id="shp_two")["member_id"] for _ in range(3))
+    pool = pooled(api, owner, 900)
+    for member in (own, other):
+        assert api.put(f"/v1/pools/{pool}/members/{member}", {"role": "spender", "reason": WHY}).status == 200
+    manager = Manager(api, member_id=own)
+    if merged:
+        kept = api.enrol(shop_id="shp_two")["member_id"]
+        assert merge(api, own, kept).status == 201
+        own = kept
+    path = f"/v1/pools/{pool}/spends"
+    assert manager.post(path, {"member_id": other, "points": 100}, key="a").status == 201
+    assert manager.post(path, {"member_id": own, "points": 300}, key="b").status == 201
+    assert manager.post(path, {"member_id": own, "points": 200}, key="c").status == 201
+    assert alerts(api, look) == {"self_earning": [(manager.staff_id, 500)]}
+
+
+@pytest.mark.parametrize(("brought", "had"), [(700, 3_000), (0, 3_000), (700, 0)])
+def test_what_is_counted_where_ones_own_goes_into_anothers_is_what_the_other_had(
+    api: Api, look: Look, brought: int, had: int
+) -> None:
+    own, friend = (api.enrol(shop_id="shp_two")["member_id"] for _ in range(2))
+    for member, points in ((own, brought), (friend, had)):
+        assert not points or give(api, member, points, member).status == 201
+    manager = Manager(api, member_id=own)
+    assert merge(manager, own, friend).status == 201
+    assert alerts(api, look) == ({"self_earning": [(manager.staff_id, had)]} if had else {})
+
+
+def test_what_is_counted_where_anothers_goes_into_ones_own_is_what_it_brings(api: Api, look: Look) -> None:
+    own, friend = (api.enrol(shop_id="shp_two")["member_id"] for _ in range(2))
+    for member, points in ((own, 700), (friend, 3_000)):
+        assert give(api, member, points, member).status == 201
+    manager = Manager(api, member_id=own)
+    assert merge(manager, friend, own).status == 201
     assert alerts(api, look) == {"self_earning": [(manager.staff_id, 3_000)]}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.relay.service import FROM_NOTE, TELL
+from chalicelib.relay.service import FROM_ENTRY, FROM_NOTE, TELL
 from chalicelib.storage import keys
 from local.deploy import functions
 from tests.infra import policies
@@ -302,8 +302,15 @@ def test_the_filter_lets_through_every_kind_of_record_that_the_relay_tells_of() 
     assert [kind for kind, (pk, sk) in RECORDS.items() if not _delivered("INSERT", pk, sk)] == []
 
 
-def test_the_filter_lets_through_entries_under_business_keys() -> None:
-    assert _delivered("INSERT", *_key(keys.entry("spend", "web", "1")))
+@pytest.mark.parametrize("kind", sorted(FROM_ENTRY))
+def test_the_filter_lets_through_entries_of_every_kind(kind: str) -> None:
+    """Real ones, of real commands: `tests/table/test_relay.py`."""
+    parts = ("crd_abc", "1") if kind == "top_up" else ("web", "1", "2")[: 2 if kind in ("purchase", "delivery") else 3]
+    assert _delivered("INSERT", *_key(keys.entry(kind, *parts)))
+
+
+def test_lambda_takes_five_patterns_of_a_source_and_no_more() -> None:
+    assert max(len(functions.TOLD), len(functions.FOLDED)) <= 5
 
 
 def test_the_filter_lets_through_a_purchase_that_takes_the_place_of_what_waited_for_it() -> None:
@@ -317,6 +324,8 @@ def test_the_filter_lets_through_a_purchase_that_takes_the_place_of_what_waited_
     [
         ("MODIFY", "M#abc", "ACCOUNT"),
         ("INSERT", "M#abc", "ACCOUNT"),
+        ("INSERT", "C#abc", "ACCOUNT"),
+        ("INSERT", "C#abc", "OWNER"),
         ("MODIFY", "M#abc", "PROFILE"),
         ("INSERT", *("U#mobile#x", "U")),
         ("INSERT", *("AS#stf_clerk", "019cefa5e0000000000000000a1")),

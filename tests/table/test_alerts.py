@@ -13,6 +13,7 @@ from chalicelib.alerts.errors import AlertUnknown
 from chalicelib.alerts.models import AcknowledgeAlert, Alert, AlertKind, AlertState, Deed, Gain, Raised
 from chalicelib.alerts.rules import Tally
 from chalicelib.approvals.models import ApprovalView
+from chalicelib.cards.models import Paid, TopUpCard
 from chalicelib.kernel.ids import AccountId, AlertId, MemberId, ShopId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
@@ -204,6 +205,89 @@ def test_what_a_purchase_costs_the_watch(strict: Desk, dynamo: Dynamo, ops: Dyna
     ten = [a_gain(10 + number, points=1, member_id=AccountId(f"mem_{number}")) for number in range(10)]
     counted(strict, port, *ten)
     assert [units for operation, units in spent if operation == "TransactWriteItems"] == [24]
+
+
+# ---------------------------------------------------------------- what came to oneself
+
+
+def own(number: int, points: int, **fields: Any) -> Gain:
+    """Points that somebody had given to themselves."""
+    return a_gain(number, points, theirs=points, **{"own": ("stf_a",), **fields})
+
+
+def own_alerts(desk: Desk, state: AlertState = AlertState.OPEN) -> list[tuple[str, int]]:
+    """About whom alerts of one's own gains are, and how much they count; the newest first."""
+    found = service.list_alerts(desk.table, state, after=None, limit=9).items
+    return [(each.about, each.count) for each in found if each.kind is AlertKind.SELF_EARNING]
+
+
+def test_what_came_to_oneself_on_a_day_is_added_up_in_one_batch_and_over_many(desk: Desk, ops: DynamoTable) -> None:
+    assert counted(desk, ops, own(1, 40), own(2, 5)) == [(AlertKind.SELF_EARNING, "stf_a", 45)]
+    assert counted(desk, ops, own(3, 100)) == [], "it is raised already"
+    assert own_alerts(desk) == [("stf_a", 145)]
+    for again in ((own(1, 40),), (own(3, 100), own(2, 5)), (own(3, 100), own(3, 100))):
+        assert counted(desk, ops, *again) == []
+    assert own_alerts(desk) == [("stf_a", 145)]
+    assert counted(desk, ops, own(4, 7, own=("stf_a", "stf_b"))) == [(AlertKind.SELF_EARNING, "stf_b", 7)]
+    assert sorted(own_alerts(desk)) == [("stf_a", 152), ("stf_b", 7)]
+    assert counted(desk, ops, own(5, 1, day=date(2026, 3, 16))) == [(AlertKind.SELF_EARNING, "stf_a", 1)]
+
+
+def test_what_comes_after_somebody_has_seen_to_it_raises_a_further_alert(desk: Desk, ops: DynamoTable) -> None:
+    counted(desk, ops, own(1, 40))
+    for round_, total in enumerate((140, 240), start=2):
+        (alert,) = service.list_alerts(desk.table, AlertState.OPEN, after=None, limit=9).items
+        assert keys.alert_of(alert.alert_id) == keys.alert("self_earning", "stf_a", DAY, round_ - 1)
+        seen(desk, alert)
+        assert counted(desk, ops, own(1, 40)) == [], "what was seen comes again"
+        assert own_alerts(desk) == []
+        assert counted(desk, ops, own(1, 40), own(round_, 100)) == [(AlertKind.SELF_EARNING, "stf_a", total)]
+        assert own_alerts(desk) == [("stf_a", total)]
+    assert sorted(own_alerts(desk, AlertState.ACKNOWLEDGED)) == [("stf_a", 40), ("stf_a", 140)]
+
+
+def test_many_who_count_ones_own_gains_at_once_lose_none_and_raise_once(
+    desk: Desk, dynamo: Dynamo, ops: DynamoTable
+) -> None:
+    answers = at_once(dynamo, *(lambda n=n: counted(desk, ops, own(n % 4, 10, by=None)) for n in range(8)))
+    assert [each for each in answers if isinstance(each, Exception)] == []
+    assert sum(len(each) for each in answers if not isinstance(each, Exception)) == 1
+    assert own_alerts(desk) == [("stf_a", 40)]
+
+
+def test_a_crash_while_ones_own_gain_is_counted_on_is_made_good() -> None:
+    crashes = 0
+    for after in (False, True):
+        for at in range(1, 12):
+            works = Works()
+            counted(works.desk, works.ops, own(1, 40))
+            dying = works.desk.over(CrashingTable(works.core, at, after=after))
+            try:
+                counted(dying, CrashingTable(works.ops, at, after=after), own(2, 60))
+            except Crashed:
+                crashes += 1
+            counted(works.desk, works.ops, own(2, 60))
+            assert own_alerts(works.desk) == [("stf_a", 100)]
+    assert crashes >= 4, "nothing crashed"
+
+
+def test_gifts_on_cards_raise_alerts_from_the_till_on() -> None:
+    works = Works()
+    works.desk.publish(1, velocity={"card_gifts_minor_per_day": 1_000})
+    works.clock.forward(seconds=11)
+    member = works.desk.enrol().member_id
+    clerk = works.desk.over(Audited(works.core, "stf_clerk"))
+    card = clerk.open_card(member, key="k").value.card_id
+    paid = (Paid(kind="cash", amount_minor=100),)
+    for key in ("1", "2"):
+        gift = TopUpCard(amount_minor=100, bonus_minor=900, means=paid, reason="opening day")
+        clerk.on_card(card, gift, key=key)
+    works.tell()
+    works.drain("watch", "archive")
+    found, _ = store.list_alerts(works.core, AlertState.OPEN, after=None, limit=10)
+    assert [(each.kind, each.about, each.count) for each in found] == [(AlertKind.CARD_GIFTS, "stf_clerk", 1_700)]
+    told = [each["seq"] for each in works.archived() if each["member_id"] == card and each["seq"] is not None]
+    assert sorted(told) == [1, 2, 3]
 
 
 # ---------------------------------------------------------------- points given by hand

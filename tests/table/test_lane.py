@@ -421,3 +421,21 @@ def mend(stand: Stand, dynamo: Dynamo, table: DynamoTable) -> None:
 
 def test_late_is_longer_than_anybody_waits() -> None:
     assert timedelta(seconds=line.WAIT) * 2 < LATE
+
+
+def test_an_entry_keeps_who_had_it_made_and_whether_for_themselves_also_where_it_came_by_the_lane(
+    table: DynamoTable, ops: DynamoTable, keyring: Keyring, clock: Clock
+) -> None:
+    stand = a_stand(table, keyring, clock)
+    own = stand.members[0]
+    rows = {
+        key: stand.asked(Spend(who, 1, key)).model_copy(update={"by": by, "own": own if by else None})
+        for key, who, by in (("self", 0, "stf_a"), ("other", 1, "stf_a"), ("member", 0, None))
+    }
+    assert Asked.model_validate_json(rows["self"].model_dump_json(exclude_none=True)) == rows["self"]
+    stand.work(ops, list(rows.values()))
+    items = {key: table.get(keys.entry("pool_spend", key)) or {} for key in rows}
+    assert {key: (item.get("sb"), item.get("sf"), item["rq"]) for key, item in items.items()} == {
+        "self": ("stf_a", 1, rows["self"].token), "other": ("stf_a", None, rows["other"].token),
+        "member": (None, None, rows["member"].token),
+    }  # fmt: skip
