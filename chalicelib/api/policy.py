@@ -282,7 +282,7 @@ POLICY: Mapping[str, Rule] = {
     "GET /segments/{segment_id}/sizes": _staff(P.SEGMENTS_READ),
     "POST /segment-counts": _staff(P.SEGMENTS_READ),
     "POST /segment-overlaps": _staff(P.SEGMENTS_READ),
-    "POST /segments/{segment_id}/exports": _head_office(P.SEGMENTS_EXPORT),
-    "GET /segments/{segment_id}/exports/{export_id}": _head_office(P.SEGMENTS_EXPORT),
+    "POST /segments/{segment_id}/exports": Rule(P.SEGMENTS_EXPORT, least=Scope.ALL, beyond=P.MEMBERS_READ),
+    "GET /segments/{segment_id}/exports/{export_id}": Rule(P.SEGMENTS_EXPORT, least=Scope.ALL, beyond=P.MEMBERS_READ),
 }
 """`METHOD /path` → rule."""

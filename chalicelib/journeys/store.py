@@ -119,7 +119,8 @@ def head_from(item: Item) -> Head:
 
 def add_edition(edition: Edition) -> Write:
     """The write of a version of a journey."""
-    item: Item = {"edition": edition.model_dump_json(exclude_none=True)}
+    # With each null: what was taken away, as quiet hours, must not come back as what is there when nothing is said.
+    item: Item = {"edition": edition.model_dump_json()}
     return Put(keys.journey_edition(edition.journey_id, edition.edition), item, Absent(), lambda _: HeadMoved())
 
 
