@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from chalicelib.deliveries.models import RunStatus
-from chalicelib.kernel.ids import CampaignId, CampaignRunId, MemberId, SegmentId, TemplateId
+from chalicelib.kernel.ids import AccountId, CampaignId, CampaignRunId, MemberId, SegmentId, TemplateId
 from chalicelib.kernel.money import Minor
 from chalicelib.kernel.records import Day, Line, Note, Record, Slug
 
@@ -214,6 +214,7 @@ class Campaign(Record):
         salt: what members are assigned by: nobody outside can tell who is held out.
         pinned: the templates of each variant, as of its launch.
         launched_version: the version that was launched: the same launch again is a repeat.
+        launched_own: the membership of whoever launched it, by their record: a gift to that one is noticed.
         beginning: the run that is being planned.
         open_runs: runs that are not over: one, or a few where one begins each day.
         through: of a campaign that has a run a day: every day up to this one has had its run.
@@ -232,6 +233,7 @@ class Campaign(Record):
     launched_version: int | None = None
     launched_at: AwareDatetime | None = None
     launched_by: str | None = None
+    launched_own: AccountId | None = None
     ended_at: AwareDatetime | None = None
     ended_for: str | None = None
     beginning: Beginning | None = None

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from chalicelib.identity.models import Caller
-from chalicelib.journeys.models import Instance, Send, Told
+from chalicelib.journeys.models import Answers, Instance, Send, Told
 from chalicelib.kernel.ids import MemberId, SegmentId, TemplateId
 from chalicelib.programs.service import ProgramBook
 from chalicelib.segments.models import Definition as Condition
@@ -113,8 +113,13 @@ class Post(Protocol):
 class Giver(Protocol):
     """Gives points."""
 
-    def give(self, key: str, member_id: str, points: int, days: int | None, now: datetime) -> bool:
+    def give(
+        self, key: str, member_id: str, points: int, days: int | None, now: datetime, answers: Answers | None
+    ) -> bool:
         """Give them, once for the key; False: this member cannot be given any.
+
+        Args:
+            answers: who answers for it; None: nobody noted it.
 
         Raises:
             Trouble: ask again.

@@ -162,14 +162,14 @@ def archive_journey(journey_id: JourneyId, body: TurnJourney, call: Call) -> Out
     "/journeys/{journey_id}/entries",
     keyed=True,
     refuses=(
-        JourneyUnknown, JourneyOver, JourneyNotByHand, JourneyUnfit, JourneyDiffers, SegmentsSilent, SegmentTooHeavy,
-        WriteContended,
+        JourneyUnknown, JourneyOver, JourneyNotByHand, JourneyGiftForbidden, JourneyUnfit, JourneyDiffers,
+        SegmentsSilent, SegmentTooHeavy, WriteContended,
     ),
 )  # fmt: skip
 def enter_members(journey_id: JourneyId, body: EnterMembers, call: Call) -> Entries:
     """Let members into a journey, or all of a segment. The same command again lets nobody in twice."""
     works = _works(call)
-    return managing.enter_members(_bureau(call), Taker(works), works.hand, journey_id, call.key, body)
+    return managing.enter_members(_bureau(call), Taker(works), works.hand, journey_id, call.key, body, call.signed_in)
 
 
 @journeys.get("/journeys/{journey_id}/members", refuses=(JourneyUnknown, CursorInvalid))

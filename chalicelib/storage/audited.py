@@ -19,6 +19,9 @@ FOR_THEMSELVES = "sf"
 """Attribute of an entry: it is in the account of whoever had it made, of whom that went into, or on a card of theirs;
 or is so of those whom it names, where several had it made: one asked, another approved."""
 
+LAUNCHED = "lg"
+"""Attribute of an entry: a campaign or a journey gave it, which that person launched, or let the member into."""
+
 GIVEN = "gv"
 """Attribute of an entry: what it gives that nobody paid for, in minor units. For that somebody answers."""
 

@@ -66,7 +66,9 @@ def gain_of(event: Event, program: Program) -> Gain | None:
         case PurchaseRestated():
             points, by, own = data.points_earned, data.recorded_by, _own(data)
         case PointsAdjusted(source=AdjustedBy.ADJUST | AdjustedBy.CLOSE):
-            points, by, own = data.points, data.recorded_by, data.own_account_of or _own(data)
+            points, own = data.points, data.own_account_of or _own(data)
+            # What a launch gives to all was cleared as a whole; what of it comes to one's own counts as by hand.
+            by = data.recorded_by if own or not data.launched else None
         case PointsReversed():
             points, by, own = data.points, data.recorded_by, data.own_account_of
         case MemberMerged() if event.member_id == data.into_member_id:

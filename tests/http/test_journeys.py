@@ -13,8 +13,11 @@ from chalicelib.providers.models import Outgoing, Result
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Dynamo
+from tests.http.conftest import Look
 from tests.http.test_campaigns import fold
-from tests.makers import Api, Tray
+from tests.http.test_staff import invited
+from tests.http.test_takeovers import alerts
+from tests.makers import Api, Tray, a_token
 
 STEPS: list[dict[str, Any]] = [
     {"kind": "wait", "step": "w", "until": {"kind": "for", "days": 1}, "next": "points"},
@@ -200,6 +203,48 @@ def test_points_take_a_right_of_their_own(walking: Api) -> None:
     assert (refused.status, refused.code) == (403, "journey_gift_forbidden")
     assert walking.post(f"{path}/activate", {"version": 1}).status == 201
     assert marketer.post(f"{path}/pause", {"version": 2}).status == 201
+
+
+def test_who_may_not_give_points_lets_nobody_in_by_hand_where_they_are_given(walking: Api) -> None:
+    member, marketer = walking.enrol()["member_id"], walking.as_("marketer")
+    path = "/v1/journeys/" + _made(walking)["journey_id"]
+    assert walking.post(f"{path}/activate", {"version": 1}).status == 201
+    for named in ({"member_ids": [member]}, {"segment_id": "seg_ready_never_bought"}):
+        refused = marketer.post(f"{path}/entries", named, key="e1")
+        assert (refused.status, refused.code) == (403, "journey_gift_forbidden")
+    assert walking.get(f"{path}/counts").json["entered"] == 0
+    plain = "/v1/journeys/" + _made(walking, "j2", steps=[STEPS[2]])["journey_id"]
+    assert marketer.post(f"{plain}/activate", {"version": 1}).status == 201
+    assert marketer.post(f"{plain}/entries", {"member_ids": [member]}, key="e1").json["entered"] == 1
+
+
+def test_gifts_come_in_by_no_edit_of_who_may_not_give_them(walking: Api) -> None:
+    marketer = walking.as_("marketer")
+    path = "/v1/journeys/" + _made(walking, steps=[STEPS[2]])["journey_id"]
+    for version, verb in ((1, "activate"), (2, "close")):
+        assert marketer.post(f"{path}/{verb}", {"version": version}).status == 201
+    refused = marketer.put(path, {**BODY, "version": 3})
+    assert (refused.status, refused.code) == (403, "journey_gift_forbidden")
+    assert walking.put(path, {**BODY, "version": 3}).status == 200
+    refused = marketer.post(f"{path}/activate", {"version": 4})
+    assert (refused.status, refused.code) == (403, "journey_gift_forbidden")
+
+
+def test_whoever_lets_their_own_membership_in_is_noticed(walking: Api, tray: Tray, look: Look) -> None:
+    own = walking.enrol()["member_id"]
+    staff_id = invited(walking, "boss", "admin", member_id=own)["staff_id"]
+    path = "/v1/journeys/" + _made(walking, steps=[STEPS[1], STEPS[2]])["journey_id"]
+    assert walking.post(f"{path}/activate", {"version": 1}).status == 201
+    token = a_token(
+        walking.token_key, walking.issuer, walking.audience, walking.clock(), sub="boss", roles=["admin"],
+        directory=True,
+    )  # fmt: skip
+    entered = walking.with_(token).post(f"{path}/entries", {"member_ids": [own]}, key="e1")
+    assert entered.json["entered"] == 1, entered.text
+    jobs.tick_journeys({}, None)
+    _step(tray)
+    assert walking.get(f"/v1/members/{own}/points").json["available"] == 20
+    assert alerts(walking, look) == {"self_earning": [(staff_id, 20)]}
 
 
 @pytest.mark.parametrize("role", ["clerk", "shop_manager", "integration", "agent"])

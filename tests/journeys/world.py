@@ -18,6 +18,7 @@ from chalicelib.deliveries.rules import quiet_until
 from chalicelib.journeys import store
 from chalicelib.journeys.models import (
     DEFINITION,
+    Answers,
     Edition,
     Head,
     Instance,
@@ -208,7 +209,9 @@ class Ledger:
     times: Counter[str] = field(default_factory=Counter)
     keyed: bool = True
 
-    def give(self, key: str, member_id: MemberId, points: int, days: int | None, now: datetime) -> bool:
+    def give(
+        self, key: str, member_id: MemberId, points: int, days: int | None, now: datetime, answers: Answers | None
+    ) -> bool:
         """See `ports.Giver`."""
         if not (self.keyed and key in self.given):
             self.given[key] = member_id, points

@@ -23,7 +23,7 @@ from chalicelib.campaigns.models import (
 from chalicelib.campaigns.ports import Title
 from chalicelib.campaigns.rules import timing
 from chalicelib.kernel.calendar import local_day
-from chalicelib.kernel.ids import CampaignRunId, TemplateId
+from chalicelib.kernel.ids import AccountId, CampaignRunId, TemplateId
 from chalicelib.members.models import ACCOUNT_PURPOSE
 
 S = CampaignState
@@ -94,6 +94,7 @@ def launched(
     pinned: Mapping[str, tuple[Pinned, ...]],
     *,
     by: str,
+    own: AccountId | None,
     time_zone: str,
     now: datetime,
 ) -> Campaign:
@@ -119,6 +120,7 @@ def launched(
             "launched_version": version,
             "launched_at": now,
             "launched_by": by,
+            "launched_own": own,
         }
     )
 

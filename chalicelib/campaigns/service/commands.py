@@ -208,7 +208,13 @@ def launch_campaign(
         program = book.current(now)
         pinned = _pinned(shelf, before.definition, program, now)
         after = life.launched(
-            before, command.version, pinned, by=caller.subject, time_zone=program.time_zone, now=stamp
+            before,
+            command.version,
+            pinned,
+            by=caller.subject,
+            own=caller.membership,
+            time_zone=program.time_zone,
+            now=stamp,
         )
 
         shown = _view(after.model_copy(update={"version": before.version + 1}), book, now)

@@ -347,7 +347,9 @@ class _Plan:
             parts=parts,
             planned=planned,
             quiet=timing.quiet_of(definition.quiet_hours),
-            gift=Gift(gift.points, gift.expires_after_days) if gift is not None else None,
+            gift=Gift(gift.points, gift.expires_after_days, campaign.launched_by, campaign.launched_own)
+            if gift is not None
+            else None,
         )
 
     def _ask(self, question: Question) -> Any:

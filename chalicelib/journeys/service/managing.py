@@ -21,6 +21,7 @@ from chalicelib.journeys.errors import (
     JourneyUnknown,
 )
 from chalicelib.journeys.models import (
+    Answers,
     BirthdayComes,
     Board,
     ByHand,
@@ -130,7 +131,7 @@ def edit_journey(bureau: Bureau, journey_id: JourneyId, command: EditJourney, ca
         JourneyMoved: it was changed since the version that the command names.
         JourneyOver: it has ended.
         JourneyUnfit: it names what there is not, or what does not fit together; each fault with its pointer.
-        JourneyGiftForbidden: it is at work and gives points, and the caller may not.
+        JourneyGiftForbidden: it was activated once and gives points, and the caller may not.
         WriteContended: others change it at the same time.
     """
     definition = _definition(command)
@@ -144,13 +145,14 @@ def edit_journey(bureau: Bureau, journey_id: JourneyId, command: EditJourney, ca
         if before.state in (JourneyState.ENDED, JourneyState.ARCHIVED):
             raise JourneyOver(state=before.state.value)
         at_work = before.state in (JourneyState.ACTIVE, JourneyState.PAUSED)
-        if at_work:
+        if before.state is not JourneyState.DRAFT:
             _require_gift(definition, caller)
         edition = _edition(bureau, journey_id, before.edition + 1, definition, caller.subject)
         after = before.model_copy(
             update={
                 "name": definition.name, "edition": edition.edition, "edited_at": bureau.stamp,
                 "segment_id": _segment(bureau, journey_id, definition, caller) if at_work else before.segment_id,
+                "answers": answers_of(caller) if at_work and checking.gives_points(definition) else before.answers,
                 "version": before.version + 1,
             }
         )  # fmt: skip
@@ -238,6 +240,7 @@ def turn_journey(
             update={
                 "state": to, "moved_at": bureau.stamp, "segment_id": segment_id,
                 "activated_at": before.activated_at or (bureau.stamp if to is JourneyState.ACTIVE else None),
+                "answers": answers_of(caller) if to is JourneyState.ACTIVE else before.answers,
                 "version": before.version + 1,
             }
         )  # fmt: skip
@@ -302,6 +305,11 @@ def _segment(bureau: Bureau, journey_id: JourneyId, definition: JourneyDefinitio
     return bureau.shelf.live(key, name, condition, caller=caller, now=bureau.now)
 
 
+def answers_of(caller: Caller) -> Answers:
+    """Whoever sends a command, as who answers for what comes of it."""
+    return Answers(by=caller.subject, own=caller.membership)
+
+
 def _require_gift(definition: JourneyDefinition, caller: Caller) -> None:
     if checking.gives_points(definition) and caller.scope(Permission.JOURNEYS_GIFT) is None:
         raise JourneyGiftForbidden(permission=Permission.JOURNEYS_GIFT.value)
@@ -311,11 +319,14 @@ def _require_gift(definition: JourneyDefinition, caller: Caller) -> None:
 
 
 def enter_members(
-    bureau: Bureau, taker: Taker, hand: Hand, journey_id: JourneyId, key: str, command: EnterMembers
+    bureau: Bureau, taker: Taker, hand: Hand, journey_id: JourneyId, key: str, command: EnterMembers, caller: Caller
 ) -> Entries:
     """Let members in, or all of a segment. The same command again lets nobody in twice.
 
+    Whoever lets them in answers for the points that the journey gives them.
+
     Raises:
+        JourneyGiftForbidden: it gives points, and the caller may not.
         JourneyUnknown: there is no such journey.
         JourneyOver: nobody comes in just now.
         JourneyNotByHand: members come in by themselves.
@@ -330,12 +341,14 @@ def enter_members(
         raise JourneyNotByHand(entry=edition.definition.entry.kind)
     if head.state is not JourneyState.ACTIVE:
         raise JourneyOver(state=head.state.value)
+    _require_gift(edition.definition, caller)
+    answers = answers_of(caller)
     if command.segment_id is not None:
         if bureau.shelf.resolve()(command.segment_id) is None:
             raise JourneyUnfit(faults=[("/segment_id", "There is no such segment")])
         if command.dry_run:
             return Entries(entered=0, known=0, refused=0, under_way=False)
-        _ask(bureau, journey_id, key, command)
+        _ask(bureau, journey_id, key, command, answers)
         hand([messages.listed(journey_id, command.segment_id, key, milliseconds(bureau.now), None)], 0)
         return Entries(entered=0, known=0, refused=0, under_way=True)
     wanted = list(dict.fromkeys(command.member_ids or ()))
@@ -345,18 +358,19 @@ def enter_members(
     fitting = taker.fitting(edition, there)
     if command.dry_run:
         return Entries(entered=len(fitting), known=0, refused=len(some) - len(fitting), under_way=False)
-    _ask(bureau, journey_id, key, command)
-    entered = sum(taker.enter(edition, each) for each in there if each.member_id in fitting)
+    _ask(bureau, journey_id, key, command, answers)
+    entered = sum(taker.enter(edition, each, answers) for each in there if each.member_id in fitting)
     refused = len(some) - len([each for each in there if each.member_id in fitting])
     return Entries(entered=entered, known=len(some) - refused - entered, refused=refused, under_way=False)
 
 
-def _ask(bureau: Bureau, journey_id: JourneyId, key: str, command: EnterMembers) -> None:
+def _ask(bureau: Bureau, journey_id: JourneyId, key: str, command: EnterMembers, answers: Answers) -> None:
     """Keep what was asked for, once, before anything of it is done; the same again goes on where it was."""
     content = digest({"command": command.model_dump_json(exclude_defaults=True)})
     with suppress(AskedKnown):
-        return bureau.table.commit([store.keep_asked(journey_id, key, content)], keyed=True)
-    if store.find_asked(bureau.table, journey_id, key) != content:
+        return bureau.table.commit([store.keep_asked(journey_id, key, store.Asked(content, answers))], keyed=True)
+    known = store.find_asked(bureau.table, journey_id, key)
+    if known is None or known.content != content:
         raise JourneyDiffers(key=key)
     return None
 
@@ -378,7 +392,8 @@ def enter_listed(taker: Taker, body: "dict[str, object]") -> int:
     members, last = taker.works.judge.page(segment_id, after, LISTED_PAGE)
     told_at = from_milliseconds(at)
     some = [Told("by_hand", intake.by_hand(f"{journey_id} {key} {each}"), each, told_at, {}) for each in members]
-    entered = taker.enter_fitting(journey_id, edition.edition, some)
+    asked = store.find_asked(taker.works.table, journey_id, key)
+    entered = taker.enter_fitting(journey_id, edition.edition, some, asked.answers if asked is not None else None)
     if last is not None:
         taker.works.hand([messages.listed(journey_id, segment_id, key, at, last)], 0)
     return entered

@@ -13,7 +13,7 @@ from chalicelib.deliveries.ports import Office, Reach
 from chalicelib.deliveries.service.neighbours import PointsGiver
 from chalicelib.deliveries.service.singles import send_one
 from chalicelib.identity.models import Caller
-from chalicelib.journeys.models import Instance, Send, Told
+from chalicelib.journeys.models import Answers, Instance, Send, Told
 from chalicelib.journeys.ports import Clock, Hand, Person, Post, Posted, Tell, Title, Works
 from chalicelib.journeys.rules import timing
 from chalicelib.journeys.rules.filling import fields_of
@@ -290,9 +290,12 @@ class LedgerGiver:
 
     giver: PointsGiver
 
-    def give(self, key: str, member_id: str, points: int, days: int | None, now: datetime) -> bool:
+    def give(
+        self, key: str, member_id: str, points: int, days: int | None, now: datetime, answers: Answers | None
+    ) -> bool:
         """See `ports.Giver`."""
-        return self.giver.give(key, member_id, Gift(points, days), now)
+        by, own = (answers.by, answers.own) if answers is not None else (None, None)
+        return self.giver.give(key, member_id, Gift(points, days, by, own), now)
 
 
 @dataclass(frozen=True)

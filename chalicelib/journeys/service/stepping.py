@@ -230,8 +230,9 @@ class _Round:
                 posted = self.works.post.send(way, step, edition.pinned[step.step], until, self.now)
                 return posted.wait_until if posted.wait_until is not None else posted.outcome
             case GivePoints():
+                answering = way.answers or self.heads[way.ref.journey_id].answers
                 given = self.works.giver.give(
-                    effect_key(way), way.ref.member_id, step.points, step.expires_after_days, self.now
+                    effect_key(way), way.ref.member_id, step.points, step.expires_after_days, self.now, answering
                 )
                 return "given" if given else "refused"
             case Retag():

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.journeys import store
 from chalicelib.journeys.errors import InstanceKnown, InstanceMoved
-from chalicelib.journeys.models import Board, Edition, FirstPurchased, JourneyState, Place, Ref, Told
+from chalicelib.journeys.models import Answers, Board, Edition, FirstPurchased, JourneyState, Place, Ref, Told
 from chalicelib.journeys.ports import Works
 from chalicelib.journeys.rules import intake, moving
 from chalicelib.journeys.rules.timing import LAKE_BEHIND
@@ -87,7 +87,9 @@ class Taker:
             return 1
         return self.enter(edition, told)
 
-    def enter_fitting(self, journey_id: JourneyId, edition: int, some: Sequence[Told]) -> int:
+    def enter_fitting(
+        self, journey_id: JourneyId, edition: int, some: Sequence[Told], answers: Answers | None = None
+    ) -> int:
         """Let those in who fit, of candidates for a version of a journey; how many.
 
         Raises:
@@ -95,7 +97,7 @@ class Taker:
         """
         found = self.stepper.editions.find(journey_id, edition)
         fitting = self.fitting(found, some)
-        return sum(self.enter(found, each) for each in some if each.member_id in fitting)
+        return sum(self.enter(found, each, answers) for each in some if each.member_id in fitting)
 
     def fitting(self, edition: Edition, some: Sequence[Told]) -> frozenset[MemberId]:
         """Those of some candidates for whom a journey is.
@@ -108,8 +110,11 @@ class Taker:
             return frozenset(members)
         return self.works.judge.fitting(edition.definition.who, members)
 
-    def enter(self, edition: Edition, told: Told) -> int:
+    def enter(self, edition: Edition, told: Told, answers: Answers | None = None) -> int:
         """Let a member in, unless they are in by this, may not come again yet, or are none any more; 1 or 0.
+
+        Args:
+            answers: who lets them in by hand.
 
         Raises:
             Trouble: give it again.
@@ -124,6 +129,7 @@ class Taker:
             return 0
         entry, zone = intake.entry_key(definition, told.event_id), works.book.current(now).time_zone
         move = moving.entered(edition, told, entry, now, person.month_day, zone)
+        move = replace(move, after=replace(move.after, answers=answers))
         for _ in range(ATTEMPTS_MAX):
             writes: list[Write] = [store.add_instance(move.after), *store.count(move.after, move.amounts)]
             if intake.uses_gate(definition):
