@@ -93,7 +93,8 @@ class Definition(Record):
 
     name: Line
     segment_id: SegmentId
-    """Who is written to, as it is when a run is planned."""
+    """Who is written to: the definition as it is when the campaign is launched, by whoever fits it when a run is
+    planned."""
     purpose: Slug = "marketing"
     """The consent that a member must have given."""
     variants: Annotated[tuple[Variant, ...], Field(min_length=1, max_length=VARIANTS_MAX)]
@@ -213,6 +214,7 @@ class Campaign(Record):
     Attributes:
         salt: what members are assigned by: nobody outside can tell who is held out.
         pinned: the templates of each variant, as of its launch.
+        segments: its segment, with those that that one refers to, as of its launch: a document.
         launched_version: the version that was launched: the same launch again is a repeat.
         launched_own: the membership of whoever launched it, by their record: a gift to that one is noticed.
         beginning: the run that is being planned.
@@ -230,6 +232,7 @@ class Campaign(Record):
     made_by: str
     content: bytes
     pinned: Mapping[str, tuple[Pinned, ...]] = {}
+    segments: str | None = None
     launched_version: int | None = None
     launched_at: AwareDatetime | None = None
     launched_by: str | None = None

@@ -377,6 +377,7 @@ class Head(Record):
     """What there is of a journey.
 
     Attributes:
+        uses: the segments that it names, in any version that went to work.
         answers: whoever activated it last, or changed it while it was at work.
         edition: which version of its definition is in force.
         activated_at: what happened before it was activated first lets nobody in.
@@ -396,6 +397,7 @@ class Head(Record):
     moved_at: AwareDatetime
     content: bytes
     answers: Answers | None = None
+    uses: tuple[SegmentId, ...] = ()
     segment_id: SegmentId | None = None
     """The live segment that was made for an entry by `lapsed` or `birthday`."""
     version: int = 1
@@ -409,6 +411,8 @@ class Edition(Record):
     definition: JourneyDefinition
     pinned: Mapping[str, tuple[str, int, str]] = {}
     """By step: template, its version, its channel."""
+    segments: str | None = None
+    """Of a version that gives points: the segments that it names, as they were when it went to work first."""
     made_at: AwareDatetime
     made_by: str
 

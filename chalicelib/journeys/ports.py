@@ -62,15 +62,25 @@ class People(Protocol):
 class Judge(Protocol):
     """Has the lake say who fits."""
 
-    def fitting(self, definition: Condition, member_ids: Collection[MemberId]) -> frozenset[MemberId]:
+    def fitting(
+        self, definition: Condition, member_ids: Collection[MemberId], pinned: str | None
+    ) -> frozenset[MemberId]:
         """Those of some members who fit a definition.
+
+        Args:
+            pinned: segments as they were kept; None: as they are now.
 
         Raises:
             Trouble: nobody answered; ask again.
         """
 
-    def page(self, segment_id: SegmentId, after: str | None, limit: int) -> tuple[Sequence[MemberId], str | None]:
+    def page(
+        self, segment_id: SegmentId, after: str | None, limit: int, pinned: str | None
+    ) -> tuple[Sequence[MemberId], str | None]:
         """A page of a segment's members, and where the next one starts.
+
+        Args:
+            pinned: segments as they were kept; None: as they are now.
 
         Raises:
             Trouble: nobody answered; ask again.

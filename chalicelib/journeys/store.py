@@ -38,7 +38,7 @@ from chalicelib.kernel.ids import AccountId, JourneyId, MemberId, SegmentId
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Table
-from chalicelib.storage.writes import Absent, Add, Item, Put, Unchanged, Write
+from chalicelib.storage.writes import Absent, Add, Anyway, Item, Put, Unchanged, Write
 
 NOTES_KEPT = timedelta(days=800)
 """As long as the longest journey of any use lasts."""
@@ -71,9 +71,8 @@ def list_heads(table: Table, *, after: str | None, limit: int) -> tuple[list[Hea
 
 
 def find_edition(table: Table, journey_id: JourneyId, edition: int) -> Edition | None:
-    """A version of a journey, or None. It never changes, so only what is missing is looked for again."""
-    key = keys.journey_edition(journey_id, edition)
-    item = table.get(key) or table.get(key, consistent=True)
+    """A version of a journey, or None. It never changes once it has been at work."""
+    item = table.get(keys.journey_edition(journey_id, edition), consistent=True)
     return Edition.model_validate_json(item["edition"]) if item is not None else None
 
 
@@ -93,6 +92,7 @@ def put_head(head: Head) -> Write:
         "moved": milliseconds(head.moved_at),
         "content": head.content,
         "answers": _answers(head.answers),
+        "uses": list(head.uses) or None,
         "segment": head.segment_id,
         "version": head.version,
     }
@@ -114,6 +114,7 @@ def head_from(item: Item) -> Head:
             "moved_at": from_milliseconds(item["moved"]),
             "content": item["content"],
             "answers": _answers_from(item),
+            "uses": tuple(item.get("uses", ())),
             "segment_id": item.get("segment"),
             "version": item["version"],
         }
@@ -136,6 +137,12 @@ def add_edition(edition: Edition) -> Write:
     # With each null: what was taken away, as quiet hours, must not come back as what is there when nothing is said.
     item: Item = {"edition": edition.model_dump_json()}
     return Put(keys.journey_edition(edition.journey_id, edition.edition), item, Absent(), lambda _: HeadMoved())
+
+
+def pin_edition(edition: Edition) -> Write:
+    """The write of a version that goes to work, beside that of its journey, which tells whether it was changed."""
+    item: Item = {"edition": edition.model_dump_json()}
+    return Put(keys.journey_edition(edition.journey_id, edition.edition), item, Anyway(), lambda _: HeadMoved())
 
 
 # ---------------------------------------------------------------- the board
@@ -441,10 +448,12 @@ class Asked:
     Attributes:
         content: digest of the command.
         answers: who asked.
+        segments: the segment that was named, as it was then, where points are given; else None.
     """
 
     content: bytes
     answers: Answers | None
+    segments: str | None = None
 
 
 def find_asked(table: Table, journey_id: JourneyId, key: str) -> Asked | None:
@@ -452,10 +461,10 @@ def find_asked(table: Table, journey_id: JourneyId, key: str) -> Asked | None:
     item = table.get(keys.journey_asked(journey_id, key), consistent=True)
     if item is None:
         return None
-    return Asked(bytes(item["content"]), _answers_from(item))
+    return Asked(bytes(item["content"]), _answers_from(item), item.get("segments"))
 
 
 def keep_asked(journey_id: JourneyId, key: str, asked: Asked) -> Write:
     """The write that says that staff asked for something that a function does: its audit record goes with it."""
-    item: Item = {"content": asked.content, "answers": _answers(asked.answers)}
+    item: Item = {"content": asked.content, "answers": _answers(asked.answers), "segments": asked.segments}
     return Put(keys.journey_asked(journey_id, key), item, Absent(), lambda _: AskedKnown())

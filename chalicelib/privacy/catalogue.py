@@ -324,20 +324,24 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored(
         "core", "campaign", r"CMP#\S+ CMP",
         {
-            **_all("tl at due definition state salt made content pinned launched_version launched ended", _MERCHANT),
-            **_all("ended_for beginning open runs through cost version", _MERCHANT),
+            **_all("tl at due definition state salt made content pinned segments launched_version launched", _MERCHANT),
+            **_all("ended ended_for beginning open runs through cost version", _MERCHANT),
             **_all("by launched_by launched_own", _STAFF),
         },
     ),
     Stored(
         "core", "journey", r"JRN#\S+ HEAD",
         {
-            **_all("tl at name state edition made edited activated moved content segment version", _MERCHANT),
+            **_all("tl at name state edition made edited activated moved content segment uses version", _MERCHANT),
             **_all("by answers", _STAFF),
         },
     ),
+    Stored("core", "use of a segment", r"SGU#\S+ USE#\S+", {"version": _MERCHANT}),
     Stored("core", "what staff asked of a campaign", r"CMP#\S+ ASK#\S+", {"content": _MERCHANT}),
-    Stored("core", "what staff asked of a journey", r"JRN#\S+ ASK#\S+", {"content": _MERCHANT, "answers": _STAFF}),
+    Stored(
+        "core", "what staff asked of a journey", r"JRN#\S+ ASK#\S+",
+        {**_all("content segments", _MERCHANT), "answers": _STAFF},
+    ),
     Stored("core", "version of a journey", r"JRN#\S+ V#\d+", {"edition": _MERCHANT}),
     Stored("core", "which journeys do something", r"JRNS BOARD", _all("places began version", _MERCHANT)),
     Stored("core", "counter of those in a journey", r"JIC#\S+ V\d+#\d+", dict.fromkeys(_JOURNEY_COUNTS, _MERCHANT)),

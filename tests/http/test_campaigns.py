@@ -83,7 +83,8 @@ def test_a_campaign_from_draft_to_parts_and_results(marketing: Api, house: House
     for verb, state in (("pause", "paused"), ("resume", "sending"), ("cancel", "cancelled")):
         assert marketing.post(f"{path}/{verb}", {}).json["state"] == state
     trail = marketing.get("/v1/audit-entries", action="cancel_campaign").json["items"]
-    assert [change["item"] for change in trail[0]["changes"]] == ["campaign", "run of a campaign"]
+    named = sorted(change["item"] for change in trail[0]["changes"])
+    assert named == ["campaign", "run of a campaign", "use of a segment"]
 
 
 def test_points_are_given_by_who_may(marketing: Api) -> None:
@@ -93,6 +94,36 @@ def test_points_are_given_by_who_may(marketing: Api) -> None:
     assert (refused.status, refused.code) == (403, "gift_forbidden")
     assert marketing.get(path).json["state"] == "draft"
     assert marketing.post(f"{path}/launch", {"version": 1}).status == 201
+
+
+def test_who_gets_a_gift_stays_as_it_was_when_it_was_launched(marketing: Api, house: House, dynamo: Dynamo) -> None:
+    consent = {"purpose": "marketing", "granted": True, "text_version": "1"}
+    for number in range(3):
+        tags = ["vip"] if number == 0 else []
+        marketing.enrol(email=f"m{number}@example.com", consents=[consent], tags=tags)
+    fold(house, dynamo)
+    inner = {"kind": "tag", "op": "has_any", "tags": ["vip"]}
+    everybody = {"kind": "field", "name": "points", "op": "at_least", "value": 0}
+    vip = marketing.post("/v1/segments", {"name": "VIP", "definition": inner}, key="vip").json["segment_id"]
+    named = {"kind": "segment", "segment_id": vip}
+    outer = marketing.post("/v1/segments", {"name": "Outer", "definition": named}, key="out").json["segment_id"]
+    body = a_body(marketing, gift={"points": 10}) | {"segment_id": outer}
+    path = "/v1/campaigns/" + marketing.post("/v1/campaigns", body, key="c1").json["campaign_id"]
+    assert marketing.post(f"{path}/launch", {"version": 1}).status == 201
+    thief = marketing.as_("marketer")
+    for segment in (vip, outer):
+        moved = thief.patch(f"/v1/segments/{segment}", {"version": 1, "definition": everybody})
+        assert moved.status == 200, moved.text
+    refused = thief.post(f"/v1/segments/{outer}/archivals", {})
+    assert (refused.status, refused.code) == (409, "segment_in_use")
+    assert refused.json["facts"]["used_by"] == [path.rpartition("/")[2]]
+    assert jobs.plan_campaigns({}, None) == {"begun": 1, "planned": 1, "failed": 0}
+    (run,) = marketing.get(path).json["latest_runs"]
+    assert (run["planned"]["in_segment"], run["planned"]["targeted"]) == (1, 1)
+    assert marketing.post(f"{path}/cancel", {}).status == 201
+    assert thief.post(f"/v1/segments/{outer}/archivals", {}).status == 201
+    again = marketing.post("/v1/campaigns", body, key="c2")
+    assert [each["pointer"] for each in again.json["errors"]] == ["/segment_id"]
 
 
 def test_what_there_is_not_is_pointed_at(marketing: Api) -> None:

@@ -92,6 +92,7 @@ def launched(
     campaign: Campaign,
     version: int,
     pinned: Mapping[str, tuple[Pinned, ...]],
+    segments: str,
     *,
     by: str,
     own: AccountId | None,
@@ -117,6 +118,7 @@ def launched(
         update={
             "state": S.SCHEDULED,
             "pinned": pinned,
+            "segments": segments,
             "launched_version": version,
             "launched_at": now,
             "launched_by": by,

@@ -36,6 +36,7 @@ from chalicelib.campaigns.ports import Shelf, Tester, Title
 from chalicelib.campaigns.rules import life, timing
 from chalicelib.campaigns.rules.filling import fillable
 from chalicelib.campaigns.service.sending import run_view
+from chalicelib.campaigns.service.using import moved
 from chalicelib.deliveries import store as deliveries
 from chalicelib.deliveries.models import RunStatus
 from chalicelib.identity.models import Caller
@@ -211,6 +212,7 @@ def launch_campaign(
             before,
             command.version,
             pinned,
+            shelf.pinned(before.definition.segment_id),
             by=caller.subject,
             own=caller.membership,
             time_zone=program.time_zone,
@@ -221,7 +223,7 @@ def launch_campaign(
         if command.dry_run:
             return Outcome(shown, stored=False)
         try:
-            table.commit([store.replace_campaign(before, after)])
+            table.commit(moved(before, after))
         except CampaignMoved:
             continue
         return Outcome(shown)
@@ -286,7 +288,7 @@ def _turned(
         assert state is not None or paused
         after = _after(before, state, now)
 
-        writes = [store.replace_campaign(before, after), *_runs_turned(table, before, of, to, now)]
+        writes = [*moved(before, after), *_runs_turned(table, before, of, to, now)]
         try:
             table.commit(writes)
         except (CampaignMoved, deliveries.RunMoved):

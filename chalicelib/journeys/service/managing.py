@@ -41,7 +41,7 @@ from chalicelib.journeys.models import (
     TurnJourney,
 )
 from chalicelib.journeys.ports import Hand, Shelf
-from chalicelib.journeys.rules import checking, intake, wording
+from chalicelib.journeys.rules import checking, intake, pinning, wording
 from chalicelib.journeys.service import messages
 from chalicelib.journeys.service.taking import Taker, placed
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
@@ -53,8 +53,9 @@ from chalicelib.kernel.outcomes import Outcome
 from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
 from chalicelib.segments import rules as segments
-from chalicelib.segments.models import BirthdayField, BirthdayOp, DayField, DayOp, Sentences
+from chalicelib.segments import store as segments_store
 from chalicelib.segments.models import Definition as Condition
+from chalicelib.segments.models import Sentences
 from chalicelib.segments.service.finding import names_in
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Write
@@ -148,15 +149,18 @@ def edit_journey(bureau: Bureau, journey_id: JourneyId, command: EditJourney, ca
         if before.state is not JourneyState.DRAFT:
             _require_gift(definition, caller)
         edition = _edition(bureau, journey_id, before.edition + 1, definition, caller.subject)
+        if before.state is JourneyState.ACTIVE:
+            edition = _pinned(bureau, edition)
         after = before.model_copy(
             update={
                 "name": definition.name, "edition": edition.edition, "edited_at": bureau.stamp,
                 "segment_id": _segment(bureau, journey_id, definition, caller) if at_work else before.segment_id,
                 "answers": answers_of(caller) if at_work and checking.gives_points(definition) else before.answers,
+                "uses": _uses(before, definition) if at_work else before.uses,
                 "version": before.version + 1,
             }
         )  # fmt: skip
-        writes: list[Write] = [store.put_head(after), store.add_edition(edition)]
+        writes: list[Write] = [store.put_head(after), store.add_edition(edition), *_used(before, after)]
         if before.state is not JourneyState.DRAFT:
             board = store.find_board(bureau.table)
             writes.append(store.put_board(board, _posted(board, after, definition)))
@@ -234,6 +238,7 @@ def turn_journey(
             _require_gift(edition.definition, caller)
             _require_fit(bureau, edition.definition)
             segment_id = before.segment_id
+            edition = _pinned(bureau, edition)
             if not command.dry_run:
                 segment_id = _segment(bureau, journey_id, edition.definition, caller)
         after = before.model_copy(
@@ -241,13 +246,16 @@ def turn_journey(
                 "state": to, "moved_at": bureau.stamp, "segment_id": segment_id,
                 "activated_at": before.activated_at or (bureau.stamp if to is JourneyState.ACTIVE else None),
                 "answers": answers_of(caller) if to is JourneyState.ACTIVE else before.answers,
+                "uses": _uses(before, edition.definition) if to is JourneyState.ACTIVE else before.uses,
                 "version": before.version + 1,
             }
         )  # fmt: skip
         if command.dry_run:
             return Outcome(view(bureau, after, edition), stored=False)
         board = store.find_board(bureau.table)
-        writes: list[Write] = [store.put_head(after)]
+        writes: list[Write] = [store.put_head(after), *_used(before, after)]
+        if to is JourneyState.ACTIVE:
+            writes.append(store.pin_edition(edition))
         if to is not JourneyState.ARCHIVED:
             writes.append(store.put_board(board, _posted(board, after, edition.definition)))
         try:
@@ -256,6 +264,45 @@ def turn_journey(
             continue
         return Outcome(view(bureau, after, edition))
     raise WriteContended
+
+
+def _pinned(bureau: Bureau, edition: Edition) -> Edition:
+    """A version that goes to work, with the segments that it names as they are now, where it gives points.
+
+    One that was at work before keeps what it has.
+
+    Raises:
+        JourneyUnfit: they are too large to be kept.
+    """
+    if edition.segments is not None or not checking.gives_points(edition.definition):
+        return edition
+    document = segments.pinned(pinning.segments_of(edition.definition), bureau.shelf.resolve())
+    if len(document) > segments.PINNED_MAX:
+        raise JourneyUnfit(faults=[("", "The segments that it names are too large to be kept as they are now")])
+    return edition.model_copy(update={"segments": document})
+
+
+USES_MAX = 50
+"""Segments that the versions of a journey name: each is written down with it."""
+
+
+def _uses(head: Head, definition: JourneyDefinition) -> tuple[SegmentId, ...]:
+    """The segments of a journey at work, with one more version.
+
+    Raises:
+        JourneyUnfit: they are too many.
+    """
+    uses = tuple(sorted({*head.uses, *pinning.segments_of(definition)}))
+    if len(uses) > USES_MAX:
+        raise JourneyUnfit(faults=[("", f"All versions of a journey name {USES_MAX} segments at the most")])
+    return uses
+
+
+def _used(before: Head, after: Head) -> list[Write]:
+    """The writes that say which segments a journey uses, or that it uses none any more."""
+    if after.state is JourneyState.ENDED:
+        return segments_store.end_use(before.uses, after.journey_id)
+    return segments_store.use(set(after.uses) - set(before.uses), after.journey_id)
 
 
 def _posted(board: Board, head: Head, definition: JourneyDefinition) -> Board:
@@ -284,24 +331,17 @@ def _posted(board: Board, head: Head, definition: JourneyDefinition) -> Board:
 
 def _segment(bureau: Bureau, journey_id: JourneyId, definition: JourneyDefinition, caller: Caller) -> SegmentId | None:
     """The live segment that lets members in where time alone does: nothing has to be kept for every member then."""
-    zh = bureau.program.language is Language.ZH
-    made: tuple[str, str, Condition] | None = None
+    condition, zh = pinning.time_alone(definition.entry), bureau.program.language is Language.ZH
     match definition.entry:
         case Lapsed(days=days):
-            made = (
-                f"{journey_id} lapsed {days}",
-                f"{days}天未消费" if zh else f"Nothing bought for {days} days",
-                DayField(kind="field", name="last_bought_on", op=DayOp.MORE_THAN_DAYS_AGO, days=days),
-            )
+            key = f"{journey_id} lapsed {days}"
+            name = f"{days}天未消费" if zh else f"Nothing bought for {days} days"
         case BirthdayComes(days_before=days):
-            made = (
-                f"{journey_id} birthday {days}",
-                f"{days}天内生日" if zh else f"Birthday within {days} days",
-                BirthdayField(kind="field", name="birthday", op=BirthdayOp.IN_NEXT_DAYS, days=days + 1),
-            )
-    if made is None:
-        return None
-    key, name, condition = made
+            key = f"{journey_id} birthday {days}"
+            name = f"{days}天内生日" if zh else f"Birthday within {days} days"
+        case _:
+            return None
+    assert condition is not None
     return bureau.shelf.live(key, name, condition, caller=caller, now=bureau.now)
 
 
@@ -348,7 +388,12 @@ def enter_members(
             raise JourneyUnfit(faults=[("/segment_id", "There is no such segment")])
         if command.dry_run:
             return Entries(entered=0, known=0, refused=0, under_way=False)
-        _ask(bureau, journey_id, key, command, answers)
+        pinned = None
+        if checking.gives_points(edition.definition):
+            pinned = segments.pinned([command.segment_id], bureau.shelf.resolve())
+            if len(pinned) > segments.PINNED_MAX:
+                raise JourneyUnfit(faults=[("/segment_id", "This segment is too large to be kept as it is now")])
+        _ask(bureau, journey_id, key, command, answers, pinned)
         hand([messages.listed(journey_id, command.segment_id, key, milliseconds(bureau.now), None)], 0)
         return Entries(entered=0, known=0, refused=0, under_way=True)
     wanted = list(dict.fromkeys(command.member_ids or ()))
@@ -364,11 +409,15 @@ def enter_members(
     return Entries(entered=entered, known=len(some) - refused - entered, refused=refused, under_way=False)
 
 
-def _ask(bureau: Bureau, journey_id: JourneyId, key: str, command: EnterMembers, answers: Answers) -> None:
+def _ask(
+    bureau: Bureau, journey_id: JourneyId, key: str, command: EnterMembers, answers: Answers, pinned: str | None = None
+) -> None:
     """Keep what was asked for, once, before anything of it is done; the same again goes on where it was."""
     content = digest({"command": command.model_dump_json(exclude_defaults=True)})
     with suppress(AskedKnown):
-        return bureau.table.commit([store.keep_asked(journey_id, key, store.Asked(content, answers))], keyed=True)
+        return bureau.table.commit(
+            [store.keep_asked(journey_id, key, store.Asked(content, answers, pinned))], keyed=True
+        )
     known = store.find_asked(bureau.table, journey_id, key)
     if known is None or known.content != content:
         raise JourneyDiffers(key=key)
@@ -389,10 +438,11 @@ def enter_listed(taker: Taker, body: "dict[str, object]") -> int:
     if head is None or head.state is not JourneyState.ACTIVE:
         return 0
     edition = taker.stepper.editions.find(journey_id, head.edition)
-    members, last = taker.works.judge.page(segment_id, after, LISTED_PAGE)
+    asked = store.find_asked(taker.works.table, journey_id, key)
+    pinned = asked.segments if asked is not None else None
+    members, last = taker.works.judge.page(segment_id, after, LISTED_PAGE, pinned)
     told_at = from_milliseconds(at)
     some = [Told("by_hand", intake.by_hand(f"{journey_id} {key} {each}"), each, told_at, {}) for each in members]
-    asked = store.find_asked(taker.works.table, journey_id, key)
     entered = taker.enter_fitting(journey_id, edition.edition, some, asked.answers if asked is not None else None)
     if last is not None:
         taker.works.hand([messages.listed(journey_id, segment_id, key, at, last)], 0)

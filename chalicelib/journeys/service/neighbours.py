@@ -105,18 +105,22 @@ class LakeJudge:
 
     functions: Functions
 
-    def fitting(self, definition: Condition, member_ids: Collection[MemberId]) -> frozenset[MemberId]:
+    def fitting(
+        self, definition: Condition, member_ids: Collection[MemberId], pinned: str | None
+    ) -> frozenset[MemberId]:
         """See `ports.Judge`."""
         wanted = sorted(set(member_ids))
         if not wanted:
             return frozenset()
         document = DEFINITION.dump_python(definition, mode="json", exclude_none=True)
-        answer = Asking(self.functions).ask("fitting", definition=document, member_ids=wanted)
+        answer = Asking(self.functions).ask("fitting", definition=document, member_ids=wanted, pinned=pinned)
         return frozenset(MemberId(each) for each in answer["member_ids"])
 
-    def page(self, segment_id: SegmentId, after: str | None, limit: int) -> tuple[Sequence[MemberId], str | None]:
+    def page(
+        self, segment_id: SegmentId, after: str | None, limit: int, pinned: str | None
+    ) -> tuple[Sequence[MemberId], str | None]:
         """See `ports.Judge`."""
-        answer = Asking(self.functions).ask("members", segment_id=segment_id, after=after, limit=limit)
+        answer = Asking(self.functions).ask("members", segment_id=segment_id, after=after, limit=limit, pinned=pinned)
         return [MemberId(each["member_id"]) for each in answer["members"]], answer["last"]
 
 

@@ -13,7 +13,7 @@ from chalicelib.journeys import store
 from chalicelib.journeys.errors import InstanceKnown, InstanceMoved
 from chalicelib.journeys.models import Answers, Board, Edition, FirstPurchased, JourneyState, Place, Ref, Told
 from chalicelib.journeys.ports import Works
-from chalicelib.journeys.rules import intake, moving
+from chalicelib.journeys.rules import intake, moving, pinning
 from chalicelib.journeys.rules.timing import LAKE_BEHIND
 from chalicelib.journeys.service import messages
 from chalicelib.journeys.service.stepping import Stepper, alert
@@ -81,7 +81,7 @@ class Taker:
         head = store.find_head(self.works.table, place.journey_id)
         if head is None or head.activated_at is None or told.at < head.activated_at - LATE:
             return 0
-        if edition.definition.who is not None:
+        if pinning.whom(edition):
             seconds = int(LAKE_BEHIND.total_seconds())
             self.works.hand([messages.candidate(place.journey_id, place.edition, told)], seconds)
             return 1
@@ -105,10 +105,10 @@ class Taker:
         Raises:
             Trouble: ask again.
         """
-        members = [each.member_id for each in some]
-        if edition.definition.who is None or not members:
-            return frozenset(members)
-        return self.works.judge.fitting(edition.definition.who, members)
+        found = frozenset(each.member_id for each in some)
+        for each in pinning.whom(edition):
+            found = self.works.judge.fitting(each, found, edition.segments) if found else found
+        return found
 
     def enter(self, edition: Edition, told: Told, answers: Answers | None = None) -> int:
         """Let a member in, unless they are in by this, may not come again yet, or are none any more; 1 or 0.
