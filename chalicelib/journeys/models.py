@@ -398,6 +398,8 @@ class Head(Record):
     content: bytes
     answers: Answers | None = None
     uses: tuple[SegmentId, ...] = ()
+    cleared: int | None = None
+    """The version whose points were cleared: it is activated again, after a pause, without asking anybody."""
     segment_id: SegmentId | None = None
     """The live segment that was made for an entry by `lapsed` or `birthday`."""
     version: int = 1

@@ -93,6 +93,7 @@ def put_head(head: Head) -> Write:
         "content": head.content,
         "answers": _answers(head.answers),
         "uses": list(head.uses) or None,
+        "cleared": head.cleared,
         "segment": head.segment_id,
         "version": head.version,
     }
@@ -115,6 +116,7 @@ def head_from(item: Item) -> Head:
             "content": item["content"],
             "answers": _answers_from(item),
             "uses": tuple(item.get("uses", ())),
+            "cleared": item.get("cleared"),
             "segment_id": item.get("segment"),
             "version": item["version"],
         }

@@ -332,7 +332,8 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored(
         "core", "journey", r"JRN#\S+ HEAD",
         {
-            **_all("tl at name state edition made edited activated moved content segment uses version", _MERCHANT),
+            **_all("tl at name state edition made edited activated moved content segment uses", _MERCHANT),
+            **_all("cleared version", _MERCHANT),
             **_all("by answers", _STAFF),
         },
     ),

@@ -292,8 +292,8 @@ def test_a_segment_that_lets_in_is_looked_at_as_it_was(
     for number, member in enumerate((vip, lured)):
         at = walking.clock().isoformat().replace("+00:00", "Z")
         told = {
-            "event_id": "evt_" + "ab"[number] * 32, "type": "SegmentEntered", "version": 1, "member_id": member, "seq": None,
-            "occurred_at": at, "recorded_at": at, "data": {"segment_id": entered, "generation": 1},
+            "event_id": "evt_" + "ab"[number] * 32, "type": "SegmentEntered", "version": 1, "member_id": member,
+            "seq": None, "occurred_at": at, "recorded_at": at, "data": {"segment_id": entered, "generation": 1},
         }  # fmt: skip
         message = {"messageId": str(number), "body": json.dumps(told)}
         assert jobs.take_events({"Records": [message]}, None) == {"batchItemFailures": []}
@@ -301,6 +301,33 @@ def test_a_segment_that_lets_in_is_looked_at_as_it_was(
     _step(tray)
     inside = [each["member_id"] for each in walking.get(f"{path}/members").json["items"]]
     assert inside == ([vip] if kind == "segment_entered" else [])
+
+
+def test_many_points_for_each_member_wait_for_a_second_person(walking: Api) -> None:
+    large = [{"kind": "give_points", "step": "a", "points": 6_000, "next": "b"},
+             {"kind": "give_points", "step": "b", "points": 4_001}]  # fmt: skip
+    path = "/v1/journeys/" + _made(walking, steps=large)["journey_id"]
+    asked = walking.post(f"{path}/activate", {"version": 1, "reason": "a feast"})
+    assert (asked.status, asked.json["kind"], asked.json["amount"]) == (202, "activation", 10_001), asked.text
+    approval = f"/v1/approvals/{asked.json['approval_id']}/approvals"
+    assert walking.post(approval, {}).code == "approval_own"
+    second = walking.with_(
+        a_token(walking.token_key, walking.issuer, walking.audience, walking.clock(), "admin", sub="second")
+    )
+    done = second.post(approval, {})
+    assert (done.status, done.json["status"]) == (201, "approved"), done.text
+    assert walking.get(path).json["state"] == "active"
+    assert walking.post(f"{path}/activate", {"version": 1, "reason": "a feast"}).status == 201
+    # After a pause nobody is asked anew; what gives more is.
+    assert walking.post(f"{path}/pause", {"version": 2}).status == 201
+    assert walking.post(f"{path}/activate", {"version": 3}).status == 201
+    more = {**BODY, "steps": [{**large[0], "points": 9_000}, large[1]], "version": 4}
+    raised = walking.put(path, more)
+    assert (raised.status, raised.code) == (409, "journey_gift_raised")
+    assert walking.post(f"{path}/pause", {"version": 4}).status == 201
+    assert walking.put(path, {**more, "version": 5}).status == 200
+    assert walking.post(f"{path}/activate", {"version": 6}).status == 202
+    assert walking.get(path).json["state"] == "paused"
 
 
 def test_gifts_come_in_by_no_edit_of_who_may_not_give_them(walking: Api) -> None:

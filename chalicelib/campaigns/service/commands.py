@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from chalicelib.approvals.service import FREE, Clearance, Cleared, launch_of
 from chalicelib.campaigns import store
 from chalicelib.campaigns.errors import (
     AskedKnown,
@@ -186,10 +187,15 @@ def launch_campaign(
     caller: Caller,
     *,
     now: datetime,
+    clearance: Clearance = FREE,
 ) -> Outcome[CampaignView]:
     """Let a draft go. The version that was looked at is its key: the same launch again changes nothing.
 
+    Args:
+        clearance: whether so many points for each member may be given by who sends it.
+
     Raises:
+        ApprovalNeeded, ApprovalOutgrown: so many may not.
         CampaignUnknown: there is no such campaign.
         CampaignNotDraft, CampaignChanged: it was launched as another version, or changed since it was read.
         CampaignUnfit: it names what there is not, or what does not fit together; each fault with its pointer.
@@ -219,11 +225,13 @@ def launch_campaign(
             now=stamp,
         )
 
+        gift = before.definition.gift
+        cleared = clearance.clear(launch_of(gift.points, CampaignMoved())) if gift is not None else Cleared()
         shown = _view(after.model_copy(update={"version": before.version + 1}), book, now)
         if command.dry_run:
             return Outcome(shown, stored=False)
         try:
-            table.commit(moved(before, after))
+            table.commit([*moved(before, after), *cleared.writes])
         except CampaignMoved:
             continue
         return Outcome(shown)

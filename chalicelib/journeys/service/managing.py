@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from chalicelib.approvals.service import FREE, Clearance, Cleared, launch_of
 from chalicelib.identity.models import Caller
 from chalicelib.identity.permissions import Permission
 from chalicelib.journeys import store
@@ -12,6 +13,7 @@ from chalicelib.journeys.errors import (
     HeadMoved,
     JourneyDiffers,
     JourneyGiftForbidden,
+    JourneyGiftRaised,
     JourneyMoved,
     JourneyNotByHand,
     JourneyOver,
@@ -132,22 +134,25 @@ def edit_journey(bureau: Bureau, journey_id: JourneyId, command: EditJourney, ca
         JourneyMoved: it was changed since the version that the command names.
         JourneyOver: it has ended.
         JourneyUnfit: it names what there is not, or what does not fit together; each fault with its pointer.
+        JourneyGiftRaised: it is at work, and would give more points.
         JourneyGiftForbidden: it was activated once and gives points, and the caller may not.
         WriteContended: others change it at the same time.
     """
     definition = _definition(command)
     for _ in range(ATTEMPTS_MAX):
         before = require(bureau.table, journey_id)
-        if before.version == command.version + 1:
-            newest = require_edition(bureau.table, before, before.edition)
-            if newest.definition == definition:
-                return Outcome(view(bureau, before, newest), replayed=True)
+        newest = require_edition(bureau.table, before, before.edition)
+        if before.version == command.version + 1 and newest.definition == definition:
+            return Outcome(view(bureau, before, newest), replayed=True)
         _require_version(before, command.version)
         if before.state in (JourneyState.ENDED, JourneyState.ARCHIVED):
             raise JourneyOver(state=before.state.value)
         at_work = before.state in (JourneyState.ACTIVE, JourneyState.PAUSED)
         if before.state is not JourneyState.DRAFT:
             _require_gift(definition, caller)
+        given, wanted = (checking.most_given(each) for each in (newest.definition, definition))
+        if before.state is JourneyState.ACTIVE and wanted > given:
+            raise JourneyGiftRaised(given=given, wanted=wanted)
         edition = _edition(bureau, journey_id, before.edition + 1, definition, caller.subject)
         if before.state is JourneyState.ACTIVE:
             edition = _pinned(bureau, edition)
@@ -157,6 +162,7 @@ def edit_journey(bureau: Bureau, journey_id: JourneyId, command: EditJourney, ca
                 "segment_id": _segment(bureau, journey_id, definition, caller) if at_work else before.segment_id,
                 "answers": answers_of(caller) if at_work and checking.gives_points(definition) else before.answers,
                 "uses": _uses(before, definition) if at_work else before.uses,
+                "cleared": edition.edition if before.cleared == before.edition and wanted <= given else before.cleared,
                 "version": before.version + 1,
             }
         )  # fmt: skip
@@ -212,11 +218,20 @@ _FROM: dict[JourneyState, frozenset[JourneyState]] = {
 
 
 def turn_journey(
-    bureau: Bureau, journey_id: JourneyId, to: JourneyState, command: TurnJourney, caller: Caller
+    bureau: Bureau,
+    journey_id: JourneyId,
+    to: JourneyState,
+    command: TurnJourney,
+    caller: Caller,
+    clearance: Clearance = FREE,
 ) -> Outcome[JourneyView]:
     """Have a journey do something else. The version that was read is its key: the same again changes nothing.
 
+    Args:
+        clearance: whether so many points for each member may be given by who activates it.
+
     Raises:
+        ApprovalNeeded, ApprovalOutgrown: so many may not.
         JourneyUnknown: there is no such journey.
         JourneyMoved: it was changed since the version that the command names.
         JourneyStands: it cannot become that from what it is.
@@ -233,12 +248,13 @@ def turn_journey(
         _require_version(before, command.version)
         if before.state not in _FROM[to]:
             raise JourneyStands(state=before.state.value, wanted=to.value)
-        segment_id = before.segment_id
+        segment_id, cleared = before.segment_id, Cleared()
         if to is JourneyState.ACTIVE:
             _require_gift(edition.definition, caller)
             _require_fit(bureau, edition.definition)
             segment_id = before.segment_id
             edition = _pinned(bureau, edition)
+            cleared = _cleared(before, edition, clearance)
             if not command.dry_run:
                 segment_id = _segment(bureau, journey_id, edition.definition, caller)
         after = before.model_copy(
@@ -247,13 +263,14 @@ def turn_journey(
                 "activated_at": before.activated_at or (bureau.stamp if to is JourneyState.ACTIVE else None),
                 "answers": answers_of(caller) if to is JourneyState.ACTIVE else before.answers,
                 "uses": _uses(before, edition.definition) if to is JourneyState.ACTIVE else before.uses,
+                "cleared": edition.edition if to is JourneyState.ACTIVE else before.cleared,
                 "version": before.version + 1,
             }
         )  # fmt: skip
         if command.dry_run:
             return Outcome(view(bureau, after, edition), stored=False)
         board = store.find_board(bureau.table)
-        writes: list[Write] = [store.put_head(after), *_used(before, after)]
+        writes: list[Write] = [store.put_head(after), *_used(before, after), *cleared.writes]
         if to is JourneyState.ACTIVE:
             writes.append(store.pin_edition(edition))
         if to is not JourneyState.ARCHIVED:
@@ -280,6 +297,18 @@ def _pinned(bureau: Bureau, edition: Edition) -> Edition:
     if len(document) > segments.PINNED_MAX:
         raise JourneyUnfit(faults=[("", "The segments that it names are too large to be kept as they are now")])
     return edition.model_copy(update={"segments": document})
+
+
+def _cleared(head: Head, edition: Edition, clearance: Clearance) -> Cleared:
+    """What goes with the activation of a version that gives points, unless it was cleared before.
+
+    Raises:
+        ApprovalNeeded, ApprovalOutgrown: it gives a member too many.
+    """
+    most = checking.most_given(edition.definition)
+    if not most or head.cleared == edition.edition:
+        return Cleared()
+    return clearance.clear(launch_of(most, HeadMoved()))
 
 
 USES_MAX = 50
