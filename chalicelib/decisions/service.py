@@ -24,8 +24,8 @@ from chalicelib.decisions.models import Approve, Reject
 from chalicelib.identity.errors import PermissionMissing
 from chalicelib.identity.models import Caller, Kind, Owner, reaches
 from chalicelib.identity.permissions import Permission, Scope
-from chalicelib.journeys.models import JourneyState, TurnJourney
-from chalicelib.journeys.service.managing import Bureau, turn_journey
+from chalicelib.journeys.models import TurnJourney
+from chalicelib.journeys.service.managing import Bureau, activate_journey
 from chalicelib.journeys.service.neighbours import TableShelf as JourneyShelf
 from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import ApprovalId, CampaignId, CardId, EntryId, JourneyId, MemberId, ShopId
@@ -138,7 +138,7 @@ def _activate(place: Place, approval: Approval, clearance: Clearance, now: datet
     desk = place.desk
     shelf = JourneyShelf(place.table, desk.ops, desk.objects, desk.functions, place.book, now)
     bureau, who = Bureau(place.table, place.book, shelf, now), _asker(approval, Permission.JOURNEYS_GIFT)
-    turn_journey(bureau, journey_id, JourneyState.ACTIVE, command, who, clearance)
+    activate_journey(bureau, journey_id, command, who, clearance)
 
 
 def _asker(approval: Approval, permission: Permission) -> Caller:

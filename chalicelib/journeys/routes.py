@@ -146,7 +146,7 @@ def activate_journey(
     call.require_version(body.version)
 
     def do(clearance: Clearance) -> Outcome[JourneyView]:
-        return managing.turn_journey(_bureau(call), journey_id, JourneyState.ACTIVE, body, call.signed_in, clearance)
+        return managing.activate_journey(_bureau(call), journey_id, body, call.signed_in, clearance)
 
     key, limits = f"{journey_id} {body.version}", book_of(call.house.table).current(call.now).approvals
     asked = asking(ApprovalKind.ACTIVATION, journey_id, key, body, call.signed_in, Permission.JOURNEYS_GIFT)

@@ -228,10 +228,9 @@ def turn_journey(
     """Have a journey do something else. The version that was read is its key: the same again changes nothing.
 
     Args:
-        clearance: whether so many points for each member may be given by who activates it.
+        clearance: whether so many points for each member may be given by who activates it; see `activate_journey`.
 
     Raises:
-        ApprovalNeeded, ApprovalOutgrown: so many may not.
         JourneyUnknown: there is no such journey.
         JourneyMoved: it was changed since the version that the command names.
         JourneyStands: it cannot become that from what it is.
@@ -297,6 +296,27 @@ def _pinned(bureau: Bureau, edition: Edition) -> Edition:
     if len(document) > segments.PINNED_MAX:
         raise JourneyUnfit(faults=[("", "The segments that it names are too large to be kept as they are now")])
     return edition.model_copy(update={"segments": document})
+
+
+def activate_journey(
+    bureau: Bureau, journey_id: JourneyId, command: TurnJourney, caller: Caller, clearance: Clearance
+) -> Outcome[JourneyView]:
+    """Have a journey let members in; who sends that may have to ask somebody else.
+
+    Args:
+        clearance: whether so many points for each member may be given by who activates it.
+
+    Raises:
+        ApprovalNeeded, ApprovalOutgrown: so many may not.
+        JourneyUnknown: there is no such journey.
+        JourneyMoved: it was changed since the version that the command names.
+        JourneyStands: it cannot become that from what it is.
+        JourneyUnfit: what it names is not there any more.
+        JourneyGiftForbidden: it gives points, and the caller may not.
+        JourneysTooMany: there are as many at work as there can be.
+        WriteContended: others change it at the same time.
+    """
+    return turn_journey(bureau, journey_id, JourneyState.ACTIVE, command, caller, clearance)
 
 
 def _cleared(head: Head, edition: Edition, clearance: Clearance) -> Cleared:
