@@ -78,7 +78,11 @@ class Shelf:
         """See `ports.Shelf`."""
         return None if segment_id == SEGMENT else "there is no such segment"
 
-    def asked(self, segment_id: SegmentId, archive: str, *, today: date, now: datetime) -> Asked:
+    def pinned(self, segment_id: SegmentId) -> str:
+        """See `ports.Shelf`."""
+        return "[]"
+
+    def asked(self, segment_id: SegmentId, archive: str, *, today: date, now: datetime, pinned: str | None) -> Asked:
         """See `ports.Shelf`."""
         return Asked(self.sql, self.params)
 

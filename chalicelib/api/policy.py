@@ -243,7 +243,7 @@ POLICY: Mapping[str, Rule] = {
     "POST /journeys/{journey_id}/close": _head_office(P.JOURNEYS_RUN),
     "POST /journeys/{journey_id}/end": _head_office(P.JOURNEYS_RUN),
     "POST /journeys/{journey_id}/archive": _head_office(P.JOURNEYS_RUN),
-    "POST /journeys/{journey_id}/entries": _head_office(P.JOURNEYS_RUN),
+    "POST /journeys/{journey_id}/entries": Rule(P.JOURNEYS_RUN, least=Scope.ALL, beyond=P.JOURNEYS_GIFT),
     "GET /journeys/{journey_id}/members": _head_office(P.JOURNEYS_READ),
     "GET /journeys/{journey_id}/counts": _head_office(P.JOURNEYS_READ),
     "POST /journeys/{journey_id}/walks": Rule(P.JOURNEYS_READ, least=Scope.ALL, audited=False),
@@ -282,7 +282,7 @@ POLICY: Mapping[str, Rule] = {
     "GET /segments/{segment_id}/sizes": _staff(P.SEGMENTS_READ),
     "POST /segment-counts": _staff(P.SEGMENTS_READ),
     "POST /segment-overlaps": _staff(P.SEGMENTS_READ),
-    "POST /segments/{segment_id}/exports": _head_office(P.SEGMENTS_EXPORT),
-    "GET /segments/{segment_id}/exports/{export_id}": _head_office(P.SEGMENTS_EXPORT),
+    "POST /segments/{segment_id}/exports": Rule(P.SEGMENTS_EXPORT, least=Scope.ALL, beyond=P.MEMBERS_READ),
+    "GET /segments/{segment_id}/exports/{export_id}": Rule(P.SEGMENTS_EXPORT, least=Scope.ALL, beyond=P.MEMBERS_READ),
 }
 """`METHOD /path` → rule."""

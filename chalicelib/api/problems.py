@@ -119,6 +119,7 @@ STATUS: dict[str, int] = {
     "extension_not_later": 400,
     "refund_unclear": 400,
     # what is asked does not fit the state
+    "journey_gift_raised": 409,
     "balance_remaining": 409,
     "balance_too_large": 409,
     "card_balance_insufficient": 409,

@@ -25,6 +25,10 @@ class ApprovalKind(StrEnum):
     CARD_REFUND = "card_refund"
     CLOSURE = "closure"
     """Of a membership that owes points, which it forgives."""
+    LAUNCH = "launch"
+    """Of a campaign that gives points."""
+    ACTIVATION = "activation"
+    """Of a journey that gives points."""
 
 
 class ApprovalStatus(StrEnum):
@@ -61,7 +65,7 @@ class Approval(Asking):
 
     approval_id: ApprovalId
     amount: int
-    """Points, or money in minor units: the most that an approval covers."""
+    """Points, or money in minor units: the most that an approval covers; of a launch, points for each member."""
     content: bytes
     """Digest of what is asked for."""
     asked_at: AwareDatetime
@@ -82,9 +86,9 @@ class ApprovalView(Record):
     kind: ApprovalKind
     status: ApprovalStatus
     about: str
-    """What it is sent to: a member, an entry, a card, by its id."""
+    """What it is sent to: a member, an entry, a card, a campaign, a journey, by its id."""
     amount: int
-    """Points, or money in minor units."""
+    """Points, or money in minor units; of a launch or an activation, points for each member."""
     command: dict[str, Any]
     """The body that was sent."""
     asked_by: str

@@ -37,16 +37,24 @@ class Move:
     Attributes:
         account_ids: the account, and those that went into it.
         amount: points, or money in minor units.
-        entry_id: that of what it books.
+        entry_id: that of what it books; None: it books nothing itself.
         moved: raised in the transaction when what was read to clear it has changed.
         given: of the amount, what it gives: it counts for all accounts together.
     """
 
-    account_ids: Sequence[AccountId]
+    account_ids: Sequence[str]
     amount: int
-    entry_id: EntryId
+    entry_id: EntryId | None
     moved: Exception
     given: int = 0
+
+
+def launch_of(points: int, moved: Exception) -> Move:
+    """A launch that gives so many points to each of many members.
+
+    What one person launches within a day counts together, as if it all came to the same member: it may.
+    """
+    return Move(("launches",), points, None, moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +127,7 @@ class Alone:
             counted.append(self._counted(None, given, move.given, move))
         return Cleared(tuple(counted), facts)
 
-    def _counted(self, account_id: AccountId | None, did: store.Did, amount: int, move: Move) -> Write:
+    def _counted(self, account_id: str | None, did: store.Did, amount: int, move: Move) -> Write:
         hours, version = did
         return store.count(
             self.asking.asked_by, account_id, rules.with_more(hours, amount, self.now), version, move.moved

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from chalicelib.approvals.models import WORDS, Approval, ApprovalKind, ApprovalStatus
 from chalicelib.approvals.rules import Hours
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
-from chalicelib.kernel.ids import AccountId, ApprovalId, EntryId, ShopId
+from chalicelib.kernel.ids import ApprovalId, EntryId, ShopId
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Table
@@ -45,7 +45,7 @@ Did = tuple[Hours, int]
 
 
 def find_before(
-    table: Table, approval_id: ApprovalId, who: str, account_ids: Sequence[AccountId], *, given: bool
+    table: Table, approval_id: ApprovalId, who: str, account_ids: Sequence[str], *, given: bool
 ) -> tuple[bool, list[Did], Did]:
     """Whether a command waits or waited, and what somebody did alone to accounts, and gave to all; in one read.
 
@@ -75,7 +75,7 @@ def list_approvals(
 # ---------------------------------------------------------------- describing writes
 
 
-def count(who: str, account_id: AccountId | None, hours: Hours, version: int, moved: Exception) -> Write:
+def count(who: str, account_id: str | None, hours: Hours, version: int, moved: Exception) -> Write:
     """The write of what somebody did alone to an account.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from chalicelib.deliveries.models import RunStatus
-from chalicelib.kernel.ids import CampaignId, CampaignRunId, MemberId, SegmentId, TemplateId
+from chalicelib.kernel.ids import AccountId, CampaignId, CampaignRunId, MemberId, SegmentId, TemplateId
 from chalicelib.kernel.money import Minor
 from chalicelib.kernel.records import Day, Line, Note, Record, Slug
 
@@ -93,7 +93,8 @@ class Definition(Record):
 
     name: Line
     segment_id: SegmentId
-    """Who is written to, as it is when a run is planned."""
+    """Who is written to: the definition as it is when the campaign is launched, by whoever fits it when a run is
+    planned."""
     purpose: Slug = "marketing"
     """The consent that a member must have given."""
     variants: Annotated[tuple[Variant, ...], Field(min_length=1, max_length=VARIANTS_MAX)]
@@ -213,7 +214,9 @@ class Campaign(Record):
     Attributes:
         salt: what members are assigned by: nobody outside can tell who is held out.
         pinned: the templates of each variant, as of its launch.
+        segments: its segment, with those that that one refers to, as of its launch: a document.
         launched_version: the version that was launched: the same launch again is a repeat.
+        launched_own: the membership of whoever launched it, by their record: a gift to that one is noticed.
         beginning: the run that is being planned.
         open_runs: runs that are not over: one, or a few where one begins each day.
         through: of a campaign that has a run a day: every day up to this one has had its run.
@@ -229,9 +232,11 @@ class Campaign(Record):
     made_by: str
     content: bytes
     pinned: Mapping[str, tuple[Pinned, ...]] = {}
+    segments: str | None = None
     launched_version: int | None = None
     launched_at: AwareDatetime | None = None
     launched_by: str | None = None
+    launched_own: AccountId | None = None
     ended_at: AwareDatetime | None = None
     ended_for: str | None = None
     beginning: Beginning | None = None

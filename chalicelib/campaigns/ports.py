@@ -51,10 +51,14 @@ class Shelf(Protocol):
     def segment_fault(self, segment_id: SegmentId) -> str | None:
         """Why a segment cannot be asked for, in words; None when it can."""
 
-    def asked(self, segment_id: SegmentId, archive: str, *, today: date, now: datetime) -> Asked:
+    def pinned(self, segment_id: SegmentId) -> str:
+        """A segment as it is now, with those that it refers to, as a document."""
+
+    def asked(self, segment_id: SegmentId, archive: str, *, today: date, now: datetime, pinned: str | None) -> Asked:
         """A segment as the lake is asked for it on a day.
 
         Args:
+            pinned: what it was when it was pinned; None: it was not, and is asked for as it is now.
             archive: where files are, as the lake's engine names it.
         """
 

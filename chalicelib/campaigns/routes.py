@@ -3,6 +3,9 @@
 from collections.abc import Callable
 
 from chalicelib.api.routing import Call, Routes
+from chalicelib.approvals.errors import ApprovalDiffers, ApprovalNeeded, ApprovalOutgrown
+from chalicelib.approvals.models import ApprovalKind, ApprovalView
+from chalicelib.approvals.service import Clearance, alone_or_asked, asking
 from chalicelib.campaigns.errors import (
     CampaignChanged,
     CampaignDiffers,
@@ -32,6 +35,7 @@ from chalicelib.campaigns.models import (
 from chalicelib.campaigns.ports import Shelf
 from chalicelib.campaigns.service import commands, results
 from chalicelib.campaigns.service.neighbours import TableShelf
+from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.ids import CampaignId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
@@ -95,14 +99,33 @@ def copy_campaign(campaign_id: CampaignId, body: CopyCampaign, call: Call) -> Ou
 @campaigns.post(
     "/campaigns/{campaign_id}/launch",
     status=201,
-    refuses=(CampaignUnknown, CampaignNotDraft, CampaignChanged, CampaignUnfit, GiftForbidden, ScheduleOver),
-)
-def launch_campaign(campaign_id: CampaignId, body: LaunchCampaign, call: Call) -> Outcome[CampaignView]:
-    """Let a draft go. It is planned within a minute of its time; the version that was looked at is the key."""
-    table = call.house.table
-    return commands.launch_campaign(
-        table, _shelf(call), book_of(table), campaign_id, body, call.signed_in, now=call.now
-    )
+    waits=ApprovalView,
+    refuses=(
+        ApprovalNeeded, ApprovalDiffers, ApprovalOutgrown, CampaignUnknown, CampaignNotDraft, CampaignChanged,
+        CampaignUnfit, GiftForbidden, ScheduleOver,
+    ),
+)  # fmt: skip
+def launch_campaign(
+    campaign_id: CampaignId, body: LaunchCampaign, call: Call
+) -> Outcome[CampaignView] | Outcome[ApprovalView]:
+    """Let a draft go. It is planned within a minute of its time; the version that was looked at is the key.
+
+    One that gives each member more points than the program lets one person adjust, with all that the same person
+    launched within a day, waits for a second one, for 72 hours: 202. What was not approved can be asked again.
+    """
+    table, book = call.house.table, book_of(call.house.table)
+
+    def do(clearance: Clearance) -> Outcome[CampaignView]:
+        return commands.launch_campaign(
+            table, _shelf(call), book, campaign_id, body, call.signed_in, now=call.now, clearance=clearance
+        )
+
+    key = f"{campaign_id} {body.version}"
+    asked = asking(ApprovalKind.LAUNCH, campaign_id, key, body, call.signed_in, Permission.CAMPAIGNS_GIFT)
+    return alone_or_asked(
+        table, call.words, asked, limit=book.current(call.now).approvals.adjustment_points_max, dry_run=body.dry_run,
+        do=do, now=call.now, again=True,
+    )  # fmt: skip
 
 
 @campaigns.post("/campaigns/{campaign_id}/pause", status=201, refuses=_AT_WORK)

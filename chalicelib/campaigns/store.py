@@ -27,7 +27,7 @@ from chalicelib.campaigns.models import (
 )
 from chalicelib.campaigns.rules.releasing import Released
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
-from chalicelib.kernel.ids import CampaignId, CampaignRunId, TemplateId
+from chalicelib.kernel.ids import AccountId, CampaignId, CampaignRunId, TemplateId
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.objects import Objects
@@ -99,9 +99,11 @@ def _item(campaign: Campaign) -> Item:
         "by": campaign.made_by,
         "content": campaign.content,
         "pinned": pinned or None,
+        "segments": campaign.segments,
         "launched_version": campaign.launched_version,
         "launched": milliseconds(campaign.launched_at) if campaign.launched_at else None,
         "launched_by": campaign.launched_by,
+        "launched_own": campaign.launched_own,
         "ended": milliseconds(campaign.ended_at) if campaign.ended_at else None,
         "ended_for": campaign.ended_for,
         "beginning": campaign.beginning.model_dump_json() if campaign.beginning else None,
@@ -128,9 +130,11 @@ def campaign_from(item: Item) -> Campaign:
         made_by=item["by"],
         content=item["content"],
         pinned=pinned,
+        segments=item.get("segments"),
         launched_version=item.get("launched_version"),
         launched_at=from_milliseconds(item["launched"]) if "launched" in item else None,
         launched_by=item.get("launched_by"),
+        launched_own=AccountId(item["launched_own"]) if "launched_own" in item else None,
         ended_at=from_milliseconds(item["ended"]) if "ended" in item else None,
         ended_for=item.get("ended_for"),
         beginning=Beginning.model_validate_json(item["beginning"]) if "beginning" in item else None,

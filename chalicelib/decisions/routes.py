@@ -3,6 +3,13 @@
 from chalicelib.api.routing import Call, Routes
 from chalicelib.approvals.errors import ApprovalOutgrown
 from chalicelib.approvals.models import ApprovalStatus, ApprovalView
+from chalicelib.campaigns.errors import (
+    CampaignChanged,
+    CampaignNotDraft,
+    CampaignUnfit,
+    CampaignUnknown,
+    ScheduleOver,
+)
 from chalicelib.cards.errors import (
     CardClosed,
     CardEmpty,
@@ -17,6 +24,7 @@ from chalicelib.decisions.errors import ApprovalOver, ApprovalOwn, ApprovalUnkno
 from chalicelib.decisions.models import ApprovalsAsked, Approve, Reject
 from chalicelib.identity.errors import PermissionMissing
 from chalicelib.identity.models import Caller, Owner
+from chalicelib.journeys.errors import JourneyMoved, JourneyStands, JourneysTooMany, JourneyUnfit, JourneyUnknown
 from chalicelib.kernel.ids import ApprovalId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page
@@ -31,6 +39,7 @@ from chalicelib.points.errors import (
 )
 from chalicelib.programs.service import book_of
 from chalicelib.runtime.wiring import House
+from chalicelib.segments.errors import SegmentsTooMany
 
 decisions = Routes("decisions")
 
@@ -92,6 +101,17 @@ def get_approval(approval_id: ApprovalId, call: Call) -> ApprovalView:
         HoldsOpen,
         BalanceRemaining,
         CardsHoldValue,
+        CampaignUnknown,
+        CampaignNotDraft,
+        CampaignChanged,
+        CampaignUnfit,
+        ScheduleOver,
+        JourneyUnknown,
+        JourneyMoved,
+        JourneyStands,
+        JourneyUnfit,
+        JourneysTooMany,
+        SegmentsTooMany,
     ),
 )
 def approve(approval_id: ApprovalId, body: Approve, call: Call) -> Outcome[ApprovalView]:
@@ -104,8 +124,9 @@ def approve(approval_id: ApprovalId, body: Approve, call: Call) -> Outcome[Appro
     language = book.language(call.language, call.now)
     house = call.house
     return service.approve(
-        table, call.words, house.keyring, book, call.signed_in, approval_id, body, now=call.now, language=language
-    )
+        table, call.words, house.keyring, book, call.signed_in, approval_id, body,
+        now=call.now, language=language, desk=service.Desk(house.ops, house.objects, house.functions),
+    )  # fmt: skip
 
 
 @decisions.post(

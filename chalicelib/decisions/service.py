@@ -12,6 +12,9 @@ from chalicelib.approvals import store
 from chalicelib.approvals.models import Approval, ApprovalKind, ApprovalStatus, ApprovalView
 from chalicelib.approvals.rules import status_of, view_of
 from chalicelib.approvals.service import Approved, Clearance, decided
+from chalicelib.campaigns.models import LaunchCampaign
+from chalicelib.campaigns.service import commands as campaigns
+from chalicelib.campaigns.service.neighbours import TableShelf as CampaignShelf
 from chalicelib.cards import service as cards
 from chalicelib.cards.models import RefundCard
 from chalicelib.corrections import service as corrections
@@ -19,10 +22,13 @@ from chalicelib.corrections.models import ReverseEntry
 from chalicelib.decisions.errors import ApprovalOver, ApprovalOwn, ApprovalUnknown
 from chalicelib.decisions.models import Approve, Reject
 from chalicelib.identity.errors import PermissionMissing
-from chalicelib.identity.models import Caller, Owner, reaches
-from chalicelib.identity.permissions import Permission
+from chalicelib.identity.models import Caller, Kind, Owner, reaches
+from chalicelib.identity.permissions import Permission, Scope
+from chalicelib.journeys.models import TurnJourney
+from chalicelib.journeys.service.managing import Bureau, activate_journey
+from chalicelib.journeys.service.neighbours import TableShelf as JourneyShelf
 from chalicelib.kernel.errors import WriteContended
-from chalicelib.kernel.ids import ApprovalId, CardId, EntryId, MemberId, ShopId
+from chalicelib.kernel.ids import ApprovalId, CampaignId, CardId, EntryId, JourneyId, MemberId, ShopId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
@@ -30,7 +36,9 @@ from chalicelib.members.models import CloseMember
 from chalicelib.points import service as points
 from chalicelib.points.models import AdjustPoints
 from chalicelib.programs.service import ProgramBook
+from chalicelib.storage.functions import Functions
 from chalicelib.storage.keyring import Keyring
+from chalicelib.storage.objects import Objects
 from chalicelib.storage.table import Table
 from chalicelib.storage.words import Words
 
@@ -44,12 +52,22 @@ _HEAD_OFFICE = ShopId("")
 
 
 @dataclass(frozen=True, slots=True)
+class Desk:
+    """What launches need besides: they ask who fits, and write files."""
+
+    ops: Table
+    objects: Objects
+    functions: Functions
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where what waits is carried out."""
 
     table: Table
     keyring: Keyring
     book: ProgramBook
+    desk: Desk | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +125,28 @@ def _close(place: Place, approval: Approval, clearance: Clearance, now: datetime
     return None
 
 
+def _launch(place: Place, approval: Approval, clearance: Clearance, now: datetime, language: Language) -> None:  # noqa: ARG001 - as its siblings
+    command, campaign_id = LaunchCampaign.model_validate_json(approval.command), CampaignId(approval.about)
+    shelf = CampaignShelf(place.table, place.book, lambda: now)
+    who = _asker(approval, Permission.CAMPAIGNS_GIFT)
+    campaigns.launch_campaign(place.table, shelf, place.book, campaign_id, command, who, now=now, clearance=clearance)
+
+
+def _activate(place: Place, approval: Approval, clearance: Clearance, now: datetime, language: Language) -> None:  # noqa: ARG001 - as its siblings
+    assert place.desk is not None, "whoever lets journeys be approved has a desk"
+    command, journey_id = TurnJourney.model_validate_json(approval.command), JourneyId(approval.about)
+    desk = place.desk
+    shelf = JourneyShelf(place.table, desk.ops, desk.objects, desk.functions, place.book, now)
+    bureau, who = Bureau(place.table, place.book, shelf, now), _asker(approval, Permission.JOURNEYS_GIFT)
+    activate_journey(bureau, journey_id, command, who, clearance)
+
+
+def _asker(approval: Approval, permission: Permission) -> Caller:
+    """Whoever asked, with the one permission that they had to have to ask: who answers for what is launched."""
+    own = MemberId(approval.own_id) if approval.own_id is not None else None
+    return Caller(Kind.STAFF, approval.asked_by, (), {permission: Scope.ALL}, membership=own)
+
+
 KINDS = {
     ApprovalKind.ADJUSTMENT: Carrying(
         Permission.POINTS_ADJUST, lambda _, approval, __: Owner(frozenset({MemberId(approval.about)})), _adjust
@@ -122,6 +162,8 @@ KINDS = {
     ApprovalKind.CLOSURE: Carrying(
         Permission.POINTS_ADJUST, lambda _, approval, __: Owner(frozenset({MemberId(approval.about)})), _close
     ),
+    ApprovalKind.LAUNCH: Carrying(Permission.CAMPAIGNS_GIFT, lambda *_: Owner(shop_id=_HEAD_OFFICE), _launch),
+    ApprovalKind.ACTIVATION: Carrying(Permission.JOURNEYS_GIFT, lambda *_: Owner(shop_id=_HEAD_OFFICE), _activate),
 }
 
 
@@ -185,6 +227,7 @@ def approve(
     *,
     now: datetime,
     language: Language,
+    desk: Desk | None = None,
 ) -> Outcome[ApprovalView]:
     """Approve what somebody else asked for, and carry it out.
 
@@ -204,7 +247,7 @@ def approve(
         _require_second(table, caller, approval, now)
         cleared = Approved(approval, caller.subject, command.reason, now, words, caller.membership)
         try:
-            booked = KINDS[approval.kind].do(Place(table, keyring, book), approval, cleared, now, language)
+            booked = KINDS[approval.kind].do(Place(table, keyring, book, desk), approval, cleared, now, language)
             after = _load(table, words, approval_id)
             if after.status is ApprovalStatus.WAITING:
                 # It had been carried out without: its key was sent when it was no longer too much for one.

@@ -127,6 +127,10 @@ class Gift:
     points: int
     days: int | None = None
     """They expire so many days later; None: as the program says."""
+    by: str | None = None
+    """Who answers for it: whoever launched it, or let the member in; None: nobody noted it."""
+    own: str | None = None
+    """The account that is that person's own, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def _run_item(run: Run) -> Item:
         "parts": run.parts,
         "planned": run.planned,
         "quiet": [run.quiet.begins, run.quiet.ends] if run.quiet else None,
-        "gift": [run.gift.points, run.gift.days or 0] if run.gift else None,
+        "gift": [run.gift.points, run.gift.days or 0, run.gift.by or "", run.gift.own or ""] if run.gift else None,
         "version": run.version,
     }
 
@@ -113,7 +113,7 @@ def run_from(item: Mapping[str, Any]) -> Run:
         parts=item["parts"],
         planned=item["planned"],
         quiet=Quiet(*item["quiet"]) if "quiet" in item else None,
-        gift=Gift(gift[0], gift[1] or None) if gift else None,
+        gift=Gift(gift[0], gift[1] or None, *(each or None for each in gift[2:])) if gift else None,
         version=item["version"],
         more={name: value for name, value in item.items() if name not in _RUN},
     )

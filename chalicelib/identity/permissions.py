@@ -141,7 +141,8 @@ ROLES: Mapping[str, Grants] = {
     ),
     "analyst": granted(
         {P.PURCHASES_READ, P.POINTS_READ, P.CARDS_READ, P.PROGRAM_READ, P.JOBS_READ, P.LIABILITY_READ}
-        | _SEGMENTS
+        # An export has rows about members: of who they are, which takes `members:read`.
+        | {P.SEGMENTS_READ, P.SEGMENTS_MANAGE}
         | {P.CAMPAIGNS_READ, P.JOURNEYS_READ},
         Scope.ALL,
     ),

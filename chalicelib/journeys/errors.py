@@ -62,6 +62,18 @@ class JourneyGiftForbidden(Refusal):
         super().__init__(f"The journey gives points: that takes the permission {permission}.", permission=permission)
 
 
+class JourneyGiftRaised(Refusal):
+    """A journey at work is not changed to give more points: pause it first, and activate it again afterwards."""
+
+    def __init__(self, *, given: int, wanted: int) -> None:
+        super().__init__(
+            f"The journey gives a member {given} points at the most, and would give {wanted}. "
+            "Pause it, change it, and activate it again.",
+            given=given,
+            wanted=wanted,
+        )
+
+
 class JourneysTooMany(Refusal):
     """There are as many journeys at work as there can be."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter, model_validator
 
 from chalicelib.campaigns.models import QuietHours
-from chalicelib.kernel.ids import JourneyId, MemberId, SegmentId, ShopId, TemplateId
+from chalicelib.kernel.ids import AccountId, JourneyId, MemberId, SegmentId, ShopId, TemplateId
 from chalicelib.kernel.money import Minor
 from chalicelib.kernel.pages import Page, Paging
 from chalicelib.kernel.records import Line, Note, Record, Slug
@@ -361,10 +361,24 @@ class JourneyState(StrEnum):
     """Ended, or never begun, and put away."""
 
 
+class Answers(Record):
+    """Who answers for what a journey gives.
+
+    Attributes:
+        by: how records name them.
+        own: the membership of theirs, by their record: a gift to that one is noticed.
+    """
+
+    by: str
+    own: AccountId | None = None
+
+
 class Head(Record):
     """What there is of a journey.
 
     Attributes:
+        uses: the segments that it names, in any version that went to work.
+        answers: whoever activated it last, or changed it while it was at work.
         edition: which version of its definition is in force.
         activated_at: what happened before it was activated first lets nobody in.
         moved_at: when its state changed last.
@@ -382,6 +396,10 @@ class Head(Record):
     activated_at: AwareDatetime | None = None
     moved_at: AwareDatetime
     content: bytes
+    answers: Answers | None = None
+    uses: tuple[SegmentId, ...] = ()
+    cleared: int | None = None
+    """The version whose points were cleared: it is activated again, after a pause, without asking anybody."""
     segment_id: SegmentId | None = None
     """The live segment that was made for an entry by `lapsed` or `birthday`."""
     version: int = 1
@@ -395,6 +413,8 @@ class Edition(Record):
     definition: JourneyDefinition
     pinned: Mapping[str, tuple[str, int, str]] = {}
     """By step: template, its version, its channel."""
+    segments: str | None = None
+    """Of a version that gives points: the segments that it names, as they were when it went to work first."""
     made_at: AwareDatetime
     made_by: str
 
@@ -503,6 +523,7 @@ class Instance:
         bucket: the slot in whose list they stand; None: they were found due while it was paused.
         tries: how often the step has failed.
         facts: of the event.
+        answers: who let them in by hand; None: they came by themselves.
     """
 
     ref: Ref
@@ -520,6 +541,7 @@ class Instance:
     left: Left | None = None
     left_at: datetime | None = None
     tries: int = 0
+    answers: Answers | None = None
     version: int = 1
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from chalicelib.identity.models import Caller
-from chalicelib.journeys.models import Instance, Send, Told
+from chalicelib.journeys.models import Answers, Instance, Send, Told
 from chalicelib.kernel.ids import MemberId, SegmentId, TemplateId
 from chalicelib.programs.service import ProgramBook
 from chalicelib.segments.models import Definition as Condition
@@ -62,15 +62,25 @@ class People(Protocol):
 class Judge(Protocol):
     """Has the lake say who fits."""
 
-    def fitting(self, definition: Condition, member_ids: Collection[MemberId]) -> frozenset[MemberId]:
+    def fitting(
+        self, definition: Condition, member_ids: Collection[MemberId], pinned: str | None
+    ) -> frozenset[MemberId]:
         """Those of some members who fit a definition.
+
+        Args:
+            pinned: segments as they were kept; None: as they are now.
 
         Raises:
             Trouble: nobody answered; ask again.
         """
 
-    def page(self, segment_id: SegmentId, after: str | None, limit: int) -> tuple[Sequence[MemberId], str | None]:
+    def page(
+        self, segment_id: SegmentId, after: str | None, limit: int, pinned: str | None
+    ) -> tuple[Sequence[MemberId], str | None]:
         """A page of a segment's members, and where the next one starts.
+
+        Args:
+            pinned: segments as they were kept; None: as they are now.
 
         Raises:
             Trouble: nobody answered; ask again.
@@ -113,8 +123,13 @@ class Post(Protocol):
 class Giver(Protocol):
     """Gives points."""
 
-    def give(self, key: str, member_id: str, points: int, days: int | None, now: datetime) -> bool:
+    def give(
+        self, key: str, member_id: str, points: int, days: int | None, now: datetime, answers: Answers | None
+    ) -> bool:
         """Give them, once for the key; False: this member cannot be given any.
+
+        Args:
+            answers: who answers for it; None: nobody noted it.
 
         Raises:
             Trouble: ask again.

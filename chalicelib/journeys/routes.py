@@ -3,10 +3,15 @@
 from collections.abc import Sequence
 
 from chalicelib.api.routing import Call, Routes
+from chalicelib.approvals.errors import ApprovalDiffers, ApprovalNeeded, ApprovalOutgrown
+from chalicelib.approvals.models import ApprovalKind, ApprovalView
+from chalicelib.approvals.service import Clearance, alone_or_asked, asking
 from chalicelib.deliveries.service.neighbours import MemberReach
+from chalicelib.identity.permissions import Permission
 from chalicelib.journeys.errors import (
     JourneyDiffers,
     JourneyGiftForbidden,
+    JourneyGiftRaised,
     JourneyMoved,
     JourneyNotByHand,
     JourneyOver,
@@ -108,7 +113,8 @@ def get_journey(journey_id: JourneyId, query: JourneyQuery, call: Call) -> Journ
 @journeys.put(
     "/journeys/{journey_id}",
     refuses=(
-        JourneyUnknown, JourneyMoved, JourneyOver, JourneyUnfit, JourneyGiftForbidden, SegmentsTooMany, WriteContended,
+        JourneyUnknown, JourneyMoved, JourneyOver, JourneyUnfit, JourneyGiftForbidden, JourneyGiftRaised,
+        SegmentsTooMany, WriteContended,
     ),
 )  # fmt: skip
 def edit_journey(journey_id: JourneyId, body: EditJourney, call: Call) -> Outcome[JourneyView]:
@@ -123,11 +129,31 @@ def list_journey_versions(journey_id: JourneyId, call: Call) -> EditionList:
     return looking.list_editions(call.house.table, journey_id)
 
 
-@journeys.post("/journeys/{journey_id}/activate", status=201, refuses=_TURNS)
-def activate_journey(journey_id: JourneyId, body: TurnJourney, call: Call) -> Outcome[JourneyView]:
-    """Let members come in, for the first time or again; who was held while it was paused goes on."""
+@journeys.post(
+    "/journeys/{journey_id}/activate",
+    status=201,
+    waits=ApprovalView,
+    refuses=(ApprovalNeeded, ApprovalDiffers, ApprovalOutgrown, *_TURNS),
+)
+def activate_journey(
+    journey_id: JourneyId, body: TurnJourney, call: Call
+) -> Outcome[JourneyView] | Outcome[ApprovalView]:
+    """Let members come in, for the first time or again; who was held while it was paused goes on.
+
+    One whose steps give a member more points than the program lets one person adjust, with all that the same person
+    launched within a day, waits for a second one, for 72 hours: 202. What was not approved can be asked again.
+    """
     call.require_version(body.version)
-    return managing.turn_journey(_bureau(call), journey_id, JourneyState.ACTIVE, body, call.signed_in)
+
+    def do(clearance: Clearance) -> Outcome[JourneyView]:
+        return managing.activate_journey(_bureau(call), journey_id, body, call.signed_in, clearance)
+
+    key, limits = f"{journey_id} {body.version}", book_of(call.house.table).current(call.now).approvals
+    asked = asking(ApprovalKind.ACTIVATION, journey_id, key, body, call.signed_in, Permission.JOURNEYS_GIFT)
+    return alone_or_asked(
+        call.house.table, call.words, asked, limit=limits.adjustment_points_max, dry_run=body.dry_run, do=do,
+        now=call.now, again=True,
+    )  # fmt: skip
 
 
 @journeys.post("/journeys/{journey_id}/pause", status=201, refuses=_TURNS)
@@ -162,14 +188,14 @@ def archive_journey(journey_id: JourneyId, body: TurnJourney, call: Call) -> Out
     "/journeys/{journey_id}/entries",
     keyed=True,
     refuses=(
-        JourneyUnknown, JourneyOver, JourneyNotByHand, JourneyUnfit, JourneyDiffers, SegmentsSilent, SegmentTooHeavy,
-        WriteContended,
+        JourneyUnknown, JourneyOver, JourneyNotByHand, JourneyGiftForbidden, JourneyUnfit, JourneyDiffers,
+        SegmentsSilent, SegmentTooHeavy, WriteContended,
     ),
 )  # fmt: skip
 def enter_members(journey_id: JourneyId, body: EnterMembers, call: Call) -> Entries:
     """Let members into a journey, or all of a segment. The same command again lets nobody in twice."""
     works = _works(call)
-    return managing.enter_members(_bureau(call), Taker(works), works.hand, journey_id, call.key, body)
+    return managing.enter_members(_bureau(call), Taker(works), works.hand, journey_id, call.key, body, call.signed_in)
 
 
 @journeys.get("/journeys/{journey_id}/members", refuses=(JourneyUnknown, CursorInvalid))

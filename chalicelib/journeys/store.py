@@ -19,6 +19,7 @@ from typing import Any
 
 from chalicelib.journeys.errors import AskedKnown, HeadMoved, InstanceKnown, InstanceMoved, TickMissed
 from chalicelib.journeys.models import (
+    Answers,
     Board,
     Edition,
     Gate,
@@ -33,11 +34,11 @@ from chalicelib.journeys.models import (
 )
 from chalicelib.journeys.rules.moving import Amounts
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
-from chalicelib.kernel.ids import JourneyId, MemberId, SegmentId
+from chalicelib.kernel.ids import AccountId, JourneyId, MemberId, SegmentId
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import Table
-from chalicelib.storage.writes import Absent, Add, Item, Put, Unchanged, Write
+from chalicelib.storage.writes import Absent, Add, Anyway, Item, Put, Unchanged, Write
 
 NOTES_KEPT = timedelta(days=800)
 """As long as the longest journey of any use lasts."""
@@ -70,9 +71,8 @@ def list_heads(table: Table, *, after: str | None, limit: int) -> tuple[list[Hea
 
 
 def find_edition(table: Table, journey_id: JourneyId, edition: int) -> Edition | None:
-    """A version of a journey, or None. It never changes, so only what is missing is looked for again."""
-    key = keys.journey_edition(journey_id, edition)
-    item = table.get(key) or table.get(key, consistent=True)
+    """A version of a journey, or None. It never changes once it has been at work."""
+    item = table.get(keys.journey_edition(journey_id, edition), consistent=True)
     return Edition.model_validate_json(item["edition"]) if item is not None else None
 
 
@@ -91,6 +91,9 @@ def put_head(head: Head) -> Write:
         "activated": milliseconds(head.activated_at) if head.activated_at else None,
         "moved": milliseconds(head.moved_at),
         "content": head.content,
+        "answers": _answers(head.answers),
+        "uses": list(head.uses) or None,
+        "cleared": head.cleared,
         "segment": head.segment_id,
         "version": head.version,
     }
@@ -111,16 +114,37 @@ def head_from(item: Item) -> Head:
             "activated_at": from_milliseconds(item["activated"]) if "activated" in item else None,
             "moved_at": from_milliseconds(item["moved"]),
             "content": item["content"],
+            "answers": _answers_from(item),
+            "uses": tuple(item.get("uses", ())),
+            "cleared": item.get("cleared"),
             "segment_id": item.get("segment"),
             "version": item["version"],
         }
     )
 
 
+def _answers(each: Answers | None) -> list[str] | None:
+    return [each.by, each.own or ""] if each is not None else None
+
+
+def _answers_from(item: Item) -> Answers | None:
+    if "answers" not in item:
+        return None
+    by, own = item["answers"]
+    return Answers(by=by, own=AccountId(own) if own else None)
+
+
 def add_edition(edition: Edition) -> Write:
     """The write of a version of a journey."""
-    item: Item = {"edition": edition.model_dump_json(exclude_none=True)}
+    # With each null: what was taken away, as quiet hours, must not come back as what is there when nothing is said.
+    item: Item = {"edition": edition.model_dump_json()}
     return Put(keys.journey_edition(edition.journey_id, edition.edition), item, Absent(), lambda _: HeadMoved())
+
+
+def pin_edition(edition: Edition) -> Write:
+    """The write of a version that goes to work, beside that of its journey, which tells whether it was changed."""
+    item: Item = {"edition": edition.model_dump_json()}
+    return Put(keys.journey_edition(edition.journey_id, edition.edition), item, Anyway(), lambda _: HeadMoved())
 
 
 # ---------------------------------------------------------------- the board
@@ -306,6 +330,7 @@ def _item(each: Instance) -> Item:
         "left": each.left.value if each.left is not None else None,
         "left_at": milliseconds(each.left_at) if each.left_at is not None else None,
         "tries": each.tries or None,
+        "answers": _answers(each.answers),
         "version": each.version,
     }
 
@@ -329,6 +354,7 @@ def instance_from(item: Item) -> Instance:
         left=Left(item["left"]) if "left" in item else None,
         left_at=from_milliseconds(item["left_at"]) if "left_at" in item else None,
         tries=item.get("tries", 0),
+        answers=_answers_from(item),
         version=item["version"],
     )
 
@@ -417,12 +443,30 @@ def refs_from(body: dict[str, Any]) -> list[Ref]:
     return [Ref(MemberId(member), JourneyId(journey), entry) for member, journey, entry in body["do"]]
 
 
-def find_asked(table: Table, journey_id: JourneyId, key: str) -> bytes | None:
-    """What staff asked for with a key and a function does: the digest of the command, or None."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What staff asked for and a function does.
+
+    Attributes:
+        content: digest of the command.
+        answers: who asked.
+        segments: the segment that was named, as it was then, where points are given; else None.
+    """
+
+    content: bytes
+    answers: Answers | None
+    segments: str | None = None
+
+
+def find_asked(table: Table, journey_id: JourneyId, key: str) -> Asked | None:
+    """What staff asked for with a key, or None."""
     item = table.get(keys.journey_asked(journey_id, key), consistent=True)
-    return bytes(item["content"]) if item is not None else None
+    if item is None:
+        return None
+    return Asked(bytes(item["content"]), _answers_from(item), item.get("segments"))
 
 
-def keep_asked(journey_id: JourneyId, key: str, content: bytes) -> Write:
+def keep_asked(journey_id: JourneyId, key: str, asked: Asked) -> Write:
     """The write that says that staff asked for something that a function does: its audit record goes with it."""
-    return Put(keys.journey_asked(journey_id, key), {"content": content}, Absent(), lambda _: AskedKnown())
+    item: Item = {"content": asked.content, "answers": _answers(asked.answers), "segments": asked.segments}
+    return Put(keys.journey_asked(journey_id, key), item, Absent(), lambda _: AskedKnown())

@@ -112,6 +112,8 @@ class PointsAdjusted(Leading):
     """It is the own account of somebody who had it done."""
     own_account_of: tuple[Subject, ...] = ()
     """Of whom: who asked for it, or who approved it."""
+    launched: bool = False
+    """A campaign or a journey gave it, which `recorded_by` launched, or let the member into."""
 
 
 class PointsExpired(Leading):

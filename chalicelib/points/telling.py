@@ -25,7 +25,7 @@ from chalicelib.points.events import (
 from chalicelib.points.models import Entry, Happened
 from chalicelib.points.views import shown_maturity
 from chalicelib.storage import keys
-from chalicelib.storage.audited import BY, FOR_THEMSELVES
+from chalicelib.storage.audited import BY, FOR_THEMSELVES, LAUNCHED
 from chalicelib.storage.writes import Item
 
 
@@ -43,6 +43,7 @@ def _adjustment(entry: Entry, item: Item) -> list[Told]:
             qualifying_points=entry.qualifying or 0,
             **done_by(item),
             own_account_of=own_account_of(item),
+            launched=LAUNCHED in item,
         )
     ]
 

@@ -133,7 +133,7 @@ SEALED: Mapping[str, Datum] = {
 _ENTRY = {
     **_all("tl at h v", _PLACE),
     **_all("d ad", Datum(Data.MACHINE, Kept.LEDGER)),
-    **_all("r p b o on e x c pd q l mt hd hu sm by an tb ta w rc cz rf what pu n gv", _BOOKS),
+    **_all("r p b o on e x c pd q l mt hd hu sm by an tb ta w rc cz rf what pu n gv lg", _BOOKS),
     **_all("nm msg", _WORDS),
     "note_internal": Datum(Data.WORDS, Kept.WORDS),
     **_all("to from mf mi", _BOOKS),
@@ -324,20 +324,25 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored(
         "core", "campaign", r"CMP#\S+ CMP",
         {
-            **_all("tl at due definition state salt made content pinned launched_version launched ended", _MERCHANT),
-            **_all("ended_for beginning open runs through cost version", _MERCHANT),
-            **_all("by launched_by", _STAFF),
+            **_all("tl at due definition state salt made content pinned segments launched_version launched", _MERCHANT),
+            **_all("ended ended_for beginning open runs through cost version", _MERCHANT),
+            **_all("by launched_by launched_own", _STAFF),
         },
     ),
     Stored(
         "core", "journey", r"JRN#\S+ HEAD",
         {
-            **_all("tl at name state edition made edited activated moved content segment version", _MERCHANT),
-            "by": _STAFF,
+            **_all("tl at name state edition made edited activated moved content segment uses", _MERCHANT),
+            **_all("cleared version", _MERCHANT),
+            **_all("by answers", _STAFF),
         },
     ),
+    Stored("core", "use of a segment", r"SGU#\S+ USE#\S+", {"version": _MERCHANT}),
     Stored("core", "what staff asked of a campaign", r"CMP#\S+ ASK#\S+", {"content": _MERCHANT}),
-    Stored("core", "what staff asked of a journey", r"JRN#\S+ ASK#\S+", {"content": _MERCHANT}),
+    Stored(
+        "core", "what staff asked of a journey", r"JRN#\S+ ASK#\S+",
+        {**_all("content segments", _MERCHANT), "answers": _STAFF},
+    ),
     Stored("core", "version of a journey", r"JRN#\S+ V#\d+", {"edition": _MERCHANT}),
     Stored("core", "which journeys do something", r"JRNS BOARD", _all("places began version", _MERCHANT)),
     Stored("core", "counter of those in a journey", r"JIC#\S+ V\d+#\d+", dict.fromkeys(_JOURNEY_COUNTS, _MERCHANT)),
@@ -347,6 +352,7 @@ CATALOGUE: tuple[Stored, ...] = (
             **_all("tl at due", _PLACE),
             **_all("edition origin entered step since until facts path left left_at", _WAY),
             **_all("event told bucket tries version", _PLACE),
+            "answers": _STAFF,
         },
     ),
     Stored("core", "when a member came into a journey last", r"JIN#\S+ G#\S+", {"last": _WAY, "version": _PLACE}),

@@ -54,11 +54,13 @@ class SegmentKindWrong(Refusal):
 
 
 class SegmentInUse(Refusal):
-    """Other segments name this one."""
+    """Other segments name this one, or campaigns or journeys that are at work."""
 
     def __init__(self, *, segment_id: str, used_by: Sequence[str]) -> None:
         super().__init__(
-            f"{len(used_by)} other segments name this one.", segment_id=segment_id, used_by=list(used_by)[:20]
+            f"{len(used_by)} segments, campaigns or journeys use this one.",
+            segment_id=segment_id,
+            used_by=list(used_by)[:20],
         )
 
 

@@ -1,6 +1,7 @@
 """HTTP of segments."""
 
 from chalicelib.api.routing import Call, Routes, Sheet
+from chalicelib.identity.errors import PermissionMissing
 from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.ids import SegmentExportId, SegmentId
 from chalicelib.kernel.languages import Language
@@ -179,16 +180,17 @@ def compare_segments(body: CompareSegments, call: Call) -> SegmentOverlap:
     "/segments/{segment_id}/exports",
     keyed=True,
     status=201,
-    refuses=(SegmentUnknown, SegmentDiffers, SegmentTooHeavy, SegmentsSilent),
+    refuses=(PermissionMissing, SegmentUnknown, SegmentDiffers, SegmentTooHeavy, SegmentsSilent),
 )
 def export_segment(segment_id: SegmentId, body: ExportSegment, call: Call) -> Outcome[SegmentExport]:
-    """Write a segment's members to a spreadsheet, without contact data."""
+    """Write a segment's members to a spreadsheet, without contact data; for who may read members."""
     return asking.export_segment(
         call.house.table, Asking(call.house.functions), call.signed_in, segment_id, body, key=call.key, now=call.now
     )
 
 
-@segments.get("/segments/{segment_id}/exports/{export_id}", refuses=(ExportUnknown,))
+@segments.get("/segments/{segment_id}/exports/{export_id}", refuses=(PermissionMissing, ExportUnknown))
 def get_segment_export(segment_id: SegmentId, export_id: SegmentExportId, query: PartQuery, call: Call) -> Sheet:
     """A part of an export, as CSV."""
-    return Sheet(asking.read_export(call.house.table, call.house.objects, segment_id, export_id, query.part))
+    house = call.house
+    return Sheet(asking.read_export(house.table, house.objects, call.signed_in, segment_id, export_id, query.part))

@@ -3,7 +3,7 @@
 Table `core`: `SEG#<segment>` / `SEG` what a segment says, listed by the timeline index of its state; the definition is
 kept as the text of a document, because it may be deeper than items can be · `SEGS` / `GRAPH` which segments there are
 and what each depends on, replaced in the transaction that changes it, so that no two edits at once make a circle ·
-`SGX#<export>` / `SGX` an export.
+`SGX#<export>` / `SGX` an export · `SGU#<segment>` / `USE#<campaign or journey>` what is at work with it.
 
 Table `ops`: `SGS#<segment>` / `STATE` who was in it when it was looked at last, `D#<day>` how large it was on a day.
 """
@@ -32,7 +32,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.objects import Objects
 from chalicelib.storage.table import Table
-from chalicelib.storage.writes import Absent, Item, Put, Unchanged, Write
+from chalicelib.storage.writes import Absent, Anyway, Delete, Item, Put, Unchanged, Write
 
 SIZES_KEPT = timedelta(days=800)
 
@@ -195,6 +195,24 @@ def add_export(export: SegmentExport, *, content: bytes, by: str) -> Write:
         "version": 1,
     }
     return Put(keys.segment_export(export.export_id), item, Absent(), lambda _: ExportKnown())
+
+
+def use(segment_ids: Iterable[SegmentId], user_id: str) -> list[Write]:
+    """The writes that say that something that is at work uses segments; beside the write that has it begin."""
+    wanted = [keys.segment_use(each, user_id) for each in sorted(set(segment_ids))]
+    return [Put(each, {"version": 1}, Anyway(), lambda _: Raced()) for each in wanted]
+
+
+def end_use(segment_ids: Iterable[SegmentId], user_id: str) -> list[Write]:
+    """The writes that say that it does no more; beside the write that ends it."""
+    wanted = [keys.segment_use(each, user_id) for each in sorted(set(segment_ids))]
+    return [Delete(each, Anyway(), lambda _: Raced()) for each in wanted]
+
+
+def list_users(table: Table, segment_id: SegmentId) -> list[str]:
+    """The campaigns and journeys at work that use a segment, as they are now."""
+    rows = table.query_partition(keys.segment_uses(segment_id), first="USE", last="USE~", consistent=True)
+    return [keys.parted(item["sk"])[1] for item in rows]
 
 
 def knot_of(segment: Segment) -> Knot:

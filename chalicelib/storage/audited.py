@@ -22,6 +22,9 @@ in a pool and done for them; or is so of those whom it names, where several had 
 WENT = 2
 """What `FOR_THEMSELVES` says of a merge by which their own account became part of another's; of all else it says 1."""
 
+LAUNCHED = "lg"
+"""Attribute of an entry: a campaign or a journey gave it, which that person launched, or let the member into."""
+
 GIVEN = "gv"
 """Attribute of an entry: what it gives that nobody paid for, in minor units. For that somebody answers."""
 

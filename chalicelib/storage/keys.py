@@ -371,6 +371,16 @@ def allowance_of_all(subject: str) -> Key:
     return Key(joined("ALW", subject), "ALW")
 
 
+def segment_uses(segment_id: str) -> str:
+    """Partition of what is at work with a segment."""
+    return joined("SGU", segment_id)
+
+
+def segment_use(segment_id: str, user_id: str) -> Key:
+    """That a campaign or a journey that is at work uses a segment."""
+    return Key(segment_uses(segment_id), joined("USE", user_id))
+
+
 TEMPLATES = "TPL"
 """Timeline partition of all templates."""
 

@@ -36,7 +36,7 @@ _MARKS = {
 }  # fmt: skip
 _NAMED = {
     "STF": "staff", "APR": "approval", "IK": "integration key", "TPL": "template", "CMP": "campaign",
-    "CRUN": "run of a campaign", "JRN": "journey", "SEG": "segment",
+    "CRUN": "run of a campaign", "JRN": "journey", "SEG": "segment", "SGU": "use of a segment",
 }  # fmt: skip
 """Items that the second part of their partition names."""
 _LISTED = {"ROLES": "role", "UM": "showing of personal data"}

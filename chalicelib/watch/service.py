@@ -102,7 +102,9 @@ def _points_of(event: Event) -> _Came | None:
         case PurchaseRestated():
             return _Came(data.points_earned, by=data.recorded_by, own=_own(data))
         case PointsAdjusted(source=AdjustedBy.ADJUST | AdjustedBy.CLOSE):
-            return _Came(data.points, by=data.recorded_by, own=data.own_account_of or _own(data))
+            own = data.own_account_of or _own(data)
+            # What a launch gives to all was cleared as a whole; what of it comes to one's own counts as by hand.
+            return _Came(data.points, by=data.recorded_by if own or not data.launched else None, own=own)
         case PointsReversed():
             return _Came(data.points, by=data.recorded_by, own=data.own_account_of)
         case MemberMerged() if event.member_id == data.into_member_id:

@@ -15,7 +15,7 @@ from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable
-from tests.makers import Api, Tray
+from tests.makers import Api, Tray, a_token
 from tests.table.stand import scan
 
 
@@ -83,7 +83,8 @@ def test_a_campaign_from_draft_to_parts_and_results(marketing: Api, house: House
     for verb, state in (("pause", "paused"), ("resume", "sending"), ("cancel", "cancelled")):
         assert marketing.post(f"{path}/{verb}", {}).json["state"] == state
     trail = marketing.get("/v1/audit-entries", action="cancel_campaign").json["items"]
-    assert [change["item"] for change in trail[0]["changes"]] == ["campaign", "run of a campaign"]
+    named = sorted(change["item"] for change in trail[0]["changes"])
+    assert named == ["campaign", "run of a campaign", "use of a segment"]
 
 
 def test_points_are_given_by_who_may(marketing: Api) -> None:
@@ -93,6 +94,93 @@ def test_points_are_given_by_who_may(marketing: Api) -> None:
     assert (refused.status, refused.code) == (403, "gift_forbidden")
     assert marketing.get(path).json["state"] == "draft"
     assert marketing.post(f"{path}/launch", {"version": 1}).status == 201
+
+
+def test_who_gets_a_gift_stays_as_it_was_when_it_was_launched(marketing: Api, house: House, dynamo: Dynamo) -> None:
+    consent = {"purpose": "marketing", "granted": True, "text_version": "1"}
+    for number in range(3):
+        tags = ["vip"] if number == 0 else []
+        marketing.enrol(email=f"m{number}@example.com", consents=[consent], tags=tags)
+    fold(house, dynamo)
+    inner = {"kind": "tag", "op": "has_any", "tags": ["vip"]}
+    everybody = {"kind": "field", "name": "points", "op": "at_least", "value": 0}
+    vip = marketing.post("/v1/segments", {"name": "VIP", "definition": inner}, key="vip").json["segment_id"]
+    named = {"kind": "segment", "segment_id": vip}
+    outer = marketing.post("/v1/segments", {"name": "Outer", "definition": named}, key="out").json["segment_id"]
+    body = a_body(marketing, gift={"points": 10}) | {"segment_id": outer}
+    path = "/v1/campaigns/" + marketing.post("/v1/campaigns", body, key="c1").json["campaign_id"]
+    assert marketing.post(f"{path}/launch", {"version": 1}).status == 201
+    thief = marketing.as_("marketer")
+    for segment in (vip, outer):
+        moved = thief.patch(f"/v1/segments/{segment}", {"version": 1, "definition": everybody})
+        assert moved.status == 200, moved.text
+    refused = thief.post(f"/v1/segments/{outer}/archivals", {})
+    assert (refused.status, refused.code) == (409, "segment_in_use")
+    assert refused.json["facts"]["used_by"] == [path.rpartition("/")[2]]
+    assert jobs.plan_campaigns({}, None) == {"begun": 1, "planned": 1, "failed": 0}
+    (run,) = marketing.get(path).json["latest_runs"]
+    assert (run["planned"]["in_segment"], run["planned"]["targeted"]) == (1, 1)
+    assert marketing.post(f"{path}/cancel", {}).status == 201
+    assert thief.post(f"/v1/segments/{outer}/archivals", {}).status == 201
+    again = marketing.post("/v1/campaigns", body, key="c2")
+    assert [each["pointer"] for each in again.json["errors"]] == ["/segment_id"]
+
+
+def _second(api: Api) -> Api:
+    """Another admin, signed in just now."""
+    return api.with_(a_token(api.token_key, api.issuer, api.audience, api.clock(), "admin", sub="second"))
+
+
+def test_many_points_for_each_member_wait_for_a_second_person(marketing: Api) -> None:
+    api = marketing
+    body = a_body(api, gift={"points": 10_001})
+    path = "/v1/campaigns/" + api.post("/v1/campaigns", body, key="c1").json["campaign_id"]
+    dry = api.post(f"{path}/launch", {"version": 1, "dry_run": True})
+    assert (dry.status, dry.code) == (409, "approval_needed")
+    launch = {"version": 1, "reason": "a feast"}
+    asked = api.post(f"{path}/launch", launch)
+    assert (asked.status, asked.json["kind"], asked.json["amount"]) == (202, "launch", 10_001), asked.text
+    again = api.post(f"{path}/launch", launch)
+    assert (again.status, again.replayed, again.json) == (202, True, asked.json)
+    assert api.post(f"{path}/launch", {**launch, "reason": "another"}).code == "approval_differs"
+    approval = f"/v1/approvals/{asked.json['approval_id']}"
+    assert api.get(approval).json["command"] == launch
+    assert api.post(f"{approval}/approvals", {}).code == "approval_own"
+    assert api.as_("agent").post(f"{approval}/approvals", {}).code == "permission_missing"
+    assert api.as_("shop_manager").get(approval).code == "approval_unknown"
+    second = _second(api)
+    assert second.post(f"{approval}/rejections", {"reason": "too much"}).status == 201
+    assert api.get(path).json["state"] == "draft"
+    assert api.post(f"{path}/launch", launch).json["status"] == "waiting", "asked anew"
+    api.clock.forward(hours=73)
+    second = _second(api)
+    assert second.post(f"{approval}/approvals", {}).code == "approval_over"
+    assert api.post(f"{path}/launch", launch).status == 202
+    done = second.post(f"{approval}/approvals", {"reason": "well"})
+    assert (done.status, done.json["status"], done.json["entry_id"]) == (201, "approved", None), done.text
+    assert second.post(f"{approval}/approvals", {"reason": "well"}).replayed
+    found = api.get(path).json
+    assert (found["state"], found["launched_by"]) == ("scheduled", "stf_admin")
+    assert api.post(f"{path}/launch", launch).replayed
+
+
+def test_many_launches_of_one_person_count_together(marketing: Api) -> None:
+    body = a_body(marketing, gift={"points": 6_000})
+    paths = [
+        "/v1/campaigns/" + marketing.post("/v1/campaigns", body, key=key).json["campaign_id"] for key in ("c1", "c2")
+    ]
+    assert [marketing.post(f"{path}/launch", {"version": 1}).status for path in paths] == [201, 202]
+
+
+def test_what_was_changed_since_it_was_asked_is_not_launched(marketing: Api) -> None:
+    api = marketing
+    body = a_body(api, gift={"points": 10_001})
+    path = "/v1/campaigns/" + api.post("/v1/campaigns", body, key="c1").json["campaign_id"]
+    asked = api.post(f"{path}/launch", {"version": 1}).json
+    assert api.as_("marketer").patch(path, {**body, "gift": {"points": 1_000_000}, "version": 1}).status == 200
+    refused = _second(api).post(f"/v1/approvals/{asked['approval_id']}/approvals", {})
+    assert (refused.status, refused.code) == (409, "campaign_changed")
+    assert api.get(path).json["state"] == "draft"
 
 
 def test_what_there_is_not_is_pointed_at(marketing: Api) -> None:

@@ -13,8 +13,11 @@ from chalicelib.providers.models import Outgoing, Result
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Dynamo
+from tests.http.conftest import Look
 from tests.http.test_campaigns import fold
-from tests.makers import Api, Tray
+from tests.http.test_staff import invited
+from tests.http.test_takeovers import alerts
+from tests.makers import Api, Tray, a_token
 
 STEPS: list[dict[str, Any]] = [
     {"kind": "wait", "step": "w", "until": {"kind": "for", "days": 1}, "next": "points"},
@@ -200,6 +203,160 @@ def test_points_take_a_right_of_their_own(walking: Api) -> None:
     assert (refused.status, refused.code) == (403, "journey_gift_forbidden")
     assert walking.post(f"{path}/activate", {"version": 1}).status == 201
     assert marketer.post(f"{path}/pause", {"version": 2}).status == 201
+
+
+def test_who_may_not_give_points_lets_nobody_in_by_hand_where_they_are_given(walking: Api) -> None:
+    member, marketer = walking.enrol()["member_id"], walking.as_("marketer")
+    path = "/v1/journeys/" + _made(walking)["journey_id"]
+    assert walking.post(f"{path}/activate", {"version": 1}).status == 201
+    for named in ({"member_ids": [member]}, {"segment_id": "seg_ready_never_bought"}):
+        refused = marketer.post(f"{path}/entries", named, key="e1")
+        assert (refused.status, refused.code) == (403, "journey_gift_forbidden")
+    assert walking.get(f"{path}/counts").json["entered"] == 0
+    plain = "/v1/journeys/" + _made(walking, "j2", steps=[STEPS[2]])["journey_id"]
+    assert marketer.post(f"{plain}/activate", {"version": 1}).status == 201
+    assert marketer.post(f"{plain}/entries", {"member_ids": [member]}, key="e1").json["entered"] == 1
+
+
+def _segment(api: Api, key: str, definition: dict[str, Any]) -> str:
+    made = api.post("/v1/segments", {"name": key, "definition": definition}, key=key)
+    assert made.status == 201, made.text
+    segment_id: str = made.json["segment_id"]
+    return segment_id
+
+
+def _lure(api: Api, segment_id: str) -> None:
+    """Have a marketer make a segment one of everybody."""
+    everybody = {"kind": "field", "name": "points", "op": "at_least", "value": 0}
+    moved = api.as_("marketer").patch(f"/v1/segments/{segment_id}", {"version": 1, "definition": everybody})
+    assert moved.status == 200, moved.text
+
+
+VIP = {"kind": "tag", "op": "has_any", "tags": ["vip"]}
+
+
+def test_who_gets_points_stays_as_it_was_when_the_journey_went_to_work(
+    walking: Api, tray: Tray, house: House, dynamo: Dynamo
+) -> None:
+    walking.enrol(tags=["vip"])
+    other = walking.enrol(card_no="o")["member_id"]
+    fold(house, dynamo)
+    vip = _segment(walking, "vip", VIP)
+    named = {"kind": "segment", "segment_id": vip}
+    branch = {"kind": "branch", "step": "fits", "on": {"kind": "fits", "definition": named}, "then": "points"}
+    steps = [branch, {"kind": "give_points", "step": "points", "points": 20}]
+    gate = "/v1/journeys/" + _made(walking, "j1", who=named, steps=[STEPS[1], STEPS[2]])["journey_id"]
+    path = "/v1/journeys/" + _made(walking, "j2", steps=steps)["journey_id"]
+    for each in (gate, path):
+        assert walking.post(f"{each}/activate", {"version": 1}).status == 201
+    _lure(walking, vip)
+    assert walking.post(f"{gate}/entries", {"member_ids": [other]}, key="e1").json["refused"] == 1
+    assert walking.post(f"{path}/entries", {"member_ids": [other]}, key="e1").json["entered"] == 1
+    walking.clock.forward(minutes=7)
+    jobs.tick_journeys({}, None)
+    _step(tray)
+    assert walking.get(f"{path}/counts").json["steps"][0]["outcomes"] == {"no": 1}
+    refused = walking.post(f"/v1/segments/{vip}/archivals", {})
+    assert (refused.status, len(refused.json["facts"]["used_by"])) == (409, 2)
+    for each in (gate, path):
+        assert walking.post(f"{each}/end", {"version": 2}).status == 201
+    assert walking.post(f"/v1/segments/{vip}/archivals", {}).status == 201
+
+
+def test_whom_a_list_lets_in_stays_as_it_was_when_it_was_asked_for(
+    walking: Api, tray: Tray, house: House, dynamo: Dynamo
+) -> None:
+    member = walking.enrol(tags=["vip"])["member_id"]
+    walking.enrol(card_no="o")
+    fold(house, dynamo)
+    vip = _segment(walking, "vip", VIP)
+    path = "/v1/journeys/" + _made(walking)["journey_id"]
+    assert walking.post(f"{path}/activate", {"version": 1}).status == 201
+    assert walking.post(f"{path}/entries", {"segment_id": vip}, key="e1").json["under_way"] is True
+    _lure(walking, vip)
+    _step(tray)
+    assert [each["member_id"] for each in walking.get(f"{path}/members").json["items"]] == [member]
+
+
+@pytest.mark.parametrize("kind", ["segment_entered", "lapsed"])
+def test_a_segment_that_lets_in_is_looked_at_as_it_was(
+    walking: Api, tray: Tray, house: House, dynamo: Dynamo, kind: str
+) -> None:
+    vip, lured = walking.enrol(tags=["vip"])["member_id"], walking.enrol(card_no="o")["member_id"]
+    fold(house, dynamo)
+    segment = _segment(walking, "vip", VIP)
+    entry = {"kind": kind, **({"segment_id": segment} if kind == "segment_entered" else {"days": 90})}
+    path = "/v1/journeys/" + _made(walking, entry=entry)["journey_id"]
+    entered = walking.post(f"{path}/activate", {"version": 1}).json["segment_id"] or segment
+    _lure(walking, entered)
+    for number, member in enumerate((vip, lured)):
+        at = walking.clock().isoformat().replace("+00:00", "Z")
+        told = {
+            "event_id": "evt_" + "ab"[number] * 32, "type": "SegmentEntered", "version": 1, "member_id": member,
+            "seq": None, "occurred_at": at, "recorded_at": at, "data": {"segment_id": entered, "generation": 1},
+        }  # fmt: skip
+        message = {"messageId": str(number), "body": json.dumps(told)}
+        assert jobs.take_events({"Records": [message]}, None) == {"batchItemFailures": []}
+    walking.clock.forward(minutes=2)
+    _step(tray)
+    inside = [each["member_id"] for each in walking.get(f"{path}/members").json["items"]]
+    assert inside == ([vip] if kind == "segment_entered" else [])
+
+
+def test_many_points_for_each_member_wait_for_a_second_person(walking: Api) -> None:
+    large = [{"kind": "give_points", "step": "a", "points": 6_000, "next": "b"},
+             {"kind": "give_points", "step": "b", "points": 4_001}]  # fmt: skip
+    path = "/v1/journeys/" + _made(walking, steps=large)["journey_id"]
+    asked = walking.post(f"{path}/activate", {"version": 1, "reason": "a feast"})
+    assert (asked.status, asked.json["kind"], asked.json["amount"]) == (202, "activation", 10_001), asked.text
+    approval = f"/v1/approvals/{asked.json['approval_id']}/approvals"
+    assert walking.post(approval, {}).code == "approval_own"
+    second = walking.with_(
+        a_token(walking.token_key, walking.issuer, walking.audience, walking.clock(), "admin", sub="second")
+    )
+    done = second.post(approval, {})
+    assert (done.status, done.json["status"]) == (201, "approved"), done.text
+    assert walking.get(path).json["state"] == "active"
+    assert walking.post(f"{path}/activate", {"version": 1, "reason": "a feast"}).status == 201
+    # After a pause nobody is asked anew; what gives more is.
+    assert walking.post(f"{path}/pause", {"version": 2}).status == 201
+    assert walking.post(f"{path}/activate", {"version": 3}).status == 201
+    more = {**BODY, "steps": [{**large[0], "points": 9_000}, large[1]], "version": 4}
+    raised = walking.put(path, more)
+    assert (raised.status, raised.code) == (409, "journey_gift_raised")
+    assert walking.post(f"{path}/pause", {"version": 4}).status == 201
+    assert walking.put(path, {**more, "version": 5}).status == 200
+    assert walking.post(f"{path}/activate", {"version": 6}).status == 202
+    assert walking.get(path).json["state"] == "paused"
+
+
+def test_gifts_come_in_by_no_edit_of_who_may_not_give_them(walking: Api) -> None:
+    marketer = walking.as_("marketer")
+    path = "/v1/journeys/" + _made(walking, steps=[STEPS[2]])["journey_id"]
+    for version, verb in ((1, "activate"), (2, "close")):
+        assert marketer.post(f"{path}/{verb}", {"version": version}).status == 201
+    refused = marketer.put(path, {**BODY, "version": 3})
+    assert (refused.status, refused.code) == (403, "journey_gift_forbidden")
+    assert walking.put(path, {**BODY, "version": 3}).status == 200
+    refused = marketer.post(f"{path}/activate", {"version": 4})
+    assert (refused.status, refused.code) == (403, "journey_gift_forbidden")
+
+
+def test_whoever_lets_their_own_membership_in_is_noticed(walking: Api, tray: Tray, look: Look) -> None:
+    own = walking.enrol()["member_id"]
+    staff_id = invited(walking, "boss", "admin", member_id=own)["staff_id"]
+    path = "/v1/journeys/" + _made(walking, steps=[STEPS[1], STEPS[2]])["journey_id"]
+    assert walking.post(f"{path}/activate", {"version": 1}).status == 201
+    token = a_token(
+        walking.token_key, walking.issuer, walking.audience, walking.clock(), sub="boss", roles=["admin"],
+        directory=True,
+    )  # fmt: skip
+    entered = walking.with_(token).post(f"{path}/entries", {"member_ids": [own]}, key="e1")
+    assert entered.json["entered"] == 1, entered.text
+    jobs.tick_journeys({}, None)
+    _step(tray)
+    assert walking.get(f"/v1/members/{own}/points").json["available"] == 20
+    assert alerts(walking, look) == {"self_earning": [(staff_id, 20)]}
 
 
 @pytest.mark.parametrize("role", ["clerk", "shop_manager", "integration", "agent"])

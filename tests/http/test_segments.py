@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
+from chalicelib.identity.errors import PermissionMissing
+from chalicelib.identity.models import Caller, Kind
+from chalicelib.identity.permissions import Permission, Scope
 from chalicelib.programs.service import book_of
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
-from chalicelib.segments.service import answering
+from chalicelib.segments.models import ExportSegment
+from chalicelib.segments.service import answering, asking
 from chalicelib.storage.functions import LocalFunctions
 from tests.http.conftest import CountingTable, Look
 from tests.makers import Api, a_token
@@ -193,6 +197,26 @@ def test_an_export_has_no_contact_data_and_no_formula(marketing: Api, world: Wor
     assert marketing.post(path, {"columns": ["mobile"]}, key="m").status == 422
     other = made(marketing, NEVER, key="o")["segment_id"]
     assert marketing.get(f"/v1/segments/{other}/exports/{export.json['export_id']}").code == "export_unknown"
+
+
+def test_rows_about_members_are_for_who_may_read_members(marketing: Api, house: House) -> None:
+    segment = made(marketing)["segment_id"]
+    export = marketing.post(f"/v1/segments/{segment}/exports", {}, key="e").json["export_id"]
+    analyst = marketing.as_("analyst")
+    assert analyst.post("/v1/segments", {"name": "One", "member_ids": [member_id(1)]}, key="one").status == 201
+    for refused in (
+        analyst.post(f"/v1/segments/{segment}/exports", {"columns": ["gender"]}, key="x"),
+        analyst.get(f"/v1/segments/{segment}/exports/{export}"),
+    ):
+        assert (refused.status, refused.code) == (403, "permission_missing")
+    custom = Caller(Kind.STAFF, "stf_c", ("c",), {Permission.SEGMENTS_EXPORT: Scope.ALL})
+    now = marketing.clock()
+    with pytest.raises(PermissionMissing, match="members:read"):
+        asking.export_segment(
+            house.table, asking.Asking(house.functions), custom, segment, ExportSegment(), key="x", now=now
+        )
+    with pytest.raises(PermissionMissing, match="members:read"):
+        asking.read_export(house.table, house.objects, custom, segment, export, 1)
 
 
 def test_a_shop_manager_counts_members_of_their_shops_only(marketing: Api, house: House, world: World) -> None:

@@ -18,6 +18,7 @@ from chalicelib.deliveries.rules import quiet_until
 from chalicelib.journeys import store
 from chalicelib.journeys.models import (
     DEFINITION,
+    Answers,
     Edition,
     Head,
     Instance,
@@ -131,12 +132,14 @@ class Lake:
     members: list[MemberId] = field(default_factory=list)
     fits: Callable[[MemberId], bool] = lambda each: each[-1] < "n"
 
-    def fitting(self, definition: Any, member_ids: Collection[MemberId]) -> frozenset[MemberId]:
+    def fitting(self, definition: Any, member_ids: Collection[MemberId], pinned: str | None) -> frozenset[MemberId]:
         """See `ports.Judge`."""
         self.asked.append(list(member_ids))
         return frozenset(each for each in member_ids if self.fits(each))
 
-    def page(self, segment_id: Any, after: str | None, limit: int) -> tuple[Sequence[MemberId], str | None]:
+    def page(
+        self, segment_id: Any, after: str | None, limit: int, pinned: str | None
+    ) -> tuple[Sequence[MemberId], str | None]:
         """See `ports.Judge`."""
         rest = sorted(each for each in self.members if after is None or each > after)
         return rest[:limit], rest[limit - 1] if len(rest) > limit else None
@@ -208,7 +211,9 @@ class Ledger:
     times: Counter[str] = field(default_factory=Counter)
     keyed: bool = True
 
-    def give(self, key: str, member_id: MemberId, points: int, days: int | None, now: datetime) -> bool:
+    def give(
+        self, key: str, member_id: MemberId, points: int, days: int | None, now: datetime, answers: Answers | None
+    ) -> bool:
         """See `ports.Giver`."""
         if not (self.keyed and key in self.given):
             self.given[key] = member_id, points

@@ -23,7 +23,7 @@ from chalicelib.campaigns.models import (
 from chalicelib.campaigns.ports import Title
 from chalicelib.campaigns.rules import timing
 from chalicelib.kernel.calendar import local_day
-from chalicelib.kernel.ids import CampaignRunId, TemplateId
+from chalicelib.kernel.ids import AccountId, CampaignRunId, TemplateId
 from chalicelib.members.models import ACCOUNT_PURPOSE
 
 S = CampaignState
@@ -92,8 +92,10 @@ def launched(
     campaign: Campaign,
     version: int,
     pinned: Mapping[str, tuple[Pinned, ...]],
+    segments: str,
     *,
     by: str,
+    own: AccountId | None,
     time_zone: str,
     now: datetime,
 ) -> Campaign:
@@ -116,9 +118,11 @@ def launched(
         update={
             "state": S.SCHEDULED,
             "pinned": pinned,
+            "segments": segments,
             "launched_version": version,
             "launched_at": now,
             "launched_by": by,
+            "launched_own": own,
         }
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from chalicelib.approvals.service import FREE, Clearance, Cleared, launch_of
 from chalicelib.campaigns import store
 from chalicelib.campaigns.errors import (
     AskedKnown,
@@ -36,6 +37,7 @@ from chalicelib.campaigns.ports import Shelf, Tester, Title
 from chalicelib.campaigns.rules import life, timing
 from chalicelib.campaigns.rules.filling import fillable
 from chalicelib.campaigns.service.sending import run_view
+from chalicelib.campaigns.service.using import moved
 from chalicelib.deliveries import store as deliveries
 from chalicelib.deliveries.models import RunStatus
 from chalicelib.identity.models import Caller
@@ -185,10 +187,15 @@ def launch_campaign(
     caller: Caller,
     *,
     now: datetime,
+    clearance: Clearance = FREE,
 ) -> Outcome[CampaignView]:
     """Let a draft go. The version that was looked at is its key: the same launch again changes nothing.
 
+    Args:
+        clearance: whether so many points for each member may be given by who sends it.
+
     Raises:
+        ApprovalNeeded, ApprovalOutgrown: so many may not.
         CampaignUnknown: there is no such campaign.
         CampaignNotDraft, CampaignChanged: it was launched as another version, or changed since it was read.
         CampaignUnfit: it names what there is not, or what does not fit together; each fault with its pointer.
@@ -208,14 +215,23 @@ def launch_campaign(
         program = book.current(now)
         pinned = _pinned(shelf, before.definition, program, now)
         after = life.launched(
-            before, command.version, pinned, by=caller.subject, time_zone=program.time_zone, now=stamp
+            before,
+            command.version,
+            pinned,
+            shelf.pinned(before.definition.segment_id),
+            by=caller.subject,
+            own=caller.membership,
+            time_zone=program.time_zone,
+            now=stamp,
         )
 
+        gift = before.definition.gift
+        cleared = clearance.clear(launch_of(gift.points, CampaignMoved())) if gift is not None else Cleared()
         shown = _view(after.model_copy(update={"version": before.version + 1}), book, now)
         if command.dry_run:
             return Outcome(shown, stored=False)
         try:
-            table.commit([store.replace_campaign(before, after)])
+            table.commit([*moved(before, after), *cleared.writes])
         except CampaignMoved:
             continue
         return Outcome(shown)
@@ -280,7 +296,7 @@ def _turned(
         assert state is not None or paused
         after = _after(before, state, now)
 
-        writes = [store.replace_campaign(before, after), *_runs_turned(table, before, of, to, now)]
+        writes = [*moved(before, after), *_runs_turned(table, before, of, to, now)]
         try:
             table.commit(writes)
         except (CampaignMoved, deliveries.RunMoved):

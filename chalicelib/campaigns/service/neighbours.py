@@ -8,15 +8,15 @@ from typing import Any
 
 from chalicelib.campaigns.ports import Append, Asked, Lake, OpenLake, Tested, Title
 from chalicelib.deliveries.models import Outcome, Sent, Single
-from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.ids import MemberId, SegmentId, TemplateId
 from chalicelib.kernel.languages import Language
 from chalicelib.lake import duck
 from chalicelib.lake import store as lake
 from chalicelib.lake.models import Fact
 from chalicelib.programs.service import ProgramBook
-from chalicelib.segments.errors import SegmentUnknown
-from chalicelib.segments.service.finding import compiled_of
+from chalicelib.segments.models import SegmentState
+from chalicelib.segments.rules import PINNED_MAX, pinned
+from chalicelib.segments.service.finding import compiled_of, resolver
 from chalicelib.storage.objects import Objects
 from chalicelib.storage.places import Place
 from chalicelib.storage.table import Table
@@ -49,16 +49,22 @@ class TableShelf:
 
     def segment_fault(self, segment_id: SegmentId) -> str | None:
         """See `ports.Shelf`."""
-        now = self.clock()
-        try:
-            compiled_of(self.table, segment_id, today=local_day(now, self.book.current(now).time_zone), now=now)
-        except SegmentUnknown:
+        found = resolver(self.table)(segment_id)
+        if found is None:
             return "there is no such segment"
+        if found.state is SegmentState.ARCHIVED:
+            return "the segment is archived"
+        if len(self.pinned(segment_id)) > PINNED_MAX:
+            return "the segment is too large to be kept, with those that it refers to, as it is at the launch"
         return None
 
-    def asked(self, segment_id: SegmentId, archive: str, *, today: date, now: datetime) -> Asked:
+    def pinned(self, segment_id: SegmentId) -> str:
         """See `ports.Shelf`."""
-        compiled = compiled_of(self.table, segment_id, today=today, now=now)
+        return pinned([segment_id], resolver(self.table))
+
+    def asked(self, segment_id: SegmentId, archive: str, *, today: date, now: datetime, pinned: str | None) -> Asked:
+        """See `ports.Shelf`."""
+        compiled = compiled_of(self.table, segment_id, today=today, now=now, pinned=pinned)
         return Asked(compiled.sql, tuple(compiled.values(archive)))
 
 

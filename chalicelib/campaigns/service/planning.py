@@ -20,6 +20,7 @@ from chalicelib.campaigns.ports import Asked, Lake, Works
 from chalicelib.campaigns.rules import life, picking, timing
 from chalicelib.campaigns.rules.filling import Filler, filler
 from chalicelib.campaigns.rules.picking import Question, Terms
+from chalicelib.campaigns.service.using import moved
 from chalicelib.campaigns.store import Turn
 from chalicelib.deliveries import rules as deliveries_rules
 from chalicelib.deliveries import store as deliveries
@@ -219,8 +220,9 @@ class _Plan:
         """Decide who gets what."""
         now = self.works.clock()
         asked: Asked = self.works.shelf.asked(
-            terms.definition.segment_id, self.lake.root, today=_today(self.works), now=now
-        )
+            terms.definition.segment_id, self.lake.root, today=_today(self.works), now=now,
+            pinned=self.campaign.segments,
+        )  # fmt: skip
         self._ask(picking.candidates(asked, terms))
         if terms.month_days is not None:
             self._ask(picking.written_to_already(terms))
@@ -347,7 +349,9 @@ class _Plan:
             parts=parts,
             planned=planned,
             quiet=timing.quiet_of(definition.quiet_hours),
-            gift=Gift(gift.points, gift.expires_after_days) if gift is not None else None,
+            gift=Gift(gift.points, gift.expires_after_days, campaign.launched_by, campaign.launched_own)
+            if gift is not None
+            else None,
         )
 
     def _ask(self, question: Question) -> Any:
@@ -366,7 +370,7 @@ def beginning_now(works: Works, campaign: Campaign, now: datetime) -> bool:
     if after is None:
         return False
     try:
-        works.table.commit([store.replace_campaign(campaign, after)], keyed=True)
+        works.table.commit(moved(campaign, after), keyed=True)
     except CampaignMoved:
         return False
     return over is None

@@ -11,6 +11,7 @@ from chalicelib.campaigns.models import Progress as Shown
 from chalicelib.campaigns.ports import Works
 from chalicelib.campaigns.rules import life, releasing
 from chalicelib.campaigns.rules.releasing import Released
+from chalicelib.campaigns.service.using import moved
 from chalicelib.deliveries import rules as deliveries_rules
 from chalicelib.deliveries import store as deliveries
 from chalicelib.deliveries.models import Progress, Run, RunStatus
@@ -165,7 +166,7 @@ def _end(works: Works, run: Run, kept: CampaignRun, status: RunStatus, why: str 
     after = after.model_copy(update={"cost_micro": campaign.cost_micro + progress.cost_micro})
     told = replace(run, more=store.run_facts(campaign.campaign_id, over))
     try:
-        works.table.commit([store.replace_campaign(campaign, after), deliveries.replace_run(told, status)], keyed=True)
+        works.table.commit([*moved(campaign, after), deliveries.replace_run(told, status)], keyed=True)
     except deliveries.RunMoved:
         raise CampaignMoved from None
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from chalicelib.approvals.service import Cleared, Move
 from chalicelib.consents.models import ContactChannel
 from chalicelib.deliveries.models import Gift, Outcome, Row
 from chalicelib.deliveries.ports import Append, Renderer, Standing
@@ -22,6 +23,7 @@ from chalicelib.programs.service import ProgramBook
 from chalicelib.reach import links
 from chalicelib.reach import service as reach
 from chalicelib.reach.models import Barred
+from chalicelib.storage.audited import LAUNCHED, Audited, bare
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.objects import Objects
 from chalicelib.storage.table import Table
@@ -169,9 +171,18 @@ class SignedLinks:
         return f"{self.at}{links.PREFERENCES_PATH}{links.preferences_token_of(leads, self.keyring)}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Launched:
+    """Clears what a campaign or a journey gives: its launch was cleared. Says on the entry that it is that."""
+
+    def clear(self, move: Move) -> Cleared:  # noqa: ARG002 - the port's shape
+        """See `Clearance.clear`."""
+        return Cleared(facts={LAUNCHED: 1})
+
+
 @dataclass(frozen=True)
 class PointsGiver:
-    """Gives points by the ledger, where the key makes it once."""
+    """Gives points by the ledger, where the key makes it once. Who answers for it stands on the entry itself."""
 
     table: Table
     book: ProgramBook
@@ -181,10 +192,12 @@ class PointsGiver:
         program = self.book.current(now)
         until = local_day(now, program.time_zone) + timedelta(days=gift.days) if gift.days is not None else None
         command = AdjustPoints(points=gift.points, reason_code="campaign_gift", expires_on=until)
+        table = Audited(bare(self.table), gift.by, own=gift.own) if gift.by is not None else self.table
         try:
             points.adjust_points(
-                self.table, self.book, MemberId(member_id), key, command, now=now, language=Language(program.language)
-            )
+                table, self.book, MemberId(member_id), key, command,
+                now=now, language=Language(program.language), clearance=_Launched(),
+            )  # fmt: skip
         except EntryDiffers:
             return True  # it was given on a day before, and ends on another
         except Refusal:

@@ -202,6 +202,23 @@ def _condition(definition: Any, pointer: str, resolve: Resolve, program: Program
         yield f"{pointer}{fault.pointer}", fault.detail
 
 
+def most_given(definition: JourneyDefinition) -> int:
+    """The most points that the steps of a journey without circles give to a member who comes in once."""
+    steps = {each.step: each for each in definition.steps}
+    most: dict[str, int] = {}
+
+    def from_(name: str | None) -> int:
+        if name is None:
+            return 0
+        if name not in most:
+            step = steps[name]
+            own = step.points if isinstance(step, GivePoints) else 0
+            most[name] = own + max(map(from_, ways_of(step).values()), default=0)
+        return most[name]
+
+    return from_(definition.steps[0].step)
+
+
 def gives_points(definition: JourneyDefinition) -> bool:
     """Whether some step gives points."""
     return any(isinstance(each, GivePoints) for each in definition.steps)

@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from chalicelib.approvals.service import FREE, Clearance, Cleared, launch_of
 from chalicelib.identity.models import Caller
 from chalicelib.identity.permissions import Permission
 from chalicelib.journeys import store
@@ -12,6 +13,7 @@ from chalicelib.journeys.errors import (
     HeadMoved,
     JourneyDiffers,
     JourneyGiftForbidden,
+    JourneyGiftRaised,
     JourneyMoved,
     JourneyNotByHand,
     JourneyOver,
@@ -21,6 +23,7 @@ from chalicelib.journeys.errors import (
     JourneyUnknown,
 )
 from chalicelib.journeys.models import (
+    Answers,
     BirthdayComes,
     Board,
     ByHand,
@@ -40,7 +43,7 @@ from chalicelib.journeys.models import (
     TurnJourney,
 )
 from chalicelib.journeys.ports import Hand, Shelf
-from chalicelib.journeys.rules import checking, intake, wording
+from chalicelib.journeys.rules import checking, intake, pinning, wording
 from chalicelib.journeys.service import messages
 from chalicelib.journeys.service.taking import Taker, placed
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
@@ -52,8 +55,9 @@ from chalicelib.kernel.outcomes import Outcome
 from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
 from chalicelib.segments import rules as segments
-from chalicelib.segments.models import BirthdayField, BirthdayOp, DayField, DayOp, Sentences
+from chalicelib.segments import store as segments_store
 from chalicelib.segments.models import Definition as Condition
+from chalicelib.segments.models import Sentences
 from chalicelib.segments.service.finding import names_in
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Write
@@ -130,31 +134,39 @@ def edit_journey(bureau: Bureau, journey_id: JourneyId, command: EditJourney, ca
         JourneyMoved: it was changed since the version that the command names.
         JourneyOver: it has ended.
         JourneyUnfit: it names what there is not, or what does not fit together; each fault with its pointer.
-        JourneyGiftForbidden: it is at work and gives points, and the caller may not.
+        JourneyGiftRaised: it is at work, and would give more points.
+        JourneyGiftForbidden: it was activated once and gives points, and the caller may not.
         WriteContended: others change it at the same time.
     """
     definition = _definition(command)
     for _ in range(ATTEMPTS_MAX):
         before = require(bureau.table, journey_id)
-        if before.version == command.version + 1:
-            newest = require_edition(bureau.table, before, before.edition)
-            if newest.definition == definition:
-                return Outcome(view(bureau, before, newest), replayed=True)
+        newest = require_edition(bureau.table, before, before.edition)
+        if before.version == command.version + 1 and newest.definition == definition:
+            return Outcome(view(bureau, before, newest), replayed=True)
         _require_version(before, command.version)
         if before.state in (JourneyState.ENDED, JourneyState.ARCHIVED):
             raise JourneyOver(state=before.state.value)
         at_work = before.state in (JourneyState.ACTIVE, JourneyState.PAUSED)
-        if at_work:
+        if before.state is not JourneyState.DRAFT:
             _require_gift(definition, caller)
+        given, wanted = (checking.most_given(each) for each in (newest.definition, definition))
+        if before.state is JourneyState.ACTIVE and wanted > given:
+            raise JourneyGiftRaised(given=given, wanted=wanted)
         edition = _edition(bureau, journey_id, before.edition + 1, definition, caller.subject)
+        if before.state is JourneyState.ACTIVE:
+            edition = _pinned(bureau, edition)
         after = before.model_copy(
             update={
                 "name": definition.name, "edition": edition.edition, "edited_at": bureau.stamp,
                 "segment_id": _segment(bureau, journey_id, definition, caller) if at_work else before.segment_id,
+                "answers": answers_of(caller) if at_work and checking.gives_points(definition) else before.answers,
+                "uses": _uses(before, definition) if at_work else before.uses,
+                "cleared": edition.edition if before.cleared == before.edition and wanted <= given else before.cleared,
                 "version": before.version + 1,
             }
         )  # fmt: skip
-        writes: list[Write] = [store.put_head(after), store.add_edition(edition)]
+        writes: list[Write] = [store.put_head(after), store.add_edition(edition), *_used(before, after)]
         if before.state is not JourneyState.DRAFT:
             board = store.find_board(bureau.table)
             writes.append(store.put_board(board, _posted(board, after, definition)))
@@ -206,9 +218,17 @@ _FROM: dict[JourneyState, frozenset[JourneyState]] = {
 
 
 def turn_journey(
-    bureau: Bureau, journey_id: JourneyId, to: JourneyState, command: TurnJourney, caller: Caller
+    bureau: Bureau,
+    journey_id: JourneyId,
+    to: JourneyState,
+    command: TurnJourney,
+    caller: Caller,
+    clearance: Clearance = FREE,
 ) -> Outcome[JourneyView]:
     """Have a journey do something else. The version that was read is its key: the same again changes nothing.
+
+    Args:
+        clearance: whether so many points for each member may be given by who activates it; see `activate_journey`.
 
     Raises:
         JourneyUnknown: there is no such journey.
@@ -227,24 +247,31 @@ def turn_journey(
         _require_version(before, command.version)
         if before.state not in _FROM[to]:
             raise JourneyStands(state=before.state.value, wanted=to.value)
-        segment_id = before.segment_id
+        segment_id, cleared = before.segment_id, Cleared()
         if to is JourneyState.ACTIVE:
             _require_gift(edition.definition, caller)
             _require_fit(bureau, edition.definition)
             segment_id = before.segment_id
+            edition = _pinned(bureau, edition)
+            cleared = _cleared(before, edition, clearance)
             if not command.dry_run:
                 segment_id = _segment(bureau, journey_id, edition.definition, caller)
         after = before.model_copy(
             update={
                 "state": to, "moved_at": bureau.stamp, "segment_id": segment_id,
                 "activated_at": before.activated_at or (bureau.stamp if to is JourneyState.ACTIVE else None),
+                "answers": answers_of(caller) if to is JourneyState.ACTIVE else before.answers,
+                "uses": _uses(before, edition.definition) if to is JourneyState.ACTIVE else before.uses,
+                "cleared": edition.edition if to is JourneyState.ACTIVE else before.cleared,
                 "version": before.version + 1,
             }
         )  # fmt: skip
         if command.dry_run:
             return Outcome(view(bureau, after, edition), stored=False)
         board = store.find_board(bureau.table)
-        writes: list[Write] = [store.put_head(after)]
+        writes: list[Write] = [store.put_head(after), *_used(before, after), *cleared.writes]
+        if to is JourneyState.ACTIVE:
+            writes.append(store.pin_edition(edition))
         if to is not JourneyState.ARCHIVED:
             writes.append(store.put_board(board, _posted(board, after, edition.definition)))
         try:
@@ -253,6 +280,78 @@ def turn_journey(
             continue
         return Outcome(view(bureau, after, edition))
     raise WriteContended
+
+
+def _pinned(bureau: Bureau, edition: Edition) -> Edition:
+    """A version that goes to work, with the segments that it names as they are now, where it gives points.
+
+    One that was at work before keeps what it has.
+
+    Raises:
+        JourneyUnfit: they are too large to be kept.
+    """
+    if edition.segments is not None or not checking.gives_points(edition.definition):
+        return edition
+    document = segments.pinned(pinning.segments_of(edition.definition), bureau.shelf.resolve())
+    if len(document) > segments.PINNED_MAX:
+        raise JourneyUnfit(faults=[("", "The segments that it names are too large to be kept as they are now")])
+    return edition.model_copy(update={"segments": document})
+
+
+def activate_journey(
+    bureau: Bureau, journey_id: JourneyId, command: TurnJourney, caller: Caller, clearance: Clearance
+) -> Outcome[JourneyView]:
+    """Have a journey let members in; who sends that may have to ask somebody else.
+
+    Args:
+        clearance: whether so many points for each member may be given by who activates it.
+
+    Raises:
+        ApprovalNeeded, ApprovalOutgrown: so many may not.
+        JourneyUnknown: there is no such journey.
+        JourneyMoved: it was changed since the version that the command names.
+        JourneyStands: it cannot become that from what it is.
+        JourneyUnfit: what it names is not there any more.
+        JourneyGiftForbidden: it gives points, and the caller may not.
+        JourneysTooMany: there are as many at work as there can be.
+        WriteContended: others change it at the same time.
+    """
+    return turn_journey(bureau, journey_id, JourneyState.ACTIVE, command, caller, clearance)
+
+
+def _cleared(head: Head, edition: Edition, clearance: Clearance) -> Cleared:
+    """What goes with the activation of a version that gives points, unless it was cleared before.
+
+    Raises:
+        ApprovalNeeded, ApprovalOutgrown: it gives a member too many.
+    """
+    most = checking.most_given(edition.definition)
+    if not most or head.cleared == edition.edition:
+        return Cleared()
+    return clearance.clear(launch_of(most, HeadMoved()))
+
+
+USES_MAX = 50
+"""Segments that the versions of a journey name: each is written down with it."""
+
+
+def _uses(head: Head, definition: JourneyDefinition) -> tuple[SegmentId, ...]:
+    """The segments of a journey at work, with one more version.
+
+    Raises:
+        JourneyUnfit: they are too many.
+    """
+    uses = tuple(sorted({*head.uses, *pinning.segments_of(definition)}))
+    if len(uses) > USES_MAX:
+        raise JourneyUnfit(faults=[("", f"All versions of a journey name {USES_MAX} segments at the most")])
+    return uses
+
+
+def _used(before: Head, after: Head) -> list[Write]:
+    """The writes that say which segments a journey uses, or that it uses none any more."""
+    if after.state is JourneyState.ENDED:
+        return segments_store.end_use(before.uses, after.journey_id)
+    return segments_store.use(set(after.uses) - set(before.uses), after.journey_id)
 
 
 def _posted(board: Board, head: Head, definition: JourneyDefinition) -> Board:
@@ -281,25 +380,23 @@ def _posted(board: Board, head: Head, definition: JourneyDefinition) -> Board:
 
 def _segment(bureau: Bureau, journey_id: JourneyId, definition: JourneyDefinition, caller: Caller) -> SegmentId | None:
     """The live segment that lets members in where time alone does: nothing has to be kept for every member then."""
-    zh = bureau.program.language is Language.ZH
-    made: tuple[str, str, Condition] | None = None
+    condition, zh = pinning.time_alone(definition.entry), bureau.program.language is Language.ZH
     match definition.entry:
         case Lapsed(days=days):
-            made = (
-                f"{journey_id} lapsed {days}",
-                f"{days}天未消费" if zh else f"Nothing bought for {days} days",
-                DayField(kind="field", name="last_bought_on", op=DayOp.MORE_THAN_DAYS_AGO, days=days),
-            )
+            key = f"{journey_id} lapsed {days}"
+            name = f"{days}天未消费" if zh else f"Nothing bought for {days} days"
         case BirthdayComes(days_before=days):
-            made = (
-                f"{journey_id} birthday {days}",
-                f"{days}天内生日" if zh else f"Birthday within {days} days",
-                BirthdayField(kind="field", name="birthday", op=BirthdayOp.IN_NEXT_DAYS, days=days + 1),
-            )
-    if made is None:
-        return None
-    key, name, condition = made
+            key = f"{journey_id} birthday {days}"
+            name = f"{days}天内生日" if zh else f"Birthday within {days} days"
+        case _:
+            return None
+    assert condition is not None
     return bureau.shelf.live(key, name, condition, caller=caller, now=bureau.now)
+
+
+def answers_of(caller: Caller) -> Answers:
+    """Whoever sends a command, as who answers for what comes of it."""
+    return Answers(by=caller.subject, own=caller.membership)
 
 
 def _require_gift(definition: JourneyDefinition, caller: Caller) -> None:
@@ -311,11 +408,14 @@ def _require_gift(definition: JourneyDefinition, caller: Caller) -> None:
 
 
 def enter_members(
-    bureau: Bureau, taker: Taker, hand: Hand, journey_id: JourneyId, key: str, command: EnterMembers
+    bureau: Bureau, taker: Taker, hand: Hand, journey_id: JourneyId, key: str, command: EnterMembers, caller: Caller
 ) -> Entries:
     """Let members in, or all of a segment. The same command again lets nobody in twice.
 
+    Whoever lets them in answers for the points that the journey gives them.
+
     Raises:
+        JourneyGiftForbidden: it gives points, and the caller may not.
         JourneyUnknown: there is no such journey.
         JourneyOver: nobody comes in just now.
         JourneyNotByHand: members come in by themselves.
@@ -330,12 +430,19 @@ def enter_members(
         raise JourneyNotByHand(entry=edition.definition.entry.kind)
     if head.state is not JourneyState.ACTIVE:
         raise JourneyOver(state=head.state.value)
+    _require_gift(edition.definition, caller)
+    answers = answers_of(caller)
     if command.segment_id is not None:
         if bureau.shelf.resolve()(command.segment_id) is None:
             raise JourneyUnfit(faults=[("/segment_id", "There is no such segment")])
         if command.dry_run:
             return Entries(entered=0, known=0, refused=0, under_way=False)
-        _ask(bureau, journey_id, key, command)
+        pinned = None
+        if checking.gives_points(edition.definition):
+            pinned = segments.pinned([command.segment_id], bureau.shelf.resolve())
+            if len(pinned) > segments.PINNED_MAX:
+                raise JourneyUnfit(faults=[("/segment_id", "This segment is too large to be kept as it is now")])
+        _ask(bureau, journey_id, key, command, answers, pinned)
         hand([messages.listed(journey_id, command.segment_id, key, milliseconds(bureau.now), None)], 0)
         return Entries(entered=0, known=0, refused=0, under_way=True)
     wanted = list(dict.fromkeys(command.member_ids or ()))
@@ -345,18 +452,23 @@ def enter_members(
     fitting = taker.fitting(edition, there)
     if command.dry_run:
         return Entries(entered=len(fitting), known=0, refused=len(some) - len(fitting), under_way=False)
-    _ask(bureau, journey_id, key, command)
-    entered = sum(taker.enter(edition, each) for each in there if each.member_id in fitting)
+    _ask(bureau, journey_id, key, command, answers)
+    entered = sum(taker.enter(edition, each, answers) for each in there if each.member_id in fitting)
     refused = len(some) - len([each for each in there if each.member_id in fitting])
     return Entries(entered=entered, known=len(some) - refused - entered, refused=refused, under_way=False)
 
 
-def _ask(bureau: Bureau, journey_id: JourneyId, key: str, command: EnterMembers) -> None:
+def _ask(
+    bureau: Bureau, journey_id: JourneyId, key: str, command: EnterMembers, answers: Answers, pinned: str | None = None
+) -> None:
     """Keep what was asked for, once, before anything of it is done; the same again goes on where it was."""
     content = digest({"command": command.model_dump_json(exclude_defaults=True)})
     with suppress(AskedKnown):
-        return bureau.table.commit([store.keep_asked(journey_id, key, content)], keyed=True)
-    if store.find_asked(bureau.table, journey_id, key) != content:
+        return bureau.table.commit(
+            [store.keep_asked(journey_id, key, store.Asked(content, answers, pinned))], keyed=True
+        )
+    known = store.find_asked(bureau.table, journey_id, key)
+    if known is None or known.content != content:
         raise JourneyDiffers(key=key)
     return None
 
@@ -375,10 +487,12 @@ def enter_listed(taker: Taker, body: "dict[str, object]") -> int:
     if head is None or head.state is not JourneyState.ACTIVE:
         return 0
     edition = taker.stepper.editions.find(journey_id, head.edition)
-    members, last = taker.works.judge.page(segment_id, after, LISTED_PAGE)
+    asked = store.find_asked(taker.works.table, journey_id, key)
+    pinned = asked.segments if asked is not None else None
+    members, last = taker.works.judge.page(segment_id, after, LISTED_PAGE, pinned)
     told_at = from_milliseconds(at)
     some = [Told("by_hand", intake.by_hand(f"{journey_id} {key} {each}"), each, told_at, {}) for each in members]
-    entered = taker.enter_fitting(journey_id, edition.edition, some)
+    entered = taker.enter_fitting(journey_id, edition.edition, some, asked.answers if asked is not None else None)
     if last is not None:
         taker.works.hand([messages.listed(journey_id, segment_id, key, at, last)], 0)
     return entered

@@ -13,7 +13,7 @@ from chalicelib.deliveries.ports import Office, Reach
 from chalicelib.deliveries.service.neighbours import PointsGiver
 from chalicelib.deliveries.service.singles import send_one
 from chalicelib.identity.models import Caller
-from chalicelib.journeys.models import Instance, Send, Told
+from chalicelib.journeys.models import Answers, Instance, Send, Told
 from chalicelib.journeys.ports import Clock, Hand, Person, Post, Posted, Tell, Title, Works
 from chalicelib.journeys.rules import timing
 from chalicelib.journeys.rules.filling import fields_of
@@ -105,18 +105,22 @@ class LakeJudge:
 
     functions: Functions
 
-    def fitting(self, definition: Condition, member_ids: Collection[MemberId]) -> frozenset[MemberId]:
+    def fitting(
+        self, definition: Condition, member_ids: Collection[MemberId], pinned: str | None
+    ) -> frozenset[MemberId]:
         """See `ports.Judge`."""
         wanted = sorted(set(member_ids))
         if not wanted:
             return frozenset()
         document = DEFINITION.dump_python(definition, mode="json", exclude_none=True)
-        answer = Asking(self.functions).ask("fitting", definition=document, member_ids=wanted)
+        answer = Asking(self.functions).ask("fitting", definition=document, member_ids=wanted, pinned=pinned)
         return frozenset(MemberId(each) for each in answer["member_ids"])
 
-    def page(self, segment_id: SegmentId, after: str | None, limit: int) -> tuple[Sequence[MemberId], str | None]:
+    def page(
+        self, segment_id: SegmentId, after: str | None, limit: int, pinned: str | None
+    ) -> tuple[Sequence[MemberId], str | None]:
         """See `ports.Judge`."""
-        answer = Asking(self.functions).ask("members", segment_id=segment_id, after=after, limit=limit)
+        answer = Asking(self.functions).ask("members", segment_id=segment_id, after=after, limit=limit, pinned=pinned)
         return [MemberId(each["member_id"]) for each in answer["members"]], answer["last"]
 
 
@@ -290,9 +294,12 @@ class LedgerGiver:
 
     giver: PointsGiver
 
-    def give(self, key: str, member_id: str, points: int, days: int | None, now: datetime) -> bool:
+    def give(
+        self, key: str, member_id: str, points: int, days: int | None, now: datetime, answers: Answers | None
+    ) -> bool:
         """See `ports.Giver`."""
-        return self.giver.give(key, member_id, Gift(points, days), now)
+        by, own = (answers.by, answers.own) if answers is not None else (None, None)
+        return self.giver.give(key, member_id, Gift(points, days, by, own), now)
 
 
 @dataclass(frozen=True)

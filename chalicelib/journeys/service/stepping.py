@@ -33,7 +33,7 @@ from chalicelib.journeys.models import (
     Wait,
 )
 from chalicelib.journeys.ports import Person, Works
-from chalicelib.journeys.rules import intake, moving, timing
+from chalicelib.journeys.rules import intake, moving, pinning, timing
 from chalicelib.journeys.rules.moving import Move
 from chalicelib.journeys.service.editions import Answers, Editions
 from chalicelib.kernel.errors import Trouble
@@ -224,14 +224,15 @@ class _Round:
             case Wait():
                 return self._waited(way, step, person)
             case Branch():
-                return "yes" if self._holds(way, step, person, answers) else "no"
+                return "yes" if self._holds(way, edition, step, person, answers) else "no"
             case Send():
                 until = way.since + timedelta(hours=step.send_within_hours)
                 posted = self.works.post.send(way, step, edition.pinned[step.step], until, self.now)
                 return posted.wait_until if posted.wait_until is not None else posted.outcome
             case GivePoints():
+                answering = way.answers or self.heads[way.ref.journey_id].answers
                 given = self.works.giver.give(
-                    effect_key(way), way.ref.member_id, step.points, step.expires_after_days, self.now
+                    effect_key(way), way.ref.member_id, step.points, step.expires_after_days, self.now, answering
                 )
                 return "given" if given else "refused"
             case Retag():
@@ -243,12 +244,15 @@ class _Round:
         ends = timing.wakes(step, way.since, person.month_day, self.zone)
         return ends if ends is not None and ends > self.now else "waited"
 
-    def _holds(self, way: Instance, step: Branch, person: Person, answers: Answers) -> bool:
+    def _holds(self, way: Instance, edition: Edition, step: Branch, person: Person, answers: Answers) -> bool:
         match step.on:
             case Fits():
                 return way.ref.member_id in answers[way.ref.journey_id, way.edition, way.step]
             case Happened() as test:
-                return self._happened(way, test.what)
+                kept, member_id = pinning.kept_of(edition, test.what), way.ref.member_id
+                return self._happened(way, test.what) and (
+                    kept is None or member_id in self.works.judge.fitting(kept, [member_id], edition.segments)
+                )
             case HoldsTier() as test:
                 return person.tier_id in test.tier_ids
             case HasPoints() as test:
@@ -279,7 +283,9 @@ class _Round:
             assert isinstance(step, Branch)
             assert isinstance(step.on, Fits)
             try:
-                found[which] = self.works.judge.fitting(step.on.definition, [each.ref.member_id for each in ways])
+                members = [each.ref.member_id for each in ways]
+                pinned = self.editions.of(ways[0]).segments
+                found[which] = self.works.judge.fitting(step.on.definition, members, pinned)
             except Trouble as trouble:
                 for each in ways:
                     self.failed(each.ref, trouble)

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 
 from chalicelib.journeys import store
 from chalicelib.journeys.errors import InstanceKnown, InstanceMoved
-from chalicelib.journeys.models import Board, Edition, FirstPurchased, JourneyState, Place, Ref, Told
+from chalicelib.journeys.models import Answers, Board, Edition, FirstPurchased, JourneyState, Place, Ref, Told
 from chalicelib.journeys.ports import Works
-from chalicelib.journeys.rules import intake, moving
+from chalicelib.journeys.rules import intake, moving, pinning
 from chalicelib.journeys.rules.timing import LAKE_BEHIND
 from chalicelib.journeys.service import messages
 from chalicelib.journeys.service.stepping import Stepper, alert
@@ -81,13 +81,15 @@ class Taker:
         head = store.find_head(self.works.table, place.journey_id)
         if head is None or head.activated_at is None or told.at < head.activated_at - LATE:
             return 0
-        if edition.definition.who is not None:
+        if pinning.whom(edition):
             seconds = int(LAKE_BEHIND.total_seconds())
             self.works.hand([messages.candidate(place.journey_id, place.edition, told)], seconds)
             return 1
         return self.enter(edition, told)
 
-    def enter_fitting(self, journey_id: JourneyId, edition: int, some: Sequence[Told]) -> int:
+    def enter_fitting(
+        self, journey_id: JourneyId, edition: int, some: Sequence[Told], answers: Answers | None = None
+    ) -> int:
         """Let those in who fit, of candidates for a version of a journey; how many.
 
         Raises:
@@ -95,7 +97,7 @@ class Taker:
         """
         found = self.stepper.editions.find(journey_id, edition)
         fitting = self.fitting(found, some)
-        return sum(self.enter(found, each) for each in some if each.member_id in fitting)
+        return sum(self.enter(found, each, answers) for each in some if each.member_id in fitting)
 
     def fitting(self, edition: Edition, some: Sequence[Told]) -> frozenset[MemberId]:
         """Those of some candidates for whom a journey is.
@@ -103,13 +105,16 @@ class Taker:
         Raises:
             Trouble: ask again.
         """
-        members = [each.member_id for each in some]
-        if edition.definition.who is None or not members:
-            return frozenset(members)
-        return self.works.judge.fitting(edition.definition.who, members)
+        found = frozenset(each.member_id for each in some)
+        for each in pinning.whom(edition):
+            found = self.works.judge.fitting(each, found, edition.segments) if found else found
+        return found
 
-    def enter(self, edition: Edition, told: Told) -> int:
+    def enter(self, edition: Edition, told: Told, answers: Answers | None = None) -> int:
         """Let a member in, unless they are in by this, may not come again yet, or are none any more; 1 or 0.
+
+        Args:
+            answers: who lets them in by hand.
 
         Raises:
             Trouble: give it again.
@@ -124,6 +129,7 @@ class Taker:
             return 0
         entry, zone = intake.entry_key(definition, told.event_id), works.book.current(now).time_zone
         move = moving.entered(edition, told, entry, now, person.month_day, zone)
+        move = replace(move, after=replace(move.after, answers=answers))
         for _ in range(ATTEMPTS_MAX):
             writes: list[Write] = [store.add_instance(move.after), *store.count(move.after, move.amounts)]
             if intake.uses_gate(definition):

@@ -27,6 +27,7 @@ from chalicelib.journeys.service.managing import Bureau, require, require_editio
 from chalicelib.journeys.service.stepping import GONE
 from chalicelib.kernel.ids import JourneyId
 from chalicelib.points.errors import MemberUnknown
+from chalicelib.segments.models import Definition as Condition
 
 
 def walk_journey(bureau: Bureau, works: Works, journey_id: JourneyId, command: WalkJourney) -> Walk:
@@ -68,10 +69,11 @@ class _Walker:
         """Why the member would not come in; None: they would."""
         if self.person.status != "active":
             return GONE[self.person.status].value
-        who = self.definition.who
-        if who is not None and self.person.member_id not in self.works.judge.fitting(who, [self.person.member_id]):
-            return "does not fit"
-        return None
+        return None if self.definition.who is None or self._fits(self.definition.who) else "does not fit"
+
+    def _fits(self, condition: Condition) -> bool:
+        member_id = self.person.member_id
+        return member_id in self.works.judge.fitting(condition, [member_id], self.edition.segments)
 
     def steps(self, at: datetime) -> tuple[list[WalkedStep], str, datetime]:
         """Each step with when it would be done and what would come of it, why it ends and when."""
@@ -118,7 +120,7 @@ class _Walker:
             return self.command.fits[step.step]
         match step.on:
             case Fits(definition=definition):
-                return self.person.member_id in self.works.judge.fitting(definition, [self.person.member_id])
+                return self._fits(definition)
             case HoldsTier(tier_ids=tiers):
                 return self.person.tier_id in tiers
             case HasPoints(at_least=points):

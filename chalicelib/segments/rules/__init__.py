@@ -2,6 +2,10 @@
 
 from chalicelib.segments.rules.checking import Fault, check
 from chalicelib.segments.rules.compiling import Compiled, Resolve, compiled, compiled_segment
+from chalicelib.segments.rules.pinning import PINNED_MAX, pinned, resolver_from
 from chalicelib.segments.rules.wording import Names, sentence
 
-__all__ = ["Compiled", "Fault", "Names", "Resolve", "check", "compiled", "compiled_segment", "sentence"]
+__all__ = [
+    "PINNED_MAX", "Compiled", "Fault", "Names", "Resolve", "check", "compiled", "compiled_segment", "pinned",
+    "resolver_from", "sentence",
+]  # fmt: skip

@@ -90,7 +90,9 @@ def answer(
     reply = _REPLIES[asked["ask"]]
     with opens(today, now) as engine:
         try:
-            return reply(_Question(asked, engine, program, resolver(table), objects, today))
+            pinned = asked.get("pinned")
+            resolve = resolver(table) if pinned is None else rules.resolver_from(pinned)
+            return reply(_Question(asked, engine, program, resolve, objects, today))
         except TooSlow:
             return {"fault": "too_slow", "seconds": int(engine.seconds)}
         except _Wrong as wrong:

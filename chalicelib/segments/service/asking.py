@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from chalicelib.identity.errors import PermissionMissing
 from chalicelib.identity.models import Caller
+from chalicelib.identity.permissions import Permission, Scope
 from chalicelib.kernel.canonical import digest
 from chalicelib.kernel.errors import Trouble
 from chalicelib.kernel.ids import SegmentExportId, SegmentId, ShopId
@@ -174,11 +176,13 @@ def export_segment(
     """Write a segment's members to a spreadsheet, in parts.
 
     Raises:
+        PermissionMissing: whoever may not read members gets no rows about them either.
         SegmentUnknown: there is none of that id.
         SegmentDiffers: this key was used before, for other columns.
         SegmentTooHeavy: it takes too long.
         SegmentsSilent: nobody answered; safe to try again.
     """
+    _require_reader(caller)
     export_id = SegmentExportId.of(segment_id, key)
     content = digest([*command.columns])
     known = store.find_export(table, export_id)
@@ -209,12 +213,22 @@ def _exported(known: tuple[SegmentExport, bytes], content: bytes) -> Outcome[Seg
     return Outcome(export, replayed=True)
 
 
-def read_export(table: Table, objects: Objects, segment_id: SegmentId, export_id: SegmentExportId, part: int) -> str:
+def _require_reader(caller: Caller) -> None:
+    """See that somebody may read members: a list of one, exported, would say of anybody who they are."""
+    if caller.scope(Permission.MEMBERS_READ) is not Scope.ALL:
+        raise PermissionMissing(permission=Permission.MEMBERS_READ.value)
+
+
+def read_export(
+    table: Table, objects: Objects, caller: Caller, segment_id: SegmentId, export_id: SegmentExportId, part: int
+) -> str:
     """A part of an export, as CSV.
 
     Raises:
+        PermissionMissing: the caller may not read members.
         ExportUnknown: there is no such export, or no such part.
     """
+    _require_reader(caller)
     known = store.find_export(table, export_id)
     if known is None or known[0].segment_id != segment_id or part > known[0].parts:
         raise ExportUnknown(export_id=export_id)

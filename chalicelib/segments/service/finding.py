@@ -15,15 +15,20 @@ from chalicelib.segments.rules.ready import ready
 from chalicelib.storage.table import Table
 
 
-def compiled_of(table: Table, segment_id: SegmentId, *, today: date, now: datetime) -> Compiled:
+def compiled_of(
+    table: Table, segment_id: SegmentId, *, today: date, now: datetime, pinned: str | None = None
+) -> Compiled:
     """A segment as a query over the views of the lake; `Compiled.values` needs the root of the archive.
 
     One that was archived since somebody began to use it is still found.
 
+    Args:
+        pinned: segments as they were when somebody began to use them; None: as they are now.
+
     Raises:
         SegmentUnknown: there is no such segment.
     """
-    resolve = resolver(table)
+    resolve = resolver(table) if pinned is None else rules.resolver_from(pinned)
     found = resolve(segment_id)
     if found is None:
         raise SegmentUnknown(segment_id=segment_id)

@@ -296,7 +296,8 @@ def archive_segment(
     Raises:
         SegmentUnknown: there is none of that id.
         SegmentReady: every program has it.
-        SegmentInUse: others name it.
+        SegmentInUse: others name it, or campaigns or journeys that are at work. Those go on with it as it was all the
+            same, so one that begins at this very moment loses nothing.
         WriteContended: other writes kept getting there first; safe to try again.
     """
     if ready(segment_id) is not None:
@@ -307,7 +308,7 @@ def archive_segment(
         if before.state is SegmentState.ARCHIVED:
             return Outcome(_view(table, ops, program, before), replayed=True)
         graph, version = store.find_graph(table)
-        users = used_by(graph, segment_id)
+        users = [*used_by(graph, segment_id), *store.list_users(table, segment_id)]
         if users:
             raise SegmentInUse(segment_id=segment_id, used_by=users)
         after = before.model_copy(update={"state": SegmentState.ARCHIVED, "edited_at": now})
