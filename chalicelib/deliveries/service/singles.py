@@ -21,10 +21,14 @@ from chalicelib.providers.port import Provider, ProviderBusy, ProviderMisconfigu
 from chalicelib.storage.writes import Item
 
 
-def send_one(office: Office, single: Single) -> Sent:
+def send_one(office: Office, single: Single, *, ahead: timedelta = timedelta(0)) -> Sent:
     """Send a message, unless it was sent; what became of it. Asked again, the first answer is given.
 
     The member is read afresh after the claim and as the last thing before the call.
+
+    Args:
+        ahead: it is judged as if it were so much later whether it has gone stale and whether hours are quiet. Claims,
+            pace, money and what is told of it keep to the clock: others share them, and it does go out now.
 
     Returns: with `wait_until`, when it could not be sent yet: ask again then. Nothing of it is under way.
 
@@ -39,7 +43,7 @@ def send_one(office: Office, single: Single) -> Sent:
     if known is not None and not known.outcome.pending:
         _tell(office, single, known)
         return known
-    return _One(office, single, name, item).sent()
+    return _One(office, single, name, item, ahead).sent()
 
 
 class _One:
@@ -49,8 +53,11 @@ class _One:
         asked_before: a provider was asked once, and nobody knows what came of it.
     """
 
-    def __init__(self, office: Office, single: Single, name: DeliveryId, item: Item | None) -> None:
+    def __init__(
+        self, office: Office, single: Single, name: DeliveryId, item: Item | None, ahead: timedelta = timedelta(0)
+    ) -> None:
         self.office = office
+        self.ahead = ahead
         self.single = single
         self.name = name
         self.version = int(item["version"]) if item is not None else 0
@@ -65,13 +72,14 @@ class _One:
             raise DeliveryClaimed
         if self.asked_before and not (self.provider is not None and self.provider.idempotent):
             return self._settle(Outcome.UNKNOWN)
-        if now >= self.single.send_until:
+        judged = now + self.ahead
+        if judged >= self.single.send_until:
             return self._drop(Outcome.EXPIRED)
-        quiet = rules.quiet_until(now, self.single.quiet, self.single.zone)
+        quiet = rules.quiet_until(judged, self.single.quiet, self.single.zone)
         if self.provider is None:
             return self._waits(now + timedelta(seconds=rules.DELAY_MAX), "no provider")
         if quiet is not None:
-            return self._waits(quiet, "quiet")
+            return self._waits(quiet - self.ahead, "quiet")
         return self._try(self.provider, now)
 
     def _try(self, provider: Provider, now: datetime) -> Sent:
