@@ -1,7 +1,6 @@
 """Journeys over HTTP: made, edited, activated, walked, counted, ended; and who may do what."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,13 +12,12 @@ from chalicelib.deliveries.models import Outcome
 from chalicelib.journeys import jobs
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.kernel.ids import JourneyId
-from chalicelib.providers.models import Outgoing, Result
 from chalicelib.providers.pace import Go, Pacer
 from chalicelib.providers.port import ProviderBusy
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Dynamo
-from tests.http.test_campaigns import fold
+from tests.http.test_campaigns import Post, fold
 from tests.makers import Api, Tray
 
 STEPS: list[dict[str, Any]] = [
@@ -223,24 +221,6 @@ def test_an_entry_by_time_makes_a_segment_that_lets_in(walking: Api) -> None:
     segment = walking.get("/v1/segments/" + active.json["segment_id"]).json
     named = {"kind": "field", "name": "last_bought_on", "op": "more_than_days_ago", "days": 90}
     assert {name: value for name, value in segment["definition"].items() if value is not None} == named
-
-
-class Post:
-    """A provider that keeps what it got."""
-
-    name, channel, batch_max, idempotent = "stub", "email", 10, False
-
-    def __init__(self) -> None:
-        self.got: list[Outgoing] = []
-
-    def cost_micro(self, outgoing: Outgoing) -> int:
-        """See `Provider.cost_micro`."""
-        return 0
-
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
-        """See `Provider.send`."""
-        self.got += batch
-        return tuple(Result(each.delivery_id, "sent") for each in batch)
 
 
 def _to_anna(walking: Api, steps: list[dict[str, Any]]) -> tuple[Post, str, str]:

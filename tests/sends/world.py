@@ -18,6 +18,7 @@ from typing import Any
 
 from chalicelib.deliveries import rules, store
 from chalicelib.deliveries.models import (
+    DeliveryId,
     Gift,
     Outcome,
     Part,
@@ -70,11 +71,11 @@ class Fault:
 class Links:
     """Links that nobody signed."""
 
-    def opt_out(self, member_id: str, purpose: str, channel: str, now: datetime) -> str:
+    def opt_out(self, member_id: str, purpose: str, channel: str, name: DeliveryId, now: datetime) -> str:
         """See `ports.Links`."""
         return f"https://example.com/{member_id}"
 
-    def preferences(self, member_id: str, now: datetime) -> str:
+    def preferences(self, member_id: str, channel: str, name: DeliveryId, now: datetime) -> str:
         """See `ports.Links`."""
         return ""
 

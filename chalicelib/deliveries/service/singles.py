@@ -126,13 +126,13 @@ class _One:
         to = single.to or rules.address_of(contact, single.channel, single.member_id)
         if not to:
             return Outcome.NO_ADDRESS
-        opt_out = office.links.opt_out(single.member_id, single.purpose, single.channel, now)
+        opt_out = office.links.opt_out(single.member_id, single.purpose, single.channel, self.name, now)
         language = single.language or office.language
         try:
             renderer = office.words.renderer(single.template_id, single.template_version, language, provider.name)
         except (LookupError, ValueError):
             return Outcome.NO_WORDS
-        preferences = office.links.preferences(single.member_id, now)
+        preferences = office.links.preferences(single.member_id, single.channel, self.name, now)
         fields = {**single.fields, "name": contact.get("name") or "", "opt_out": opt_out, "preferences": preferences}
         rendered = renderer.filled(fields)
         if rendered.missing:
