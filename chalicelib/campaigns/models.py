@@ -346,6 +346,9 @@ class TestSent(Record):
     channel: Slug | None
     outcome: str
     reason: str | None
+    """Why it was not sent, as deliveries say it."""
+    missing: tuple[str, ...] = ()
+    """Where that is `field_missing`: the fields of the template that have no value for this member, and no stand-in."""
 
 
 class TestSends(Record):

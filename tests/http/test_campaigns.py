@@ -149,6 +149,20 @@ def test_who_opts_out_by_a_link_is_counted_once_for_the_run(
     assert counted.json["count"] == 1, counted.text
 
 
+def test_a_test_says_which_field_had_no_value(marketing: Api) -> None:
+    wiring.use(replace(wiring.house(), providers={"email": Post()}))
+    consent = {"purpose": "marketing", "granted": True, "text_version": "1"}
+    member = marketing.enrol(email="yes@example.com", consents=[consent])["member_id"]
+    said = {"channel": "email", "zh": {"subject": "好久不见", "html": "<p>上次是 {{last_bought_on}}</p>"}}
+    template = marketing.post("/v1/templates", {"name": "m", "purpose": "marketing", "contents": said}, key="t2").json
+    body = a_body(marketing, variants=[{"name": "a", "template_ids": [template["template_id"]]}])
+    path = "/v1/campaigns/" + marketing.post("/v1/campaigns", body, key="c1").json["campaign_id"]
+    for _ in range(2):
+        sent = marketing.post(f"{path}/test-sends", {"member_ids": [member]}, key="once")
+        (one,) = sent.json["items"]
+        assert (one["outcome"], one["reason"], one["missing"]) == ("skipped", "field_missing", ["last_bought_on"])
+
+
 def test_points_are_given_by_who_may(marketing: Api) -> None:
     made = marketing.post("/v1/campaigns", a_body(marketing, gift={"points": 10}), key="c1").json
     path = "/v1/campaigns/" + made["campaign_id"]

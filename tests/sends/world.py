@@ -297,6 +297,7 @@ class World:
         self.points = Points(self, dict(faults or {}))
         self.reach, self.giver = Reach(self), Giver()
         self.provider: Stub | None = Stub(self, idempotent, batch_max, mood)
+        self.words = Words()
         self.rows: dict[str, list[Row]] = {}
         self.ticks = itertools.count(1)
         self.paused_at: list[int] = []
@@ -371,7 +372,7 @@ class World:
             ops=Through(through, self.ops),
             objects=Through(through, self.objects),
             contacts=Through(through, ClearContacts()),
-            words=Words(),
+            words=self.words,
             reach=Through(through, self.reach),
             providers={CHANNEL: provider} if provider is not None else {},
             pace=Through(through, Pace(self)),

@@ -268,7 +268,7 @@ class _Work:
             fields["preferences"] = links.preferences(member, channel, name, now)
         rendered = renderer.filled(fields)
         if rendered.missing:
-            return Outcome.NO_WORDS
+            return Outcome.FIELD_MISSING
         return Outgoing(
             delivery_id=name,
             channel=channel,

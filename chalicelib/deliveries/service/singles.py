@@ -51,6 +51,7 @@ class _One:
 
     Attributes:
         asked_before: a provider was asked once, and nobody knows what came of it.
+        missing: fields that there is nothing to put in for.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class _One:
         self.lease_until = int(item.get("lease", 0)) if item is not None else 0
         self.asked_before = item is not None and (self.lease_until > 0 or item["out"] == Outcome.ASKED)
         self.provider = office.providers.get(single.channel)
+        self.missing: tuple[str, ...] = ()
 
     def sent(self) -> Sent:
         """See `send_one`."""
@@ -136,7 +138,8 @@ class _One:
         fields = {**single.fields, "name": contact.get("name") or "", "opt_out": opt_out, "preferences": preferences}
         rendered = renderer.filled(fields)
         if rendered.missing:
-            return Outcome.NO_WORDS
+            self.missing = rendered.missing
+            return Outcome.FIELD_MISSING
         return Outgoing(
             delivery_id=self.name,
             channel=single.channel,
@@ -179,7 +182,10 @@ class _One:
         name = self.provider.name if self.provider is not None else ""
         at = from_milliseconds(milliseconds(self.office.clock()))
         cost = result.cost_micro if result is not None else 0
-        return Sent(self.name, outcome, at, provider=name, cost_micro=cost, code=result.code if result else "")
+        code = result.code if result is not None else ""
+        if outcome is Outcome.FIELD_MISSING:
+            code = " ".join(self.missing)
+        return Sent(self.name, outcome, at, provider=name, cost_micro=cost, code=code)
 
     def _keep(self, outcome: Outcome, result: Result | None = None, *, lease_until: int = 0) -> Sent:
         """Write down what is known, or a claim.
