@@ -96,7 +96,8 @@ def test_a_mail_arrives_with_both_parts_its_own_id_and_a_way_out() -> None:
 
 
 def test_the_way_out_is_on_the_wire_as_it_is_however_long() -> None:
-    ends = OptOut(MemberId("mem_" + "a" * 16), "marketing_weekend_brunch", ContactChannel.EMAIL, now().date())
+    said = f"crn_{'a' * 16}once01.email"
+    ends = OptOut(MemberId("mem_" + "a" * 16), "marketing_weekend_brunch", ContactChannel.EMAIL, now().date(), said)
     token = token_of(ends, Keyring(b"i" * 32, b"c" * 32, ClearContacts()))
     url = f"https://membership.a-coffee-shop.example{PATH}{token}"
     assert len(url) > 150
