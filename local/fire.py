@@ -60,8 +60,7 @@ def _walked(chosen: Settings, run: Run, day: str | None) -> int:
     """Have everybody in journeys go on who is due by noon of a day, as if it were that day; gives the exit code."""
     try:
         zone = _Api(chosen, run).call("GET", "/v1/program")["time_zone"]
-        noon = datetime.combine(date.fromisoformat(day) if day else datetime.now(ZoneInfo(zone)).date(), time(12))
-        at = noon.replace(tzinfo=ZoneInfo(zone)).isoformat()
+        at = _noon(day, zone).isoformat()
         endpoint = urlsplit(run.functions)
         connection = http.client.HTTPConnection(endpoint.hostname or "", endpoint.port or 0, timeout=60)
         path = f"/2015-03-31/functions/{STACK}-journeys-tick/invocations"
@@ -75,6 +74,19 @@ def _walked(chosen: Settings, run: Run, day: str | None) -> int:
         return 2
     print(f"As if it were noon of {at[:10]}: {done['handed']} members in journeys go on.")
     return 0
+
+
+def _noon(day: str | None, zone: str) -> datetime:
+    """Noon of a day, or of today.
+
+    Raises:
+        Refused: there is no such day.
+    """
+    try:
+        chosen = date.fromisoformat(day) if day else datetime.now(ZoneInfo(zone)).date()
+    except ValueError:
+        raise Refused(f"There is no such day: {day}. A day is YYYY-MM-DD, as 2026-05-01.") from None
+    return datetime.combine(chosen, time(12), ZoneInfo(zone))
 
 
 class _Api:

@@ -12,7 +12,7 @@ _SMS = {"channel": "sms", "zh": {"text": "春天到了，{{points}}分等您来�
 _NOBODY = {
     "planned": 0, "sent": 0, "delivered": 0, "opened": 0, "clicked": 0, "bounced": 0, "complained": 0, "opted_out": 0,
     "unknown": 0, "skipped": {}, "buyers": 0, "buyers_per_million": None, "purchases": 0, "sales_minor": 0,
-    "points_earned": 0, "cost_minor": 0, "compared": None,
+    "points_earned": 0, "messages_cost_minor": 0, "points_cost_minor": 0, "cost_minor": 0, "compared": None,
 }  # fmt: skip
 _NOW = "2026-03-15T04:00:00+00:00"
 

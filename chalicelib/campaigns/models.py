@@ -301,6 +301,7 @@ class Progress(Record):
     outcomes: Mapping[str, int]
     """Members by what became of their message, of the parts that are through."""
     cost_minor: int
+    """What providers charged."""
 
 
 class RunView(Record):
@@ -350,6 +351,9 @@ class TestSent(Record):
     channel: Slug | None
     outcome: str
     reason: str | None
+    """Why it was not sent, as deliveries say it."""
+    missing: tuple[str, ...] = ()
+    """Where that is `field_missing`: the fields of the template that have no value for this member, and no stand-in."""
 
 
 class TestSends(Record):
@@ -370,6 +374,7 @@ class Group:
     Attributes:
         sales_squares: the sum of the squares of what each member bought for.
         outcomes: members by what became of their message; `receipts` by what was heard of it.
+        gift_points: given with the messages.
     """
 
     members: int = 0
@@ -381,6 +386,15 @@ class Group:
     outcomes: Mapping[str, int] | None = None
     receipts: Mapping[str, int] | None = None
     cost_micro: int = 0
+    gift_points: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a group's messages and points cost, in minor units. What variants cost adds up to what all of them do."""
+
+    messages: int = 0
+    points: int = 0
 
 
 class Interval(Record):
@@ -426,7 +440,12 @@ class GroupResults(Record):
     sales_minor: int
     """What they paid, less what was refunded."""
     points_earned: int
+    messages_cost_minor: int
+    """What providers charged."""
+    points_cost_minor: int
+    """What the points that were given with the messages are worth."""
     cost_minor: int
+    """Both together."""
     compared: Compared | None
     """Null for those who were held out."""
 
@@ -445,13 +464,14 @@ class CampaignResults(Record):
     """Whether purchases still count that are yet to be made."""
     variants: Mapping[str, GroupResults]
     all_variants: GroupResults
+    """What the variants add up to."""
     held_out: GroupResults | None
     left_out: Mapping[str, int]
     """Members of the segment who were left out of the plan, by reason."""
     gift_points: int
     """Points given, to how many as were written to or tried."""
     cost_minor: int
-    """What providers charged, and what the points given are worth."""
+    """What providers charged, and what the points given are worth: as `all_variants` says."""
     return_percent: int | None
     """Incremental sales less cost, in percent of cost: sales, not margin. Null without a comparison, or cost."""
     currency: str

@@ -103,10 +103,15 @@ OpenLake = Callable[[date, datetime], AbstractContextManager[Lake]]
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """What became of a test."""
+    """What became of a test.
+
+    Attributes:
+        missing: fields that there was nothing to put in for.
+    """
 
     outcome: str
     reason: str = ""
+    missing: tuple[str, ...] = ()
 
 
 class Tester(Protocol):

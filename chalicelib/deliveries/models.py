@@ -66,7 +66,9 @@ class Outcome(StrEnum):
     NO_ADDRESS = "a"
     """There is no address for the channel any more."""
     NO_WORDS = "w"
-    """The template cannot be rendered for this member."""
+    """There is no such version of the template, or it does not say it in the language, or not by this provider."""
+    FIELD_MISSING = "f"
+    """A field of the template has no value for this member, and no stand-in."""
     NO_GIFT = "g"
     """The gift that the message speaks of could not be given."""
 
@@ -289,6 +291,7 @@ class Sent:
 
     Attributes:
         wait_until: when `outcome` is open: try again then; why is in `waits_for`.
+        code: the provider's word for what became of it; of `FIELD_MISSING` the fields, apart by spaces.
     """
 
     delivery_id: DeliveryId
@@ -333,7 +336,10 @@ class MessageDelivery(Record):
     variant: str | None
     outcome: DeliveryOutcome
     reason: str | None
-    """Why it was not sent, or that it is not known whether it was."""
+    """Why it was not sent, or that it is not known whether it was: `no_consent`, `suppressed`, `not_a_member`, `no_key`
+    (erased), `no_address`, `no_words` (the template does not say it in the language, or by this provider),
+    `field_missing` (a field of it has no value for the member and no stand-in; a preview for the member names it),
+    `no_gift`, `refused`, `expired`, `cancelled`, `unknown`."""
     at: AwareDatetime | None
     """When that was decided; null where the run's part keeps no time of its own."""
 

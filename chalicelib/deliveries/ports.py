@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from chalicelib.deliveries.models import Gift, Outcome, Row
+from chalicelib.deliveries.models import DeliveryId, Gift, Outcome, Row
 from chalicelib.providers.models import Result
 from chalicelib.providers.pace import Go, Wait
 from chalicelib.providers.port import Provider, ProviderBusy
@@ -134,10 +134,14 @@ Append = Callable[[str, Sequence[Row], datetime], None]
 class Links(Protocol):
     """Makes links of messages; empty ones where there is no key that they are signed with."""
 
-    def opt_out(self, member_id: str, purpose: str, channel: str, now: datetime) -> str:
-        """The link by which a member ends messages of a purpose by a channel."""
+    def opt_out(self, member_id: str, purpose: str, channel: str, name: DeliveryId, now: datetime) -> str:
+        """The link by which a member ends messages of a purpose by a channel.
 
-    def preferences(self, member_id: str, now: datetime) -> str:
+        Args:
+            name: the delivery's in whose message it stands.
+        """
+
+    def preferences(self, member_id: str, channel: str, name: DeliveryId, now: datetime) -> str:
         """The link to all that a member may be sent."""
 
 

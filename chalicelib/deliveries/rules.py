@@ -4,6 +4,7 @@ A part is gzip of JSON lines: a head, then an array for each recipient. Arrays, 
 more to read than all the rest of a recipient.
 """
 
+import base64
 import gzip
 import hashlib
 import json
@@ -73,6 +74,26 @@ def belongs(delivery_id_: str, run: Run, member_id: str) -> bool:
     return any(
         delivery_id(run.run_id, run.source_id, run.step, member_id, channel) == delivery_id_ for channel in channels
     )
+
+
+def reference(name: DeliveryId, channel: str) -> str:
+    """What the links of a message say of it, as short as can be: they name the member besides, and are in texts."""
+    run_id, _, check = name[4:].split("-")
+    if run_id != _SINGLE:
+        return f"{run_id}.{channel}"
+    return base64.urlsafe_b64encode(bytes.fromhex(check)).decode().rstrip("=")
+
+
+def referred_run(said: str) -> tuple[str, str] | None:
+    """The run and the channel of the message that a reference says; None: it is a single message."""
+    run_id, dot, channel = said.partition(".")
+    return (run_id, channel) if dot else None
+
+
+def referred_single(said: str, member_id: str) -> DeliveryId:
+    """The id of the single message that a reference says."""
+    check = base64.urlsafe_b64decode(said + "=" * (-len(said) % 4)).hex()
+    return DeliveryId(f"dlv_{_SINGLE}-{member_id.partition('_')[2]}-{check}")
 
 
 _SHAPE = re.compile(r"dlv_[A-Za-z0-9_]{3,80}-[a-z2-7]{16}-[0-9a-f]{16,40}")

@@ -5,9 +5,7 @@ queue of steps wears out by one member's fault; only what could not even be writ
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.deliveries.jobs import office
@@ -146,35 +144,39 @@ def works(here: House, at: str | None, *, sends: bool = False) -> Works:
     """Where this process walks journeys.
 
     Args:
-        at: an instant from which its clock goes, on a laptop: to see what a journey will do.
+        at: an instant from which its clock goes, on a laptop: to see what a journey will do. By it journeys decide;
+            what others share (pace, money, claims, the ledger, profiles) keeps to the house's clock.
         sends: whether this function sends messages.
     """
-    queue, book = here.settings.journey_queue, book_of(here.table)
+    queue, book, ahead = here.settings.journey_queue, book_of(here.table), shift(here, at)
 
     def hand(bodies: Any, delay: int) -> None:
         if queue is None:
             raise SettingsWrong("the environment variable REGULARS_JOURNEY_QUEUE is not set")
-        shifted = [body if at is None else json.dumps({**json.loads(body), "clock": at}) for body in bodies]
-        here.queues.send(queue, shifted, delay=0 if at is not None else delay)
+        if at is not None:
+            # Who is told later is told by a clock that shows later.
+            shown = (datetime.fromisoformat(at) + timedelta(seconds=delay)).isoformat()
+            bodies = [json.dumps({**json.loads(body), "clock": shown}) for body in bodies]
+        here.queues.send(queue, bodies, delay=delay)
 
-    clock = shifted_clock(here, at)
+    def clock() -> datetime:
+        return here.clock() + ahead
+
     post: Foresight = Foresight(here.ops, MemberReach(here.table, here.keyring), book)
     if sends:
-        desk = replace(office(here), clock=clock)
-        post = DeliveryPost(here.ops, desk.reach, book, desk, here.keyring, Editions(here.table))
-    return works_of(here.table, here.ops, here.keyring, here.functions, post, hand, clock, log_fact)
+        desk = office(here)
+        post = DeliveryPost(here.ops, desk.reach, book, desk, here.keyring, Editions(here.table), ahead)
+    return works_of(here.table, here.ops, here.keyring, here.functions, post, hand, clock, log_fact, ahead=ahead)
 
 
-def shifted_clock(here: House, at: str | None) -> Callable[[], datetime]:
-    """The clock, or one that began at another instant.
+def shift(here: House, at: str | None) -> timedelta:
+    """How far the clock that shows an instant is ahead of the house's; it goes on from there.
 
     Raises:
         SettingsWrong: only a laptop's clock can be shifted.
     """
     if at is None:
-        return here.clock
+        return timedelta(0)
     if here.settings.stage not in LOCAL_STAGES:
         raise SettingsWrong("only a laptop's clock can be shifted")
-    begun = datetime.fromisoformat(at).astimezone(UTC)
-    real = here.clock()
-    return lambda: begun + (here.clock() - real)
+    return datetime.fromisoformat(at) - here.clock()

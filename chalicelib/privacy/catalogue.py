@@ -463,8 +463,8 @@ CATALOGUE: tuple[Stored, ...] = (
         "ops", "counter of a run", r"SENT#\S+ C#\d+",
         _all(
             "parts cost o_sent o_unknown o_refused o_expired o_cancelled o_no_consent o_suppressed o_not_a_member "
-            "o_no_key o_no_address o_no_words o_no_gift r_delivered r_opened r_clicked r_bounced r_complained "
-            "r_opted_out r_failed expires",
+            "o_no_key o_no_address o_no_words o_field_missing o_no_gift r_delivered r_opened r_clicked r_bounced "
+            "r_complained r_opted_out r_failed expires",
             _PASSING,
         ),
     ),

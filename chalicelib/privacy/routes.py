@@ -139,6 +139,10 @@ def _language(call: Call) -> Language:
     return book_of(call.house.table).language(call.language, call.now)
 
 
+def _counting(call: Call) -> opting_out.Counting:
+    return opting_out.Counting.of(call.house.table, call.house.ops, call.house.objects)
+
+
 @privacy.get("/opt-outs/{token}", refuses=(OptOutUnknown,))
 def show_opt_out(token: OptOutToken, call: Call) -> Html:
     """What an opt-out link ends, with a button that does it. It needs no sign-in and runs no script."""
@@ -154,7 +158,7 @@ def opt_out(token: OptOutToken, call: Call) -> Html:
     Whatever is sent along is not looked at. The link does not lapse.
     """
     house, book = call.house, book_of(call.house.table)
-    asked = opting_out.opt_out(house.table, house.keyring, book, token, now=call.now)
+    asked = opting_out.opt_out(house.table, house.keyring, book, token, _counting(call), now=call.now)
     return Html(opting_out.page_of(house.table, house.keyring, asked, _language(call), done=True))
 
 
@@ -175,7 +179,7 @@ def change_preferences(token: OptOutToken, query: PreferenceAsked, call: Call) -
     """
     house, book = call.house, book_of(call.house.table)
     language = Language(query.language) if query.language else _language(call)
-    preferring.change_preferences(house.table, house.keyring, book, token, query, now=call.now)
+    preferring.change_preferences(house.table, house.keyring, book, token, query, _counting(call), now=call.now)
     shown = preferring.find_preferences(house.table, house.keyring, book, token, language, now=call.now)
     return Html(preferring.page_of(shown, saved=True))
 

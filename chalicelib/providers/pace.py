@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from chalicelib.kernel.calendar import day_after, local_day, zone
 from chalicelib.kernel.errors import WriteContended
+from chalicelib.providers.calls import RETRY_AFTER_MAX
 from chalicelib.providers.models import Result
 from chalicelib.providers.port import ProviderBusy
 from chalicelib.storage import keys
@@ -58,6 +59,10 @@ class Limits:
 
 
 COOL_MAX = 3600
+_FAR = (max(COOL_MAX, RETRY_AFTER_MAX) + 60) * _MICRO
+"""Nothing that is written here lies so far ahead of the clock that it was written by, and clocks do not differ so much.
+What does was written by a clock that was wrong, and nobody is to wait for it.
+"""
 PROBE_SECONDS = 120
 """Whoever probes a provider tells within this how it went, or another probes."""
 
@@ -143,6 +148,20 @@ def taken(state: State, limits: Limits, n: int, lease: int, now: int) -> tuple[S
     if not state.closed:
         return replace(state, full_at=starts + n * each, probe_until=now + PROBE_SECONDS * _MICRO), n
     return replace(state, full_at=starts + want * each), want
+
+
+def credible(state: State, limits: Limits, now: int) -> State:
+    """A state in which what no clock of now can have written counts as of now."""
+    far = now + _FAR
+    deep = limits.depth * -(-_MICRO // limits.rate_per_second)
+    return replace(
+        state,
+        full_at=state.full_at if state.full_at <= far + deep else now,
+        paused_until=state.paused_until if state.paused_until <= far else now,
+        open_until=state.open_until if state.open_until <= far else now,
+        probe_until=state.probe_until if state.probe_until <= far else now,
+        failures=tuple(at for at in state.failures if at <= far),
+    )
 
 
 def failed(state: State, limits: Limits, now: int) -> State:
@@ -249,7 +268,7 @@ class Pacer:
         size = min(own.size // 2 if unused else max(2 * own.size, n), limits.rate_per_second // _LEASE_PART)
         lease = max(need, size) if self.lease else need
         for _ in range(_TRIES):
-            state, version = self._find(channel)
+            state, version = self._credible(channel, at)
             found = taken(state, limits, need, lease, at)
             if isinstance(found, Blocked):
                 return Wait(_instant(found.until), found.why)
@@ -296,7 +315,7 @@ class Pacer:
             return
         own.left = 0  # what is left of the lease was given under other circumstances
         for _ in range(_TRIES):
-            state, version = self._find(channel)
+            state, version = self._credible(channel, _micro(now))
             after = self._after(channel, state, what, lost=lost, now=_micro(now))
             if after == state:
                 return
@@ -339,6 +358,10 @@ class Pacer:
 
     def _limits(self, channel: str) -> Limits:
         return self.limits.get(channel) or Limits()
+
+    def _credible(self, channel: str, now: int) -> tuple[State, int]:
+        state, version = self._find(channel)
+        return credible(state, self._limits(channel), now), version
 
     def _find(self, channel: str) -> tuple[State, int]:
         item = self.ops.get(keys.channel_pace(channel), consistent=True)

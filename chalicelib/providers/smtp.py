@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.errors import MessageError
-from email.headerregistry import Address
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UniqueUnstructuredHeader
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, Policy
 from email.utils import format_datetime
 
 from chalicelib.providers import calls
@@ -29,6 +29,25 @@ _CLOSING = 421
 """The server ends the connection; whatever was asked was not done."""
 _NOT_ALLOWED = {530, 534, 535, 538, 550, 553, 554}
 """Of MAIL FROM: not this sender, or not without a password."""
+
+
+class _AsItIs(BaseHeader):
+    """A header that is one line, however long. Python would break words that are longer than a line into encoded ones
+    (RFC 2047), which is for words of people: in an address no reader of mail looks for them (RFC 2369, RFC 8058).
+    """
+
+    max_count = 1
+    parse = staticmethod(UniqueUnstructuredHeader.parse)
+
+    def fold(self, *, policy: Policy) -> str:
+        """The header as it is written."""
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("List-Unsubscribe", _AsItIs)
+_HEADERS.map_to_type("List-Unsubscribe-Post", _AsItIs)
+_POLICY = SMTP.clone(header_factory=_HEADERS)
 
 
 @dataclass
@@ -195,7 +214,7 @@ class Smtp:
         Raises:
             Turned: it has an address or a line that no mail can have.
         """
-        message = EmailMessage(SMTP)
+        message = EmailMessage(_POLICY)
         try:
             message["From"] = Address(self.sender_name, addr_spec=self.sender)
             message["To"] = Address(addr_spec=outgoing.to)
@@ -206,6 +225,7 @@ class Smtp:
             if self.reply_to:
                 message["Reply-To"] = Address(addr_spec=self.reply_to)
             if outgoing.opt_out_url:
+                outgoing.opt_out_url.encode("ascii")
                 message["List-Unsubscribe"] = f"<{outgoing.opt_out_url}>"
                 message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
             message["Auto-Submitted"] = "auto-generated"

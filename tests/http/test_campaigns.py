@@ -1,15 +1,19 @@
 """Campaigns over HTTP: made, launched, planned by the round, turned, and who may do what."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chalicelib.campaigns import jobs
+from chalicelib.deliveries import jobs as sending
 from chalicelib.deliveries.models import PartMessage
 from chalicelib.kernel.ids import CampaignId
 from chalicelib.lake import folding, service
 from chalicelib.lake import store as lake_store
+from chalicelib.providers.models import Outgoing, Result
 from chalicelib.providers.outbox import Outbox
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
@@ -17,6 +21,24 @@ from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.table import DynamoTable
 from tests.makers import Api, Tray, a_token
 from tests.table.stand import scan
+
+
+class Post:
+    """A provider that keeps what it got."""
+
+    name, channel, batch_max, idempotent = "stub", "email", 10, False
+
+    def __init__(self) -> None:
+        self.got: list[Outgoing] = []
+
+    def cost_micro(self, outgoing: Outgoing) -> int:
+        """See `Provider.cost_micro`."""
+        return 0
+
+    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+        """See `Provider.send`."""
+        self.got += batch
+        return tuple(Result(each.delivery_id, "sent") for each in batch)
 
 
 @pytest.fixture
@@ -85,6 +107,61 @@ def test_a_campaign_from_draft_to_parts_and_results(marketing: Api, house: House
     trail = marketing.get("/v1/audit-entries", action="cancel_campaign").json["items"]
     named = sorted(change["item"] for change in trail[0]["changes"])
     assert named == ["campaign", "run of a campaign", "use of a segment"]
+
+
+@pytest.mark.parametrize("way", ["one click", "preferences"])
+def test_who_opts_out_by_a_link_is_counted_once_for_the_run(
+    way: str, marketing: Api, house: House, dynamo: Dynamo
+) -> None:
+    post = Post()
+    wiring.use(replace(wiring.house(), providers={"email": post}))
+    consent = {"purpose": "marketing", "granted": True, "text_version": "1"}
+    for number in range(3):
+        marketing.enrol(email=f"m{number}@example.com", consents=[consent])
+    fold(house, dynamo)
+    body = a_body(marketing)
+    path = "/v1/campaigns/" + marketing.post("/v1/campaigns", body, key="c1").json["campaign_id"]
+    assert marketing.post(f"{path}/launch", {"version": 1}).status == 201
+    jobs.plan_campaigns({}, None)
+    assert isinstance(house.queues, Tray)
+    assert sending.send_parts({"Records": house.queues.taken()}, None) == {"batchItemFailures": []}
+    assert len(post.got) == 3
+    nobody, one = marketing.with_(""), post.got[0]
+    _, at, token = one.opt_out_url.partition("/v1/opt-outs/")
+    assert (at, len(token) <= 120) == ("/v1/opt-outs/", True), "links stand in text messages, too"
+    link = f"{at}{token}"
+    page = nobody.send("GET", link)
+    assert page.status == 200
+    if way == "one click":
+        for _ in range(2):
+            done = nobody.send("POST", link, b"List-Unsubscribe=One-Click")
+        assert done.status == 200
+    found = re.search(r'href="\.\.(/preferences/[^"?]+)', page.text)
+    assert found is not None
+    for _ in range(2):
+        assert nobody.send("POST", f"/v1{found[1]}?purpose=marketing&channel=email").status == 200
+    fold(house, dynamo)
+    results = marketing.get(f"{path}/results").json
+    assert (results["variants"]["a"]["opted_out"], results["all_variants"]["opted_out"]) == (1, 1)
+    run_id = marketing.get(path).json["latest_runs"][0]["run_id"]
+    assert marketing.get(f"/v1/delivery-runs/{run_id}").json["receipts"] == {"opted_out": 1}
+    did = {"kind": "campaign", "did": "opted_out", "source_ids": [path.rpartition("/")[2]]}
+    counted = marketing.post("/v1/segment-counts", {"definition": did})
+    assert counted.json["count"] == 1, counted.text
+
+
+def test_a_test_says_which_field_had_no_value(marketing: Api) -> None:
+    wiring.use(replace(wiring.house(), providers={"email": Post()}))
+    consent = {"purpose": "marketing", "granted": True, "text_version": "1"}
+    member = marketing.enrol(email="yes@example.com", consents=[consent])["member_id"]
+    said = {"channel": "email", "zh": {"subject": "好久不见", "html": "<p>上次是 {{last_bought_on}}</p>"}}
+    template = marketing.post("/v1/templates", {"name": "m", "purpose": "marketing", "contents": said}, key="t2").json
+    body = a_body(marketing, variants=[{"name": "a", "template_ids": [template["template_id"]]}])
+    path = "/v1/campaigns/" + marketing.post("/v1/campaigns", body, key="c1").json["campaign_id"]
+    for _ in range(2):
+        sent = marketing.post(f"{path}/test-sends", {"member_ids": [member]}, key="once")
+        (one,) = sent.json["items"]
+        assert (one["outcome"], one["reason"], one["missing"]) == ("skipped", "field_missing", ["last_bought_on"])
 
 
 def test_points_are_given_by_who_may(marketing: Api) -> None:

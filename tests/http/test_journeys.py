@@ -1,20 +1,24 @@
 """Journeys over HTTP: made, edited, activated, walked, counted, ended; and who may do what."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from chalicelib.deliveries import store
+from chalicelib.deliveries.models import Outcome
 from chalicelib.journeys import jobs
+from chalicelib.kernel.calendar import milliseconds
 from chalicelib.kernel.ids import JourneyId
-from chalicelib.providers.models import Outgoing, Result
+from chalicelib.providers.pace import Go, Pacer
+from chalicelib.providers.port import ProviderBusy
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Dynamo
 from tests.http.conftest import Look
-from tests.http.test_campaigns import fold
+from tests.http.test_campaigns import Post, fold
 from tests.http.test_staff import invited
 from tests.http.test_takeovers import alerts
 from tests.makers import Api, Tray, a_token
@@ -376,22 +380,66 @@ def test_an_entry_by_time_makes_a_segment_that_lets_in(walking: Api) -> None:
     assert {name: value for name, value in segment["definition"].items() if value is not None} == named
 
 
-class Post:
-    """A provider that keeps what it got."""
+def _to_anna(walking: Api, steps: list[dict[str, Any]]) -> tuple[Post, str, str]:
+    """A journey that Anna is in, who may be written to; what she gets, her id, and where the journey is."""
+    post = Post()
+    wiring.use(replace(wiring.house(), providers={"email": post}))
+    walking.publish_texts("marketing")
+    consent = {"purpose": "marketing", "granted": True, "text_version": "1"}
+    anna = walking.enrol(email="anna@example.com", name="Anna", consents=[consent])["member_id"]
+    said = {"channel": "email", "zh": {"subject": "您好", "html": "<p>您好</p>"}}
+    template = walking.post("/v1/templates", {"name": "t", "purpose": "marketing", "contents": said}, key="t1").json
+    named = [{**each, "template_id": template["template_id"]} if each["kind"] == "send" else each for each in steps]
+    path = "/v1/journeys/" + _made(walking, steps=named)["journey_id"]
+    assert walking.post(f"{path}/activate", {"version": 1}).status == 201
+    walking.post(f"{path}/entries", {"member_ids": [anna]}, key="e1")
+    return post, anna, path
 
-    name, channel, batch_max, idempotent = "stub", "email", 10, False
 
-    def __init__(self) -> None:
-        self.got: list[Outgoing] = []
+WALKED: list[dict[str, Any]] = [
+    STEPS[0], {**STEPS[1], "next": "tag"}, {**STEPS[2], "next": "hello"},
+    {"kind": "send", "step": "hello", "quiet_hours": {"starts": "09:00", "ends": "13:30"}},
+]  # fmt: skip
 
-    def cost_micro(self, outgoing: Outgoing) -> int:
-        """See `Provider.cost_micro`."""
-        return 0
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
-        """See `Provider.send`."""
-        self.got += batch
-        return tuple(Result(each.delivery_id, "sent") for each in batch)
+def test_a_walk_ahead_decides_by_its_clock_and_leaves_that_of_the_others_alone(
+    walking: Api, tray: Tray, house: House
+) -> None:
+    post, anna, path = _to_anna(walking, WALKED)
+    now = walking.clock()
+    day = now + timedelta(days=40)
+    assert jobs.tick_journeys({"at": day.isoformat()}, None)["handed"] == 1
+    _step(tray)
+    (way,) = walking.get(f"{path}/members").json["items"]
+    assert (way["step"], way["due_at"]) == ("hello", "2026-04-24T05:30:00Z"), "at noon of that day hours are quiet"
+    (given,) = walking.get(f"/v1/members/{anna}/point-entries").json["items"]
+    assert given["recorded_at"][:10] == now.date().isoformat()
+    assert walking.get(f"/v1/members/{anna}").json["tags"] == ["welcomed"]
+    later = datetime.fromisoformat(way["due_at"])
+    jobs.tick_journeys({"at": later.isoformat()}, None)
+    _step(tray)
+    assert [each.to for each in post.got] == ["anna@example.com"]
+    pacer = Pacer(house.ops, {}, "Asia/Shanghai")
+    assert pacer.state("email").full_at <= (now.timestamp() + 60) * 10**6
+    assert pacer.take("email", 1, 0, now) == Go()
+    (sent,) = store.list_singles(house.ops, anna, limit=2)
+    assert (sent["out"], sent["decided"]) == (Outcome.SENT, milliseconds(now))
+
+
+def test_who_has_to_wait_for_the_pace_in_a_walk_ahead_goes_on_soon(walking: Api, tray: Tray, house: House) -> None:
+    post, _, path = _to_anna(walking, [{**WALKED[3], "quiet_hours": None}])
+    pacer = Pacer(house.ops, {}, "Asia/Shanghai")
+    pacer.take("email", 1, 0, walking.clock())
+    pacer.went("email", ProviderBusy("Http429", retry_after=30, throttled=True), walking.clock())
+    tray.taken()
+    day = walking.clock() + timedelta(hours=6)
+    jobs.tick_journeys({"at": day.isoformat()}, None)
+    _step(tray)
+    assert post.got == []
+    walking.clock.forward(seconds=31)
+    _step(tray)
+    assert len(post.got) == 1
+    assert walking.get(f"{path}/counts").json["left"] == {"completed": 1}
 
 
 def test_a_message_goes_out_once_to_who_fits_and_consents(

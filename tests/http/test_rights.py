@@ -1,5 +1,6 @@
 """The rights of members over HTTP: consents, erasure, export, opt-out."""
 
+import base64
 from datetime import date
 from typing import Any
 
@@ -10,7 +11,7 @@ from chalicelib.identity.permissions import ROLES
 from chalicelib.kernel.ids import MemberId
 from chalicelib.members.rules import may_contact
 from chalicelib.members.store import find_items, profile_from
-from chalicelib.reach.links import PATH, OptOut, token_of
+from chalicelib.reach.links import PATH, PREFERENCES_PATH, OptOut, Preferences, preferences_token_of, token_of
 from chalicelib.runtime.wiring import House
 from tests.http.conftest import Look
 from tests.makers import Api
@@ -140,16 +141,42 @@ def test_a_link_says_what_it_does_and_does_it_in_one_step(api: Api, house: House
     assert (change["source"], change["channel"], change["by"]) == ("link", "sms", "link")
 
 
+def old_link(house: House, member_id: str, channel: str = "sms") -> str:
+    """The path of a link as messages had it at first: they are good for ever."""
+    told = base64.urlsafe_b64encode(f"{member_id}\nnotices\n{channel}\n2020-01-01".encode())
+    mac = house.keyring.opt_out_mac(f"{member_id}\nnotices\n{channel}\n2020-01-01")
+    return f"{PATH}{told.decode().rstrip('=')}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
+
+
+def test_links_of_before_are_good_for_ever(api: Api, house: House, member: dict[str, Any]) -> None:
+    path = old_link(house, member["member_id"])
+    assert len(link(house, member["member_id"])) < len(path)
+    assert api.with_("").send("POST", path).status == 200
+    assert not allowed(api, house, member["member_id"], ContactChannel.SMS)
+    text = f"preferences\n{member['member_id']}\n2026-03-15"
+    parts = [text.encode(), house.keyring.opt_out_mac(text)]
+    token = ".".join(base64.urlsafe_b64encode(each).decode().rstrip("=") for each in parts)
+    for where in (PREFERENCES_PATH, PATH):
+        found = api.with_("").send("GET", where + token)
+        assert found.status == (200 if where == PREFERENCES_PATH else 404)
+
+
+@pytest.mark.parametrize("made", ["now", "before"])
 def test_forged_links_are_answered_alike_and_change_nothing(
-    api: Api, house: House, look: Look, member: dict[str, Any]
+    made: str, api: Api, house: House, look: Look, member: dict[str, Any]
 ) -> None:
-    good = link(house, member["member_id"]).removeprefix(PATH)
+    good = (link if made == "now" else old_link)(house, member["member_id"]).removeprefix(PATH)
     told, _, signed = good.partition(".")
-    other = link(house, member["member_id"], channel=ContactChannel.EMAIL).removeprefix(PATH)
-    forged = [
-        told, signed, f"{told}.", f".{signed}", f"{told}.{signed[:-2]}", f"{other.partition('.')[0]}.{signed}",
-        f"{good}=", good.swapcase(), "x", "%00", "a.b", f"{told}A.{signed}", f"{good}.{signed}", "é.é",
-    ]  # fmt: skip
+    if made == "before":
+        other = old_link(house, member["member_id"], "email").removeprefix(PATH)
+        forged = [told, signed, f"{told}.", f".{signed}", f"{told}.{signed[:-2]}", f"{told}A.{signed}",
+                  f"{other.partition('.')[0]}.{signed}"]  # fmt: skip
+    else:
+        other = link(house, member["member_id"], channel=ContactChannel.EMAIL).removeprefix(PATH)
+        leads = preferences_token_of(Preferences(MemberId(member["member_id"]), date(2020, 1, 1)), house.keyring)
+        forged = [good[:-2], good[:10], good + "AAAA", f"{good[:-22]}.{good[-22:]}", f"{good}.", leads,
+                  other[:-22] + good[-22:], "AQ"]  # fmt: skip
+    forged += [f"{good}=", good.swapcase(), "x", "%00", "a.b", f"{good}.{good[-22:]}", "é.é", "é"]
     forged += [good[:at] + ("B" if good[at] == "A" else "A") + good[at + 1 :] for at in range(len(good))]
     before = look()
     answers = {

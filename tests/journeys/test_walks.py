@@ -258,6 +258,19 @@ def test_branches_that_ask_the_lake_are_asked_together_and_late_enough() -> None
     assert all(each.path[0].at >= NOON + timing.LAKE_BEHIND for each in world.ways())
 
 
+@pytest.mark.parametrize("seconds", range(0, 300, 37))
+def test_a_branch_that_asks_the_lake_takes_two_to_seven_and_a_half_minutes(seconds: int) -> None:
+    world = World()
+    world.clock.now = came = NOON + timedelta(seconds=seconds)
+    condition = {"kind": "field", "name": "points", "op": "at_least", "value": 5}
+    branch = {"kind": "branch", "step": "b", "on": {"kind": "fits", "definition": condition}}
+    world.journey({"entry": {"kind": "enrolled"}, "steps": [branch]})
+    anna = world.enrol(1)
+    world.happens("enrolled", anna)
+    world.run(timedelta(minutes=9), timedelta(minutes=1))
+    assert timing.LAKE_BEHIND <= world.way(anna).path[0].at - came <= timedelta(minutes=7, seconds=30)
+
+
 def test_a_message_waits_for_quiet_hours_to_end_and_is_stale_when_it_comes_too_late() -> None:
     world = World()
     quiet = {"starts": "21:00", "ends": "09:00"}

@@ -15,8 +15,13 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
+from chalicelib.consents.models import ContactChannel
+from chalicelib.kernel.ids import MemberId
 from chalicelib.providers.port import ProviderBusy, ProviderMisconfigured
 from chalicelib.providers.smtp import Smtp
+from chalicelib.reach.links import PATH, OptOut, token_of
+from chalicelib.storage.keyring import Keyring
+from tests.fakes import ClearContacts
 from tests.providers.fake import closed_port
 from tests.providers.makers import SECONDS, a_mail, now
 
@@ -88,6 +93,22 @@ def test_a_mail_arrives_with_both_parts_its_own_id_and_a_way_out() -> None:
     assert plain.get_content().splitlines() == a_mail().text.splitlines()
     assert html.get_content().strip() == a_mail().html
     assert (result.status, result.cost_micro) == ("sent", 5)
+
+
+def test_the_way_out_is_on_the_wire_as_it_is_however_long() -> None:
+    said = f"crn_{'a' * 16}once01.email"
+    ends = OptOut(MemberId("mem_" + "a" * 16), "marketing_weekend_brunch", ContactChannel.EMAIL, now().date(), said)
+    token = token_of(ends, Keyring(b"i" * 32, b"c" * 32, ClearContacts()))
+    url = f"https://membership.a-coffee-shop.example{PATH}{token}"
+    assert len(url) > 150
+    with mail_server() as (box, port):
+        provider = a_server(port)
+        provider.send([a_mail(3, opt_out_url=url)])
+        provider.close()
+    head = box.taken[0][2].partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert f"List-Unsubscribe: <{url}>".encode() in head
+    assert b"List-Unsubscribe-Post: List-Unsubscribe=One-Click" in head
+    assert max(map(len, head)) <= 998
 
 
 def test_a_connection_is_kept_for_the_batch_and_for_the_next() -> None:

@@ -2,15 +2,16 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from random import Random
 
 import pytest
 
 from chalicelib.deliveries import rules, store
-from chalicelib.deliveries.models import Received
+from chalicelib.deliveries.models import DeliveryId, Received
 from chalicelib.deliveries.service import reading
-from chalicelib.deliveries.service.receiving import receive
+from chalicelib.deliveries.service.receiving import receive, receive_opt_out
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.providers.models import Receipt, ReceiptKind
 from tests.makers import NOON
@@ -131,3 +132,42 @@ def test_two_at_once_count_each_once() -> None:
         world.points.count, world.points.faults = 0, {point: meanwhile}
         taken(world, some)
         assert counted(world) == {"delivered": 12}, point
+
+
+# ---------------------------------------------------------------- opting out by a link
+
+
+@pytest.mark.parametrize("kind", ["before", "after", "busy", "lost"])
+def test_an_opt_out_by_a_link_counts_once_whatever_fails(kind: str) -> None:
+    world = a_sent_run()
+    single = to_the_end(world, a_single())
+    world.rows.clear()
+    of_run = DeliveryId(names(world)[2])
+    assert len(rules.reference(of_run, CHANNEL)) <= 40
+
+    def pressed() -> None:
+        for name, member in ((of_run, world.members[2]), (single.delivery_id, a_single().member_id)):
+            receive_opt_out(
+                Through(world.points, world.core), Through(world.points, world.ops),
+                lambda name, rows, now: world.points.at(lambda: world._append(name, rows)),
+                rules.reference(name, CHANNEL), member, now=world.clock(),
+            )  # fmt: skip
+
+    for point in range(12):
+        world.points.count, world.points.faults = 0, {point: Fault(kind)}
+        with suppress(Killed, StorageBusy):
+            pressed()
+        world.wait(1)
+    world.points.faults = {}
+    pressed()
+    assert counted(world) == {"opted_out": 1}
+    assert {row["row_id"] for some in world.rows.values() for row in some} == {
+        f"{of_run} opted_out", f"{single.delivery_id} opted_out",
+    }  # fmt: skip
+
+
+def test_a_link_that_names_no_message_or_a_run_that_is_gone_counts_nothing() -> None:
+    world = a_sent_run()
+    for said in ("", "crn_bbbbbbbbbbbbbbbbonce01.email", rules.reference(rules.single_id(a_single()), CHANNEL)):
+        receive_opt_out(world.core, world.ops, lambda *_: None, said, world.members[0], now=world.clock())
+    assert counted(world) == {}

@@ -96,6 +96,16 @@ def test_a_fault_at_every_point(kind: str, *, idempotent: bool) -> None:
         assert sent.outcome is Outcome.SENT or not idempotent, point
 
 
+def test_a_field_without_a_value_is_named_and_is_no_lack_of_words() -> None:
+    world = World()
+    world.words.missing = ("gift_points", "name")
+    sent = to_the_end(world, a_single())
+    assert (sent.outcome.reason, sent.code) == ("field_missing", "gift_points name")
+    assert asked(world, a_single()) == sent, "also the second time"
+    (row,) = [row for rows in world.rows.values() for row in rows]
+    assert (row["outcome"], row["reason"]) == ("skipped", "field_missing")
+
+
 def another(world: World) -> None:
     asked(world, a_single())
 

@@ -18,9 +18,16 @@ class Written:
 
 
 class Words:
-    """Templates that say the member's name."""
+    """Templates that say the member's name.
+
+    Attributes:
+        missing: fields that nobody has a value for.
+    """
 
     needed = frozenset({"name"})
+
+    def __init__(self, missing: tuple[str, ...] = ()) -> None:
+        self.missing = missing
 
     def renderer(self, template_id: str, version: int, language: str, provider: str) -> "Words":
         """See `ports.Words`."""
@@ -28,4 +35,4 @@ class Words:
 
     def filled(self, values: Mapping[str, str]) -> Written:
         """See `ports.Renderer`."""
-        return Written(values["name"])
+        return Written(values["name"], missing=self.missing)

@@ -18,6 +18,7 @@ from typing import Any
 
 from chalicelib.deliveries import rules, store
 from chalicelib.deliveries.models import (
+    DeliveryId,
     Gift,
     Outcome,
     Part,
@@ -70,11 +71,11 @@ class Fault:
 class Links:
     """Links that nobody signed."""
 
-    def opt_out(self, member_id: str, purpose: str, channel: str, now: datetime) -> str:
+    def opt_out(self, member_id: str, purpose: str, channel: str, name: DeliveryId, now: datetime) -> str:
         """See `ports.Links`."""
         return f"https://example.com/{member_id}"
 
-    def preferences(self, member_id: str, now: datetime) -> str:
+    def preferences(self, member_id: str, channel: str, name: DeliveryId, now: datetime) -> str:
         """See `ports.Links`."""
         return ""
 
@@ -296,6 +297,7 @@ class World:
         self.points = Points(self, dict(faults or {}))
         self.reach, self.giver = Reach(self), Giver()
         self.provider: Stub | None = Stub(self, idempotent, batch_max, mood)
+        self.words = Words()
         self.rows: dict[str, list[Row]] = {}
         self.ticks = itertools.count(1)
         self.paused_at: list[int] = []
@@ -370,7 +372,7 @@ class World:
             ops=Through(through, self.ops),
             objects=Through(through, self.objects),
             contacts=Through(through, ClearContacts()),
-            words=Words(),
+            words=self.words,
             reach=Through(through, self.reach),
             providers={CHANNEL: provider} if provider is not None else {},
             pace=Through(through, Pace(self)),

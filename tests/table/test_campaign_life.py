@@ -137,7 +137,7 @@ def town(tmp_path: Path, desk: Desk, ops: DynamoTable, dynamo: Dynamo) -> Town:
     return Town(tmp_path / "files", desk, ops, dynamo)
 
 
-def a_birthday_campaign(town: Town, **fields: Any) -> CampaignId:
+def a_birthday_campaign(town: Town, variants: str = "a", **fields: Any) -> CampaignId:
     """Make and launch a campaign that greets everybody who has points, or had none."""
     definition = {"kind": "field", "name": "points", "op": "at_least", "value": 0}
     segment = create_segment(
@@ -155,7 +155,7 @@ def a_birthday_campaign(town: Town, **fields: Any) -> CampaignId:
     )  # fmt: skip
     command = a_campaign(
         segment_id=segment.value.segment_id,
-        variants=[{"name": "a", "template_ids": [template.value.template_id]}],
+        variants=[{"name": each, "template_ids": [template.value.template_id]} for each in variants],
         schedule={"kind": "birthday", "at": "12:00"},
         gift={"points": 100, "expires_after_days": 30},
         **fields,
@@ -228,12 +228,38 @@ def test_a_birthday_campaign_with_gifts_and_a_holdout_from_members_to_results(to
     assert (of_held.buyers, of_held.sales_minor) == (2, 10_000)
     assert found.gift_points == 100 * len(treated)
     assert found.cost_minor == -(-len(treated) * PRICE // 10_000) + 100 * len(treated)
+    messages, points = -(-len(treated) * PRICE // 10_000), 100 * len(treated)
+    for group in (a, found.all_variants):
+        assert (group.messages_cost_minor, group.points_cost_minor) == (messages, points)
+        assert group.cost_minor == messages + points
     compared = found.all_variants.compared
     assert compared is not None and compared.incremental_sales_minor is not None
     gain = round(a.planned * (50_000 / a.planned - 10_000 / of_held.planned))
     assert compared.incremental_sales_minor.value == gain
     assert compared.incremental_sales_minor.low < gain < compared.incremental_sales_minor.high
     assert start < found.as_of
+
+
+def test_what_variants_cost_adds_up(town: Town) -> None:
+    for number in range(20):
+        town.enrol(number, "1990-03-15")
+    town.fold()
+    campaign_id = a_birthday_campaign(town, "ab")
+    town.round()
+    town.round()
+    town.fold()
+    found = find_results(town.works, campaign_id)
+    assert set(found.variants) == {"a", "b"}
+    for group in found.variants.values():
+        assert 0 < group.sent < 20
+        assert (group.messages_cost_minor, group.points_cost_minor) == (
+            -(-group.sent * PRICE // 10_000),
+            100 * group.sent,
+        )
+    for name in ("messages_cost_minor", "points_cost_minor", "cost_minor"):
+        assert sum(getattr(each, name) for each in found.variants.values()) == getattr(found.all_variants, name), name
+    assert found.cost_minor == found.all_variants.cost_minor
+    assert found.gift_points == 2_000
 
 
 def test_the_next_day_greets_others_and_nobody_twice(town: Town) -> None:

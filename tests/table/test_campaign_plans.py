@@ -494,6 +494,8 @@ def test_results_are_right_by_hand(fair: Fair, clock: Clock) -> None:
     assert (of_held.planned, of_held.buyers, of_held.sales_minor, of_held.sent) == (len(held), 1, 3_000, 0)
     assert found.all_variants.sales_minor == 17_500
     assert found.cost_minor == (len(a) + len(b)) * 10
+    assert (of_a.cost_minor, of_b.cost_minor) == (len(a) * 10, len(b) * 10)
+    assert found.all_variants.cost_minor == found.cost_minor == of_a.cost_minor + of_b.cost_minor
     compared = found.all_variants.compared
     assert compared is not None and compared.sales_per_thousand_minor is not None
     n, k = len(treated), len(held)

@@ -281,3 +281,29 @@ def test_late_failures_of_before_it_opened_do_not_keep_it_open() -> None:
     before = pacer.state("sms")
     pacer.went("sms", ProviderBusy("Http503"), after(1))
     assert pacer.state("sms") == replace(before)
+
+
+# ---------------------------------------------------------------- clocks that are wrong
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=3), timedelta(days=400)])
+def test_what_a_clock_that_was_ahead_has_written_holds_nobody_up(ahead: timedelta) -> None:
+    ops, limits = MemoryTable(), Limits(rate_per_second=10, failures=1)
+    wrong, right = a_pacer(ops, limits), a_pacer(ops, limits)
+    assert wrong.take("sms", 10, 0, NOW + ahead) == Go()
+    assert right.take("sms", 10, 0, NOW) == Go()
+    assert right.take("sms", 10, 0, NOW) == Wait(after(1), "rate")
+    wrong.went("sms", ProviderBusy("Http429", retry_after=600, throttled=True), NOW + ahead)
+    assert right.take("sms", 10, 0, after(1)) == Go()
+    wrong.went("sms", ProviderBusy("Http503"), NOW + ahead)
+    assert right.take("sms", 10, 0, after(2)) == Go(probe=True), "who opened the breaker is believed, not until when"
+    right.went("sms", sent(10), after(2))
+    assert right.take("sms", 10, 0, after(3)) == Go()
+
+
+def test_a_pause_as_long_as_providers_ask_for_is_kept_by_clocks_that_differ_a_little() -> None:
+    ops = MemoryTable()
+    one, other = a_pacer(ops, Limits()), a_pacer(ops, Limits())
+    one.take("sms", 1, 0, after(20))
+    one.went("sms", ProviderBusy("Http429", retry_after=3600, throttled=True), after(20))
+    assert other.take("sms", 1, 0, NOW) == Wait(after(3620), "paused")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from chalicelib.campaigns.models import Compared, Group, GroupResults, Interval
+from chalicelib.campaigns.models import Compared, Cost, Group, GroupResults, Interval
 from chalicelib.campaigns.rules import statistics
 from chalicelib.campaigns.rules.statistics import Range, sample_of
 
@@ -31,10 +31,11 @@ def total(groups: Mapping[str, Group]) -> Group:
         outcomes=outcomes,
         receipts=heard,
         cost_micro=sum(each.cost_micro for each in every),
+        gift_points=sum(each.gift_points for each in every),
     )
 
 
-def results(group: Group, held_out: Group | None, *, cost_minor: int, compares: bool = True) -> GroupResults:
+def results(group: Group, held_out: Group | None, cost: Cost, *, compares: bool = True) -> GroupResults:
     """What a group did, and how much more than those who were held out.
 
     Args:
@@ -63,7 +64,9 @@ def results(group: Group, held_out: Group | None, *, cost_minor: int, compares: 
         purchases=group.purchases,
         sales_minor=group.sales_minor,
         points_earned=group.points_earned,
-        cost_minor=cost_minor,
+        messages_cost_minor=cost.messages,
+        points_cost_minor=cost.points,
+        cost_minor=cost.messages + cost.points,
         compared=compared(group, held_out) if compares else None,
     )
 

@@ -67,13 +67,22 @@ WHERE r.source_id = ? GROUP BY d.variant, r.kind
 
 
 def gifts(of: Counted) -> Question:
-    """Points given with the campaign's messages, by their entries: an entry's id is its key, packed.
+    """By variant: points given with the campaign's messages, by their entries: an entry's id is its key, packed.
 
-    The key of a gift begins with the campaign's id and a space; keys that callers choose have no spaces.
+    The key of a gift begins with the campaign's id and a space; keys that callers choose have no spaces. It counts for
+    the variant that the member was last assigned to by then: a birthday's may be another next year.
     """
     sql = """
-SELECT coalesce(sum(points), 0) FROM entries WHERE kind = 'adjust' AND points > 0 AND contains(
-    decode(from_base64(rpad(replace(replace(substr(entry_id, 5), '-', '+'), '_', '/'),
-        (((length(entry_id) - 4 + 3) // 4) * 4)::INTEGER, '='))), ?)
+WITH given AS (
+    SELECT m, points, recorded_at FROM entries WHERE kind = 'adjust' AND points > 0 AND contains(
+        decode(from_base64(rpad(replace(replace(substr(entry_id, 5), '-', '+'), '_', '/'),
+            (((length(entry_id) - 4 + 3) // 4) * 4)::INTEGER, '='))), ?)
+),
+assigned AS (SELECT m, variant, "at" AS starts FROM assignments WHERE campaign_id = ? AND NOT held_out),
+each_one AS (
+    SELECT any_value(g.points) AS points, arg_max(a.variant, (a.starts <= g.recorded_at, a.starts)) AS variant
+    FROM (SELECT *, row_number() OVER () AS n FROM given) g JOIN assigned a ON a.m = g.m GROUP BY g.n
+)
+SELECT variant, sum(points) FROM each_one GROUP BY variant
 """
-    return Question(sql, (f"#{of.campaign_id} ",))
+    return Question(sql, (f"#{of.campaign_id} ", of.campaign_id))

@@ -33,7 +33,7 @@ from chalicelib.campaigns.models import (
     TestSends,
     TestSent,
 )
-from chalicelib.campaigns.ports import Shelf, Tester, Title
+from chalicelib.campaigns.ports import Shelf, Tested, Tester, Title
 from chalicelib.campaigns.rules import life, timing
 from chalicelib.campaigns.rules.filling import fillable
 from chalicelib.campaigns.service.sending import run_view
@@ -406,11 +406,15 @@ def _tested(
     for title in titles:
         found = tester.send(campaign_id, f"test {key}", member_id, title, now)
         if found.reason != "no_address":
-            return TestSent(
-                member_id=member_id, channel=title.channel, outcome=found.outcome, reason=found.reason or None
-            )
+            return _test_sent(member_id, title.channel, found)
     assert found is not None
-    return TestSent(member_id=member_id, channel=None, outcome=found.outcome, reason=found.reason or None)
+    return _test_sent(member_id, None, found)
+
+
+def _test_sent(member_id: MemberId, channel: str | None, found: Tested) -> TestSent:
+    return TestSent(
+        member_id=member_id, channel=channel, outcome=found.outcome, reason=found.reason or None, missing=found.missing
+    )
 
 
 # ---------------------------------------------------------------- looking

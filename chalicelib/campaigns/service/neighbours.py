@@ -112,4 +112,5 @@ class SingleTester:
         )
         if sent.outcome is Outcome.SENT:
             return Tested("sent")
-        return Tested(sent.outcome.kind, sent.waits_for or sent.outcome.reason)
+        missing = tuple(sent.code.split()) if sent.outcome is Outcome.FIELD_MISSING else ()
+        return Tested(sent.outcome.kind, sent.waits_for or sent.outcome.reason, missing)

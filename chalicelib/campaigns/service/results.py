@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib.campaigns import store
 from chalicelib.campaigns.errors import CampaignUnknown, ResultsSilent
-from chalicelib.campaigns.models import Campaign, CampaignResults, CampaignRun, Group
+from chalicelib.campaigns.models import Campaign, CampaignResults, CampaignRun, Cost, Group
 from chalicelib.campaigns.ports import Lake, Works
 from chalicelib.campaigns.rules import comparing, counting
 from chalicelib.campaigns.rules.counting import Counted
@@ -49,9 +49,10 @@ def _counted(
     of = Counted(campaign.campaign_id, campaign.definition.attribution_days, now)
     groups, held_out = _groups(lake, of)
     everybody = comparing.total(groups)
-    gift_points = int(_ask(lake, counting.gifts(of))[0][0])
-    cost = minor_of(everybody.cost_micro, program.currency) + _worth(gift_points, program)
-    of_all = comparing.results(everybody, held_out, cost_minor=cost)
+    costs = {name: _cost(group, program) for name, group in groups.items()}
+    # Rounded for each variant, so that they add up.
+    cost = Cost(sum(each.messages for each in costs.values()), sum(each.points for each in costs.values()))
+    of_all = comparing.results(everybody, held_out, cost)
     gain = of_all.compared.incremental_sales_minor if of_all.compared is not None else None
     left_out: dict[str, int] = {}
     for run in runs:
@@ -62,16 +63,13 @@ def _counted(
         campaign_id=campaign.campaign_id,
         as_of=lake.built_at,
         window_open=any(now < run.starts_at + window for run in runs),
-        variants={
-            name: comparing.results(group, held_out, cost_minor=minor_of(group.cost_micro, program.currency))
-            for name, group in sorted(groups.items())
-        },
+        variants={name: comparing.results(group, held_out, costs[name]) for name, group in sorted(groups.items())},
         all_variants=of_all,
-        held_out=comparing.results(held_out, None, cost_minor=0, compares=False) if held_out is not None else None,
+        held_out=comparing.results(held_out, None, Cost(), compares=False) if held_out is not None else None,
         left_out=left_out,
-        gift_points=gift_points,
-        cost_minor=cost,
-        return_percent=comparing.return_percent(gain.value if gain is not None else None, cost),
+        gift_points=everybody.gift_points,
+        cost_minor=of_all.cost_minor,
+        return_percent=comparing.return_percent(gain.value if gain is not None else None, of_all.cost_minor),
         currency=program.currency,
     )
 
@@ -98,11 +96,22 @@ def _groups(lake: Lake, of: Counted) -> tuple[dict[str, Group], Group | None]:
     heard: dict[str, dict[str, int]] = {}
     for variant, kind, count in _ask(lake, counting.receipts(of)):
         heard.setdefault(variant, {})[kind] = int(count)
+    given = {variant: int(points) for variant, points in _ask(lake, counting.gifts(of))}
     told: Mapping[str, Group] = {
-        name: replace(group, outcomes=outcomes.get(name), receipts=heard.get(name), cost_micro=costs.get(name, 0))
+        name: replace(
+            group,
+            outcomes=outcomes.get(name),
+            receipts=heard.get(name),
+            cost_micro=costs.get(name, 0),
+            gift_points=given.get(name, 0),
+        )
         for name, group in groups.items()
     }
     return dict(told), comparing.total(held) if held else None
+
+
+def _cost(group: Group, program: Program) -> Cost:
+    return Cost(minor_of(group.cost_micro, program.currency), _worth(group.gift_points, program))
 
 
 def _worth(points: int, program: Program) -> int:

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from chalicelib.approvals.service import Cleared, Move
 from chalicelib.consents.models import ContactChannel
-from chalicelib.deliveries.models import Gift, Outcome, Row
+from chalicelib.deliveries import rules
+from chalicelib.deliveries.models import DeliveryId, Gift, Outcome, Row
 from chalicelib.deliveries.ports import Append, Renderer, Standing
 from chalicelib.kernel.calendar import local_day, milliseconds
 from chalicelib.kernel.errors import Refusal
@@ -156,18 +157,19 @@ class SignedLinks:
     keyring: links.Signs
     at: str | None
 
-    def opt_out(self, member_id: str, purpose: str, channel: str, now: datetime) -> str:
+    def opt_out(self, member_id: str, purpose: str, channel: str, name: DeliveryId, now: datetime) -> str:
         """See `ports.Links`."""
         if self.at is None:
             return ""
-        ends = links.OptOut(MemberId(member_id), purpose, consented_as(channel), now.date())
+        said = rules.reference(name, channel)
+        ends = links.OptOut(MemberId(member_id), purpose, consented_as(channel), now.date(), said)
         return f"{self.at}{links.PATH}{links.token_of(ends, self.keyring)}"
 
-    def preferences(self, member_id: str, now: datetime) -> str:
+    def preferences(self, member_id: str, channel: str, name: DeliveryId, now: datetime) -> str:
         """See `ports.Links`."""
         if self.at is None:
             return ""
-        leads = links.Preferences(MemberId(member_id), now.date())
+        leads = links.Preferences(MemberId(member_id), now.date(), rules.reference(name, channel))
         return f"{self.at}{links.PREFERENCES_PATH}{links.preferences_token_of(leads, self.keyring)}"
 
 

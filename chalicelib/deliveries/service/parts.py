@@ -17,7 +17,17 @@ from typing import Any
 
 from chalicelib.deliveries import rules, store
 from chalicelib.deliveries.errors import DeliveryRunUnknown, PlanMissing
-from chalicelib.deliveries.models import Outcome, Part, PartMessage, PartState, Recipient, Run, RunStatus, Wording
+from chalicelib.deliveries.models import (
+    DeliveryId,
+    Outcome,
+    Part,
+    PartMessage,
+    PartState,
+    Recipient,
+    Run,
+    RunStatus,
+    Wording,
+)
 from chalicelib.deliveries.ports import Office, Renderer
 from chalicelib.deliveries.service.asking import asked
 from chalicelib.deliveries.store import PartTaken, RunMoved
@@ -138,7 +148,7 @@ class _Work:
     when: dict[int, tuple[int, int]] = field(default_factory=dict)
     aside: set[int] = field(default_factory=set)
     opened: dict[int, Mapping[str, Any] | None] = field(default_factory=dict)
-    names: dict[int, str] = field(default_factory=dict)
+    names: dict[int, DeliveryId] = field(default_factory=dict)
     renderers: dict[tuple[str, str], Renderer] = field(default_factory=dict)
 
     def done(self) -> Ended | Later:
@@ -247,19 +257,20 @@ class _Work:
         to = rules.address_of(contact, channel, recipient.member_id)
         if not to:
             return Outcome.NO_ADDRESS
-        opt_out = self.office.links.opt_out(recipient.member_id, run.purpose, channel, now)
+        member, name, links = recipient.member_id, self._name(place), self.office.links
+        opt_out = links.opt_out(member, run.purpose, channel, name, now)
         try:
             renderer = self._renderer(recipient, provider)
         except (LookupError, ValueError):
             return Outcome.NO_WORDS
         fields = {**recipient.fields, "name": contact.get("name") or "", "opt_out": opt_out}
         if "preferences" in renderer.needed:
-            fields["preferences"] = self.office.links.preferences(recipient.member_id, now)
+            fields["preferences"] = links.preferences(member, channel, name, now)
         rendered = renderer.filled(fields)
         if rendered.missing:
-            return Outcome.NO_WORDS
+            return Outcome.FIELD_MISSING
         return Outgoing(
-            delivery_id=self._name(place),
+            delivery_id=name,
             channel=channel,
             to=to,
             language=recipient.language or self.office.language,
@@ -273,7 +284,7 @@ class _Work:
             signature=rendered.signature,
         )
 
-    def _name(self, place: int) -> str:
+    def _name(self, place: int) -> DeliveryId:
         """The id of the delivery to a recipient."""
         if place not in self.names:
             run, member = self.run, self.part.recipients[place].member_id

@@ -12,7 +12,7 @@ from chalicelib.deliveries.ports import Append
 from chalicelib.deliveries.store import ReceiptKnown
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.kernel.errors import WriteContended
-from chalicelib.providers.models import Receipt
+from chalicelib.providers.models import Receipt, ReceiptKind
 from chalicelib.storage.table import Table
 
 TOGETHER = 50
@@ -46,6 +46,32 @@ def receive(table: Table, ops: Table, append: Append, receipts: Sequence[Receipt
         for start in range(0, len(some), TOGETHER):
             taken += _count(ops, run_id, some[start : start + TOGETHER], now)
     return Received(taken, ours - taken, len(receipts) - ours)
+
+
+def receive_opt_out(table: Table, ops: Table, append: Append, said: str, member_id: str, *, now: datetime) -> None:
+    """Take that a member opted out by a link of a message; once for the message, whichever of its links was pressed.
+
+    Args:
+        said: what the link says of its message (`rules.reference`); empty: nothing, so there is nothing to count.
+
+    Raises:
+        StorageBusy: take it again.
+    """
+    if not said:
+        return
+    referred = rules.referred_run(said)
+    if referred is None:
+        name = rules.referred_single(said, member_id)
+        item = store.find_single(ops, member_id, name)
+        channel = item["channel"] if item is not None else ""
+    else:
+        run_id, channel = referred
+        run = store.find_run(table, run_id)
+        if run is None:
+            return
+        name = rules.delivery_id(run_id, run.source_id, run.step, member_id, channel)
+    receipt = Receipt(f"link {name}", "link", channel, ReceiptKind.OPTED_OUT, now, delivery_id=name)
+    receive(table, ops, append, [receipt], now=now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,14 @@ from chalicelib.providers.port import Provider, ProviderBusy, ProviderMisconfigu
 from chalicelib.storage.writes import Item
 
 
-def send_one(office: Office, single: Single) -> Sent:
+def send_one(office: Office, single: Single, *, ahead: timedelta = timedelta(0)) -> Sent:
     """Send a message, unless it was sent; what became of it. Asked again, the first answer is given.
 
     The member is read afresh after the claim and as the last thing before the call.
+
+    Args:
+        ahead: it is judged as if it were so much later whether it has gone stale and whether hours are quiet. Claims,
+            pace, money and what is told of it keep to the clock: others share them, and it does go out now.
 
     Returns: with `wait_until`, when it could not be sent yet: ask again then. Nothing of it is under way.
 
@@ -39,7 +43,7 @@ def send_one(office: Office, single: Single) -> Sent:
     if known is not None and not known.outcome.pending:
         _tell(office, single, known)
         return known
-    return _One(office, single, name, item).sent()
+    return _One(office, single, name, item, ahead).sent()
 
 
 class _One:
@@ -47,16 +51,21 @@ class _One:
 
     Attributes:
         asked_before: a provider was asked once, and nobody knows what came of it.
+        missing: fields that there is nothing to put in for.
     """
 
-    def __init__(self, office: Office, single: Single, name: DeliveryId, item: Item | None) -> None:
+    def __init__(
+        self, office: Office, single: Single, name: DeliveryId, item: Item | None, ahead: timedelta = timedelta(0)
+    ) -> None:
         self.office = office
+        self.ahead = ahead
         self.single = single
         self.name = name
         self.version = int(item["version"]) if item is not None else 0
         self.lease_until = int(item.get("lease", 0)) if item is not None else 0
         self.asked_before = item is not None and (self.lease_until > 0 or item["out"] == Outcome.ASKED)
         self.provider = office.providers.get(single.channel)
+        self.missing: tuple[str, ...] = ()
 
     def sent(self) -> Sent:
         """See `send_one`."""
@@ -65,13 +74,14 @@ class _One:
             raise DeliveryClaimed
         if self.asked_before and not (self.provider is not None and self.provider.idempotent):
             return self._settle(Outcome.UNKNOWN)
-        if now >= self.single.send_until:
+        judged = now + self.ahead
+        if judged >= self.single.send_until:
             return self._drop(Outcome.EXPIRED)
-        quiet = rules.quiet_until(now, self.single.quiet, self.single.zone)
+        quiet = rules.quiet_until(judged, self.single.quiet, self.single.zone)
         if self.provider is None:
             return self._waits(now + timedelta(seconds=rules.DELAY_MAX), "no provider")
         if quiet is not None:
-            return self._waits(quiet, "quiet")
+            return self._waits(quiet - self.ahead, "quiet")
         return self._try(self.provider, now)
 
     def _try(self, provider: Provider, now: datetime) -> Sent:
@@ -118,17 +128,18 @@ class _One:
         to = single.to or rules.address_of(contact, single.channel, single.member_id)
         if not to:
             return Outcome.NO_ADDRESS
-        opt_out = office.links.opt_out(single.member_id, single.purpose, single.channel, now)
+        opt_out = office.links.opt_out(single.member_id, single.purpose, single.channel, self.name, now)
         language = single.language or office.language
         try:
             renderer = office.words.renderer(single.template_id, single.template_version, language, provider.name)
         except (LookupError, ValueError):
             return Outcome.NO_WORDS
-        preferences = office.links.preferences(single.member_id, now)
+        preferences = office.links.preferences(single.member_id, single.channel, self.name, now)
         fields = {**single.fields, "name": contact.get("name") or "", "opt_out": opt_out, "preferences": preferences}
         rendered = renderer.filled(fields)
         if rendered.missing:
-            return Outcome.NO_WORDS
+            self.missing = rendered.missing
+            return Outcome.FIELD_MISSING
         return Outgoing(
             delivery_id=self.name,
             channel=single.channel,
@@ -171,7 +182,10 @@ class _One:
         name = self.provider.name if self.provider is not None else ""
         at = from_milliseconds(milliseconds(self.office.clock()))
         cost = result.cost_micro if result is not None else 0
-        return Sent(self.name, outcome, at, provider=name, cost_micro=cost, code=result.code if result else "")
+        code = result.code if result is not None else ""
+        if outcome is Outcome.FIELD_MISSING:
+            code = " ".join(self.missing)
+        return Sent(self.name, outcome, at, provider=name, cost_micro=cost, code=code)
 
     def _keep(self, outcome: Outcome, result: Result | None = None, *, lease_until: int = 0) -> Sent:
         """Write down what is known, or a claim.

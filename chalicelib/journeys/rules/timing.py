@@ -12,7 +12,9 @@ from chalicelib.journeys.models import For, UntilBirthday, UntilTime, Wait
 from chalicelib.kernel.calendar import local_day, milliseconds, zone
 
 LAKE_BEHIND = timedelta(seconds=90)
-"""A question to the lake waits so long: then what had happened before is in it."""
+"""A question to the lake waits at least so long: then what had happened before is in it. Who stands at a branch waits
+for their list besides, up to a slot and a tick longer, so that a whole message of them is asked about at once.
+"""
 
 SLOT = 5 * 60_000
 """Milliseconds. Those who wait stand in a list for each five minutes: so many lists have to be looked through after a

@@ -241,11 +241,16 @@ def single_of(instance: Instance, step: Send, pinned: tuple[str, int, str]) -> S
 
 @dataclass(frozen=True)
 class DeliveryPost(Foresight):
-    """Messages by way of deliveries, which claims each before it asks a provider."""
+    """Messages by way of deliveries, which claims each before it asks a provider.
+
+    Attributes:
+        ahead: of the office's clock, the one that journeys are walked by.
+    """
 
     office: Office
     keyring: Keyring
     editions: Editions
+    ahead: timedelta = timedelta(0)
 
     def send(
         self, instance: Instance, step: Send, pinned: tuple[str, int, str], send_until: datetime, now: datetime
@@ -256,10 +261,10 @@ class DeliveryPost(Foresight):
         known = deliveries_store.find_single(self.ops, single.member_id, name)
         if known is None and self.is_capped(instance.ref.member_id, step, now):
             return Posted("capped")
-        office = replace(self.office, clock=lambda: max(now, self.office.clock()))
-        sent = send_one(office, single)
+        office = replace(self.office, clock=lambda: max(now - self.ahead, self.office.clock()))
+        sent = send_one(office, single, ahead=self.ahead)
         if sent.wait_until is not None:
-            return Posted("", sent.wait_until, sent.waits_for)
+            return Posted("", sent.wait_until + self.ahead, sent.waits_for)
         return Posted("sent" if sent.outcome is Outcome.SENT else sent.outcome.reason)
 
     def _single(
@@ -290,35 +295,47 @@ _WENT = (Outcome.SENT, Outcome.UNKNOWN, Outcome.ASKED)
 
 @dataclass(frozen=True)
 class LedgerGiver:
-    """Points by the ledger, where the key makes it once."""
+    """Points by the ledger, where the key makes it once. It is the ledger's clock by which they are given.
+
+    Attributes:
+        ahead: of it, the clock that journeys are walked by.
+    """
 
     giver: PointsGiver
+    ahead: timedelta = timedelta(0)
 
     def give(
         self, key: str, member_id: str, points: int, days: int | None, now: datetime, answers: Answers | None
     ) -> bool:
         """See `ports.Giver`."""
         by, own = (answers.by, answers.own) if answers is not None else (None, None)
-        return self.giver.give(key, member_id, Gift(points, days, by, own), now)
+        return self.giver.give(key, member_id, Gift(points, days, by, own), now - self.ahead)
 
 
 @dataclass(frozen=True)
 class ProfileTagger:
-    """Tags of profiles."""
+    """Tags of profiles, which are changed by their own clock; see `LedgerGiver`."""
 
     table: Table
     keyring: Keyring
     book: ProgramBook
+    ahead: timedelta = timedelta(0)
 
     def retag(self, member_id: MemberId, tag: str, *, given: bool, now: datetime) -> bool:
         """See `ports.Tagger`."""
-        return retag_member(self.table, self.keyring, self.book, member_id, tag, given=given, now=now)
+        at = now - self.ahead
+        return retag_member(self.table, self.keyring, self.book, member_id, tag, given=given, now=at)
 
 
 def works_of(
-    table: Table, ops: Table, keyring: Keyring, functions: Functions, post: Post, hand: Hand, clock: Clock, tell: Tell
-) -> Works:
-    """Where journeys are walked, with the neighbours that there are."""
+    table: Table, ops: Table, keyring: Keyring, functions: Functions, post: Post, hand: Hand, clock: Clock, tell: Tell,
+    *, ahead: timedelta = timedelta(0),
+) -> Works:  # fmt: skip
+    """Where journeys are walked, with the neighbours that there are.
+
+    Args:
+        ahead: how far the clock is ahead of everybody else's: see `LedgerGiver`.
+    """
     book = book_of(table)
     return Works(
         table=table,
@@ -327,8 +344,8 @@ def works_of(
         people=TablePeople(table, book),
         judge=LakeJudge(functions),
         post=post,
-        giver=LedgerGiver(PointsGiver(table, book)),
-        tagger=ProfileTagger(table, keyring, book),
+        giver=LedgerGiver(PointsGiver(table, book), ahead),
+        tagger=ProfileTagger(table, keyring, book, ahead),
         hand=hand,
         clock=clock,
         tell=tell,

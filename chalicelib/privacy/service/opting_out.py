@@ -1,10 +1,16 @@
 """Use case of opt-out links: whoever has the message may end messages of its kind, without signing in."""
 
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
 from chalicelib.consents import service as consent_texts
+from chalicelib.deliveries.ports import Append
+from chalicelib.deliveries.service.neighbours import appending
+from chalicelib.deliveries.service.receiving import receive_opt_out
+from chalicelib.kernel.errors import Trouble
+from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.languages import Language
 from chalicelib.members import service as members
 from chalicelib.members.models import ConsentGiven, ConsentSource, SayConsents, Witness
@@ -14,10 +20,34 @@ from chalicelib.privacy.service.pages import CHANNELS, PURPOSES, page
 from chalicelib.programs.service import ProgramBook
 from chalicelib.reach.links import OptOut, Preferences, opt_out_of, preferences_token_of
 from chalicelib.storage.keyring import Keyring
+from chalicelib.storage.objects import Objects
 from chalicelib.storage.table import Table
 
 TEXT_VERSION = "opt-out-link"
 _LINK = Witness(ConsentSource.LINK, "link", told=False)
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Counts who opts out by a link, by the message that it stood in: once, however often it is pressed.
+
+    Attributes:
+        append: to the lake's receipts.
+    """
+
+    table: Table
+    ops: Table
+    append: Append
+
+    @classmethod
+    def of(cls, table: Table, ops: Table, objects: Objects) -> "Counting":
+        """One that tells the lake's files."""
+        return cls(table, ops, appending(objects, "receipt"))
+
+    def count(self, said: str, member_id: MemberId, now: datetime) -> None:
+        """Count it. What was ended is ended, whether or not there is somebody to count it just now."""
+        with suppress(Trouble):
+            receive_opt_out(self.table, self.ops, self.append, said, member_id, now=now)
 
 
 def find_opt_out(keyring: Keyring, token: str) -> OptOut:
@@ -32,8 +62,13 @@ def find_opt_out(keyring: Keyring, token: str) -> OptOut:
     return found
 
 
-def opt_out(table: Table, keyring: Keyring, book: ProgramBook, token: str, *, now: datetime) -> OptOut:
+def opt_out(
+    table: Table, keyring: Keyring, book: ProgramBook, token: str, counting: Counting, *, now: datetime
+) -> OptOut:
     """End messages of a kind by the link of one of them; again changes nothing.
+
+    Args:
+        counting: counts who opts out by what they were sent.
 
     Raises:
         OptOutUnknown: it is no link of ours.
@@ -44,6 +79,7 @@ def opt_out(table: Table, keyring: Keyring, book: ProgramBook, token: str, *, no
     with suppress(MemberUnknown, MemberClosed):  # who is gone is sent nothing, and the link does not tell that they are
         command = SayConsents(consents=(said,))
         members.say_consents(table, keyring, book, asked.member_id, command, now=now, witness=_LINK)
+        counting.count(asked.sent, asked.member_id, now)
     return asked
 
 
@@ -74,6 +110,6 @@ def page_of(table: Table, keyring: Keyring, asked: OptOut, language: Language, *
     named = {"channel": CHANNELS[language][asked.channel.value], "purpose": escape(name or asked.purpose)}
     form = f'<form method="post"><button>{button}</button></form>'
     said = result.format(**named) if done else lead.format(**named)
-    token = preferences_token_of(Preferences(asked.member_id, asked.issued_on), keyring)
+    token = preferences_token_of(Preferences(asked.member_id, asked.issued_on, asked.sent), keyring)
     other = f'<p><a href="../preferences/{token}?language={language.value}">{more}</a></p>'
     return page(language, title, f"<h1>{title}</h1><p>{said}</p>{'' if done else form}{other}")

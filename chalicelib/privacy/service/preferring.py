@@ -28,6 +28,7 @@ from chalicelib.points.errors import MemberClosed, MemberErased, MemberUnknown
 from chalicelib.points.models import AccountStatus
 from chalicelib.privacy.errors import ConsentNotOffered, OptOutUnknown
 from chalicelib.privacy.models import PreferenceAsked
+from chalicelib.privacy.service.opting_out import Counting
 from chalicelib.privacy.service.pages import CHANNELS, PURPOSES, page
 from chalicelib.programs.rules import today_of
 from chalicelib.programs.service import ProgramBook
@@ -86,9 +87,13 @@ def find_preferences(
 
 
 def change_preferences(
-    table: Table, keyring: Keyring, book: ProgramBook, token: str, asked: PreferenceAsked, *, now: datetime
-) -> None:
+    table: Table, keyring: Keyring, book: ProgramBook, token: str, asked: PreferenceAsked, counting: Counting, *,
+    now: datetime,
+) -> None:  # fmt: skip
     """Do what a member pressed: end, or allow, what is sent of a topic by a channel; or end all of it.
+
+    Args:
+        counting: counts who ends something by what they were sent.
 
     Raises:
         OptOutUnknown: it is no link of ours.
@@ -110,6 +115,8 @@ def change_preferences(
         members.say_all_consents(table, keyring, book, profile.member_id, said, now=now, witness=_LINK)
     except (MemberUnknown, MemberErased, MemberClosed):
         return
+    if not asked.granted:
+        counting.count(link.sent, link.member_id, now)
 
 
 def _of(token: str, keyring: Keyring) -> Preferences:
