@@ -10,6 +10,7 @@ import pytest
 from chalicelib.journeys import jobs
 from chalicelib.kernel.ids import JourneyId
 from chalicelib.providers.models import Outgoing, Result
+from chalicelib.providers.port import Look, everyone
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Dynamo
@@ -231,7 +232,7 @@ class Post:
         """See `Provider.cost_micro`."""
         return 0
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
         """See `Provider.send`."""
         self.got += batch
         return tuple(Result(each.delivery_id, "sent") for each in batch)

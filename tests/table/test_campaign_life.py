@@ -30,6 +30,7 @@ from chalicelib.members import service as members
 from chalicelib.members.models import SayConsents
 from chalicelib.providers.models import Outgoing, Result
 from chalicelib.providers.pace import Pacer
+from chalicelib.providers.port import Look, everyone
 from chalicelib.reach import service as reach
 from chalicelib.reach.models import LiftSuppression, Suppression, SuppressionReason, SuppressionSource
 from chalicelib.segments.models import CreateSegment
@@ -62,7 +63,7 @@ class Mailbox:
         """See `Provider.cost_micro`."""
         return PRICE
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
         """See `Provider.send`."""
         self.got += batch
         return tuple(Result(each.delivery_id, "sent", cost_micro=PRICE) for each in batch)

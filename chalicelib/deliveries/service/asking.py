@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 
 from chalicelib.providers.models import Outgoing, Result
-from chalicelib.providers.port import Provider, ProviderBusy, ProviderMisconfigured
+from chalicelib.providers.port import Look, Provider, ProviderBusy, ProviderMisconfigured, everyone
 
 
-def asked(provider: Provider, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+def asked(provider: Provider, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
     """What a provider answers. However a call ends of which nothing is known, its messages may have gone out.
 
     Raises:
         ProviderBusy, ProviderMisconfigured: nothing of the batch went out.
     """
     try:
-        return provider.send(batch)
+        return provider.send(batch, look)
     except (ProviderBusy, ProviderMisconfigured):
         raise
     except Exception as fault:  # noqa: BLE001 - see above
