@@ -30,6 +30,7 @@ STATUS: dict[str, int] = {
     "undo_leaves_debt": 403,
     "card_gift_forbidden": 403,
     "journey_gift_forbidden": 403,
+    "journey_notice_forbidden": 403,
     "rights_exceeded": 403,
     "rights_not_yours": 403,
     "id_malformed": 404,

@@ -9,6 +9,7 @@ from chalicelib.journeys.errors import (
     JourneyGiftForbidden,
     JourneyMoved,
     JourneyNotByHand,
+    JourneyNoticeForbidden,
     JourneyOver,
     JourneyStands,
     JourneysTooMany,
@@ -52,8 +53,8 @@ from chalicelib.segments.errors import SegmentsSilent, SegmentsTooMany, SegmentT
 journeys = Routes("journeys")
 
 _TURNS = (
-    JourneyUnknown, JourneyMoved, JourneyStands, JourneyUnfit, JourneyGiftForbidden, JourneysTooMany, SegmentsTooMany,
-    WriteContended,
+    JourneyUnknown, JourneyMoved, JourneyStands, JourneyUnfit, JourneyGiftForbidden, JourneyNoticeForbidden,
+    JourneysTooMany, SegmentsTooMany, WriteContended,
 )  # fmt: skip
 
 
@@ -108,7 +109,8 @@ def get_journey(journey_id: JourneyId, query: JourneyQuery, call: Call) -> Journ
 @journeys.put(
     "/journeys/{journey_id}",
     refuses=(
-        JourneyUnknown, JourneyMoved, JourneyOver, JourneyUnfit, JourneyGiftForbidden, SegmentsTooMany, WriteContended,
+        JourneyUnknown, JourneyMoved, JourneyOver, JourneyUnfit, JourneyGiftForbidden, JourneyNoticeForbidden,
+        SegmentsTooMany, WriteContended,
     ),
 )  # fmt: skip
 def edit_journey(journey_id: JourneyId, body: EditJourney, call: Call) -> Outcome[JourneyView]:

@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from chalicelib.kernel import texts
 from chalicelib.kernel.languages import Language
 from chalicelib.members.models import ACCOUNT_PURPOSE, MemberView
+from chalicelib.members.rules import is_of_messages
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import today_of
 from chalicelib.templates import markup
@@ -50,6 +51,7 @@ from chalicelib.templates.models import (
 )
 
 FAULTS_MAX = 20
+NOT_OF_MESSAGES = "members are written to for notices, marketing or marketing_<topic>, and for nothing else"
 WHOLE_MAX = 2**53
 """Larger numbers are not the same in every reader of JSON."""
 
@@ -128,6 +130,16 @@ def compiled(template: Template, language: Language, *, provider: str = "") -> C
 def rendered(template: Template, language: Language, fields: Mapping[str, str], *, provider: str = "") -> Rendered:
     """What one member is written, for those who write to one."""
     return compiled(template, language, provider=provider).filled(fields)
+
+
+def require_of_messages(purpose: str) -> None:
+    """See that a purpose is one for which members are written to.
+
+    Raises:
+        TemplateInvalid: it is another, which a member who ends all messages does not end.
+    """
+    if not is_of_messages(purpose):
+        raise TemplateInvalid(faults=[{"pointer": "/purpose", "detail": NOT_OF_MESSAGES}])
 
 
 def require_sound(contents: Contents, purpose: str) -> dict[Language, Compiled]:

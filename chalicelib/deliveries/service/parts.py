@@ -20,7 +20,7 @@ from chalicelib.deliveries import rules, store
 from chalicelib.deliveries.errors import DeliveryRunUnknown, PlanMissing
 from chalicelib.deliveries.models import Outcome, Part, PartMessage, PartState, Recipient, Run, RunStatus, Wording
 from chalicelib.deliveries.ports import Office, Renderer
-from chalicelib.deliveries.service.asking import asked
+from chalicelib.deliveries.service.asking import Guarded, asked
 from chalicelib.deliveries.store import PartTaken, RunMoved
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.errors import StorageBusy, Trouble
@@ -366,7 +366,7 @@ class _Work:
         places, looked = list(batch), dict[str, str]()
         for start in range(0, len(places), provider.batch_max):
             some = {place: batch[place] for place in places[start : start + provider.batch_max]}
-            look = _Looks(self, provider, some, looked, self.office.clock())
+            look = Guarded(_Looks(self, provider, some, looked, self.office.clock()))
             if not self._may_go(provider, some, looked):
                 self._went(())
                 if self.run.status is not RunStatus.SENDING:
@@ -501,7 +501,6 @@ class _Looks:
     Attributes:
         some: the call's messages that are not decided yet, by place; who may not go any more is taken out.
         at: when it was last looked.
-        fault: why it could not be looked. Nothing goes after that, and what went is to be written down first.
     """
 
     work: _Work
@@ -509,7 +508,6 @@ class _Looks:
     some: dict[int, Outgoing]
     looked: dict[str, str]
     at: datetime
-    fault: Exception | None = None
     stopped: bool = False
 
     def __call__(self, group: Sequence[Outgoing]) -> Sequence[Outgoing]:
@@ -518,13 +516,6 @@ class _Looks:
         if self.stopped or timedelta(0) <= now - self.at < LOOK_AGAIN:
             return () if self.stopped else group
         self.at = now
-        try:
-            return self._going(group)
-        except Exception as fault:  # noqa: BLE001 - it is raised again when what went is noted
-            self.fault, self.stopped = fault, True
-            return ()
-
-    def _going(self, group: Sequence[Outgoing]) -> Sequence[Outgoing]:
         names = {each.delivery_id for each in group}
         theirs = {place: each for place, each in self.some.items() if each.delivery_id in names}
         places = list(theirs)

@@ -10,7 +10,7 @@ from chalicelib.deliveries import rules, store
 from chalicelib.deliveries.errors import DeliveryClaimed
 from chalicelib.deliveries.models import DeliveryId, Outcome, Row, Sent, Single
 from chalicelib.deliveries.ports import Office
-from chalicelib.deliveries.service.asking import asked
+from chalicelib.deliveries.service.asking import Guarded, asked
 from chalicelib.deliveries.service.parts import AGAIN, LEASE, LOOK_AGAIN, TOO_LATE
 from chalicelib.deliveries.store import SingleTaken
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
@@ -150,8 +150,9 @@ class _One:
     def _ask(self, provider: Provider, outgoing: Outgoing) -> Sent:
         office, channel = self.office, self.single.channel
         before = Outcome.ASKED if self.asked_before else Outcome.OPEN
+        look = Guarded(self._look)
         try:
-            results = asked(provider, [outgoing], self._look)
+            results = asked(provider, [outgoing], look)
         except ProviderBusy as busy:
             office.pace.went(channel, busy, office.clock())
             self._keep(before)
@@ -163,6 +164,9 @@ class _One:
         outcome = rules.outcome_of_result(result, idempotent=provider.idempotent)
         with suppress(Trouble):
             office.pace.went(channel, [each for each in results if each.code != WITHHELD], office.clock())
+        if look.fault is not None and outcome is Outcome.OPEN:
+            self._keep(before)
+            raise look.fault
         if outcome.pending:
             self._keep(before if outcome is Outcome.OPEN else outcome)
             return self._waits(office.clock() + timedelta(seconds=AGAIN), "again")
@@ -175,12 +179,8 @@ class _One:
             return group
         self.looked_at = now
         assert self.provider is not None
-        try:
-            # The links that it has name the day, and are the same ones.
-            same = [self._message(self.provider, now)] == list(group)
-        except Exception:  # noqa: BLE001 - it is asked again, and says then what is wrong
-            return ()
-        return group if same else ()
+        # The links that it has name the day, and are the same ones.
+        return group if [self._message(self.provider, now)] == list(group) else ()
 
     # ------------------------------------------------------------ what is known
 

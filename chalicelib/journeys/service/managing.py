@@ -14,6 +14,7 @@ from chalicelib.journeys.errors import (
     JourneyGiftForbidden,
     JourneyMoved,
     JourneyNotByHand,
+    JourneyNoticeForbidden,
     JourneyOver,
     JourneyStands,
     JourneysTooMany,
@@ -131,6 +132,7 @@ def edit_journey(bureau: Bureau, journey_id: JourneyId, command: EditJourney, ca
         JourneyOver: it has ended.
         JourneyUnfit: it names what there is not, or what does not fit together; each fault with its pointer.
         JourneyGiftForbidden: it is at work and gives points, and the caller may not.
+        JourneyNoticeForbidden: it is at work and sends notices, and the caller may not.
         WriteContended: others change it at the same time.
     """
     definition = _definition(command)
@@ -146,6 +148,7 @@ def edit_journey(bureau: Bureau, journey_id: JourneyId, command: EditJourney, ca
         at_work = before.state in (JourneyState.ACTIVE, JourneyState.PAUSED)
         if at_work:
             _require_gift(definition, caller)
+            _require_notices(definition, caller)
         edition = _edition(bureau, journey_id, before.edition + 1, definition, caller.subject)
         after = before.model_copy(
             update={
@@ -216,6 +219,7 @@ def turn_journey(
         JourneyStands: it cannot become that from what it is.
         JourneyUnfit: what it names is not there any more.
         JourneyGiftForbidden: it gives points, and the caller may not.
+        JourneyNoticeForbidden: it sends notices, and the caller may not.
         JourneysTooMany: there are as many at work as there can be.
         WriteContended: others change it at the same time.
     """
@@ -230,6 +234,7 @@ def turn_journey(
         segment_id = before.segment_id
         if to is JourneyState.ACTIVE:
             _require_gift(edition.definition, caller)
+            _require_notices(edition.definition, caller)
             _require_fit(bureau, edition.definition)
             segment_id = before.segment_id
             if not command.dry_run:
@@ -305,6 +310,12 @@ def _segment(bureau: Bureau, journey_id: JourneyId, definition: JourneyDefinitio
 def _require_gift(definition: JourneyDefinition, caller: Caller) -> None:
     if checking.gives_points(definition) and caller.scope(Permission.JOURNEYS_GIFT) is None:
         raise JourneyGiftForbidden(permission=Permission.JOURNEYS_GIFT.value)
+
+
+def _require_notices(definition: JourneyDefinition, caller: Caller) -> None:
+    """Notices need no consent and have no way out: what is one is not for those to say who advertise."""
+    if checking.tells_of_account(definition) and caller.scope(Permission.JOURNEYS_NOTIFY) is None:
+        raise JourneyNoticeForbidden(permission=Permission.JOURNEYS_NOTIFY.value)
 
 
 # ---------------------------------------------------------------- by hand
