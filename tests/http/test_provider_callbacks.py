@@ -258,6 +258,12 @@ def test_a_status_of_tencent_finds_its_delivery_by_its_serial_number(api: Api, t
     assert (row["delivery_id"], row["kind"], row["channel"]) == (own, "delivered", "sms")
 
 
+@pytest.mark.parametrize("seconds", [10**18, -(10**18), -1, 2**63])
+def test_a_reply_of_no_time_that_there_is_is_passed_over(api: Api, told: House, seconds: int) -> None:
+    said = {"nationcode": "86", "mobile": "13800138000", "text": "TD", "sign": "x", "time": seconds}
+    assert tell(api, "tencent", said).status == 200
+
+
 def test_a_reply_to_tencent_is_one_object(api: Api, told: House, clock: Clock) -> None:
     reply = {
         "extend": "",

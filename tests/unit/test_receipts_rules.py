@@ -60,9 +60,11 @@ def changed(document: Any, path: tuple[Any, ...], value: Any, *, gone: bool) -> 
 
 def places(document: Any) -> list[tuple[Any, ...]]:
     """Every place of a document."""
-    inner = (
-        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
-    )
+    inner: list[tuple[Any, Any]] = []
+    if isinstance(document, dict):
+        inner = list(document.items())
+    elif isinstance(document, list):
+        inner = list(enumerate(document))
     return [(), *((name, *path) for name, each in inner for path in places(each))]
 
 
@@ -86,8 +88,8 @@ def understood(read: Callable[[Any], Told], told: Any) -> None:
         found = read(told)
     except CallbackMalformed:
         return
-    for each in (*found.receipts, *found.replies):
-        assert each.at.tzinfo is not None
+    assert all(each.at.tzinfo is not None for each in found.receipts)
+    assert all(each.at.tzinfo is not None for each in found.replies)
 
 
 @settings(max_examples=300, deadline=None)
