@@ -241,6 +241,7 @@ STATUS: dict[str, int] = {
     "rate_exceeded": 429,
     "sign_in_locked": 429,
     "too_many_codes": 429,
+    "tests_too_many": 429,
     # ours
     "unexpected": 500,
     "code_not_sent": 503,
