@@ -324,15 +324,36 @@ def test_a_value_is_escaped_for_its_place_and_never_read_again(value: str) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["https://evil.example", "www.evil.example", "evil.com/x", "Win at evil.com", "a@b.de"]
-)
+    "name",
+    [
+        "https://evil.example", "www.evil.example", "evil.com/x", "Win at evil.com", "a@b.de", "evil。com",
+        "ｅvil．com", "evil[.]com", "evil (dot) com", "http:evil", "Win at evil.example", "evil.公司", "x.co",
+        "evil｡app",
+        "evil.xn--p1ai", "evil\u00ad.com", "EVIL.SCHWARZ",
+    ],
+)  # fmt: skip
 def test_a_name_that_is_an_address_is_no_name(name: str) -> None:
     """Somebody enrols a stranger's mail address under a name that says where to click: we do not deliver that."""
     assert to_member(an_sms("{{name}}您好"), name=name).text.startswith("顾客您好")
 
 
 def test_names_of_people_stay_as_they_are() -> None:
-    for name in ("O'Brien", "J. Smith-Jones", "欧阳娜娜", "Ana María", "د. أحمد", "नेहा", "Dr. Who, Jr."):
+    for name in (
+        "O'Brien",
+        "J. Smith-Jones",
+        "欧阳娜娜",
+        "Ana María",
+        "د. أحمد",
+        "नेहा",
+        "Dr. Who, Jr.",
+        "J.Smith",
+        "J.R.R. Tolkien",
+        "St.Clair",
+        "阿不都.买买提",
+        "买买提·艾力",
+        "王小明。",
+        "Anna Smith.",
+    ):
         assert to_member(an_sms("{{name}}"), name=name).text.startswith(name), name
 
 
