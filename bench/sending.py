@@ -20,6 +20,7 @@ from chalicelib.deliveries.service.parts import Ended
 from chalicelib.kernel.ids import MemberId, TemplateId
 from chalicelib.providers.models import Outgoing, Result
 from chalicelib.providers.pace import Limits, Pacer
+from chalicelib.providers.port import Look, everyone
 from chalicelib.storage import keys
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.keyring import Keyring, SealedContacts
@@ -60,7 +61,7 @@ class Stub:
         """See `Provider.cost_micro`."""
         return 100
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:  # noqa: ARG002 - one call
         """See `Provider.send`."""
         self.taken += len(batch)
         self.characters += len(batch[0].html)

@@ -120,7 +120,8 @@ def _rule(rule: Rule) -> str:
     whose = "the shop in the body" if rule.at_shop else rule.of.replace("_", " ")
     if rule.by is Kind.MEMBER:
         return f"`{rule.needs}` | the caller | members"
-    needs = f"`{rule.needs}`, to go beyond what all may `{rule.beyond}`" if rule.beyond else f"`{rule.needs}`"
+    beyond = " or ".join(f"`{each}`" for each in rule.beyond)
+    needs = f"`{rule.needs}`, to go beyond what all may {beyond}" if beyond else f"`{rule.needs}`"
     return f"{needs} | {whose} | {'members and staff' if rule.least is Scope.SELF else 'staff'}"
 
 

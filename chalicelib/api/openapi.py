@@ -139,8 +139,9 @@ def _listed(route: Route, refusals: tuple[type[Refusal] | type[Trouble], ...]) -
     permission = "Open to anyone." if route.rule.open else "Needs a token, and no permission."
     if route.rule.needs is not None:
         permission = f"Needs `{route.rule.needs}`."
-        if route.rule.beyond is not None:
-            permission += f" To go beyond what all may needs `{route.rule.beyond}` too."
+        if route.rule.beyond:
+            named = " or ".join(f"`{each}`" for each in route.rule.beyond)
+            permission += f" To go beyond what all may needs {named} too."
     own = [kind for kind in refusals if kind in route.refuses]
     lines = [f"- `{kind.code}` ({problems.STATUS[kind.code]}): {problems.title_of(kind)}." for kind in own]
     return "\n\n".join([permission, *(["Refuses:\n" + "\n".join(lines)] if lines else [])])

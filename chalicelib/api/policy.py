@@ -24,7 +24,7 @@ class Rule:
         at_shop: the body names a shop, which has to be one of the caller's where the permission reaches to those only.
         signed_in: whoever is signed in may call, with no permission at all.
         by: the only kind of caller that gets in, where there is one.
-        beyond: the permission, besides, of who goes beyond what everybody may who is let in. Whether
+        beyond: the permissions, besides, of who goes beyond what everybody may who is let in. Whether
             somebody does shows in the command, so the use case asks for it.
         paced: how often a network address calls is counted. Not so of providers, which tell of a whole campaign from a
             few addresses, and prove who they are.
@@ -40,7 +40,7 @@ class Rule:
     signed_in: bool = False
     by: Kind | None = None
     audited: bool = True
-    beyond: Permission | None = None
+    beyond: tuple[Permission, ...] = ()
     paced: bool = True
 
     @property
@@ -53,12 +53,12 @@ OPEN = Rule(None)
 SIGNED_IN = Rule(None, signed_in=True)
 
 
-def _staff(needs: Permission, of: str = "", *, at_shop: bool = False, beyond: Permission | None = None) -> Rule:
+def _staff(needs: Permission, of: str = "", *, at_shop: bool = False, beyond: tuple[Permission, ...] = ()) -> Rule:
     """For those who work here, not for members themselves."""
     return Rule(needs, of, Scope.SHOP, at_shop, beyond=beyond)
 
 
-def _till(needs: Permission, of: str = "", *, at_shop: bool = False, beyond: Permission | None = None) -> Rule:
+def _till(needs: Permission, of: str = "", *, at_shop: bool = False, beyond: tuple[Permission, ...] = ()) -> Rule:
     """What tills do all day: the ledger entry that it makes is its record."""
     return Rule(needs, of, Scope.SHOP, at_shop, audited=False, beyond=beyond)
 
@@ -116,7 +116,7 @@ POLICY: Mapping[str, Rule] = {
     "POST /members": _staff(P.MEMBERS_WRITE, at_shop=True),
     "GET /members": _staff(P.MEMBERS_READ),
     "GET /members/{member_id}": _staff(P.MEMBERS_READ, "member"),
-    "PATCH /members/{member_id}": Rule(P.MEMBERS_WRITE, "member", Scope.SHOP, beyond=P.MEMBERS_CHANGE_CONTACT),
+    "PATCH /members/{member_id}": Rule(P.MEMBERS_WRITE, "member", Scope.SHOP, beyond=(P.MEMBERS_CHANGE_CONTACT,)),
     "POST /members/{member_id}/suspensions": _staff(P.MEMBERS_STATUS, "member"),
     "POST /members/{member_id}/reinstatements": _staff(P.MEMBERS_STATUS, "member"),
     "POST /members/{member_id}/closures": _staff(P.MEMBERS_STATUS, "member"),
@@ -128,9 +128,9 @@ POLICY: Mapping[str, Rule] = {
     "POST /members/{member_id}/consents": _staff(P.MEMBERS_WRITE, "member"),
     "GET /members/{member_id}/consent-changes": _staff(P.MEMBERS_READ, "member"),
     "GET /members/{member_id}/timeline": _staff(P.MEMBERS_READ, "member"),
-    "POST /member-merges": _staff(P.MEMBERS_MERGE, beyond=P.MEMBERS_CHANGE_CONTACT),
+    "POST /member-merges": _staff(P.MEMBERS_MERGE, beyond=(P.MEMBERS_CHANGE_CONTACT,)),
     "GET /member-merges/{merge_id}": _staff(P.MEMBERS_READ),
-    "POST /member-merges/{merge_id}/undo": _staff(P.MEMBERS_MERGE, beyond=P.MEMBERS_UNDO_OWING),
+    "POST /member-merges/{merge_id}/undo": _staff(P.MEMBERS_MERGE, beyond=(P.MEMBERS_UNDO_OWING,)),
     # points
     "GET /members/{member_id}/points": Rule(P.POINTS_READ, "member"),
     "GET /members/{member_id}/tier": Rule(P.POINTS_READ, "member"),
@@ -158,19 +158,19 @@ POLICY: Mapping[str, Rule] = {
     "POST /pools/{pool_id}/closures": _staff(P.POOLS_MANAGE, "pool"),
     "GET /members/{member_id}/pools": Rule(P.POOLS_READ, "member"),
     "GET /pools/{pool_id}/members": Rule(P.POOLS_READ, "pool"),
-    "PUT /pools/{pool_id}/members/{member_id}": _staff(P.POOLS_MANAGE, "pool", beyond=P.POOLS_ACT_FOR_MEMBERS),
+    "PUT /pools/{pool_id}/members/{member_id}": _staff(P.POOLS_MANAGE, "pool", beyond=(P.POOLS_ACT_FOR_MEMBERS,)),
     "POST /pools/{pool_id}/members/{member_id}/departures": _staff(P.POOLS_MANAGE, "pool"),
     "POST /pools/{pool_id}/contributions": _staff(P.POOLS_ACT_FOR_MEMBERS, "pool"),
     "POST /pools/{pool_id}/spends": _till(P.POINTS_SPEND, "pool"),
     "GET /pools/{pool_id}/points": Rule(P.POOLS_READ, "pool"),
     "GET /pools/{pool_id}/point-entries": Rule(P.POOLS_READ, "pool"),
     # cards
-    "POST /members/{member_id}/cards": _staff(P.CARDS_TOP_UP, "member", beyond=P.CARDS_GIFT),
+    "POST /members/{member_id}/cards": _staff(P.CARDS_TOP_UP, "member", beyond=(P.CARDS_GIFT,)),
     "GET /members/{member_id}/cards": Rule(P.CARDS_READ, "member"),
     "GET /cards": _staff(P.CARDS_READ),
     "GET /cards/{card_id}": Rule(P.CARDS_READ, "card"),
     "GET /cards/{card_id}/entries": Rule(P.CARDS_READ, "card"),
-    "POST /cards/{card_id}/top-ups": _till(P.CARDS_TOP_UP, "card", beyond=P.CARDS_GIFT),
+    "POST /cards/{card_id}/top-ups": _till(P.CARDS_TOP_UP, "card", beyond=(P.CARDS_GIFT,)),
     "POST /cards/{card_id}/spends": _till(P.CARDS_SPEND, "card"),
     "POST /cards/{card_id}/spend-refunds": _till(P.CARDS_SPEND, "card"),
     "POST /cards/{card_id}/refunds": _staff(P.CARDS_REFUND, "card"),
@@ -181,10 +181,10 @@ POLICY: Mapping[str, Rule] = {
     "POST /cards/{card_id}/reinstatements": _staff(P.CARDS_STATUS, "card"),
     "POST /cards/{card_id}/closures": _staff(P.CARDS_STATUS, "card"),
     # purchases
-    "POST /purchases": _till(P.PURCHASES_RECORD, at_shop=True, beyond=P.PURCHASES_RECORD_LARGE),
+    "POST /purchases": _till(P.PURCHASES_RECORD, at_shop=True, beyond=(P.PURCHASES_RECORD_LARGE,)),
     "POST /returns": _till(P.PURCHASES_RETURN, "order"),
     "GET /purchases/{purchase_id}": Rule(P.PURCHASES_READ, "purchase"),
-    "PUT /purchases/{purchase_id}": _staff(P.PURCHASES_RESTATE, "purchase", beyond=P.PURCHASES_RECORD_LARGE),
+    "PUT /purchases/{purchase_id}": _staff(P.PURCHASES_RESTATE, "purchase", beyond=(P.PURCHASES_RECORD_LARGE,)),
     "POST /purchases/{purchase_id}/deliveries": _till(P.PURCHASES_RECORD, "purchase"),
     "POST /purchases/{purchase_id}/returns": _till(P.PURCHASES_RETURN, "purchase"),
     "GET /purchases/{purchase_id}/returns": Rule(P.PURCHASES_READ, "purchase"),
@@ -213,7 +213,7 @@ POLICY: Mapping[str, Rule] = {
     "GET /templates/{template_id}": _head_office(P.TEMPLATES_READ),
     "PUT /templates/{template_id}": _head_office(P.TEMPLATES_WRITE),
     "POST /templates/{template_id}/archivals": _head_office(P.TEMPLATES_WRITE),
-    "POST /templates/{template_id}/previews": Rule(P.TEMPLATES_READ, least=Scope.ALL, beyond=P.MEMBERS_UNMASK),
+    "POST /templates/{template_id}/previews": Rule(P.TEMPLATES_READ, least=Scope.ALL, beyond=(P.MEMBERS_UNMASK,)),
     "POST /suppressions": _head_office(P.SUPPRESSIONS_MANAGE),
     "GET /suppressions": _head_office(P.SUPPRESSIONS_READ),
     "GET /suppressions/{suppression_id}": _head_office(P.SUPPRESSIONS_READ),
@@ -225,7 +225,7 @@ POLICY: Mapping[str, Rule] = {
     "PATCH /campaigns/{campaign_id}": _head_office(P.CAMPAIGNS_WRITE),
     "POST /campaigns/{campaign_id}/copies": _head_office(P.CAMPAIGNS_WRITE),
     "POST /campaigns/{campaign_id}/test-sends": _head_office(P.CAMPAIGNS_WRITE),
-    "POST /campaigns/{campaign_id}/launch": Rule(P.CAMPAIGNS_LAUNCH, least=Scope.ALL, beyond=P.CAMPAIGNS_GIFT),
+    "POST /campaigns/{campaign_id}/launch": Rule(P.CAMPAIGNS_LAUNCH, least=Scope.ALL, beyond=(P.CAMPAIGNS_GIFT,)),
     "POST /campaigns/{campaign_id}/pause": _head_office(P.CAMPAIGNS_LAUNCH),
     "POST /campaigns/{campaign_id}/resume": _head_office(P.CAMPAIGNS_LAUNCH),
     "POST /campaigns/{campaign_id}/cancel": _head_office(P.CAMPAIGNS_LAUNCH),
@@ -236,14 +236,16 @@ POLICY: Mapping[str, Rule] = {
     "POST /journeys": _head_office(P.JOURNEYS_WRITE),
     "GET /journeys": _head_office(P.JOURNEYS_READ),
     "GET /journeys/{journey_id}": _head_office(P.JOURNEYS_READ),
-    "PUT /journeys/{journey_id}": Rule(P.JOURNEYS_WRITE, least=Scope.ALL, beyond=P.JOURNEYS_GIFT),
+    "PUT /journeys/{journey_id}": Rule(P.JOURNEYS_WRITE, least=Scope.ALL, beyond=(P.JOURNEYS_GIFT, P.JOURNEYS_NOTIFY)),
     "GET /journeys/{journey_id}/versions": _head_office(P.JOURNEYS_READ),
-    "POST /journeys/{journey_id}/activate": Rule(P.JOURNEYS_RUN, least=Scope.ALL, beyond=P.JOURNEYS_GIFT),
+    "POST /journeys/{journey_id}/activate": Rule(
+        P.JOURNEYS_RUN, least=Scope.ALL, beyond=(P.JOURNEYS_GIFT, P.JOURNEYS_NOTIFY)
+    ),
     "POST /journeys/{journey_id}/pause": _head_office(P.JOURNEYS_RUN),
     "POST /journeys/{journey_id}/close": _head_office(P.JOURNEYS_RUN),
     "POST /journeys/{journey_id}/end": _head_office(P.JOURNEYS_RUN),
     "POST /journeys/{journey_id}/archive": _head_office(P.JOURNEYS_RUN),
-    "POST /journeys/{journey_id}/entries": Rule(P.JOURNEYS_RUN, least=Scope.ALL, beyond=P.JOURNEYS_GIFT),
+    "POST /journeys/{journey_id}/entries": Rule(P.JOURNEYS_RUN, least=Scope.ALL, beyond=(P.JOURNEYS_GIFT,)),
     "GET /journeys/{journey_id}/members": _head_office(P.JOURNEYS_READ),
     "GET /journeys/{journey_id}/counts": _head_office(P.JOURNEYS_READ),
     "POST /journeys/{journey_id}/walks": Rule(P.JOURNEYS_READ, least=Scope.ALL, audited=False),
@@ -282,7 +284,9 @@ POLICY: Mapping[str, Rule] = {
     "GET /segments/{segment_id}/sizes": _staff(P.SEGMENTS_READ),
     "POST /segment-counts": _staff(P.SEGMENTS_READ),
     "POST /segment-overlaps": _staff(P.SEGMENTS_READ),
-    "POST /segments/{segment_id}/exports": Rule(P.SEGMENTS_EXPORT, least=Scope.ALL, beyond=P.MEMBERS_READ),
-    "GET /segments/{segment_id}/exports/{export_id}": Rule(P.SEGMENTS_EXPORT, least=Scope.ALL, beyond=P.MEMBERS_READ),
+    "POST /segments/{segment_id}/exports": Rule(P.SEGMENTS_EXPORT, least=Scope.ALL, beyond=(P.MEMBERS_READ,)),
+    "GET /segments/{segment_id}/exports/{export_id}": Rule(
+        P.SEGMENTS_EXPORT, least=Scope.ALL, beyond=(P.MEMBERS_READ,)
+    ),
 }
 """`METHOD /path` → rule."""

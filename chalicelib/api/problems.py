@@ -30,6 +30,7 @@ STATUS: dict[str, int] = {
     "undo_leaves_debt": 403,
     "card_gift_forbidden": 403,
     "journey_gift_forbidden": 403,
+    "journey_notice_forbidden": 403,
     "rights_exceeded": 403,
     "rights_not_yours": 403,
     "id_malformed": 404,
@@ -241,6 +242,7 @@ STATUS: dict[str, int] = {
     "rate_exceeded": 429,
     "sign_in_locked": 429,
     "too_many_codes": 429,
+    "tests_too_many": 429,
     # ours
     "unexpected": 500,
     "code_not_sent": 503,

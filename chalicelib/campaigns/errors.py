@@ -100,6 +100,25 @@ class TestsSilent(Trouble):
         super().__init__("Tests cannot be sent just now. Send the request again.", retry_after=10)
 
 
+class TestsTooMany(Refusal):
+    """Somebody had as many tests sent to a member today as they may."""
+
+    __test__ = False
+
+    def __init__(self, *, member_id: str, most: int) -> None:
+        super().__init__(
+            f"You had {most} tests sent to {member_id} today. Tomorrow there are others; or see a preview.",
+            member_id=member_id,
+            most=most,
+        )
+
+
+class TestsMoved(Exception):
+    """Other tests were counted since. Never leaves the service."""
+
+    __test__ = False
+
+
 class CampaignMoved(Exception):
     """The campaign was changed, or made, since it was read. Never leaves the service."""
 

@@ -8,7 +8,7 @@ from chalicelib.campaigns.errors import CampaignMoved, CampaignUnknown, TurnMiss
 from chalicelib.campaigns.models import SendTest
 from chalicelib.campaigns.ports import Works
 from chalicelib.campaigns.service import commands, planning, results, sending
-from chalicelib.campaigns.service.neighbours import SingleTester, TableShelf, appending, lake_of
+from chalicelib.campaigns.service.neighbours import SingleTester, TableShelf, TestFields, appending, lake_of
 from chalicelib.deliveries.jobs import office
 from chalicelib.deliveries.service.singles import send_one
 from chalicelib.kernel.ids import CampaignId
@@ -78,7 +78,10 @@ def send_campaign_tests(event: dict[str, Any], context: Any) -> dict[str, Any]: 
     desk = office(home)
     command = SendTest.model_validate_json(json.dumps(event["command"]))
     sent = commands.send_tests(
-        here.table, here.shelf, here.book, SingleTester(lambda single: send_one(desk, single)),
+        here.table, here.shelf, here.book,
+        SingleTester(
+            lambda single: send_one(desk, single), TestFields(here.table, home.keyring, here.book, here.clock)
+        ),
         CampaignId(event["campaign_id"]), event["key"], command, now=here.clock(),
     )  # fmt: skip
     told: dict[str, Any] = sent.model_dump(mode="json")

@@ -18,6 +18,7 @@ from chalicelib.campaigns.errors import (
     ResultsSilent,
     ScheduleOver,
     TestsSilent,
+    TestsTooMany,
     TestVariantUnknown,
 )
 from chalicelib.campaigns.models import (
@@ -33,9 +34,10 @@ from chalicelib.campaigns.models import (
     TestSends,
 )
 from chalicelib.campaigns.ports import Shelf
-from chalicelib.campaigns.service import commands, results
+from chalicelib.campaigns.service import commands, results, testing
 from chalicelib.campaigns.service.neighbours import TableShelf
 from chalicelib.identity.permissions import Permission
+from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import CampaignId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
@@ -150,14 +152,27 @@ def cancel_campaign(campaign_id: CampaignId, body: ChangeCampaign, call: Call) -
     "/campaigns/{campaign_id}/test-sends",
     keyed=True,
     status=201,
-    refuses=(CampaignUnknown, CampaignUnfit, CampaignDiffers, TestVariantUnknown, TestsSilent),
+    refuses=(
+        CampaignUnknown,
+        CampaignUnfit,
+        CampaignDiffers,
+        TestVariantUnknown,
+        TestsTooMany,
+        TestsSilent,
+        WriteContended,
+    ),
 )
 def send_tests(campaign_id: CampaignId, body: SendTest, call: Call) -> TestSends:
     """Send a campaign's message, as it is now, to a few members who agreed to its purpose."""
     table = call.house.table
     shelf = _shelf(call)
+    book, by = book_of(table), call.signed_in.subject
+
+    def count() -> None:
+        testing.count_tests(call.house.ops, book, campaign_id, call.key, body.member_ids, by=by, now=call.now)
+
     return commands.ask_tests(
-        table, shelf, book_of(table), call.house.functions, campaign_id, call.key, body, now=call.now
+        table, shelf, book, call.house.functions, campaign_id, call.key, body, count=count, now=call.now
     )
 
 

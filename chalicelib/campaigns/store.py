@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from chalicelib.campaigns.errors import AskedKnown, CampaignMoved, TurnMissed
+from chalicelib.campaigns.errors import AskedKnown, CampaignMoved, TestsMoved, TurnMissed
 from chalicelib.campaigns.models import (
     Beginning,
     Campaign,
@@ -27,7 +27,7 @@ from chalicelib.campaigns.models import (
 )
 from chalicelib.campaigns.rules.releasing import Released
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
-from chalicelib.kernel.ids import AccountId, CampaignId, CampaignRunId, TemplateId
+from chalicelib.kernel.ids import AccountId, CampaignId, CampaignRunId, MemberId, TemplateId
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Key
 from chalicelib.storage.objects import Objects
@@ -38,6 +38,7 @@ AT_WORK_MAX = 1000
 """So many campaigns are looked at in a minute."""
 
 RELEASES_KEPT = timedelta(days=40)
+TESTED_KEPT = timedelta(days=2)
 
 Row = dict[str, object]
 
@@ -296,6 +297,29 @@ def find_roster(objects: Objects, run_id: str, number: int) -> list[Row]:
 def roster_key(run_id: str, number: int) -> str:
     """Where some of a run's members are named."""
     return f"{_folder(run_id)}/roster-{number:05d}.jsonl.gz"
+
+
+def find_tested(
+    ops: Table, day: date, by: str, member_ids: Iterable[MemberId]
+) -> dict[MemberId, tuple[tuple[str, ...], int]]:
+    """The marks of the tests that somebody had sent to members on a day, and the version that says so."""
+    places = {each: keys.campaign_tested(day, by, each) for each in member_ids}
+    found = ops.get_many(list(places.values()), consistent=True)
+    return {
+        each: (tuple(item["marks"]), item["version"]) if (item := found.get(place)) else ((), 0)
+        for each, place in places.items()
+    }
+
+
+def keep_tested(day: date, by: str, member_id: MemberId, marks: Sequence[str], version: int, now: datetime) -> Write:
+    """The write of such marks, if no others were counted since."""
+    item: Item = {
+        "marks": list(marks),
+        "version": version + 1,
+        "expires": int((now + TESTED_KEPT).timestamp()),
+    }
+    condition = Unchanged(version) if version else Absent()
+    return Put(keys.campaign_tested(day, by, member_id), item, condition, lambda _: TestsMoved())
 
 
 def find_asked(table: Table, campaign_id: CampaignId, key: str) -> bytes | None:

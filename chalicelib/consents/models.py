@@ -1,8 +1,9 @@
 """Texts of consents, and the command that publishes one."""
 
 from enum import StrEnum
+from typing import Self
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, model_validator
 
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.records import Line, Passage, Record, Reference, Slug
@@ -33,8 +34,8 @@ class TextName(Record):
         return (self,) if self.channel is None else (self, self.model_copy(update={"channel": None}))
 
 
-class PublishConsentText(TextName):
-    """Publish a text that members are asked to consent to. It can never be changed; a newer one takes its place."""
+class ConsentWords(TextName):
+    """What a text says."""
 
     zh: Passage
     en: Passage
@@ -43,15 +44,24 @@ class PublishConsentText(TextName):
     title_en: Line | None = None
 
 
-class ConsentText(PublishConsentText):
+class PublishConsentText(ConsentWords):
+    """Publish a text that members are asked to consent to. It can never be changed; a newer one takes its place."""
+
+    @model_validator(mode="after")
+    def _named_in_both(self) -> Self:
+        if (self.title_zh is None) != (self.title_en is None):
+            raise ValueError("title_zh and title_en go together: the page of preferences is in both languages")
+        return self
+
+
+class ConsentText(ConsentWords):
     """A text as it was published."""
 
     published_at: AwareDatetime
 
     def title(self, language: Language) -> str | None:
-        """What members call the purpose in a language; in the other one where there is no name in this."""
-        names = (self.title_zh, self.title_en)
-        return (names[0] or names[1]) if language is Language.ZH else (names[1] or names[0])
+        """What members call the purpose in a language, where that was said."""
+        return self.title_zh if language is Language.ZH else self.title_en
 
     def words(self, language: Language) -> str:
         """What members are asked, in a language."""

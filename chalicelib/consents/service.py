@@ -1,11 +1,18 @@
 """Use cases of texts of consents: publish, list, and see that a consent names one that there is."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from chalicelib.consents import store
 from chalicelib.consents.errors import ConsentTextDiffers, ConsentTextUnknown
-from chalicelib.consents.models import ConsentText, ConsentTextView, ContactChannel, PublishConsentText, TextName
+from chalicelib.consents.models import (
+    ConsentText,
+    ConsentTextView,
+    ConsentWords,
+    ContactChannel,
+    PublishConsentText,
+    TextName,
+)
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
@@ -80,11 +87,22 @@ def find_in_force(table: Table, purpose: str, channel: ContactChannel) -> Consen
 
 def find_title(table: Table, purpose: str, language: Language) -> str | None:
     """What members call a purpose, by the newest of its texts that says so."""
-    titles = (each.title(language) for each in store.list_texts(table) if each.purpose == purpose)
-    return next((each for each in titles if each), None)
+    return title_of((each for each in store.list_texts(table) if each.purpose == purpose), language)
 
 
-def _said(text: PublishConsentText) -> tuple[str | None, ...]:
+def title_of(texts: Iterable[ConsentText], language: Language, standing: str | None = None) -> str | None:
+    """What members call a purpose, by the first of its texts that says so in a language; else in the other one.
+
+    Args:
+        standing: its name in the language where no text has one.
+    """
+    known = list(texts)
+    other = Language.EN if language is Language.ZH else Language.ZH
+    own, others = ([name for each in known if (name := each.title(said))] for said in (language, other))
+    return next(iter([*own, *([standing] if standing else []), *others]), None)
+
+
+def _said(text: ConsentWords) -> tuple[str | None, ...]:
     return text.zh, text.en, text.title_zh, text.title_en
 
 

@@ -84,7 +84,7 @@ class Reach(Protocol):
     """Who may be written to, and who has changed."""
 
     def changed(self, since: datetime, now: datetime) -> Mapping[str, str]:
-        """Members of whom something that matters to sending changed since then, each with a mark of the last change.
+        """Members of whom something that matters to sending changed since then, each with a mark of their changes.
 
         Read consistently: whatever was acknowledged before this call is in it.
         """

@@ -62,6 +62,7 @@ class Permission(StrEnum):
     JOURNEYS_WRITE = "journeys:write"
     JOURNEYS_RUN = "journeys:run"
     JOURNEYS_GIFT = "journeys:gift"
+    JOURNEYS_NOTIFY = "journeys:notify"
     SEGMENTS_READ = "segments:read"
     SEGMENTS_MANAGE = "segments:manage"
     SEGMENTS_EXPORT = "segments:export"

@@ -74,6 +74,17 @@ class JourneyGiftRaised(Refusal):
         )
 
 
+class JourneyNoticeForbidden(Refusal):
+    """Who activates a journey that sends notices, or edits one at work, needs the permission for that."""
+
+    def __init__(self, *, permission: str) -> None:
+        super().__init__(
+            f"The journey sends notices, which nobody consents to and nobody is offered to end: that takes the "
+            f"permission {permission}. Offers and news have the purpose marketing, or a topic of it.",
+            permission=permission,
+        )
+
+
 class JourneysTooMany(Refusal):
     """There are as many journeys at work as there can be."""
 

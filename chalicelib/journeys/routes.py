@@ -14,6 +14,7 @@ from chalicelib.journeys.errors import (
     JourneyGiftRaised,
     JourneyMoved,
     JourneyNotByHand,
+    JourneyNoticeForbidden,
     JourneyOver,
     JourneyStands,
     JourneysTooMany,
@@ -57,8 +58,8 @@ from chalicelib.segments.errors import SegmentsSilent, SegmentsTooMany, SegmentT
 journeys = Routes("journeys")
 
 _TURNS = (
-    JourneyUnknown, JourneyMoved, JourneyStands, JourneyUnfit, JourneyGiftForbidden, JourneysTooMany, SegmentsTooMany,
-    WriteContended,
+    JourneyUnknown, JourneyMoved, JourneyStands, JourneyUnfit, JourneyGiftForbidden, JourneyNoticeForbidden,
+    JourneysTooMany, SegmentsTooMany, WriteContended,
 )  # fmt: skip
 
 
@@ -114,6 +115,7 @@ def get_journey(journey_id: JourneyId, query: JourneyQuery, call: Call) -> Journ
     "/journeys/{journey_id}",
     refuses=(
         JourneyUnknown, JourneyMoved, JourneyOver, JourneyUnfit, JourneyGiftForbidden, JourneyGiftRaised,
+        JourneyNoticeForbidden,
         SegmentsTooMany, WriteContended,
     ),
 )  # fmt: skip

@@ -49,7 +49,10 @@ def _mobile(text: str) -> str:
 MobileText = Annotated[str, StringConstraints(max_length=64), AfterValidator(_mobile)]
 """A mobile number: E.164, or as it is written in the program's country."""
 
-_EMAIL = r"^[^@\u0000-\u0020\u007f-\u00a0]{1,64}@[^@\u0000-\u0020\u007f-\u00a0.]+(\.[^@\u0000-\u0020\u007f-\u00a0.]+)+$"
+_LABEL = r"[^\u0000-\u002c\u002e\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00a0]+"
+_EMAIL = rf"^[^\u0000-\u0020\u0022(),:;<>@\[\\\]\u007f-\u00a0]{{1,64}}@{_LABEL}(\.{_LABEL})+$"
+"""What mail has marks for around and between addresses (`<a@x.com>`, `a,b@x.com`) is no part of one; quoted
+local parts, which could have them, are not taken. Names of hosts may have letters of any script."""
 
 
 def _email(text: str) -> str:

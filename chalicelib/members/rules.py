@@ -587,6 +587,13 @@ def _is_known(said: Consent, known: Mapping[str, Consent]) -> bool:
     return wider is None or wider.at <= before.at
 
 
+def is_of_messages(purpose: str) -> bool:
+    """Whether a consent is about being written to: of the account, offers, or a topic of them. Others are about
+    something else, an identity number or the terms, and nothing is sent by them: members could not end it.
+    """
+    return purpose in (ACCOUNT_PURPOSE, MARKETING_PURPOSE) or purpose.removeprefix(TOPIC_PREFIX) not in ("", purpose)
+
+
 def may_contact(profile: Profile, purpose: str, channel: ContactChannel) -> bool:
     """Whether a member may be written to, or called, for a purpose by a channel, as of what is known of them now.
 

@@ -388,6 +388,10 @@ CATALOGUE: tuple[Stored, ...] = (
         "ops", "how many parts of a campaign were handed on", r"CREL#\S+ CREL",
         _all("parts released done moved resumed version expires", _PASSING),
     ),
+    Stored(
+        "ops", "tests that somebody had sent to a member on a day", r"CTEST#\S+ mem_\S+",
+        _all("marks version expires", _PASSING),
+    ),
     Stored("ops", "through which day a job ran", r"J#\w+ HEAD", _all("through version", _MERCHANT)),
     Stored(
         "ops", "run of a job", r"J#\w+ R#\S+",

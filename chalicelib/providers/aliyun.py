@@ -17,7 +17,7 @@ from typing import Any
 from chalicelib.providers import calls
 from chalicelib.providers.calls import Lost, NotSent, Turned
 from chalicelib.providers.models import Outgoing, Result
-from chalicelib.providers.port import ProviderMisconfigured
+from chalicelib.providers.port import Look, ProviderMisconfigured, everyone
 
 _WRONG = {
     "isp.RAM_PERMISSION_DENY", "isv.OUT_OF_SERVICE", "isv.PRODUCT_UN_SUBSCRIPT", "isv.PRODUCT_UNSUBSCRIBE",
@@ -80,7 +80,7 @@ class Aliyun:
         """See `Provider.cost_micro`."""
         return calls.text_cost(self.price_micro, outgoing)
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
         """See `Provider.send`. Numbers of the mainland go together, template by template; others one by one.
 
         Raises:
@@ -90,7 +90,7 @@ class Aliyun:
         for place, each in enumerate(batch):
             own = () if calls.is_mainland(each.to) else (str(place),)
             groups.setdefault((each.template_code, *sorted(each.params), *own), []).append(each)
-        return calls.in_calls(batch, list(groups.values()), self._call, self.cost_micro)
+        return calls.in_calls(batch, list(groups.values()), self._call, self.cost_micro, look)
 
     def _call(self, group: Sequence[Outgoing]) -> list[Result]:
         if len(group) == 1:

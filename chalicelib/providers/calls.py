@@ -17,13 +17,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from chalicelib.kernel.texts import sms_parts
 from chalicelib.providers.models import Outgoing, Result, Status
-from chalicelib.providers.port import ProviderBusy, ProviderMisconfigured
+from chalicelib.providers.port import Look, ProviderBusy, ProviderMisconfigured, everyone
 
 SECONDS = 6.0
 """Of one call, from connecting to the last byte."""
 BUDGET = 20.0
 """Seconds after which no further call of a batch is begun: a function has to record what came of it."""
 RETRY_AFTER_MAX = 3600
+WITHHELD = "Withheld"
+"""The code of a message that was not to go any more when its turn came."""
 
 Call = Callable[[Sequence[Outgoing]], Sequence[Result]]
 """Sends some messages in one request; one result for each. Raises `NotSent`, `Turned`, `Lost`, `ProviderMisconfigured`
@@ -77,6 +79,7 @@ def in_calls(
     groups: Sequence[Sequence[Outgoing]],
     call: Call,
     cost_of: Callable[[Outgoing], int],
+    look: Look = everyone,
     *,
     timer: Callable[[], float] = time.monotonic,
 ) -> tuple[Result, ...]:
@@ -87,6 +90,7 @@ def in_calls(
     Args:
         groups: the batch's messages, those together that go in one call.
         cost_of: what a message costs of which nothing is known.
+        look: asked before each call; what it leaves out is `not_sent`.
 
     Raises:
         ProviderBusy, ProviderMisconfigured: see `Provider.send`.
@@ -100,8 +104,9 @@ def in_calls(
         if stopped:
             _note(done, group, "not_sent", stopped)
             continue
+        group = _going(done, group, look)
         try:
-            done |= {id(each): result for each, result in zip(group, call(group), strict=True)}
+            done |= {id(each): result for each, result in zip(group, call(group) if group else (), strict=True)}
         except (Turned, NotSent) as fault:
             if not fault.everything and len(group) > 1:
                 left += [group[len(group) // 2 :], group[: len(group) // 2]]
@@ -122,6 +127,14 @@ def in_calls(
             stopped = wrong.code
             _note(done, group, "not_sent", stopped)
     return tuple(done[id(each)] for each in batch)
+
+
+def _going(done: dict[int, Result], group: Sequence[Outgoing], look: Look) -> Sequence[Outgoing]:
+    """Those of a group who may still be written to; the others are noted."""
+    going = look(group)
+    kept = set(map(id, going))
+    _note(done, [each for each in group if id(each) not in kept], "not_sent", WITHHELD)
+    return going
 
 
 def _busy(fault: NotSent) -> ProviderBusy:

@@ -8,7 +8,7 @@ from datetime import datetime
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.kernel.personal import Kind, masked
 from chalicelib.providers.models import Outgoing, Result
-from chalicelib.providers.port import ProviderBusy
+from chalicelib.providers.port import Look, ProviderBusy, everyone
 from chalicelib.storage.objects import Objects
 
 _KINDS = {"sms": Kind.MOBILE, "email": Kind.EMAIL}
@@ -33,7 +33,7 @@ class Outbox:
         """See `Provider.cost_micro`."""
         return self.price_micro
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:  # noqa: ARG002 - it takes no time
         """See `Provider.send`.
 
         Raises:

@@ -1,10 +1,19 @@
 """The port to whatever brings messages, and what it may raise."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from chalicelib.kernel.errors import Trouble
 from chalicelib.providers.models import Outgoing, Result
+
+Look = Callable[[Sequence[Outgoing]], Sequence[Outgoing]]
+"""Asked right before each request with its messages: those of them that may still go. It is cheap to ask."""
+
+
+def everyone(group: Sequence[Outgoing]) -> Sequence[Outgoing]:
+    """Nobody can have changed: see `Look`."""
+    return group
+
 
 TEMPLATED = frozenset({"aliyun", "tencent", "wechat"})
 """Providers that bring only what fills in a template of their own, and no words of ours."""
@@ -58,8 +67,10 @@ class Provider(Protocol):
     def cost_micro(self, outgoing: Outgoing) -> int:
         """What a message costs at the most, in millionths of the money that the provider is paid in."""
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
-        """Hand messages over: one result for each, in their order.
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
+        """Hand messages over: one result for each, in their order. What `look` leaves out is `not_sent`.
+
+        A provider that takes a batch in several requests asks `look` before each: a batch may take long.
 
         Raises:
             ProviderBusy: nothing of the batch went out, for certain; all of it may be tried again.

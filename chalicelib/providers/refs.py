@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.kernel.errors import Trouble
 from chalicelib.providers.models import Outgoing, Result
-from chalicelib.providers.port import Provider
+from chalicelib.providers.port import Look, Provider, everyone
 from chalicelib.storage import keys
 from chalicelib.storage.table import WRITES_MAX, Table
 from chalicelib.storage.writes import Anyway, Put, Write
@@ -55,13 +55,13 @@ class Referenced:
         """See `Provider.cost_micro`."""
         return self.provider.cost_micro(outgoing)
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
         """See `Provider.send`.
 
         Raises:
             ProviderBusy, ProviderMisconfigured: see `Provider.send`.
         """
-        results = self.provider.send(batch)
+        results = self.provider.send(batch, look)
         writes = kept(self.name, results, now=self.clock())
         try:
             for start in range(0, len(writes), WRITES_MAX):

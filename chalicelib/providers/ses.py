@@ -15,7 +15,7 @@ from chalicelib.providers import calls
 from chalicelib.providers.aws import asked
 from chalicelib.providers.calls import Lost, NotSent, Turned
 from chalicelib.providers.models import Outgoing, Result, Status
-from chalicelib.providers.port import ProviderMisconfigured
+from chalicelib.providers.port import Look, ProviderMisconfigured, everyone
 
 _DATA_MAX = 262_144
 """Characters of one message's data."""
@@ -56,7 +56,7 @@ class Ses:
         """See `Provider.cost_micro`."""
         return self.price_micro
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
         """See `Provider.send`. Messages with and without HTML go in requests of their own.
 
         Raises:
@@ -74,7 +74,7 @@ class Ses:
                     taken = 0
                 groups[-1].append(each)
                 taken += size
-        return calls.in_calls(batch, groups, self._call, self.cost_micro)
+        return calls.in_calls(batch, groups, self._call, self.cost_micro, look)
 
     def _call(self, group: Sequence[Outgoing]) -> list[Result]:
         entries = [_entry(each) for each in group]

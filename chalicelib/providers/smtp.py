@@ -21,7 +21,7 @@ from email.utils import format_datetime
 from chalicelib.providers import calls
 from chalicelib.providers.calls import Lost, NotSent, Turned
 from chalicelib.providers.models import Outgoing, Result
-from chalicelib.providers.port import ProviderMisconfigured
+from chalicelib.providers.port import Look, ProviderMisconfigured, everyone
 
 _IDLE = 5.0
 """Seconds after which a server is asked whether it is still there before anything is said to it."""
@@ -85,13 +85,13 @@ class Smtp:
         """See `Provider.cost_micro`."""
         return self.price_micro
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
         """See `Provider.send`.
 
         Raises:
             ProviderBusy, ProviderMisconfigured: see `Provider.send`.
         """
-        return calls.in_calls(batch, calls.singly(batch), self._call, self.cost_micro)
+        return calls.in_calls(batch, calls.singly(batch), lambda group: self._call(group, look), self.cost_micro, look)
 
     def close(self) -> None:
         """End the connection."""
@@ -100,12 +100,15 @@ class Smtp:
                 self._kept.close()
             self._kept = None
 
-    def _call(self, group: Sequence[Outgoing]) -> list[Result]:
+    def _call(self, group: Sequence[Outgoing], look: Look) -> list[Result]:
         (each,) = group
         message_id, content = self._written(each)
         server = self._opened()
         try:
             self._offer(server, each.to)
+            # To connect and to offer it may have taken a slow server long.
+            if not look(group):
+                raise NotSent(calls.WITHHELD, everything=False)
             self._deliver(server, content)
         except NotSent as fault:
             if fault.everything:

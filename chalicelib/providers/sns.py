@@ -10,6 +10,7 @@ from chalicelib.providers import calls
 from chalicelib.providers.aws import asked
 from chalicelib.providers.calls import Lost, Turned
 from chalicelib.providers.models import Outgoing, Result
+from chalicelib.providers.port import Look, everyone
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,13 @@ class Sns:
         """See `Provider.cost_micro`."""
         return self.price_micro * sms_parts(outgoing.text)
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
         """See `Provider.send`.
 
         Raises:
             ProviderBusy, ProviderMisconfigured: see `Provider.send`.
         """
-        return calls.in_calls(batch, calls.singly(batch), self._call, self.cost_micro)
+        return calls.in_calls(batch, calls.singly(batch), self._call, self.cost_micro, look)
 
     def _call(self, group: Sequence[Outgoing]) -> list[Result]:
         (each,) = group

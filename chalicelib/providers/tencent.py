@@ -13,7 +13,7 @@ from typing import Any
 from chalicelib.providers import calls
 from chalicelib.providers.calls import Lost, NotSent
 from chalicelib.providers.models import Outgoing, Result
-from chalicelib.providers.port import ProviderMisconfigured
+from chalicelib.providers.port import Look, ProviderMisconfigured, everyone
 
 _WRONG = (
     "AuthFailure", "UnauthorizedOperation", "FailedOperation.InsufficientBalanceInSmsPackage",
@@ -65,7 +65,7 @@ class Tencent:
         """See `Provider.cost_micro`."""
         return calls.text_cost(self.price_micro, outgoing)
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
         """See `Provider.send`.
 
         Raises:
@@ -86,7 +86,7 @@ class Tencent:
             for whole in groups.values()
             for start in range(0, len(whole), _TOGETHER_MAX)
         ]
-        return calls.in_calls(batch, parts, self._call, self.cost_micro)
+        return calls.in_calls(batch, parts, self._call, self.cost_micro, look)
 
     def _call(self, group: Sequence[Outgoing]) -> list[Result]:
         first = group[0]

@@ -12,7 +12,7 @@ from datetime import datetime
 from chalicelib.providers import calls
 from chalicelib.providers.calls import Lost, NotSent, Turned
 from chalicelib.providers.models import Outgoing, Result
-from chalicelib.providers.port import ProviderMisconfigured
+from chalicelib.providers.port import Look, ProviderMisconfigured, everyone
 from chalicelib.storage.egress import Answer, Limits, NotSpoken, called
 
 Reach = Callable[..., Answer]
@@ -49,13 +49,13 @@ class Webhook:
         """See `Provider.cost_micro`."""
         return self.price_micro
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
         """See `Provider.send`.
 
         Raises:
             ProviderBusy, ProviderMisconfigured: see `Provider.send`.
         """
-        return calls.in_calls(batch, calls.singly(batch), self._call, self.cost_micro)
+        return calls.in_calls(batch, calls.singly(batch), self._call, self.cost_micro, look)
 
     def _call(self, group: Sequence[Outgoing]) -> list[Result]:
         (each,) = group

@@ -14,7 +14,7 @@ from typing import Any
 from chalicelib.providers import calls
 from chalicelib.providers.calls import Lost, NotSent, Turned
 from chalicelib.providers.models import Outgoing, Result
-from chalicelib.providers.port import ProviderMisconfigured
+from chalicelib.providers.port import Look, ProviderMisconfigured, everyone
 from chalicelib.providers.tokens import Api, Token, with_token
 
 _WRONG = {40001, 40002, 40013, 40014, 40125, 40164, 40243, 42001, 48001, 48004, 50001, 50002, 61024}
@@ -46,13 +46,13 @@ class Wechat:
         """See `Provider.cost_micro`."""
         return self.price_micro
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
         """See `Provider.send`.
 
         Raises:
             ProviderBusy, ProviderMisconfigured: see `Provider.send`.
         """
-        return calls.in_calls(batch, calls.singly(batch), self._call, self.cost_micro)
+        return calls.in_calls(batch, calls.singly(batch), self._call, self.cost_micro, look)
 
     def _call(self, group: Sequence[Outgoing]) -> list[Result]:
         (each,) = group

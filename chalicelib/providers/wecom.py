@@ -12,7 +12,7 @@ from typing import Any
 from chalicelib.providers import calls
 from chalicelib.providers.calls import Lost, NotSent, Turned
 from chalicelib.providers.models import Outgoing, Result
-from chalicelib.providers.port import ProviderMisconfigured
+from chalicelib.providers.port import Look, ProviderMisconfigured, everyone
 from chalicelib.providers.tokens import Api, Token, with_token
 
 _WRONG = {40001, 40013, 40014, 40056, 41011, 42001, 48002, 48004, 60011, 60020, 301002, 40091, 50001}
@@ -48,7 +48,7 @@ class Wecom:
         """See `Provider.cost_micro`."""
         return self.price_micro
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
         """See `Provider.send`.
 
         Raises:
@@ -60,7 +60,7 @@ class Wecom:
             while any(other.to.lower() == each.to.lower() for other in groups.get((turn, each.text), ())):
                 turn += 1
             groups.setdefault((turn, each.text), []).append(each)
-        return calls.in_calls(batch, list(groups.values()), self._call, self.cost_micro)
+        return calls.in_calls(batch, list(groups.values()), self._call, self.cost_micro, look)
 
     def _call(self, group: Sequence[Outgoing]) -> list[Result]:
         # It would cut the text, and take `@all` and a bar for more people than one.

@@ -14,7 +14,7 @@ from chalicelib.members.models import (
     ConsentGiven,
     Profile,
 )
-from chalicelib.members.rules import may_contact
+from chalicelib.members.rules import is_of_messages, may_contact
 from chalicelib.points.models import AccountStatus
 from chalicelib.reach.models import Barred, ReplySaid
 
@@ -31,7 +31,7 @@ def barred(
         return Barred.GONE
     if status is AccountStatus.SUSPENDED and purpose != ACCOUNT_PURPOSE:
         return Barred.SUSPENDED
-    if not may_contact(profile, purpose, channel):
+    if not (is_of_messages(purpose) and may_contact(profile, purpose, channel)):
         return Barred.NO_CONSENT
     if profile.address(channel) is None:
         return Barred.NO_ADDRESS

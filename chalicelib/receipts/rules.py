@@ -51,6 +51,13 @@ def _beijing(text: Any) -> datetime:
     return datetime.strptime(written, form).replace(tzinfo=_BEIJING).astimezone(UTC)
 
 
+def _at(seconds: int) -> datetime:
+    """An instant of seconds since 1970. Of others nobody knows what the system's clock functions raise."""
+    if not 0 <= seconds < 2**33:
+        raise ValueError("seconds")
+    return datetime.fromtimestamp(seconds, UTC)
+
+
 def _text(part: Mapping[str, Any], name: str) -> str:
     value = part[name]
     if not isinstance(value, str) or not value or len(value) > 1000:
@@ -169,7 +176,7 @@ def _reply_of_tencent(part: Mapping[str, Any]) -> Reply:
         raise ValueError("time")
     words, number = str(part["text"])[:_REPLY_MAX], _of_country(part)
     own = _id("tencent", "reply", seconds, number, words)
-    at = datetime.fromtimestamp(seconds, UTC)
+    at = _at(seconds)
     return Reply(own, "tencent", "sms", number, words, at, str(part.get("sign") or "")[:40])
 
 
@@ -203,12 +210,12 @@ def ses(said: Any) -> Told:
     """
     if not isinstance(said, dict):
         raise CallbackMalformed(provider="ses")
-    name = said.get("eventType") or said.get("notificationType")
+    name = str(said.get("eventType") or said.get("notificationType"))
     if name in _SILENT or "mail" not in said:
         return Told()
     try:
-        return Told(_of_ses(said, str(name)))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        return Told(_of_ses(said, name))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError):
         raise CallbackMalformed(provider="ses") from None
 
 
@@ -243,7 +250,24 @@ def _of_ses(said: Mapping[str, Any], name: str) -> tuple[Receipt, ...]:
 
 # ---------------------------------------------------------------- WeChat
 
-_PART = re.compile(r"<(\w{1,40})>(?:<!\[CDATA\[(.*?)\]\]>|([^<]*))</\1>", re.DOTALL)
+_OPENING = re.compile(r"<(\w{1,40})>")
+_WECHAT_MAX = 64 * 1024
+"""Bytes. What WeChat sends has a few hundred, and a text that somebody wrote at most 2,048 characters."""
+
+
+def _parts(text: str) -> dict[str, str]:
+    """The parts that have a name and hold text, looked at once from the beginning to the end."""
+    found: dict[str, str] = {}
+    position = 0
+    while (tag := _OPENING.search(text, position)) is not None:
+        start, marked = tag.end(), text.startswith("<![CDATA[", tag.end())
+        end = text.find("]]>" if marked else "<", start)
+        if end == -1:
+            break
+        value, position = (text[start + 9 : end], end + 3) if marked else (text[start:end], end)
+        if text.startswith(f"</{tag[1]}>", position):
+            found[tag[1]] = value
+    return found
 
 
 def wechat_signed(token: str, timestamp: str, nonce: str, signature: str, *, now: datetime) -> bool:
@@ -252,7 +276,7 @@ def wechat_signed(token: str, timestamp: str, nonce: str, signature: str, *, now
         return False
     own = hashlib.sha1("".join(sorted((token, timestamp, nonce))).encode()).hexdigest()  # noqa: S324 - WeChat's choice  # nosec B324
     fresh = abs(now.timestamp() - int(timestamp)) <= FRESH.total_seconds()
-    return hmac.compare_digest(own.encode(), signature.encode()) and fresh
+    return same(signature, own) and fresh
 
 
 def wechat(raw: bytes) -> Told:
@@ -261,8 +285,10 @@ def wechat(raw: bytes) -> Told:
     Raises:
         CallbackMalformed: it is neither.
     """
+    if len(raw) > _WECHAT_MAX:
+        raise CallbackMalformed(provider="wechat")
     try:
-        parts = {name: cdata or plain for name, cdata, plain in _PART.findall(raw.decode())}
+        parts = _parts(raw.decode())
         if parts.get("MsgType") == "text":
             own = _id("wechat", "reply", _text(parts, "MsgId"))
             words, sender = _text(parts, "Content")[:_REPLY_MAX], _text(parts, "FromUserName")
@@ -287,7 +313,7 @@ def wechat(raw: bytes) -> Told:
 
 
 def _seconds(parts: Mapping[str, str]) -> datetime:
-    return datetime.fromtimestamp(int(_text(parts, "CreateTime")), UTC)
+    return _at(int(_text(parts, "CreateTime")))
 
 
 # ---------------------------------------------------------------- all
@@ -300,7 +326,7 @@ def timely(at: datetime, *, now: datetime) -> bool:
 
 def same(given: str, known: str) -> bool:
     """Whether two secrets are one; takes as long whatever the difference."""
-    return hmac.compare_digest(given.encode(), known.encode())
+    return hmac.compare_digest(given.encode(errors="replace"), known.encode())
 
 
 def together(parts: Iterable[Told]) -> Told:

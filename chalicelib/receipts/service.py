@@ -5,7 +5,7 @@ suppressions; replies that ask for no more messages to consents (`reach`). All o
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -133,8 +133,9 @@ def take(desk: Desk, provider: str, told: Told, *, now: datetime) -> Taken:
     receipts = [each for each in told.receipts if rules.timely(each.at, now=now)]
     replies = [each for each in told.replies if rules.timely(each.at, now=now)]
     old = len(told.receipts) + len(told.replies) - len(receipts) - len(replies)
-    suppressed = sum(_suppress(desk, each, now) for each in receipts)
-    counted = receive(desk.table, desk.ops, desk.append, _named(desk.ops, receipts), now=now)
+    found = find_deliveries(desk.ops, {(each.provider, each.provider_ref) for each in receipts if each.provider_ref})
+    suppressed = sum(_suppress(desk, each, now) for each in receipts if _of_ours(each, found))
+    counted = receive(desk.table, desk.ops, desk.append, _named(receipts, found), now=now)
     known = store.find_taken(desk.ops, provider, {each.reply_id for each in replies})
     new = [each for each in replies if each.reply_id not in known]
     for each in new:
@@ -146,10 +147,18 @@ def take(desk: Desk, provider: str, told: Told, *, now: datetime) -> Taken:
     return Taken(counted.taken, counted.repeated, counted.unknown, suppressed, len(new), old, told.odd)
 
 
-def _named(ops: Table, receipts: Sequence[Receipt]) -> list[Receipt]:
+_BY_SECRET = frozenset({"aliyun", "tencent"})
+"""They prove who they are by a secret in the address, and no more."""
+
+
+def _of_ours(receipt: Receipt, found: Mapping[tuple[str, str], str]) -> bool:
+    """Whether a message of ours is known that a receipt is about, where somebody else might have made it up. The name
+    that we keep of Alibaba Cloud's messages has a mark of the number."""
+    return receipt.provider not in _BY_SECRET or (receipt.provider, receipt.provider_ref) in found
+
+
+def _named(receipts: Sequence[Receipt], found: Mapping[tuple[str, str], str]) -> list[Receipt]:
     """Receipts with the ids of their deliveries, as far as those are known."""
-    nameless = [(each.provider, each.provider_ref) for each in receipts if not each.delivery_id and each.provider_ref]
-    found = find_deliveries(ops, nameless)
     return [
         each if each.delivery_id else replace(each, delivery_id=found.get((each.provider, each.provider_ref), ""))
         for each in receipts

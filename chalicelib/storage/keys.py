@@ -766,6 +766,11 @@ def campaign_release(run_id: str) -> Key:
     return Key(joined("CREL", run_id), "CREL")
 
 
+def campaign_tested(day: date, by: str, member_id: str) -> Key:
+    """How often somebody had tests sent to a member on a day."""
+    return Key(joined("CTEST", day.isoformat(), by), member_id)
+
+
 JOURNEY_TICK = Key(joined("JTICK"), "HEAD")
 """Through when those in journeys were handed to those who do their steps."""
 

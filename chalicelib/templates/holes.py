@@ -5,6 +5,7 @@ so no value can bring a field, a tag or an address along; it is escaped for the 
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -76,8 +77,19 @@ _BREAKS = re.compile(r"[ \t\n]+")
 _LINK_RUN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[!-;=?-~]*$")
 _HOST_DONE = re.compile(r"https://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?[/?#]")
 _ADDRESS = re.compile(
-    r"://|www\.|/|@|\.(?:com|cn|net|org|io|top|xyz|cc|me|co|info|link|shop|vip|site|online|club|app|ru|hk|tw)\b", re.I
+    r"://|www\.|/|@|\bh(?:tt|xx)ps?\s*:|"
+    r"\.(?:com|cn|net|org|io|top|xyz|cc|me|co|info|link|shop|vip|site|online|club|app|ru|hk|tw)\b|"
+    # Readers of messages make links of any name and ending. J.Smith and St.Clair are people.
+    r"[\w-]{3,}\.(?:[a-z]{2,}|xn--[a-z0-9-]+)\b|\.(?:中国|中國|公司|网络|網絡|网址|在线|商城|集团|网店|商店|我爱你|中文网|手机)",
+    re.IGNORECASE,
 )
+_DOTS = re.compile(r"\s*[\[({<【]\s*(?:[.。]|dot|点)\s*[\])}>】]\s*|[。｡]", re.IGNORECASE)
+"""What is read as the dot of a host: `evil[.]com`, `evil。com`."""
+
+
+def is_address(text: str) -> bool:
+    """Whether a text holds what readers of messages make a link of, or what people read as one."""
+    return _ADDRESS.search(_DOTS.sub(".", unicodedata.normalize("NFKC", text))) is not None
 
 
 def unseen(text: str, start: int = 0) -> Flaw | None:
@@ -219,7 +231,7 @@ def cleaned(name: str, value: str, language: Language) -> str:
     if field.sort is Sort.LINK:
         return value if len(value) <= LINK_MAX and not re.search(r"[^!-~]|[\"'<>\\`]", value) else ""
     plain = _BREAKS.sub(" ", _UNSEEN.sub("", value[: 5 * VALUE_MAX])).strip()[:VALUE_MAX]
-    if field.contact and _ADDRESS.search(plain):
+    if field.contact and is_address(plain):
         return field.instead[language] if field.instead else ""
     return plain
 

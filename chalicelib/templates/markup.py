@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from html import escape, unescape
 
+from chalicelib.templates.fields import FIELDS, Sort
 from chalicelib.templates.holes import HOLES_MAX, Flaw, Hole, Pieces, Place, link_of, pieces_of, unseen
 
 _STRUCTURE = "html head body title meta style"
@@ -46,6 +47,12 @@ _META_NAMES = frozenset(
     }
 )
 
+_PLAIN = frozenset(
+    {"href", "target", "rel", "align", "valign", "lang", "border", "cellpadding", "cellspacing", "colspan", "rowspan",
+     "xmlns"}
+)  # fmt: skip
+"""Attributes that hide nothing, whatever they say. Of all others, class and style first, that is hard to tell."""
+
 DEPTH_MAX, TAGS_MAX, FLAWS_MAX = 60, 4000, 20
 
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*+)")
@@ -70,17 +77,39 @@ class Markup:
         html: as it goes out.
         text: what readers without HTML get of it.
         body_end: which of the pieces the body ends before; None: it has no such tag.
+        way_out: whether it has a link to opt out that nothing can be hiding.
+        misplaced: addresses of ours that stand where nobody can follow them.
     """
 
     html: list[str | Hole] = field(default_factory=list)
     text: list[str | Hole] = field(default_factory=list)
     flaws: list[Flaw] = field(default_factory=list)
     body_end: int | None = None
+    way_out: bool = False
+    misplaced: list[Flaw] = field(default_factory=list)
 
 
 def read(source: str) -> Markup:
     """The HTML of an e-mail, understood; with flaws where it is not what may go out."""
     return _Reader(source.replace("\r\n", "\n")).read()
+
+
+@dataclass
+class _Way:
+    """A link to opt out.
+
+    Attributes:
+        depth: how many tags are open inside it, itself included, at the least; beyond all when it is closed.
+        letters: of its text, that nothing around them can be hiding.
+    """
+
+    depth: int
+    letters: int = 0
+
+    @property
+    def shown(self) -> bool:
+        """Whether there is something to be read, and so to be pressed."""
+        return self.letters >= 2
 
 
 class _Reader:
@@ -91,6 +120,9 @@ class _Reader:
         self.tags = 0
         self.holes = 0
         self.framed: set[str] = set()
+        self.styled = False
+        self.dim: list[bool] = []
+        self.ways: list[_Way] = []
 
     def read(self) -> Markup:
         position = self._doctype()
@@ -106,6 +138,8 @@ class _Reader:
             self._flaw(f"it has more than {TAGS_MAX} tags", 0)
         if self.holes > HOLES_MAX:
             self._flaw(f"it has more than {HOLES_MAX} fields", 0)
+        # A style sheet may hide any element from anywhere.
+        self.done.way_out = not self.styled and any(way.shown for way in self.ways)
         return self.done
 
     def _doctype(self) -> int:
@@ -169,6 +203,9 @@ class _Reader:
                 self._flaw(f"tags stand more than {DEPTH_MAX} deep in one another", at)
                 return len(self.source)
             self.open.append((name, at, attributes.get("href", ())))
+            self.dim.append(not attributes.keys() <= _PLAIN or name == "head")
+            if name == "a" and attributes.get("href") == (Hole("opt_out", Place.ATTRIBUTE),):
+                self.ways.append(_Way(len(self.open)))
         return end.end()
 
     def _place(self, name: str, at: int) -> None:
@@ -190,6 +227,9 @@ class _Reader:
             self._flaw(f"</{name}> closes nothing here{before}", at)
             return end.end()
         _, _, href = self.open.pop()
+        self.dim.pop()
+        if self.ways and self.ways[-1].depth > len(self.open):
+            self.ways[-1].depth = DEPTH_MAX + 1
         if name == "body":
             self.done.body_end = len(self.done.html)
         self.done.html.append(f"</{name}>")
@@ -212,6 +252,8 @@ class _Reader:
         self.done.flaws += flaws
         holes = [each for each in pieces if isinstance(each, Hole)]
         self.holes += len(holes)
+        for each in holes:
+            self._misplace(each, start)
         if holes and name not in _TEXTS:
             self._flaw(f"a field cannot stand in {name}", start)
         literal = unescape("".join(each for each in pieces if isinstance(each, str)))
@@ -249,6 +291,7 @@ class _Reader:
             self._flaw("<style> is not closed", at)
             return len(self.source)
         css = self.source[start : end.start()]
+        self.styled = self.styled or bool(css.strip())
         bad = _CSS_BAD.search(css)
         if bad:
             self._flaw("a style sheet loads nothing, has no comments, backslashes or fields", start + bad.start())
@@ -267,6 +310,7 @@ class _Reader:
         for each in pieces:
             if isinstance(each, Hole):
                 self.holes += 1
+                self._misplace(each, start)
                 self.done.html.append(each)
                 if not headed:
                     self.done.text.append(Hole(each.field, Place.LINE))
@@ -276,6 +320,8 @@ class _Reader:
             if hidden:
                 self._flaw(hidden.detail, start)
             self.done.html.append(escape(literal, quote=False))
+            if self.ways and self.ways[-1].depth <= len(self.open) and not any(self.dim):
+                self.ways[-1].letters += sum(letter.isalnum() for letter in literal)
             if not headed:
                 self.done.text.append(_SHOWN.sub(" ", literal))
 
@@ -290,6 +336,11 @@ class _Reader:
             self.done.text += [
                 _plain(unescape(each) if isinstance(each, str) else each) for each in attributes.get("alt", ())
             ]
+
+    def _misplace(self, hole: Hole, at: int) -> None:
+        """Note an address of ours that stands as text: there it is long, and many readers cannot follow it."""
+        if FIELDS[hole.field].sort is Sort.LINK:
+            self.done.misplaced.append(Flaw(f'{hole.field} is an address: let it stand alone in href="…"', at))
 
     def _flaw(self, detail: str, at: int) -> None:
         self.done.flaws.append(Flaw(detail, at))

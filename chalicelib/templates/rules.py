@@ -18,11 +18,12 @@ from pydantic import JsonValue
 from chalicelib.kernel import texts
 from chalicelib.kernel.languages import Language
 from chalicelib.members.models import ACCOUNT_PURPOSE, MemberView
+from chalicelib.members.rules import is_of_messages
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import today_of
 from chalicelib.templates import markup
 from chalicelib.templates.errors import TemplateInvalid
-from chalicelib.templates.fields import FIELDS, PERSONAL, birthday_shown, samples, shown
+from chalicelib.templates.fields import FIELDS, PERSONAL, Sort, birthday_shown, samples, shown
 from chalicelib.templates.holes import (
     Flaw,
     Hole,
@@ -50,6 +51,7 @@ from chalicelib.templates.models import (
 )
 
 FAULTS_MAX = 20
+NOT_OF_MESSAGES = "members are written to for notices, marketing or marketing_<topic>, and for nothing else"
 WHOLE_MAX = 2**53
 """Larger numbers are not the same in every reader of JSON."""
 
@@ -130,8 +132,22 @@ def rendered(template: Template, language: Language, fields: Mapping[str, str], 
     return compiled(template, language, provider=provider).filled(fields)
 
 
-def require_sound(contents: Contents, purpose: str) -> dict[Language, Compiled]:
+def require_new(contents: Contents, purpose: str) -> None:
+    """See that a template may be saved: it is sound, and for a purpose by which members are written to.
+
+    Raises:
+        TemplateInvalid: it may not. Members who end all messages would not end another purpose.
+    """
+    if not is_of_messages(purpose):
+        raise TemplateInvalid(faults=[{"pointer": "/purpose", "detail": NOT_OF_MESSAGES}])
+    require_sound(contents, purpose, new=True)
+
+
+def require_sound(contents: Contents, purpose: str, *, new: bool = False) -> dict[Language, Compiled]:
     """See that a template can be sent as it is written; what it comes to, by language.
+
+    Args:
+        new: whether it is being saved: then it also has no address where nobody can follow it.
 
     Raises:
         TemplateInvalid: it cannot; each fault with a JSON pointer, and the character, line and column there.
@@ -143,7 +159,7 @@ def require_sound(contents: Contents, purpose: str) -> dict[Language, Compiled]:
         if content is None:
             continue
         for provider in ("", "aliyun", "tencent"):
-            reading = _Reading(f"/contents/{language.value}")
+            reading = _Reading(f"/contents/{language.value}", new=new)
             made = _compile(content, language, purpose, provider, reading)
             faults += [each for each in reading.faults if each not in faults]
             found.setdefault(language, made)
@@ -153,15 +169,27 @@ def require_sound(contents: Contents, purpose: str) -> dict[Language, Compiled]:
 
 
 class _Reading:
-    """Collects what is wrong, with where it stands."""
+    """Collects what is wrong, with where it stands.
 
-    def __init__(self, pointer: str) -> None:
+    Attributes:
+        new: it is being saved. What was saved before goes out though it has addresses of ours where they are of no use.
+    """
+
+    def __init__(self, pointer: str, *, new: bool = False) -> None:
         self.pointer = pointer
+        self.new = new
         self.faults: list[dict[str, Any]] = []
 
     def text(self, name: str, text: str, place: Place, *, lines: bool = False) -> Pieces:
         pieces, flaws = text_of(text, place, lines=lines)
         self.note(name, text, flaws)
+        return pieces
+
+    def title(self, name: str, text: str) -> Pieces:
+        """One line that is no place for an address."""
+        pieces = self.text(name, text, Place.LINE)
+        links = [each for each in sorted(holes_in(pieces)) if FIELDS[each].sort is Sort.LINK] if self.new else []
+        self.note(name, text, [Flaw(f"{each} is an address: nobody can follow it here", 0) for each in links])
         return pieces
 
     def link(self, name: str, text: str | None) -> Pieces:
@@ -210,14 +238,22 @@ def _compile(content: Content, language: Language, purpose: str, provider: str, 
 
 # ---------------------------------------------------------------- by channel
 
-_WAYS_OUT = re.compile(r"退订|拒收|取消订阅|\bstop\b|unsubscribe|opt[ -]?out", re.IGNORECASE)
+_WAYS_OUT = re.compile(
+    r"(?:^|[\s,.;:!?，。；：！？、~(（])(?:拒收请回复R|请?回复?TD?退订|退订请?回复?TD?|"
+    r"(?:reply|text) stop to (?:opt out|unsubscribe|end))[\s.。!！)）]*\Z",
+    re.IGNORECASE,
+)
+"""A text that ends by one of these tells how to opt out: whoever answers so is understood (`reach.rules.meant`). Other
+words may say anything: that the shop is open non-stop, or that the answer is of no use.
+"""
 _REPLY = {Language.ZH: "拒收请回复R", Language.EN: " Reply STOP to opt out"}
 _FOOTER = {Language.ZH: ("退订", "消息偏好"), Language.EN: ("Unsubscribe", "Preferences")}
 
 
 def _tells_way_out(pieces: Pieces) -> bool:
-    said = "".join(each for each in pieces if isinstance(each, str))
-    return "opt_out" in holes_in(pieces) or _WAYS_OUT.search(said) is not None
+    """Whether a text ends by telling to what to reply."""
+    last = pieces[-1] if pieces else ""
+    return isinstance(last, str) and _WAYS_OUT.search(last) is not None
 
 
 def _sms(content: SmsContent, language: Language, purpose: str, provider: str, reading: _Reading) -> dict[str, Any]:
@@ -228,7 +264,8 @@ def _sms(content: SmsContent, language: Language, purpose: str, provider: str, r
     if content.signature and unseen(content.signature):
         reading.note("signature", content.signature, [Flaw("it holds a character that nobody sees", 0)])
     if is_commercial(purpose) and not _tells_way_out(text):
-        text = (*text, _REPLY[language])
+        # Behind an address they would be part of it.
+        text = (*text, " " if text and isinstance(text[-1], Hole) else "", _REPLY[language])
     if content.signature:
         text = (f"【{content.signature}】", *text)
     params: dict[str, Pieces] = {}
@@ -245,15 +282,15 @@ def _sms(content: SmsContent, language: Language, purpose: str, provider: str, r
 
 
 def _email(content: EmailContent, language: Language, purpose: str, reading: _Reading) -> dict[str, Any]:
-    subject = reading.text("subject", content.subject, Place.LINE)
+    subject = reading.title("subject", content.subject)
     read = markup.read(content.html)
-    reading.note("html", content.html, read.flaws)
+    reading.note("html", content.html, [*read.flaws, *(read.misplaced if reading.new else ())])
     html, derived = list(read.html), list(read.text)
     if content.text is not None:
         derived = list(reading.text("text", content.text, Place.LINE, lines=True))
     if is_commercial(purpose):
         ways = _FOOTER[language]
-        if "opt_out" not in holes_in(tuple(html)):
+        if not read.way_out:
             end = read.body_end or len(html)
             html[end:end] = _footer(ways)
         if "opt_out" not in holes_in(tuple(derived)):
@@ -261,15 +298,26 @@ def _email(content: EmailContent, language: Language, purpose: str, reading: _Re
     return {"parts": {"subject": subject, "html": tuple(html), "text": _tidied(derived)}}
 
 
+_SEEN = ";".join(
+    f"{name}!important"
+    for name in (
+        "visibility:visible", "opacity:1", "position:static", "float:none", "transform:none", "clip-path:none",
+        "width:auto", "height:auto", "max-width:none", "max-height:none", "overflow:visible", "text-indent:0",
+        "margin:0", "padding:0", "font-size:12px", "color:#767676", "background:#fff",
+    )
+)  # fmt: skip
+"""What stands at an element and is important, no style sheet of the mail's can undo."""
+
+
 def _footer(words: tuple[str, str]) -> list[str | Hole]:
     """The way to opt out, at the end of what is shown."""
     out, preferences = (escape(each) for each in words)
     return [
-        '<p style="font-size:12px;line-height:1.6;color:#767676;text-align:center"><a href="',
+        f'<p style="display:block!important;{_SEEN};line-height:1.6!important;text-align:center"><a href="',
         Hole("opt_out", Place.ATTRIBUTE),
-        f'" style="color:#767676">{out}</a> · <a href="',
+        f'" style="display:inline!important;{_SEEN}">{out}</a> · <a href="',
         Hole("preferences", Place.ATTRIBUTE),
-        f'" style="color:#767676">{preferences}</a></p>',
+        f'" style="display:inline!important;{_SEEN}">{preferences}</a></p>',
     ]
 
 
@@ -296,7 +344,7 @@ def _without_empty_lines(text: str) -> str:
 def _app(content: AppContent, reading: _Reading) -> dict[str, Any]:
     """A message in the app. The way to opt out goes beside it: the app shows it, as a webhook's receiver does."""
     parts = {
-        "subject": reading.text("title", content.title, Place.LINE),
+        "subject": reading.title("title", content.title),
         "text": reading.text("text", content.text, Place.LINE, lines=True),
         "url": reading.link("url", content.url),
     }
@@ -307,15 +355,15 @@ def _wechat(content: WechatContent, purpose: str, reading: _Reading) -> dict[str
     params = {name: reading.text(f"data/{name}", value, Place.LINE) for name, value in content.data.items()}
     url = reading.link("url", content.url)
     text = reading.text("text", content.text, Place.LINE, lines=True) if content.text else ()
-    ways = (*params.values(), url)
-    if is_commercial(purpose) and not any(_tells_way_out(each) or "preferences" in holes_in(each) for each in ways):
+    leads_out = len(url) == 1 and not holes_in(url).isdisjoint({"opt_out", "preferences"})
+    if is_commercial(purpose) and not leads_out and not any(_tells_way_out(each) for each in params.values()):
         if url:
             detail = (
                 "a commercial message tells how to opt out: say so in data (回复TD退订), or let url be {{preferences}}"
             )
             reading.note("data", "", [Flaw(detail, 0)])
         url = (Hole("preferences", Place.LINE),)
-    if text and is_commercial(purpose) and not _tells_way_out(text):
+    if text and is_commercial(purpose) and "opt_out" not in holes_in(text):
         text = (*text, "\n", Hole("opt_out", Place.LINE))
     return {"parts": {"text": text, "url": url}, "params": params, "template_code": content.template_id}
 

@@ -56,6 +56,7 @@ def create_template(
         template_id=template_id, version=1, name=command.name, purpose=command.purpose, contents=command.contents,
         created_at=at, changed_at=at,
     )  # fmt: skip
+    rules.require_new(command.contents, command.purpose)
     answer = view_of(template)
 
     if command.dry_run:
@@ -99,6 +100,7 @@ def edit_template(
             template_id=template_id, version=head.version + 1, name=command.name, purpose=command.purpose,
             contents=command.contents, created_at=head.created_at, changed_at=from_milliseconds(milliseconds(now)),
         )  # fmt: skip
+        rules.require_new(command.contents, command.purpose)
         answer = view_of(after)
 
         if command.dry_run:

@@ -13,6 +13,7 @@ from chalicelib.deliveries import jobs
 from chalicelib.deliveries.service import parts
 from chalicelib.providers.models import Outgoing, Result
 from chalicelib.providers.pace import Limits
+from chalicelib.providers.port import Look, everyone
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import house
 from tests.sends.words import Words
@@ -37,7 +38,7 @@ class Remote:
         """See `Provider.cost_micro`."""
         return 1
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
         """See `Provider.send`."""
         connection = http.client.HTTPConnection("127.0.0.1", int(os.environ[PROVIDER]), timeout=20)  # noqa: TID251
         try:

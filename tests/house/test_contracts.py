@@ -166,7 +166,7 @@ def test_only_these_routes_are_open() -> None:
 
 
 def test_every_permission_is_asked_for_by_a_route_and_held_by_a_role() -> None:
-    asked = {each for route in routes() for each in (route.rule.needs, route.rule.beyond)}
+    asked = {each for route in routes() for each in (route.rule.needs, *route.rule.beyond)}
     assert asked - {None} == set(Permission)
     assert frozenset().union(*ROLES.values()) == set(Permission)
 

@@ -15,6 +15,7 @@ from chalicelib.lake import folding, service
 from chalicelib.lake import store as lake_store
 from chalicelib.providers.models import Outgoing, Result
 from chalicelib.providers.outbox import Outbox
+from chalicelib.providers.port import Look, everyone
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Dynamo
@@ -35,7 +36,7 @@ class Post:
         """See `Provider.cost_micro`."""
         return 0
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
         """See `Provider.send`."""
         self.got += batch
         return tuple(Result(each.delivery_id, "sent") for each in batch)

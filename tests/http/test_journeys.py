@@ -363,6 +363,29 @@ def test_whoever_lets_their_own_membership_in_is_noticed(walking: Api, tray: Tra
     assert alerts(walking, look) == {"self_earning": [(staff_id, 20)]}
 
 
+def test_what_needs_no_consent_is_not_for_marketers_to_send(walking: Api) -> None:
+    said = {"channel": "sms", "zh": {"text": "全场五折"}}
+    template = walking.post("/v1/templates", {"name": "t", "purpose": "notices", "contents": said}, key="t").json
+    send = {"kind": "send", "step": "s", "template_id": template["template_id"], "purpose": "notices"}
+    marketer = walking.as_("marketer")
+    made = marketer.post("/v1/journeys", {**BODY, "steps": [send]}, key="j1").json
+    path = f"/v1/journeys/{made['journey_id']}"
+    refused = marketer.post(f"{path}/activate", {"version": 1})
+    assert (refused.status, refused.code) == (403, "journey_notice_forbidden")
+    assert walking.post(f"{path}/activate", {"version": 1}).status == 201
+    body = {name: each for name, each in BODY.items() if name != "dry_run"}
+    edited = marketer.put(path, {**body, "name": "Other", "steps": [send], "version": 2})
+    assert (edited.status, edited.code) == (403, "journey_notice_forbidden")
+
+
+def test_a_journey_writes_by_no_consent_that_is_about_something_else(walking: Api) -> None:
+    send = {"kind": "send", "step": "s", "template_id": "tpl_" + "a" * 16, "purpose": "id_number"}
+    refused = walking.post("/v1/journeys", {**BODY, "steps": [send]}, key="j1")
+    assert (refused.status, [each["pointer"] for each in refused.json["errors"]]) == (
+        422, ["/steps/0/purpose", "/steps/0/template_id"],
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("role", ["clerk", "shop_manager", "integration", "agent"])
 def test_who_does_not_market_makes_no_journey(walking: Api, role: str) -> None:
     refused = walking.as_(role).post("/v1/journeys", BODY, key="j1")

@@ -181,8 +181,21 @@ def test_a_report_of_a_batch_finds_its_delivery_by_number(api: Api, told: House)
     assert (row["delivery_id"], row["kind"]) == (own, "failed")
 
 
+def test_of_a_number_that_we_never_wrote_to_nothing_is_believed(api: Api, told: House) -> None:
+    from chalicelib.providers.aliyun import mark_of
+
+    a_ref(told, "aliyun", mark_of("900619746936498440^0", "+8613800138001"), a_delivery(told, api.enrol()["member_id"]))
+    for out_id in ("", "dlv_one-aaaaaaaaaaaaaaaa-" + "a" * 32):
+        report = a_report(success=False, err_code="MOBILE_NOT_ON_SERVICE", out_id=out_id)
+        assert tell(api, "aliyun", [report]).status == 200
+    assert api.get("/v1/suppressions").json["items"] == []
+
+
 def test_a_number_that_does_not_exist_is_not_written_to_any_more(api: Api, told: House) -> None:
-    api.enrol(mobile="+8613800138000")
+    from chalicelib.providers.aliyun import mark_of
+
+    own = a_delivery(told, api.enrol(mobile="+8613800138000")["member_id"])
+    a_ref(told, "aliyun", mark_of("900619746936498440^0", "+8613800138000"), own)
     tell(api, "aliyun", [a_report(success=False, err_code="MOBILE_NOT_ON_SERVICE")])
     (found,) = api.get("/v1/suppressions").json["items"]
     assert (found["channel"], found["reason_code"], found["source"]) == ("sms", "bounced", "receipt")
@@ -256,6 +269,12 @@ def test_a_status_of_tencent_finds_its_delivery_by_its_serial_number(api: Api, t
     assert tell(api, "tencent", [status, {**status, "sid": "another"}]).json == {"result": 0, "errmsg": "OK"}
     (row,) = lake(told)
     assert (row["delivery_id"], row["kind"], row["channel"]) == (own, "delivered", "sms")
+
+
+@pytest.mark.parametrize("seconds", [10**18, -(10**18), -1, 2**63])
+def test_a_reply_of_no_time_that_there_is_is_passed_over(api: Api, told: House, seconds: int) -> None:
+    said = {"nationcode": "86", "mobile": "13800138000", "text": "TD", "sign": "x", "time": seconds}
+    assert tell(api, "tencent", said).status == 200
 
 
 def test_a_reply_to_tencent_is_one_object(api: Api, told: House, clock: Clock) -> None:

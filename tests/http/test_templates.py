@@ -237,6 +237,35 @@ def test_the_page_shows_each_topic_and_channel_and_a_press_holds_at_once(
     assert allowed("notices", ContactChannel.SMS)
 
 
+@pytest.mark.parametrize("purpose", ["id_number", "terms", "marketing_", "offers"])
+def test_members_are_written_to_by_no_consent_to_something_else(api: Api, purpose: str) -> None:
+    refused = api.post("/v1/templates", {**NEW, "purpose": purpose}, key="t")
+    assert refused.status == 422
+    assert [each["pointer"] for each in refused.json["errors"]] == ["/purpose"]
+
+
+def test_the_page_is_about_messages_only_and_in_one_language(api: Api, house: House, member: MemberId) -> None:
+    texts = [
+        {"purpose": "terms", "title_zh": "会员章程", "title_en": "Terms", "zh": "我已阅读。", "en": "I accept."},
+        {"purpose": "marketing", "channel": "sms", "zh": "短信", "en": "text messages"},
+    ]  # fmt: skip
+    for text in texts:
+        assert api.post("/v1/consent-texts", {**text, "text_version": "2"}).status == 201
+    agreed = [{"purpose": name, "granted": True, "text_version": "2"} for name in ("terms", "marketing")]
+    agreed[1]["channel"] = "sms"
+    assert api.post(f"/v1/members/{member}/consents", {"consents": agreed}).status in (200, 201)
+    page = api.with_("").send("GET", preferences(house, member), Accept_Language="zh")
+    assert re.findall(r"<h2>(.*?)</h2>", page.text) == ["优惠与活动", "新品", "会员账户通知"]
+    assert "会员章程" not in page.text
+    refused = api.with_("").send("POST", f"{preferences(house, member)}?purpose=terms&channel=sms&granted=true")
+    assert refused.code == "consent_not_offered"
+
+
+def test_a_topic_has_a_name_in_both_languages_or_none(api: Api) -> None:
+    text = {"purpose": "marketing_tea", "text_version": "1", "zh": "茶", "en": "tea", "title_en": "Tea"}
+    assert api.post("/v1/consent-texts", text).status == 422
+
+
 def test_by_an_old_link_messages_can_be_ended_and_not_allowed_any_more(
     api: Api, house: House, member: MemberId, look: Look
 ) -> None:

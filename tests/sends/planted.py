@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ def claim_after_the_call(patch: pytest.MonkeyPatch) -> None:
 
 def suppression_at_plan_time_only(patch: pytest.MonkeyPatch) -> None:
     """Who was good when it was planned is good."""
-    patch.setattr(_Work, "_screen", lambda self, provider, batch, now: None)
+    patch.setattr(_Work, "_screen", lambda self, provider, batch, now, looked=None: None)
 
 
 def changes_read_before_the_claim(patch: pytest.MonkeyPatch) -> None:
@@ -60,7 +61,7 @@ def changes_read_before_the_claim(patch: pytest.MonkeyPatch) -> None:
         screen(self, self.provider, places, self.office.clock())
         claim(self, places)
 
-    patch.setattr(_Work, "_screen", lambda self, provider, batch, now: None)
+    patch.setattr(_Work, "_screen", lambda self, provider, batch, now, looked=None: None)
     patch.setattr(_Work, "_claim", early)
 
 
@@ -106,8 +107,8 @@ def pause_seen_at_the_start_only(patch: pytest.MonkeyPatch) -> None:
     """A run that was sending is sending."""
     may = _Work._may_go
 
-    def go(self: _Work, provider: Provider, batch: dict[int, Outgoing]) -> bool:
-        may(self, provider, batch)
+    def go(self: _Work, provider: Provider, batch: dict[int, Outgoing], looked: dict[str, str]) -> bool:
+        may(self, provider, batch, looked)
         self.run = replace(self.run, status=RunStatus.SENDING)
         return bool(batch)
 
@@ -173,7 +174,13 @@ def dropped_who_was_asked_about(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rules, "dropped", lambda before, why: why)
 
 
+def one_look_for_a_slow_batch(patch: pytest.MonkeyPatch) -> None:
+    """Whoever was good when a batch began is good, however long it takes."""
+    patch.setattr(parts, "LOOK_AGAIN", timedelta(hours=1))
+
+
 BUGS: tuple[Bug, ...] = (
+    one_look_for_a_slow_batch,
     no_claim, claim_after_the_call, suppression_at_plan_time_only, changes_read_before_the_claim, takeover_resends,
     takeover_forgets, lease_ignored, claim_without_condition, pause_seen_at_the_start_only, silence_means_no,
     silence_means_yes, answers_by_their_order, counted_whenever_it_is_through, rows_forgotten,

@@ -76,7 +76,7 @@ def test_a_part_that_waits_is_handed_back_with_a_delay(shop: Shop) -> None:
 
 
 def test_a_provider_that_is_down_wears_no_message_out(shop: Shop) -> None:
-    def busy(batch: Any) -> Any:
+    def busy(batch: Any, look: Any = None) -> Any:
         raise ProviderBusy("down", retry_after=30)
 
     shop.mailbox.send = busy  # type: ignore[method-assign]
@@ -98,7 +98,7 @@ def test_a_paused_and_a_cancelled_run_end_their_messages(shop: Shop) -> None:
 
 
 def test_why_a_message_dies_stands_beside_its_run(shop: Shop) -> None:
-    def wrong(batch: Any) -> Any:
+    def wrong(batch: Any, look: Any = None) -> Any:
         raise ProviderMisconfigured("InvalidSignature")
 
     shop.mailbox.send = wrong  # type: ignore[method-assign]
@@ -134,7 +134,7 @@ def test_trouble_hands_a_message_back(shop: Shop, monkeypatch: pytest.MonkeyPatc
 def test_what_is_handed_back_goes_on_where_it_was(shop: Shop) -> None:
     send, calls = shop.mailbox.send, [0]
 
-    def once(batch: Any) -> Any:
+    def once(batch: Any, look: Any = None) -> Any:
         calls[0] += 1
         if calls[0] == 2:
             raise ProviderBusy("down", retry_after=30)

@@ -31,6 +31,7 @@ from chalicelib.points import service as points
 from chalicelib.programs.service import ProgramBook
 from chalicelib.providers.models import Outgoing, Receipt, ReceiptKind, Result
 from chalicelib.providers.pace import Pacer
+from chalicelib.providers.port import Look, everyone
 from chalicelib.reach import links
 from chalicelib.reach import service as reach
 from chalicelib.reach.models import SuppressionReason, SuppressionSource
@@ -62,7 +63,7 @@ class Mailbox:
         """See `Provider.cost_micro`."""
         return 0
 
-    def send(self, batch: Any) -> tuple[Result, ...]:
+    def send(self, batch: Any, look: Look = everyone) -> tuple[Result, ...]:
         """See `Provider.send`."""
         self.got += batch
         return tuple(Result(each.delivery_id, "sent") for each in batch)
@@ -179,7 +180,7 @@ def test_who_may_not_be_written_to_any_more_is_not(shop: Shop) -> None:
 def test_who_opts_out_between_two_calls_is_not_in_the_second(shop: Shop) -> None:
     send = shop.mailbox.send
 
-    def withdrawing(batch: Any) -> tuple[Result, ...]:
+    def withdrawing(batch: Any, look: Any = None) -> tuple[Result, ...]:
         shop.withdraw(shop.members[5])
         return send(batch)
 
@@ -210,7 +211,7 @@ def test_gifts_are_given_once_however_often_the_part_is_begun() -> None:
     shop = Shop(gift=Gift(20, 30))
     busy = shop.mailbox.send
 
-    def killed(batch: Any) -> tuple[Result, ...]:
+    def killed(batch: Any, look: Any = None) -> tuple[Result, ...]:
         raise KeyboardInterrupt
 
     shop.mailbox.send = killed  # type: ignore[method-assign]

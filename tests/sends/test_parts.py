@@ -1,15 +1,18 @@
 """Parts of runs: at most once, nobody forgotten, whatever fails at whatever point."""
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 
 import pytest
 
 from chalicelib.deliveries import store
 from chalicelib.deliveries.models import Gift, Outcome, Quiet, RunStatus
+from chalicelib.kernel.errors import StorageBusy
 from chalicelib.providers.models import Outgoing
 from tests.makers import NOON
 from tests.sends.planted import BUGS
@@ -98,6 +101,74 @@ def test_nobody_is_sent_to_after_their_opt_out_was_acknowledged(number: int, *, 
         world = World(idempotent=idempotent, faults={point: Fault("meanwhile", opts_out(number))})
         world.drain()
         assert world.wrong() == [], point
+
+
+SLOW: dict[str, Any] = {"batch_max": 50, "seconds": 0.38}
+"""A mail server that takes a batch one by one, and takes its time."""
+
+
+def test_nobody_is_sent_to_by_a_slow_provider_after_their_opt_out_was_acknowledged() -> None:
+    reasons = Counter[Outcome]()
+    for point in range(points_of(**SLOW)):
+        world = World(faults={point: Fault("meanwhile", opts_out(5))}, **SLOW)
+        world.drain()
+        assert world.wrong() == [], point
+        reasons += world.outcomes()
+    assert set(reasons) == {Outcome.SENT, Outcome.NO_CONSENT} and reasons[Outcome.NO_CONSENT] > 5
+
+
+def test_a_pause_stops_a_slow_provider_between_two_requests_and_the_others_go_when_it_is_resumed() -> None:
+    for point in range(points_of(**SLOW)):
+        world = World(faults={point: Fault("meanwhile", pauses)}, **SLOW)
+        world.drain()
+        if world.paused_at and world.wrong():
+            assert "calls went on after a pause" not in world.wrong(), point
+            world.resumed = True
+            world.change(RunStatus.SENDING)
+            world.drain()
+        assert world.wrong() == [], point
+        assert world.outcomes() == Counter({Outcome.SENT: 7}), point
+
+
+def test_a_cancelled_run_stops_at_a_slow_provider() -> None:
+    sent = set()
+    for point in range(points_of(**SLOW) - 4):
+        world = World(faults={point: Fault("meanwhile", cancels)}, **SLOW)
+        world.drain()
+        run = store.find_run(world.core, RUN)
+        assert run is not None and world.wrong(ended=run.status) == [], point
+        sent.add(world.outcomes()[Outcome.SENT])
+    assert sent == set(range(8))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fault_at_every_point_of_a_slow_provider(kind: str) -> None:
+    for point in range(points_of(**SLOW)):
+        world = World(faults={point: Fault(kind)}, **SLOW)
+        world.drain()
+        assert world.wrong() == [], point
+
+
+def test_what_a_slow_provider_took_is_known_though_it_cannot_be_looked_again() -> None:
+    world = World(**SLOW)
+    changed, looks = world.reach.changed, itertools.count()
+
+    def busy_once(since: datetime, now: datetime) -> Mapping[str, str]:
+        if next(looks) == 4:
+            raise StorageBusy
+        return changed(since, now)
+
+    world.reach.changed = busy_once  # type: ignore[method-assign]
+    world.drain()
+    assert world.wrong() == [] and world.outcomes() == Counter({Outcome.SENT: 7})
+
+
+def test_a_provider_that_is_fast_is_not_looked_for_again() -> None:
+    world = World(sizes=(60,), batch_max=50, seconds=0.001)
+    looks, changed = [], world.reach.changed
+    world.reach.changed = lambda since, now: looks.append(now) or changed(since, now)  # type: ignore[method-assign,func-returns-value]
+    world.drain()
+    assert world.wrong() == [] and len(looks) == 2
 
 
 def test_an_opt_out_between_a_crash_and_the_next_try_leaves_it_unknown() -> None:
@@ -248,7 +319,15 @@ def test_storms() -> None:
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.__name__)
 def test_a_planted_bug_is_found(bug: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     bug(monkeypatch)
-    assert any(found() for found in (_by_storm, _by_points))
+    assert any(found() for found in (_by_storm, _by_points, _by_a_slow_provider))
+
+
+def _by_a_slow_provider() -> bool:
+    for point in range(points_of(**SLOW)):
+        world = World(faults={point: Fault("meanwhile", opts_out(5))}, **SLOW)
+        if not ends(world) or world.wrong():
+            return True
+    return False
 
 
 def _by_storm() -> bool:

@@ -1,7 +1,7 @@
 """Single messages: at most one, whoever asks how often and whatever fails at whatever point."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,6 +13,8 @@ from chalicelib.deliveries.models import Outcome, Quiet, Sent, Single
 from chalicelib.deliveries.service.singles import _One, send_one
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.kernel.ids import MemberId
+from chalicelib.providers.models import Outgoing, Result
+from chalicelib.providers.port import Look
 from tests.makers import NOON
 from tests.sends.world import CHANNEL, Fault, Killed, World
 
@@ -128,6 +130,21 @@ def test_what_happens_meanwhile_at_every_point(act: Callable[[World], None], *, 
         world = World(idempotent=idempotent, faults={point: Fault("meanwhile", act)})
         sent = to_the_end(world, a_single())
         assert wrong(world, sent) == [], point
+
+
+def test_a_server_that_is_slow_to_be_reached_is_not_given_what_was_ended_meanwhile() -> None:
+    world = World(seconds=0.38)
+    assert world.provider is not None
+    send = world.provider.send
+
+    def slow(batch: Sequence[Outgoing], look: Look) -> tuple[Result, ...]:
+        world.wait(5)
+        world.opt_out(MEMBER)
+        return send(batch, look)
+
+    world.provider.send = slow  # type: ignore[method-assign,assignment]
+    sent = to_the_end(world, a_single())
+    assert wrong(world, sent) == [] and sent.outcome is Outcome.NO_CONSENT
 
 
 @pytest.mark.parametrize("mood", ["busy", "dead", "mute", "garbage", "mixed"])

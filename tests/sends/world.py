@@ -33,9 +33,10 @@ from chalicelib.deliveries.ports import Office, Standing
 from chalicelib.deliveries.service import parts
 from chalicelib.deliveries.service.parts import Ended
 from chalicelib.kernel.errors import StorageBusy
+from chalicelib.providers.calls import in_calls, singly
 from chalicelib.providers.models import Outgoing, Result
 from chalicelib.providers.pace import Go, Wait
-from chalicelib.providers.port import ProviderBusy
+from chalicelib.providers.port import Look, ProviderBusy, everyone
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import CLEAR
 from tests.fakes import ClearContacts
@@ -147,12 +148,17 @@ talks nonsense), `mixed`, `shuffled` (refuses the first and answers in another o
 
 @dataclass
 class Stub:
-    """A provider that keeps what it got, and has moods."""
+    """A provider that keeps what it got, and has moods.
+
+    Attributes:
+        seconds: it takes one message a request, and each takes it so long; 0: it takes all at once.
+    """
 
     world: "World"
     idempotent: bool
     batch_max: int
     mood: Mood
+    seconds: float = 0.0
     name: str = "stub"
     channel: str = CHANNEL
     got: list[tuple[str, int]] = field(default_factory=list)
@@ -162,9 +168,16 @@ class Stub:
         """See `Provider.cost_micro`."""
         return 7
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
         """See `Provider.send`. What happens meanwhile happens once the messages are out."""
+        if self.seconds:
+            return in_calls(batch, singly(batch), self._slowly, self.cost_micro, look)
         answer: tuple[Result, ...] = self.world.points.at(lambda: self._sent(batch), meanwhile=False)
+        return answer
+
+    def _slowly(self, group: Sequence[Outgoing]) -> Sequence[Result]:
+        answer: tuple[Result, ...] = self.world.points.at(lambda: self._sent(group), meanwhile=False)
+        self.world.wait(self.seconds)
         return answer
 
     def _sent(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
@@ -289,6 +302,7 @@ class World:
         seed: int = 1,
         slow: bool = False,
         hours: Sequence[int] = (),
+        seconds: float = 0.0,
         **run: Any,
     ) -> None:
         self.chance, self.slow, self.blurred = Random(seed), slow, False
@@ -296,7 +310,7 @@ class World:
         self.core, self.ops, self.objects = MemoryTable(), MemoryTable(), MemoryObjects()
         self.points = Points(self, dict(faults or {}))
         self.reach, self.giver = Reach(self), Giver()
-        self.provider: Stub | None = Stub(self, idempotent, batch_max, mood)
+        self.provider: Stub | None = Stub(self, idempotent, batch_max, mood, seconds)
         self.words = Words()
         self.rows: dict[str, list[Row]] = {}
         self.ticks = itertools.count(1)

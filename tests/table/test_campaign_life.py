@@ -11,18 +11,21 @@ from typing import Any
 import pytest
 
 from chalicelib.campaigns import store
+from chalicelib.campaigns.errors import TestsTooMany
 from chalicelib.campaigns.models import CampaignState, LaunchCampaign, SendTest
-from chalicelib.campaigns.ports import Works
-from chalicelib.campaigns.service import commands, planning, sending
-from chalicelib.campaigns.service.neighbours import SingleTester, TableShelf, appending, lake_of
+from chalicelib.campaigns.ports import Title, Works
+from chalicelib.campaigns.service import commands, planning, sending, testing
+from chalicelib.campaigns.service.neighbours import SingleTester, TableShelf, TestFields, appending, lake_of
 from chalicelib.campaigns.service.results import find_results
 from chalicelib.consents.models import ContactChannel
-from chalicelib.deliveries.models import PartMessage
+from chalicelib.deliveries import rules
+from chalicelib.deliveries.errors import DeliveryClaimed
+from chalicelib.deliveries.models import Outcome, PartMessage, Sent, Single
 from chalicelib.deliveries.ports import Office
 from chalicelib.deliveries.service import parts, singles
 from chalicelib.deliveries.service.neighbours import MemberReach, PointsGiver, SignedLinks, TemplateWords
 from chalicelib.deliveries.service.neighbours import appending as telling
-from chalicelib.kernel.ids import CampaignId, MemberId
+from chalicelib.kernel.ids import CampaignId, MemberId, TemplateId
 from chalicelib.lake import folding
 from chalicelib.lake import service as lake_service
 from chalicelib.lake import store as lake_store
@@ -30,6 +33,7 @@ from chalicelib.members import service as members
 from chalicelib.members.models import SayConsents
 from chalicelib.providers.models import Outgoing, Result
 from chalicelib.providers.pace import Pacer
+from chalicelib.providers.port import Look, everyone
 from chalicelib.reach import service as reach
 from chalicelib.reach.models import LiftSuppression, Suppression, SuppressionReason, SuppressionSource
 from chalicelib.segments.models import CreateSegment
@@ -43,7 +47,7 @@ from chalicelib.storage.table import DynamoTable
 from chalicelib.templates import service as templates
 from chalicelib.templates.models import CreateTemplate
 from tests.fair import ADMIN, a_campaign
-from tests.makers import Tray, a_purchase, publish_texts
+from tests.makers import NOON, Tray, a_purchase, publish_texts
 from tests.table.stand import Desk, scan
 
 CONSENT = {"purpose": "marketing", "granted": True, "text_version": "1"}
@@ -62,7 +66,7 @@ class Mailbox:
         """See `Provider.cost_micro`."""
         return PRICE
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
         """See `Provider.send`."""
         self.got += batch
         return tuple(Result(each.delivery_id, "sent", cost_micro=PRICE) for each in batch)
@@ -321,6 +325,41 @@ def test_an_address_that_was_suppressed_long_before_is_in_no_plan_until_it_is_li
     assert town.desk.points(lifted).available == 100
 
 
+def test_a_test_that_is_being_sent_by_another_call_is_waited_for() -> None:
+    tries = iter([DeliveryClaimed(), DeliveryClaimed(), None])
+
+    def send_one(single: Single) -> Sent:
+        fault = next(tries)
+        if fault is not None:
+            raise fault
+        return Sent(rules.single_id(single), Outcome.SENT, NOON)
+
+    waited: list[float] = []
+    tester = SingleTester(send_one, lambda campaign_id, member_id: {}, waited.append)
+    title = Title(TemplateId("tpl_" + "a" * 16), 1, "email", "marketing", frozenset())
+    sent = tester.send("cmp_" + "a" * 16, "test t", MemberId("mem_" + "a" * 16), title, NOON)
+    assert (sent.outcome, len(waited)) == ("sent", 2)
+
+
+def test_somebody_has_so_many_tests_a_day_sent_to_a_member(town: Town) -> None:
+    def count(key: str, *numbers: int, by: str = "stf_a") -> None:
+        members_ = [MemberId(f"mem_{'a' * 15}{'bcd'[each]}") for each in numbers]
+        campaign_id = CampaignId("cmp_" + "a" * 16)
+        testing.count_tests(town.ops, town.desk.book, campaign_id, key, members_, by=by, now=town.clock())
+
+    for number in range(testing.TESTS_A_DAY):
+        count(f"k{number}", 0)
+        count(f"k{number}", 0)
+    with pytest.raises(TestsTooMany):
+        count("one more", 1, 0)
+    count("k3", 0)
+    count("by another", 0, by="stf_b")
+    for number in range(testing.TESTS_A_DAY):
+        count(f"k{number}", 1)
+    town.clock.forward(days=1)
+    count("one more", 1, 0)
+
+
 def test_a_test_reaches_who_agreed_and_once(town: Town) -> None:
     someone = town.enrol(1, None)
     nobody = MemberId(town.desk.enrol(email="n@example.com").member_id)
@@ -328,11 +367,16 @@ def test_a_test_reaches_who_agreed_and_once(town: Town) -> None:
 
     def send() -> Any:
         return commands.send_tests(
-            town.table, town.shelf, town.desk.book, SingleTester(lambda single: singles.send_one(town.office, single)),
+            town.table, town.shelf, town.desk.book,
+            SingleTester(
+                lambda single: singles.send_one(town.office, single),
+                TestFields(town.table, town.desk.keyring, town.desk.book, town.clock),
+            ),
             campaign_id, "t1", SendTest(member_ids=(someone, nobody)), now=town.clock(),
         )  # fmt: skip
 
     outcomes = [(each.outcome, each.reason) for each in send().items]
-    assert outcomes[1] == ("skipped", "no_consent")
+    assert outcomes == [("sent", None), ("skipped", "no_consent")], "gift, tier and days are filled in"
+    assert "送您 100 分" in town.mailbox.got[0].html
     assert [(each.outcome, each.reason) for each in send().items] == outcomes
     assert len(town.mailbox.got) <= 1

@@ -93,6 +93,8 @@ def test_what_does_not_fit_is_refused_with_its_place(fair: Fair) -> None:
         fair.make(variants=[{"name": "a", "template_ids": [SMS]}, {"name": "b", "template_ids": [EMAIL]}])
     with pytest.raises(CampaignUnfit, match="/purpose"):
         fair.make(purpose="notices")
+    with pytest.raises(CampaignUnfit, match="/purpose: members are written to for"):
+        fair.make(purpose="id_number")
 
 
 def test_a_draft_is_edited_by_who_has_read_it(fair: Fair) -> None:

@@ -15,7 +15,7 @@ from chalicelib.notices.models import Channel, Notice
 from chalicelib.notices.provided import Provided
 from chalicelib.providers.models import Outgoing, Result, Status
 from chalicelib.providers.pace import Limits, Pacer
-from chalicelib.providers.port import ProviderBusy, ProviderMisconfigured
+from chalicelib.providers.port import Look, ProviderBusy, ProviderMisconfigured, everyone
 from chalicelib.storage.table import Table
 from tests.memory import MemoryTable, SharedTable
 
@@ -40,7 +40,7 @@ class Brings:
     def cost_micro(self, outgoing: Outgoing) -> int:
         return 10
 
-    def send(self, batch: Sequence[Outgoing]) -> tuple[Result, ...]:
+    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
         (each,) = batch
         answer = self.answers(each)
         if isinstance(answer, Exception):

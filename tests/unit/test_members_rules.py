@@ -167,12 +167,30 @@ def test_an_email_address_in_its_one_spelling_stays_as_it_is(text: str) -> None:
         "a@x.c\u202en",
         "a\ufffd@x.cn",
         "¨@x.cn",
+        "<a@x.com>",
+        "a,b@x.com",
+        "x@y.com>",
+        "a;b@x.com",
+        "a(b)@x.com",
+        '"a"@x.com',
+        "a:b@x.com",
+        "a@x.com,y",
+        "a@[127.0.0.1]",
+        "a@x_y.com",
+        "a\\b@x.com",
     ],
 )
 def test_an_email_address_with_something_invisible_or_a_second_at_is_none(email: str) -> None:
     for model in (EnrolMember, MemberRef, LookUp):
         with pytest.raises(ValidationError):
             model.model_validate_json(json.dumps({"email": email}))
+
+
+@pytest.mark.parametrize(
+    "email", ["o'brien+tag@x.co.uk", "a_b-c.d@x-y.cn", "李明@例子.公司", "a@xn--fsqu00a.cn", "a/b=c@x.de"]
+)
+def test_an_email_address_that_mail_can_have_is_one(email: str) -> None:
+    assert EnrolMember.model_validate_json(json.dumps({"email": email})).email == email
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from chalicelib.templates.fields import FIELDS, samples
 from chalicelib.templates.holes import ESCAPES, Place
 from chalicelib.templates.markup import ELEMENTS
 from chalicelib.templates.models import Rendered, Template
+from chalicelib.templates.rules import _SEEN as SEEN
 from chalicelib.templates.rules import compiled, rendered, require_sound, sms_size
 from tests.templates import EXPRESSIONS, HTML, UNSEEN, WECHAT_ID, a_template, an_email, an_sms, everywhere, hostile
 
@@ -50,9 +51,80 @@ def test_a_text_message_is_signed_filled_in_and_tells_how_to_opt_out() -> None:
     assert (made.text, made.signature) == ("【常客】李小明您好，您有1,280积分。拒收请回复R", "常客")
 
 
-@pytest.mark.parametrize("words", ["回T退订", "拒收请回复R", "Reply STOP to end", "详见 {{opt_out}}"])
+@pytest.mark.parametrize("words", ["回T退订", "拒收请回复R", "退订回TD。", "（回复TD退订）", "Reply STOP to end."])
 def test_who_tells_how_to_opt_out_is_not_told_again(words: str) -> None:
-    assert to_member(an_sms(f"您好。{words}")).text.endswith(words.replace("{{opt_out}}", OUT))
+    assert to_member(an_sms(f"您好。{words}")).text == f"您好。{words}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "拒收请回复R 假的", "千万别回T退订", "开店 non-stop", "Non-stop sale", "Stop by our shop", "退订有惊喜", "拒收",
+        "Unsubscribe? Never.", "Reply STOP to opt out of nothing", "详见 {{opt_out}}",
+    ],
+)  # fmt: skip
+def test_words_that_only_look_like_a_way_out_are_none(text: str) -> None:
+    assert to_member(an_sms(text)).text.endswith("拒收请回复R")
+    wechat = {"template_id": WECHAT_ID, "data": {"thing1": text}, "url": "https://a.example/"}
+    assert faults_of({"channel": "wechat", "zh": wechat})[0]["pointer"] == "/contents/zh/data"
+
+
+OPT_OUT = '<a href="{{opt_out}}">退订</a>'
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<p style="display:none"><a href="{{opt_out}}">退订</a></p>',
+        '<div style="font-size:0"><p><a href="{{opt_out}}">退订</a></p></div>',
+        '<p><a href="{{opt_out}}" style="color:#fff">退订</a></p>',
+        '<p><a href="{{opt_out}}"><span style="color:#fff">退订</span></a></p>',
+        '<p><a href="{{opt_out}}"><font color="white">退订</font></a></p>',
+        '<p><a href="{{opt_out}}"></a>退订</p>',
+        '<p><a href="{{opt_out}}"> . </a></p>',
+        '<p><a href="{{opt_out}}">{{name}}</a></p>',
+        '<p><a href="{{preferences}}">退订</a></p>',
+        '<html><head><style>a{display:none!important}</style></head><body><a href="{{opt_out}}">退订</a></body></html>',
+        '<table height="0"><tr><td><a href="{{opt_out}}">退订</a></td></tr></table>',
+        '<p class="x"><a href="{{opt_out}}">退订</a></p>',
+    ],
+)
+def test_a_way_out_that_may_be_hidden_is_followed_by_ours(html: str) -> None:
+    require_sound(a_template(an_email(html)).contents, "marketing", new=True)
+    made = to_member(an_email(html)).html
+    footer = made[made.rindex("<p ") :]
+    assert f'href="{OUT}"' in footer and "display:block!important" in footer
+    assert to_member(an_email(html), purpose="notices").html.count("display:block!important") == 0
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        f"<p>{OPT_OUT}</p>",
+        f"<html><head><title>x</title></head><body><table border='0'><tr><td>{OPT_OUT}</td></tr></table></body></html>",
+        '<p style="color:red">x</p><p><a href="{{opt_out}}" target="_blank"><b>退订</b></a></p>',
+    ],
+)
+def test_a_way_out_that_nothing_hides_is_enough(html: str) -> None:
+    assert "display:block!important" not in to_member(an_email(html)).html
+
+
+@pytest.mark.parametrize(
+    ("contents", "pointer"),
+    [
+        (an_email(subject="{{opt_out}}"), "/contents/zh/subject"),
+        (an_email("<html><head><title>{{opt_out}}</title></head><body>x</body></html>"), "/contents/zh/html"),
+        (an_email("<p>{{opt_out}}</p>"), "/contents/zh/html"),
+        (an_email('<p title="{{preferences}}">x</p>'), "/contents/zh/html"),
+        ({"channel": "app", "zh": {"title": "{{opt_out}}", "text": "x"}}, "/contents/zh/title"),
+    ],
+)
+def test_an_address_of_ours_is_saved_only_where_it_can_be_followed(contents: dict[str, Any], pointer: str) -> None:
+    template = a_template(contents)
+    with pytest.raises(TemplateInvalid) as refused:
+        require_sound(template.contents, "marketing", new=True)
+    assert [each["pointer"] for each in refused.value.facts["faults"]] == [pointer]
+    assert rendered(template, ZH, VALUES).missing == (), "what was saved before goes out"
 
 
 def test_a_notice_of_the_account_needs_no_way_out() -> None:
@@ -115,9 +187,9 @@ def test_an_email_is_written_anew_with_its_text_and_its_way_out() -> None:
         '<!doctype html><html><head><meta charset="utf-8"><title>Hi 李小明</title><style>p{color:#111}</style></head>'
         "<body><h1>您好 李小明</h1><p>您有 <b>1,280</b> 积分 &amp; 更多</p><ul><li>一</li><li>二</li></ul>"
         '<a href="https://shop.example/?p=1280&amp;q=1">去看看</a>'
-        '<p style="font-size:12px;line-height:1.6;color:#767676;text-align:center">'
-        f'<a href="{OUT}" style="color:#767676">退订</a> · '
-        f'<a href="{VALUES["preferences"]}" style="color:#767676">消息偏好</a></p>'
+        f'<p style="display:block!important;{SEEN};line-height:1.6!important;text-align:center">'
+        f'<a href="{OUT}" style="display:inline!important;{SEEN}">退订</a> · '
+        f'<a href="{VALUES["preferences"]}" style="display:inline!important;{SEEN}">消息偏好</a></p>'
         "</body></html>"
     )
     assert made.text == (
@@ -252,15 +324,36 @@ def test_a_value_is_escaped_for_its_place_and_never_read_again(value: str) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["https://evil.example", "www.evil.example", "evil.com/x", "Win at evil.com", "a@b.de"]
-)
+    "name",
+    [
+        "https://evil.example", "www.evil.example", "evil.com/x", "Win at evil.com", "a@b.de", "evil。com",
+        "ｅvil．com", "evil[.]com", "evil (dot) com", "http:evil", "Win at evil.example", "evil.公司", "x.co",
+        "evil｡app",
+        "evil.xn--p1ai", "evil\u00ad.com", "EVIL.SCHWARZ",
+    ],
+)  # fmt: skip
 def test_a_name_that_is_an_address_is_no_name(name: str) -> None:
     """Somebody enrols a stranger's mail address under a name that says where to click: we do not deliver that."""
     assert to_member(an_sms("{{name}}您好"), name=name).text.startswith("顾客您好")
 
 
 def test_names_of_people_stay_as_they_are() -> None:
-    for name in ("O'Brien", "J. Smith-Jones", "欧阳娜娜", "Ana María", "د. أحمد", "नेहा", "Dr. Who, Jr."):
+    for name in (
+        "O'Brien",
+        "J. Smith-Jones",
+        "欧阳娜娜",
+        "Ana María",
+        "د. أحمد",
+        "नेहा",
+        "Dr. Who, Jr.",
+        "J.Smith",
+        "J.R.R. Tolkien",
+        "St.Clair",
+        "阿不都.买买提",
+        "买买提·艾力",
+        "王小明。",
+        "Anna Smith.",
+    ):
         assert to_member(an_sms("{{name}}"), name=name).text.startswith(name), name
 
 
@@ -377,8 +470,8 @@ def test_faults_say_where_they_are() -> None:
 def test_every_field_can_stand_in_a_text_and_has_a_sample() -> None:
     for name, field in FIELDS.items():
         for language in Language:
-            made = rendered(a_template(an_sms(f"a {{{{{name}}}}} b 退订")), language, samples(language))
-            assert made.text == f"a {field.sample[language]} b 退订"
+            made = rendered(a_template(an_sms(f"a {{{{{name}}}}} b 回T退订")), language, samples(language))
+            assert made.text == f"a {field.sample[language]} b 回T退订"
 
 
 def test_sound_texts_go_everywhere() -> None:

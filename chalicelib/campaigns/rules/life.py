@@ -25,6 +25,8 @@ from chalicelib.campaigns.rules import timing
 from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.ids import AccountId, CampaignRunId, TemplateId
 from chalicelib.members.models import ACCOUNT_PURPOSE
+from chalicelib.members.rules import is_of_messages
+from chalicelib.templates.rules import NOT_OF_MESSAGES
 
 S = CampaignState
 RUNNING = frozenset({S.SCHEDULED, S.PLANNING, S.SENDING})
@@ -49,6 +51,8 @@ def faults_of(
     faults: Faults = [("/segment_id", segment_fault)] if segment_fault else []
     if definition.purpose == ACCOUNT_PURPOSE:
         faults.append(("/purpose", "notices are not asked for and cannot be refused; a campaign needs a consent"))
+    elif not is_of_messages(definition.purpose):
+        faults.append(("/purpose", NOT_OF_MESSAGES))
     orders: list[tuple[str, ...]] = []
     strangers: list[str] = []
     for number, variant in enumerate(definition.variants):

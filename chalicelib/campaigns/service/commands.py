@@ -338,9 +338,13 @@ def ask_tests(
     key: str,
     command: SendTest,
     *,
+    count: Callable[[], None],
     now: datetime,
 ) -> TestSends:
     """Have a campaign's message, as it is now, sent to some members, by the function that has the providers.
+
+    Args:
+        count: counts the tests; refuses where there are too many.
 
     Raises:
         CampaignUnknown, TestVariantUnknown: there is no such campaign, or variant.
@@ -349,6 +353,7 @@ def ask_tests(
         TestsSilent: nobody answered; the same command again sends nothing twice.
     """
     _tests_of(table, shelf, book, campaign_id, command, now)
+    count()
     content = digest({"command": command.model_dump_json(exclude_defaults=True)})
     try:
         table.commit([store.keep_asked(campaign_id, key, content)], keyed=True)

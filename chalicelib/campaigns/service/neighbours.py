@@ -1,29 +1,40 @@
 """What campaigns ask of their neighbours, as the ports in `ports.py` say it: segments, templates, the lake, senders."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from chalicelib.campaigns import store
 from chalicelib.campaigns.ports import Append, Asked, Lake, OpenLake, Tested, Title
+from chalicelib.campaigns.rules.filling import filler
+from chalicelib.deliveries.errors import DeliveryClaimed
 from chalicelib.deliveries.models import Outcome, Sent, Single
-from chalicelib.kernel.ids import MemberId, SegmentId, TemplateId
+from chalicelib.kernel.calendar import local_day
+from chalicelib.kernel.ids import CampaignId, MemberId, SegmentId, TemplateId
 from chalicelib.kernel.languages import Language
 from chalicelib.lake import duck
 from chalicelib.lake import store as lake
 from chalicelib.lake.models import Fact
+from chalicelib.members import service as members
+from chalicelib.points.errors import MemberErased, MemberUnknown
 from chalicelib.programs.service import ProgramBook
 from chalicelib.segments.models import SegmentState
 from chalicelib.segments.rules import PINNED_MAX, pinned
 from chalicelib.segments.service.finding import compiled_of, resolver
+from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.objects import Objects
 from chalicelib.storage.places import Place
 from chalicelib.storage.table import Table
 from chalicelib.templates import rules as templates_rules
 from chalicelib.templates import service as templates
 from chalicelib.templates.errors import TemplateUnknown
+from chalicelib.templates.fields import samples
 
+CLAIMED_TRIES, CLAIMED_SECONDS = 30, 0.25
+"""A test that another call is sending just now is waited for so often and so long: its answer is ours."""
 TEST_HOURS = 1
 """A test that could not be sent within an hour is not sent any more: whoever waited for it has gone."""
 
@@ -91,13 +102,19 @@ def appending(objects: Objects) -> Append:
 
 @dataclass(frozen=True)
 class SingleTester:
-    """Sends tests as single messages."""
+    """Sends tests as single messages.
+
+    Attributes:
+        fields_of: what a message of a campaign says of a member.
+    """
 
     send_one: Callable[[Single], Sent]
+    fields_of: Callable[[str, MemberId], Mapping[str, str]]
+    pause: Callable[[float], None] = time.sleep
 
     def send(self, campaign_id: str, name: str, member_id: MemberId, template: Title, now: datetime) -> Tested:
         """See `ports.Tester`."""
-        sent = self.send_one(
+        sent = self._sent(
             Single(
                 source="test",
                 source_id=campaign_id,
@@ -108,9 +125,57 @@ class SingleTester:
                 template_id=template.template_id,
                 template_version=template.version,
                 send_until=now + timedelta(hours=TEST_HOURS),
+                fields=dict(self.fields_of(campaign_id, member_id)),
             )
         )
         if sent.outcome is Outcome.SENT:
             return Tested("sent")
         missing = tuple(sent.code.split()) if sent.outcome is Outcome.FIELD_MISSING else ()
         return Tested(sent.outcome.kind, sent.waits_for or sent.outcome.reason, missing)
+
+    def _sent(self, single: Single) -> Sent:
+        """What became of a test; the same one that is being sent just now is waited for.
+
+        Raises:
+            DeliveryClaimed: it takes long.
+        """
+        for _ in range(CLAIMED_TRIES):
+            try:
+                return self.send_one(single)
+            except DeliveryClaimed:
+                self.pause(CLAIMED_SECONDS)
+        return self.send_one(single)
+
+
+@dataclass(frozen=True)
+class TestFields:
+    """What a test says of a member: what the campaign's message would, of them as they are now. What only the lake
+    knows (what was bought) is that of somebody made up, as in a preview.
+    """
+
+    __test__ = False
+
+    table: Table
+    keyring: Keyring
+    book: ProgramBook
+    clock: Callable[[], datetime]
+
+    def __call__(self, campaign_id: str, member_id: MemberId) -> dict[str, str]:
+        """The fields, but for the name and for links, which whoever sends fills in."""
+        now = self.clock()
+        program = self.book.current(now)
+        language, day = Language(program.language), local_day(now, program.time_zone)
+        campaign = store.find_campaign(self.table, CampaignId(campaign_id))
+        gift = campaign.definition.gift if campaign is not None else None
+        fields = {name: value for name, value in samples(language).items() if name in _OF_THE_LAKE}
+        fields |= filler(("program", "today", "gift_points", "gift_expires_on"), program, gift, day).same
+        try:
+            member = members.find_member(self.table, self.keyring, self.book, member_id, now=now, language=language)
+        except (MemberUnknown, MemberErased):
+            return fields  # to whom nothing is sent
+        fields |= templates_rules.values_of(member, program, language, today=day)
+        fields.pop("name", None)
+        return fields
+
+
+_OF_THE_LAKE = frozenset({"last_bought_on", "purchases_count"})

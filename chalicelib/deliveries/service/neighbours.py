@@ -57,12 +57,12 @@ class _Log:
 
     Attributes:
         asked: by the clock, when it was asked last.
-        marks: of the last change of each member.
+        marks: of all changes of each member. Of all, because a line is stamped when its request began: one that
+            began before another may be there after it.
     """
 
     asked: datetime
     marks: dict[str, str] = field(default_factory=dict)
-    ats: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -82,10 +82,9 @@ class MemberReach:
             log = self._logs[since] = _Log(since)
         begin = max(since, log.asked - members_store.LATE_BY)
         for change in members_store.list_reach_changes(self.table, begin, through=now):
-            at = milliseconds(change.at)
-            if at >= log.ats.get(change.member_id, 0):
-                log.ats[change.member_id] = at
-                log.marks[change.member_id] = f"{at} {change.why.value}"
+            mark, known = f" {milliseconds(change.at)} {change.why.value};", log.marks.get(change.member_id, "")
+            if mark not in known:
+                log.marks[change.member_id] = known + mark
         log.asked = now
         return log.marks
 

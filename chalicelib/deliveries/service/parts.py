@@ -5,7 +5,8 @@ the call before. So whoever takes the part over knows whom the worker before the
 idempotent provider is asked about them again with the same ids, of another nothing is known of them for good.
 
 After the claim, and as the last thing before the call, it is read consistently whether the run still sends and who has
-changed: an opt-out that was acknowledged by then is kept.
+changed: an opt-out that was acknowledged by then is kept. A provider that takes a call in many requests is slow about
+it, so before each request it is read again, unless that was a moment ago (`LOOK_AGAIN`).
 """
 
 import base64
@@ -29,10 +30,11 @@ from chalicelib.deliveries.models import (
     Wording,
 )
 from chalicelib.deliveries.ports import Office, Renderer
-from chalicelib.deliveries.service.asking import asked
+from chalicelib.deliveries.service.asking import Guarded, asked
 from chalicelib.deliveries.store import PartTaken, RunMoved
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.errors import StorageBusy, Trouble
+from chalicelib.providers.calls import WITHHELD
 from chalicelib.providers.models import Outgoing, Result
 from chalicelib.providers.pace import Wait
 from chalicelib.providers.port import Provider, ProviderBusy, ProviderMisconfigured
@@ -51,6 +53,10 @@ PATIENCE = timedelta(seconds=5)
 AGAIN = 15
 """Seconds after which a provider is asked again about who it did not take or gave no answer of."""
 KEYS_AT_ONCE = 100
+LOOK_AGAIN = timedelta(milliseconds=100)
+"""A look at who has changed holds for so long: less than anybody can tell from at once, and at most ten looks a second
+are 20 read units a second of a worker's, which a provider that takes fifty in one request never costs.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +324,7 @@ class _Work:
     def _lease_end(self) -> datetime:
         return from_milliseconds(self.state.lease_until)
 
-    def _may_go(self, provider: Provider, batch: dict[int, Outgoing]) -> bool:
+    def _may_go(self, provider: Provider, batch: dict[int, Outgoing], looked: dict[str, str]) -> bool:
         """Take out of a call who may not be written to any more; whether anything of it may go.
 
         The last thing that is read before the call is who has changed.
@@ -328,12 +334,18 @@ class _Work:
         self.run = run
         if run.status is not RunStatus.SENDING:
             return False
-        self._screen(provider, batch, self.office.clock())
+        self._screen(provider, batch, self.office.clock(), looked)
         return bool(batch) and self.office.clock() < self._lease_end() - TOO_LATE
 
-    def _screen(self, provider: Provider, batch: dict[int, Outgoing], now: datetime) -> None:
-        """Look afresh at those of a batch who have changed, until none of them changes while being looked at."""
-        looked: dict[str, str] = {}
+    def _screen(
+        self, provider: Provider, batch: dict[int, Outgoing], now: datetime, looked: dict[str, str] | None = None
+    ) -> None:
+        """Look afresh at those of a batch who have changed, until none of them changes while being looked at.
+
+        Args:
+            looked: the change up to which members were looked at; is kept up.
+        """
+        looked = {} if looked is None else looked
         places = {self.part.recipients[place].member_id: place for place in batch}
         while True:
             changed = self.office.reach.changed(self.run.changes_since, now)
@@ -362,14 +374,17 @@ class _Work:
 
     def _ask(self, provider: Provider, batch: dict[int, Outgoing]) -> Ended | Later | None:
         """Hand a claimed batch over, as many at a time as the provider takes, and note what came of it."""
-        places = list(batch)
+        places, looked = list(batch), dict[str, str]()
         for start in range(0, len(places), provider.batch_max):
             some = {place: batch[place] for place in places[start : start + provider.batch_max]}
-            if not self._may_go(provider, some):
+            look = Guarded(_Looks(self, provider, some, looked, self.office.clock()))
+            if not self._may_go(provider, some, looked):
                 self._went(())
+                if self.run.status is not RunStatus.SENDING:
+                    break
                 continue
             try:
-                results = asked(provider, list(some.values()))
+                results = asked(provider, list(some.values()), look)
             except ProviderBusy as busy:
                 self._went(busy)
                 self.state = replace(self.state, claim=())
@@ -379,7 +394,9 @@ class _Work:
                 self._went(())
                 raise
             self._note(provider, some, results)
-            self._went(results)
+            self._went([each for each in results if each.code != WITHHELD])
+            if look.fault is not None:
+                raise look.fault
         late = self.office.clock() > self._lease_end() - TOO_LATE
         self.state = replace(self.state, claim=())
         return self._hand_back(1, "slow") if late else None
@@ -486,6 +503,43 @@ class _Work:
         self.stored = self.state = replace(through, version=through.version + 1)
         end_run(self.office, self.run.run_id)
         return Ended("done")
+
+
+@dataclass
+class _Looks:
+    """Looks again, between the requests of one call, at who of those whose turn it is may still be written to.
+
+    Attributes:
+        some: the call's messages that are not decided yet, by place; who may not go any more is taken out.
+        at: when it was last looked.
+    """
+
+    work: _Work
+    provider: Provider
+    some: dict[int, Outgoing]
+    looked: dict[str, str]
+    at: datetime
+    stopped: bool = False
+
+    def __call__(self, group: Sequence[Outgoing]) -> Sequence[Outgoing]:
+        """See `providers.port.Look`."""
+        now = self.work.office.clock()
+        if self.stopped or timedelta(0) <= now - self.at < LOOK_AGAIN:
+            return () if self.stopped else group
+        self.at = now
+        names = {each.delivery_id for each in group}
+        theirs = {place: each for place, each in self.some.items() if each.delivery_id in names}
+        places = list(theirs)
+        may_go = self.work._may_go(self.provider, theirs, self.looked)
+        for place in places:
+            if place not in theirs:
+                del self.some[place]
+        if not may_go:
+            self.stopped = bool(theirs) or self.work.run.status is not RunStatus.SENDING
+            return ()
+        # To whom another message is to go now, by a new address, it goes with another call.
+        same = set(map(id, theirs.values()))
+        return [each for each in group if id(each) in same]
 
 
 def _wording(wordings: Sequence[Wording], variant: str, channel: str) -> Wording:

@@ -1,6 +1,6 @@
 """Send one message to one member, at most once, whatever crashes and whoever asks how often."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,11 +10,12 @@ from chalicelib.deliveries import rules, store
 from chalicelib.deliveries.errors import DeliveryClaimed
 from chalicelib.deliveries.models import DeliveryId, Outcome, Row, Sent, Single
 from chalicelib.deliveries.ports import Office
-from chalicelib.deliveries.service.asking import asked
-from chalicelib.deliveries.service.parts import AGAIN, LEASE, TOO_LATE
+from chalicelib.deliveries.service.asking import Guarded, asked
+from chalicelib.deliveries.service.parts import AGAIN, LEASE, LOOK_AGAIN, TOO_LATE
 from chalicelib.deliveries.store import SingleTaken
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.errors import StorageBusy, Trouble
+from chalicelib.providers.calls import WITHHELD
 from chalicelib.providers.models import Outgoing, Result
 from chalicelib.providers.pace import Wait
 from chalicelib.providers.port import Provider, ProviderBusy, ProviderMisconfigured
@@ -66,6 +67,7 @@ class _One:
         self.asked_before = item is not None and (self.lease_until > 0 or item["out"] == Outcome.ASKED)
         self.provider = office.providers.get(single.channel)
         self.missing: tuple[str, ...] = ()
+        self.looked_at = office.clock()
 
     def sent(self) -> Sent:
         """See `send_one`."""
@@ -95,6 +97,7 @@ class _One:
             return self._waits(answer.until, answer.why)
         until = milliseconds(self.office.clock() + LEASE)
         self._keep(Outcome.ASKED if self.asked_before else Outcome.OPEN, lease_until=until)
+        self.looked_at = self.office.clock()
         try:
             made = self._message(provider, self.office.clock())
         except Exception:
@@ -158,8 +161,9 @@ class _One:
     def _ask(self, provider: Provider, outgoing: Outgoing) -> Sent:
         office, channel = self.office, self.single.channel
         before = Outcome.ASKED if self.asked_before else Outcome.OPEN
+        look = Guarded(self._look)
         try:
-            results = asked(provider, [outgoing])
+            results = asked(provider, [outgoing], look)
         except ProviderBusy as busy:
             office.pace.went(channel, busy, office.clock())
             self._keep(before)
@@ -170,11 +174,24 @@ class _One:
         result = next((each for each in results if each.delivery_id == outgoing.delivery_id), None)
         outcome = rules.outcome_of_result(result, idempotent=provider.idempotent)
         with suppress(Trouble):
-            office.pace.went(channel, results, office.clock())
+            office.pace.went(channel, [each for each in results if each.code != WITHHELD], office.clock())
+        if look.fault is not None and outcome is Outcome.OPEN:
+            self._keep(before)
+            raise look.fault
         if outcome.pending:
             self._keep(before if outcome is Outcome.OPEN else outcome)
             return self._waits(office.clock() + timedelta(seconds=AGAIN), "again")
         return self._settle(outcome, result)
+
+    def _look(self, group: Sequence[Outgoing]) -> Sequence[Outgoing]:
+        """See `providers.port.Look`: a slow server is told of the message when the last look is long ago."""
+        now = self.office.clock()
+        if timedelta(0) <= now - self.looked_at < LOOK_AGAIN:
+            return group
+        self.looked_at = now
+        assert self.provider is not None
+        # The links that it has name the day, and are the same ones.
+        return group if [self._message(self.provider, now)] == list(group) else ()
 
     # ------------------------------------------------------------ what is known
 

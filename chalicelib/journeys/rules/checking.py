@@ -19,10 +19,13 @@ from chalicelib.journeys.models import (
 )
 from chalicelib.journeys.ports import Title
 from chalicelib.kernel.ids import TemplateId
+from chalicelib.members.models import ACCOUNT_PURPOSE
+from chalicelib.members.rules import is_of_messages
 from chalicelib.programs.models import Program
 from chalicelib.segments import rules as segments
 from chalicelib.segments.models import SegmentKind, SegmentState
 from chalicelib.segments.rules import Resolve
+from chalicelib.templates.rules import NOT_OF_MESSAGES
 
 FILLED = frozenset(
     {
@@ -159,6 +162,8 @@ def _step(
 
 
 def _send(definition: JourneyDefinition, step: Send, pointer: str, titles: Titles, gift: bool) -> Iterator[Fault]:
+    if not is_of_messages(step.purpose):
+        yield f"{pointer}/purpose", NOT_OF_MESSAGES
     place, title = f"{pointer}/template_id", titles(step.template_id)
     if title is None:
         yield place, "There is no such template"
@@ -217,6 +222,11 @@ def most_given(definition: JourneyDefinition) -> int:
         return most[name]
 
     return from_(definition.steps[0].step)
+
+
+def tells_of_account(definition: JourneyDefinition) -> bool:
+    """Whether some step sends what needs no consent and has no way out."""
+    return any(isinstance(each, Send) and each.purpose == ACCOUNT_PURPOSE for each in definition.steps)
 
 
 def gives_points(definition: JourneyDefinition) -> bool:

@@ -16,6 +16,7 @@ from chalicelib.journeys.errors import (
     JourneyGiftRaised,
     JourneyMoved,
     JourneyNotByHand,
+    JourneyNoticeForbidden,
     JourneyOver,
     JourneyStands,
     JourneysTooMany,
@@ -136,6 +137,7 @@ def edit_journey(bureau: Bureau, journey_id: JourneyId, command: EditJourney, ca
         JourneyUnfit: it names what there is not, or what does not fit together; each fault with its pointer.
         JourneyGiftRaised: it is at work, and would give more points.
         JourneyGiftForbidden: it was activated once and gives points, and the caller may not.
+        JourneyNoticeForbidden: it was activated once and sends notices, and the caller may not.
         WriteContended: others change it at the same time.
     """
     definition = _definition(command)
@@ -150,6 +152,7 @@ def edit_journey(bureau: Bureau, journey_id: JourneyId, command: EditJourney, ca
         at_work = before.state in (JourneyState.ACTIVE, JourneyState.PAUSED)
         if before.state is not JourneyState.DRAFT:
             _require_gift(definition, caller)
+            _require_notices(definition, caller)
         given, wanted = (checking.most_given(each) for each in (newest.definition, definition))
         if before.state is JourneyState.ACTIVE and wanted > given:
             raise JourneyGiftRaised(given=given, wanted=wanted)
@@ -236,6 +239,7 @@ def turn_journey(
         JourneyStands: it cannot become that from what it is.
         JourneyUnfit: what it names is not there any more.
         JourneyGiftForbidden: it gives points, and the caller may not.
+        JourneyNoticeForbidden: it sends notices, and the caller may not.
         JourneysTooMany: there are as many at work as there can be.
         WriteContended: others change it at the same time.
     """
@@ -250,6 +254,7 @@ def turn_journey(
         segment_id, cleared = before.segment_id, Cleared()
         if to is JourneyState.ACTIVE:
             _require_gift(edition.definition, caller)
+            _require_notices(edition.definition, caller)
             _require_fit(bureau, edition.definition)
             segment_id = before.segment_id
             edition = _pinned(bureau, edition)
@@ -402,6 +407,12 @@ def answers_of(caller: Caller) -> Answers:
 def _require_gift(definition: JourneyDefinition, caller: Caller) -> None:
     if checking.gives_points(definition) and caller.scope(Permission.JOURNEYS_GIFT) is None:
         raise JourneyGiftForbidden(permission=Permission.JOURNEYS_GIFT.value)
+
+
+def _require_notices(definition: JourneyDefinition, caller: Caller) -> None:
+    """Notices need no consent and have no way out: what is one is not for those to say who advertise."""
+    if checking.tells_of_account(definition) and caller.scope(Permission.JOURNEYS_NOTIFY) is None:
+        raise JourneyNoticeForbidden(permission=Permission.JOURNEYS_NOTIFY.value)
 
 
 # ---------------------------------------------------------------- by hand

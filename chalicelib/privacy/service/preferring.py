@@ -23,7 +23,7 @@ from chalicelib.members.models import (
     Profile,
     Witness,
 )
-from chalicelib.members.rules import may_contact
+from chalicelib.members.rules import is_of_messages, may_contact
 from chalicelib.points.errors import MemberClosed, MemberErased, MemberUnknown
 from chalicelib.points.models import AccountStatus
 from chalicelib.privacy.errors import ConsentNotOffered, OptOutUnknown
@@ -139,7 +139,7 @@ def _profile(table: Table, keyring: Keyring, member_id: MemberId) -> Profile | N
 
 
 def _grant(table: Table, asked: PreferenceAsked, *, allowed: bool) -> ConsentGiven:
-    if asked.purpose is None or asked.channel is None or asked.purpose == ID_NUMBER_PURPOSE or not allowed:
+    if asked.purpose is None or asked.channel is None or not is_of_messages(asked.purpose) or not allowed:
         raise ConsentNotOffered
     channel = ContactChannel(asked.channel)
     text = consent_texts.find_in_force(table, asked.purpose, channel)
@@ -153,9 +153,11 @@ def _withdrawal(purpose: str, channel: ContactChannel | None) -> ConsentGiven:
 
 
 def _purposes(profile: Profile, texts: Sequence[ConsentText]) -> list[str]:
-    """What the page is about: marketing and its topics, what else was spoken of, and the account last."""
-    known = {MARKETING_PURPOSE, *(each.purpose for each in texts), *(each.purpose for each in profile.consents)}
-    rest = sorted(known - {MARKETING_PURPOSE, ACCOUNT_PURPOSE, ID_NUMBER_PURPOSE})
+    """What the page is about: marketing, its topics, and the account last. Who agreed to something else, to terms or
+    to an identity number's being kept, is not written to by that, and takes it back elsewhere.
+    """
+    known = {*(each.purpose for each in texts), *(each.purpose for each in profile.consents)}
+    rest = sorted(filter(is_of_messages, known - {MARKETING_PURPOSE, ACCOUNT_PURPOSE}))
     return [MARKETING_PURPOSE, *rest, ACCOUNT_PURPOSE]
 
 
@@ -163,7 +165,6 @@ def _topic(
     purpose: str, profile: Profile, texts: Sequence[ConsentText], language: Language, *, may_grant: bool
 ) -> Topic:
     own = [each for each in texts if each.purpose == purpose]
-    titles = (each.title(language) for each in own)
     switches = tuple(
         (
             channel,
@@ -174,7 +175,7 @@ def _topic(
     )
     return Topic(
         purpose=purpose,
-        name=next((each for each in titles if each), None) or PURPOSES[language].get(purpose, purpose),
+        name=consent_texts.title_of(own, language, PURPOSES[language].get(purpose)) or purpose,
         text=own[0].words(language) if own else "",
         switches=switches,
     )
