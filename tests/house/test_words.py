@@ -17,7 +17,8 @@ def test_the_page_of_who_somebody_is_has_words_for_every_permission_and_role(lan
     source = (ROOT / "local/signin/text.js").read_text()
     told = {"permissions": list(Permission), "roles": sorted(FOR_STAFF)}
     script = f"""
-      Object.defineProperty(globalThis, "navigator", {{ value: {{ languages: ["{language}"], language: "{language}" }} }});
+      const navigator = {{ languages: ["{language}"], language: "{language}" }};
+      Object.defineProperty(globalThis, "navigator", {{ value: navigator }});
       const page = await import("data:text/javascript," + encodeURIComponent({json.dumps(source)}));
       const {{ permissions, roles }} = {json.dumps(told)};
       const verb = (each) => (page.text.verb[each] ?? page.text.verb[each.split(":")[1]]) && page.allowed(each);
