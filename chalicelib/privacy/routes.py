@@ -92,7 +92,7 @@ def export_member(member_id: MemberId, body: ExportMember, call: Call) -> Export
     """Everything that is kept about a member, decrypted, for the member. Who asked and why is kept."""
     return exporting.export_member(
         _places(call), member_id, body.reason, by=call.signed_in.subject, messages=_known(call), draw=call.house.draw,
-        now=call.now,
+        language=_language(call), now=call.now,
     )  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def export_member_page(member_id: MemberId, body: ExportMember, call: Call) -> H
     """Everything that is kept about a member, as a page to read or print. Who asked and why is kept."""
     made = exporting.export_member(
         _places(call), member_id, body.reason, by=call.signed_in.subject, messages=_known(call), draw=call.house.draw,
-        now=call.now,
+        language=_language(call), now=call.now,
     )  # fmt: skip
     return Html(_page(made, call))
 
@@ -112,7 +112,7 @@ def export_me(body: ExportMe, call: Call) -> Export:  # noqa: ARG001 - an empty 
     members.require_settled(call.house.table, call.member_id, now=call.now)
     return exporting.export_member(
         _places(call), call.member_id, OWN_WISH, by=call.signed_in.subject, messages=_known(call), draw=call.house.draw,
-        now=call.now,
+        language=_language(call), now=call.now,
     )  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def export_me_page(body: ExportMe, call: Call) -> Html:  # noqa: ARG001 - an emp
     members.require_settled(call.house.table, call.member_id, now=call.now)
     made = exporting.export_member(
         _places(call), call.member_id, OWN_WISH, by=call.signed_in.subject, messages=_known(call), draw=call.house.draw,
-        now=call.now,
+        language=_language(call), now=call.now,
     )  # fmt: skip
     return Html(_page(made, call))
 

@@ -6,7 +6,12 @@ import subprocess
 
 import pytest
 
+from chalicelib.api import rooms
+from chalicelib.api.routing import ROUTES
 from chalicelib.identity.permissions import FOR_STAFF, Permission
+from chalicelib.privacy import labels
+from chalicelib.privacy.actions import ACTIONS, ITEMS
+from chalicelib.trail.store import _BEHIND
 from local.settings import ROOT
 
 _HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -36,3 +41,17 @@ def test_the_page_of_who_somebody_is_has_words_for_every_permission_and_role(lan
                 assert _HAN.search(word) and not re.search("[a-z]", word), (name, word)
             else:
                 assert not _HAN.search(word) and "_" not in word, (name, word)
+
+
+def test_an_exports_page_has_words_for_every_command_and_for_what_it_changes() -> None:
+    rooms.everything()
+    commands = {each.function.__name__ for each in ROUTES if each.method != "GET" and not each.rule.open}
+    assert commands - ACTIONS.keys() == set()
+    assert {*_BEHIND.values(), "share"} <= ITEMS.keys()
+
+
+def test_the_words_of_an_exports_page_are_chinese_and_english() -> None:
+    values = (both for words in labels.VALUES.values() for both in words.values())
+    for chinese, english in (*labels.KINDS.values(), *labels.FIELDS.values(), *labels.LEFT_OUT, *values):
+        assert _HAN.search(chinese) and not _HAN.search(english), (chinese, english)
+        assert "_" not in chinese + english
