@@ -56,7 +56,7 @@ _STYLE = (
     "thead th{white-space:nowrap;color:#555;font-weight:600}tbody th{width:14em;font-weight:400;color:#555}"
     "td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}"
     "td.d{white-space:nowrap}ul{margin:0;padding-left:1.2em}"
-    "div.wide{overflow-x:auto}"
+    "div.wide{overflow-x:auto}.list td:last-child{min-width:11em}"
     "@media screen and (max-width:56em){body{margin:1em auto}div.wide{overflow:visible}"
     "tbody th{width:8.5em}td{overflow-wrap:anywhere}"
     "table.list,.list tbody,.list tr,.list td{display:block;width:100%}.list thead{display:none}"
@@ -184,7 +184,9 @@ class _Page:
             names = sorted(rows[0], key=_rank)
             return self._facts([(self.label(name), self._value(name, rows[0][name], records[0])) for name in names])
         rows_of = sorted(zip(rows, records, strict=True), key=lambda pair: _when(pair[0]), reverse=True)
-        columns = [name for name in _COLUMNS if any(name in row for row in rows)]
+        columns = [
+            name for name in _COLUMNS if any(name in row and self._value(name, row[name], of) for row, of in rows_of)
+        ]
         others = any(set(row) - set(columns) for row in rows)
         heads = [escape(self.label(name)) for name in columns] + ([self.text("other")] if others else [])
         lines = []
