@@ -321,8 +321,8 @@ TEXTS: Mapping[str, Both] = {
         "以下是我们保存的与您有关的数据。有意未列出的内容及其原因写在页末。",
         "This is what we keep about you. What is left out on purpose, and why, stands at the end.",
     ),
-    "left_out": ("未列出的内容", "What is left out, and why"),
-    "sums": ("积分与等级的合计数", "sums of points and of the tier"),
+    "left_out": ("未列出的内容及原因", "What is left out, and why"),
+    "sums": ("余额与等级的合计数", "sums of the balance and of the tier"),
     "about": ("您是谁", "About you"),
     "name": ("姓名", "Name"),
     "member_number": ("会员号", "Member number"),
@@ -370,12 +370,12 @@ LEFT_OUT: tuple[Both, ...] = (
         "only, and would endanger your account if written out. Most go by themselves after days.",
     ),
     (
-        "您当时属于哪些人群：它们每天由以上数据重新计算，不作为您的资料保存。",
-        "Which segments you are in: they are computed anew each day from what stands above, and kept nowhere.",
+        "您属于哪些人群：这由以上数据算出，并不断重新计算。",
+        "Which segments you are in: that is computed from what stands above, and over and over anew.",
     ),
     (
         "备份和技术日志：备份是同样数据的副本；日志只有编号，没有姓名和联系方式。",
-        "Backups and technical logs: backups are copies of the same; logs have numbers, and no names or addresses.",
+        "Backups and technical logs: backups are copies of the same; logs have numbers, and no names or contact data.",
     ),
 )
 """What an export leaves out on purpose, and why. The page says it."""

@@ -283,11 +283,11 @@ def test_the_page_has_no_words_of_the_code(world: World) -> None:
     made = export(world, member, language=Language.ZH)
     chinese, english = a_page(world, made, Language.ZH), a_page(world, export(world, member), Language.EN)
     for mark in (
-        "开卡", "调整积分", "积分与等级的合计数", "员工\n", "其他系统\n", "出生年段（起始年）：1990",
+        "开卡", "调整积分", "余额与等级的合计数", "员工\n", "其他系统\n", "出生年段（起始年）：1990",
         "短信、电子邮件、应用通知", "中国大陆", "个人资料：", "改动的字段：性别",
     ):  # fmt: skip
         assert mark in chinese, (mark, chinese)
-    for mark in ("opened a card", "another system\n", "sums of points", "mainland China"):
+    for mark in ("opened a card", "another system\n", "sums of the balance", "mainland China"):
         assert mark in english, (mark, english)
     own = r"kanali[\w-]*|KANALI\w*|Kanali|(mem|pol|crd|shp|unm|mrg|ses|key|stf|pur)_\w+|[\w.]+@[\w.]+|wechat_pay"
     own += r"|Asia/Shanghai|offers|goodwill|erp|JSON|L1|CNY|wx|Home|test|too|(?<=…)\w{4}|up|-dc"
