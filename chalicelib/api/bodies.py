@@ -66,12 +66,14 @@ def body_of(raw: bytes, model: type[M]) -> M:
 def query_of(values: Mapping[str, str], model: type[M]) -> M:
     """A model from a query string. A parameter stands once; numbers are plain digits, and yes or no `true` or `false`.
 
+    A model that ignores what it does not know is of a page that must be shown, whatever was hung on its link.
+
     Raises:
         RequestInvalid: it does not fit the schema; pointers start with `/query`.
     """
     every = getattr(values, "getlist", lambda name: [values[name]])
     twice = [name for name in values if len(every(name)) > 1]
-    if twice:
+    if twice and model.model_config.get("extra") != "ignore":
         raise RequestInvalid([{"pointer": f"/query/{_escaped(each)}", "detail": "It stands twice"} for each in twice])
     try:
         return model.model_validate({name: _plain(text, model, name) for name, text in values.items()}, context=SENT)

@@ -215,10 +215,9 @@ def _responses(route: Route, refusals: tuple[type[Refusal] | type[Trouble], ...]
     for kind in refusals:
         by_status.setdefault(problems.STATUS[kind.code], []).append(f"`{kind.code}`")
     for status, codes in sorted(by_status.items()):
-        responses[str(status)] = {
-            "description": ", ".join(codes),
-            "content": {problems.CONTENT_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}},
-        }
+        problem = {problems.CONTENT_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}}
+        page = {"text/html": {"schema": {"type": "string"}}} if route.fault_page is not None else {}
+        responses[str(status)] = {"description": ", ".join(codes), "content": problem | page}
     return dict(sorted(responses.items()))
 
 

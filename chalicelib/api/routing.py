@@ -17,7 +17,7 @@ import inspect
 import re
 import time
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -72,6 +72,11 @@ class Html(str):
     """An answer that is a page for people, which loads and runs nothing."""
 
 
+FaultPage = Callable[[int, Language | None], str]
+"""The page that tells a browser of a fault, by its status and the language asked for. It says nothing of why: whoever
+forged a link learns from it no more than who lost its end."""
+
+
 class Verbatim(str):
     """An answer in the very words that a machine waits for: JSON where it begins with a brace, else plain text."""
 
@@ -84,6 +89,8 @@ _PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
+_PROBLEM = problems.CONTENT_TYPE
+_WEIGHT = re.compile(r"[01](\.\d{0,3})?")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _AGENT_MAX = 80
 """Characters of a User-Agent that are kept."""
@@ -172,6 +179,7 @@ class Route:
     own: bool = False
     waits: type[BaseModel] | None = None
     takes_raw: bool = False
+    fault_page: FaultPage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +283,7 @@ class Routes:
         refuses: tuple[type[Refusal] | type[Trouble], ...] = (),
         waits: type[BaseModel] | None = None,
         me: str = "",
+        fault_page: FaultPage | None = None,
     ) -> Callable[[F], F]:
         """Declare a route. Without a rule in the policy it cannot start.
 
@@ -284,6 +293,7 @@ class Routes:
             waits: the answer, with status 202, when the command was taken and waits for something.
             me: the path under which a member does the same for themselves: the function's `member_id` is who is
                 signed in.
+            fault_page: tells whoever asks for a page, as browsers do, of what was refused; others get the problem.
         """
 
         def rule_of(path: str) -> Rule:
@@ -296,7 +306,7 @@ class Routes:
         rule, own_rule = rule_of(path), rule_of(me) if me else None
 
         def declare(function: F) -> F:
-            self._add(Route(method, path, function, rule, *terms, waits=waits))
+            self._add(Route(method, path, function, rule, *terms, waits=waits, fault_page=fault_page))
             if own_rule is not None:
                 self._add(Route(method, me, _own(function), own_rule, *terms, waits=waits, own=True))
             return function
@@ -390,7 +400,7 @@ def _described(route: Route) -> Route:
         route.method, route.path, route.function, route.rule, route.status, route.keyed, route.refuses, route.tag,
         path_types=path_types, body=hints.get("body"), query=hints.get("query"),
         takes_call="call" in names, answer=hints["return"], own=route.own, waits=route.waits,
-        takes_raw="raw" in names,
+        takes_raw="raw" in names, fault_page=route.fault_page,
     )  # fmt: skip
 
 
@@ -418,16 +428,26 @@ def _answer(route: Route, request: Request, parts: dict[str, str]) -> Response:
             headers["Dry-Run"] = "true"  # whatever it looks like, nothing was done
     except (Refusal, Trouble) as fault:
         code = fault.code
-        status, headers, body = problems.problem(fault, instance=request_id)
+        status, headers, body = _told(route, request, fault, request_id)
         if isinstance(fault, Refusal):
             _tell_watchers(fault, subject, request, request_id)
     except Exception as fault:  # noqa: BLE001 - the edge: whatever else happens is a bug, told by its id only
         code = "unexpected"
         log_bug(f"{route.method} {route.path}", request_id, fault)
-        status, headers, body = problems.problem(Unexpected(), instance=request_id)
+        status, headers, body = _told(route, request, Unexpected(), request_id)
     headers["X-Request-Id"] = request_id
     _log(route, parts, status, code, subject, request_id, started)
     return Response(body=body, status_code=status, headers=dict(headers))
+
+
+def _told(route: Route, request: Request, fault: Refusal | Trouble, request_id: str) -> tuple[int, dict[str, str], str]:
+    """What is answered to a fault: a page to who asks for pages, where the route has one; else the problem."""
+    status, headers, body = problems.problem(fault, instance=request_id)
+    if route.fault_page is None or not _wants_page(request.headers.get("accept")):
+        return status, headers, body
+    query: Mapping[str, str] = request.query_params or {}
+    asked = _language(query.get("language")) or _language(request.headers.get("accept-language"))
+    return status, headers | _PAGE_HEADERS, route.fault_page(status, asked)
 
 
 def _log(
@@ -674,6 +694,16 @@ def _language(header: str | None) -> Language | None:
         if tag in ("zh", "en"):
             return Language(tag)
     return None
+
+
+def _wants_page(accept: str | None) -> bool:
+    """Whether an Accept header names pages, and prefers them to JSON; who takes anything is given JSON (RFC 9110)."""
+    weights: dict[str, float] = {}
+    for part in (accept or "").lower().split(","):
+        kind, *terms = (each.strip() for each in part.split(";"))
+        weight = next((term[2:] for term in terms if term.startswith("q=")), "1")
+        weights[kind] = float(weight) if _WEIGHT.fullmatch(weight) else 0.0
+    return weights.get("text/html", 0.0) > max(weights.get(kind, 0.0) for kind in ("application/json", _PROBLEM))
 
 
 def _version(if_match: str | None) -> int | None:

@@ -202,8 +202,8 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored(
         "core", "address that is not written to, as a blind index", r"SUP#\S+ SUP",
         {
-            **_all("tl at channel source added lifted version", Datum(Data.MACHINE, Kept.RECORD)),
-            "code": Datum(Data.KEY, Kept.RECORD),
+            **_all("tl at version", Datum(Data.MACHINE, Kept.RECORD)),
+            **_all("channel source added lifted code", Datum(Data.PERSON, Kept.RECORD, exported=True)),
             "by": Datum(Data.STAFF, Kept.RECORD),
         },
     ),
@@ -279,10 +279,12 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored(
         "core", "what waits for a second person, or did", r"APR#\S+ APR",
         {
-            **_all("tl at version content ask key shops amount asked status decided", Datum(Data.MACHINE, Kept.RECORD)),
+            **_all("tl at version content key shops", Datum(Data.MACHINE, Kept.RECORD)),
+            **_all("ask amount asked status decided", Datum(Data.CONDUCT, Kept.RECORD, exported=True)),
             **_all("about entry", Datum(Data.CONDUCT, Kept.RECORD)),
             **_all("asked_by decided_by own", Datum(Data.STAFF, Kept.RECORD)),
             "command": Datum(Data.MACHINE, Kept.RECORD),
+            # An export has the note to the member, and neither staff's notes for each other nor why it was decided so.
             **_all("words reason", Datum(Data.WORDS, Kept.SEALED)),
         },
     ),
@@ -500,7 +502,8 @@ NAMES: Mapping[str, str] = {
     "turned": "used_ms", "notified": "notified_ms", "said": "consent", "into": "merged_into", "life": "lifetime_sums",
     "told": "told_through", "off": "written_off", "gv": "given_minor", "ma": "sent_for_member_id",
     "af": "after_returns", "out": "outcome", "decided": "decided_ms", "entered": "entered_ms", "left": "left_for",
-    "left_at": "left_ms", "since": "since_ms", "last": "last_ms",
+    "left_at": "left_ms", "since": "since_ms", "last": "last_ms", "asked": "asked_ms", "ask": "asked_for",
+    "added": "added_ms", "lifted": "lifted_ms",
 }  # fmt: skip
 """What an export calls attributes whose stored names are short. Names that end in `_ms` are milliseconds since 1970."""
 

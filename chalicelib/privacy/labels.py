@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-Both = tuple[str, str]
-"""A word in Chinese and in English."""
+from chalicelib.privacy.actions import ACTIONS, ITEMS, Both
 
 KINDS: Mapping[str, Both] = {
     "profile of a member": ("个人资料", "Profile"),
@@ -31,6 +30,11 @@ KINDS: Mapping[str, Both] = {
     ),
     "way through a journey": ("参加的自动营销流程", "Journeys that you were in"),
     "when a member came into a journey last": ("最近一次进入流程的时间", "When you came into journeys last"),
+    "what waits for a second person, or did": ("需要第二人审批的操作", "What a second person has to agree to"),
+    "address that is not written to, as a blind index": (
+        "停止发送的联系方式",
+        "Addresses of yours that are not written to",
+    ),
     "what happened that journeys ask for": ("流程用到的您的动态", "What happened that journeys ask for"),
     "what staff and other systems did": ("员工与系统的操作", "What staff and other systems did"),
 }
@@ -152,6 +156,17 @@ FIELDS: Mapping[str, Both] = {
     "after": ("新值", "After"),
     "changed": ("改动的字段", "Changed"),
     "until": ("截止", "Until"),
+    "asked_for": ("类型", "What"),
+    "asked_ms": ("提出时间", "Asked for"),
+    "settled_ms": ("审批时间", "Decided"),
+    "lapses_ms": ("审批截止", "To be decided by"),
+    "amount": ("数额", "Amount"),
+    "added_ms": ("时间", "When"),
+    "lifted_ms": ("恢复发送时间", "Written to again since"),
+    "code": ("原因", "Because"),
+    "token": ("支付渠道代号", "Number at the payment provider"),
+    "multiplier_percent": ("倍数（%）", "Multiplier (%)"),
+    "id": ("号码", "Number"),
     "decided_ms": ("时间", "When"),
     "entered_ms": ("进入时间", "Came in"),
     "since_ms": ("到达此步的时间", "At this step since"),
@@ -191,7 +206,49 @@ ONLY: Mapping[str, frozenset[str]] = {
 NARROW = frozenset({"owner of a card"})
 """Kinds that say nothing but what others say as well: that a card is the member's."""
 
+_CHANNELS: Mapping[str, Both] = {
+    "sms": ("短信", "text message"), "email": ("电子邮件", "e-mail"), "wechat": ("微信", "WeChat"),
+    "phone": ("电话", "phone"), "app": ("应用通知", "app message"), "post": ("信件", "letter"),
+}  # fmt: skip
+
 VALUES: Mapping[str, Mapping[str, Both]] = {
+    "action": ACTIONS,
+    "item": ITEMS,
+    "by": {"staff": ("员工", "staff"), "integration": ("其他系统", "another system")},
+    "ways": _CHANNELS,
+    "suppressed": _CHANNELS,
+    "region": {
+        "CN": ("中国大陆", "mainland China"), "HK": ("中国香港", "Hong Kong, China"),
+        "MO": ("中国澳门", "Macao, China"), "TW": ("中国台湾", "Taiwan, China"),
+    },
+    "asked_for": {
+        "adjustment": ("调整积分", "points adjusted"), "reversal": ("冲回积分", "entry taken back"),
+        "card_refund": ("退卡内余额", "paid back from a card"), "closure": ("关闭会员", "membership closed"),
+    },
+    "code": {
+        "bounced": ("被退回：没有这个号码或邮箱", "it came back: there is no such number or mailbox"),
+        "complained": ("被标记为垃圾信息", "a message was called spam"),
+        "opted_out": ("回复要求退订", "a reply asked for it"), "asked": ("向我们提出过", "we were asked to"),
+    },
+    "purpose": {
+        "notices": ("会员账户通知", "notices of your account"), "marketing": ("优惠与活动", "offers and news"),
+        "id_number": ("证件号码", "identity number"),
+    },
+    "text_version": {
+        "opt-out-link": ("退订链接", "opt-out link"), "preferences": ("消息偏好页", "page of preferences"),
+        "opt-out-reply": ("回复短信", "reply to a message"),
+    },
+    "event_type": {
+        "PointsExpiring": ("积分即将过期", "points expire soon"), "TierChanged": ("等级变化", "tier changed"),
+        "TierReviewed": ("等级保留", "tier kept"), "PointsReleased": ("积分可用", "points are free"),
+        "PointsReceived": ("收到积分", "points received"), "BirthdayGiftGiven": ("生日礼", "birthday gift"),
+        "MemberContactChanged": ("手机或邮箱更改", "mobile or e-mail changed"),
+    },
+    "identifier": {
+        "mobile": ("手机", "mobile"), "email": ("电子邮箱", "e-mail"), "card": ("会员卡号", "card number"),
+        "card_no": ("会员卡号", "card number"),
+    },
+    "changed_state": {"new": ("新增", "new"), "gone": ("删除", "removed")},
     "kind_letter": {
         "e": ("获得", "earned"), "s": ("使用", "spent"), "x": ("过期", "expired"), "a": ("调整", "adjusted"),
         "h": ("冻结", "reserved"), "l": ("解冻", "free again"), "r": ("冲回", "taken back"),
@@ -201,8 +258,15 @@ VALUES: Mapping[str, Mapping[str, Both]] = {
     "status": {
         "active": ("正常", "active"), "suspended": ("已冻结", "suspended"), "closed": ("已关闭", "closed"),
         "merged": ("已并入其他会员", "merged into another"),
+        "waiting": ("等待审批", "waiting"), "approved": ("已通过", "approved"), "rejected": ("已驳回", "rejected"),
+        "lapsed": ("无人审批，已失效", "lapsed: nobody decided in time"),
     },
     "kind": {
+        "purchased": ("消费", "purchase"), "first_purchased": ("首次消费", "first purchase"),
+        "points_spent": ("使用积分", "points spent"), "tier_changed": ("等级变化", "tier changed"),
+        "points_expire": ("积分即将过期", "points expire"), "birthday_gift": ("生日礼", "birthday gift"),
+        "segment_entered": ("进入人群", "came into a segment"), "lapsed": ("久未消费", "no purchase for long"),
+        "birthday": ("生日", "birthday"), "by_hand": ("手动加入", "by hand"),
         "enrolled": ("加入", "enrolled"), "edited": ("修改资料", "edited"), "suspended": ("冻结", "suspended"),
         "reinstated": ("恢复", "reinstated"), "closed": ("关闭", "closed"), "merged": ("合并", "merged"),
         "unmerged": ("撤销合并", "merge undone"), "erased": ("抹除", "erased"), "unmasked": ("查看", "shown"),
@@ -211,20 +275,17 @@ VALUES: Mapping[str, Mapping[str, Both]] = {
     "card_kind": {"stored_value": ("储值卡", "stored value"), "count": ("次卡", "visits")},
     "role": {"owner": ("拥有者", "owner"), "member": ("成员", "member")},
     "gender": {"female": ("女", "female"), "male": ("男", "male")},
-    "channel": {
-        "sms": ("短信", "text message"), "email": ("电子邮件", "e-mail"), "wechat": ("微信", "WeChat"),
-        "phone": ("电话", "phone"), "app": ("应用通知", "app message"), "post": ("信件", "letter"),
-    },
+    "channel": _CHANNELS,
     "reason_code": {
         "returned": ("退货", "returned"), "goodwill": ("关怀", "goodwill"), "birthday": ("生日", "birthday"),
-        "correction": ("更正", "correction"),
+        "correction": ("更正", "correction"), "refunded": ("退款", "refunded"), "mistake": ("录入有误", "mistake"),
     },
     "source": {
         "till": ("收银台", "at the till"), "web": ("网站", "on the web"), "app": ("应用", "in the app"),
         "paper": ("纸质", "on paper"), "phone": ("电话", "by phone"), "import": ("导入", "imported"),
         "staff": ("员工记录", "recorded by staff"), "integration": ("其他系统", "from another system"),
         "member": ("本人", "by yourself"), "link": ("退订链接", "by an opt-out link"),
-        "reply": ("回复短信", "by a reply"),
+        "reply": ("回复短信", "by a reply"), "receipt": ("投递回执", "a receipt of the provider"),
         "campaign": ("营销活动", "a campaign"), "journey": ("自动流程", "a journey"), "test": ("测试", "a test"),
     },
     "outcome": {
@@ -256,11 +317,12 @@ TEXTS: Mapping[str, Both] = {
     "title": ("您的数据", "Your data"),
     "exported": ("导出时间", "Exported"),
     "zone": ("时间均为", "Times are those of"),
-    "lead": ("以下是我们保存的与您有关的全部数据。", "This is everything that we keep about you."),
-    "inner": (
-        "仅用于计算余额和等级的中间数字未列在此页，可在 JSON 格式的导出中查看。",
-        "Figures that only the computing of balances and tiers needs are not on this page; the JSON export has them.",
+    "lead": (
+        "以下是我们保存的与您有关的数据。有意未列出的内容及其原因写在页末。",
+        "This is what we keep about you. What is left out on purpose, and why, stands at the end.",
     ),
+    "left_out": ("未列出的内容及原因", "What is left out, and why"),
+    "sums": ("余额与等级的合计数", "sums of the balance and of the tier"),
     "about": ("您是谁", "About you"),
     "name": ("姓名", "Name"),
     "member_number": ("会员号", "Member number"),
@@ -287,3 +349,33 @@ TEXTS: Mapping[str, Both] = {
     "colon": ("：", ": "),
     "semicolon": ("；", "; "),
 }
+
+LEFT_OUT: tuple[Both, ...] = (
+    (
+        "仅用于计算余额和等级的中间数字：它们不说明别的事情。JSON 格式的导出中有这些数字。",
+        "Figures that only the computing of balances and tiers needs: they say nothing else. The JSON export has them.",
+    ),
+    (
+        "员工之间的内部备注、操作原因和审批意见：其中可能涉及他人或防范滥用的判断，需由人逐条核对。您可以要求查阅，我们会核对后答复。",
+        "Internal notes, reasons and decisions that staff wrote for each other: they may be about others, or about how "
+        "abuse is found, so a person has to look at each. Ask for them, and you are answered after that.",
+    ),
+    (
+        "他人的数据，例如转赠给您积分的人、积分池中其他成员做了什么：那是他们的数据。",
+        "Data of others, such as who gave you points or what others did in a pool: they are theirs.",
+    ),
+    (
+        "密钥、登录验证码、尝试登录的次数和为查找而计算的代码：它们只为安全所用，写出来会危及您的账户；多数几天后自动删除。",
+        "Keys, codes to sign in, how often signing in was tried, and codes computed for look-ups: they serve security "
+        "only, and would endanger your account if written out. Most go by themselves after days.",
+    ),
+    (
+        "您属于哪些人群：这由以上数据算出，并不断重新计算。",
+        "Which segments you are in: that is computed from what stands above, and over and over anew.",
+    ),
+    (
+        "备份和技术日志：备份是同样数据的副本；日志只有编号，没有姓名和联系方式。",
+        "Backups and technical logs: backups are copies of the same; logs have numbers, and no names or contact data.",
+    ),
+)
+"""What an export leaves out on purpose, and why. The page says it."""

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field, field_validator
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, field_validator
 
 from chalicelib.kernel.ids import AccountId, Id, MemberId
 from chalicelib.kernel.personal import Plain
@@ -28,6 +28,17 @@ class PreferencesShown(Record):
     """How the page of preferences is shown."""
 
     language: Literal["zh", "en"] | None = None
+    """Left out: what the reader asks for, else the program's."""
+
+
+class OptOutShown(Record):
+    """How the page of an opt-out link is shown. Nothing that is hung on the link may stand in the way of it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    language: Annotated[
+        Literal["zh", "en"] | None, BeforeValidator(lambda asked: asked if asked in ("zh", "en") else None)
+    ] = None
     """Left out: what the reader asks for, else the program's."""
 
 

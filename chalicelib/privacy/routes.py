@@ -22,6 +22,7 @@ from chalicelib.privacy.models import (
     Export,
     ExportMe,
     ExportMember,
+    OptOutShown,
     OptOutToken,
     PreferenceAsked,
     PreferencesShown,
@@ -30,6 +31,7 @@ from chalicelib.privacy.models import (
 )
 from chalicelib.privacy.service import erasing, exporting, opting_out, preferring, previewing, showing, unmasking
 from chalicelib.privacy.service.erasing import Places
+from chalicelib.privacy.service.pages import fault_page
 from chalicelib.programs.service import book_of
 from chalicelib.templates.errors import TemplateUnknown
 from chalicelib.templates.models import PreviewTemplate, PreviewView
@@ -90,7 +92,7 @@ def export_member(member_id: MemberId, body: ExportMember, call: Call) -> Export
     """Everything that is kept about a member, decrypted, for the member. Who asked and why is kept."""
     return exporting.export_member(
         _places(call), member_id, body.reason, by=call.signed_in.subject, messages=_known(call), draw=call.house.draw,
-        now=call.now,
+        language=_language(call), now=call.now,
     )  # fmt: skip
 
 
@@ -99,7 +101,7 @@ def export_member_page(member_id: MemberId, body: ExportMember, call: Call) -> H
     """Everything that is kept about a member, as a page to read or print. Who asked and why is kept."""
     made = exporting.export_member(
         _places(call), member_id, body.reason, by=call.signed_in.subject, messages=_known(call), draw=call.house.draw,
-        now=call.now,
+        language=_language(call), now=call.now,
     )  # fmt: skip
     return Html(_page(made, call))
 
@@ -110,7 +112,7 @@ def export_me(body: ExportMe, call: Call) -> Export:  # noqa: ARG001 - an empty 
     members.require_settled(call.house.table, call.member_id, now=call.now)
     return exporting.export_member(
         _places(call), call.member_id, OWN_WISH, by=call.signed_in.subject, messages=_known(call), draw=call.house.draw,
-        now=call.now,
+        language=_language(call), now=call.now,
     )  # fmt: skip
 
 
@@ -120,7 +122,7 @@ def export_me_page(body: ExportMe, call: Call) -> Html:  # noqa: ARG001 - an emp
     members.require_settled(call.house.table, call.member_id, now=call.now)
     made = exporting.export_member(
         _places(call), call.member_id, OWN_WISH, by=call.signed_in.subject, messages=_known(call), draw=call.house.draw,
-        now=call.now,
+        language=_language(call), now=call.now,
     )  # fmt: skip
     return Html(_page(made, call))
 
@@ -143,45 +145,51 @@ def _counting(call: Call) -> opting_out.Counting:
     return opting_out.Counting.of(call.house.table, call.house.ops, call.house.objects)
 
 
-@privacy.get("/opt-outs/{token}", refuses=(OptOutUnknown,))
-def show_opt_out(token: OptOutToken, call: Call) -> Html:
+def _reader(call: Call, chosen: str | None) -> tuple[Language, str]:
+    """In which language a page behind a link is shown, and what the program is called in it: whose message it was."""
+    language = Language(chosen) if chosen else _language(call)
+    return language, book_of(call.house.table).current(call.now).name.in_(language)
+
+
+@privacy.get("/opt-outs/{token}", refuses=(OptOutUnknown,), fault_page=fault_page)
+def show_opt_out(token: OptOutToken, query: OptOutShown, call: Call) -> Html:
     """What an opt-out link ends, with a button that does it. It needs no sign-in and runs no script."""
     house = call.house
     asked = opting_out.find_opt_out(house.keyring, token)
-    return Html(opting_out.page_of(house.table, house.keyring, asked, _language(call), done=False))
+    return Html(opting_out.page_of(house.table, house.keyring, asked, *_reader(call, query.language), done=False))
 
 
-@privacy.post("/opt-outs/{token}", refuses=(OptOutUnknown,))
-def opt_out(token: OptOutToken, call: Call) -> Html:
+@privacy.post("/opt-outs/{token}", refuses=(OptOutUnknown,), fault_page=fault_page)
+def opt_out(token: OptOutToken, query: OptOutShown, call: Call) -> Html:
     """End messages of a kind by the link of one of them, in one step (RFC 8058). Again changes nothing.
 
     Whatever is sent along is not looked at. The link does not lapse.
     """
     house, book = call.house, book_of(call.house.table)
     asked = opting_out.opt_out(house.table, house.keyring, book, token, _counting(call), now=call.now)
-    return Html(opting_out.page_of(house.table, house.keyring, asked, _language(call), done=True))
+    return Html(opting_out.page_of(house.table, house.keyring, asked, *_reader(call, query.language), done=True))
 
 
-@privacy.get("/preferences/{token}", refuses=(OptOutUnknown,))
+@privacy.get("/preferences/{token}", refuses=(OptOutUnknown,), fault_page=fault_page)
 def show_preferences(token: OptOutToken, query: PreferencesShown, call: Call) -> Html:
     """What a member is sent by which channel, with a button for each that changes it. It runs no script."""
     house, book = call.house, book_of(call.house.table)
-    language = Language(query.language) if query.language else _language(call)
+    language, program = _reader(call, query.language)
     shown = preferring.find_preferences(house.table, house.keyring, book, token, language, now=call.now)
-    return Html(preferring.page_of(shown, saved=False))
+    return Html(preferring.page_of(shown, program, saved=False))
 
 
-@privacy.post("/preferences/{token}", refuses=(OptOutUnknown, ConsentNotOffered))
+@privacy.post("/preferences/{token}", refuses=(OptOutUnknown, ConsentNotOffered), fault_page=fault_page)
 def change_preferences(token: OptOutToken, query: PreferenceAsked, call: Call) -> Html:
     """End, or allow, what a member is sent of a topic by a channel; without a topic, end all offers and news.
 
     It holds when the page is answered. By an old link messages can be ended, and not allowed any more.
     """
     house, book = call.house, book_of(call.house.table)
-    language = Language(query.language) if query.language else _language(call)
+    language, program = _reader(call, query.language)
     preferring.change_preferences(house.table, house.keyring, book, token, query, _counting(call), now=call.now)
     shown = preferring.find_preferences(house.table, house.keyring, book, token, language, now=call.now)
-    return Html(preferring.page_of(shown, saved=True))
+    return Html(preferring.page_of(shown, program, saved=True))
 
 
 @privacy.post(

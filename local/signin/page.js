@@ -1,7 +1,7 @@
 // The page: who am I here, and what may I do. It shows one of a few states, and says which in data-state.
 
 import { SignIn, SignInFailed, SignedOut } from "./oidc.js";
-import { language, text, time, word } from "./text.js";
+import { allowed, language, text, time, word } from "./text.js";
 
 const main = document.getElementById("main");
 const page = location.origin + location.pathname.replace(/\/$/, "");
@@ -115,13 +115,13 @@ function rights(permissions) {
   }
   const groups = new Map();
   for (const { permission, scope } of permissions) {
-    const [subject, verb] = permission.split(":");
-    groups.set(subject, [...(groups.get(subject) ?? []), { permission, verb, scope }]);
+    const [subject] = permission.split(":");
+    groups.set(subject, [...(groups.get(subject) ?? []), { permission, scope }]);
   }
   return element("div", { class: "rights" }, ...[...groups].map(([subject, held]) =>
     element("section", {}, element("h3", {}, word("subject", subject)), element("ul", {},
-      ...held.map(({ permission, verb, scope }) => element("li", { "data-permission": permission },
-        element("span", {}, word("verb", verb)), element("span", {}, word("scopes", reach(subject, scope)))))))));
+      ...held.map(({ permission, scope }) => element("li", { "data-permission": permission },
+        element("span", {}, allowed(permission)), element("span", {}, word("scopes", reach(subject, scope)))))))));
 }
 
 function leave() {

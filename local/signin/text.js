@@ -33,11 +33,14 @@ const TEXT = {
       auditor: "审计", integration: "系统对接", member: "会员" },
     subject: { members: "会员", purchases: "消费", points: "积分", pools: "积分池", cards: "卡", program: "会员计划",
       jobs: "任务", liability: "积分负债", staff: "员工", roles: "角色", approvals: "审批", audit: "审计记录",
-      integrations: "对接密钥", alerts: "警报" },
-    verb: { read: "查看", write: "登记和修改", status: "冻结和恢复", merge: "合并", unmask: "查看完整信息",
-      erase: "抹除", export: "导出", record: "录入", return: "退货",
+      integrations: "对接密钥", alerts: "警报", templates: "消息模板", suppressions: "停发地址", deliveries: "发送记录",
+      campaigns: "营销活动", journeys: "自动流程", segments: "人群" },
+    verb: { read: "查看", write: "编辑", status: "冻结和恢复", merge: "合并", unmask: "查看完整信息",
+      erase: "抹除", export: "导出", record: "录入", record_large: "录入大额消费", return: "退货",
       restate: "更正", spend: "使用", adjust: "调整", transfer: "转赠", manage: "管理", top_up: "充值", refund: "退款",
-      publish: "发布", run: "执行", decide: "审批" },
+      publish: "发布", run: "执行", decide: "审批", launch: "启动和停止", gift: "赠送积分",
+      change_contact: "更改手机和邮箱", undo_owing: "撤销合并（即使因此欠积分）", act_for_members: "代会员操作",
+      "members:write": "登记和修改", "cards:gift": "赠送超出规定的金额或次数", "journeys:run": "启动和停止" },
   },
   en: {
     loading: "Loading…",
@@ -71,20 +74,30 @@ const TEXT = {
       admin: "admin", auditor: "auditor", integration: "integration", member: "member" },
     subject: { members: "Members", purchases: "Purchases", points: "Points", pools: "Pools", cards: "Cards",
       program: "Program", jobs: "Jobs", liability: "Liability", staff: "Staff", roles: "Roles", approvals: "Approvals",
-      audit: "Audit", integrations: "Integration keys", alerts: "Alerts" },
-    verb: { read: "look at", write: "enrol and edit", status: "suspend and reinstate", merge: "merge",
-      unmask: "see in full", erase: "erase", export: "export", record: "record",
+      audit: "Audit", integrations: "Integration keys", alerts: "Alerts", templates: "Templates",
+      suppressions: "Addresses not written to", deliveries: "Messages sent", campaigns: "Campaigns",
+      journeys: "Journeys", segments: "Segments" },
+    verb: { read: "look at", write: "edit", status: "suspend and reinstate", merge: "merge",
+      unmask: "see in full", erase: "erase", export: "export", record: "record", record_large: "record large ones",
       return: "take back", restate: "restate", spend: "spend", adjust: "adjust", transfer: "transfer", manage: "manage",
-      top_up: "top up", refund: "refund", publish: "publish", run: "run", decide: "decide" },
+      top_up: "top up", refund: "refund", publish: "publish", run: "run", decide: "decide", launch: "launch and stop",
+      gift: "give points", change_contact: "change mobile and e-mail",
+      undo_owing: "undo merges, even if points are owed", act_for_members: "act for members", "members:write": "enrol and edit",
+      "cards:gift": "give more money or visits than the limit", "journeys:run": "start and stop" },
   },
 };
 
 export const language = navigator.languages.find((each) => /^(zh|en)\b/i.test(each))?.slice(0, 2).toLowerCase() ?? "en";
 export const text = TEXT[language];
 
-// A word that has no translation yet stands as it is.
+// A word of the merchant's own, such as the name of a role, stands as it is.
 export function word(kind, name) {
   return text[kind][name] ?? name.replaceAll("_", " ");
+}
+
+// What a permission allows: most verbs mean the same of everything, some have words of their own for it.
+export function allowed(permission) {
+  return text.verb[permission] ?? word("verb", permission.split(":")[1]);
 }
 
 export function time(seconds) {

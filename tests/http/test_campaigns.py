@@ -155,14 +155,14 @@ def test_a_test_says_which_field_had_no_value(marketing: Api) -> None:
     wiring.use(replace(wiring.house(), providers={"email": Post()}))
     consent = {"purpose": "marketing", "granted": True, "text_version": "1"}
     member = marketing.enrol(email="yes@example.com", consents=[consent])["member_id"]
-    said = {"channel": "email", "zh": {"subject": "好久不见", "html": "<p>上次是 {{last_bought_on}}</p>"}}
+    said = {"channel": "email", "zh": {"subject": "好久不见", "html": "<p>生日是 {{birthday}}</p>"}}
     template = marketing.post("/v1/templates", {"name": "m", "purpose": "marketing", "contents": said}, key="t2").json
     body = a_body(marketing, variants=[{"name": "a", "template_ids": [template["template_id"]]}])
     path = "/v1/campaigns/" + marketing.post("/v1/campaigns", body, key="c1").json["campaign_id"]
     for _ in range(2):
         sent = marketing.post(f"{path}/test-sends", {"member_ids": [member]}, key="once")
         (one,) = sent.json["items"]
-        assert (one["outcome"], one["reason"], one["missing"]) == ("skipped", "field_missing", ["last_bought_on"])
+        assert (one["outcome"], one["reason"], one["missing"]) == ("skipped", "field_missing", ["birthday"])
 
 
 def test_points_are_given_by_who_may(marketing: Api) -> None:

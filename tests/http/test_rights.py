@@ -190,6 +190,60 @@ def test_forged_links_are_answered_alike_and_change_nothing(
     assert look() == before
 
 
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+
+
+def test_a_link_that_does_not_work_tells_a_browser_what_to_do_and_a_machine_the_problem(
+    api: Api, house: House, look: Look, member: dict[str, Any]
+) -> None:
+    good = link(house, member["member_id"]).removeprefix(PATH)
+    of_preferences = preferences_token_of(Preferences(MemberId(member["member_id"]), date(2020, 1, 1)), house.keyring)
+    nobody, before = api.with_(""), look()
+    wrong = [f"{PATH}{each}" for each in (good[:-3], good[1:], f"{good}A", "x", "x" * 401, of_preferences)]
+    wrong += [f"{PREFERENCES_PATH}{each}" for each in (good, of_preferences[:-1], "x", "x" * 401)]
+    for tongue, words in (("zh-CN,zh;q=0.9", "这个链接打不开"), ("en-GB", "This link does not work")):
+        replies = [
+            nobody.send(method, each, Accept=BROWSER, Accept_Language=tongue)
+            for each in wrong
+            for method in ("GET", "POST")
+        ]
+        assert {(reply.status, reply.headers["Content-Type"]) for reply in replies} == {
+            (404, "text/html; charset=utf-8")
+        }
+        (page,) = {reply.text for reply in replies}
+        assert words in page
+        assert "urn:" not in page
+        policy = nobody.send("GET", PATH + good).headers["Content-Security-Policy"]
+        assert {reply.headers["Content-Security-Policy"] for reply in replies} == {policy}
+        assert {reply.headers["Cache-Control"] for reply in replies} == {"no-store"}
+    both = nobody.send("GET", wrong[0], Accept=BROWSER, Accept_Language="fr").text
+    assert both.index("这个链接打不开") < both.index("This link does not work")
+    turned = nobody.send("GET", f"{wrong[0]}?language=en", Accept=BROWSER, Accept_Language="zh").text
+    assert ("This link does not work" in turned, "打不开" in turned) == (True, False)
+    for accept in ("*/*", "application/json", "application/json, text/html", "text/html;q=0", "text/html;q=x", ""):
+        reply = nobody.send("GET", wrong[0], Accept=accept)
+        assert (reply.status, reply.code) == (404, "opt_out_unknown"), accept
+    other = api.send("GET", "/v1/members/mem_aaaaaaaaaaaaaaaa", Accept=BROWSER)
+    assert (other.status, other.code) == (404, "member_unknown"), "a route that has no pages has no page of faults"
+    assert look() == before
+
+
+def test_the_page_of_a_link_says_whose_it_is_and_turns_over_without_a_script(
+    api: Api, house: House, member: dict[str, Any]
+) -> None:
+    path, nobody = link(house, member["member_id"]), api.with_("")
+    chinese = nobody.send("GET", path, Accept_Language="zh").text
+    assert "常客会员" in chinese
+    assert '<a href="?language=en"' in chinese
+    english = nobody.send("GET", f"{path}?language=en", Accept_Language="zh").text
+    assert "Regulars" in english
+    assert '<html lang="en">' in english
+    assert '<a href="?language=zh"' in english
+    for hung_on in ("language=fr", "utm_source=mail&utm_source=mail", "language=zh&language=en", "%00=1"):
+        done = nobody.send("POST", f"{path}?{hung_on}", b"List-Unsubscribe=One-Click", Content_Type="text/plain")
+        assert done.status == 200, hung_on
+
+
 def test_a_link_does_not_tell_whether_its_member_is_still_there(api: Api, house: House, member: dict[str, Any]) -> None:
     path = link(house, member["member_id"])
     first = api.with_("").send("POST", path)

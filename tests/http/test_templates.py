@@ -216,6 +216,10 @@ def test_the_page_shows_each_topic_and_channel_and_a_press_holds_at_once(
     assert "<script" not in page.text
     assert re.findall(r"<h2>(.*?)</h2>", page.text) == ["优惠与活动", "新品", "会员账户通知"]
     assert states(page.text) == ["on"] * 9, "three topics by text, mail and app"
+    assert "<title>消息偏好 · 常客会员</title>" in page.text
+    said = set(re.findall(r'<span class="(?:on|off)">(.*?)</span>', page.text))
+    pressed = set(re.findall(r"<button aria-label[^>]*>(.*?)</button>", page.text))
+    assert (said, pressed) == ({"正在接收"}, {"不再接收"}), "what is so, and what a press does"
     for personal in (member, "卡娜丽", "13800138000", "k@example.com"):
         assert personal not in page.text
     ended = nobody.send(
@@ -275,6 +279,8 @@ def test_by_an_old_link_messages_can_be_ended_and_not_allowed_any_more(
     before = look()
     refused = nobody.send("POST", f"{path}?purpose=marketing&channel=sms&granted=true")
     assert (refused.status, refused.code) == (409, "consent_not_offered")
+    told = nobody.send("POST", f"{path}?purpose=marketing&channel=sms&granted=true&language=en", Accept="text/html")
+    assert (told.status, "This cannot be switched on here" in told.text) == (409, True)
     assert look() == before
     page = nobody.send("GET", path).text
     assert "granted=true" not in page

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.approvals.models import ApprovalKind
+from chalicelib.approvals.service import Clearance, alone_or_asked, asking
+from chalicelib.consents.models import ContactChannel
 from chalicelib.deliveries import store as deliveries
 from chalicelib.deliveries.models import (
     DeliveryId,
@@ -18,22 +21,29 @@ from chalicelib.deliveries.models import (
     Sent,
     Single,
 )
+from chalicelib.identity.permissions import Permission
 from chalicelib.journeys import store as journeys
 from chalicelib.journeys.models import Instance, Left, Passed, Ref, Told
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.kernel.ids import JourneyId, MemberId, RoleName
 from chalicelib.kernel.languages import Language
+from chalicelib.kernel.outcomes import Outcome as Done
+from chalicelib.points import service as points
 from chalicelib.points.errors import MemberErased
+from chalicelib.points.models import AdjustPoints, EntryView
 from chalicelib.privacy import labels
 from chalicelib.privacy.catalogue import CATALOGUE, NAMES, SEALED, stored_as
 from chalicelib.privacy.errors import ExportTooLarge
 from chalicelib.privacy.models import Export, ExportRecord
 from chalicelib.privacy.service import exporting, showing
 from chalicelib.privacy.store import place_of
+from chalicelib.reach.models import SuppressionReason, SuppressionSource
+from chalicelib.reach.service import suppress
 from chalicelib.staff.models import InviteStaff
 from chalicelib.staff.service import invite_staff
 from chalicelib.storage import keys
 from tests.makers import a_draw, a_purchase
+from tests.table.test_approvals import staff
 from tests.table.test_cards import a_top_up
 from tests.table.test_erasing import World, a_marked_life, world
 from tests.table.test_staff import BOSS
@@ -45,11 +55,11 @@ A_MESSAGE, B_MESSAGE, C_MESSAGE = (f"dlv_run{each}-{'a' * 16}-{'0' * 16}" for ea
 NOTHING = KnownOfMember((), {}, ())
 
 
-def export(world: World, member_id: str, lake: KnownOfMember = NOTHING) -> Export:
+def export(world: World, member_id: str, lake: KnownOfMember = NOTHING, *, language: Language = Language.EN) -> Export:
     """Everything about somebody."""
     return exporting.export_member(
         world.places(), MemberId(member_id), "asked for it", by="stf_dpo", messages=lambda *_: lake, draw=a_draw,
-        now=world.clock(),
+        language=language, now=world.clock(),
     )  # fmt: skip
 
 
@@ -259,6 +269,111 @@ def test_the_page_is_for_people(world: World) -> None:
     assert "Returned ¥38.50: -38 points" in english
     headings = re.findall(r"<h2>([^<]*)", showing.page_of(made, Language.ZH, world.desk.book.current(world.clock())))
     assert not [each for each in headings if re.search("[a-z]", each)]
+
+
+def test_the_page_has_no_words_of_the_code(world: World) -> None:
+    member, _, _ = a_marked_life(world)
+    desk = world.desk
+    desk.audited(action="edit_member").edit(member, desk.member(member).version, tags=["kanali-note"], gender="female")
+    card = desk.audited(action="open_card").open_card(member, key="c9", name="储值卡").value.card_id
+    desk.audited(action="adjust_points").adjust(member, 500, key="a9")
+    desk.audited("key_x", kind="integration", action="top_up_card", ids={"card_id": card}).on_card(
+        card, a_top_up(50_00, 0), key="up9"
+    )
+    made = export(world, member, language=Language.ZH)
+    chinese, english = a_page(world, made, Language.ZH), a_page(world, export(world, member), Language.EN)
+    for mark in (
+        "开卡", "调整积分", "余额与等级的合计数", "员工\n", "其他系统\n", "出生年段（起始年）：1990",
+        "短信、电子邮件、应用通知", "中国大陆", "个人资料：", "改动的字段：性别",
+    ):  # fmt: skip
+        assert mark in chinese, (mark, chinese)
+    for mark in ("opened a card", "another system\n", "sums of the balance", "mainland China"):
+        assert mark in english, (mark, english)
+    own = r"kanali[\w-]*|KANALI\w*|Kanali|(mem|pol|crd|shp|unm|mrg|ses|key|stf|pur)_\w+|[\w.]+@[\w.]+|wechat_pay"
+    own += r"|Asia/Shanghai|offers|goodwill|erp|JSON|L1|CNY|wx|Home|test|too|(?<=…)\w{4}|up|-dc"
+    assert re.findall(r"[A-Za-z_]{2,}", re.sub(own, "", chinese)) == []
+    assert re.search(r"[\u4e00-\u9fff]", re.sub("卡娜丽|拿铁|储值卡", "", english)) is None
+    opened = next(each for each in made.records if each.kind == "ledger entry" and each.of == card)
+    assert "联系方式等" not in chinese, "contact data are sealed anew with every write, which changes none of them"
+    assert "acted_by" in opened.data
+    cards = re.findall(r"<h2>卡的明细.*?</div>\n", showing.page_of(made, Language.ZH, desk.book.current(world.clock())))
+    assert not [each for each in cards if "操作人" in each], "who has a card does not do what staff do with it"
+
+
+def test_the_tiers_of_a_chinese_export_are_chinese(world: World) -> None:
+    member = world.desk.enrol(name="王小明").member_id
+    page = showing.page_of(
+        export(world, member, language=Language.ZH), Language.ZH, world.desk.book.current(world.clock())
+    )
+    assert ("普通会员" in page, "Basic" in page) == (True, False)
+
+
+def test_every_cell_says_its_column_so_that_rows_can_stack_on_a_phone(world: World) -> None:
+    member, _, _ = a_marked_life(world)
+    for _ in range(2):
+        world.desk.buy(a_purchase(member))
+    page = showing.page_of(export(world, member), Language.ZH, world.desk.book.current(world.clock()))
+    (listed,) = re.findall(r"<h2>消费与退货.*?</table>", page)
+    heads = re.findall(r"<th>(.*?)(?=<)", listed)
+    cells = re.findall(r'data-of="(.*?)"', listed)
+    assert cells == heads * (len(cells) // len(heads))
+    assert "@media screen and (max-width" in page
+
+
+def test_it_has_what_waits_for_a_second_person_without_what_staff_say_among_themselves(world: World) -> None:
+    member, _, friend = a_marked_life(world)
+    made = export(world, member)
+    asked = [each for each in made.records if each.kind == exporting.AWAITED]
+    assert [(each.data["asked_for"], each.data["points"], each.data["status"]) for each in asked] == [
+        ("adjustment", 5_000, "waiting"), ("adjustment", 5_000, "rejected"),
+    ]  # fmt: skip
+    assert {each.data["note_to_member"] for each in asked} == {"kanali-for-you"}
+    for hidden in ("kanali-asked", "kanali-decided"):
+        assert hidden not in made.model_dump_json(), hidden
+    assert not [each for each in export(world, friend).records if each.kind == exporting.AWAITED]
+    text = a_page(world, made, Language.ZH)
+    for mark in ("需要第二人审批的操作 (2)", "等待审批", "已驳回", "kanali-for-you", "员工之间的内部备注"):
+        assert mark in text, mark
+    world.clock.forward(hours=73)
+    assert not [each for each in export(world, member).records if each.kind == exporting.AWAITED], "nothing names them"
+
+
+def test_what_was_asked_for_long_ago_is_found_by_what_staff_did(world: World) -> None:
+    member = world.desk.enrol(name="王小明").member_id
+    command = AdjustPoints(points=5_000, reason_code="x", note_to_member="for you")
+    asked = asking(ApprovalKind.ADJUSTMENT, member, "k", command, staff("ann"), Permission.POINTS_ADJUST)
+    desk = world.desk.audited(action="adjust_points", ids={"member_id": member})
+
+    def do(clearance: Clearance) -> Done[EntryView]:
+        return points.adjust_points(
+            desk.table, desk.book, member, "k", command, now=world.clock(), language=Language.EN, clearance=clearance
+        )
+
+    alone_or_asked(desk.table, desk.words, asked, limit=100, dry_run=False, do=do, now=world.clock())
+    world.clock.forward(days=5)
+    (found,) = [each for each in export(world, member).records if each.kind == exporting.AWAITED]
+    assert (found.of, found.data["status"], found.data["note_to_member"]) == (member, "lapsed", "for you")
+
+
+def test_it_has_that_an_address_is_not_written_to_and_why(world: World) -> None:
+    desk = world.desk
+    member, other = (
+        desk.enrol(name=name, mobile=each).member_id for name, each in (("甲", "13912345678"), ("乙", None))
+    )
+    at = world.clock()
+    for channel, address, reason in (
+        (ContactChannel.SMS, "+8613912345678", SuppressionReason.BOUNCED),
+        (ContactChannel.SMS, "+8613912345679", SuppressionReason.COMPLAINED),
+    ):
+        suppress(desk.table, desk.keyring, channel, address, reason, SuppressionSource.RECEIPT, by="stf_secret", now=at)
+    made = export(world, member)
+    kind = "address that is not written to, as a blind index"
+    assert [(each.of, each.data) for each in made.records if each.kind == kind] == [
+        (member, {"channel": "sms", "code": "bounced", "source": "receipt", "added_ms": milliseconds(at)})
+    ]
+    assert "stf_secret" not in made.model_dump_json()
+    assert "被退回：没有这个号码或邮箱" in a_page(world, made, Language.ZH)
+    assert not [each for each in export(world, other).records if each.kind == kind]
 
 
 def test_a_section_that_the_page_has_never_heard_of_is_readable_too(world: World) -> None:

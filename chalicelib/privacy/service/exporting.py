@@ -1,18 +1,23 @@
 """Use case of export: everything that is kept about a member, in one answer; the catalogue says what that is."""
 
+import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from datetime import datetime
 from typing import Any
 
+from chalicelib.approvals import rules as approvals_rules
+from chalicelib.approvals import store as approvals_store
+from chalicelib.approvals.models import WAITS_FOR, Approval, ApprovalKind
 from chalicelib.audit import service as audit
 from chalicelib.audit.models import AuditEntryView, AuditQuery, ChangeView, Who
 from chalicelib.cards import store as cards_store
 from chalicelib.deliveries.models import KnownOfMember, MessageDelivery, Outcome
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
-from chalicelib.kernel.ids import AccountId, MemberId, StaffId, is_member
+from chalicelib.kernel.ids import AccountId, ApprovalId, MemberId, StaffId, is_member
 from chalicelib.kernel.languages import Language
 from chalicelib.members import service as members
+from chalicelib.members import store as members_store
 from chalicelib.privacy import store
 from chalicelib.privacy.catalogue import NAMES, SEALED, stored_as
 from chalicelib.privacy.errors import ExportTooLarge
@@ -20,6 +25,7 @@ from chalicelib.privacy.models import Export, ExportRecord, MaskedField, Unmaski
 from chalicelib.privacy.service.erasing import Places
 from chalicelib.privacy.service.unmasking import id_of
 from chalicelib.purchases.store import unpacked_lines
+from chalicelib.reach import models as reach
 from chalicelib.staff import store as staff_store
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
@@ -42,6 +48,7 @@ def export_member(
     by: str,
     messages: Messages,
     draw: Callable[[], int],
+    language: Language,
     now: datetime,
 ) -> Export:
     """Everything that is kept about a member and whoever was merged into them, once it is written down who asked.
@@ -50,6 +57,7 @@ def export_member(
         by: who asks.
         messages: gives what the lake knows of messages to a member, at most so many of each.
         draw: gives random whole numbers, for ids.
+        language: in which the names of tiers are.
 
     Raises:
         MemberUnknown: there is no such member.
@@ -57,9 +65,9 @@ def export_member(
         StorageBusy: the lake does not answer, or the record could not be written; nothing is shown.
     """
     table, keyring, book = places.table, places.keyring, places.book
-    view = members.find_member(table, keyring, book, member_id, now=now, language=Language.EN)
+    view = members.find_member(table, keyring, book, member_id, now=now, language=language)
     owners: tuple[AccountId, ...] = (view.member_id, *view.merged_member_ids)
-    found: list[ExportRecord] = []
+    found: list[ExportRecord] = list(_suppressed(table, keyring, view.member_id))
     for name, item in store.list_all_about(table, places.ops, owners):
         record = _record(name, item, keyring, owners)
         if record is not None:
@@ -72,8 +80,10 @@ def export_member(
         raise ExportTooLarge(limit=RECORDS_MAX)
     found = _with_messages(found, told)
 
-    for audited in _audited(table, keyring, owners, now=now):
-        found.append(audited)
+    own = {*owners, *cards_store.list_all_owned(table, owners)}
+    asked_for: set[str] = set()
+    for each in _with_awaited(table, keyring, own, _audited(table, keyring, own, asked_for, now=now), asked_for, now):
+        found.append(each)
         if len(found) > RECORDS_MAX:
             raise ExportTooLarge(limit=RECORDS_MAX)
 
@@ -122,12 +132,16 @@ def _message(told: MessageDelivery) -> ExportRecord:
 AUDITED = "what staff and other systems did"
 
 
-def _audited(table: Table, keyring: Keyring, owners: Sequence[AccountId], *, now: datetime) -> Iterator[ExportRecord]:
+def _audited(
+    table: Table, keyring: Keyring, own: Set[AccountId], asked_for: set[str], *, now: datetime
+) -> Iterator[ExportRecord]:
     """What staff and integrations did to a member and their cards: who by name, when, and what of theirs it changed.
 
     Reasons are words of staff among themselves, and stay out, as does where staff called from.
+
+    Args:
+        asked_for: is given the ids of what had to wait for a second person.
     """
-    own = {*owners, *cards_store.list_all_owned(table, owners)}
     words, names, seen = Words(table, keyring.contacts), dict[str, str](), set[str]()
     for account_id in sorted(own):
         for entry in _entries(table, words, account_id, now):
@@ -136,6 +150,7 @@ def _audited(table: Table, keyring: Keyring, owners: Sequence[AccountId], *, now
             seen.add(entry.audit_id)
             if entry.who.subject not in names:
                 names[entry.who.subject] = _name_of(table, entry.who)
+            asked_for.update(each.of for each in entry.changes if each.item == "approval" and each.of)
             changes = [_shown_change(each) for each in entry.changes if each.of in own]
             by, on = names[entry.who.subject], entry.at.isoformat()
             yield ExportRecord(kind=AUDITED, data={"action": entry.action, "at": on, "by": by, "changes": changes})
@@ -161,6 +176,90 @@ def _name_of(table: Table, who: Who) -> str:
 def _shown_change(change: ChangeView) -> dict[str, Any]:
     found = {"item": change.item, "state": change.state, "before": change.before, "after": change.after}
     return {name: value for name, value in {**found, "changed": list(change.changed)}.items() if value}
+
+
+AWAITED = "what waits for a second person, or did"
+
+
+def _with_awaited(
+    table: Table,
+    keyring: Keyring,
+    own: Set[AccountId],
+    audited: Iterable[ExportRecord],
+    asked_for: Set[str],
+    now: datetime,
+) -> Iterator[ExportRecord]:
+    """What was done, and after it what had to wait for a second person.
+
+    What may wait still was asked for within `WAITS_FOR` and is looked for in the list of all that was; what is older is
+    named by what staff did.
+    """
+    yield from audited
+    words = Words(table, keyring.contacts)
+    found = {each.approval_id: each for each in _lately_asked(table, words, now)}
+    for approval_id in sorted(asked_for - found.keys()):
+        approval = approvals_store.find_approval(table, words, ApprovalId(approval_id))
+        if approval is not None:
+            found[approval.approval_id] = approval
+    for approval in sorted(found.values(), key=lambda each: each.asked_at):
+        owner = _subject_of(table, approval.about)
+        if owner in own:
+            yield ExportRecord(kind=AWAITED, of=owner, data=_asked(approval, now))
+
+
+def _lately_asked(table: Table, words: Words, now: datetime) -> Iterator[Approval]:
+    """What was asked for so lately that it may wait still, newest first."""
+    after: str | None = None
+    while True:
+        part, after = approvals_store.list_approvals(table, words, after=after, limit=_PAGE)
+        for each in part:
+            if each.asked_at + WAITS_FOR < now:
+                return
+            yield each
+        if after is None:
+            return
+
+
+def _subject_of(table: Table, about: str) -> AccountId | None:
+    """The account that something was asked for about: by its id, or that of an entry of it."""
+    key = keys.entry_of(about) if about.startswith("ent_") else None
+    if key is None:
+        return AccountId(about)
+    item = table.get(key)
+    return keys.account_of(item["tl"]) if item is not None and "tl" in item else None
+
+
+def _asked(approval: Approval, now: datetime) -> dict[str, Any]:
+    """What an export tells of it: the note to the member, and none that staff wrote for each other."""
+    command = json.loads(approval.command)
+    amount = {
+        ApprovalKind.ADJUSTMENT: {"points": command.get("points")},
+        ApprovalKind.CARD_REFUND: {"amount_minor": approval.amount},
+    }.get(approval.kind, {"amount": approval.amount})
+    decided = milliseconds(approval.decided_at) if approval.decided_at is not None else None
+    data = {
+        "asked_for": approval.kind.value, "status": approvals_rules.status_of(approval, now).value,
+        "asked_ms": milliseconds(approval.asked_at), "settled_ms": decided,
+        "lapses_ms": milliseconds(approval.asked_at + WAITS_FOR) if decided is None else None,
+        "reason_code": command.get("reason_code"), "note_to_member": command.get("note_to_member"), **amount,
+    }  # fmt: skip
+    return {name: value for name, value in data.items() if value is not None}
+
+
+def _suppressed(table: Table, keyring: Keyring, member_id: MemberId) -> Iterator[ExportRecord]:
+    """That addresses of a member are not written to, or were not for a time, and why."""
+    profile, _ = members.find_profile(table, keyring, member_id)
+    places = {
+        key: channel
+        for channel in reach.KINDS
+        for key in members_store.suppressions_of(keyring, channel, profile.address(channel))
+    }
+    told: set[str] = set()
+    for key, item in table.get_many(list(places), consistent=True).items():
+        record = _record("core", item, keyring, (member_id,))
+        if record is not None and places[key] not in told:  # it stands twice while the index key is being replaced
+            told.add(places[key])
+            yield record.model_copy(update={"of": member_id})
 
 
 def _record(table: str, item: Item, keyring: Keyring, owners: Sequence[AccountId]) -> ExportRecord | None:

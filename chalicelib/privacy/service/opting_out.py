@@ -16,7 +16,7 @@ from chalicelib.members import service as members
 from chalicelib.members.models import ConsentGiven, ConsentSource, SayConsents, Witness
 from chalicelib.points.errors import MemberClosed, MemberUnknown
 from chalicelib.privacy.errors import OptOutUnknown
-from chalicelib.privacy.service.pages import CHANNELS, PURPOSES, page
+from chalicelib.privacy.service.pages import CHANNELS, PURPOSES, page, turn
 from chalicelib.programs.service import ProgramBook
 from chalicelib.reach.links import OptOut, Preferences, opt_out_of, preferences_token_of
 from chalicelib.storage.keyring import Keyring
@@ -103,8 +103,12 @@ _WORDS = {
 }
 
 
-def page_of(table: Table, keyring: Keyring, asked: OptOut, language: Language, *, done: bool) -> str:
-    """A page that says what the link does, with a button that does it; or that it is done."""
+def page_of(table: Table, keyring: Keyring, asked: OptOut, language: Language, program: str, *, done: bool) -> str:
+    """A page that says what the link does, with a button that does it; or that it is done.
+
+    Args:
+        program: what the program is called that the messages are of.
+    """
     title, lead, button, result, more = _WORDS[language]
     name = PURPOSES[language].get(asked.purpose) or consent_texts.find_title(table, asked.purpose, language)
     named = {"channel": CHANNELS[language][asked.channel.value], "purpose": escape(name or asked.purpose)}
@@ -112,4 +116,10 @@ def page_of(table: Table, keyring: Keyring, asked: OptOut, language: Language, *
     said = result.format(**named) if done else lead.format(**named)
     token = preferences_token_of(Preferences(asked.member_id, asked.issued_on, asked.sent), keyring)
     other = f'<p><a href="../preferences/{token}?language={language.value}">{more}</a></p>'
-    return page(language, title, f"<h1>{title}</h1><p>{said}</p>{'' if done else form}{other}")
+    # Turned over once it is done, it would ask anew whether it shall be done.
+    inside = (
+        f"<h1>{title}</h1><p>{said}</p>{other}"
+        if done
+        else f"{turn(language)}<h1>{title}</h1><p>{said}</p>{form}{other}"
+    )
+    return page(language, title, inside, program=program)

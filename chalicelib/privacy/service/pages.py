@@ -1,5 +1,7 @@
 """What pages behind links have in common: words for channels and purposes, and how they look. They run no script."""
 
+from html import escape
+
 from chalicelib.kernel.languages import Language
 from chalicelib.members.models import ACCOUNT_PURPOSE, MARKETING_PURPOSE
 
@@ -41,14 +43,82 @@ border-radius:999px;padding:.35em 1.1em;min-height:2.6em;cursor:pointer}
 button:focus-visible,a:focus-visible{outline:3px solid var(--do);outline-offset:2px}
 .all{width:100%;margin-top:.6em}a{color:var(--do)}
 .saved{background:var(--card);border:1px solid var(--good);border-radius:10px;padding:.5em 1em}
-.turn{text-align:right;margin:0;font-size:.85em}
+.turn{text-align:right;margin:0;font-size:.85em}.turn a{display:inline-block;padding:.4em 0 .4em 1em}
+.whose{float:left;margin:0;color:var(--soft);font-size:.85em;padding:.4em 0;max-width:75%}h1{clear:both}
+article+article{border-top:1px solid var(--line);margin-top:2em;padding-top:1em}
 """.replace("\n", "")
 
 
-def page(language: Language, title: str, inside: str) -> str:
-    """A page for people. What stands inside is escaped by who writes it."""
+def turn(language: Language) -> str:
+    """The link to the same page in the other language."""
+    other, name = (Language.EN, "English") if language is Language.ZH else (Language.ZH, "中文")
+    return f'<p class="turn"><a href="?language={other.value}" lang="{other.value}">{name}</a></p>'
+
+
+def page(language: Language, title: str, inside: str, *, program: str = "") -> str:
+    """A page for people. What stands inside is escaped by who writes it.
+
+    Args:
+        program: whose page it is; left out where nobody is told that.
+    """
+    whose = f'<p class="whose">{escape(program)}</p>' if program else ""
+    title = f"{title} · {escape(program)}" if program else title
     return (
         f'<!doctype html>\n<html lang="{language.value}"><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex">'
-        f"<title>{title}</title><style>{_STYLE}</style>\n<main>{inside}</main>\n</html>\n"
+        f"<title>{title}</title><style>{_STYLE}</style>\n<main>{whose}{inside}</main>\n</html>\n"
     )
+
+
+# ---------------------------------------------------------------- what did not work
+
+_BROKEN, _NOT_HERE, _LATER = "broken", "not_here", "later"
+
+_FAULTS = {
+    Language.ZH: {
+        _BROKEN: (
+            "这个链接打不开",
+            "链接可能不完整。请直接点开消息里的链接，或把它完整地复制到浏览器中。",
+            "如果仍然打不开，请登录您的会员账户更改消息设置，或联系门店：我们会为您停止发送。",
+        ),
+        _NOT_HERE: (
+            "这里不能开启接收",
+            "这类消息目前不征求同意，或者链接已经太旧。没有任何设置被更改。",
+            "要重新接收，请登录您的会员账户，或在门店办理。要停止接收，这个链接一直有效。",
+        ),
+        _LATER: ("请稍后再试", "现在无法处理您的请求。", "请过一会儿再点开消息里的链接。"),
+    },
+    Language.EN: {
+        _BROKEN: (
+            "This link does not work",
+            "It may have lost its end. Please open it from the message itself, or copy all of it into your browser.",
+            "If that does not help, sign in and change there what you are sent, or ask in a shop: we will stop it.",
+        ),
+        _NOT_HERE: (
+            "This cannot be switched on here",
+            "It is not asked for at the moment, or the link is too old. Nothing was changed.",
+            "To be sent it again, sign in or ask in a shop. To stop messages, this link stays good.",
+        ),
+        _LATER: (
+            "Please try again later",
+            "We cannot do this at the moment.",
+            "Please open the link of the message again in a while.",
+        ),
+    },
+}
+
+
+def fault_page(status: int, language: Language | None) -> str:
+    """The page that says that a link did not work, and what to do; in both languages where none was asked for.
+
+    It depends on nothing but the status: a link that is forged, cut or of somebody else is answered alike.
+    """
+    kind = _LATER if status == 429 or status >= 500 else _NOT_HERE if status == 409 else _BROKEN
+    asked = (language,) if language else (Language.ZH, Language.EN)
+    articles = (f'<article lang="{each.value}">{_fault(*_FAULTS[each][kind])}</article>' for each in asked)
+    title = " · ".join(_FAULTS[each][kind][0] for each in asked)
+    return page(asked[0], title, (turn(language) if language else "") + "".join(articles))
+
+
+def _fault(title: str, lead: str, help_: str) -> str:
+    return f"<h1>{title}</h1><p>{lead}</p><p>{help_}</p>"

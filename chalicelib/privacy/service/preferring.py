@@ -29,7 +29,7 @@ from chalicelib.points.models import AccountStatus
 from chalicelib.privacy.errors import ConsentNotOffered, OptOutUnknown
 from chalicelib.privacy.models import PreferenceAsked
 from chalicelib.privacy.service.opting_out import Counting
-from chalicelib.privacy.service.pages import CHANNELS, PURPOSES, page
+from chalicelib.privacy.service.pages import CHANNELS, PURPOSES, page, turn
 from chalicelib.programs.rules import today_of
 from chalicelib.programs.service import ProgramBook
 from chalicelib.reach.links import GRANTS_FOR, Preferences, preferences_of
@@ -187,7 +187,7 @@ _WORDS = {
     Language.ZH: {
         "title": "消息偏好", "lead": "选择您愿意收到哪些消息、通过哪些渠道。点击后立即生效。",
         "saved": "已保存，立即生效。",
-        "on": "接收", "off": "不接收", "end": "不再接收", "begin": "接收", "all": "退订全部优惠与活动消息",
+        "on": "正在接收", "off": "未接收", "end": "不再接收", "begin": "开始接收", "all": "退订全部优惠与活动消息",
         "nothing": "我们不会向您发送任何消息。", "about": "{name}：{channel}",
     },
     Language.EN: {
@@ -198,20 +198,23 @@ _WORDS = {
 }  # fmt: skip
 
 
-def page_of(shown: Shown, *, saved: bool) -> str:
-    """The page: a card for each topic, and a switch for each channel in it."""
+def page_of(shown: Shown, program: str, *, saved: bool) -> str:
+    """The page: a card for each topic, and a switch for each channel in it.
+
+    Args:
+        program: what the program is called that the messages are of.
+    """
     words, language = _WORDS[shown.language], shown.language
     if not shown.topics:
-        return page(language, words["title"], f"<h1>{words['title']}</h1><p>{words['nothing']}</p>")
+        nothing = f"{turn(language)}<h1>{words['title']}</h1><p>{words['nothing']}</p>"
+        return page(language, words["title"], nothing, program=program)
     told = f'<p class="saved" role="status">{words["saved"]}</p>' if saved else ""
     cards = "".join(_card(topic, language) for topic in shown.topics)
     every = (
         f'<form method="post" action="?language={language.value}"><button class="all">{words["all"]}</button></form>'
     )
-    other = Language.EN if language is Language.ZH else Language.ZH
-    turn = f'<p class="turn"><a href="?language={other.value}">{"English" if other is Language.EN else "中文"}</a></p>'
     head = f"<h1>{words['title']}</h1><p>{words['lead']}</p>"
-    return page(language, words["title"], turn + head + told + cards + every)
+    return page(language, words["title"], turn(language) + head + told + cards + every, program=program)
 
 
 def _card(topic: Topic, language: Language) -> str:
