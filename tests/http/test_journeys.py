@@ -61,6 +61,22 @@ def test_a_journey_is_made_once_for_its_key_and_said_in_words(walking: Api) -> N
     assert (other.status, other.code) == (409, "journey_differs")
 
 
+def test_a_condition_is_a_clause_of_the_sentence_that_it_stands_in(walking: Api) -> None:
+    rich = {"kind": "field", "name": "spent_minor", "op": "at_least", "value": 1000}
+    who = {"kind": "field", "name": "ways", "op": "has_any", "values": ["email"]}
+    branch = {"kind": "branch", "step": "b", "on": {"kind": "fits", "definition": rich}, "then": "tag"}
+    entry = {"kind": "purchased", "paid_min_minor": 30000}
+    said = _made(walking, entry=entry, who=who, steps=[branch, STEPS[2]])["sentences"]
+    assert said["en"].splitlines()[:2] == [
+        "Comes in: they buy for ¥300.00 or more, and they have an address for e-mail, once.",
+        "1. If they spent at least ¥10.00 in all: step 2; else: the end.",
+    ]
+    assert said["zh"].splitlines()[:2] == [
+        "进入：消费满¥300.00，且留有电子邮件联系方式，一次为限。",
+        "1. 如果累计消费金额不少于 ¥10.00：第2步；否则：结束。",
+    ]
+
+
 def test_what_does_not_fit_is_refused_where_it_is_wrong(walking: Api) -> None:
     def pointers(**fields: Any) -> list[str]:
         refused = walking.post("/v1/journeys", {**BODY, **fields}, key="j1")

@@ -137,6 +137,16 @@ def test_an_edit_names_the_version_that_it_follows(marketing: Api) -> None:
     assert wrong.code == "segment_kind_wrong"
 
 
+def test_a_wrong_value_of_a_list_is_one_fault(marketing: Api) -> None:
+    def pointers(*ids: str) -> list[str]:
+        refused = marketing.post("/v1/segment-overlaps", {"segment_ids": ids})
+        assert refused.status == 422
+        return [each["pointer"] for each in refused.json["errors"]]
+
+    assert pointers("seg_ready_gone", "x") == ["/segment_ids/1"]
+    assert pointers("x") == ["/segment_ids/0", "/segment_ids"], "it is too short besides"
+
+
 def test_segments_in_a_circle_are_refused_and_one_in_use_stays(marketing: Api) -> None:
     a = made(marketing, key="a")["segment_id"]
     b = made(marketing, {"kind": "all", "of": [NEVER, {"kind": "segment", "segment_id": a}]}, key="b")["segment_id"]

@@ -454,6 +454,6 @@ def _sentence(bureau: Bureau, definition: JourneyDefinition, language: Language)
             names[title.template_id] = title.name
 
     def said(condition: Condition) -> str:
-        return segments.sentence(condition, language, names_in(condition, program, resolve, language))
+        return segments.phrase(condition, language, names_in(condition, program, resolve, language))
 
     return wording.sentence(definition, language, said, names, program.currency)

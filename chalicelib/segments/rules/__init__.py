@@ -2,6 +2,6 @@
 
 from chalicelib.segments.rules.checking import Fault, check
 from chalicelib.segments.rules.compiling import Compiled, Resolve, compiled, compiled_segment
-from chalicelib.segments.rules.wording import Names, sentence
+from chalicelib.segments.rules.wording import Names, phrase, sentence
 
-__all__ = ["Compiled", "Fault", "Names", "Resolve", "check", "compiled", "compiled_segment", "sentence"]
+__all__ = ["Compiled", "Fault", "Names", "Resolve", "check", "compiled", "compiled_segment", "phrase", "sentence"]
