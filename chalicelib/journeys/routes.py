@@ -47,7 +47,7 @@ from chalicelib.points.errors import MemberUnknown
 from chalicelib.programs.service import book_of
 from chalicelib.runtime.observe import log_fact
 from chalicelib.runtime.settings import SettingsWrong
-from chalicelib.segments.errors import SegmentsSilent, SegmentsTooMany, SegmentTooHeavy
+from chalicelib.segments.errors import LakeMissing, RfmNotReady, SegmentsSilent, SegmentsTooMany, SegmentTooHeavy
 
 journeys = Routes("journeys")
 
@@ -163,7 +163,7 @@ def archive_journey(journey_id: JourneyId, body: TurnJourney, call: Call) -> Out
     keyed=True,
     refuses=(
         JourneyUnknown, JourneyOver, JourneyNotByHand, JourneyUnfit, JourneyDiffers, SegmentsSilent, SegmentTooHeavy,
-        WriteContended,
+        RfmNotReady, LakeMissing, WriteContended,
     ),
 )  # fmt: skip
 def enter_members(journey_id: JourneyId, body: EnterMembers, call: Call) -> Entries:
@@ -187,7 +187,10 @@ def count_journey_members(journey_id: JourneyId, call: Call) -> JourneyCounts:
     return looking.count_members(call.house.table, journey_id)
 
 
-@journeys.post("/journeys/{journey_id}/walks", refuses=(JourneyUnknown, MemberUnknown, SegmentsSilent, SegmentTooHeavy))
+@journeys.post(
+    "/journeys/{journey_id}/walks",
+    refuses=(JourneyUnknown, MemberUnknown, SegmentsSilent, SegmentTooHeavy, RfmNotReady, LakeMissing),
+)
 def walk_journey(journey_id: JourneyId, body: WalkJourney, call: Call) -> Walk:
     """See what would happen to a member, step by step with times. Nothing is done and nothing is sent."""
     return walking.walk_journey(_bureau(call), _works(call), journey_id, body)

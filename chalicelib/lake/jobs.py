@@ -69,13 +69,16 @@ def _understood(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], int, E
 
 
 def patch_lake(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
-    """Make a patch, however many messages ask for one.
+    """Make a patch, however many messages ask for one; and a base, when scores need one that is quickly made.
 
     Raises:
         SettingsWrong: the function was not given what it needs.
         StorageBusy: files or head could not be reached; the messages come again.
     """
-    _work("patch_lake", house(), service.patch)
+    here = house()
+    head = _work("patch_lake", here, service.patch).head
+    if rules.is_outgrown(head) and rules.is_swift(head):
+        _work("rebase_lake", here, service.rebase)
     return {"batchItemFailures": []}
 
 
@@ -95,7 +98,7 @@ def rebase_lake(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001 - 
         _work("patch_lake", here, service.patch)
 
 
-def _work(job: str, here: House, make: Callable[..., Merged]) -> None:
+def _work(job: str, here: House, make: Callable[..., Merged]) -> Merged:
     """Make a patch or a base of the house's lake, and tell of it in one line."""
     now = here.clock()
     today = service.today_of(book_of(here.table), now)
@@ -109,6 +112,7 @@ def _work(job: str, here: House, make: Callable[..., Merged]) -> None:
     head = done.head
     facts = {"files": done.objects, "moved": done.moved, "people": head.next_m, "patched": head.patched}
     log_job(job, facts, [])
+    return done
 
 
 def lake_status(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape

@@ -11,7 +11,9 @@ from chalicelib.programs.service import book_of
 from chalicelib.segments.errors import (
     DefinitionWrong,
     ExportUnknown,
+    LakeMissing,
     ListTooLong,
+    RfmNotReady,
     SegmentArchived,
     SegmentDiffers,
     SegmentInUse,
@@ -79,7 +81,16 @@ def _language(call: Call) -> Language:
     "/segments",
     keyed=True,
     status=201,
-    refuses=(SegmentDiffers, DefinitionWrong, SegmentsTooMany, SegmentTooHeavy, ListTooLong, SegmentsSilent),
+    refuses=(
+        SegmentDiffers,
+        DefinitionWrong,
+        SegmentsTooMany,
+        SegmentTooHeavy,
+        RfmNotReady,
+        ListTooLong,
+        SegmentsSilent,
+        LakeMissing,
+    ),
 )
 def create_segment(body: CreateSegment, call: Call) -> Outcome[SegmentView]:
     """Make a segment: live, by a definition, or static, with a list."""
@@ -142,7 +153,8 @@ def archive_segment(segment_id: SegmentId, body: ArchiveSegment, call: Call) -> 
 
 
 @segments.get(
-    "/segments/{segment_id}/members", refuses=(SegmentUnknown, SegmentTooHeavy, CursorInvalid, SegmentsSilent)
+    "/segments/{segment_id}/members",
+    refuses=(SegmentUnknown, SegmentTooHeavy, RfmNotReady, CursorInvalid, SegmentsSilent, LakeMissing),
 )
 def list_segment_members(segment_id: SegmentId, query: Paging, call: Call) -> SegmentMemberPage:
     """A segment's members as the lake knows them, by their ids; of your shops, where your permission ends at those."""
@@ -163,13 +175,13 @@ def list_segment_sizes(segment_id: SegmentId, query: SizeQuery, call: Call) -> S
     return call.page(part, SegmentSizePage, "sizes", segment_id)
 
 
-@segments.post("/segment-counts", refuses=(DefinitionWrong, SegmentTooHeavy, SegmentsSilent))
+@segments.post("/segment-counts", refuses=(DefinitionWrong, SegmentTooHeavy, RfmNotReady, SegmentsSilent, LakeMissing))
 def count_segment_members(body: CountMembers, call: Call) -> SegmentCount:
     """How many members fit a definition, while it is being written; with what it says in words."""
     return asking.count_members(_asking(call), body)
 
 
-@segments.post("/segment-overlaps", refuses=(SegmentUnknown, SegmentTooHeavy, SegmentsSilent))
+@segments.post("/segment-overlaps", refuses=(SegmentUnknown, SegmentTooHeavy, RfmNotReady, SegmentsSilent, LakeMissing))
 def compare_segments(body: CompareSegments, call: Call) -> SegmentOverlap:
     """How far segments overlap."""
     return asking.compare_segments(call.house.table, _asking(call), body)
@@ -179,7 +191,7 @@ def compare_segments(body: CompareSegments, call: Call) -> SegmentOverlap:
     "/segments/{segment_id}/exports",
     keyed=True,
     status=201,
-    refuses=(SegmentUnknown, SegmentDiffers, SegmentTooHeavy, SegmentsSilent),
+    refuses=(SegmentUnknown, SegmentDiffers, SegmentTooHeavy, RfmNotReady, SegmentsSilent, LakeMissing),
 )
 def export_segment(segment_id: SegmentId, body: ExportSegment, call: Call) -> Outcome[SegmentExport]:
     """Write a segment's members to a spreadsheet, without contact data."""

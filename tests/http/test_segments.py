@@ -34,7 +34,7 @@ def marketing(house: House, world: World, api: Api) -> Api:
     def answer(question: dict[str, Any], _: object) -> dict[str, Any]:
         now = house.clock()
         book = book_of(house.table)
-        archive = opening(world, house.objects._path)  # type: ignore[attr-defined]
+        archive = opening(world, house.objects._path, scored=world.scored)  # type: ignore[attr-defined]
         return answering.answer(house.table, book, house.objects, archive, question, now=now)
 
     wiring.use(replace(house, functions=LocalFunctions({"segments-answer": answer})))
@@ -135,6 +135,19 @@ def test_an_edit_names_the_version_that_it_follows(marketing: Api) -> None:
     assert marketing.patch(path, {"version": 2, "note": None}).json["note"] is None
     wrong = marketing.patch(path, {"version": 3, "add_member_ids": [member_id(1)]})
     assert wrong.code == "segment_kind_wrong"
+
+
+def test_without_scores_nobody_is_told_a_number_that_asks_for_them(marketing: Api, world: World) -> None:
+    recent = {"kind": "rfm", "recency": [5]}
+    champions = {"kind": "segment", "segment_id": "seg_ready_champions"}
+    world.scored = False
+    for some in (recent, {"kind": "not", "of": recent}, {"kind": "any", "of": [LEAF, champions]}):
+        refused = marketing.post("/v1/segment-counts", {"definition": some})
+        assert (refused.status, refused.code) == (409, "rfm_not_ready"), some
+    assert marketing.get("/v1/segments/seg_ready_champions/members").code == "rfm_not_ready"
+    assert marketing.post("/v1/segment-counts", {"definition": LEAF}).status == 200
+    world.scored = True
+    assert marketing.post("/v1/segment-counts", {"definition": recent}).status == 200
 
 
 def test_a_wrong_value_of_a_list_is_one_fault(marketing: Api) -> None:

@@ -1,7 +1,18 @@
 """What a segment says, as a query and as a sentence, and what is wrong with it. Pure."""
 
 from chalicelib.segments.rules.checking import Fault, check
-from chalicelib.segments.rules.compiling import Compiled, Resolve, compiled, compiled_segment
+from chalicelib.segments.rules.compiling import Compiled, Resolve, compiled, compiled_segment, uses_scores
 from chalicelib.segments.rules.wording import Names, phrase, sentence
 
-__all__ = ["Compiled", "Fault", "Names", "Resolve", "check", "compiled", "compiled_segment", "phrase", "sentence"]
+__all__ = [
+    "Compiled",
+    "Fault",
+    "Names",
+    "Resolve",
+    "check",
+    "compiled",
+    "compiled_segment",
+    "phrase",
+    "sentence",
+    "uses_scores",
+]

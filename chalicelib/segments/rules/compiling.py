@@ -199,6 +199,20 @@ def uses_clock(definition: Definition, resolve: Resolve) -> bool:
             return False
 
 
+def uses_scores(definition: Definition, resolve: Resolve) -> bool:
+    """Whether who is meant depends on scores of recency, frequency and spending."""
+    match definition:
+        case All() | AnyOf():
+            return any(uses_scores(each, resolve) for each in definition.of)
+        case Not():
+            return uses_scores(definition.of, resolve)
+        case InSegment():
+            found = resolve(definition.segment_id)
+            return found is not None and found.definition is not None and uses_scores(found.definition, resolve)
+        case _:
+            return isinstance(definition, Rfm)
+
+
 _CLOCKED = (DayOp.IN_LAST_DAYS, DayOp.MORE_THAN_DAYS_AGO)
 
 

@@ -39,6 +39,10 @@ class _Wrong(Exception):
         self.errors = errors
 
 
+class _Unscored(Exception):
+    """The definition asks for scores, and there are none."""
+
+
 class _Unknown(Exception):
     """A segment that there is not."""
 
@@ -68,6 +72,8 @@ class _Question:
         return read
 
     def compiled(self, definition: Definition) -> Compiled:
+        if not self.engine.scored and rules.uses_scores(definition, self.resolve):
+            raise _Unscored
         zone = self.program.time_zone
         return rules.compiled(definition, today=self.today, resolve=self.resolve, time_zone=zone, within=self.within)
 
@@ -95,6 +101,8 @@ def answer(
             return {"fault": "too_slow", "seconds": int(engine.seconds)}
         except _Wrong as wrong:
             return {"fault": "wrong", "errors": wrong.errors}
+        except _Unscored:
+            return {"fault": "rfm_not_ready"}
         except _Unknown as unknown:
             return {"fault": "unknown", "segment_id": str(unknown)}
 

@@ -70,7 +70,7 @@ def create_segment(
         SegmentDiffers: this key was used before for another one.
         DefinitionWrong: the definition cannot be evaluated.
         SegmentsTooMany: there are as many as there can be.
-        SegmentTooHeavy, SegmentsSilent: nobody could look who fits the definition, to keep them as a list.
+        SegmentTooHeavy, RfmNotReady, SegmentsSilent: nobody could look who fits it, to keep them as a list.
         ListTooLong: too many fit it.
         WriteContended: other writes kept getting there first; safe to try again.
     """

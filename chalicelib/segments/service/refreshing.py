@@ -113,7 +113,7 @@ def refresh_segments(refresh: Refresh, *, now: datetime) -> Refreshed:
                 done.unfinished.append(segment_id)
                 continue
             segment = ready(segment_id) or look.resolve(segment_id)
-            if segment is None:
+            if segment is None or not (look.engine.scored or _needs_none(look, segment)):
                 continue
             done.segments += 1
             try:
@@ -126,6 +126,11 @@ def refresh_segments(refresh: Refresh, *, now: datetime) -> Refreshed:
             except states.StateMoved:
                 continue  # another run is at it
     return done
+
+
+def _needs_none(look: _Look, segment: Segment) -> bool:
+    """Whether who is in a segment can be said without scores; else nobody would be, and all would come in later."""
+    return segment.definition is None or not rules.uses_scores(segment.definition, look.resolve)
 
 
 def _sized(look: _Look, segment: Segment) -> None:
