@@ -209,7 +209,13 @@ def connected(world: World) -> "duckdb.DuckDBPyConnection":
 
 
 def opening(
-    world: World, archive: Path | None = None, *, changed: str | None = None, base: str = "b1", scored: bool = True
+    world: World,
+    archive: Path | None = None,
+    *,
+    changed: str | None = None,
+    base: str = "b1",
+    scored: bool = True,
+    generation: str = "",
 ) -> Opens:
     """Opens a world as the lake is opened."""
 
@@ -217,7 +223,7 @@ def opening(
     def opens(today: date, now: datetime) -> Iterator[Engine]:
         connection = connected(world)
         try:
-            yield Engine(connection, str(archive or ""), now.astimezone(UTC), base, changed, scored)
+            yield Engine(connection, str(archive or ""), now.astimezone(UTC), base, changed, scored, generation)
         finally:
             connection.close()
 

@@ -83,7 +83,8 @@ def patch_lake(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: 
 
 
 def rebase_lake(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001 - Lambda's shape
-    """Every hour: make a base, when it is time for one, else a patch, in case nobody asked for it.
+    """Every hour: make a base, when it is time for one, else a patch, in case nobody asked for it; and have segments
+    looked at, because days change too.
 
     Raises:
         SettingsWrong: the function was not given what it needs.
@@ -94,8 +95,13 @@ def rebase_lake(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001 - 
     due = rules.is_rebase_due(store.find_head(here.ops), here.clock(), zone)
     if due:
         _work("rebase_lake", here, service.rebase)
-    else:
-        _work("patch_lake", here, service.patch)
+    elif not _work("patch_lake", here, service.patch).moved:
+        _ask_for_segments(here)
+
+
+def _ask_for_segments(here: House) -> None:
+    if here.settings.segments_queue is not None:
+        here.queues.send(here.settings.segments_queue, ["refresh"])
 
 
 def _work(job: str, here: House, make: Callable[..., Merged]) -> Merged:
@@ -107,8 +113,8 @@ def _work(job: str, here: House, make: Callable[..., Merged]) -> Merged:
     except Trouble as trouble:
         log_job(job, {}, [trouble])
         raise
-    if done.moved and here.settings.segments_queue is not None:
-        here.queues.send(here.settings.segments_queue, ["refresh"])
+    if done.moved:
+        _ask_for_segments(here)
     head = done.head
     facts = {"files": done.objects, "moved": done.moved, "people": head.next_m, "patched": head.patched}
     log_job(job, facts, [])

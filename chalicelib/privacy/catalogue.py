@@ -301,7 +301,11 @@ CATALOGUE: tuple[Stored, ...] = (
     ),
     Stored(
         "ops", "who was in a live segment when it was looked at last", r"SGS#\S+ STATE",
-        _all("base moves count day edition lake turn pending version", _MERCHANT),
+        _all("base moves count day edition lake at turn pending version", _MERCHANT),
+    ),
+    Stored(
+        "ops", "when segments of which nobody is told were counted last", r"SEGS SIZES",
+        _all("generation base day at asked version", _MERCHANT),
     ),
     Stored("ops", "how large a segment was on a day", r"SGS#\S+ D#\S+", _all("count expires", _PASSING)),
     Stored(

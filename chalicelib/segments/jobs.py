@@ -57,6 +57,8 @@ def refresh_segments(event: dict[str, Any], context: Any) -> dict[str, Any]:  # 
     log_job("refresh_segments", facts, [])
     if done.unfinished and home.settings.segments_queue is not None:
         home.queues.send(home.settings.segments_queue, ["refresh"])
+    elif done.count_in is not None and home.settings.segments_queue is not None:
+        home.queues.send(home.settings.segments_queue, ["refresh"], delay=done.count_in)
     return {"batchItemFailures": []}
 
 

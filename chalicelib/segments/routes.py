@@ -1,7 +1,10 @@
 """HTTP of segments."""
 
+from contextlib import suppress
+
 from chalicelib.api.routing import Call, Routes, Sheet
 from chalicelib.identity.permissions import Permission
+from chalicelib.kernel.errors import Trouble
 from chalicelib.kernel.ids import SegmentExportId, SegmentId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
@@ -73,6 +76,14 @@ def _asking(call: Call) -> Asking:
     return Asking(call.house.functions, call.signed_in.within(Permission.SEGMENTS_READ))
 
 
+def _look_anew(call: Call) -> None:
+    """Ask to have segments looked at. Where that fails, the next patch of the lake asks for it."""
+    queue = call.house.settings.segments_queue
+    if queue is not None:
+        with suppress(Trouble):
+            call.house.queues.send(queue, ["refresh"])
+
+
 def _language(call: Call) -> Language:
     return book_of(call.house.table).language(call.language, call.now)
 
@@ -95,10 +106,13 @@ def _language(call: Call) -> Language:
 def create_segment(body: CreateSegment, call: Call) -> Outcome[SegmentView]:
     """Make a segment: live, by a definition, or static, with a list."""
     house = call.house
-    return managing.create_segment(
+    made = managing.create_segment(
         house.table, house.ops, house.objects, book_of(house.table), Asking(house.functions), call.signed_in, body,
         key=call.key, now=call.now,
     )  # fmt: skip
+    if made.stored:
+        _look_anew(call)
+    return made
 
 
 @segments.get("/segments", refuses=(CursorInvalid,))
@@ -140,9 +154,12 @@ def edit_segment(segment_id: SegmentId, body: EditSegment, call: Call) -> Segmen
     """Change a segment. Who comes in or leaves by a new definition is not told of."""
     call.require_version(body.version)
     house = call.house
-    return managing.edit_segment(
+    edited = managing.edit_segment(
         house.table, house.ops, house.objects, book_of(house.table), segment_id, body, now=call.now
     )
+    if not body.dry_run:
+        _look_anew(call)
+    return edited
 
 
 @segments.post("/segments/{segment_id}/archivals", status=201, refuses=(SegmentUnknown, SegmentReady, SegmentInUse))

@@ -771,6 +771,10 @@ def segment_state(segment_id: str) -> Key:
     return Key(segment_sizes(segment_id), "STATE")
 
 
+SEGMENT_ROUND = Key("SEGS", "SIZES")
+"""When the segments of which nobody is told were counted last."""
+
+
 def segment_sizes(segment_id: str) -> str:
     """Partition of how large a segment was, day by day."""
     return joined("SGS", segment_id)

@@ -14,7 +14,7 @@ from chalicelib.runtime.wiring import House
 from chalicelib.segments.service import answering
 from chalicelib.storage.functions import LocalFunctions
 from tests.http.conftest import CountingTable, Look
-from tests.makers import Api, a_token
+from tests.makers import Api, Tray, a_token
 from tests.segmenting import TODAY, Documents, World, a_member, a_world, member_id, opening
 
 LEAF: dict[str, Any] = {"kind": "field", "name": "points", "op": "at_least", "value": 500}
@@ -64,6 +64,16 @@ def test_a_segment_is_made_read_listed_and_made_once(marketing: Api) -> None:
     assert (other.status, other.code) == (409, "segment_differs")
     assert marketing.get(f"/v1/segments/{first['segment_id']}").json == first
     assert marketing.get("/v1/segments").json["items"] == [first]
+
+
+def test_whoever_makes_or_changes_a_segment_has_it_looked_at(marketing: Api) -> None:
+    tray, here = Tray(), wiring.house()
+    wiring.use(replace(here, queues=tray, settings=replace(here.settings, segments_queue="refresh")))
+    segment = made(marketing)
+    assert made(marketing) == segment
+    marketing.patch(f"/v1/segments/{segment['segment_id']}", {"version": 1, "name": "乙", "dry_run": True})
+    marketing.patch(f"/v1/segments/{segment['segment_id']}", {"version": 1, "definition": NEVER})
+    assert tray.bodies == ["refresh"] * 3, "one for each but the dry run"
 
 
 def test_ready_segments_are_there_and_cannot_be_changed(marketing: Api) -> None:
