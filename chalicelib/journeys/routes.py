@@ -184,7 +184,7 @@ def list_journey_members(journey_id: JourneyId, query: InstancesQuery, call: Cal
 @journeys.get("/journeys/{journey_id}/counts", refuses=(JourneyUnknown,))
 def count_journey_members(journey_id: JourneyId, call: Call) -> JourneyCounts:
     """How many came in, are at which step, went on with which outcome and left for which reason. Exact."""
-    return looking.count_members(call.house.table, journey_id)
+    return looking.count_members(call.house.table, call.house.ops, journey_id)
 
 
 @journeys.post(

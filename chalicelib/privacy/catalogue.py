@@ -355,6 +355,10 @@ CATALOGUE: tuple[Stored, ...] = (
     ),
     Stored("core", "when a member came into a journey last", r"JIN#\S+ G#\S+", {"last": _WAY, "version": _PLACE}),
     Stored("ops", "what happened that journeys ask for", r"JEV#\S+ \S+", _all("kind at facts expires", _NOTED)),
+    Stored(
+        "ops", "how far a segment was let into a journey", r"JLS#\S+ K#\S+",
+        _all("segment asked entered passed after done version expires", _PASSING),
+    ),
     Stored("ops", "how far journeys were handed on", r"JTICK HEAD", _all("through swept version", _MERCHANT)),
     Stored("core", "when an integration key was used last", r"IK#\S+ USED", {"n": _MERCHANT}),
     Stored(

@@ -756,6 +756,16 @@ JOURNEY_TICK = Key(joined("JTICK"), "HEAD")
 """Through when those in journeys were handed to those who do their steps."""
 
 
+def journey_listings(journey_id: str) -> str:
+    """Partition of the segments that staff let into a journey."""
+    return joined("JLS", journey_id)
+
+
+def journey_listing(journey_id: str, key: str) -> Key:
+    """How far a segment was let into a journey, by the command's key."""
+    return Key(journey_listings(journey_id), joined("K", key))
+
+
 def journey_notes(member_id: str) -> str:
     """Partition of what happened to a member that some journey asks for."""
     return joined("JEV", member_id.removeprefix("mem_"))

@@ -137,6 +137,30 @@ def test_letting_a_whole_segment_in_is_audited_when_it_is_asked(walking: Api, tr
     assert [each["item"] for each in record["changes"]] == ["journey"]
 
 
+def test_all_of_a_list_come_in_though_the_lake_has_not_seen_them(walking: Api, tray: Tray) -> None:
+    members = [walking.enrol(card_no=f"c{number}")["member_id"] for number in range(3)]
+    named = {"name": "l", "member_ids": [*members, "mem_" + "a" * 16]}
+    segment = walking.post("/v1/segments", named, key="s1").json["segment_id"]
+    path = "/v1/journeys/" + _made(walking)["journey_id"]
+    walking.post(f"{path}/activate", {"version": 1})
+    asked = walking.post(f"{path}/entries", {"segment_id": segment}, key="e1")
+    assert asked.json == {"entered": 0, "known": 0, "refused": 0, "under_way": True}
+    (waiting,) = walking.get(f"{path}/counts").json["segments"]
+    assert waiting["under_way"] is True
+    taken = tray.taken()
+    for _ in range(2):
+        assert jobs.do_steps({"Records": taken}, None) == {"batchItemFailures": []}
+    counts = walking.get(f"{path}/counts").json
+    assert counts["entered"] == 3
+    (done,) = counts["segments"]
+    assert done == {
+        "segment_id": segment, "asked_at": waiting["asked_at"], "entered": 3, "passed_over": 1, "under_way": False,
+    }  # fmt: skip
+    again = walking.post(f"{path}/entries", {"segment_id": segment}, key="e1")
+    assert again.json == {"entered": 3, "known": 0, "refused": 1, "under_way": False}
+    assert tray.taken() == []
+
+
 def test_an_event_of_the_bus_lets_in_once(walking: Api, tray: Tray) -> None:
     path = "/v1/journeys/" + _made(walking, entry={"kind": "enrolled"})["journey_id"]
     walking.post(f"{path}/activate", {"version": 1})

@@ -234,8 +234,7 @@ def test_sizes_follow_the_lake_within_minutes_and_somebody_comes_for_the_last_pa
     active, listed = SegmentId("seg_ready_never_bought"), make_list(stand, ONE, member_id(9))
 
     def sizes() -> list[int | None]:
-        found = [_found(stand, each).size for each in (active, listed)]
-        return found
+        return [_found(stand, each).size for each in (active, listed)]
 
     assert sizes() == [None, 2]
     assert stand.refresh().count_in is None

@@ -1,8 +1,9 @@
 """What staff command: make, edit, activate, pause, close, end, put away, let members in by hand."""
 
+import json
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chalicelib.identity.models import Caller
 from chalicelib.identity.permissions import Permission
@@ -40,8 +41,8 @@ from chalicelib.journeys.models import (
     TurnJourney,
 )
 from chalicelib.journeys.ports import Hand, Shelf
-from chalicelib.journeys.rules import checking, intake, wording
-from chalicelib.journeys.service import messages
+from chalicelib.journeys.rules import checking, intake, timing, wording
+from chalicelib.journeys.service import listing, messages
 from chalicelib.journeys.service.taking import Taker, placed
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.canonical import digest
@@ -52,6 +53,7 @@ from chalicelib.kernel.outcomes import Outcome
 from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
 from chalicelib.segments import rules as segments
+from chalicelib.segments.errors import RfmNotReady
 from chalicelib.segments.models import BirthdayField, BirthdayOp, DayField, DayOp, Sentences
 from chalicelib.segments.models import Definition as Condition
 from chalicelib.segments.service.finding import names_in
@@ -331,12 +333,19 @@ def enter_members(
     if head.state is not JourneyState.ACTIVE:
         raise JourneyOver(state=head.state.value)
     if command.segment_id is not None:
-        if bureau.shelf.resolve()(command.segment_id) is None:
+        segment = bureau.shelf.resolve()(command.segment_id)
+        if segment is None:
             raise JourneyUnfit(faults=[("/segment_id", "There is no such segment")])
         if command.dry_run:
             return Entries(entered=0, known=0, refused=0, under_way=False)
         _ask(bureau, journey_id, key, command)
-        hand([messages.listed(journey_id, command.segment_id, key, milliseconds(bureau.now), None)], 0)
+        done = listing.begin(taker.works.ops, journey_id, key, command.segment_id, bureau.stamp)
+        if done is not None:
+            return Entries(entered=done.entered, known=0, refused=done.passed, under_way=False)
+        # Whoever is on a list is known at once; whether they fit is known once the lake has them.
+        wait = timing.LAKE_BEHIND if segment.listed is not None and edition.definition.who is not None else timedelta()
+        named = messages.listed(journey_id, command.segment_id, key, milliseconds(bureau.now), None)
+        hand([named], int(wait.total_seconds()))
         return Entries(entered=0, known=0, refused=0, under_way=True)
     wanted = list(dict.fromkeys(command.member_ids or ()))
     some = [Told("by_hand", intake.by_hand(f"{journey_id} {key} {each}"), each, bureau.stamp, {}) for each in wanted]
@@ -363,6 +372,10 @@ def _ask(bureau: Bureau, journey_id: JourneyId, key: str, command: EnterMembers)
 
 LISTED_PAGE = 200
 
+SCORES_WITHIN = timedelta(days=1)
+SCORES_LOOKED_AT = timedelta(minutes=10)
+"""A segment that asks for scores waits for them, and is asked again so often; they come within the hour."""
+
 
 def enter_listed(taker: Taker, body: "dict[str, object]") -> int:
     """Let a page of a segment's members in, and hand on the next one; how many came in.
@@ -375,10 +388,18 @@ def enter_listed(taker: Taker, body: "dict[str, object]") -> int:
     if head is None or head.state is not JourneyState.ACTIVE:
         return 0
     edition = taker.stepper.editions.find(journey_id, head.edition)
-    members, last = taker.works.judge.page(segment_id, after, LISTED_PAGE)
     told_at = from_milliseconds(at)
+    try:
+        members, last = taker.works.judge.page(segment_id, after, LISTED_PAGE)
+    except RfmNotReady:
+        if taker.works.clock() - told_at < SCORES_WITHIN:
+            taker.works.hand([json.dumps(body)], int(SCORES_LOOKED_AT.total_seconds()))
+        else:
+            taker.works.tell("journey_segment_not_let_in", {"journey": journey_id, "segment": segment_id})
+        return 0
     some = [Told("by_hand", intake.by_hand(f"{journey_id} {key} {each}"), each, told_at, {}) for each in members]
     entered = taker.enter_fitting(journey_id, edition.edition, some)
+    listing.advance(taker.works.ops, journey_id, key, after=after, last=last, entered=entered, looked_at=len(members))
     if last is not None:
         taker.works.hand([messages.listed(journey_id, segment_id, key, at, last)], 0)
     return entered

@@ -1,7 +1,7 @@
 """What a segment says, as a query and as a sentence, and what is wrong with it. Pure."""
 
 from chalicelib.segments.rules.checking import Fault, check
-from chalicelib.segments.rules.compiling import Compiled, Resolve, compiled, compiled_segment, uses_scores
+from chalicelib.segments.rules.compiling import Compiled, Resolve, compiled, compiled_segment, listed, uses_scores
 from chalicelib.segments.rules.wording import Names, phrase, sentence
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "check",
     "compiled",
     "compiled_segment",
+    "listed",
     "phrase",
     "sentence",
     "uses_scores",

@@ -37,6 +37,7 @@ from chalicelib.segments.models import (
     InStage,
     LastDays,
     ListField,
+    ListOf,
     ListOp,
     Not,
     NumberField,
@@ -264,6 +265,11 @@ _LIST = (
     "read_csv({}, auto_detect = false, header = false, delim = ',', quote = '', escape = '', compression = 'gzip', "
     "columns = {{'member_id': 'VARCHAR'}})"
 )
+
+
+def listed(listing: ListOf) -> Compiled:
+    """Who is on a list, as a query of member ids: also who is no member yet, or any more, by the lake."""
+    return Compiled(f"{_OF_LIST} {_LIST.format('?')}", (ListKey(listing.key),))
 
 
 # ---------------------------------------------------------------- leaves
