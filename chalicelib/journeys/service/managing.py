@@ -391,14 +391,14 @@ def enter_listed(taker: Taker, body: "dict[str, object]") -> int:
     told_at = from_milliseconds(at)
     try:
         members, last = taker.works.judge.page(segment_id, after, LISTED_PAGE)
+        some = [Told("by_hand", intake.by_hand(f"{journey_id} {key} {each}"), each, told_at, {}) for each in members]
+        entered = taker.enter_fitting(journey_id, edition.edition, some)
     except RfmNotReady:
         if taker.works.clock() - told_at < SCORES_WITHIN:
             taker.works.hand([json.dumps(body)], int(SCORES_LOOKED_AT.total_seconds()))
         else:
             taker.works.tell("journey_segment_not_let_in", {"journey": journey_id, "segment": segment_id})
         return 0
-    some = [Told("by_hand", intake.by_hand(f"{journey_id} {key} {each}"), each, told_at, {}) for each in members]
-    entered = taker.enter_fitting(journey_id, edition.edition, some)
     listing.advance(taker.works.ops, journey_id, key, after=after, last=last, entered=entered, looked_at=len(members))
     if last is not None:
         taker.works.hand([messages.listed(journey_id, segment_id, key, at, last)], 0)
