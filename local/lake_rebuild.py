@@ -10,13 +10,14 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from chalicelib.kernel.calendar import from_milliseconds
+from chalicelib.kernel.errors import StorageBusy
 from chalicelib.lake import service
 from chalicelib.lake.service import Lake
 from chalicelib.programs.service import book_of
@@ -25,12 +26,16 @@ from chalicelib.runtime.wiring import House, utc_now
 from chalicelib.storage.dynamo import unmarshalled
 from chalicelib.storage.objects import FolderObjects
 from chalicelib.storage.places import Place
+from chalicelib.storage.queues import SQS, SqsQueues
+from chalicelib.storage.signed import ServiceFault, Unreachable
 from chalicelib.storage.writes import Item
 from local.backup.form import BackupBroken, find_manifest, items_in, place
 from local.backup.making import client
 from local.backup.trust import trusted_keys
+from local.messaging import client as queue_client
 from local.reconcile import NothingRuns, open_house
-from local.settings import STACK, Settings, environment, settings
+from local.runs import find_run
+from local.settings import STACK, Settings, environment, queue_url, settings
 from local.stack import NoStack, house_of_stack
 
 _MEMORY_MB = 2048
@@ -58,6 +63,7 @@ def main(arguments: Sequence[str]) -> int:
         else:
             with open_house(chosen) as house:
                 counts, seconds = rebuilt(chosen, house, asked.source)
+            _ask_for_segments(chosen)
     except (NothingRuns, NoStack, BackupBroken, ExportUnfit) as problem:
         print(problem, file=sys.stderr)
         return 2
@@ -65,6 +71,15 @@ def main(arguments: Sequence[str]) -> int:
     for view, rows in counts.items():
         print(f"{rows:>12,} {view}")
     return 0
+
+
+def _ask_for_segments(chosen: Settings) -> None:
+    """Have the run look at its segments; where it cannot be told, it does so within the hour."""
+    run = find_run(chosen.data_dir)
+    if run is None or not run.messaging:
+        return
+    with suppress(Unreachable, ServiceFault, StorageBusy), closing(queue_client(SQS, run.messaging)) as sqs:
+        SqsQueues(sqs).send(queue_url(run.messaging, "segments-refresh"), ["refresh"])
 
 
 def rebuilt(chosen: Settings, house: House, source: Path | None) -> tuple[dict[str, int], float]:

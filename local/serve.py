@@ -275,14 +275,14 @@ class Supervisor:
             more = 0
         self._upkeep_due = time.monotonic() + (0 if more else _UPKEEP_EVERY)
 
-    def seed(self) -> None:
-        """Fill a new data folder with demo data, in a process of its own.
+    def seed(self) -> bool:
+        """Fill a new data folder with demo data, in a process of its own; whether there was anything to fill.
 
         The mark stays until the seed is through, so one that was interrupted is taken up by the next run. A
         DynamoDB that the caller brought is never seeded.
         """
         if not self._seed_mark.exists() or not self._chosen.seed:
-            return
+            return False
         seeding = start([sys.executable, "-m", "local", "seed"], env=self._env, cwd=ROOT)
         try:
             while seeding.poll() is None:
@@ -297,6 +297,7 @@ class Supervisor:
             position = stream.Position(self._chosen.data_dir / stream.POSITION)
             stream.skip_to_the_end(self.endpoint, f"{STACK}-core", position)
         self._seed_mark.unlink()
+        return True
 
     def pump(self) -> None:
         """Have stream, queues and schedules reach their functions from now on; the API serves already."""
@@ -359,11 +360,13 @@ def _run(chosen: Settings, lock: RunLock, stops: Stops) -> Never:
             supervisor.start()
             messaging = supervisor.messaging if chosen.pump.on else ""
             lock.describe(Run(os.getpid(), chosen.url, supervisor.endpoint, messaging, supervisor.functions))
-            supervisor.seed()
+            seeded = supervisor.seed()
             supervisor.pump()
             if supervisor.issuer:
                 supervisor.issuer.wait()
             _greet(chosen, supervisor.endpoint, supervisor.issuer)
+            if seeded and chosen.pump.on:
+                say("Segments, campaigns and journeys know all of the demo's members in about a minute.")
             while True:
                 supervisor.tick()
                 time.sleep(_TICK)

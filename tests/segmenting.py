@@ -71,6 +71,7 @@ class World:
     """Members, and what they did."""
 
     tables: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
+    scored: bool = True
 
     def of(self, table: str, m: int) -> list[Row]:
         """A member's rows of a table."""
@@ -207,14 +208,22 @@ def connected(world: World) -> "duckdb.DuckDBPyConnection":
     return connection
 
 
-def opening(world: World, archive: Path | None = None, *, changed: str | None = None, base: str = "b1") -> Opens:
+def opening(
+    world: World,
+    archive: Path | None = None,
+    *,
+    changed: str | None = None,
+    base: str = "b1",
+    scored: bool = True,
+    generation: str = "",
+) -> Opens:
     """Opens a world as the lake is opened."""
 
     @contextmanager
     def opens(today: date, now: datetime) -> Iterator[Engine]:
         connection = connected(world)
         try:
-            yield Engine(connection, str(archive or ""), now.astimezone(UTC), base, changed)
+            yield Engine(connection, str(archive or ""), now.astimezone(UTC), base, changed, scored, generation)
         finally:
             connection.close()
 

@@ -123,12 +123,23 @@ def _refusal(faults: ValidationError, parsed: Any) -> BodyMalformed | RequestInv
 
 
 def _errors(faults: ValidationError, parsed: Any) -> list[dict[str, str]]:
-    """One error for each place: what fits no member of a union is one fault, not one for each member."""
+    """One error for each place: what fits no member of a union is one fault, not one for each member.
+
+    A list from which wrong values were taken out is not too short besides.
+    """
     found: dict[str, dict[str, None]] = {}
-    for fault in faults.errors(include_url=False, include_input=False, include_context=False):
-        details = found.setdefault(_pointer(fault["loc"], parsed, missing=fault["type"] == "missing"), {})
+    short: set[str] = set()
+    for fault in faults.errors(include_url=False):
+        pointer = _pointer(fault["loc"], parsed, missing=fault["type"] == "missing")
+        details = found.setdefault(pointer, {})
         details[fault["msg"].removeprefix("Value error, ")] = None
-    errors = [{"pointer": pointer, "detail": "; or ".join(details)} for pointer, details in found.items()]
+        if fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"]:
+            short.add(pointer)
+    errors = [
+        {"pointer": pointer, "detail": "; or ".join(details)}
+        for pointer, details in found.items()
+        if not (pointer in short and any(other.startswith(f"{pointer}/") for other in found))
+    ]
     return errors[:ERRORS_MAX]
 
 

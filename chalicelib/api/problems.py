@@ -230,6 +230,7 @@ STATUS: dict[str, int] = {
     "segment_archived": 409,
     "segment_kind_wrong": 409,
     "segment_in_use": 409,
+    "rfm_not_ready": 409,
     "segments_too_many": 409,
     "staff_moved": 409,
     "birthday_fixed": 409,
@@ -257,6 +258,7 @@ STATUS: dict[str, int] = {
     "storage_busy": 503,
     "write_contended": 503,
     "segments_silent": 503,
+    "lake_missing": 503,
     "results_silent": 503,
     "tests_silent": 503,
 }

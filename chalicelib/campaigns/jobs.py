@@ -104,6 +104,6 @@ def works() -> Works:
     book = book_of(here.table)
     return Works(
         here.table, here.ops, book, here.objects, here.queues, here.settings.send_queue or "",
-        lake_of(here.ops, here.place), appending(here.objects), TableShelf(here.table, book, here.clock),
+        lake_of(here.ops, here.place), appending(here.objects), TableShelf(here.table, book, here.clock, here.ops),
         here.clock, log_fact,
     )  # fmt: skip

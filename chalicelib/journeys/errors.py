@@ -104,6 +104,10 @@ class HeadMoved(Exception):
     """The journey was changed, or made, since it was read. Never leaves the service."""
 
 
+class ListingMoved(Exception):
+    """Another worker looked at these members of a segment. Never leaves the service."""
+
+
 class TickMissed(Exception):
     """Another tick was faster. Never leaves the service."""
 

@@ -656,6 +656,17 @@ class StepCounts(Record):
     """How many went on with which outcome: `waited`, `yes`, `no`, `sent`, or why nothing was sent or given."""
 
 
+class SegmentLetIn(Record):
+    """What became of letting a segment's members in by hand."""
+
+    segment_id: SegmentId
+    asked_at: AwareDatetime
+    entered: int
+    passed_over: int
+    """They were let in before, may not come in again yet, do not fit, or are no members any more."""
+    under_way: bool
+
+
 class JourneyCounts(Record):
     """How many are where. Exact: counted with each move."""
 
@@ -667,6 +678,8 @@ class JourneyCounts(Record):
     goal_reached: int
     sent: int
     steps: tuple[StepCounts, ...]
+    segments: tuple[SegmentLetIn, ...] = ()
+    """Those let in by hand of late, the latest first. What was begun twice after a fault may count as passed over."""
 
 
 class Entries(Record):
@@ -677,9 +690,9 @@ class Entries(Record):
     known: int
     """So many were let in before by this command, or may not come in again yet."""
     refused: int
-    """So many are no members any more, or do not fit."""
+    """So many are no members any more, or do not fit. Of a segment all who did not come in, for whatever reason."""
     under_way: bool
-    """Whether a segment's members are being let in."""
+    """Whether a segment's members are being let in; the journey's counts say what became of it."""
 
 
 class WalkedStep(Record):

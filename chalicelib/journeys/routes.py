@@ -53,7 +53,7 @@ from chalicelib.points.errors import MemberUnknown
 from chalicelib.programs.service import book_of
 from chalicelib.runtime.observe import log_fact
 from chalicelib.runtime.settings import SettingsWrong
-from chalicelib.segments.errors import SegmentsSilent, SegmentsTooMany, SegmentTooHeavy
+from chalicelib.segments.errors import LakeMissing, RfmNotReady, SegmentsSilent, SegmentsTooMany, SegmentTooHeavy
 
 journeys = Routes("journeys")
 
@@ -191,7 +191,7 @@ def archive_journey(journey_id: JourneyId, body: TurnJourney, call: Call) -> Out
     keyed=True,
     refuses=(
         JourneyUnknown, JourneyOver, JourneyNotByHand, JourneyGiftForbidden, JourneyUnfit, JourneyDiffers,
-        SegmentsSilent, SegmentTooHeavy, WriteContended,
+        SegmentsSilent, SegmentTooHeavy, RfmNotReady, LakeMissing, WriteContended,
     ),
 )  # fmt: skip
 def enter_members(journey_id: JourneyId, body: EnterMembers, call: Call) -> Entries:
@@ -212,10 +212,13 @@ def list_journey_members(journey_id: JourneyId, query: InstancesQuery, call: Cal
 @journeys.get("/journeys/{journey_id}/counts", refuses=(JourneyUnknown,))
 def count_journey_members(journey_id: JourneyId, call: Call) -> JourneyCounts:
     """How many came in, are at which step, went on with which outcome and left for which reason. Exact."""
-    return looking.count_members(call.house.table, journey_id)
+    return looking.count_members(call.house.table, call.house.ops, journey_id)
 
 
-@journeys.post("/journeys/{journey_id}/walks", refuses=(JourneyUnknown, MemberUnknown, SegmentsSilent, SegmentTooHeavy))
+@journeys.post(
+    "/journeys/{journey_id}/walks",
+    refuses=(JourneyUnknown, MemberUnknown, SegmentsSilent, SegmentTooHeavy, RfmNotReady, LakeMissing),
+)
 def walk_journey(journey_id: JourneyId, body: WalkJourney, call: Call) -> Walk:
     """See what would happen to a member, step by step with times. Nothing is done and nothing is sent."""
     return walking.walk_journey(_bureau(call), _works(call), journey_id, body)

@@ -8,7 +8,8 @@ transaction as whoever is counted.
 A way stands in the due index under the five minutes in which there is something to do, so that where somebody is and
 when they go on are one write; and in the timeline index among those inside, or those who have left.
 
-In `ops`: `JEV#<member>` what happened to a member that some journey asks for; through which minute all were handed on.
+In `ops`: `JEV#<member>` what happened to a member that some journey asks for; `JLS#<journey>` / `K#<key>` how far a
+segment was let in; through which minute all were handed on.
 """
 
 import json
@@ -17,7 +18,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from chalicelib.journeys.errors import AskedKnown, HeadMoved, InstanceKnown, InstanceMoved, TickMissed
+from chalicelib.journeys.errors import (
+    AskedKnown,
+    HeadMoved,
+    InstanceKnown,
+    InstanceMoved,
+    ListingMoved,
+    TickMissed,
+)
 from chalicelib.journeys.models import (
     Answers,
     Board,
@@ -428,6 +436,67 @@ def put_ticked(before: Ticked | None, after: Ticked) -> Write:
     version = before.version + 1 if before is not None else 1
     item: Item = {"through": after.through, "swept": after.swept, "version": version}
     return Put(keys.JOURNEY_TICK, item, condition, lambda _: TickMissed())
+
+
+# ---------------------------------------------------------------- segments let in by hand
+
+LISTINGS_KEPT = timedelta(days=90)
+LISTINGS_SHOWN = 20
+_LISTINGS_READ = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """How far a segment was let into a journey.
+
+    Attributes:
+        after: the last member who was looked at.
+        passed: so many did not come in.
+    """
+
+    segment_id: SegmentId
+    asked_at: datetime
+    entered: int = 0
+    passed: int = 0
+    after: str | None = None
+    done: bool = False
+    version: int = 0
+
+
+def find_listing(ops: Table, journey_id: JourneyId, key: str) -> Listing | None:
+    """How far a segment was let in by a command, or None."""
+    item = ops.get(keys.journey_listing(journey_id, key), consistent=True)
+    return _listing(item) if item is not None else None
+
+
+def list_listings(ops: Table, journey_id: JourneyId) -> list[Listing]:
+    """Segments that were let in of late, the latest first."""
+    pk = keys.journey_listings(journey_id)
+    found = [_listing(each) for each in ops.query_partition(pk, first="K", last="L", limit=_LISTINGS_READ)]
+    return sorted(found, key=lambda each: each.asked_at, reverse=True)[:LISTINGS_SHOWN]
+
+
+def put_listing(journey_id: JourneyId, key: str, listing: Listing) -> Write:
+    """The write of how far a segment was let in, unless another worker was faster."""
+    item: Item = {
+        "segment": listing.segment_id,
+        "asked": milliseconds(listing.asked_at),
+        "entered": listing.entered,
+        "passed": listing.passed,
+        "after": listing.after,
+        "done": listing.done,
+        "version": listing.version + 1,
+        "expires": int((listing.asked_at + LISTINGS_KEPT).timestamp()),
+    }
+    condition = Unchanged(listing.version) if listing.version else Absent()
+    return Put(keys.journey_listing(journey_id, key), item, condition, lambda _: ListingMoved())
+
+
+def _listing(item: Item) -> Listing:
+    return Listing(
+        SegmentId(item["segment"]), from_milliseconds(item["asked"]), item["entered"], item["passed"],
+        item.get("after"), item["done"], item["version"],
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- messages

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
+class LakeMissing(Exception):
+    """The lake's head names files that are not there. Nothing but making it anew helps."""
+
+
 @contextmanager
 def opened(place: Place, head: Head | None, *, today: date, now: datetime) -> "Iterator[DuckDBPyConnection]":
     """The lake as views, for questions; it can read the lake's files and nothing else.
@@ -24,14 +28,34 @@ def opened(place: Place, head: Head | None, *, today: date, now: datetime) -> "I
         head: None for a lake that has nothing yet: its views are empty.
         today: the program's day, and
         now: the instant, by which the views say what time alone changes: points, ages, stages.
+
+    Raises:
+        LakeMissing: files of it are gone.
     """
     with connected(place) as con:
-        show(con, place, head or Head(built_at=now))
+        _show_all(con, place, head or Head(built_at=now))
         for name, select in views.asked(head or Head(built_at=now), today, now):
             con.execute(f"CREATE TEMP VIEW {name} AS {select}")
         con.execute("SET enable_external_access = false")
         con.execute("SET lock_configuration = true")
         yield con
+
+
+def _show_all(con: "DuckDBPyConnection", place: Place, head: Head) -> None:
+    """See `show`; and say what is wrong when files are gone."""
+    import duckdb  # noqa: PLC0415 - see `connected`
+
+    try:
+        show(con, place, head)
+    except duckdb.HTTPException as fault:
+        if getattr(fault, "status_code", None) != _NOT_FOUND:
+            raise
+        raise LakeMissing from None
+    except duckdb.IOException:
+        raise LakeMissing from None
+
+
+_NOT_FOUND = 404
 
 
 def show(con: "DuckDBPyConnection", place: Place, head: Head) -> None:

@@ -69,18 +69,22 @@ def _understood(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], int, E
 
 
 def patch_lake(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
-    """Make a patch, however many messages ask for one.
+    """Make a patch, however many messages ask for one; and a base, when scores need one that is quickly made.
 
     Raises:
         SettingsWrong: the function was not given what it needs.
         StorageBusy: files or head could not be reached; the messages come again.
     """
-    _work("patch_lake", house(), service.patch)
+    here = house()
+    head = _work("patch_lake", here, service.patch).head
+    if rules.is_outgrown(head) and rules.is_swift(head):
+        _work("rebase_lake", here, service.rebase)
     return {"batchItemFailures": []}
 
 
 def rebase_lake(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001 - Lambda's shape
-    """Every hour: make a base, when it is time for one, else a patch, in case nobody asked for it.
+    """Every hour: make a base, when it is time for one, else a patch, in case nobody asked for it; and have segments
+    looked at, because days change too.
 
     Raises:
         SettingsWrong: the function was not given what it needs.
@@ -91,11 +95,16 @@ def rebase_lake(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001 - 
     due = rules.is_rebase_due(store.find_head(here.ops), here.clock(), zone)
     if due:
         _work("rebase_lake", here, service.rebase)
-    else:
-        _work("patch_lake", here, service.patch)
+    elif not _work("patch_lake", here, service.patch).moved:
+        _ask_for_segments(here)
 
 
-def _work(job: str, here: House, make: Callable[..., Merged]) -> None:
+def _ask_for_segments(here: House) -> None:
+    if here.settings.segments_queue is not None:
+        here.queues.send(here.settings.segments_queue, ["refresh"])
+
+
+def _work(job: str, here: House, make: Callable[..., Merged]) -> Merged:
     """Make a patch or a base of the house's lake, and tell of it in one line."""
     now = here.clock()
     today = service.today_of(book_of(here.table), now)
@@ -104,11 +113,12 @@ def _work(job: str, here: House, make: Callable[..., Merged]) -> None:
     except Trouble as trouble:
         log_job(job, {}, [trouble])
         raise
-    if done.moved and here.settings.segments_queue is not None:
-        here.queues.send(here.settings.segments_queue, ["refresh"])
+    if done.moved:
+        _ask_for_segments(here)
     head = done.head
     facts = {"files": done.objects, "moved": done.moved, "people": head.next_m, "patched": head.patched}
     log_job(job, facts, [])
+    return done
 
 
 def lake_status(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape

@@ -259,11 +259,11 @@ def write_patch(con: "Connection", folder: str) -> None:
         write_file(con, f"SELECT * FROM out_{table} ORDER BY {by}", f"{folder}/{table}.parquet")
 
 
-def counted(con: "Connection") -> tuple[int, bool, bool]:
-    """How many people a patch has, and whether some of them moved or are gone since the base."""
+def counted(con: "Connection") -> tuple[int, int, bool, bool]:
+    """How many people a patch has, how many of them bought, and whether some moved or are gone since the base."""
     row = con.execute(
-        "SELECT count(*), coalesce(bool_or(was IS NOT NULL AND was <> root), false), coalesce(bool_or(gone), false) "
-        "FROM out_people"
+        "SELECT count(*), count(*) FILTER (WHERE shown AND purchases_count > 0), "
+        "coalesce(bool_or(was IS NOT NULL AND was <> root), false), coalesce(bool_or(gone), false) FROM out_people"
     ).fetchone()
     assert row is not None
     return row
@@ -314,14 +314,15 @@ _ORDER = {
 }  # fmt: skip
 
 
-def edges_of(con: "Connection") -> Edges:
-    """The last values of the first four fifths of all who bought anything, of the tables that `duck.show` has made."""
+def edges_of(con: "Connection") -> tuple[Edges, int]:
+    """The last values of the first four fifths of all who bought anything, of the tables that `duck.show` has made;
+    and how many those are."""
     fifths = "[0.2, 0.4, 0.6, 0.8]"
     row = con.execute(
         f"SELECT quantile_disc(last_bought_on, {fifths}), quantile_disc(purchases_count, {fifths}), "
-        f"quantile_disc(spent_minor, {fifths}) FROM ({state('people')}) WHERE shown AND purchases_count > 0"
+        f"quantile_disc(spent_minor, {fifths}), count(*) FROM ({state('people')}) WHERE shown AND purchases_count > 0"
     ).fetchone()
     if row is None or row[0] is None:
-        return Edges()
-    recency, frequency, money = row
-    return Edges(recency=tuple(recency), frequency=tuple(frequency), money=tuple(money))
+        return Edges(), 0
+    recency, frequency, money, buyers = row
+    return Edges(recency=tuple(recency), frequency=tuple(frequency), money=tuple(money)), buyers

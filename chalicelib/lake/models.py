@@ -47,6 +47,10 @@ class Head(Record):
     """How many people the base knows, of whatever status."""
     patched: int = 0
     """How many people the patch knows."""
+    buyers: int = 0
+    """How many of those whom the base shows had bought anything: its edges are of them."""
+    patched_buyers: int = 0
+    """How many of those whom the patch shows have."""
     edges: Edges = Edges()
     base_at: AwareDatetime | None = None
     """When the base was written."""
@@ -57,6 +61,11 @@ class Head(Record):
     form: int = 1
     """The form of its oldest file (`tables.FORM`)."""
     version: int = 1
+
+    @property
+    def scored(self) -> bool:
+        """Whether there are edges, by which members have scores of recency, frequency and spending."""
+        return bool(self.edges.recency)
 
     @property
     def generation(self) -> str:

@@ -65,12 +65,36 @@ REBASE_HOUR = 3
 """The hour of the program's day from which on a new base is made: shops are closed, and the day before is over."""
 
 
+EDGES_MIN = 5
+"""So few who bought move no edge."""
+SWIFT_MAX = 100_000
+"""Of so many people a base is made in seconds: whoever made a patch can make it, and need not leave it to the hour."""
+
+
 def is_rebase_due(head: Head | None, now: datetime, zone: str) -> bool:
-    """Whether it is time for a base: there is none, none of this night, or the patch has grown too large."""
-    if head is None or head.base_at is None or is_large(head.patched, head.members):
+    """Whether it is time for a base: there is none, none of this night, the patch has grown too large, or the edges
+    are of too few."""
+    if head is None or head.base_at is None or is_large(head.patched, head.members) or is_outgrown(head):
         return True
     local, based = now.astimezone(zone_of(zone)), head.base_at.astimezone(zone_of(zone))
     return local.hour >= REBASE_HOUR and based.date() < local.date()
+
+
+def is_outgrown(head: Head) -> bool:
+    """Whether the edges say nothing of those who have bought by now: there are none, or half as many as they are of
+    bought since.
+
+    Each base has all of those, so an import of a million purchases makes a few dozen bases, and a day in which
+    everybody buys two more.
+    """
+    if not head.scored:
+        return head.patched_buyers > 0
+    return head.patched_buyers >= max(EDGES_MIN, -(-head.buyers // 2))
+
+
+def is_swift(head: Head) -> bool:
+    """Whether a base of it is made in seconds."""
+    return head.next_m <= SWIFT_MAX
 
 
 def is_large(patched: int, members: int) -> bool:

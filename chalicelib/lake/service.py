@@ -80,7 +80,7 @@ def _patched(
     next_m = merging.merge(con, next_m=before.next_m, today=today, now=now)
     folder = duck.folder(lake.place, f"{rules.PATCH}/{name}")
     merging.write_patch(con, folder)
-    people, moved, gone = merging.counted(con)
+    people, buyers, moved, gone = merging.counted(con)
     newest = [from_milliseconds(through)] if through is not None else []
     known = [*newest, *([before.through] if before.through else [])]
     return before.model_copy(
@@ -88,6 +88,7 @@ def _patched(
             "patch": name,
             "next_m": next_m,
             "patched": people,
+            "patched_buyers": buyers,
             "moved": moved,
             "gone": gone,
             "built_at": now,
@@ -154,13 +155,15 @@ def _based(con: "DuckDBPyConnection", lake: Lake, over: Head, name: str, *, toda
     folders = {table: duck.folder(lake.place, f"{rules.BASE}/{name}/{table}") for table in TABLES}
     for number in range(slices):
         merging.write_slice(con, folders, number, today=today, now=now)
+    edges, buyers = merging.edges_of(con)
     return Head(
         base=name,
         slices=slices,
         next_m=over.next_m,
         members=over.next_m,
         form=FORM,
-        edges=merging.edges_of(con),
+        buyers=buyers,
+        edges=edges,
         base_at=now,
         built_at=now,
         through=over.through,

@@ -303,7 +303,11 @@ CATALOGUE: tuple[Stored, ...] = (
     ),
     Stored(
         "ops", "who was in a live segment when it was looked at last", r"SGS#\S+ STATE",
-        _all("base moves count day edition lake turn pending version", _MERCHANT),
+        _all("base moves count day edition lake at turn pending version", _MERCHANT),
+    ),
+    Stored(
+        "ops", "when segments of which nobody is told were counted last", r"SEGS SIZES",
+        _all("generation base day at asked version", _MERCHANT),
     ),
     Stored("ops", "how large a segment was on a day", r"SGS#\S+ D#\S+", _all("count expires", _PASSING)),
     Stored(
@@ -361,6 +365,10 @@ CATALOGUE: tuple[Stored, ...] = (
     Stored(
         "ops", "what happened that journeys ask for", r"JEV#\S+ \S+",
         {**_all("kind at facts", _NOTED), "expires": _PASSING},
+    ),
+    Stored(
+        "ops", "how far a segment was let into a journey", r"JLS#\S+ K#\S+",
+        _all("segment asked entered passed after done version expires", _PASSING),
     ),
     Stored("ops", "how far journeys were handed on", r"JTICK HEAD", _all("through swept version", _MERCHANT)),
     Stored("core", "when an integration key was used last", r"IK#\S+ USED", {"n": _MERCHANT}),

@@ -26,6 +26,8 @@ class Engine:
         built_at: what was recorded by then is in it.
         base: names what the lake's patch lies over; numbers of members are stable while it stays.
         changed: a table of the numbers `m` of all who changed since that base; None where nobody knows.
+        scored: whether members have scores of recency, frequency and spending.
+        generation: names the lake as it is.
         seconds: how long a query may take.
     """
 
@@ -34,6 +36,8 @@ class Engine:
     built_at: datetime
     base: str = ""
     changed: str | None = None
+    scored: bool = True
+    generation: str = ""
     seconds: float = ANSWER_SECONDS
 
     def rows(self, sql: str, params: Sequence[Param] = ()) -> list[tuple[Any, ...]]:

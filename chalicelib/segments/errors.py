@@ -96,12 +96,33 @@ class SegmentTooHeavy(Refusal):
         )
 
 
+class RfmNotReady(Refusal):
+    """There are no scores yet, and the definition asks for them."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There are no scores of recency, frequency and spending yet. They come within a minute of the first "
+            "purchases, in a large program within the hour."
+        )
+
+
 class ExportUnknown(Refusal):
     """There is no such export of this segment, or it has no such part."""
 
     def __init__(self, *, export_id: str) -> None:
         super().__init__(
             f"There is no export {export_id} of this segment, or it has no such part.", export_id=export_id
+        )
+
+
+class LakeMissing(Trouble):
+    """What members are counted by is gone. An operator makes it anew from the table or a backup."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "What members are counted by (the lake) is gone, and asking again does not bring it back. "
+            "An operator makes it anew: `make lake-rebuild`.",
+            retry_after=300,
         )
 
 

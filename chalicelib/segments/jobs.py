@@ -23,7 +23,10 @@ def answer_segments(event: dict[str, Any], context: Any) -> dict[str, Any]:  # n
     """Answer a question about segments: `ask` says which."""
     home = house()
     now = home.clock()
-    said = answering.answer(home.table, book_of(home.table), home.objects, _opens(home), event, now=now)
+    try:
+        said = answering.answer(home.table, book_of(home.table), home.objects, _opens(home), event, now=now)
+    except duck.LakeMissing:
+        said = {"fault": "lake_missing"}
     log_job("answer_segments", {"ask": str(event["ask"]), "fault": said.get("fault")}, [])
     return said
 
@@ -54,6 +57,8 @@ def refresh_segments(event: dict[str, Any], context: Any) -> dict[str, Any]:  # 
     log_job("refresh_segments", facts, [])
     if done.unfinished and home.settings.segments_queue is not None:
         home.queues.send(home.settings.segments_queue, ["refresh"])
+    elif done.count_in is not None and home.settings.segments_queue is not None:
+        home.queues.send(home.settings.segments_queue, ["refresh"], delay=done.count_in)
     return {"batchItemFailures": []}
 
 
@@ -64,6 +69,7 @@ def _opens(home: House) -> Any:
         with duck.opened(home.place, head, today=today, now=now) as connection:
             base = head.base if head is not None and head.base else ""
             built = head.built_at if head is not None else now
-            yield Engine(connection, home.place.root, built, base, "patched")
+            scored, generation = head is not None and head.scored, head.generation if head is not None else "none"
+            yield Engine(connection, home.place.root, built, base, "patched", scored, generation)
 
     return opens

@@ -640,8 +640,13 @@ class SegmentView(Record):
     """The definition in words; null: it is a list."""
     tag_rule: TagRule | None
     size: int | None
-    """How many members it had when it was looked at last, in all shops; null: it was not yet."""
+    """How many members it had when it was looked at last, in all shops; null: it was not yet, as it is now.
+
+    Of a list that was not looked at since it was changed: how many are on it."""
     sized_on: date | None
+    """The day of the program's on which it was looked at; null: see `size`."""
+    sized_at: AwareDatetime | None
+    """When it was counted. Where nothing moves, that it is still so is noted once an hour."""
     created_at: AwareDatetime
     created_by: str
     edited_at: AwareDatetime

@@ -1,8 +1,11 @@
 """HTTP of segments."""
 
+from contextlib import suppress
+
 from chalicelib.api.routing import Call, Routes, Sheet
 from chalicelib.identity.errors import PermissionMissing
 from chalicelib.identity.permissions import Permission
+from chalicelib.kernel.errors import Trouble
 from chalicelib.kernel.ids import SegmentExportId, SegmentId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
@@ -12,7 +15,9 @@ from chalicelib.programs.service import book_of
 from chalicelib.segments.errors import (
     DefinitionWrong,
     ExportUnknown,
+    LakeMissing,
     ListTooLong,
+    RfmNotReady,
     SegmentArchived,
     SegmentDiffers,
     SegmentInUse,
@@ -72,6 +77,14 @@ def _asking(call: Call) -> Asking:
     return Asking(call.house.functions, call.signed_in.within(Permission.SEGMENTS_READ))
 
 
+def _look_anew(call: Call) -> None:
+    """Ask to have segments looked at. Where that fails, the next patch of the lake asks for it."""
+    queue = call.house.settings.segments_queue
+    if queue is not None:
+        with suppress(Trouble):
+            call.house.queues.send(queue, ["refresh"])
+
+
 def _language(call: Call) -> Language:
     return book_of(call.house.table).language(call.language, call.now)
 
@@ -80,15 +93,27 @@ def _language(call: Call) -> Language:
     "/segments",
     keyed=True,
     status=201,
-    refuses=(SegmentDiffers, DefinitionWrong, SegmentsTooMany, SegmentTooHeavy, ListTooLong, SegmentsSilent),
+    refuses=(
+        SegmentDiffers,
+        DefinitionWrong,
+        SegmentsTooMany,
+        SegmentTooHeavy,
+        RfmNotReady,
+        ListTooLong,
+        SegmentsSilent,
+        LakeMissing,
+    ),
 )
 def create_segment(body: CreateSegment, call: Call) -> Outcome[SegmentView]:
     """Make a segment: live, by a definition, or static, with a list."""
     house = call.house
-    return managing.create_segment(
+    made = managing.create_segment(
         house.table, house.ops, house.objects, book_of(house.table), Asking(house.functions), call.signed_in, body,
         key=call.key, now=call.now,
     )  # fmt: skip
+    if made.stored:
+        _look_anew(call)
+    return made
 
 
 @segments.get("/segments", refuses=(CursorInvalid,))
@@ -130,9 +155,12 @@ def edit_segment(segment_id: SegmentId, body: EditSegment, call: Call) -> Segmen
     """Change a segment. Who comes in or leaves by a new definition is not told of."""
     call.require_version(body.version)
     house = call.house
-    return managing.edit_segment(
+    edited = managing.edit_segment(
         house.table, house.ops, house.objects, book_of(house.table), segment_id, body, now=call.now
     )
+    if not body.dry_run:
+        _look_anew(call)
+    return edited
 
 
 @segments.post("/segments/{segment_id}/archivals", status=201, refuses=(SegmentUnknown, SegmentReady, SegmentInUse))
@@ -143,7 +171,8 @@ def archive_segment(segment_id: SegmentId, body: ArchiveSegment, call: Call) -> 
 
 
 @segments.get(
-    "/segments/{segment_id}/members", refuses=(SegmentUnknown, SegmentTooHeavy, CursorInvalid, SegmentsSilent)
+    "/segments/{segment_id}/members",
+    refuses=(SegmentUnknown, SegmentTooHeavy, RfmNotReady, CursorInvalid, SegmentsSilent, LakeMissing),
 )
 def list_segment_members(segment_id: SegmentId, query: Paging, call: Call) -> SegmentMemberPage:
     """A segment's members as the lake knows them, by their ids; of your shops, where your permission ends at those."""
@@ -164,13 +193,13 @@ def list_segment_sizes(segment_id: SegmentId, query: SizeQuery, call: Call) -> S
     return call.page(part, SegmentSizePage, "sizes", segment_id)
 
 
-@segments.post("/segment-counts", refuses=(DefinitionWrong, SegmentTooHeavy, SegmentsSilent))
+@segments.post("/segment-counts", refuses=(DefinitionWrong, SegmentTooHeavy, RfmNotReady, SegmentsSilent, LakeMissing))
 def count_segment_members(body: CountMembers, call: Call) -> SegmentCount:
     """How many members fit a definition, while it is being written; with what it says in words."""
     return asking.count_members(_asking(call), body)
 
 
-@segments.post("/segment-overlaps", refuses=(SegmentUnknown, SegmentTooHeavy, SegmentsSilent))
+@segments.post("/segment-overlaps", refuses=(SegmentUnknown, SegmentTooHeavy, RfmNotReady, SegmentsSilent, LakeMissing))
 def compare_segments(body: CompareSegments, call: Call) -> SegmentOverlap:
     """How far segments overlap."""
     return asking.compare_segments(call.house.table, _asking(call), body)
@@ -180,7 +209,15 @@ def compare_segments(body: CompareSegments, call: Call) -> SegmentOverlap:
     "/segments/{segment_id}/exports",
     keyed=True,
     status=201,
-    refuses=(PermissionMissing, SegmentUnknown, SegmentDiffers, SegmentTooHeavy, SegmentsSilent),
+    refuses=(
+        PermissionMissing,
+        SegmentUnknown,
+        SegmentDiffers,
+        SegmentTooHeavy,
+        RfmNotReady,
+        SegmentsSilent,
+        LakeMissing,
+    ),
 )
 def export_segment(segment_id: SegmentId, body: ExportSegment, call: Call) -> Outcome[SegmentExport]:
     """Write a segment's members to a spreadsheet, without contact data; for who may read members."""

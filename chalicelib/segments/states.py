@@ -49,12 +49,13 @@ class State:
     """What is known of a segment.
 
     Attributes:
-        base: the file of everybody in it; None before it was looked at.
+        base: the file of everybody in it; None before it was looked at. Of a list, the list that was counted.
         moves: files of the differences since.
         count: how many they come to.
         day: of the program, on which it was looked at.
         edition: of the definition.
-        lake: the base of the lake.
+        lake: the base of the lake; of a segment of which nobody is told, the lake as it was.
+        at: when it was counted, or noted again that it is still so.
         turn: counts the differences.
     """
 
@@ -64,6 +65,7 @@ class State:
     day: date | None = None
     edition: int = 0
     lake: str = ""
+    at: datetime | None = None
     turn: int = 0
     pending: Pending | None = None
     version: int = 0
@@ -91,6 +93,7 @@ def find_state(ops: Table, segment_id: SegmentId) -> State:
         day=date.fromisoformat(item["day"]),
         edition=item["edition"],
         lake=item.get("lake", ""),
+        at=from_milliseconds(item["at"]) if "at" in item else None,
         turn=item.get("turn", 0),
         pending=Pending(waits[0], from_milliseconds(waits[1]), waits[2], waits[3]) if waits else None,
         version=item["version"],
@@ -108,6 +111,7 @@ def keep_state(segment_id: SegmentId, before: State, after: State, *, now: datet
         "day": after.day.isoformat(),
         "edition": after.edition,
         "lake": after.lake or None,
+        "at": milliseconds(after.at) if after.at is not None else None,
         "turn": after.turn,
         "pending": [waits.key, milliseconds(waits.at), waits.tell, waits.done] if waits is not None else None,
         "version": before.version + 1,
@@ -118,6 +122,51 @@ def keep_state(segment_id: SegmentId, before: State, after: State, *, now: datet
         Put(keys.segment_state(segment_id), item, condition, lambda _: StateMoved()),
         Put(keys.segment_size(segment_id, after.day), size, Anyway(), lambda _: StateMoved()),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """When the segments of which nobody is told were counted last, all in one go.
+
+    Attributes:
+        generation, base: of the lake then.
+        asked: until when somebody was asked to count them again.
+    """
+
+    generation: str = ""
+    base: str = ""
+    day: date | None = None
+    at: datetime | None = None
+    asked: datetime | None = None
+    version: int = 0
+
+
+def find_round(ops: Table) -> Round:
+    """The last round; an empty one, when there was none."""
+    item = ops.get(keys.SEGMENT_ROUND, consistent=True)
+    if item is None:
+        return Round()
+    asked = item.get("asked")
+    return Round(
+        item["generation"], item["base"], date.fromisoformat(item["day"]), from_milliseconds(item["at"]),
+        from_milliseconds(asked) if asked is not None else None, item["version"],
+    )  # fmt: skip
+
+
+def keep_round(before: Round, after: Round) -> Write:
+    """The write of a round, unless another run was faster."""
+    assert after.day is not None, "a round is of a day"
+    assert after.at is not None, "and of an instant"
+    item: Item = {
+        "generation": after.generation,
+        "base": after.base,
+        "day": after.day.isoformat(),
+        "at": milliseconds(after.at),
+        "asked": milliseconds(after.asked) if after.asked is not None else None,
+        "version": before.version + 1,
+    }
+    condition = Unchanged(before.version) if before.version else Absent()
+    return Put(keys.SEGMENT_ROUND, item, condition, lambda _: StateMoved())
 
 
 # ---------------------------------------------------------------- files

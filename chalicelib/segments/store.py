@@ -11,7 +11,8 @@ Table `ops`: `SGS#<segment>` / `STATE` who was in it when it was looked at last,
 import gzip
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
@@ -92,13 +93,32 @@ def find_export(table: Table, export_id: SegmentExportId) -> tuple[SegmentExport
     return (export_from(item), item["content"]) if item is not None else None
 
 
-def find_sizes(ops: Table, segment_ids: Sequence[SegmentId]) -> dict[SegmentId, tuple[int, date]]:
-    """How large segments were when they were looked at last, and on which day."""
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """How large a segment was when it was looked at last.
+
+    Attributes:
+        edition: of what was counted; of one of which nobody is told, the version of the segment.
+        listed: the list that was counted.
+    """
+
+    count: int
+    day: date
+    at: datetime | None
+    edition: int
+    listed: str | None
+
+
+def find_sizes(ops: Table, segment_ids: Sequence[SegmentId]) -> dict[SegmentId, Sized]:
+    """How large segments were when they were looked at last."""
     wanted = {keys.segment_state(each): each for each in segment_ids}
     found = ops.get_many(list(wanted))
-    return {
-        wanted[key]: (item["count"], date.fromisoformat(item["day"])) for key, item in found.items() if "count" in item
-    }
+    return {wanted[key]: _sized(item) for key, item in found.items() if "count" in item}
+
+
+def _sized(item: Item) -> Sized:
+    at = from_milliseconds(item["at"]) if "at" in item else None
+    return Sized(item["count"], date.fromisoformat(item["day"]), at, item["edition"], item.get("base"))
 
 
 def list_sizes(ops: Table, segment_id: SegmentId, *, before: str | None, limit: int) -> tuple[SegmentSize, ...]:

@@ -775,6 +775,16 @@ JOURNEY_TICK = Key(joined("JTICK"), "HEAD")
 """Through when those in journeys were handed to those who do their steps."""
 
 
+def journey_listings(journey_id: str) -> str:
+    """Partition of the segments that staff let into a journey."""
+    return joined("JLS", journey_id)
+
+
+def journey_listing(journey_id: str, key: str) -> Key:
+    """How far a segment was let into a journey, by the command's key."""
+    return Key(journey_listings(journey_id), joined("K", key))
+
+
 def journey_notes(member_id: str) -> str:
     """Partition of what happened to a member that some journey asks for."""
     return joined("JEV", member_id.removeprefix("mem_"))
@@ -788,6 +798,10 @@ def journey_note(member_id: str, at: datetime, event_id: str) -> Key:
 def segment_state(segment_id: str) -> Key:
     """Who was in a live segment when it was looked at last."""
     return Key(segment_sizes(segment_id), "STATE")
+
+
+SEGMENT_ROUND = Key("SEGS", "SIZES")
+"""When the segments of which nobody is told were counted last."""
 
 
 def segment_sizes(segment_id: str) -> str:

@@ -321,6 +321,7 @@ FUNCTIONS: tuple[Function, ...] = (
             "REGULARS_RETENTION_QUEUE": imported("RetentionQueueUrl"),
             "REGULARS_LANE_QUEUE": imported("LaneQueueUrl"),
             "REGULARS_JOURNEY_QUEUE": imported("JourneyStepsQueueUrl"),
+            **_REFRESHES,
         },
         may=(
             allow(["s3:GetObject", "s3:PutObject"], beside("ArchiveBucketArn", "/segments/*")),
@@ -340,6 +341,7 @@ FUNCTIONS: tuple[Function, ...] = (
             _write("facts"),
             _send("LaneQueue"),
             _send("JourneyStepsQueue"),
+            _send("SegmentsRefreshQueue"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),
         more={"ReservedConcurrentExecutions": when("ReserveApi", ref("ApiConcurrency"))},

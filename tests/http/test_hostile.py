@@ -302,7 +302,7 @@ def segment_samples(name: str) -> Iterator[dict[str, Any]]:
         case "count_segment_members":
             yield {"definition": definition, "branches": True}
         case "compare_segments":
-            yield {"segment_ids": [SOME_IDS["segment_id"], "seg_ready_champions"]}
+            yield {"segment_ids": [SOME_IDS["segment_id"], "seg_ready_never_bought"]}
         case "export_segment":
             yield {"columns": ["member_id", "points"], "dry_run": True}
         case _:

@@ -68,6 +68,22 @@ def test_a_journey_is_made_once_for_its_key_and_said_in_words(walking: Api) -> N
     assert (other.status, other.code) == (409, "journey_differs")
 
 
+def test_a_condition_is_a_clause_of_the_sentence_that_it_stands_in(walking: Api) -> None:
+    rich = {"kind": "field", "name": "spent_minor", "op": "at_least", "value": 1000}
+    who = {"kind": "field", "name": "ways", "op": "has_any", "values": ["email"]}
+    branch = {"kind": "branch", "step": "b", "on": {"kind": "fits", "definition": rich}, "then": "tag"}
+    entry = {"kind": "purchased", "paid_min_minor": 30000}
+    said = _made(walking, entry=entry, who=who, steps=[branch, STEPS[2]])["sentences"]
+    assert said["en"].splitlines()[:2] == [
+        "Comes in: they buy for ¥300.00 or more, and they have an address for e-mail, once.",
+        "1. If they spent at least ¥10.00 in all: step 2; else: the end.",
+    ]
+    assert said["zh"].splitlines()[:2] == [
+        "进入：消费满¥300.00，且留有电子邮件联系方式，一次为限。",
+        "1. 如果累计消费金额不少于 ¥10.00：第2步；否则：结束。",
+    ]
+
+
 def test_what_does_not_fit_is_refused_where_it_is_wrong(walking: Api) -> None:
     def pointers(**fields: Any) -> list[str]:
         refused = walking.post("/v1/journeys", {**BODY, **fields}, key="j1")
@@ -126,6 +142,30 @@ def test_letting_a_whole_segment_in_is_audited_when_it_is_asked(walking: Api, tr
     assert len(tray.taken()) == 2, "the same again is handed on again: what it lets in it lets in once"
     (record,) = walking.get("/v1/audit-entries", action="enter_members").json["items"]
     assert [each["item"] for each in record["changes"]] == ["journey"]
+
+
+def test_all_of_a_list_come_in_though_the_lake_has_not_seen_them(walking: Api, tray: Tray) -> None:
+    members = [walking.enrol(card_no=f"c{number}")["member_id"] for number in range(3)]
+    named = {"name": "l", "member_ids": [*members, "mem_" + "a" * 16]}
+    segment = walking.post("/v1/segments", named, key="s1").json["segment_id"]
+    path = "/v1/journeys/" + _made(walking)["journey_id"]
+    walking.post(f"{path}/activate", {"version": 1})
+    asked = walking.post(f"{path}/entries", {"segment_id": segment}, key="e1")
+    assert asked.json == {"entered": 0, "known": 0, "refused": 0, "under_way": True}
+    (waiting,) = walking.get(f"{path}/counts").json["segments"]
+    assert waiting["under_way"] is True
+    taken = tray.taken()
+    for _ in range(2):
+        assert jobs.do_steps({"Records": taken}, None) == {"batchItemFailures": []}
+    counts = walking.get(f"{path}/counts").json
+    assert counts["entered"] == 3
+    (done,) = counts["segments"]
+    assert done == {
+        "segment_id": segment, "asked_at": waiting["asked_at"], "entered": 3, "passed_over": 1, "under_way": False,
+    }  # fmt: skip
+    again = walking.post(f"{path}/entries", {"segment_id": segment}, key="e1")
+    assert again.json == {"entered": 3, "known": 0, "refused": 1, "under_way": False}
+    assert tray.taken() == []
 
 
 def test_an_event_of_the_bus_lets_in_once(walking: Api, tray: Tray) -> None:

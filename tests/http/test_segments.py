@@ -18,7 +18,7 @@ from chalicelib.segments.models import ExportSegment
 from chalicelib.segments.service import answering, asking
 from chalicelib.storage.functions import LocalFunctions
 from tests.http.conftest import CountingTable, Look
-from tests.makers import Api, a_token
+from tests.makers import Api, Tray, a_token
 from tests.segmenting import TODAY, Documents, World, a_member, a_world, member_id, opening
 
 LEAF: dict[str, Any] = {"kind": "field", "name": "points", "op": "at_least", "value": 500}
@@ -38,7 +38,7 @@ def marketing(house: House, world: World, api: Api) -> Api:
     def answer(question: dict[str, Any], _: object) -> dict[str, Any]:
         now = house.clock()
         book = book_of(house.table)
-        archive = opening(world, house.objects._path)  # type: ignore[attr-defined]
+        archive = opening(world, house.objects._path, scored=world.scored)  # type: ignore[attr-defined]
         return answering.answer(house.table, book, house.objects, archive, question, now=now)
 
     wiring.use(replace(house, functions=LocalFunctions({"segments-answer": answer})))
@@ -68,6 +68,16 @@ def test_a_segment_is_made_read_listed_and_made_once(marketing: Api) -> None:
     assert (other.status, other.code) == (409, "segment_differs")
     assert marketing.get(f"/v1/segments/{first['segment_id']}").json == first
     assert marketing.get("/v1/segments").json["items"] == [first]
+
+
+def test_whoever_makes_or_changes_a_segment_has_it_looked_at(marketing: Api) -> None:
+    tray, here = Tray(), wiring.house()
+    wiring.use(replace(here, queues=tray, settings=replace(here.settings, segments_queue="refresh")))
+    segment = made(marketing)
+    assert made(marketing) == segment
+    marketing.patch(f"/v1/segments/{segment['segment_id']}", {"version": 1, "name": "乙", "dry_run": True})
+    marketing.patch(f"/v1/segments/{segment['segment_id']}", {"version": 1, "definition": NEVER})
+    assert tray.bodies == ["refresh"] * 3, "one for each but the dry run"
 
 
 def test_ready_segments_are_there_and_cannot_be_changed(marketing: Api) -> None:
@@ -139,6 +149,29 @@ def test_an_edit_names_the_version_that_it_follows(marketing: Api) -> None:
     assert marketing.patch(path, {"version": 2, "note": None}).json["note"] is None
     wrong = marketing.patch(path, {"version": 3, "add_member_ids": [member_id(1)]})
     assert wrong.code == "segment_kind_wrong"
+
+
+def test_without_scores_nobody_is_told_a_number_that_asks_for_them(marketing: Api, world: World) -> None:
+    recent = {"kind": "rfm", "recency": [5]}
+    champions = {"kind": "segment", "segment_id": "seg_ready_champions"}
+    world.scored = False
+    for some in (recent, {"kind": "not", "of": recent}, {"kind": "any", "of": [LEAF, champions]}):
+        refused = marketing.post("/v1/segment-counts", {"definition": some})
+        assert (refused.status, refused.code) == (409, "rfm_not_ready"), some
+    assert marketing.get("/v1/segments/seg_ready_champions/members").code == "rfm_not_ready"
+    assert marketing.post("/v1/segment-counts", {"definition": LEAF}).status == 200
+    world.scored = True
+    assert marketing.post("/v1/segment-counts", {"definition": recent}).status == 200
+
+
+def test_a_wrong_value_of_a_list_is_one_fault(marketing: Api) -> None:
+    def pointers(*ids: str) -> list[str]:
+        refused = marketing.post("/v1/segment-overlaps", {"segment_ids": ids})
+        assert refused.status == 422
+        return [each["pointer"] for each in refused.json["errors"]]
+
+    assert pointers("seg_ready_gone", "x") == ["/segment_ids/1"]
+    assert pointers("x") == ["/segment_ids/0", "/segment_ids"], "it is too short besides"
 
 
 def test_segments_in_a_circle_are_refused_and_one_in_use_stays(marketing: Api) -> None:

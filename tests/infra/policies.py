@@ -474,6 +474,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "RootsBucketArn/erasures/*": {"s3:GetObject", "s3:PutObject"},
         "SigningKeyArn": SIGN,
         "JourneyStepsQueueArn": SEND,
+        "SegmentsRefreshQueueArn": SEND,
         "LaneQueueArn": SEND,
         "ArchiveBucketArn/facts/*": {"s3:PutObject"},
         **{
@@ -783,7 +784,7 @@ TOLD = {
     | OPENS
     | {"REGULARS_SESSION_KEY", "REGULARS_ISSUERS", "REGULARS_CALLBACKS", "REGULARS_ARCHIVE"}
     | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE", "REGULARS_LANE_QUEUE"}
-    | {"REGULARS_JOURNEY_QUEUE"},
+    | {"REGULARS_JOURNEY_QUEUE", "REGULARS_SEGMENTS_QUEUE"},
     "RelayFunction": {"REGULARS_BUS"},
     "ArchiveFunction": {"REGULARS_ARCHIVE"},
     "StartJobFunction": {"REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE"},

@@ -501,19 +501,48 @@ def test_a_step_that_goes_on_failing_is_given_up_and_told_of() -> None:
 
 
 def test_members_of_a_segment_come_in_page_by_page_and_once_for_a_command() -> None:
-    from chalicelib.journeys.service import messages
+    from chalicelib.journeys.service import listing, messages
     from chalicelib.kernel.calendar import milliseconds
     from chalicelib.kernel.ids import SegmentId
 
-    world = World()
+    world, segment_id = World(), SegmentId("seg_" + "a" * 16)
     world.journey({"entry": {"kind": "by_hand"}, "again_after_days": 0, "steps": [a_send()]})
     world.lake.members = [world.enrol(number) for number in range(450)]
-    body = messages.listed(JOURNEY, SegmentId("seg_" + "a" * 16), "key", milliseconds(world.clock()), None)
+    body = messages.listed(JOURNEY, segment_id, "key", milliseconds(world.clock()), None)
+    for _ in range(2):
+        assert listing.begin(world.ops, JOURNEY, "key", segment_id, world.clock()) is None
     for _ in range(2):
         world.put(body)
     world.run(timedelta(hours=1))
     assert len(world.ways()) == 450
     assert set(world.mail.got.values()) == {1}
+    (done,) = listing.shown(world.ops, JOURNEY)
+    assert (done.entered, done.passed_over, done.under_way) == (450, 0, False)
+    assert listing.begin(world.ops, JOURNEY, "key", segment_id, world.clock()) is not None
+
+
+def test_a_segment_that_asks_for_scores_waits_until_there_are_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    from chalicelib.journeys.service import messages
+    from chalicelib.kernel.calendar import milliseconds
+    from chalicelib.kernel.ids import SegmentId
+    from chalicelib.segments.errors import RfmNotReady
+
+    world, page = World(), type(World().lake).page
+    ready_at = world.clock() + timedelta(minutes=25)
+
+    def scored(lake: Any, *asked: Any) -> Any:
+        if world.clock() < ready_at:
+            raise RfmNotReady
+        return page(lake, *asked)
+
+    monkeypatch.setattr(type(world.lake), "page", scored)
+    world.journey({"entry": {"kind": "by_hand"}, "steps": [a_send()]})
+    world.lake.members = [world.enrol(1)]
+    world.put(messages.listed(JOURNEY, SegmentId("seg_" + "a" * 16), "key", milliseconds(world.clock()), None))
+    world.run(timedelta(minutes=20))
+    assert world.ways() == []
+    world.run(timedelta(minutes=40))
+    assert len(world.ways()) == 1
 
 
 def test_a_member_with_many_ways_is_not_cut_by_a_page(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.lake import duck, folding, merging, rules, service, store, tables, views
-from chalicelib.lake.models import Merged
+from chalicelib.lake.models import Edges, Head, Merged
 from chalicelib.points.rules.balances import derive
 from chalicelib.points.store import find_account
 from chalicelib.programs.service import ProgramBook
@@ -549,6 +549,36 @@ def test_what_is_told_twice_is_one_row_and_a_row_needs_what_tells_it_apart(beach
             store.append(beach.shore.objects, "assignment", "x", [{**row, **wrong}], now=beach.clock())
     with pytest.raises(ValueError, match="name"):
         store.append(beach.shore.objects, "assignment", "../x", [row], now=beach.clock())
+
+
+def test_a_base_is_due_when_its_edges_are_of_too_few_and_growth_makes_few_of_them(beach: Beach) -> None:
+    ids = [beach.till.enrol(mobile=f"138000000{each:02}").member_id for each in range(12)]
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    head = store.find_head(beach.shore.ops)
+    assert head is not None
+    assert not (head.scored or rules.is_outgrown(head)), "nobody bought"
+    made = 0
+    for each in ids:
+        beach.buy(each)
+        beach.flow()
+        head = store.find_head(beach.shore.ops)
+        assert head is not None
+        if rules.is_outgrown(head):
+            assert rules.is_rebase_due(head, beach.clock(), "Asia/Shanghai")
+            head = beach.shore.rebase(beach.clock()).head
+            made += 1
+    assert (head.scored, head.buyers, head.patched_buyers, made) == (True, 11, 1, 3)
+
+
+def test_an_import_of_a_million_makes_few_bases_for_its_scores() -> None:
+    head, made = Head(built_at=datetime(2026, 3, 15, tzinfo=UTC)), 0
+    for bought in range(100, 1_000_001, 100):
+        head = head.model_copy(update={"patched_buyers": bought - head.buyers})
+        if rules.is_outgrown(head):
+            edges = Edges(recency=(date(2026, 3, 15),))
+            head, made = head.model_copy(update={"edges": edges, "buyers": bought, "patched_buyers": 0}), made + 1
+    assert made < 30
 
 
 def test_a_base_is_due_at_night_when_there_is_none_and_when_the_patch_is_large(beach: Beach) -> None:

@@ -108,6 +108,7 @@ class Stand:
     tags: dict[str, set[str]] = field(default_factory=dict)
     changed: set[int] | None = None
     base: str = "b1"
+    generation: str = "g1"
     calls: Calls = field(default_factory=Calls)
 
     @property
@@ -149,8 +150,9 @@ class Stand:
             self.calls.made(own.add if given else own.discard, tag)
 
         opens = opening(
-            self.world, self.folder, changed="patched" if self.changed is not None else None, base=self.base
-        )
+            self.world, self.folder, changed="patched" if self.changed is not None else None, base=self.base,
+            generation=self.generation,
+        )  # fmt: skip
         if self.changed is not None:
             opens = with_changed(opens, self.changed)
         run = Refresh(
@@ -226,6 +228,56 @@ def _zh() -> Any:
     from chalicelib.kernel.languages import Language
 
     return Language.ZH
+
+
+def test_sizes_follow_the_lake_within_minutes_and_somebody_comes_for_the_last_patch(stand: Stand) -> None:
+    active, listed = SegmentId("seg_ready_never_bought"), make_list(stand, ONE, member_id(9))
+
+    def sizes() -> list[int | None]:
+        return [_found(stand, each).size for each in (active, listed)]
+
+    assert sizes() == [None, 2]
+    assert stand.refresh().count_in is None
+    assert sizes() == [3, 2], "the list is not counted before the lake can know who is on it"
+    assert _found(stand, active).sized_at == stand.clock()
+    stand.has(4, 0)
+    stand.generation = "g2"
+    stand.clock.forward(seconds=30)
+    assert stand.refresh().count_in == 91
+    assert sizes() == [3, 2]
+    assert stand.refresh().count_in is None, "once is enough"
+    stand.clock.forward(seconds=91)
+    assert stand.refresh().count_in is None
+    assert sizes() == [4, 1]
+    assert [each.count for each in store.list_sizes(stand.ops, active, before=None, limit=9)] == [4], "the day's last"
+    stand.has(5, 0)
+    stand.generation = stand.base = "b2"
+    stand.clock.forward(seconds=1)
+    assert stand.refresh().count_in is None, "a new base is counted at once"
+    assert sizes() == [5, 1]
+
+
+def test_a_new_definition_has_no_size_until_it_is_counted(stand: Stand) -> None:
+    segment = stand.make()
+    stand.refresh()
+    assert _found(stand, segment.segment_id).size == 1
+    stand.edit(segment, definition={**RICH, "value": 0})
+    assert _found(stand, segment.segment_id).size is None
+    stand.refresh()
+    assert _found(stand, segment.segment_id).size == 3
+
+
+def make_list(stand: Stand, *member_ids: str) -> SegmentId:
+    """A static segment."""
+    command = CreateSegment(name="l", member_ids=tuple(map(MemberId, member_ids)))
+    return managing.create_segment(
+        stand.table, stand.ops, stand.objects, stand.book, Asking(LocalFunctions({})), MARKETER, command,
+        key="l", now=stand.clock(),
+    ).value.segment_id  # fmt: skip
+
+
+def _found(stand: Stand, segment_id: SegmentId) -> SegmentView:
+    return managing.find_segment(stand.table, stand.ops, stand.book, segment_id, now=stand.clock(), language=_zh())
 
 
 def test_only_who_changed_is_looked_at_until_day_or_base_are_others(stand: Stand) -> None:

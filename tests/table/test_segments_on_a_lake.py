@@ -1,6 +1,7 @@
 """Segments over the very lake: what members do at a till comes into them with the next patch, and is told."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,16 @@ import pytest
 
 from chalicelib.identity.models import Caller, Kind
 from chalicelib.kernel.ids import SegmentId
+from chalicelib.lake import jobs as lake_jobs
 from chalicelib.programs.service import ProgramBook
 from chalicelib.runtime import wiring
 from chalicelib.runtime.settings import Settings
 from chalicelib.runtime.wiring import House
 from chalicelib.segments import jobs, states
+from chalicelib.segments.errors import LakeMissing, RfmNotReady
 from chalicelib.segments.models import DEFINITION, CreateSegment
 from chalicelib.segments.rules import compiled
-from chalicelib.segments.service import managing
+from chalicelib.segments.service import compiled_of, managing
 from chalicelib.segments.service.asking import Asking
 from chalicelib.storage.functions import LocalFunctions
 from chalicelib.storage.keyring import Keyring
@@ -102,13 +105,17 @@ class Till:
         line = {"sku": "L1", "name": "拿铁", "category": category, "quantity": 1, "unit_price_minor": 3000}
         self.desk.buy(a_purchase(member_id, lines=[line], paid_minor=3000))
 
-    def closes(self, *, rebase: bool = False) -> None:
-        """The lake has what was sold, and live segments are looked at."""
+    def pours(self) -> None:
+        """The lake's log has what was sold."""
         memory = self.desk.table
         assert isinstance(memory, MemoryTable)
         records = list(memory.records())
         self.shore.pour(records[self.seen :], now=self.desk.clock())
         self.seen = len(records)
+
+    def closes(self, *, rebase: bool = False) -> None:
+        """The lake has what was sold, and live segments are looked at."""
+        self.pours()
         (self.shore.rebase if rebase else self.shore.patch)(self.desk.clock())
         jobs.refresh_segments({"Records": []}, None)
 
@@ -144,6 +151,39 @@ def test_who_buys_comes_into_segments_with_the_next_patch_and_is_told(
     state = states.find_state(shore.ops, twice)
     assert (state.count, state.pending) == (0, None)
     assert members_of(make({"kind": "field", "name": "status", "op": "is_known"}, "all"), within=frozenset()) == []
+
+
+def test_scores_come_with_the_first_purchases_and_nobody_is_counted_by_them_before(
+    desk: Desk, shore: Shore, heard: Heard
+) -> None:
+    till, champions = Till(desk, shore), {"kind": "segment", "segment_id": "seg_ready_champions"}
+    ids = [desk.enrol(mobile=f"1380000000{n}").member_id for n in range(6)]
+    make({"kind": "not", "of": champions}, "others")
+    till.closes(rebase=True)
+    with pytest.raises(RfmNotReady):
+        members_of(SegmentId("seg_ready_champions"))
+    with pytest.raises(RfmNotReady):
+        compiled_of(desk.table, SegmentId.of("others"), today=desk.clock().date(), now=desk.clock(), scored=False)
+    assert states.find_state(shore.ops, SegmentId.of("others")).base is None, "it is not looked at yet"
+    for number, each in enumerate(ids):
+        for _ in range(number + 1):
+            till.sells(each)
+    till.pours()
+    lake_jobs.patch_lake({"Records": []}, None)
+    jobs.refresh_segments({"Records": []}, None)
+    assert members_of(SegmentId("seg_ready_champions")) == [], "all bought on one day, which is no recency of 5"
+    assert states.find_state(shore.ops, SegmentId.of("others")).count == 6
+    assert heard.moves == [], "nobody came in by the first scores"
+
+
+def test_a_lake_whose_files_are_gone_says_so(desk: Desk, shore: Shore) -> None:
+    till = Till(desk, shore)
+    desk.enrol(mobile="13800000001")
+    till.closes(rebase=True)
+    assert members_of(SegmentId("seg_ready_stage_new")) != []
+    shutil.rmtree(shore.folder / "lake")
+    with pytest.raises(LakeMissing):
+        members_of(SegmentId("seg_ready_stage_new"))
 
 
 def test_a_list_is_read_from_the_archive_by_the_engine(desk: Desk, shore: Shore) -> None:

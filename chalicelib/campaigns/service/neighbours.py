@@ -41,11 +41,16 @@ TEST_HOURS = 1
 
 @dataclass(frozen=True)
 class TableShelf:
-    """Segments and templates of the table."""
+    """Segments and templates of the table.
+
+    Attributes:
+        ops: where the lake's head is; None for who only looks whether segments are there.
+    """
 
     table: Table
     book: ProgramBook
     clock: Callable[[], datetime]
+    ops: Table | None = None
 
     def template(self, template_id: TemplateId, version: int | None = None) -> Title | None:
         """See `ports.Shelf`."""
@@ -75,7 +80,9 @@ class TableShelf:
 
     def asked(self, segment_id: SegmentId, archive: str, *, today: date, now: datetime, pinned: str | None) -> Asked:
         """See `ports.Shelf`."""
-        compiled = compiled_of(self.table, segment_id, today=today, now=now, pinned=pinned)
+        head = lake.find_head(self.ops) if self.ops is not None else None
+        scored = self.ops is None or (head is not None and head.scored)
+        compiled = compiled_of(self.table, segment_id, today=today, now=now, pinned=pinned, scored=scored)
         return Asked(compiled.sql, tuple(compiled.values(archive)))
 
 

@@ -32,9 +32,10 @@ from chalicelib.journeys.models import (
     Wait,
 )
 from chalicelib.kernel.languages import Language
+from chalicelib.kernel.money import shown
 
 Said = Callable[[Any], str]
-"""A segment's definition in words."""
+"""A segment's definition as a clause: in English what follows "they"."""
 
 Names = Mapping[str, str]
 """How tiers, segments and templates are called."""
@@ -47,7 +48,7 @@ def sentence(definition: JourneyDefinition, language: Language, said: Said, name
     begin = w.happening(definition.entry)
     who = f"，且{said(definition.who)}" if zh and definition.who else ""
     if definition.who and not zh:
-        who = f", and {said(definition.who)}"
+        who = f", and they {said(definition.who)}"
     again = {None: "，一次为限", 0: "，每次都进"}.get(definition.again_after_days) if zh else (
         {None: ", once", 0: ", every time"}.get(definition.again_after_days)
     )  # fmt: skip
@@ -113,7 +114,7 @@ class _Words:
         return f"they buy{' for the first time' if first else ''}{shops}{amount}"
 
     def _money(self, minor: int) -> str:
-        return f"{self.currency} {minor / 100:,.2f}"
+        return shown(minor, self.currency)
 
     def step(self, step: Step) -> str:
         zh = self.zh
@@ -158,7 +159,7 @@ class _Words:
         zh = self.zh
         match test:
             case Fits():
-                return self.said(test.definition)
+                return self.said(test.definition) if zh else f"they {self.said(test.definition)}"
             case Happened():
                 what = self.happening(test.what)
                 return f"进入后已{what}" if zh else f"since they came in {what}"

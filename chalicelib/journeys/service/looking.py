@@ -15,6 +15,7 @@ from chalicelib.journeys.models import (
     PassedView,
     StepCounts,
 )
+from chalicelib.journeys.service import listing
 from chalicelib.journeys.service.managing import Bureau, require, require_edition, view
 from chalicelib.kernel.ids import JourneyId, MemberId
 from chalicelib.kernel.pages import Slice
@@ -111,7 +112,7 @@ def instance_view(way: Instance) -> InstanceView:
     )
 
 
-def count_members(table: Table, journey_id: JourneyId) -> JourneyCounts:
+def count_members(table: Table, ops: Table, journey_id: JourneyId) -> JourneyCounts:
     """How many are where in a journey, in all of its versions.
 
     Raises:
@@ -140,5 +141,5 @@ def count_members(table: Table, journey_id: JourneyId) -> JourneyCounts:
             )  # fmt: skip
     return JourneyCounts(
         journey_id=journey_id, entered=entered, inside=inside, left=left, goal_reached=left.get(Left.GOAL.value, 0),
-        sent=sent, steps=tuple(steps),
+        sent=sent, steps=tuple(steps), segments=listing.shown(ops, journey_id),
     )  # fmt: skip

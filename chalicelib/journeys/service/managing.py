@@ -1,8 +1,9 @@
 """What staff command: make, edit, activate, pause, close, end, put away, let members in by hand."""
 
+import json
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chalicelib.approvals.service import FREE, Clearance, Cleared, launch_of
 from chalicelib.identity.models import Caller
@@ -44,8 +45,8 @@ from chalicelib.journeys.models import (
     TurnJourney,
 )
 from chalicelib.journeys.ports import Hand, Shelf
-from chalicelib.journeys.rules import checking, intake, pinning, wording
-from chalicelib.journeys.service import messages
+from chalicelib.journeys.rules import checking, intake, pinning, timing, wording
+from chalicelib.journeys.service import listing, messages
 from chalicelib.journeys.service.taking import Taker, placed
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.canonical import digest
@@ -57,6 +58,7 @@ from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
 from chalicelib.segments import rules as segments
 from chalicelib.segments import store as segments_store
+from chalicelib.segments.errors import RfmNotReady
 from chalicelib.segments.models import Definition as Condition
 from chalicelib.segments.models import Sentences
 from chalicelib.segments.service.finding import names_in
@@ -444,7 +446,8 @@ def enter_members(
     _require_gift(edition.definition, caller)
     answers = answers_of(caller)
     if command.segment_id is not None:
-        if bureau.shelf.resolve()(command.segment_id) is None:
+        segment = bureau.shelf.resolve()(command.segment_id)
+        if segment is None:
             raise JourneyUnfit(faults=[("/segment_id", "There is no such segment")])
         if command.dry_run:
             return Entries(entered=0, known=0, refused=0, under_way=False)
@@ -454,7 +457,13 @@ def enter_members(
             if len(pinned) > segments.PINNED_MAX:
                 raise JourneyUnfit(faults=[("/segment_id", "This segment is too large to be kept as it is now")])
         _ask(bureau, journey_id, key, command, answers, pinned)
-        hand([messages.listed(journey_id, command.segment_id, key, milliseconds(bureau.now), None)], 0)
+        done = listing.begin(taker.works.ops, journey_id, key, command.segment_id, bureau.stamp)
+        if done is not None:
+            return Entries(entered=done.entered, known=0, refused=done.passed, under_way=False)
+        # Whoever is on a list is known at once; whether they fit is known once the lake has them.
+        wait = timing.LAKE_BEHIND if segment.listed is not None and edition.definition.who is not None else timedelta()
+        named = messages.listed(journey_id, command.segment_id, key, milliseconds(bureau.now), None)
+        hand([named], int(wait.total_seconds()))
         return Entries(entered=0, known=0, refused=0, under_way=True)
     wanted = list(dict.fromkeys(command.member_ids or ()))
     some = [Told("by_hand", intake.by_hand(f"{journey_id} {key} {each}"), each, bureau.stamp, {}) for each in wanted]
@@ -486,6 +495,10 @@ def _ask(
 
 LISTED_PAGE = 200
 
+SCORES_WITHIN = timedelta(days=1)
+SCORES_LOOKED_AT = timedelta(minutes=10)
+"""A segment that asks for scores waits for them, and is asked again so often; they come within the hour."""
+
 
 def enter_listed(taker: Taker, body: "dict[str, object]") -> int:
     """Let a page of a segment's members in, and hand on the next one; how many came in.
@@ -499,11 +512,19 @@ def enter_listed(taker: Taker, body: "dict[str, object]") -> int:
         return 0
     edition = taker.stepper.editions.find(journey_id, head.edition)
     asked = store.find_asked(taker.works.table, journey_id, key)
-    pinned = asked.segments if asked is not None else None
-    members, last = taker.works.judge.page(segment_id, after, LISTED_PAGE, pinned)
+    answers, pinned = (asked.answers, asked.segments) if asked is not None else (None, None)
     told_at = from_milliseconds(at)
-    some = [Told("by_hand", intake.by_hand(f"{journey_id} {key} {each}"), each, told_at, {}) for each in members]
-    entered = taker.enter_fitting(journey_id, edition.edition, some, asked.answers if asked is not None else None)
+    try:
+        members, last = taker.works.judge.page(segment_id, after, LISTED_PAGE, pinned)
+        some = [Told("by_hand", intake.by_hand(f"{journey_id} {key} {each}"), each, told_at, {}) for each in members]
+        entered = taker.enter_fitting(journey_id, edition.edition, some, answers)
+    except RfmNotReady:
+        if taker.works.clock() - told_at < SCORES_WITHIN:
+            taker.works.hand([json.dumps(body)], int(SCORES_LOOKED_AT.total_seconds()))
+        else:
+            taker.works.tell("journey_segment_not_let_in", {"journey": journey_id, "segment": segment_id})
+        return 0
+    listing.advance(taker.works.ops, journey_id, key, after=after, last=last, entered=entered, looked_at=len(members))
     if last is not None:
         taker.works.hand([messages.listed(journey_id, segment_id, key, at, last)], 0)
     return entered
@@ -579,6 +600,6 @@ def _sentence(bureau: Bureau, definition: JourneyDefinition, language: Language)
             names[title.template_id] = title.name
 
     def said(condition: Condition) -> str:
-        return segments.sentence(condition, language, names_in(condition, program, resolve, language))
+        return segments.phrase(condition, language, names_in(condition, program, resolve, language))
 
     return wording.sentence(definition, language, said, names, program.currency)

@@ -120,8 +120,8 @@ class LakeJudge:
         self, segment_id: SegmentId, after: str | None, limit: int, pinned: str | None
     ) -> tuple[Sequence[MemberId], str | None]:
         """See `ports.Judge`."""
-        answer = Asking(self.functions).ask("members", segment_id=segment_id, after=after, limit=limit, pinned=pinned)
-        return [MemberId(each["member_id"]) for each in answer["members"]], answer["last"]
+        answer = Asking(self.functions).ask("entering", segment_id=segment_id, after=after, limit=limit, pinned=pinned)
+        return [MemberId(each) for each in answer["member_ids"]], answer["last"]
 
 
 @dataclass(frozen=True)

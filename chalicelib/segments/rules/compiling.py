@@ -37,6 +37,7 @@ from chalicelib.segments.models import (
     InStage,
     LastDays,
     ListField,
+    ListOf,
     ListOp,
     Not,
     NumberField,
@@ -199,6 +200,20 @@ def uses_clock(definition: Definition, resolve: Resolve) -> bool:
             return False
 
 
+def uses_scores(definition: Definition, resolve: Resolve) -> bool:
+    """Whether who is meant depends on scores of recency, frequency and spending."""
+    match definition:
+        case All() | AnyOf():
+            return any(uses_scores(each, resolve) for each in definition.of)
+        case Not():
+            return uses_scores(definition.of, resolve)
+        case InSegment():
+            found = resolve(definition.segment_id)
+            return found is not None and found.definition is not None and uses_scores(found.definition, resolve)
+        case _:
+            return isinstance(definition, Rfm)
+
+
 _CLOCKED = (DayOp.IN_LAST_DAYS, DayOp.MORE_THAN_DAYS_AGO)
 
 
@@ -250,6 +265,11 @@ _LIST = (
     "read_csv({}, auto_detect = false, header = false, delim = ',', quote = '', escape = '', compression = 'gzip', "
     "columns = {{'member_id': 'VARCHAR'}})"
 )
+
+
+def listed(listing: ListOf) -> Compiled:
+    """Who is on a list, as a query of member ids: also who is no member yet, or any more, by the lake."""
+    return Compiled(f"{_OF_LIST} {_LIST.format('?')}", (ListKey(listing.key),))
 
 
 # ---------------------------------------------------------------- leaves

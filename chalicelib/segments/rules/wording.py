@@ -72,8 +72,13 @@ Clause = tuple[str, str]
 
 def sentence(definition: Definition, language: Language, names: Names = PLAIN) -> str:
     """A definition in one sentence."""
-    said = _said(definition, language, names, holds=True, inner=False)
+    said = phrase(definition, language, names)
     return f"Members who {said}." if language is Language.EN else f"{said}的会员。"
+
+
+def phrase(definition: Definition, language: Language, names: Names = PLAIN) -> str:
+    """A definition as a clause of another sentence: in English what follows "they"."""
+    return _said(definition, language, names, holds=True, inner=False)
 
 
 def _said(node: Definition, language: Language, names: Names, *, holds: bool, inner: bool) -> str:

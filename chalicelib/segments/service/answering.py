@@ -39,6 +39,10 @@ class _Wrong(Exception):
         self.errors = errors
 
 
+class _Unscored(Exception):
+    """The definition asks for scores, and there are none."""
+
+
 class _Unknown(Exception):
     """A segment that there is not."""
 
@@ -68,6 +72,8 @@ class _Question:
         return read
 
     def compiled(self, definition: Definition) -> Compiled:
+        if not self.engine.scored and rules.uses_scores(definition, self.resolve):
+            raise _Unscored
         zone = self.program.time_zone
         return rules.compiled(definition, today=self.today, resolve=self.resolve, time_zone=zone, within=self.within)
 
@@ -97,6 +103,8 @@ def answer(
             return {"fault": "too_slow", "seconds": int(engine.seconds)}
         except _Wrong as wrong:
             return {"fault": "wrong", "errors": wrong.errors}
+        except _Unscored:
+            return {"fault": "rfm_not_ready"}
         except _Unknown as unknown:
             return {"fault": "unknown", "segment_id": str(unknown)}
 
@@ -149,6 +157,27 @@ def _members(q: _Question) -> Answer:
     rows = q.engine.rows(f"{sql} ORDER BY member_id LIMIT ?", [*params, limit + 1])
     members = [dict(zip(_MEMBER, map(_plain, row), strict=True)) for row in rows[:limit]]
     return {"members": members, "last": members[-1]["member_id"] if len(rows) > limit else None}
+
+
+def _entering(q: _Question) -> Answer:
+    """A page of a segment's member ids, for those who look at each member afresh.
+
+    Of a list all who are on it, whether the lake knows them yet or not.
+    """
+    segment_id, limit, after = SegmentId(q.asked["segment_id"]), int(q.asked["limit"]), q.asked.get("after")
+    found = q.resolve(segment_id)
+    if found is not None and found.listed is not None:
+        some = rules.listed(found.listed)
+        source = f"({some.where})"
+    else:
+        some = q.segment(segment_id)
+        source = f"(FROM members SELECT member_id WHERE {some.where})"
+    sql, params = f"FROM {source} SELECT member_id", [*some.params]
+    if after is not None:
+        sql += " WHERE member_id > ?"
+        params.append(str(after))
+    ids = [row[0] for row in q.engine.rows(f"{sql} ORDER BY member_id LIMIT ?", [*params, limit + 1])]
+    return {"member_ids": ids[:limit], "last": ids[limit - 1] if len(ids) > limit else None}
 
 
 def _fitting(q: _Question) -> Answer:
@@ -255,6 +284,7 @@ def _export(q: _Question) -> Answer:
 _REPLIES = {
     "count": _count,
     "members": _members,
+    "entering": _entering,
     "overlap": _overlap,
     "freeze": _freeze,
     "export": _export,

@@ -18,7 +18,9 @@ from chalicelib.segments import store
 from chalicelib.segments.errors import (
     DefinitionWrong,
     ExportUnknown,
+    LakeMissing,
     ListTooLong,
+    RfmNotReady,
     SegmentDiffers,
     SegmentsSilent,
     SegmentTooHeavy,
@@ -62,7 +64,8 @@ class Asking:
 
         Raises:
             SegmentsSilent: nobody answered.
-            SegmentTooHeavy, DefinitionWrong, SegmentUnknown: as they say.
+            LakeMissing: there is nothing to count by.
+            SegmentTooHeavy, DefinitionWrong, SegmentUnknown, RfmNotReady: as they say.
         """
         asked = {"ask": what, "within": sorted(self.within) if self.within is not None else None, **question}
         try:
@@ -76,6 +79,10 @@ class Asking:
                 raise SegmentTooHeavy(seconds=answer["seconds"])
             case "list_too_long":
                 raise ListTooLong(most=LIST_MAX)
+            case "rfm_not_ready":
+                raise RfmNotReady
+            case "lake_missing":
+                raise LakeMissing
             case "unknown":
                 raise SegmentUnknown(segment_id=answer["segment_id"])
             case _:
@@ -85,7 +92,7 @@ class Asking:
         """Those who fit a definition now, written as a list.
 
         Raises:
-            SegmentsSilent, SegmentTooHeavy, ListTooLong, DefinitionWrong: as they say.
+            SegmentsSilent, SegmentTooHeavy, ListTooLong, DefinitionWrong, RfmNotReady: as they say.
         """
         answer = self.ask("freeze", segment_id=segment_id, definition=_document(definition))
         return ListOf(key=answer["key"], count=answer["count"])
@@ -101,7 +108,9 @@ def count_members(asking: Asking, command: CountMembers) -> SegmentCount:
     Raises:
         DefinitionWrong: it cannot be evaluated.
         SegmentTooHeavy: counting takes too long.
+        RfmNotReady: it asks for scores, and there are none yet.
         SegmentsSilent: nobody answered; safe to try again.
+        LakeMissing: there is nothing to count by.
     """
     answer = asking.ask("count", definition=_document(command.definition), branches=command.branches)
     return SegmentCount.model_validate_json(_json(answer))
@@ -115,7 +124,9 @@ def list_members(
     Raises:
         SegmentUnknown: there is none of that id.
         SegmentTooHeavy: it takes too long.
+        RfmNotReady: scores are asked for, and there are none yet.
         SegmentsSilent: nobody answered; safe to try again.
+        LakeMissing: there is nothing to count by.
     """
     require_there(table, [segment_id])
     answer = asking.ask("members", segment_id=segment_id, after=after, limit=limit)
@@ -129,7 +140,9 @@ def compare_segments(table: Table, asking: Asking, command: CompareSegments) -> 
     Raises:
         SegmentUnknown: one of them does not exist.
         SegmentTooHeavy: it takes too long.
+        RfmNotReady: scores are asked for, and there are none yet.
         SegmentsSilent: nobody answered; safe to try again.
+        LakeMissing: there is nothing to count by.
     """
     wanted = list(dict.fromkeys(command.segment_ids))
     require_there(table, wanted)
@@ -180,7 +193,9 @@ def export_segment(
         SegmentUnknown: there is none of that id.
         SegmentDiffers: this key was used before, for other columns.
         SegmentTooHeavy: it takes too long.
+        RfmNotReady: scores are asked for, and there are none yet.
         SegmentsSilent: nobody answered; safe to try again.
+        LakeMissing: there is nothing to count by.
     """
     _require_reader(caller)
     export_id = SegmentExportId.of(segment_id, key)

@@ -7,8 +7,8 @@ from chalicelib.kernel.languages import Language
 from chalicelib.programs.models import Program
 from chalicelib.programs.service import book_of
 from chalicelib.segments import rules, store
-from chalicelib.segments.errors import SegmentUnknown
-from chalicelib.segments.models import Definition, Segment, Sentences
+from chalicelib.segments.errors import RfmNotReady, SegmentUnknown
+from chalicelib.segments.models import Definition, InSegment, Segment, Sentences
 from chalicelib.segments.rules import Compiled, Names, Resolve
 from chalicelib.segments.rules.checking import named_in
 from chalicelib.segments.rules.ready import ready
@@ -16,7 +16,13 @@ from chalicelib.storage.table import Table
 
 
 def compiled_of(
-    table: Table, segment_id: SegmentId, *, today: date, now: datetime, pinned: str | None = None
+    table: Table,
+    segment_id: SegmentId,
+    *,
+    today: date,
+    now: datetime,
+    pinned: str | None = None,
+    scored: bool = True,
 ) -> Compiled:
     """A segment as a query over the views of the lake; `Compiled.values` needs the root of the archive.
 
@@ -24,14 +30,18 @@ def compiled_of(
 
     Args:
         pinned: segments as they were when somebody began to use them; None: as they are now.
+        scored: whether the lake has scores.
 
     Raises:
         SegmentUnknown: there is no such segment.
+        RfmNotReady: it asks for scores, and there are none yet.
     """
     resolve = resolver(table) if pinned is None else rules.resolver_from(pinned)
     found = resolve(segment_id)
     if found is None:
         raise SegmentUnknown(segment_id=segment_id)
+    if not scored and rules.uses_scores(InSegment(kind="segment", segment_id=segment_id), resolve):
+        raise RfmNotReady
     program = book_of(table).current(now)
     return rules.compiled_segment(found, today=today, resolve=resolve, time_zone=program.time_zone)
 

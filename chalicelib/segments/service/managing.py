@@ -70,7 +70,7 @@ def create_segment(
         SegmentDiffers: this key was used before for another one.
         DefinitionWrong: the definition cannot be evaluated.
         SegmentsTooMany: there are as many as there can be.
-        SegmentTooHeavy, SegmentsSilent: nobody could look who fits the definition, to keep them as a list.
+        SegmentTooHeavy, RfmNotReady, SegmentsSilent: nobody could look who fits it, to keep them as a list.
         ListTooLong: too many fit it.
         WriteContended: other writes kept getting there first; safe to try again.
     """
@@ -329,6 +329,13 @@ def archive_segment(
 # ---------------------------------------------------------------- showing
 
 
+def _is_of(sized: store.Sized, segment: Segment) -> bool:
+    """Whether what was counted is what a segment says now."""
+    if segment.listed is not None:
+        return sized.listed == segment.listed.key
+    return segment.ready or sized.edition == segment.edition
+
+
 def _view(table: Table, ops: Table, program: Program, segment: Segment) -> SegmentView:
     return _views(table, ops, program, [segment])[0]
 
@@ -338,14 +345,17 @@ def _views(table: Table, ops: Table, program: Program, segments: Sequence[Segmen
     sizes = store.find_sizes(ops, [each.segment_id for each in segments]) if segments else {}
 
     def view(segment: Segment) -> SegmentView:
-        size, day = sizes.get(segment.segment_id, (None, None))
-        if segment.listed is not None and size is None:
-            size = segment.listed.count
+        sized = sizes.get(segment.segment_id)
+        if sized is not None and not _is_of(sized, segment):
+            sized = None
+        put_on = segment.listed.count if segment.listed is not None else None
         return SegmentView(
             segment_id=segment.segment_id, name=segment.name, note=segment.note, kind=segment.kind,
             state=segment.state, ready=segment.ready, definition=segment.definition,
             sentence=sentences(segment.definition, program, resolve) if segment.definition is not None else None,
-            tag_rule=segment.tag_rule, size=size, sized_on=day, created_at=segment.created_at,
+            tag_rule=segment.tag_rule, size=sized.count if sized is not None else put_on,
+            sized_on=sized.day if sized is not None else None, sized_at=sized.at if sized is not None else None,
+            created_at=segment.created_at,
             created_by=segment.created_by, edited_at=segment.edited_at, version=segment.version,
         )  # fmt: skip
 

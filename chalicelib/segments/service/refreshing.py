@@ -9,8 +9,9 @@ import gzip
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from chalicelib.kernel.calendar import from_milliseconds, local_day, milliseconds
 from chalicelib.kernel.events import Envelope, EventId, Told
@@ -25,7 +26,7 @@ from chalicelib.segments.rules import Compiled, Resolve
 from chalicelib.segments.rules.checking import parts
 from chalicelib.segments.rules.ready import READY_IDS, ready
 from chalicelib.segments.service.finding import resolver
-from chalicelib.segments.states import Moves, Pending, State
+from chalicelib.segments.states import Moves, Pending, Round, State
 from chalicelib.storage import keys
 from chalicelib.storage.bus import Bus, BusEvent
 from chalicelib.storage.objects import Objects
@@ -36,6 +37,15 @@ SLICE = 500
 
 MOVES_MAX = 24
 """Differences that lie over a list before it is written anew."""
+
+SIZES_EVERY = timedelta(minutes=2)
+"""Segments of which nobody is told are counted so often at the most, while the lake moves; at once on a new base."""
+
+NOTED_EVERY = timedelta(hours=1)
+"""So often it is noted of a segment that it is as large as before: not with every patch of the lake."""
+
+SETTLED = timedelta(seconds=90)
+"""Whoever was a member then is in the lake by now, as a rule."""
 
 _ROWS = 20_000
 _COUNT = "SELECT count(*) FROM members WHERE"
@@ -73,6 +83,7 @@ class Refreshed:
         entered, left: members who came in or left, of whom was told.
         slow: segments that could not be evaluated in time; they stay as they were.
         unfinished: segments of which the rest is told the next time.
+        count_in: seconds after which somebody is to come again, to count what was counted just before.
     """
 
     segments: int = 0
@@ -80,6 +91,7 @@ class Refreshed:
     left: int = 0
     slow: list[SegmentId] = field(default_factory=list)
     unfinished: list[SegmentId] = field(default_factory=list)
+    count_in: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,34 +120,74 @@ def refresh_segments(refresh: Refresh, *, now: datetime) -> Refreshed:
     done = Refreshed()
     with refresh.opens(today, now) as engine:
         look = _Look(refresh, engine, program, resolver(refresh.table), today, now, done)
+        last = states.find_round(refresh.ops)
+        again = _is_time(look, last)
         for segment_id in (*sorted(graph), *READY_IDS):
             if refresh.late():
                 done.unfinished.append(segment_id)
                 continue
             segment = ready(segment_id) or look.resolve(segment_id)
-            if segment is None:
+            if segment is None or not (look.engine.scored or _needs_none(look, segment)):
                 continue
             done.segments += 1
             try:
                 if segment.kind is SegmentKind.LIVE and not segment.ready:
                     _live(look, segment)
                 else:
-                    _sized(look, segment)
+                    _sized(look, segment, again=again)
             except TooSlow:
                 done.slow.append(segment_id)
             except states.StateMoved:
                 continue  # another run is at it
+        if not done.unfinished:
+            _note_round(look, last, again=again)
     return done
 
 
-def _sized(look: _Look, segment: Segment) -> None:
-    """Note how large a segment is of which nobody is told, once a day."""
+def _needs_none(look: _Look, segment: Segment) -> bool:
+    """Whether who is in a segment can be said without scores; else nobody would be, and all would come in later."""
+    return segment.definition is None or not rules.uses_scores(segment.definition, look.resolve)
+
+
+def _is_time(look: _Look, last: Round) -> bool:
+    """Whether all segments of which nobody is told are to be counted."""
+    if last.at is None or last.day != look.today or last.base != look.engine.base:
+        return True
+    return last.generation != look.engine.generation and look.now - last.at >= SIZES_EVERY
+
+
+def _note_round(look: _Look, last: Round, *, again: bool) -> None:
+    """Note that all were counted; or see that somebody comes to count them once it is time."""
+    engine = look.engine
+    if again:
+        after = Round(engine.generation, engine.base, look.today, look.now)
+    elif last.generation == engine.generation or last.at is None or (last.asked is not None and last.asked > look.now):
+        return
+    else:
+        after = replace(last, asked=last.at + SIZES_EVERY)
+        look.done.count_in = 1 + int((last.at + SIZES_EVERY - look.now).total_seconds())
+    with suppress(states.StateMoved):
+        look.refresh.ops.commit([states.keep_round(last, after)])
+
+
+def _sized(look: _Look, segment: Segment, *, again: bool) -> None:
+    """Note how large a segment is of which nobody is told.
+
+    Args:
+        again: also one that was counted today, where the lake has moved since.
+    """
+    engine, listed = look.engine, segment.listed.key if segment.listed is not None else None
     state = states.find_state(look.refresh.ops, segment.segment_id)
-    if state.day == look.today and state.edition == segment.version:
+    if listed != state.base and engine.built_at < segment.edited_at + SETTLED:
+        return  # whoever was put on the list just now may not be in the lake yet
+    known = (state.day, state.edition, state.base) == (look.today, segment.version, listed)
+    if known and (not again or state.lake == engine.generation):
         return
     some = look.compiled(segment)
-    count = look.engine.number(f"{_COUNT} {some.where}", some.params)
-    after = replace(state, count=count, day=look.today, edition=segment.version)
+    count = engine.number(f"{_COUNT} {some.where}", some.params)
+    after = replace(
+        state, base=listed, count=count, day=look.today, edition=segment.version, lake=engine.generation, at=look.now
+    )
     look.refresh.ops.commit(states.keep_state(segment.segment_id, state, after, now=look.now))
 
 
@@ -147,7 +199,8 @@ def _live(look: _Look, segment: Segment) -> None:
         if before.pending is not None:
             return
     after = _looked(look, segment, before)
-    if after != before:
+    due = before.at is None or look.now - before.at >= NOTED_EVERY
+    if due or replace(after, at=before.at) != before:
         ops.commit(states.keep_state(segment.segment_id, before, after, now=look.now))
         _told(look, segment, replace(after, version=before.version + 1))
 
@@ -158,7 +211,7 @@ def _live(look: _Look, segment: Segment) -> None:
 def _looked(look: _Look, segment: Segment, before: State) -> State:
     """What the state of a segment becomes. Files that it names are written."""
     some = look.compiled(segment)
-    seen = replace(before, day=look.today, edition=segment.edition, lake=look.engine.base)
+    seen = replace(before, day=look.today, edition=segment.edition, lake=look.engine.base, at=look.now)
     if before.base is None or before.edition != segment.edition:
         return _begun(look, segment, some, before, seen)
     found = _moves(look, segment, some, before)
