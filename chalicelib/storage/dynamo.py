@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.storage.signed import Credentials, Service, ServiceFault, SignedClient, Unreachable
+from chalicelib.storage.wire import READ_SECONDS
 
 __all__ = ["Credentials", "Dynamo", "DynamoFault", "Unreachable", "marshalled", "unmarshalled"]
 
@@ -29,8 +30,10 @@ class Dynamo(SignedClient):
         endpoint: str | None,
         credentials: Callable[[], Credentials],
         clock: Callable[[], datetime],
+        *,
+        patience: float = READ_SECONDS,
     ) -> None:
-        super().__init__(DYNAMODB, region, endpoint, credentials, clock)
+        super().__init__(DYNAMODB, region, endpoint, credentials, clock, patience=patience)
 
 
 def marshalled(value: Any) -> dict[str, Any]:

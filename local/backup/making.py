@@ -354,11 +354,15 @@ def _note(segment: Segment, written: Written) -> None:
     write_whole(segment.progress, json.dumps(known).encode())
 
 
+_PATIENCE = 60.0
+"""Seconds for an answer: a tool that walks whole tables can wait for longer than a till."""
+
+
 def client(chosen: Settings, endpoint: str) -> Dynamo:
     """A client of a DynamoDB, with what the environment signs with."""
     env = app_environment(chosen, endpoint)
     credentials = Credentials(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env.get("AWS_SESSION_TOKEN"))
-    return Dynamo(env["AWS_REGION"], endpoint, lambda: credentials, utc_now)
+    return Dynamo(env["AWS_REGION"], endpoint, lambda: credentials, utc_now, patience=_PATIENCE)
 
 
 # ---------------------------------------------------------------- exports of AWS'
