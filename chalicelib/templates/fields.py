@@ -43,6 +43,9 @@ def _both(zh: str, en: str) -> Both:
 
 _NONE = _both("0", "0")
 
+_TOKEN = "sample0" * 16
+"""As long as real ones are: what a text message costs goes by its length."""
+
 FIELDS: Mapping[str, Field] = {
     "name": Field(Sort.TEXT, _both("李小明", "Anna Smith"), contact=True, instead=_both("顾客", "customer")),
     "member_number": Field(Sort.TEXT, _both("100000000017", "100000000017")),
@@ -61,8 +64,8 @@ FIELDS: Mapping[str, Field] = {
     "gift_expires_on": Field(Sort.DAY, _both("2030年12月31日", "31 December 2030")),
     "points_earned": Field(Sort.NUMBER, _both("56", "56")),
     "amount": Field(Sort.TEXT, _both("¥560.00", "£56.00")),
-    "opt_out": Field(Sort.LINK, _both("https://example.com/o/1", "https://example.com/o/1")),
-    "preferences": Field(Sort.LINK, _both("https://example.com/p/1", "https://example.com/p/1")),
+    "opt_out": Field(Sort.LINK, _both(*[f"https://shop.example.com/o/{_TOKEN}"] * 2)),
+    "preferences": Field(Sort.LINK, _both(*[f"https://shop.example.com/p/{_TOKEN}"] * 2)),
 }
 """By name. `gift_…` are there when a campaign or a journey gives points; `points_earned` and `amount` when a purchase
 led to the message; `opt_out` and `preferences` always: who sends makes them for each member."""

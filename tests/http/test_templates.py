@@ -160,7 +160,7 @@ def test_a_name_is_shown_to_who_may_unmask_and_says_why_and_that_is_kept(
 def test_a_preview_has_no_link_that_works(api: Api, house: House, member: MemberId) -> None:
     path = f"/v1/templates/{made(api, contents=an_email())['template_id']}/previews"
     html = api.post(path, {"member_id": member}).json["html"]
-    assert "https://example.com/o/1" in html
+    assert "https://shop.example.com/o/sample0" in html
     assert "/v1/opt-outs/" not in html
 
 
