@@ -284,7 +284,8 @@ def _lake(root: Path, size: int) -> tuple[Head, int]:
                 merging.write_file(con, select, f"{folders[each]}/{number:05d}.parquet")
         head = Head(base=_NAME, slices=slices, next_m=size, members=size, base_at=NOW, built_at=NOW)
         duck.show(con, place, head)
-        return head.model_copy(update={"edges": merging.edges_of(con)}), bought
+        edges, buyers = merging.edges_of(con)
+        return head.model_copy(update={"edges": edges, "buyers": buyers}), bought
 
 
 # ---------------------------------------------------------------- our side

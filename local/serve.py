@@ -367,9 +367,10 @@ def _run(chosen: Settings, lock: RunLock, stops: Stops) -> Never:
             _greet(chosen, supervisor.endpoint, supervisor.issuer)
             if seeded and chosen.pump.on:
                 say("Segments, campaigns and journeys know all of the demo's members in about a minute.")
-            while True:
+            while not stops.asked:  # an exception that is raised while Python tidies up is lost
                 supervisor.tick()
                 time.sleep(_TICK)
+            raise KeyboardInterrupt
     finally:
         stops.asked = True
         if supervisor is not None:

@@ -508,7 +508,7 @@ NAMES: Mapping[str, str] = {
     "aw": "awaits_delivery", "dl": "delivered", "no": "refused_for", "ra": "refused_ms", "is": "state",
     "wm": "waits_for", "wr": "waiting_returns", "made": "made_ms", "joined": "joined_ms", "opened": "opened_ms",
     "turned": "used_ms", "notified": "notified_ms", "said": "consent", "into": "merged_into", "life": "lifetime_sums",
-    "told": "told_through", "off": "written_off", "gv": "given_minor", "ma": "sent_for_member_id",
+    "told": "told_through", "off": "written_off", "gv": "given_minor", "lg": "launched", "ma": "sent_for_member_id",
     "af": "after_returns", "out": "outcome", "decided": "decided_ms", "entered": "entered_ms", "left": "left_for",
     "left_at": "left_ms", "since": "since_ms", "last": "last_ms", "asked": "asked_ms", "ask": "asked_for",
     "added": "added_ms", "lifted": "lifted_ms",

@@ -184,6 +184,7 @@ FIELDS: Mapping[str, Both] = {
     "outcome": ("结果", "What became of it"),
     "heard": ("回执", "Heard of it"),
     "undone": ("撤销", "Undone"),
+    "launched": ("随营销活动或自动流程发放", "Given by a campaign or a journey"),
     "fields": ("字段", "Fields"),
 }
 """What fields are called. One that stands nowhere here is called what the API calls it."""

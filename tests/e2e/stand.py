@@ -64,7 +64,7 @@ _SERVICES = (
 _HIDDEN_SECONDS = 2
 
 
-def until(what: str, ready: Callable[[], T | None], seconds: float = 60) -> T:
+def until(what: str, ready: Callable[[], T | None], seconds: float = 180) -> T:
     """What `ready` gives, once it is something.
 
     Raises:

@@ -48,7 +48,9 @@ SECRET = ("make_integration_key", "rotate_integration_key")
 
 NO_WAY = dict.fromkeys(("every process", "every consumer"), "no way in of its own: part of every other")
 
-IN_STEPS = ("work_job", "start_job", "send_notices", "work_lane", "watch_events", "erase_member", "do_steps")
+IN_STEPS = (
+    "work_job", "start_job", "send_notices", "work_lane", "watch_events", "erase_member", "do_steps", "enter_members",
+)  # fmt: skip
 """Ways in that do several things, each of them whole."""
 
 

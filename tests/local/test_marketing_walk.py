@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
-from base64 import b64decode
+from base64 import b32encode, b64decode
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from math import ceil, sqrt
@@ -246,7 +246,7 @@ def _check_the_journey(stack: Stack, said: str) -> None:
 def _reader(page: str) -> str:
     """Whom a mail was written to: its link to all preferences names them."""
     token = re.findall(r"/v1/preferences/([\w-]+)", page)[0]
-    return str(b64decode(token + "=" * (-len(token) % 4), "-_").decode().split("\n")[1])
+    return "mem_" + b32encode(b64decode(token + "=" * (-len(token) % 4), "-_")[3:13]).decode().lower()
 
 
 def _exported(stack: Stack, member_id: str, kind: str) -> list[Any]:

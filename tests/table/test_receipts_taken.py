@@ -13,6 +13,9 @@ from chalicelib.deliveries.models import Row
 from chalicelib.members import service as members
 from chalicelib.members.models import ConsentSource, SayConsents, Witness
 from chalicelib.programs.service import ProgramBook
+from chalicelib.providers.aliyun import mark_of
+from chalicelib.providers.models import Result
+from chalicelib.providers.refs import kept
 from chalicelib.reach import service as reach
 from chalicelib.receipts import rules, service
 from chalicelib.receipts.models import Taken
@@ -48,6 +51,8 @@ class World:
         self.delivery = f"dlv_one-{self.member.partition('_')[2]}-{'a' * 32}"
         item: Item = {"source_id": "jrn_1", "step": "s1", "channel": "sms"}
         self.ops.commit([Put(keys.single(self.member, self.delivery), item, Anyway(), lambda _: AssertionError())])
+        other = Result(f"dlv_one-{'b' * 16}-{'c' * 32}", "sent", provider_ref=mark_of("b", "13800138999"))
+        self.ops.commit(kept("aliyun", [other], now=NOON))
 
     def take(self, core: Table | None = None, ops: Table | None = None) -> Taken:
         """Take all that the provider tells: a receipt, a number that is none, a reply."""
