@@ -195,7 +195,9 @@ def _check_the_campaign(stack: Stack, said: str) -> None:
     ones, others = ([paid.get(each, 0) for each in some] for some in (written, kept_back))
     told = ask(stack, f"campaigns/{campaign['campaign_id']}/results")
     group, held_out = told["all_variants"], told["held_out"]
-    assert told["variants"] == {"a": {**group, "cost_minor": ceil(targeted / 10)}}
+    assert told["variants"] == {"a": group}
+    costs = (group["messages_cost_minor"], group["points_cost_minor"])
+    assert costs == (ceil(targeted / 10), 50 * targeted), "a hundred points are worth one yuan"
     for found, amounts, some in ((group, ones, written), (held_out, others, kept_back)):
         bought = [amount for amount in amounts if amount]
         assert (found["planned"], found["buyers"], found["purchases"]) == (len(some), len(bought), len(bought))
@@ -203,7 +205,7 @@ def _check_the_campaign(stack: Stack, said: str) -> None:
         assert found["points_earned"] == sum(amount // 100 for amount in bought)
     assert (group["sent"], held_out["sent"], group["unknown"], group["skipped"]) == (targeted, 0, 0, {})
     assert told["gift_points"] == 50 * targeted
-    assert told["cost_minor"] == 50 * targeted + ceil(targeted / 10), "a hundred points are worth one yuan"
+    assert told["cost_minor"] == group["cost_minor"] == sum(costs)
     assert (told["currency"], told["window_open"], held_out["compared"]) == ("CNY", True, None)
 
     compared = group["compared"]
