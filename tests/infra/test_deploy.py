@@ -148,3 +148,19 @@ def test_an_emulator_is_given_the_secrets_that_parameters_name_and_none_for_thos
     made = json.loads(for_emulator(json.dumps(template), given, secret))["Resources"]["A"]["Properties"]
     assert asked == ["regulars-dev/index-key-2"]
     assert made == {"N": hashlib.sha256(b"s").hexdigest(), "O": ""}
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ('{"url": "https://sms.example"}', '{"url": "https://sms.example"}'),
+        ("{}", "{}"),
+        ("{7;fM(", hashlib.sha256(b"{7;fM(").hexdigest()),
+        ("12345678", hashlib.sha256(b"12345678").hexdigest()),
+        ("[]", hashlib.sha256(b"[]").hexdigest()),
+    ],
+)
+def test_what_an_emulator_has_generated_is_a_key_whatever_it_begins_with(kept: str, told: str) -> None:
+    template = {"Resources": {"A": {"Properties": {"N": {"Fn::Sub": "{{resolve:secretsmanager:n:SecretString}}"}}}}}
+    made = json.loads(for_emulator(json.dumps(template), {}, lambda _: kept))["Resources"]["A"]["Properties"]
+    assert made["N"] == told
