@@ -5,6 +5,7 @@ waits at the gate until the tables are there, serves the shared socket, and tell
 """
 
 import asyncio
+import gc
 import os
 import socket
 import sys
@@ -115,6 +116,7 @@ def main() -> None:
     from local.settings import settings  # noqa: PLC0415
 
     app.open()
+    gc.freeze()  # as `app.py` does, with the rest of the routes
     listening = socket.socket(fileno=socket_fd)
     os.read(gate, 1)  # returns when the supervisor opens the gate by closing its end
     os.close(gate)

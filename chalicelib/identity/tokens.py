@@ -33,8 +33,8 @@ def caller_of(
         TokenInvalid: it is not signed by us, not for us, or not good now.
         StaffSuspended: it says `directory`, and there its subject is suspended.
     """
-    claims = _claims(bearer(authorization), key)
-    caller = _caller(claims, issuer, audience, now.timestamp())
+    claims, caller = _read(bearer(authorization), key, issuer, audience)
+    require_times(claims, now.timestamp())
     if claims.get("directory") is not True or table is None:
         return caller
     found = appointment(table, issuer, caller.subject, caller.roles, caller.shop_ids, now=now)
@@ -45,6 +45,11 @@ def caller_of(
 
 
 @lru_cache(maxsize=512)  # a till sends one token all day; only what passed is remembered, and times are asked anew
+def _read(token: str, key: bytes, issuer: str, audience: str) -> tuple[Claims, Caller]:
+    claims = _claims(token, key)
+    return claims, _caller(claims, issuer, audience)
+
+
 def _claims(token: str, key: bytes) -> Claims:
     found = spelt(token)
     if found.alg != "HS256" or found.typ not in ("JWT", None):
@@ -60,13 +65,12 @@ def _grants(roles: tuple[str, ...]) -> Grants:
     return joined(ROLES[role] for role in roles)
 
 
-def _caller(claims: Claims, issuer: str, audience: str, now: float) -> Caller:
+def _caller(claims: Claims, issuer: str, audience: str) -> Caller:
     audiences = claims.get("aud")
     if claims.get("iss") != issuer:
         raise TokenInvalid("it is of another issuer")
     if audience not in (audiences if isinstance(audiences, list) else [audiences]):
         raise TokenInvalid("it is for another audience")
-    require_times(claims, now)
     subject, roles, shop = subject_of(claims.get("sub")), claims.get("roles"), claims.get("shop_id")
     if not isinstance(roles, list) or not roles or any(not isinstance(r, str) or r not in ROLES for r in roles):
         raise TokenInvalid("it names no known role")

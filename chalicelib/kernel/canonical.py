@@ -5,7 +5,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum
 from typing import Any
@@ -59,20 +59,21 @@ def plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {name: plain(each) for name, each in value.items()}
+        return {name: each if type(each) in _ATOMS else plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
+        return [each if type(each) in _ATOMS else plain(each) for each in value]
     return value
 
 
 def _refuse_floats(value: Any) -> None:
-    if type(value) in _ATOMS:
-        return
     if isinstance(value, Mapping):
-        for each in value.values():
-            _refuse_floats(each)
+        parts: Iterable[Any] = value.values()
     elif isinstance(value, list | tuple):
-        for each in value:
-            _refuse_floats(each)
-    elif not isinstance(value, str | int | bool):
+        parts = value
+    elif isinstance(value, str | int | bool):
+        return
+    else:
         raise TypeError(f"{type(value).__name__} has no canonical form")
+    for each in parts:
+        if type(each) not in _ATOMS:  # most are, and a call for each of them costs more than the look
+            _refuse_floats(each)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import unquote, urlsplit
 
 from chalicelib.identity.gate import Gate, Gates, LocalGate
@@ -83,7 +83,7 @@ def _not_made(what: str) -> Any:
     return _Missing(f"this house was made without {what}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class House:
     """Everything a request or a job needs from outside.
 
@@ -122,6 +122,12 @@ class House:
     carriers: "Mapping[str, Carrier]" = field(default_factory=dict)
     providers: "Mapping[str, Provider]" = field(default_factory=dict)
     limits: "Mapping[str, Limits]" = field(default_factory=dict)
+
+    def around(self, table: Table) -> Self:
+        """The same house around another `table`; every command of staff asks for one, and `replace` takes its time."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, table=table)
+        return other
 
 
 _HOUSE: list[House] = []

@@ -7,7 +7,6 @@ what may be retried is decided by those who know what a repeat would do.
 
 import hashlib
 import hmac
-import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from chalicelib.storage.wire import READ_SECONDS, ProtocolBroken, Wire
+from pydantic_core import from_json, to_json
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+from chalicelib.storage.wire import READ_SECONDS, ProtocolBroken, Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +108,11 @@ class SignedClient:
             ServiceFault: the service answered with an error.
             Unreachable: no answer came.
         """
-        body = _ENCODER.encode(payload).encode()
+        body = to_json(payload)
         headers = self.signed(operation, body, self._credentials(), self._clock())
         status, answer, _ = self._exchange(body, headers, "/")
         try:
-            parsed: dict[str, Any] = json.loads(answer) if answer else {}
+            parsed: dict[str, Any] = from_json(answer) if answer else {}
         except ValueError:
             if status == 200:
                 raise Unreachable("the answer is not JSON") from None
@@ -132,7 +131,7 @@ class SignedClient:
         Raises:
             Unreachable: no answer came.
         """
-        body = _ENCODER.encode(payload).encode()
+        body = to_json(payload)
         return self._exchange(body, self.signed("", body, self._credentials(), self._clock(), path), path)
 
     def close(self) -> None:
