@@ -71,7 +71,7 @@ def measured(members: int, touched: int) -> Figure:
     )  # fmt: skip
 
 
-def _purchase(m: int) -> str:
+def _purchase(m: int) -> bytes:
     """A purchase of somebody, as a line of the log."""
     bought = {
         "id": "mem_" + str(m).rjust(16, "a"), "purchase_id": f"pur_new_{m}", "v": 0, "channel": "pos",

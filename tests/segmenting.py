@@ -138,7 +138,11 @@ def _add_member(world: World, chance: random.Random, m: int) -> None:
     kept = [each for each in bought if not each["returned"]]
     spent = sum(each["net_minor"] for each in kept)
     days = [each["bought_on"] for each in kept]
-    scores = [chance.randint(1, 5) if kept else None for _ in range(3)]
+    scores = {
+        name: 1 + sum(figure > edge for edge in EDGES[name]) if kept else None
+        for name, figure in (("recency", max(days, default=TODAY)), ("frequency", len(kept)), ("monetary", spent))
+    }
+    born = maybe(chance.choice(range(1945, 2030, 5)))
     custom = {"a": chance.choice((5, 7, "5", True, "x' --")), "b_2": chance.choice((False, "红", 10**12))}
     world.tables["members"].append(
         a_member(
@@ -151,15 +155,29 @@ def _add_member(world: World, chance: random.Random, m: int) -> None:
             ],
             gender=maybe(chance.choice(("female", "male", "other"))),
             month_day=maybe(chance.choice(("02-28", "02-29", "03-01", "03-15", "03-16", "12-31", "01-01", "07-04"))),
-            age_band=maybe(chance.choice(AGES)), shop_id=maybe(chance.choice(SHOPS)),
+            born=born, age_band=None if born is None else band_of(born), shop_id=maybe(chance.choice(SHOPS)),
             region=maybe(chance.choice(REGIONS)), source=maybe(chance.choice(SOURCES)), tags=some(TAGS),
             custom=maybe(_json({name: each for name, each in custom.items() if chance.random() < 0.7})),
             consents=some(PURPOSES), withdrawn=some(PURPOSES), ways=some(WAYS), suppressed=some(WAYS),
             purchases_count=len(kept), spent_minor=spent, average_minor=spent // len(kept) if kept else None,
-            first_bought_on=min(days, default=None), last_bought_on=max(days, default=None), r=scores[0], f=scores[1],
-            mo=scores[2], stage=chance.choice(STAGES),
+            first_bought_on=min(days, default=None), last_bought_on=max(days, default=None), r=scores["recency"],
+            f=scores["frequency"], mo=scores["monetary"], stage=chance.choice(STAGES),
         )
     )  # fmt: skip
+
+
+EDGES: Mapping[str, Sequence[Any]] = {
+    "recency": [TODAY - timedelta(days=days) for days in (300, 60, 20, 3)],
+    "frequency": [1, 1, 2, 4],
+    "monetary": [0, 1500, 4000, 9000],
+}
+"""The last values of the first four fifths."""
+
+
+def band_of(born: int) -> str:
+    """The band of the age of who was born in one of five years, by the year in the middle."""
+    age = TODAY.year - born - 2
+    return next(name for name, below in zip(AGES, (18, 25, 35, 45, 55, 65, 999), strict=True) if age < below)
 
 
 def _add_messages(world: World, chance: random.Random, m: int, campaign: str) -> None:
@@ -205,6 +223,8 @@ def connected(world: World) -> "duckdb.DuckDBPyConnection":
             one = "(" + ", ".join("?" for _ in columns) + ")"
             marks = ", ".join(one for _ in rows)
             connection.execute(f"INSERT INTO {name} VALUES {marks}", [value for row in rows for value in row])
+    for name, edges in EDGES.items():
+        connection.execute(f"SET VARIABLE {name} = ?", [edges])
     return connection
 
 

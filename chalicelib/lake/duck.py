@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.lake import views
-from chalicelib.lake.models import Head
+from chalicelib.lake.models import Edges, Head
 from chalicelib.storage.places import Bucket, Place
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ class LakeMissing(Exception):
 def opened(place: Place, head: Head | None, *, today: date, now: datetime) -> "Iterator[DuckDBPyConnection]":
     """The lake as views, for questions; it can read the lake's files and nothing else.
 
-    Views: members, contacts, purchases, lines, entries, deliveries, receipts, assignments.
+    Views: members, contacts, purchases, lines, entries, deliveries, receipts, assignments. Variables: the edges of the
+    scores, `recency`, `frequency` and `monetary`.
 
     Args:
         head: None for a lake that has nothing yet: its views are empty.
@@ -34,8 +35,11 @@ def opened(place: Place, head: Head | None, *, today: date, now: datetime) -> "I
     """
     with connected(place) as con:
         _show_all(con, place, head or Head(built_at=now))
-        for name, select in views.asked(head or Head(built_at=now), today, now):
+        settled = _set_apart(con, today)
+        for name, select in views.asked(head or Head(built_at=now), today, now, settled=settled):
             con.execute(f"CREATE TEMP VIEW {name} AS {select}")
+        for name, edges in views.scores(head.edges if head is not None else Edges()):
+            con.execute(f"SET VARIABLE {name} = {edges}")
         con.execute("SET enable_external_access = false")
         con.execute("SET lock_configuration = true")
         yield con
@@ -56,6 +60,17 @@ def _show_all(con: "DuckDBPyConnection", place: Place, head: Head) -> None:
 
 
 _NOT_FOUND = 404
+
+_RESTLESS_MAX = 5_000
+"""So many are kept in memory, a few megabytes. Between midnight and the next base there can be more."""
+
+
+def _set_apart(con: "DuckDBPyConnection", today: date) -> bool:
+    """Make tables `restless` and `apart`, see `views.members`; False where there are too many."""
+    con.execute(f"CREATE TEMP TABLE restless AS {views.restless(today)} LIMIT {_RESTLESS_MAX + 1}")
+    (found,) = con.execute("SELECT count(*) FROM restless").fetchone() or (0,)
+    con.execute("CREATE TEMP TABLE apart AS SELECT m FROM patched UNION ALL SELECT m FROM restless")
+    return int(found) <= _RESTLESS_MAX
 
 
 def show(con: "DuckDBPyConnection", place: Place, head: Head) -> None:

@@ -16,9 +16,6 @@ from chalicelib.runtime.observe import log_job
 from chalicelib.runtime.settings import SettingsWrong
 from chalicelib.runtime.wiring import House, house
 
-DELAY = 15
-"""Seconds between a file of the log and the patch that it asks for: what comes meanwhile is in the same one."""
-
 
 class RecordFailed(Exception):
     """A record cannot be understood. It names the record's place in the stream and no more: words end up in a log."""
@@ -37,7 +34,7 @@ def fold_records(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa
     if store.keep_batch(here.objects, lines, now=here.clock()) is not None:
         if here.settings.lake_queue is None:
             raise SettingsWrong("the environment variable REGULARS_LAKE_QUEUE is not set")
-        here.queues.send(here.settings.lake_queue, ["patch"], delay=DELAY)
+        here.queues.send(here.settings.lake_queue, ["patch"], delay=rules.DELAY.seconds)
     log_job("fold_records", {"records": len(records), "done": done, "lines": len(lines)}, [fault] if fault else [])
     if fault is None:
         return {"batchItemFailures": []}
@@ -47,12 +44,12 @@ def fold_records(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa
     return {"batchItemFailures": [{"itemIdentifier": place}]}
 
 
-def _understood(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], int, Exception | None]:
+def _understood(records: Sequence[Mapping[str, Any]]) -> tuple[list[bytes], int, Exception | None]:
     """The lines of records up to the first that cannot be understood, how many those are, and what is wrong with it.
 
     Rows become lines at once: thousands of rows that are kept are looked over by the collector again and again.
     """
-    lines: list[str] = []
+    lines: list[bytes] = []
     newest, done, fault = 0, 0, None
     for record in records:
         try:

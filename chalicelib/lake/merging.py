@@ -6,8 +6,8 @@ with all that is known of them; of what never changes the patch has what is new.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from typing import TYPE_CHECKING
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.lake.models import Edges
@@ -316,13 +316,39 @@ _ORDER = {
 
 def edges_of(con: "Connection") -> tuple[Edges, int]:
     """The last values of the first four fifths of all who bought anything, of the tables that `duck.show` has made;
-    and how many those are."""
-    fifths = "[0.2, 0.4, 0.6, 0.8]"
-    row = con.execute(
-        f"SELECT quantile_disc(last_bought_on, {fifths}), quantile_disc(purchases_count, {fifths}), "
-        f"quantile_disc(spent_minor, {fifths}), count(*) FROM ({state('people')}) WHERE shown AND purchases_count > 0"
-    ).fetchone()
-    if row is None or row[0] is None:
+    and how many those are.
+
+    No edge is the highest value there is, above which nobody would be: it is the highest below that instead. So those
+    who are tied at the top have the highest score, however many they are.
+    """
+    buyers = f"FROM ({state('people')}) WHERE shown AND purchases_count > 0"
+    fifths = "[0.2, 0.4, 0.6, 0.8, 1.0]"
+    row = con.execute(f"SELECT count(*), {_each(f'quantile_disc({{}}, {fifths})')} {buyers}").fetchone()
+    if row is None or row[1] is None:
         return Edges(), 0
-    recency, frequency, money, buyers = row
-    return Edges(recency=tuple(recency), frequency=tuple(frequency), money=tuple(money)), buyers
+    count, *found = row
+    below = con.execute(
+        f"SELECT {_each('max({0}) FILTER ({0} < ?)')} {buyers}", [values[-1] for values in found]
+    ).fetchone()
+    recency, frequency, money = (
+        _below_the_top(values, second, step)
+        for values, second, step in zip(found, below or (None,) * 3, (timedelta(days=1), 1, 1), strict=True)
+    )
+    return Edges(recency=recency, frequency=frequency, money=money), count
+
+
+def _each(said: str) -> str:
+    """The same of each figure that scores are by."""
+    return ", ".join(map(said.format, ("last_bought_on", "purchases_count", "spent_minor")))
+
+
+def _below_the_top(values: Sequence[Any], second: Any, step: Any) -> tuple[Any, ...]:
+    """The last values of four fifths, none of them the highest there is, which is the last that is given.
+
+    Args:
+        second: the highest value but one; None where there is one value only. Then everybody is above the edges.
+        step: the least by which values differ.
+    """
+    *fifths, top = values
+    highest = top - step if second is None else second
+    return tuple(min(each, highest) for each in fifths)

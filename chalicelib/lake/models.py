@@ -79,7 +79,7 @@ class Merged:
 
     Attributes:
         objects: files of the log that were read for it.
-        moved: whether the head was moved; else nothing was new, or another was faster.
+        moved: whether the head was moved; else nothing was new.
     """
 
     head: Head

@@ -1,6 +1,7 @@
 """Names of the lake's files, what its patches wait for, and the stages of a member's life. Pure."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
 
 from chalicelib.kernel.calendar import zone as zone_of
 from chalicelib.lake.models import Head
@@ -16,6 +17,8 @@ LISTS = "lake/athena"
 """Which files the newest base has, a list for each table: those who cannot read the head read these."""
 MADE = (PATCH, BASE, READ)
 
+DELAY = timedelta(seconds=15)
+"""Between a file of the log, or one that was told, and the patch that it asks for: what comes meanwhile is in it."""
 LATE = timedelta(hours=3)
 """A file gets the name of the hour in which it was begun. Nothing that writes one lives longer than a quarter of an
 hour; a patch looks back twelve times as far behind the one before it, and the rebase at all that is there."""
@@ -40,6 +43,19 @@ SLEEPING_DAYS = 365
 """A member is new for 30 days after joining or after the first purchase: the first month is where a second purchase is
 won or not. Active is who bought within 90 days, a season of most shops; sleeping who bought within a year, so that a
 yearly customer is not given up; lost is everybody else."""
+
+
+AGE_BANDS: Mapping[str, int | None] = {
+    "under_18": None, "18_24": 18, "25_34": 25, "35_44": 35, "45_54": 45, "55_64": 55, "65_up": 65,
+}  # fmt: skip
+"""The age with which each band begins, youngest first."""
+_BORN_MIDDLE = 2
+"""A year of birth is kept as the first of five; who was born then is taken to be born in the third."""
+
+
+def latest_born(age: int, today: date) -> int:
+    """The latest year of birth, as the lake keeps it, of who is so old or older in the year of a day."""
+    return today.year - _BORN_MIDDLE - age
 
 
 def folder(kind: str, at: datetime) -> str:

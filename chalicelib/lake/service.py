@@ -48,11 +48,23 @@ def today_of(book: ProgramBook, now: datetime) -> date:
 
 
 def patch(lake: Lake, *, today: date, now: datetime) -> Merged:
-    """Merge what is new in the log over the base. Nothing happens when nothing is new, or when another was faster.
+    """Merge what is new in the log over the base. Nothing happens when nothing is new.
+
+    When another was faster it is made again: the other may have looked before the newest file was there, and nobody
+    asks for that one any more.
 
     Raises:
-        StorageBusy: files or head could not be reached; do it again.
+        StorageBusy: files or head could not be reached, or others were faster again and again; do it again.
     """
+    for _ in range(_TURNS_MAX):
+        done = _tried(lake, today=today, now=now)
+        if done is not None:
+            return done
+    raise StorageBusy("Other patches of the lake were faster. Try again later.")
+
+
+def _tried(lake: Lake, *, today: date, now: datetime) -> Merged | None:
+    """Make a patch; None where another was faster."""
     head = store.find_head(lake.ops)
     read = store.find_read(lake.objects, head.read if head else None)
     since = (min(now, head.built_at) if head else now) - rules.LATE
@@ -66,7 +78,7 @@ def patch(lake: Lake, *, today: date, now: datetime) -> Merged:
     after = after.model_copy(update={"read": name, "version": head.version + 1 if head else 1})
     if not _moved(lake, head, after):
         _forget(lake, name)
-        return Merged(head or Head(built_at=now), 0, moved=False)
+        return None
     sweep(lake, after, now=now)
     return Merged(after, len(new))
 
@@ -245,7 +257,7 @@ def rebuild(lake: Lake, items: Iterable[Item], *, today: date, now: datetime, si
     return rebase(lake, today=today, now=now)
 
 
-def _lines(items: Iterable[Item]) -> Iterator[str]:
+def _lines(items: Iterable[Item]) -> Iterator[bytes]:
     for item in items:
         if folding.is_wanted(item["pk"], item["sk"], item):
             yield from map(store.line_of, folding.rows_of_item(item))

@@ -2,18 +2,23 @@
 
 import gzip
 import hashlib
-import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
+from weakref import WeakKeyDictionary
+
+from pydantic_core import to_json
 
 from chalicelib.kernel.calendar import milliseconds
+from chalicelib.kernel.errors import Trouble
 from chalicelib.lake import rules
 from chalicelib.lake.models import Fact, Head, Row
 from chalicelib.lake.tables import FACT_ROWS
 from chalicelib.storage import keys
 from chalicelib.storage.objects import Objects
+from chalicelib.storage.queues import Queues
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Absent, Put, Unchanged, Write
 
@@ -34,7 +39,7 @@ class HeadMoved(Exception):
 def append(objects: Objects, kind: Fact, name: str, rows: Sequence[Mapping[str, Any]], *, now: datetime) -> str | None:
     """Tell the lake what is no record of table `core`, as one file; its key, or None when there is nothing to tell.
 
-    The same row twice, in the same file or another, is one row.
+    The same row twice, in the same file or another, is one row. Whoever told something asks for a patch (`patching`).
 
     Args:
         name: follows from the content, so that doing it again writes the same file: of letters, digits, `_ . -`.
@@ -56,6 +61,32 @@ def append(objects: Objects, kind: Fact, name: str, rows: Sequence[Mapping[str, 
     return key
 
 
+def patching(queues: Queues, queue_url: str | None, clock: Callable[[], datetime]) -> Callable[[], None]:
+    """What asks for a patch of the lake that has all that was told to it by then.
+
+    A process asks once in `rules.DELAY`: the patch that it asked for last has not begun before, and takes what there is
+    when it begins. Where the queue does not answer nobody fails: the hour looks, too.
+
+    Args:
+        queue_url: None where nobody is to be asked.
+    """
+
+    def ask() -> None:
+        now = clock()
+        last = _ASKED.get(queues) if queue_url is not None else None
+        if queue_url is None or (last is not None and last <= now < last + rules.DELAY):
+            return
+        with suppress(Trouble):
+            queues.send(queue_url, ["patch"], delay=rules.DELAY.seconds)
+            _ASKED[queues] = now
+
+    return ask
+
+
+_ASKED: "WeakKeyDictionary[Queues, datetime]" = WeakKeyDictionary()
+"""When this process asked for a patch last, by its queues."""
+
+
 def _told(kind: Fact, row: Mapping[str, Any]) -> Row:
     columns = FACT_ROWS[kind]
     unknown = row.keys() - columns.keys() - {"row_id", "member_id"}
@@ -64,32 +95,29 @@ def _told(kind: Fact, row: Mapping[str, Any]) -> Row:
     return {name: milliseconds(each) if isinstance(each, datetime) else each for name, each in row.items()}
 
 
-def keep_batch(objects: Objects, lines: Sequence[str], *, now: datetime) -> str | None:
+def keep_batch(objects: Objects, lines: Sequence[bytes], *, now: datetime) -> str | None:
     """Write the lines of a batch of the stream as one file of the log; its key, or None when there are none.
 
     Its name follows from the lines: the same batch within the hour writes the same file.
     """
     if not lines:
         return None
-    text = "".join(lines).encode()
+    text = b"".join(lines)
     name = hashlib.sha256(text).hexdigest()[:32]
     key = f"{rules.folder(rules.LOG, now)}{name}.jsonl.gz"
     objects.put(key, gzip.compress(text, _QUICK, mtime=0), kind=KIND)
     return key
 
 
-def line_of(row: Row, *more: Row) -> str:
+def line_of(row: Row, *more: Row) -> bytes:
     """Rows of different tables, which one record gives, as a line of the log."""
     for other in more:
         row = row | other
-    return _ENCODER.encode(row) + "\n"
+    return to_json(row) + b"\n"
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
-def _packed(lines: Iterable[str]) -> bytes:
-    return gzip.compress("".join(lines).encode(), _QUICK, mtime=0)
+def _packed(lines: Iterable[bytes]) -> bytes:
+    return gzip.compress(b"".join(lines), _QUICK, mtime=0)
 
 
 # ---------------------------------------------------------------- the log
@@ -109,7 +137,7 @@ def list_log(objects: Objects, kind: str, *, after: datetime | None) -> list[str
 
 def keep_read(objects: Objects, name: str, read: Iterable[str]) -> None:
     """Write down which files of the log a head has."""
-    objects.put(_read_key(name), _packed(f"{key}\n" for key in sorted(read)), kind=KIND)
+    objects.put(_read_key(name), _packed(f"{key}\n".encode() for key in sorted(read)), kind=KIND)
 
 
 def find_read(objects: Objects, name: str | None) -> frozenset[str]:

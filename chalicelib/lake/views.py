@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.lake.models import Edges, Head
-from chalicelib.lake.rules import ACTIVE_DAYS, BASE, NEW_DAYS, PATCH, SLEEPING_DAYS
+from chalicelib.lake.rules import ACTIVE_DAYS, AGE_BANDS, BASE, NEW_DAYS, PATCH, SLEEPING_DAYS, latest_born
 from chalicelib.lake.tables import FACT_ROWS, FACT_TABLES, FORM, TABLES, WHOLE
 
 _NEVER = "DATE '9999-12-31'"
@@ -55,9 +55,21 @@ def state(table: str) -> str:
     return f"{hidden} UNION ALL SELECT {columns} FROM patch_{table}"
 
 
-def asked(head: Head, today: date, now: datetime) -> Iterator[tuple[str, str]]:
-    """The views that the lake is asked by, each with its SELECT."""
-    yield "members", members(head.edges, today, now)
+def restless(today: date) -> str:
+    """A SELECT of those of the base whose points time has changed since they were summed up, or may any moment."""
+    day = _literal(today)
+    columns = ", ".join(f'base_people."{name}"' for name in TABLES["people"])
+    changed = f"shown AND (until_on <= {day} OR from_on > {day})"
+    return f"SELECT {columns} FROM base_people ANTI JOIN patched ON patched.m = base_people.m WHERE {changed}"
+
+
+def asked(head: Head, today: date, now: datetime, *, settled: bool) -> Iterator[tuple[str, str]]:
+    """The views that the lake is asked by, each with its SELECT.
+
+    Args:
+        settled: see `members`.
+    """
+    yield "members", members(head.edges, today, now, settled=settled)
     yield "contacts", f"SELECT m, from_base64(sealed) AS sealed, version FROM ({state('contacts')}) WHERE own = m"
     yield (
         "purchases",
@@ -103,32 +115,73 @@ def spendable(day: str, instant: int) -> tuple[str, str]:
     return f"greatest({live} - {waiting} - {held}, 0)::BIGINT", f"{waiting}::BIGINT"
 
 
-def members(edges: Edges, today: date, now: datetime) -> str:
-    """The SELECT of view `members`."""
-    day = f"DATE '{today.isoformat()}'"
+def members(edges: Edges, today: date, now: datetime, *, settled: bool) -> str:
+    """The SELECT of view `members`.
+
+    Args:
+        settled: those whose points are not as the base says are in table `restless`, and these and those of the patch
+            in `apart`. Then nobody's lots need to be looked at but theirs, which takes longer than all else.
+    """
+    day = _literal(today)
     points, pending = spendable(day, milliseconds(now))
     fresh = f"{day} >= from_on AND {day} < until_on"
-    age = f"({today.year} - (born + 2))"
+    now_points = f"CASE WHEN {fresh} THEN points ELSE {points} END"
+    now_pending = f"CASE WHEN {fresh} THEN points_pending ELSE {pending} END"
+    if not settled:
+        return _members(edges, today, state("people"), now_points, now_pending)
+    columns = named(TABLES["people"])
+    based = f"SELECT {columns} FROM base_people ANTI JOIN apart ON apart.m = base_people.m"
+    others = f"SELECT {columns} FROM patch_people UNION ALL SELECT {columns} FROM restless"
+    return " UNION ALL ".join(
+        (
+            _members(edges, today, based, "points", "points_pending"),
+            _members(edges, today, others, now_points, now_pending),
+        )
+    )
+
+
+def _literal(day: date) -> str:
+    return f"DATE '{day.isoformat()}'"
+
+
+def _members(edges: Edges, today: date, people: str, points: str, pending: str) -> str:
+    day = _literal(today)
     return f"""
 SELECT m, id AS member_id, status, joined_on, tier_id,
-  CASE WHEN {fresh} THEN points ELSE {points} END AS points,
-  CASE WHEN {fresh} THEN points_pending ELSE {pending} END AS points_pending,
+  {points} AS points, {pending} AS points_pending,
   points_earned, points_spent,
   list_transform(list_filter(lots, x -> x.d >= {day} AND x.d < {_NEVER}), x -> {{'expires_on': x.d, 'points': x.p}})
     AS points_expiring,
   gender, month_day, born,
-  CASE WHEN born IS NULL THEN NULL WHEN {age} < 18 THEN 'under_18' WHEN {age} < 25 THEN '18_24'
-    WHEN {age} < 35 THEN '25_34' WHEN {age} < 45 THEN '35_44' WHEN {age} < 55 THEN '45_54'
-    WHEN {age} < 65 THEN '55_64' ELSE '65_up' END AS age_band,
+  {_age_band(today)} AS age_band,
   shop_id, region, source, tags, custom, consents, withdrawn, ways, suppressed,
   purchases_count, spent_minor,
   CASE WHEN purchases_count > 0 THEN spent_minor // purchases_count END AS average_minor,
   first_bought_on, last_bought_on,
-  {_fifth("last_bought_on", [f"DATE '{each.isoformat()}'" for each in edges.recency])} AS r,
+  {_fifth("last_bought_on", [*map(_literal, edges.recency)])} AS r,
   {_fifth("purchases_count", [str(each) for each in edges.frequency])} AS f,
   {_fifth("spent_minor", [str(each) for each in edges.money])} AS mo,
   {_stage(day)} AS stage
-FROM ({state("people")}) WHERE shown"""
+FROM ({people}) WHERE shown"""
+
+
+def scores(edges: Edges) -> Iterator[tuple[str, str]]:
+    """The variables that segments compare with instead of scores, `recency` and so on, each with its list of edges.
+
+    A comparison of a column lets the engine pass rows over; an expression that has to be worked out for each does not.
+    """
+    yield "recency", f"[{', '.join(map(_literal, edges.recency))}]::DATE[]"
+    yield "frequency", f"{list(edges.frequency)}::BIGINT[]"
+    yield "monetary", f"{list(edges.money)}::BIGINT[]"
+
+
+def _age_band(today: date) -> str:
+    """The band of somebody's age; null where nobody knows when they were born."""
+    bands = [
+        f"WHEN {'born IS NOT NULL' if age is None else f'born <= {latest_born(age, today)}'} THEN '{name}'"
+        for name, age in reversed([*AGE_BANDS.items()])
+    ]
+    return f"CASE {' '.join(bands)} END"
 
 
 def _fifth(figure: str, edges: Sequence[str]) -> str:

@@ -169,7 +169,8 @@ class LastDays(Record):
     days: Days
     """So many days in all."""
     skip: Annotated[int, Field(ge=0, le=DAYS_MAX)] = 0
-    """Without so many at the end of them: 90 and 30 are the days from 90 to 30 days ago."""
+    """Without so many at the end of them: `days` 90 and `skip` 30 are the sixty days from 89 to 30 days ago, `days` 2
+    and `skip` 1 are yesterday."""
 
     @model_validator(mode="after")
     def _is_not_empty(self) -> Self:
@@ -296,8 +297,9 @@ class BirthdayField(Record):
 class ListField(Record):
     """What a member has several of.
 
-    `consents` and `withdrawn` are `purpose` or `purpose:channel`; `ways` the channels that there is an address for;
-    `suppressed` those by which nothing reaches them.
+    `consents` and `withdrawn` are `purpose` or `purpose:channel`, as the member said it last: who agreed to a purpose
+    by all channels has `purpose`, and no `purpose:channel` of it; who was never asked has neither. `ways` are the
+    channels that there is an address for; `suppressed` those by which nothing reaches them.
     """
 
     kind: Literal["field"]
@@ -391,7 +393,7 @@ class Did(StrEnum):
     HELD_OUT = "held_out"
     """Nothing was sent: the member was drawn into those whom a campaign leaves out to compare."""
     NOT_DELIVERED = "not_delivered"
-    """Sent, and not heard of since."""
+    """Sent, and no receipt of delivery: some channels give none."""
     NOT_OPENED = "not_opened"
     """Sent, and not opened as far as the channel tells."""
     NOT_CLICKED = "not_clicked"

@@ -10,6 +10,7 @@ Table `ops`: `SGS#<segment>` / `STATE` who was in it when it was looked at last,
 
 import gzip
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -67,6 +68,16 @@ def find_segments(table: Table, segment_ids: Sequence[SegmentId]) -> dict[Segmen
     wanted = {keys.segment(each): each for each in dict.fromkeys(segment_ids)}
     found = table.get_many(list(wanted), consistent=True)
     return {wanted[key]: segment_from(item) for key, item in found.items()}
+
+
+def find_source_names(table: Table, source_ids: Iterable[str]) -> dict[str, str]:
+    """How campaigns and journeys are called that there are. They stand above segments: only their names are read."""
+    wanted = {(keys.campaign if each.startswith("cmp_") else keys.journey)(each): each for each in source_ids}
+    found = table.get_many(list(wanted), consistent=True)
+    return {
+        wanted[key]: item["name"] if "name" in item else json.loads(item["definition"])["name"]
+        for key, item in found.items()
+    }
 
 
 def find_graph(table: Table) -> tuple[dict[SegmentId, Knot], int]:

@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+import json
 import random
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,8 @@ from chalicelib.lake.models import Edges, Head, Merged
 from chalicelib.points.rules.balances import derive
 from chalicelib.points.store import find_account
 from chalicelib.programs.service import ProgramBook
+from chalicelib.segments.models import DEFINITION
+from chalicelib.segments.rules import compiled
 from chalicelib.storage import keys
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.objects import FolderObjects
@@ -282,6 +285,100 @@ def test_points_are_right_on_a_later_day_though_nothing_was_written(beach: Beach
         beach.clock.now -= timedelta(days=days)
 
 
+@pytest.mark.parametrize("most", [0, 2, 5_000])
+def test_points_of_a_base_are_right_however_many_changed_since(
+    beach: Beach, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With none, few and many whose lots must be looked at; with a patch over the base; asked also of days before."""
+    monkeypatch.setattr(duck, "_RESTLESS_MAX", most)
+    ids = []
+    for number in range(8):
+        ids.append(beach.till.enrol(mobile=f"138000000{number:02}").member_id)
+        beach.buy(ids[-1], 10000 + 100 * number)
+        beach.clock.forward(days=9)
+    beach.till.hold(ids[0], 50, key="h1")
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    beach.buy(ids[1], 5000)
+    beach.till.spend(ids[7], 30, key="s1")
+    beach.flow()
+    made = set[int]()
+    for days in (-60, 0, 1, 300, 310, 330, 365, 400):
+        beach.clock.now += timedelta(days=days)
+        today = beach.clock().date()
+        for each in ids:
+            account = find_account(beach.memory, each)
+            assert account is not None
+            position = derive(account, today, beach.clock())
+            said = beach.member(each, today=today)
+            assert (said["points"], said["points_pending"]) == (position.available, position.pending), (today, each)
+        with duck.opened(
+            beach.shore.lake.place, store.find_head(beach.shore.ops), today=today, now=beach.clock()
+        ) as con:
+            found = con.execute("SELECT count(*) FROM restless").fetchone()
+            made.add(0 if found is None else found[0])
+            assert con.execute("SELECT count(*), count(DISTINCT m) FROM members").fetchall() == [(8, 8)]
+        beach.clock.now -= timedelta(days=days)
+    assert min(made) < 2 < max(made) or most == 0
+
+
+_EDGES = Edges(recency=(date(2025, 1, 1), date(2025, 1, 1), date(2025, 6, 1), date(2026, 1, 1)),
+               frequency=(1, 2, 4, 4), money=(0, 500, 500, 900))  # fmt: skip
+
+
+@pytest.mark.parametrize("edges", [Edges(), _EDGES], ids=["none", "some"])
+@pytest.mark.parametrize("today", [date(2026, 2, 28), date(2028, 12, 31)])
+def test_segments_find_by_years_and_edges_whom_the_view_shows_in_bands_and_scores(
+    beach: Beach, today: date, edges: Edges
+) -> None:
+    chance = random.Random(7)
+    made = [
+        [
+            chance.choice([None, *range(1930, 2035)]),
+            count,
+            chance.choice([0, 1, 499, 500, 501, 900, 901]),
+            date(2025, 1, 1) + timedelta(days=151 * chance.randint(0, 5)) if count else None,
+        ]
+        for count in chance.choices(range(6), k=400)
+    ]
+    asked: list[dict[str, Any]] = [
+        {"kind": "field", "name": "age_band", "op": op, "values": some}
+        for op in ("is_any", "is_none")
+        for size in (1, 2, 4, 7)
+        for some in itertools.combinations(rules.AGE_BANDS, size)
+    ]
+    columns = {"recency": "r", "frequency": "f", "monetary": "mo"}
+    asked += [
+        {"kind": "rfm", name: some}
+        for name in columns
+        for size in range(1, 6)
+        for some in itertools.combinations(range(1, 6), size)
+    ]
+    with duck.opened(
+        beach.shore.lake.place, Head(built_at=beach.clock(), edges=edges), today=today, now=beach.clock()
+    ) as con:
+        kinds = "born SMALLINT, purchases_count BIGINT, spent_minor BIGINT, last_bought_on DATE"
+        con.execute(f"CREATE TEMP TABLE made (m INTEGER, {kinds})")
+        con.executemany("INSERT INTO made VALUES (?, ?, ?, ?, ?)", [[m, *each] for m, each in enumerate(made)])
+        given = {"id": "''", "from_on": "DATE '2000-01-01'", "until_on": "DATE '9999-01-01'", "shown": "true"}
+        mine = {**given, **{each.split()[0]: each.split()[0] for each in kinds.split(", ")}, "m": "m"}
+        people = ", ".join(f'{mine.get(each, "NULL")}::{kind} AS "{each}"' for each, kind in tables.PEOPLE.items())
+        shown = views._members(edges, today, f"SELECT {people} FROM made", "points", "points_pending")
+        con.execute(f"CREATE TEMP VIEW shown AS {shown}")
+        for document in asked:
+            where = compiled(DEFINITION.validate_json(json.dumps(document)), today=today)
+            found = {m for (m,) in con.execute(f"SELECT m FROM shown WHERE {where.where}", where.values("")).fetchall()}
+            column, some = (
+                ("age_band", document["values"])
+                if document["kind"] == "field"
+                else next((columns[name], document[name]) for name in columns if name in document)
+            )
+            listed = ", ".join(f"'{each}'" for each in some)
+            by_view = f"({column} IN ({listed})) IS {'NOT ' if document.get('op') == 'is_none' else ''}TRUE"
+            assert found == {m for (m,) in con.execute(f"SELECT m FROM shown WHERE {by_view}").fetchall()}, document
+            assert found or column != "age_band"
+
+
 def test_what_was_said_of_a_channel_counts_unless_something_later_was_said_of_all() -> None:
     said = [
         ["marketing", True, "1", 5],
@@ -306,6 +403,60 @@ def test_stages_and_fifths_follow_from_purchases(beach: Beach) -> None:
     stages = [beach.member(ids[0], today=today + timedelta(days=days))["stage"] for days in (0, 60, 200, 900)]
     assert stages == ["active", "sleeping", "sleeping", "lost"]
     assert beach.member(ids[9], today=date(2026, 3, 20))["stage"] == "new"
+
+
+@pytest.mark.parametrize(
+    ("bought", "scores"),
+    [
+        ([3], [5]),
+        ([1, 1, 1, 1, 1, 1], [5, 5, 5, 5, 5, 5]),
+        ([1, 1, 1, 1, 1, 2], [1, 1, 1, 1, 1, 5]),
+        ([1, 2, 2, 2, 2, 2], [1, 5, 5, 5, 5, 5]),
+        ([1, 1, 2, 2], [1, 1, 5, 5]),
+        ([1, 2, 3, 3, 3], [1, 2, 5, 5, 5]),
+        ([1, 2, 3, 4, 4, 4], [1, 1, 2, 5, 5, 5]),
+        ([1, 2, 3, 4, 5], [1, 2, 3, 4, 5]),
+    ],
+)
+def test_whoever_is_tied_at_the_top_has_the_best_score(beach: Beach, bought: list[int], scores: list[int]) -> None:
+    ids = [beach.till.enrol(mobile=f"138000000{each:02}").member_id for each in range(len(bought))]
+    for day in range(max(bought)):
+        for each, times in zip(ids, bought, strict=True):
+            if times > day:
+                beach.buy(each, 1000)
+        beach.clock.forward(days=1)
+    beach.flow()
+    beach.shore.rebase(beach.clock())
+    rows = beach.ask("SELECT member_id, r, f, mo FROM members WHERE purchases_count > 0")
+    found = {each["member_id"]: (each["r"], each["f"], each["mo"]) for each in rows}
+    assert [found[each] for each in ids] == [(each, each, each) for each in scores]
+    best = {"kind": "rfm", "recency": [5], "frequency": [5], "monetary": [5]}
+    where = compiled(DEFINITION.validate_json(json.dumps(best)), today=beach.clock().date())
+    rows = beach.ask(f"SELECT member_id FROM members WHERE {where.where}", *where.values(""))
+    assert {each["member_id"] for each in rows} == {who for who, by in found.items() if by == (5, 5, 5)}
+
+
+def test_scores_follow_their_figures_whatever_was_bought(beach: Beach) -> None:
+    chance = random.Random(6)
+    first = date(2026, 1, 1)
+    given = {"shown": "true", "purchases_count": "x + 1", "spent_minor": "x", "last_bought_on": f"(DATE '{first}' + x)"}
+    people = ", ".join(
+        f'{given.get(name, "NULL")}::{kind} AS "{name}"' for name, kind in tables.TABLES["people"].items()
+    )
+    with duck.connected(beach.shore.lake.place) as con:
+        duck.show(con, beach.shore.lake.place, Head(built_at=beach.clock()))
+        for _ in range(60):
+            figures = sorted(chance.choices(range(chance.randint(2, 12)), k=chance.randint(1, 25)))
+            bought = f"SELECT unnest({figures}::INTEGER[]) AS x"
+            con.execute(f"CREATE OR REPLACE TEMP VIEW patch_people AS SELECT {people} FROM ({bought})")
+            found, buyers = merging.edges_of(con)
+            assert buyers == len(figures)
+            frequency, recency = (each - 1 for each in found.frequency), ((each - first).days for each in found.recency)
+            for edges in ([*found.money], [*frequency], [*recency]):
+                assert edges == sorted(edges)
+                scores = [1 + sum(figure > edge for edge in edges) for figure in figures]
+                assert scores == sorted(scores)
+                assert scores[figures.index(figures[-1])] == 5
 
 
 def test_nothing_that_tells_who_somebody_is_stands_in_the_log_in_clear(beach: Beach) -> None:
@@ -514,6 +665,40 @@ def test_of_two_patches_at_once_one_counts_and_nothing_is_lost(beach: Beach, tmp
     assert not slow.patch(beach.clock()).moved
     assert raced[0].moved
     assert beach.shore.all(beach.clock()) == beach.rebuilt(tmp_path / "rebuilt").all(beach.clock())
+
+
+def test_a_patch_that_another_was_faster_than_is_made_again_with_what_the_other_had_not_seen(beach: Beach) -> None:
+    sent = {"member_id": "mem_a", "at": beach.clock(), "source": "campaign", "source_id": "cmp_a", "outcome": "sent"}
+    for number in (1, 2):
+        store.append(
+            beach.shore.objects, "delivery", f"d{number}", [{"row_id": f"{number}", **sent}], now=beach.clock()
+        )
+    raced: list[Merged] = []
+
+    class Early(FolderObjects):
+        """It was listed before the second file was there."""
+
+        def list(self, prefix: str, *, after: str | None, limit: int) -> list[str]:
+            return [key for key in super().list(prefix, after=after, limit=limit) if "d2" not in key]
+
+    class Racing(MemoryTable):
+        """Another patch gets in just before the head is moved."""
+
+        def commit(self, writes: Any, *, keyed: bool = False) -> None:
+            if not raced:
+                raced.append(quick.patch(beach.clock()))
+            beach.shore.ops.commit(writes)
+
+        def get(self, key: keys.Key, *, consistent: bool = False) -> Any:
+            return beach.shore.ops.get(key, consistent=consistent)
+
+    quick = Shore(beach.shore.folder, beach.shore.ops, Early(beach.shore.folder))
+    quick.draws = iter(range(1000, 2000))  # type: ignore[assignment]
+    slow = Shore(beach.shore.folder, Racing(), beach.shore.objects)
+    slow.draws = iter(range(2000, 3000))  # type: ignore[assignment]
+    assert slow.patch(beach.clock()).moved
+    assert raced[0].moved
+    assert len(beach.ask("SELECT source_id FROM deliveries")) == 2
 
 
 def test_a_rebase_takes_in_what_patches_had_meanwhile(

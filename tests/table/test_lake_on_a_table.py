@@ -1,14 +1,17 @@
 """A purchase in a real table arrives in the lake: stream, filters, functions, as they are deployed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chalicelib.campaigns.jobs import works
+from chalicelib.deliveries.jobs import office
 from chalicelib.kernel.errors import StorageBusy
-from chalicelib.lake import jobs
+from chalicelib.lake import jobs, store
+from chalicelib.receipts.service import Desk as ReceiptDesk
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.functions import FunctionFailed, LocalFunctions
@@ -18,7 +21,7 @@ from chalicelib.storage.table import DynamoTable
 from local.deploy.functions import FOLDED
 from local.pump import stream
 from local.pump.functions import matches
-from tests.makers import Tray, a_purchase
+from tests.makers import Clock, Tray, a_purchase
 from tests.table.stand import Desk
 
 
@@ -70,6 +73,61 @@ def test_a_purchase_arrives(desk: Desk, dynamodb: str, lakeside: House, tray: Tr
     assert said["through"] is not None
     jobs.rebase_lake({}, None)
     assert asked.ask("lake-status", {})["rows"] == said["rows"]
+
+
+def test_what_is_told_arrives_though_nothing_happens_in_the_table(lakeside: House, tray: Tray) -> None:
+    now = lakeside.clock()
+    sent = {"member_id": "mem_a", "at": now, "source": "campaign", "source_id": "cmp_a", "outcome": "sent"}
+    drawn = {"member_id": "mem_a", "at": now, "campaign_id": "cmp_a", "run_id": "run_a", "held_out": False}
+    heard = {"member_id": "mem_a", "at": now, "source_id": "cmp_a", "kind": "delivered"}
+    desk = ReceiptDesk.of(
+        lakeside.table, lakeside.ops, lakeside.keyring, lakeside.objects,
+        store.patching(tray, lakeside.settings.lake_queue, lakeside.clock),
+    )  # fmt: skip
+    asked = LocalFunctions({"lake-status": jobs.lake_status})
+    tellers: list[tuple[str, Callable[[], object]]] = [
+        ("deliveries", lambda: office(lakeside).append("a", [{"row_id": "1", **sent}], now)),
+        ("assignments", lambda: works().append("assignment", "a", [{"row_id": "1", **drawn}], now)),
+        ("receipts", lambda: desk.append("a", [{"row_id": "1", **heard}], now)),
+    ]
+    for view, tell in tellers:
+        tell()
+        assert tray.bodies == ["patch"], view
+        assert jobs.patch_lake({"Records": tray.taken()}, None) == {"batchItemFailures": []}
+        assert asked.ask("lake-status", {})["rows"][view] == 1
+        lakeside.clock.forward(seconds=16)  # type: ignore[attr-defined]
+
+
+def test_a_process_asks_for_one_patch_in_its_delay_and_for_another_after_it(clock: Clock, tray: Tray) -> None:
+    for _ in range(2):  # whoever it is that tells
+        ask = store.patching(tray, "lake-patch", clock)
+        ask()
+        clock.forward(seconds=7)
+        ask()
+    assert tray.bodies == ["patch"]
+    clock.forward(seconds=1)
+    ask()
+    assert tray.bodies == ["patch", "patch"], "what is told now may come after the first patch was begun"
+    store.patching(Tray(), "lake-patch", clock)()
+    store.patching(tray, None, clock)()
+    assert len(tray.bodies) == 2
+
+
+def test_a_queue_that_does_not_answer_keeps_nobody_from_telling_and_is_asked_again(clock: Clock) -> None:
+    class Busy(Tray):
+        busy = True
+
+        def send(self, queue_url: str, bodies: Sequence[str], *, delay: int = 0) -> None:
+            if self.busy:
+                raise StorageBusy
+            super().send(queue_url, bodies, delay=delay)
+
+    tray = Busy()
+    ask = store.patching(tray, "lake-patch", clock)
+    ask()
+    tray.busy = False
+    ask()
+    assert tray.bodies == ["patch"]
 
 
 def test_a_record_that_nobody_understands_is_parted_from_the_others(

@@ -1,7 +1,10 @@
 """What a segment says, in SQL and in words."""
 
 import json
+from collections.abc import Iterator
 from datetime import date
+from itertools import combinations, product
+from typing import Any
 
 import pytest
 
@@ -68,7 +71,7 @@ def test_every_definition_reads_as_a_sentence_in_both_languages() -> None:
     [
         (
             {"kind": "field", "name": "points", "op": "at_least", "value": 500},
-            "积分不少于 500的会员。",
+            "积分不少于 500 的会员。",
             "Members who have at least 500 points.",
         ),
         (
@@ -101,9 +104,9 @@ def test_every_definition_reads_as_a_sentence_in_both_languages() -> None:
                 ]},
             ]},
             "2026-01-01 至 2026-03-31 期间在门店 shp_a 消费金额多于 ¥1,000.00，"
-            "并且（已发送但没有打开“cmp_spring”，或者生日在未来 7 天内）的会员。",
-            "Members who spent more than ¥1,000.00 in the shop shp_a from 2026-01-01 to 2026-03-31, and (were sent and "
-            "did not open “cmp_spring”, or have their birthday in the next 7 days).",
+            "并且（被发送过“cmp_spring”的消息但没有打开任何一条，或者生日在未来 7 天内）的会员。",
+            "Members who spent more than ¥1,000.00 in the shop shp_a from 2026-01-01 to 2026-03-31, and (were sent a "
+            "message of “cmp_spring” and opened none, or have their birthday in the next 7 days).",
         ),
         (
             {"kind": "purchases", "measure": "count", "op": "is", "value": 0,
@@ -111,12 +114,111 @@ def test_every_definition_reads_as_a_sentence_in_both_languages() -> None:
             "最近 60 天内没有消费的会员。",
             "Members who did not buy anything in the last 60 days.",
         ),
+        (
+            {"kind": "not", "of": {"kind": "tag", "op": "has_all", "tags": ["a", "b"]}},
+            "不同时带有“a”和“b”标签的会员。",
+            "Members who do not have all of the tags “a” and “b”.",
+        ),
+        (
+            {"kind": "all", "of": [
+                {"kind": "not", "of": {"kind": "field", "name": "consents", "op": "has_any",
+                                       "values": ["marketing:sms"]}},
+                {"kind": "field", "name": "withdrawn", "op": "has_none", "values": ["marketing", "marketing_wine"]},
+            ]},
+            "没有同意通过短信接收“优惠与活动”（就该渠道而言），"
+            "并且没有拒绝或撤回“优惠与活动”和“marketing_wine”中的任何一项的会员。",
+            "Members who have not agreed to “offers and news” by SMS (said of this channel), and have declined none of "
+            "“offers and news” and “marketing_wine”.",
+        ),
+        (
+            {"kind": "campaign", "did": "bounced"},
+            "有某个营销活动或自动流程的消息被退回的会员。",
+            "Members who had a message of some campaign or journey bounce.",
+        ),
+        (
+            {"kind": "campaign", "did": "bounced", "channels": ["email"], "window": {"kind": "last_days", "days": 30}},
+            "最近 30 天内通过电子邮件有某个营销活动或自动流程的消息被退回的会员。",
+            "Members who had a message of some campaign or journey by e-mail bounce in the last 30 days.",
+        ),
+        (
+            {"kind": "not", "of": {"kind": "campaign", "did": "failed", "channels": ["sms"]}},
+            "通过短信没有任何营销活动或自动流程的消息投递失败的会员。",
+            "Members who had no message of any campaign or journey by SMS fail to reach them.",
+        ),
+        (
+            {"kind": "campaign", "did": "not_delivered", "source_ids": ["cmp_a", "jrn_b"]},
+            "被发送过“cmp_a”或“jrn_b”的消息但没有任何送达回执的会员。",
+            "Members who were sent a message of “cmp_a” or “jrn_b” and have no receipt of delivery of any.",
+        ),
+        (
+            {"kind": "not", "of": {"kind": "campaign", "did": "not_opened"}},
+            "不满足“被发送过某个营销活动或自动流程的消息但没有打开任何一条”的会员。",
+            "Members who are not among those who were sent a message of some campaign or journey and opened none.",
+        ),
+        (
+            {"kind": "purchases", "measure": "count", "op": "at_least", "value": 1, "channels": ["till", "pos-1"],
+             "window": {"kind": "last_days", "days": 2, "skip": 1}},
+            "昨天通过渠道收银台 或 pos-1 有过消费的会员。",
+            "Members who bought something through the till or pos-1 yesterday.",
+        ),
+        (
+            {"kind": "bought", "skus": ["A"], "window": {"kind": "last_days", "days": 90, "skip": 30}},
+            "89 天前到 30 天前购买过商品 A 的会员。",
+            "Members who bought the article “A” between 89 and 30 days ago.",
+        ),
     ],
 )  # fmt: skip
 def test_a_sentence_is_what_people_say(document: object, zh: str, en: str) -> None:
     definition = read(document)
     assert rules.sentence(definition, Language.ZH) == zh
     assert rules.sentence(definition, Language.EN) == en
+
+
+LISTS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
+    "tags": ({"kind": "tag"}, "tags", ("a", "b", "c")),
+    "consents": ({"kind": "field", "name": "consents"}, "values", ("marketing", "marketing:sms", "notices:email")),
+    "withdrawn": ({"kind": "field", "name": "withdrawn"}, "values", ("marketing", "marketing:sms", "notices:email")),
+    "ways": ({"kind": "field", "name": "ways"}, "values", ("sms", "email", "app")),
+    "suppressed": ({"kind": "field", "name": "suppressed"}, "values", ("sms", "email", "wechat")),
+}
+
+
+def list_conditions() -> Iterator[tuple[Any, Any]]:
+    """Conditions on lists, plain and denied once and twice, each with what it means: which of all members it takes."""
+    for name, (document, key, values) in LISTS.items():
+        some = [each for size in (1, 2, 3) for each in combinations(values, size)]
+        members = [frozenset(), *map(frozenset, some)]
+        for op, chosen, denials in product(("has_any", "has_all", "has_none"), some, range(3)):
+            took = {
+                "has_any": [bool(held & set(chosen)) for held in members],
+                "has_all": [held >= set(chosen) for held in members],
+                "has_none": [not held & set(chosen) for held in members],
+            }[op]
+            made: dict[str, Any] = {**document, "op": op, key: list(chosen)}
+            for _ in range(denials):
+                made = {"kind": "not", "of": made}
+            yield made, (name, tuple(each is (denials % 2 == 0) for each in took))
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_no_two_conditions_on_lists_that_differ_in_meaning_have_the_same_sentence(language: Language) -> None:
+    meanings: dict[str, Any] = {}
+    for document, meaning in list_conditions():
+        said = rules.sentence(read(document), language)
+        assert meanings.setdefault(said, meaning) == meaning, (said, document)
+    assert len(set(meanings.values())) == len(LISTS) * 22, (
+        "every meaning that there is: 7 of any, 4 more of all, denied"
+    )
+
+
+def test_a_campaign_or_journey_that_there_is_not_is_pointed_at() -> None:
+    named = {"kind": "campaign", "did": "sent", "source_ids": ["cmp_a", "cmp_b", "jrn_c"]}
+    found = rules.check(read({"kind": "not", "of": named}), ready, sources=["cmp_a"])
+    assert [(each.pointer, each.detail) for each in found] == [
+        ("/of/source_ids/1", "There is no such campaign"),
+        ("/of/source_ids/2", "There is no such journey"),
+    ]
+    assert rules.check(read(named), ready, sources=["cmp_a", "cmp_b", "jrn_c"]) == ()
 
 
 def test_nothing_that_somebody_wrote_is_in_the_text_of_a_query() -> None:

@@ -1,7 +1,8 @@
 """What is wrong with a definition that fits its schema: how deep and large it is, and what it names. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from chalicelib.kernel.ids import SegmentId
 from chalicelib.members.models import Gender
@@ -16,6 +17,7 @@ from chalicelib.segments.models import (
     CustomCondition,
     Definition,
     InSegment,
+    ListField,
     Not,
     PurchasesDay,
     PurchasesNumber,
@@ -50,6 +52,14 @@ class Fault:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """What may be named; see `check`."""
+
+    program: Program | None = None
+    sources: Collection[str] | None = None
+
+
 @dataclass
 class _Size:
     conditions: int = 0
@@ -57,7 +67,12 @@ class _Size:
 
 
 def check(
-    definition: Definition, resolve: Resolve, *, own: SegmentId | None = None, program: Program | None = None
+    definition: Definition,
+    resolve: Resolve,
+    *,
+    own: SegmentId | None = None,
+    program: Program | None = None,
+    sources: Collection[str] | None = None,
 ) -> tuple[Fault, ...]:
     """What is wrong with a definition; nothing, when it can be evaluated.
 
@@ -65,11 +80,13 @@ def check(
         resolve: finds the segments that it names, as they are now.
         own: the segment whose definition it is, which it must not come back to.
         program: whose tiers and custom fields it may name; None: that is not looked at.
+        sources: the campaigns and journeys that there are, of those that it names; None: that is not looked at.
     """
     size = _Size()
+    shelf = _Shelf(program, sources)
     faults: list[Fault] = []
     trail = (own,) if own is not None else ()
-    for fault in _walk(definition, resolve, program, size, pointer="", depth=1, trail=trail):
+    for fault in _walk(definition, resolve, shelf, size, pointer="", depth=1, trail=trail):
         faults.append(fault)
         if len(faults) >= FAULTS_MAX:
             break
@@ -79,7 +96,7 @@ def check(
 def _walk(
     node: Definition,
     resolve: Resolve,
-    program: Program | None,
+    shelf: _Shelf,
     size: _Size,
     *,
     pointer: str,
@@ -97,17 +114,19 @@ def _walk(
         case All() | AnyOf():
             for number, each in enumerate(node.of):
                 below = f"{pointer}/of/{number}"
-                yield from _walk(each, resolve, program, size, pointer=below, depth=depth + 1, trail=trail)
+                yield from _walk(each, resolve, shelf, size, pointer=below, depth=depth + 1, trail=trail)
                 if _limit(size, depth) is not None:
                     return
         case Not():
-            yield from _walk(node.of, resolve, program, size, pointer=f"{pointer}/of", depth=depth + 1, trail=trail)
+            yield from _walk(node.of, resolve, shelf, size, pointer=f"{pointer}/of", depth=depth + 1, trail=trail)
         case InSegment():
             yield from _named(node, resolve, size, pointer=pointer, depth=depth, trail=trail)
         case ChoiceField():
-            yield from _values(node, program, pointer)
+            yield from _values(node, shelf.program, pointer)
         case CustomCondition():
-            yield from _custom(node, program, pointer)
+            yield from _custom(node, shelf.program, pointer)
+        case Campaigns():
+            yield from _sources(node, shelf.sources, pointer)
         case _:
             pass
 
@@ -142,7 +161,7 @@ def _named(
         yield Fault(place, "This segment is archived")
     elif found.definition is not None:
         inner = _walk(
-            found.definition, resolve, None, size, pointer="", depth=depth + 1, trail=(*trail, node.segment_id)
+            found.definition, resolve, _Shelf(), size, pointer="", depth=depth + 1, trail=(*trail, node.segment_id)
         )
         first = next(inner, None)
         if first is not None:
@@ -174,6 +193,15 @@ def _custom(node: CustomCondition, program: Program | None, pointer: str) -> Ite
         yield Fault(place, "Its values are personal, and are not in the lake")
 
 
+def _sources(node: Campaigns, sources: Collection[str] | None, pointer: str) -> Iterator[Fault]:
+    if sources is None:
+        return
+    for number, each in enumerate(node.source_ids or ()):
+        if each not in sources:
+            what = "campaign" if each.startswith("cmp_") else "journey"
+            yield Fault(f"{pointer}/source_ids/{number}", f"There is no such {what}")
+
+
 # ---------------------------------------------------------------- what depends on what
 
 
@@ -185,6 +213,20 @@ def named_in(definition: Definition | None) -> frozenset[SegmentId]:
 def tags_in(definition: Definition | None) -> frozenset[str]:
     """The tags that a definition asks for."""
     return frozenset(tag for each in parts(definition) if isinstance(each, Tagged) for tag in each.tags)
+
+
+def sources_in(definition: Definition | None) -> frozenset[str]:
+    """The campaigns and journeys that a definition names. Of one that is too large, some: it is refused anyway."""
+    some = islice(parts(definition), 2 * CONDITIONS_MAX)
+    return frozenset(name for each in some if isinstance(each, Campaigns) for name in each.source_ids or ())
+
+
+def purposes_in(definition: Definition | None) -> frozenset[str]:
+    """The purposes that a definition asks for."""
+    asked = (each for each in parts(definition) if isinstance(each, ListField))
+    return frozenset(
+        value.partition(":")[0] for each in asked if each.name in ("consents", "withdrawn") for value in each.values
+    )
 
 
 def parts(definition: Definition | None) -> Iterator[Definition]:

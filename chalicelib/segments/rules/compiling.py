@@ -9,13 +9,15 @@ comparisons, which let whole groups of rows be passed over by their smallest and
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
 from typing import TypeVar
 
 from chalicelib.kernel.calendar import zone
 from chalicelib.kernel.ids import SegmentId, ShopId
+from chalicelib.lake.rules import AGE_BANDS, latest_born
 from chalicelib.segments.models import (
     All,
     AnyOf,
@@ -235,7 +237,19 @@ def _node(at: _Compiler, node: Definition, holds: bool) -> str:
             return _segment(at, node, holds)
         case _:
             text = _leaf(at, node)
-            return text if holds else _negated(text)
+            return _bounded(at, node, text) if holds else _negated(text)
+
+
+def _bounded(at: _Compiler, node: Definition, text: str) -> str:
+    """A leaf, with what follows from it for the members' own columns.
+
+    Who bought something in a window bought last on its first day or later. That rules most members out before they are
+    looked for among purchases, and keeps what is remembered of them small.
+    """
+    if not text.startswith("m IN ") or " GROUP BY " in text or not isinstance(node, PurchasesNumber | PurchasesDay):
+        return text  # those that are counted up are few already
+    first, _ = days_of(node.window, at.today)
+    return text if first is None else f"({text} AND last_bought_on >= {at.p(first)})"
 
 
 def _negated(text: str) -> str:
@@ -282,7 +296,7 @@ def _leaf(at: _Compiler, node: Definition) -> str:  # noqa: PLR0912 - a case for
         case ExpiringField():
             return _expiring(at, node)
         case ChoiceField():
-            return _choice(at, _CHOICES[node.name], node.op, node.values)
+            return _choice(at, node)
         case DayField():
             return _day(at, _DAYS[node.name], node)
         case BirthdayField():
@@ -302,8 +316,8 @@ def _leaf(at: _Compiler, node: Definition) -> str:  # noqa: PLR0912 - a case for
         case Campaigns():
             return _campaigns(at, node)
         case Rfm():
-            scores = (("r", node.recency), ("f", node.frequency), ("mo", node.monetary))
-            return " AND ".join(_among(at, column, some) for column, some in scores if some is not None)
+            asked = {"recency": node.recency, "frequency": node.frequency, "monetary": node.monetary}
+            return " AND ".join(_scored(name, some) for name, some in asked.items() if some is not None)
         case InStage():
             return _among(at, "stage", [each.value for each in node.stages])
         case _:
@@ -366,16 +380,57 @@ def _among(at: _Compiler, column: str, values: Sequence[Value]) -> str:
     return f"{column} IN ({at.several(values)})"
 
 
-def _choice(at: _Compiler, column: str, op: ChoiceOp, values: Sequence[str]) -> str:
-    match op:
+def _choice(at: _Compiler, node: ChoiceField) -> str:
+    column = _CHOICES[node.name]
+    match node.op:
+        case ChoiceOp.IS_ANY | ChoiceOp.IS_NONE if node.name == "age_band":
+            some = _aged(at, frozenset(node.values))
+            return some if node.op is ChoiceOp.IS_ANY else f"({some} IS NOT TRUE)"
         case ChoiceOp.IS_ANY:
-            return _among(at, column, values)
+            return _among(at, column, node.values)
         case ChoiceOp.IS_NONE:
-            return f"(({_among(at, column, values)}) IS NOT TRUE)"
+            return "(" + " AND ".join(f"{column} IS DISTINCT FROM {at.p(each)}" for each in node.values) + ")"
         case ChoiceOp.IS_KNOWN:
             return f"{column} IS NOT NULL"
         case ChoiceOp.IS_UNKNOWN:
             return f"{column} IS NULL"
+
+
+def _aged(at: _Compiler, bands: frozenset[str]) -> str:
+    """Whether somebody's age is in one of some bands, told by the years of birth of bands that lie together."""
+    ages = [*AGE_BANDS.values(), None]
+    spans = []
+    for first, end in _runs([name in bands for name in AGE_BANDS]):
+        latest, before = ages[first], ages[end]
+        span = [] if latest is None else [f"born <= {at.p(latest_born(latest, at.today))}"]
+        span += [] if before is None else [f"born > {at.p(latest_born(before, at.today))}"]
+        spans.append(" AND ".join(span) or "born IS NOT NULL")
+    return f"({' OR '.join(spans) or 'FALSE'})"
+
+
+def _scored(name: str, scores: Sequence[int]) -> str:
+    """Whether a score is one of some, told by the figure itself and the edges between scores."""
+    column = {"recency": "last_bought_on", "frequency": "purchases_count", "monetary": "spent_minor"}[name]
+    spans = []
+    for first, end in _runs([score in scores for score in range(1, SCORES + 1)]):
+        span = [f"{column} > getvariable('{name}')[{first}]"] if first else []
+        span += [f"{column} <= getvariable('{name}')[{end}]"] if end < SCORES else []
+        spans.append(" AND ".join(span) or f"getvariable('{name}')[1] IS NOT NULL")
+    return f"(purchases_count > 0 AND ({' OR '.join(spans) or 'FALSE'}))"
+
+
+SCORES = 5
+"""The highest score: members are in fifths."""
+
+
+def _runs(chosen: Sequence[bool]) -> Iterator[tuple[int, int]]:
+    """Where what is chosen lies together: places of the first of each, and of the one behind its last."""
+    place = 0
+    for some, each in groupby(chosen):
+        end = place + len([*each])
+        if some:
+            yield place, end
+        place = end
 
 
 def _day(at: _Compiler, day: str, node: DayField | PurchasesDay) -> str:
@@ -443,10 +498,17 @@ def _year_later(today: date) -> date:
     return date(today.year + 1, 2, 28) if leap else today.replace(year=today.year + 1) - timedelta(days=1)
 
 
+_FEW = 6
+"""So many values are looked for one by one in a list: for one that takes a quarter of what `list_has_any` does."""
+
+
 def _list(at: _Compiler, column: str, op: ListOp, values: Sequence[str]) -> str:
-    if op is ListOp.HAS_ALL:
-        return f"list_has_all({column}, [{at.several(values)}])"
-    some = f"list_has_any({column}, [{at.several(values)}])"
+    whole = op is ListOp.HAS_ALL
+    if len(values) > _FEW:
+        some = f"list_has_{'all' if whole else 'any'}({column}, [{at.several(values)}])"
+    else:
+        word = " AND " if whole else " OR "
+        some = f"({word.join(f'list_contains({column}, {at.p(each)})' for each in values)})"
     return f"({some} IS NOT TRUE)" if op is ListOp.HAS_NONE else some
 
 

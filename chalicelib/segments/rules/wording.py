@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.money import shown
+from chalicelib.members.models import ACCOUNT_PURPOSE, ID_NUMBER_PURPOSE, MARKETING_PURPOSE
 from chalicelib.segments.models import (
     All,
     AnyOf,
@@ -47,13 +48,15 @@ class Names:
 
     Attributes:
         currency: of amounts.
-        by_id: names of tiers, segments, shops and campaigns, by their ids; what has none is called by its id.
+        by_id: names of tiers, segments, campaigns and journeys, by their ids; what has none is called by its id.
         custom: labels of custom fields, by their names.
+        purposes: what members call purposes of the merchant's own.
     """
 
     currency: str = "CNY"
     by_id: Mapping[str, str] = field(default_factory=dict)
     custom: Mapping[str, str] = field(default_factory=dict)
+    purposes: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, some: str) -> str:
         """The name of what has an id, or the id."""
@@ -73,7 +76,9 @@ Clause = tuple[str, str]
 def sentence(definition: Definition, language: Language, names: Names = PLAIN) -> str:
     """A definition in one sentence."""
     said = phrase(definition, language, names)
-    return f"Members who {said}." if language is Language.EN else f"{said}的会员。"
+    if language is Language.EN:
+        return f"Members who {said}."
+    return f"{said}{' ' if said[-1:].isascii() and said[-1:].isalnum() else ''}的会员。"
 
 
 def phrase(definition: Definition, language: Language, names: Names = PLAIN) -> str:
@@ -128,10 +133,9 @@ def _english(node: Definition, names: Names) -> Clause:  # noqa: PLR0912 - a cas
         case BirthdayField():
             return _en_birthday(node)
         case ListField():
-            return _en_list(node)
+            return _en_several(node.op, _EN_LISTS[node.name], _spoken(node, names, Language.EN))
         case Tagged():
-            what = "tag" if len(node.tags) == 1 else "tags"
-            return _en_several(node.op, "have", f"the {what} ", _quoted(node.tags))
+            return _en_several(node.op, _EN_LISTS["tags"], _quoted(node.tags))
         case CustomCondition():
             return _en_custom(node, names)
         case PurchasesNumber():
@@ -295,36 +299,114 @@ _MONTHS = (
 )  # fmt: skip
 
 
-_CHANNELS = {
-    "sms": ("短信", "text messages"), "email": ("电子邮件", "e-mail"), "wechat": ("微信", "WeChat"),
-    "app": ("应用", "the app"), "phone": ("电话", "calls"), "post": ("信函", "letters"),
-    "webhook": ("回调", "webhooks"),
+_WAYS = {
+    "sms": ("短信", "SMS"), "email": ("电子邮件", "e-mail"), "wechat": ("微信", "WeChat"),
+    "wecom": ("企业微信", "WeCom"), "app": ("应用", "the app"), "phone": ("电话", "phone calls"),
+    "post": ("信函", "letters"), "webhook": ("回调", "webhook"),
+}  # fmt: skip
+"""Channels by which members are written to, in Chinese and English."""
+
+_COUNTERS = {
+    "till": ("收银台", "the till"), "pos": ("POS 收银机", "the POS till"), "web": ("网店", "the web shop"),
+    "miniapp": ("小程序", "the mini app"), "app": ("应用", "the app"), "import": ("导入", "an import"),
+}  # fmt: skip
+"""Channels through which members buy, those that many call the same."""
+
+_PURPOSES = {
+    ACCOUNT_PURPOSE: ("会员账户通知", "notices of their account"), MARKETING_PURPOSE: ("优惠与活动", "offers and news"),
+    ID_NUMBER_PURPOSE: ("保存证件号码", "the keeping of their identity number"),
+}  # fmt: skip
+"""What members call purposes that every merchant has, as their page of preferences does."""
+
+SPOKEN_PURPOSES = frozenset(_PURPOSES)
+"""Purposes that need no name from anywhere else."""
+
+
+def _word(words: Mapping[str, tuple[str, str]], value: str, language: Language) -> str:
+    """A value as people say it; one that has no word, as it is."""
+    return words[value][language is Language.EN] if value in words else value
+
+
+def _words(words: Mapping[str, tuple[str, str]], values: Sequence[str], language: Language) -> list[str]:
+    return [_word(words, each, language) for each in values]
+
+
+def _spoken(node: ListField, names: Names, language: Language) -> list[str]:
+    """Values of a list as people say them."""
+    if node.name in ("ways", "suppressed"):
+        return _words(_WAYS, node.values, language)
+    return [_consent(each, names, language) for each in node.values]
+
+
+def _consent(value: str, names: Names, language: Language) -> str:
+    """A purpose of all channels, or of one. Who spoke of all channels has said nothing of one in particular."""
+    name, _, channel = value.partition(":")
+    purpose = f"“{_word(_PURPOSES, name, language) if name in _PURPOSES else names.purposes.get(name, name)}”"
+    way = _word(_WAYS, channel, language)
+    if language is Language.ZH:
+        return f"通过{way}接收{purpose}（就该渠道而言）" if channel else purpose
+    return f"{purpose} by {way} (said of this channel)" if channel else purpose
+
+
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    """How several values are said to be there: `{}` is where they stand.
+
+    Attributes:
+        one, no_one: of a single value.
+        some, none: of any of several.
+        each, not_each: of all of several.
+    """
+
+    one: str
+    no_one: str
+    some: str
+    none: str
+    each: str
+    not_each: str
+
+    def said(self, op: ListOp, several: bool, either: str, both: str) -> Clause:
+        """What is said, and what is said to deny it.
+
+        Args:
+            either, both: the values, one or other of which is meant, or all of which.
+        """
+        if not several:
+            some = (self.one.format(both), self.no_one.format(both))
+        elif op is ListOp.HAS_ALL:
+            return self.each.format(both), self.not_each.format(both)
+        else:
+            some = (self.some.format(either), self.none.format(both))
+        return (some[1], some[0]) if op is ListOp.HAS_NONE else some
+
+
+_EN_LISTS = {
+    "tags": _Lists(
+        "have the tag {}", "do not have the tag {}", "have the tag {}", "have none of the tags {}",
+        "have the tags {}", "do not have all of the tags {}",
+    ),
+    "consents": _Lists(
+        "have agreed to {}", "have not agreed to {}", "have agreed to {}", "have agreed to none of {}",
+        "have agreed to {}", "have not agreed to all of {}",
+    ),
+    "withdrawn": _Lists(
+        "have declined {}", "have not declined {}", "have declined {}", "have declined none of {}",
+        "have declined {}", "have not declined all of {}",
+    ),
+    "ways": _Lists(
+        "have an address for {}", "do not have an address for {}", "have an address for {}",
+        "have an address for none of {}", "have addresses for {}", "do not have addresses for all of {}",
+    ),
+    "suppressed": _Lists(
+        "are suppressed on {}", "are not suppressed on {}", "are suppressed on {}", "are suppressed on none of {}",
+        "are suppressed on {}", "are not suppressed on all of {}",
+    ),
 }  # fmt: skip
 
 
-def _spoken(node: ListField, place: int) -> list[str]:
-    """Values of a list as people say them: channels by their names in Chinese (0) or English (1), the rest as it is."""
-    if node.name not in ("ways", "suppressed"):
-        return list(node.values)
-    return [_CHANNELS[each][place] if each in _CHANNELS else each for each in node.values]
-
-
-def _en_list(node: ListField) -> Clause:
-    verb, what = {
-        "consents": ("have", "consented to "),
-        "withdrawn": ("have", "withdrawn "),
-        "ways": ("have", "an address for "),
-        "suppressed": ("are", "suppressed on "),
-    }[node.name]
-    clause = _en_several(node.op, verb, what, _spoken(node, 1))
-    if node.name in ("consents", "withdrawn"):
-        clause = (clause[0].replace("do not have", "have not"), clause[1].replace("do not have", "have not"))
-    return clause
-
-
-def _en_several(op: ListOp, verb: str, what: str, values: Sequence[str]) -> Clause:
-    some = _verb(verb, what + (_en_and(values) if op is ListOp.HAS_ALL else _en_or(values)))
-    return (some[1], some[0]) if op is ListOp.HAS_NONE else some
+def _en_several(op: ListOp, lists: _Lists, values: Sequence[str]) -> Clause:
+    values = list(dict.fromkeys(values))
+    return lists.said(op, len(values) > 1, _en_or(values), _en_and(values))
 
 
 def _en_custom(node: CustomCondition, names: Names) -> Clause:
@@ -371,7 +453,7 @@ def _en_where(node: PurchasesNumber | PurchasesDay | Bought, names: Names) -> st
     shops = f" in the shop {_en_or([names.of(each) for each in node.shop_ids])}" if node.shop_ids else ""
     channels = ""
     if not isinstance(node, Bought) and node.channels:
-        channels = f" through {_en_or(list(node.channels))}"
+        channels = f" through {_en_or(_words(_COUNTERS, node.channels, Language.EN))}"
     return f"{shops}{channels}{_en_window(node.window)}"
 
 
@@ -383,6 +465,8 @@ def _en_window(window: LastDays | FromTo | None) -> str:
             return " today"
         case LastDays(skip=0):
             return f" in the last {window.days} days"
+        case LastDays() if window.days - window.skip == 1:
+            return " yesterday" if window.skip == 1 else f" {window.skip} days ago"
         case LastDays():
             return f" between {window.days - 1} and {window.skip} days ago"
         case FromTo(last=None):
@@ -421,27 +505,42 @@ def _en_bought(node: Bought, names: Names) -> Clause:
 
 
 def _en_campaigns(node: Campaigns, names: Names) -> Clause:
-    sources = [f"“{names.of(each)}”" for each in node.source_ids or ()]
-    by = f" by {_en_or(list(node.channels))}" if node.channels else ""
-    whole = f"{_en_or(sources) if sources else 'any campaign'}{by}{_en_window(node.window)}"
+    named = _en_or([f"“{names.of(each)}”" for each in node.source_ids]) if node.source_ids else ""
+    any_ = "campaign" if node.did is Did.HELD_OUT else "campaign or journey"
+    by = f" by {_en_or(_words(_WAYS, node.channels, Language.EN))}" if node.channels else ""
+    window = _en_window(node.window)
     yes, no = _EN_DID[node.did]
-    return f"{yes} {whole}", f"{no} {whole}"
+    of_none = "some" if node.did in _TWOFOLD else "any"
+    return (
+        yes.format(f"{named or f'some {any_}'}{by}", window), no.format(f"{named or f'{of_none} {any_}'}{by}", window),
+    )  # fmt: skip
+
+
+_TWOFOLD = (Did.NOT_DELIVERED, Did.NOT_OPENED, Did.NOT_CLICKED)
+
+
+def _among(some: str) -> Clause:
+    """Of two things at once: an `or` in the denial would be one too many in a sentence."""
+    return some, f"are not among those who {some}"
 
 
 _EN_DID: Mapping[Did, Clause] = {
-    Did.SENT: ("were sent", "were not sent"),
-    Did.DELIVERED: ("got", "did not get"),
-    Did.OPENED: ("opened", "did not open"),
-    Did.CLICKED: ("followed a link in", "did not follow a link in"),
-    Did.BOUNCED: ("could not be reached with", "could be reached with, or were not sent,"),
-    Did.COMPLAINED: ("complained about", "did not complain about"),
-    Did.OPTED_OUT: ("opted out after", "did not opt out after"),
-    Did.FAILED: ("could not be sent", "could be sent, or were not meant to be sent,"),
-    Did.HELD_OUT: ("were held out of", "were not held out of"),
-    Did.NOT_DELIVERED: ("were sent and did not get", "got, or were not sent,"),
-    Did.NOT_OPENED: ("were sent and did not open", "opened, or were not sent,"),
-    Did.NOT_CLICKED: ("were sent and followed no link in", "followed a link in, or were not sent,"),
-}
+    Did.SENT: ("were sent a message of {}{}", "were sent no message of {}{}"),
+    Did.DELIVERED: (
+        "have a receipt of delivery of a message of {}{}", "have no receipt of delivery of a message of {}{}",
+    ),
+    Did.OPENED: ("opened a message of {}{}", "opened no message of {}{}"),
+    Did.CLICKED: ("followed a link in a message of {}{}", "followed no link in a message of {}{}"),
+    Did.BOUNCED: ("had a message of {} bounce{}", "had no message of {} bounce{}"),
+    Did.COMPLAINED: ("complained about a message of {}{}", "complained about no message of {}{}"),
+    Did.OPTED_OUT: ("opted out after a message of {}{}", "did not opt out after a message of {}{}"),
+    Did.FAILED: ("had a message of {} fail to reach them{}", "had no message of {} fail to reach them{}"),
+    Did.HELD_OUT: ("were held out of {}{}", "were not held out of {}{}"),
+    Did.NOT_DELIVERED: _among("were sent a message of {}{} and have no receipt of delivery of any"),
+    Did.NOT_OPENED: _among("were sent a message of {}{} and opened none"),
+    Did.NOT_CLICKED: _among("were sent a message of {}{} and followed no link in any"),
+}  # fmt: skip
+"""Each is said of one message at least, and denied of all of them."""
 
 
 def _quoted(values: Sequence[str]) -> list[str]:
@@ -477,9 +576,9 @@ def _chinese(node: Definition, names: Names) -> Clause:  # noqa: PLR0912 - a cas
         case BirthdayField():
             return _zh_birthday(node)
         case ListField():
-            return _zh_list(node)
+            return _zh_several(node.op, _ZH_LISTS[node.name], _spoken(node, names, Language.ZH))
         case Tagged():
-            return _zh_several(node.op, ("带有", "没有"), _zh_quoted(node.tags), "标签")
+            return _zh_several(node.op, _ZH_LISTS["tags"], _zh_quoted(node.tags))
         case CustomCondition():
             return _zh_custom(node, names)
         case PurchasesNumber():
@@ -630,22 +729,31 @@ def _zh_birthday(node: BirthdayField) -> Clause:
             return "没有填写生日", "填写了生日"
 
 
-def _zh_list(node: ListField) -> Clause:
-    verbs, noun = {
-        "consents": (("同意", "不同意"), ""),
-        "withdrawn": (("撤回过", "没有撤回过"), "的同意"),
-        "ways": (("留有", "没有留"), "联系方式"),
-        "suppressed": (("屏蔽了", "没有屏蔽"), "渠道"),
-    }[node.name]
-    channels = node.name in ("ways", "suppressed")
-    values = [each if channels else f" {each} " for each in _spoken(node, 0)]
-    return _zh_several(node.op, verbs, values, noun)
+_ZH_LISTS = {
+    "tags": _Lists(
+        "带有{}标签", "没有{}标签", "带有{}标签", "没有{}中的任何标签", "同时带有{}标签", "不同时带有{}标签",
+    ),
+    "consents": _Lists(
+        "同意{}", "没有同意{}", "同意{}", "没有同意{}中的任何一项", "同时同意{}", "没有同时同意{}",
+    ),
+    "withdrawn": _Lists(
+        "拒绝或撤回了{}", "没有拒绝或撤回{}", "拒绝或撤回了{}", "没有拒绝或撤回{}中的任何一项", "同时拒绝或撤回了{}",
+        "没有同时拒绝或撤回{}",
+    ),
+    "ways": _Lists(
+        "留有{}联系方式", "没有留{}联系方式", "留有{}联系方式", "没有留{}中的任何联系方式", "同时留有{}联系方式",
+        "没有同时留有{}联系方式",
+    ),
+    "suppressed": _Lists(
+        "屏蔽了{}渠道", "没有屏蔽{}渠道", "屏蔽了{}渠道", "没有屏蔽{}中的任何渠道", "同时屏蔽了{}渠道",
+        "没有同时屏蔽{}渠道",
+    ),
+}  # fmt: skip
 
 
-def _zh_several(op: ListOp, verbs: tuple[str, str], values: Sequence[str], noun: str) -> Clause:
-    together = "和".join(values) if op is ListOp.HAS_ALL else _zh_or(values)
-    some = (f"{verbs[0]}{together}{noun}".rstrip(), f"{verbs[1]}{together}{noun}".rstrip())
-    return (some[1], some[0]) if op is ListOp.HAS_NONE else some
+def _zh_several(op: ListOp, lists: _Lists, values: Sequence[str]) -> Clause:
+    values = list(dict.fromkeys(values))
+    return lists.said(op, len(values) > 1, _zh_or(values), "和".join(values))
 
 
 def _zh_custom(node: CustomCondition, names: Names) -> Clause:
@@ -690,7 +798,9 @@ def _zh_where(node: PurchasesNumber | PurchasesDay | Bought, names: Names) -> st
     shops = f"在门店 {_zh_or([names.of(each) for each in node.shop_ids])} " if node.shop_ids else ""
     channels = ""
     if not isinstance(node, Bought) and node.channels:
-        channels = f"通过渠道 {_zh_or(list(node.channels))} "
+        words = _words(_COUNTERS, node.channels, Language.ZH)
+        before, after = (" " if each.isascii() else "" for each in (words[0], words[-1]))
+        channels = f"通过渠道{before}{_zh_or(words)}{after}"
     return f"{_zh_window(node.window)}{shops}{channels}"
 
 
@@ -702,6 +812,8 @@ def _zh_window(window: LastDays | FromTo | None) -> str:
             return "今天"
         case LastDays(skip=0):
             return f"最近 {window.days} 天内"
+        case LastDays() if window.days - window.skip == 1:
+            return "昨天" if window.skip == 1 else f"{window.skip} 天前当天"
         case LastDays():
             return f"{window.days - 1} 天前到 {window.skip} 天前"
         case FromTo(last=None):
@@ -736,26 +848,29 @@ def _zh_bought(node: Bought, names: Names) -> Clause:
 
 
 def _zh_campaigns(node: Campaigns, names: Names) -> Clause:
-    sources = _zh_or([f"“{names.of(each)}”" for each in node.source_ids]) if node.source_ids else "任一活动"
-    by = f"通过 {_zh_or(list(node.channels))} " if node.channels else ""
+    any_ = "营销活动" if node.did is Did.HELD_OUT else "营销活动或自动流程"
+    named = _zh_or([f"“{names.of(each)}”" for each in node.source_ids]) if node.source_ids else ""
+    ways = _zh_or(_words(_WAYS, node.channels, Language.ZH)) if node.channels else ""
+    by = f"通过 {ways} " if ways.isascii() and ways else f"通过{ways}" if ways else ""
     yes, no = _ZH_DID[node.did]
     where = f"{_zh_window(node.window)}{by}"
-    return where + yes.format(sources), where + no.format(sources)
+    some = where + yes.format(named or f"某个{any_}")
+    return _zh_not(some) if node.did in _TWOFOLD else (some, where + no.format(named or f"任何{any_}"))
 
 
 _ZH_DID: Mapping[Did, Clause] = {
-    Did.SENT: ("收到过{}的发送", "没有收到{}的发送"),
-    Did.DELIVERED: ("成功收到{}", "没有成功收到{}"),
-    Did.OPENED: ("打开过{}", "没有打开{}"),
-    Did.CLICKED: ("点击过{}", "没有点击{}"),
-    Did.BOUNCED: ("{}被退回", "{}没有被退回"),
-    Did.COMPLAINED: ("投诉过{}", "没有投诉过{}"),
-    Did.OPTED_OUT: ("在{}后退订", "没有在{}后退订"),
-    Did.FAILED: ("{}发送失败", "{}没有发送失败"),
+    Did.SENT: ("被发送过{}的消息", "没有被发送过{}的消息"),
+    Did.DELIVERED: ("有{}消息的送达回执", "没有{}消息的送达回执"),
+    Did.OPENED: ("打开过{}的消息", "没有打开过{}的消息"),
+    Did.CLICKED: ("点击过{}消息中的链接", "没有点击过{}消息中的链接"),
+    Did.BOUNCED: ("有{}的消息被退回", "没有{}的消息被退回"),
+    Did.COMPLAINED: ("投诉过{}的消息", "没有投诉过{}的消息"),
+    Did.OPTED_OUT: ("在{}的消息后退订", "没有在{}的消息后退订"),
+    Did.FAILED: ("有{}的消息投递失败", "没有{}的消息投递失败"),
     Did.HELD_OUT: ("在{}的对照组中", "不在{}的对照组中"),
-    Did.NOT_DELIVERED: ("已发送但没有成功收到{}", "成功收到或未被发送{}"),
-    Did.NOT_OPENED: ("已发送但没有打开{}", "打开过或未被发送{}"),
-    Did.NOT_CLICKED: ("已发送但没有点击{}", "点击过或未被发送{}"),
+    Did.NOT_DELIVERED: _zh_not("被发送过{}的消息但没有任何送达回执"),
+    Did.NOT_OPENED: _zh_not("被发送过{}的消息但没有打开任何一条"),
+    Did.NOT_CLICKED: _zh_not("被发送过{}的消息但没有点击任何链接"),
 }
 
 

@@ -21,7 +21,7 @@ from chalicelib.segments import rules, store
 from chalicelib.segments.engine import Engine, Opens, TooSlow
 from chalicelib.segments.models import DEFINITION, EXPORT_PART, LIST_MAX, All, AnyOf, Definition, InSegment
 from chalicelib.segments.rules import Compiled, Resolve
-from chalicelib.segments.service.finding import resolver, sentences
+from chalicelib.segments.service.finding import Register, resolver, sentences
 from chalicelib.storage.objects import Objects
 from chalicelib.storage.table import Table
 
@@ -55,6 +55,7 @@ class _Question:
     resolve: Resolve
     objects: Objects
     today: date
+    register: Register
 
     @property
     def within(self) -> frozenset[ShopId] | None:
@@ -66,7 +67,7 @@ class _Question:
             read = DEFINITION.validate_json(json.dumps(self.asked["definition"]))
         except ValidationError as misfit:
             raise _Wrong([{"pointer": "/definition", "detail": f"{misfit.error_count()} faults"}]) from None
-        faults = rules.check(read, self.resolve, program=self.program)
+        faults = rules.check(read, self.resolve, program=self.program, sources=self.register.sources(read))
         if faults:
             raise _Wrong([{"pointer": f"/definition{each.pointer}", "detail": each.detail} for each in faults])
         return read
@@ -98,7 +99,7 @@ def answer(
         try:
             pinned = asked.get("pinned")
             resolve = resolver(table) if pinned is None else rules.resolver_from(pinned)
-            return reply(_Question(asked, engine, program, resolve, objects, today))
+            return reply(_Question(asked, engine, program, resolve, objects, today, Register(table)))
         except TooSlow:
             return {"fault": "too_slow", "seconds": int(engine.seconds)}
         except _Wrong as wrong:
@@ -129,12 +130,12 @@ def _count(q: _Question) -> Answer:
                 some = quickly.number(f"{_COUNT} {branch.where}", branch.params)
             except TooSlow:
                 break
-            said = sentences(each, q.program, q.resolve)
+            said = sentences(each, q.program, q.resolve, q.register)
             branches.append({"pointer": f"/definition/of/{number}", "count": some, "sentence": said.model_dump()})
     return {
         "count": count,
         "of": q.engine.number(f"{_COUNT} {everybody.where}", everybody.params),
-        "sentence": sentences(definition, q.program, q.resolve).model_dump(),
+        "sentence": sentences(definition, q.program, q.resolve, q.register).model_dump(),
         "branches": branches,
         "as_of": q.engine.built_at.isoformat(),
     }

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 
+from chalicelib.consents.service import find_title
 from chalicelib.kernel.ids import SegmentId
 from chalicelib.kernel.languages import Language
 from chalicelib.programs.models import Program
@@ -10,8 +11,9 @@ from chalicelib.segments import rules, store
 from chalicelib.segments.errors import RfmNotReady, SegmentUnknown
 from chalicelib.segments.models import Definition, InSegment, Segment, Sentences
 from chalicelib.segments.rules import Compiled, Names, Resolve
-from chalicelib.segments.rules.checking import named_in
+from chalicelib.segments.rules.checking import named_in, purposes_in, sources_in
 from chalicelib.segments.rules.ready import ready
+from chalicelib.segments.rules.wording import SPOKEN_PURPOSES
 from chalicelib.storage.table import Table
 
 
@@ -58,15 +60,42 @@ def resolver(table: Table) -> Resolve:
     return resolve
 
 
-def sentences(definition: Definition, program: Program, resolve: Resolve) -> Sentences:
+class Register:
+    """How campaigns, journeys and purposes are called; each is looked up when it is asked for, and once."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._sources: dict[str, str | None] = {}
+        self._purposes: dict[tuple[str, Language], str | None] = {}
+
+    def sources(self, *definitions: Definition | None) -> dict[str, str]:
+        """The names of the campaigns and journeys that there are, of those that definitions name."""
+        named = {each for definition in definitions for each in sources_in(definition)}
+        new = named - self._sources.keys()
+        if new:
+            self._sources |= {**dict.fromkeys(new), **store.find_source_names(self._table, sorted(new))}
+        return {each: name for each in named if (name := self._sources[each]) is not None}
+
+    def purposes(self, definition: Definition, language: Language) -> dict[str, str]:
+        """What members call the purposes that a definition names."""
+        named = {(each, language) for each in purposes_in(definition) - SPOKEN_PURPOSES}
+        for purpose, _ in named - self._purposes.keys():
+            self._purposes[purpose, language] = find_title(self._table, purpose, language)
+        return {purpose: title for purpose, _ in named if (title := self._purposes[purpose, language]) is not None}
+
+
+def sentences(definition: Definition, program: Program, resolve: Resolve, register: Register) -> Sentences:
     """A definition in words."""
     zh, en = (
-        rules.sentence(definition, language, names_in(definition, program, resolve, language)) for language in Language
+        rules.sentence(definition, language, names_in(definition, program, resolve, register, language))
+        for language in Language
     )
     return Sentences(zh=zh, en=en)
 
 
-def names_in(definition: Definition, program: Program, resolve: Resolve, language: Language) -> Names:
+def names_in(
+    definition: Definition, program: Program, resolve: Resolve, register: Register, language: Language
+) -> Names:
     """How what a definition names is called."""
     names: dict[str, str] = {}
     for segment_id in named_in(definition):
@@ -75,4 +104,5 @@ def names_in(definition: Definition, program: Program, resolve: Resolve, languag
             names[segment_id] = found.name
     tiers = {tier.tier_id: getattr(tier.name, language.value) for tier in program.ladder.tiers}
     custom = {name: getattr(each.label, language.value) for name, each in program.custom_fields.items()}
-    return Names(program.currency, {**tiers, **names}, custom)
+    by_id = {**tiers, **register.sources(definition), **names}
+    return Names(program.currency, by_id, custom, register.purposes(definition, language))

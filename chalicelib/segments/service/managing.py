@@ -41,7 +41,7 @@ from chalicelib.segments.models import (
 from chalicelib.segments.rules.checking import Graph, Knot, comes_back, used_by
 from chalicelib.segments.rules.ready import READY_IDS, ready
 from chalicelib.segments.service.asking import Asking
-from chalicelib.segments.service.finding import resolver, sentences
+from chalicelib.segments.service.finding import Register, resolver, sentences
 from chalicelib.storage.objects import Objects
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Item, Write
@@ -134,7 +134,8 @@ def require_sound(table: Table, definition: Definition, program: Program, own: S
     Raises:
         DefinitionWrong: it is one; each fault with a JSON pointer.
     """
-    faults = rules.check(definition, resolver(table), own=own, program=program)
+    sources = Register(table).sources(definition)
+    faults = rules.check(definition, resolver(table), own=own, program=program, sources=sources)
     if faults:
         raise DefinitionWrong([{"pointer": f"/definition{each.pointer}", "detail": each.detail} for each in faults])
 
@@ -341,7 +342,8 @@ def _view(table: Table, ops: Table, program: Program, segment: Segment) -> Segme
 
 
 def _views(table: Table, ops: Table, program: Program, segments: Sequence[Segment]) -> tuple[SegmentView, ...]:
-    resolve = resolver(table)
+    resolve, register = resolver(table), Register(table)
+    register.sources(*(each.definition for each in segments))  # those of all of them at once
     sizes = store.find_sizes(ops, [each.segment_id for each in segments]) if segments else {}
 
     def view(segment: Segment) -> SegmentView:
@@ -352,7 +354,9 @@ def _views(table: Table, ops: Table, program: Program, segments: Sequence[Segmen
         return SegmentView(
             segment_id=segment.segment_id, name=segment.name, note=segment.note, kind=segment.kind,
             state=segment.state, ready=segment.ready, definition=segment.definition,
-            sentence=sentences(segment.definition, program, resolve) if segment.definition is not None else None,
+            sentence=(
+                None if segment.definition is None else sentences(segment.definition, program, resolve, register)
+            ),
             tag_rule=segment.tag_rule, size=sized.count if sized is not None else put_on,
             sized_on=sized.day if sized is not None else None, sized_at=sized.at if sized is not None else None,
             created_at=segment.created_at,
