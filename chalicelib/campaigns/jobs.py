@@ -12,6 +12,8 @@ from chalicelib.campaigns.service.neighbours import SingleTester, TableShelf, Te
 from chalicelib.deliveries.jobs import office
 from chalicelib.deliveries.service.singles import send_one
 from chalicelib.kernel.ids import CampaignId
+from chalicelib.lake import duck
+from chalicelib.lake import store as lake
 from chalicelib.programs.service import book_of
 from chalicelib.runtime.observe import log_fact, log_job
 from chalicelib.runtime.settings import SettingsWrong
@@ -94,6 +96,8 @@ def answer_campaigns(event: dict[str, Any], context: Any) -> dict[str, Any]:  # 
         found = results.find_results(works(), CampaignId(event["campaign_id"]))
     except CampaignUnknown:
         return {"fault": "unknown"}
+    except duck.LakeMissing:
+        return {"fault": "lake_missing"}
     told: dict[str, Any] = found.model_dump(mode="json")
     return told
 
@@ -101,9 +105,9 @@ def answer_campaigns(event: dict[str, Any], context: Any) -> dict[str, Any]:  # 
 def works() -> Works:
     """Where this process works on campaigns."""
     here = house()
-    book = book_of(here.table)
+    book, ask = book_of(here.table), lake.patching(here.queues, here.settings.lake_queue, here.clock)
     return Works(
         here.table, here.ops, book, here.objects, here.queues, here.settings.send_queue or "",
-        lake_of(here.ops, here.place), appending(here.objects), TableShelf(here.table, book, here.clock, here.ops),
+        lake_of(here.ops, here.place), appending(here.objects, ask), TableShelf(here.table, book, here.clock, here.ops),
         here.clock, log_fact,
     )  # fmt: skip

@@ -85,7 +85,9 @@ class Gift(Record):
 
     points: Annotated[int, Field(ge=1, le=1_000_000)]
     expires_after_days: Annotated[int, Field(ge=1, le=3650)] | None = None
-    """Their last day, counted from the day on which they are given; by the program's policy, when left out."""
+    """They are good for at least so many days: to the end of the month in which these end where the program's points
+    of a month expire together, else to the last of these days. Counted from the day on which they are given; by the
+    program's policy, when left out."""
 
 
 class Definition(Record):
@@ -374,6 +376,7 @@ class Group:
     Attributes:
         sales_squares: the sum of the squares of what each member bought for.
         outcomes: members by what became of their message; `receipts` by what was heard of it.
+        sent_by: how many messages went by each provider.
         gift_points: given with the messages.
     """
 
@@ -385,6 +388,7 @@ class Group:
     points_earned: int = 0
     outcomes: Mapping[str, int] | None = None
     receipts: Mapping[str, int] | None = None
+    sent_by: Mapping[str, int] | None = None
     cost_micro: int = 0
     gift_points: int = 0
 
@@ -423,11 +427,13 @@ class GroupResults(Record):
 
     planned: int
     sent: int
-    delivered: int
-    opened: int
-    clicked: int
-    bounced: int
-    complained: int
+    delivered: int | None
+    """Null, here and below, where nobody tells: of all that was sent nothing went by a provider that gives such
+    receipts. SMTP and SNS give none, and only SES tells of what is opened, followed and complained about."""
+    opened: int | None
+    clicked: int | None
+    bounced: int | None
+    complained: int | None
     opted_out: int
     unknown: int
     """Nobody knows whether these were sent: the provider did not answer. They are not sent again."""

@@ -42,6 +42,7 @@ from chalicelib.kernel.ids import CampaignId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
 from chalicelib.programs.service import book_of
+from chalicelib.segments.errors import LakeMissing
 
 campaigns = Routes("campaigns")
 
@@ -163,7 +164,10 @@ def cancel_campaign(campaign_id: CampaignId, body: ChangeCampaign, call: Call) -
     ),
 )
 def send_tests(campaign_id: CampaignId, body: SendTest, call: Call) -> TestSends:
-    """Send a campaign's message, as it is now, to a few members who agreed to its purpose."""
+    """Send a campaign's message, as it is now, to a few members who agreed to its purpose.
+
+    Its subject says that it is a test, and a mail's first line that nothing in it is promised: no gift is given.
+    """
     table = call.house.table
     shelf = _shelf(call)
     book, by = book_of(table), call.signed_in.subject
@@ -176,7 +180,7 @@ def send_tests(campaign_id: CampaignId, body: SendTest, call: Call) -> TestSends
     )
 
 
-@campaigns.get("/campaigns/{campaign_id}/results", refuses=(CampaignUnknown, ResultsSilent))
+@campaigns.get("/campaigns/{campaign_id}/results", refuses=(CampaignUnknown, ResultsSilent, LakeMissing))
 def get_results(campaign_id: CampaignId, call: Call) -> CampaignResults:
     """What a campaign has brought so far, by variant, and beside those who were held out."""
     return results.ask_results(call.house.table, call.house.functions, campaign_id)

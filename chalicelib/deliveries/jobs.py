@@ -114,6 +114,7 @@ def _worker() -> str:
 
 
 def _made(here: House, program: Program) -> Office:
+    ask = lake.patching(here.queues, here.settings.lake_queue, here.clock)
     return Office(
         table=here.table,
         ops=here.ops,
@@ -123,7 +124,7 @@ def _made(here: House, program: Program) -> Office:
         reach=MemberReach(here.table, here.keyring),
         providers=here.providers,
         pace=Pacer(here.ops, here.limits, program.time_zone),
-        append=appending(here.objects, "delivery"),
+        append=appending(here.objects, "delivery", ask),
         worker=_worker(),
         clock=here.clock,
         pause=time.sleep,

@@ -285,3 +285,29 @@ def address_of(contact: Mapping[str, Any], channel: str, member_id: str) -> str:
     if channel in _OF_A_MEMBER:
         return member_id
     return next((str(id_) for source, id_ in contact.get("external_ids", ()) if source == channel), "")
+
+
+# ---------------------------------------------------------------- tests
+
+_TEST = {
+    "zh": ("【测试】", "这是一封测试消息：其中的积分与优惠并未发放，也不作为承诺。"),
+    "en": ("[Test] ", "This is a test: points and offers in it are not given, and not promised."),
+}
+_HEADS = tuple(re.compile(rf"<{tag}\b[^>]*>", re.IGNORECASE) for tag in ("body", "html", "!doctype"))
+
+
+def marked_as_test(subject: str, text: str, html: str, language: str) -> tuple[str, str, str]:
+    """A message that says of itself that it is a test: its subject does, and a mail's first line.
+
+    One without a subject says it at the end of its text, as a signature stands at the front. What a provider fills into
+    its own template (text messages in China, WeChat) stays as it is.
+    """
+    mark, says = _TEST.get(language, _TEST["en"])
+    if html:
+        head = next((found for each in _HEADS if (found := each.search(html))), None)
+        place = head.end() if head is not None else 0
+        html = f'{html[:place]}<p style="font-size:14px;color:#b00020">{says}</p>{html[place:]}'
+        text = f"{says}\n\n{text}"
+    elif not subject and text:
+        text = f"{text} {mark.strip()}"
+    return (mark + subject if subject else subject), text, html

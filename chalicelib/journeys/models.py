@@ -247,7 +247,8 @@ class Send(Record):
     quiet_hours: QuietHours | None = QuietHours(starts="21:00", ends="09:00")
     frequency_cap: MessageCap | None = None
     send_within_hours: Annotated[int, Field(ge=1, le=168)] = 24
-    """What could not be sent so long after the member came to the step is stale and is not sent."""
+    """What could not be sent so long after the member came to the step is stale and is not sent. Who comes late from a
+    wait came when it ended, also with branches, points and tags in between."""
     next: Slug | None = None
 
 
@@ -258,7 +259,9 @@ class GivePoints(Record):
     step: Slug
     points: Annotated[int, Field(ge=1, le=1_000_000)]
     expires_after_days: Annotated[int, Field(ge=1, le=3_650)] | None = None
-    """Their last day, counted from the day on which they are given; by the program's policy, when left out."""
+    """They are good for at least so many days: to the end of the month in which these end where the program's points
+    of a month expire together, else to the last of these days. Counted from the day on which they are given; by the
+    program's policy, when left out."""
     next: Slug | None = None
 
 
@@ -518,7 +521,7 @@ class Instance:
         origin: the member who came in: another one, where that one was merged into this.
         event_id: what let them in; `told_at`: when that was recorded.
         step: where they are; the step that they left from, once they have left.
-        since: when they came there.
+        since: when they came there, or as of when: the end of a wait that they came late from.
         due_at: when there is something to do; None once they have left.
         bucket: the slot in whose list they stand; None: they were found due while it was paused.
         tries: how often the step has failed.

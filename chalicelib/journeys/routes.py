@@ -221,7 +221,8 @@ def count_journey_members(journey_id: JourneyId, call: Call) -> JourneyCounts:
 )
 def walk_journey(journey_id: JourneyId, body: WalkJourney, call: Call) -> Walk:
     """See what would happen to a member, step by step with times. Nothing is done and nothing is sent."""
-    return walking.walk_journey(_bureau(call), _works(call), journey_id, body)
+    bureau = _bureau(call)
+    return walking.walk_journey(bureau, _works(call), journey_id, body, bureau.book.language(call.language, call.now))
 
 
 @journeys.get("/members/{member_id}/journeys")

@@ -76,6 +76,20 @@ class ReceiptKind(StrEnum):
     FAILED = "failed"
 
 
+_TELL_OF_ARRIVAL = frozenset({"aliyun", "tencent", "wechat", "ses"})
+
+TOLD_BY: Mapping[ReceiptKind, frozenset[str]] = {
+    ReceiptKind.DELIVERED: _TELL_OF_ARRIVAL,
+    ReceiptKind.OPENED: frozenset({"ses"}),
+    ReceiptKind.CLICKED: frozenset({"ses"}),
+    ReceiptKind.BOUNCED: _TELL_OF_ARRIVAL,
+    ReceiptKind.COMPLAINED: frozenset({"ses"}),
+    ReceiptKind.OPTED_OUT: frozenset({"ses"}),
+    ReceiptKind.FAILED: _TELL_OF_ARRIVAL,
+}
+"""Which providers tell of what. Of a message that another one took, that nothing was heard says nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of a message later, as its provider tells it.

@@ -13,10 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.errors import MessageError
+from email.header import Header
 from email.headerregistry import Address, BaseHeader, HeaderRegistry, UniqueUnstructuredHeader
 from email.message import EmailMessage
 from email.policy import SMTP, Policy
 from email.utils import format_datetime
+from typing import Any
 
 from chalicelib.providers import calls
 from chalicelib.providers.calls import Lost, NotSent, Turned
@@ -44,7 +46,26 @@ class _AsItIs(BaseHeader):
         return f"{self.name}: {self}{policy.linesep}"
 
 
+class _Words(BaseHeader):
+    """A header that says what its text says, letter by letter: Python would take `=?…?=` in it for an encoded word, and
+    write what that stands for."""
+
+    max_count = 1
+
+    @staticmethod
+    def parse(value: str, kwds: dict[str, Any]) -> None:
+        """Take the value as it is."""
+        kwds["decoded"], kwds["parse_tree"] = value, None
+
+    def fold(self, *, policy: Policy) -> str:
+        """The header as it is written: in encoded words, where it is not plain."""
+        plain = self.isascii() and "=?" not in self
+        text = Header(str(self), "us-ascii" if plain else "utf-8", header_name=self.name)
+        return f"{self.name}: {text.encode(linesep=policy.linesep)}{policy.linesep}"
+
+
 _HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("Subject", _Words)
 _HEADERS.map_to_type("List-Unsubscribe", _AsItIs)
 _HEADERS.map_to_type("List-Unsubscribe-Post", _AsItIs)
 _POLICY = SMTP.clone(header_factory=_HEADERS)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from chalicelib.lake.store import patching
 from chalicelib.receipts import rules, service
 from chalicelib.receipts.service import Desk
 from chalicelib.runtime.observe import log_job
@@ -11,7 +12,8 @@ from chalicelib.runtime.wiring import house
 def take_mail_events(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
     """Take events of SES; messages that failed are named, and the queue gives them again."""
     here, failed, faults = house(), list[str](), list[Exception]()
-    desk = Desk.of(here.table, here.ops, here.keyring, here.objects)
+    ask = patching(here.queues, here.settings.lake_queue, here.clock)
+    desk = Desk.of(here.table, here.ops, here.keyring, here.objects, ask)
     counted = suppressed = 0
     for message in event["Records"]:
         try:

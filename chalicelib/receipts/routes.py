@@ -3,6 +3,7 @@
 import json
 
 from chalicelib.api.routing import Call, Routes, Verbatim
+from chalicelib.lake.store import patching
 from chalicelib.receipts import service
 from chalicelib.receipts.errors import CallbackMalformed, CallbackUnknown, CallbackUnsigned
 from chalicelib.receipts.models import CallbackSecret, ProviderName, Signed
@@ -39,7 +40,8 @@ def take_callback(provider: ProviderName, secret: CallbackSecret, query: Signed,
     house = call.house
     callback = house.settings.callbacks.get(provider)
     told = service.told_by(callback, house.ops, provider, secret, query, raw, now=call.now)
-    desk = Desk.of(house.table, house.ops, house.keyring, house.objects)
+    ask = patching(house.queues, house.settings.lake_queue, house.clock)
+    desk = Desk.of(house.table, house.ops, house.keyring, house.objects, ask)
     taken = service.take(desk, provider, told, now=call.now)
     facts = {name: getattr(taken, name) for name in taken.__slots__ if getattr(taken, name)}
     logger().info("receipts", provider=str(provider), **facts)

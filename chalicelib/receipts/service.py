@@ -5,7 +5,7 @@ suppressions; replies that ask for no more messages to consents (`reach`). All o
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -44,9 +44,9 @@ class Desk:
     append: Append
 
     @classmethod
-    def of(cls, table: Table, ops: Table, keyring: Keyring, objects: Objects) -> "Desk":
-        """A desk that tells the lake's files."""
-        return cls(table, ops, keyring, book_of(table), appending(objects, "receipt"))
+    def of(cls, table: Table, ops: Table, keyring: Keyring, objects: Objects, ask: Callable[[], None]) -> "Desk":
+        """A desk that tells the lake's files, and asks for a patch that has what it told."""
+        return cls(table, ops, keyring, book_of(table), appending(objects, "receipt", ask))
 
 
 def told_by(

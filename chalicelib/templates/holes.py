@@ -222,6 +222,10 @@ def holes_in(pieces: Pieces) -> set[str]:
 # ---------------------------------------------------------------- filling in
 
 
+_ENCODED = re.compile(r"=\?(?=[^?\s]+\?[BbQq]\?)")
+"""How an encoded word begins (RFC 2047): in a subject, what it stands for is shown, and that may be an address."""
+
+
 def cleaned(name: str, value: str, language: Language) -> str:
     """A value as it may be shown: in one line, not too long, without what nobody sees.
 
@@ -230,7 +234,7 @@ def cleaned(name: str, value: str, language: Language) -> str:
     field = FIELDS[name]
     if field.sort is Sort.LINK:
         return value if len(value) <= LINK_MAX and not re.search(r"[^!-~]|[\"'<>\\`]", value) else ""
-    plain = _BREAKS.sub(" ", _UNSEEN.sub("", value[: 5 * VALUE_MAX])).strip()[:VALUE_MAX]
+    plain = _ENCODED.sub("= ?", _BREAKS.sub(" ", _UNSEEN.sub("", value[: 5 * VALUE_MAX])).strip()[:VALUE_MAX])
     if field.contact and is_address(plain):
         return field.instead[language] if field.instead else ""
     return plain

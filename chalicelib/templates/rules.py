@@ -295,6 +295,8 @@ def _email(content: EmailContent, language: Language, purpose: str, reading: _Re
             html[end:end] = _footer(ways)
         if "opt_out" not in holes_in(tuple(derived)):
             derived += [f"\n\n{ways[0]}: ", Hole("opt_out", Place.LINE)]
+            if "preferences" not in holes_in(tuple(derived)):
+                derived += [f"\n{ways[1]}: ", Hole("preferences", Place.LINE)]
     return {"parts": {"subject": subject, "html": tuple(html), "text": _tidied(derived)}}
 
 

@@ -92,6 +92,11 @@ def _write(folder: str) -> Json:
     return allow(["s3:PutObject"], beside("ArchiveBucketArn", f"/{folder}/*"))
 
 
+def _tell_lake() -> tuple[Json, ...]:
+    """What it takes to tell the lake what is no record of table `core`, and to ask for a patch that has it."""
+    return (_write("facts"), _send("LakePatchQueue"))
+
+
 def read_lake() -> tuple[Json, ...]:
     """What a function needs to ask the lake: its head, and its files by name."""
     return (
@@ -248,6 +253,8 @@ _FOLDS = {
 LAKE_TOLD = {"REGULARS_ARCHIVE": imported("ArchiveBucketName")}
 """Told to functions that ask the lake."""
 
+_PATCHES = {"REGULARS_LAKE_QUEUE": imported("LakePatchQueueUrl")}
+"""Told to functions that tell the lake something, and ask for a patch that has it."""
 _REFRESHES = {"REGULARS_SEGMENTS_QUEUE": imported("SegmentsRefreshQueueUrl")}
 """Told to functions after which live segments are looked at."""
 
@@ -321,6 +328,7 @@ FUNCTIONS: tuple[Function, ...] = (
             "REGULARS_RETENTION_QUEUE": imported("RetentionQueueUrl"),
             "REGULARS_LANE_QUEUE": imported("LaneQueueUrl"),
             "REGULARS_JOURNEY_QUEUE": imported("JourneyStepsQueueUrl"),
+            **_PATCHES,
             **_REFRESHES,
         },
         may=(
@@ -338,7 +346,7 @@ FUNCTIONS: tuple[Function, ...] = (
             _roots("s3:PutObject", "keys", "erasures"),
             _sign(),
             _sign("SessionKeyArn"),
-            _write("facts"),
+            *_tell_lake(),
             _send("LaneQueue"),
             _send("JourneyStepsQueue"),
             _send("SegmentsRefreshQueue"),
@@ -454,6 +462,7 @@ FUNCTIONS: tuple[Function, ...] = (
             **_LINKS,
             **_OPENS,
             "REGULARS_ARCHIVE": imported("ArchiveBucketName"),
+            **_PATCHES,
             "REGULARS_PUBLIC_URL": PUBLIC_URL,
             "REGULARS_SEND_QUEUE": imported("CampaignSendsQueueUrl"),
             **_SENDS,
@@ -468,7 +477,7 @@ FUNCTIONS: tuple[Function, ...] = (
             _receive("CampaignSendsQueue"),
             _send("CampaignSendsQueue"),
             allow(["s3:GetObject"], beside("ArchiveBucketArn", "/plans/*")),
-            _write("facts"),
+            *_tell_lake(),
             _write("outbox"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),
@@ -476,13 +485,13 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         "MailEventsFunction", "mail-events", "chalicelib.receipts.jobs.take_mail_events", 30,
-        told={**_KEYS, **_OPENS, "REGULARS_ARCHIVE": imported("ArchiveBucketName")},
+        told={**_KEYS, **_OPENS, "REGULARS_ARCHIVE": imported("ArchiveBucketName"), **_PATCHES},
         events=_queue("MailEventsQueue", 10, "NoticesConcurrency"),
         may=(
             _core("GetItem", "BatchGetItem", "PutItem"),
             _ops("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
             _receive("MailEventsQueue"),
-            _write("facts"),
+            *_tell_lake(),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),
     ),
@@ -506,7 +515,7 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function(
         "LakeFoldFunction", "lake-fold", "chalicelib.lake.jobs.fold_records", 60,
-        told={**LAKE_TOLD, "REGULARS_LAKE_QUEUE": imported("LakePatchQueueUrl")},
+        told={**LAKE_TOLD, **_PATCHES},
         events=_FOLDS,
         may=(
             allow(
@@ -587,7 +596,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         "CampaignsPlanFunction", "campaigns-plan", "chalicelib.campaigns.jobs.plan_campaigns", 900,
         memory=4096,
-        told={**LAKE_TOLD, "REGULARS_SEND_QUEUE": imported("CampaignSendsQueueUrl")},
+        told={**LAKE_TOLD, **_PATCHES, "REGULARS_SEND_QUEUE": imported("CampaignSendsQueueUrl")},
         may=(
             _core("GetItem", "BatchGetItem", "PutItem"),
             _query(DUE),
@@ -595,7 +604,7 @@ FUNCTIONS: tuple[Function, ...] = (
             _ops("BatchGetItem", "PutItem"),
             allow(["s3:GetObject"], beside("ArchiveBucketArn", "/segments/*"), beside("ArchiveBucketArn", "/plans/*")),
             _write("plans"),
-            _write("facts"),
+            *_tell_lake(),
             _send("CampaignSendsQueue"),
             _send("SchedulesDeadLetters"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
@@ -613,6 +622,7 @@ FUNCTIONS: tuple[Function, ...] = (
             **_LINKS,
             **_OPENS,
             "REGULARS_ARCHIVE": imported("ArchiveBucketName"),
+            **_PATCHES,
             "REGULARS_PUBLIC_URL": PUBLIC_URL,
             **_SENDS,
         },
@@ -622,9 +632,9 @@ FUNCTIONS: tuple[Function, ...] = (
             _ops("GetItem", "PutItem", "UpdateItem"),
             _vault("GetItem", "Query"),
             _keep("Decrypt"),
-            _write("facts"),
+            *_tell_lake(),
             _write("outbox"),
-            allow_key(_ENCRYPT, "dynamodb", "s3"),
+            allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),
         ),
         layers=("senders",),
         asked=True,
@@ -663,6 +673,7 @@ FUNCTIONS: tuple[Function, ...] = (
             **_LINKS,
             **_OPENS,
             "REGULARS_ARCHIVE": imported("ArchiveBucketName"),
+            **_PATCHES,
             "REGULARS_PUBLIC_URL": PUBLIC_URL,
             "REGULARS_JOURNEY_QUEUE": imported("JourneyStepsQueueUrl"),
             **_SENDS,
@@ -676,7 +687,7 @@ FUNCTIONS: tuple[Function, ...] = (
             _keep("Decrypt"),
             _receive("JourneyStepsQueue"),
             _send("JourneyStepsQueue"),
-            _write("facts"),
+            *_tell_lake(),
             _write("outbox"),
             _ask("segments-answer"),
             allow_key(_ENCRYPT, "dynamodb", "s3", "sqs"),

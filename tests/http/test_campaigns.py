@@ -1,8 +1,10 @@
 """Campaigns over HTTP: made, launched, planned by the round, turned, and who may do what."""
 
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -269,6 +271,60 @@ def test_what_there_is_not_is_pointed_at(marketing: Api) -> None:
     assert marketing.get(f"/v1/campaigns/{CampaignId.of('none')}/results").status == 404
 
 
+def test_results_say_that_the_lake_is_gone_in_the_words_of_segments(
+    marketing: Api, house: House, dynamo: Dynamo
+) -> None:
+    marketing.enrol(email="m@example.com")
+    fold(house, dynamo)
+    path = "/v1/campaigns/" + marketing.post("/v1/campaigns", a_body(marketing), key="c1").json["campaign_id"]
+    assert marketing.get(f"{path}/results").status == 200
+    shutil.rmtree(Path(house.place.root) / "lake")
+    results = marketing.get(f"{path}/results")
+    assert (results.status, results.code) == (503, "lake_missing")
+    everybody = {"kind": "field", "name": "status", "op": "is_known"}
+    assert results.json["detail"] == marketing.post("/v1/segment-counts", {"definition": everybody}).json["detail"]
+
+
+def test_a_template_about_a_gift_needs_a_campaign_that_gives_one(marketing: Api) -> None:
+    body = a_body(marketing)
+    said = {"channel": "email", "zh": {"subject": "礼", "html": "<p>{{gift_points}} 分，{{gift_expires_on}}</p>"}}
+    gift = marketing.post("/v1/templates", {"name": "g", "purpose": "marketing", "contents": said}, key="t2").json
+    body["variants"] = [{"name": "a", "template_ids": [gift["template_id"]]}]
+    (fault,) = marketing.post("/v1/campaigns", body, key="c1").json["errors"]
+    assert fault == {
+        "pointer": "/variants/0/template_ids/0",
+        "detail": "this campaign gives no points, so there is nothing to fill in for gift_expires_on, gift_points",
+    }
+    given = marketing.post("/v1/campaigns", {**body, "gift": {"points": 5, "expires_after_days": 30}}, key="c2")
+    assert given.status == 201, given.text
+
+
+def test_conditions_name_campaigns_and_journeys_that_there_are_by_their_names(marketing: Api) -> None:
+    campaign = marketing.post("/v1/campaigns", a_body(marketing), key="c1").json["campaign_id"]
+    steps = [{"kind": "retag", "step": "tag", "tag": "x"}]
+    journey = {"name": "Come back", "entry": {"kind": "by_hand"}, "steps": steps}
+    back = marketing.post("/v1/journeys", journey, key="j1").json["journey_id"]
+    got = {"kind": "campaign", "did": "clicked", "source_ids": [campaign, back]}
+    segment = marketing.post("/v1/segments", {"name": "s", "definition": got}, key="s2").json
+    assert segment["sentence"] == {
+        "zh": "点击过“Spring”或“Come back”消息中的链接的会员。",
+        "en": "Members who followed a link in a message of “Spring” or “Come back”.",
+    }
+    assert segment["sentence"] in [each["sentence"] for each in marketing.get("/v1/segments").json["items"]]
+    who = marketing.post("/v1/journeys", {**journey, "who": {"kind": "not", "of": got}}, key="j2").json
+    assert "they followed no link in a message of “Spring” or “Come back”" in who["sentences"]["en"]
+
+    strange = {**got, "source_ids": [campaign, "jrn_" + "a" * 16]}
+    refused = marketing.post("/v1/segments", {"name": "s", "definition": strange}, key="s3")
+    assert (refused.status, refused.code) == (422, "definition_wrong")
+    assert [each["pointer"] for each in refused.json["errors"]] == ["/definition/source_ids/1"]
+    branch = {"kind": "branch", "step": "b", "on": {"kind": "fits", "definition": strange}, "then": "tag"}
+    unfit = marketing.post("/v1/journeys", {**journey, "steps": [branch, *steps], "who": strange}, key="j3")
+    assert [each["pointer"] for each in unfit.json["errors"]] == [
+        "/who/source_ids/1", "/steps/0/on/definition/source_ids/1",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("role", ["clerk", "agent", "shop_manager", "analyst"])
 def test_who_does_not_market_makes_no_campaign(marketing: Api, role: str) -> None:
     body = a_body(marketing)
@@ -292,7 +348,10 @@ def test_a_test_goes_to_who_agreed_once_and_is_no_part_of_what_is_sent(marketing
         assert [(each["outcome"], each["reason"]) for each in sent.json["items"]] == [
             ("sent", None), ("skipped", "no_consent"),
         ]  # fmt: skip
-        assert len(house.objects.list("outbox/", after=None, limit=10)) == 1
+        (kept,) = house.objects.list("outbox/", after=None, limit=10)
+    mail = (house.objects.get(kept) or b"").decode()
+    assert "【测试】春天" in mail
+    assert "不作为承诺" in mail
     other = marketing.post(f"{path}/test-sends", {"member_ids": [no]}, key="once")
     assert (other.status, other.code) == (409, "campaign_differs")
     (record,) = marketing.as_("admin").get("/v1/audit-entries", action="send_tests").json["items"]

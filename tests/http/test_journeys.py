@@ -61,6 +61,9 @@ def test_a_journey_is_made_once_for_its_key_and_said_in_words(walking: Api) -> N
     made = _made(walking)
     assert made["state"] == "draft"
     assert "3. Add the tag “welcomed”, then the end." in made["sentences"]["en"]
+    good = "2. Give 20 points, good for at least 60 days, to the end of the month in which they end."
+    assert good in made["sentences"]["en"], "points of a month expire together"
+    assert "2. 赠送20积分（至少60天有效，到期满当月的月底为止）。" in made["sentences"]["zh"]
     assert made["sentences"]["zh"].startswith("进入：手动加入，一次为限。")
     again = walking.post("/v1/journeys", BODY, key="j1")
     assert (again.status, again.json) == (201, made)
@@ -234,6 +237,12 @@ def test_a_test_run_says_what_would_happen_and_when(walking: Api) -> None:
         ("f", "2026-04-01T02:00:00Z", "yes"), ("tag", "2026-04-01T02:00:00Z", "changed"),
     ]  # fmt: skip
     assert (walk["enters"], walk["ends"]) == (True, "completed")
+    for language, said in (
+        ("en", "4. Add the tag “welcomed”, then the end."),
+        ("zh", "4. 添加标签“welcomed”，然后结束。"),
+    ):
+        spoken = walking.post(f"{path}/walks", {"member_id": member, "fits": {"f": True}}, Accept_Language=language)
+        assert spoken.json["steps"][3]["text"] == said
     poor = walking.post(f"{path}/walks", {"member_id": member}).json["steps"]
     assert [each["step"] for each in poor] == ["b", "points", "f"]
     nobody = walking.post(f"{path}/walks", {"member_id": "mem_" + "a" * 16})
@@ -460,7 +469,7 @@ def _to_anna(walking: Api, steps: list[dict[str, Any]]) -> tuple[Post, str, str]
 
 
 WALKED: list[dict[str, Any]] = [
-    STEPS[0], {**STEPS[1], "next": "tag"}, {**STEPS[2], "next": "hello"},
+    {**STEPS[0], "until": {"kind": "for", "days": 40}}, {**STEPS[1], "next": "tag"}, {**STEPS[2], "next": "hello"},
     {"kind": "send", "step": "hello", "quiet_hours": {"starts": "09:00", "ends": "13:30"}},
 ]  # fmt: skip
 

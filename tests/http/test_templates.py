@@ -282,8 +282,41 @@ def test_by_an_old_link_messages_can_be_ended_and_not_allowed_any_more(
     told = nobody.send("POST", f"{path}?purpose=marketing&channel=sms&granted=true&language=en", Accept="text/html")
     assert (told.status, "This cannot be switched on here" in told.text) == (409, True)
     assert look() == before
-    page = nobody.send("GET", path).text
-    assert "granted=true" not in page
+    page = nobody.send("GET", path, Accept_Language="en").text
+    assert ("granted=true" in page, "This link is rather old" in page) == (False, True)
+    assert "rather old" not in nobody.send("GET", preferences(house, member), Accept_Language="en").text
+
+
+def test_a_browser_is_led_on_after_a_press_so_a_reload_does_nothing_again(
+    api: Api, house: House, member: MemberId, look: Look
+) -> None:
+    nobody, path = api.with_(""), preferences(house, member)
+
+    def pressed(query: str) -> str:
+        """Press, follow, and say what the page tells of it."""
+        reply = nobody.send("POST", f"{path}?{query}", Accept="text/html", Accept_Language="zh")
+        assert (reply.status, reply.text, reply.headers["Cache-Control"]) == (303, "", "no-store")
+        assert reply.headers["Location"].startswith("?saved=true")
+        api.clock.forward(seconds=1)
+        return shown(path + reply.headers["Location"])
+
+    def shown(where: str) -> str:
+        page = nobody.send("GET", where, Accept="text/html", Accept_Language="zh")
+        (told,) = re.findall(r'role="status">(.*?)</p>', page.text)
+        return str(told)
+
+    one = "purpose=marketing_news&channel=sms"
+    assert pressed(f"{one}&granted=false&language=en") == "Saved. New things (text messages): off."
+    assert pressed(f"{one}&granted=true") == "已保存。新品（短信）：正在接收。"
+    before = look()
+    assert shown(f"{path}?saved=true&{one}") == "已保存。新品（短信）：正在接收。"
+    assert look() == before, "a reload changes nothing"
+    assert pressed("language=zh") == "已退订全部优惠与活动消息。"
+    assert shown(f"{path}?saved=true&{one}") == "已保存。新品（短信）：未接收。", "it says how it is now"
+    pressed(f"{one}&granted=true")
+    assert shown(f"{path}?saved=true") == "已保存，立即生效。"
+    hung_on = nobody.send("GET", f"{path}?saved=true&purpose=<b>&channel=sms", Accept="text/html")
+    assert (hung_on.status, "<b>" in hung_on.text) == (422, False)
 
 
 @pytest.mark.parametrize(

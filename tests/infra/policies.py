@@ -477,6 +477,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "SegmentsRefreshQueueArn": SEND,
         "LaneQueueArn": SEND,
         "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+        "LakePatchQueueArn": SEND,
         **{
             f"{FUNCTION}-{each}": {"lambda:InvokeFunction"}
             for each in ("lake-status", "deliveries-answer", "segments-answer", "campaigns-test", "campaigns-answer")
@@ -540,6 +541,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "CampaignSendsQueueArn": RECEIVE | SEND,
         "ArchiveBucketArn/plans/*": {"s3:GetObject"},
         "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+        "LakePatchQueueArn": SEND,
         "ArchiveBucketArn/outbox/*": {"s3:PutObject"},
     },
     "MailEventsFunction": {
@@ -547,6 +549,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "OpsTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem")},
         "MailEventsQueueArn": RECEIVE,
         "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+        "LakePatchQueueArn": SEND,
     },
     "JourneysTakeFunction": {
         "CoreTableArn": {f"dynamodb:{each}" for each in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "Query")},
@@ -566,6 +569,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
             "lambda:InvokeFunction"
         },
         "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+        "LakePatchQueueArn": SEND,
         "ArchiveBucketArn/outbox/*": {"s3:PutObject"},
     },
     "JourneysTickFunction": {
@@ -624,6 +628,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "ArchiveBucketArn/segments/*": {"s3:GetObject"},
         "ArchiveBucketArn/plans/*": {"s3:GetObject", "s3:PutObject"},
         "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+        "LakePatchQueueArn": SEND,
         "CampaignSendsQueueArn": SEND,
         "SchedulesDeadLettersArn": SEND,
     },
@@ -633,6 +638,7 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "VaultTableArn": {"dynamodb:GetItem", "dynamodb:Query"},
         "VaultKeyArn": {"kms:Decrypt"},
         "ArchiveBucketArn/facts/*": {"s3:PutObject"},
+        "LakePatchQueueArn": SEND,
         "ArchiveBucketArn/outbox/*": {"s3:PutObject"},
     },
     "CampaignsAnswerFunction": {
@@ -784,26 +790,26 @@ TOLD = {
     | OPENS
     | {"REGULARS_SESSION_KEY", "REGULARS_ISSUERS", "REGULARS_CALLBACKS", "REGULARS_ARCHIVE"}
     | {"REGULARS_CORS_ORIGIN", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE", "REGULARS_LANE_QUEUE"}
-    | {"REGULARS_JOURNEY_QUEUE", "REGULARS_SEGMENTS_QUEUE"},
+    | {"REGULARS_JOURNEY_QUEUE", "REGULARS_SEGMENTS_QUEUE", "REGULARS_LAKE_QUEUE"},
     "RelayFunction": {"REGULARS_BUS"},
     "ArchiveFunction": {"REGULARS_ARCHIVE"},
     "StartJobFunction": {"REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE"},
     "WorkJobFunction": SIGNS | {"REGULARS_JOB_QUEUE"},
     "RetainFunction": KEYS | OPENS | {"REGULARS_ROOTS", "REGULARS_JOB_QUEUE", "REGULARS_RETENTION_QUEUE"},
     "NoticesFunction": {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL"} | LINKS | OPENS | SENDS,
-    "MailEventsFunction": KEYS | OPENS | {"REGULARS_ARCHIVE"},
+    "MailEventsFunction": KEYS | OPENS | {"REGULARS_ARCHIVE", "REGULARS_LAKE_QUEUE"},
     "JourneysTakeFunction": KEYS | OPENS | {"REGULARS_JOURNEY_QUEUE"},
     "JourneysStepFunction": KEYS
     | LINKS
     | OPENS
     | SENDS
-    | {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL", "REGULARS_JOURNEY_QUEUE"},
+    | {"REGULARS_ARCHIVE", "REGULARS_LAKE_QUEUE", "REGULARS_PUBLIC_URL", "REGULARS_JOURNEY_QUEUE"},
     "JourneysTickFunction": KEYS | OPENS | {"REGULARS_JOURNEY_QUEUE"},
     "SendPartsFunction": KEYS
     | LINKS
     | OPENS
     | SENDS
-    | {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL", "REGULARS_SEND_QUEUE"},
+    | {"REGULARS_ARCHIVE", "REGULARS_LAKE_QUEUE", "REGULARS_PUBLIC_URL", "REGULARS_SEND_QUEUE"},
     "LakeFoldFunction": {"REGULARS_ARCHIVE", "REGULARS_LAKE_QUEUE"},
     "LakePatchFunction": {"REGULARS_ARCHIVE", "REGULARS_SEGMENTS_QUEUE"},
     "LakeRebaseFunction": {"REGULARS_ARCHIVE", "REGULARS_SEGMENTS_QUEUE"},
@@ -811,8 +817,12 @@ TOLD = {
     "SegmentsRefreshFunction": {"REGULARS_ARCHIVE", "REGULARS_BUS", "REGULARS_SEGMENTS_QUEUE"} | OPENS,
     "LakeStatusFunction": {"REGULARS_ARCHIVE"},
     "DeliveriesAnswerFunction": {"REGULARS_ARCHIVE"},
-    "CampaignsPlanFunction": {"REGULARS_ARCHIVE", "REGULARS_SEND_QUEUE"},
-    "CampaignsTestFunction": KEYS | LINKS | OPENS | SENDS | {"REGULARS_ARCHIVE", "REGULARS_PUBLIC_URL"},
+    "CampaignsPlanFunction": {"REGULARS_ARCHIVE", "REGULARS_LAKE_QUEUE", "REGULARS_SEND_QUEUE"},
+    "CampaignsTestFunction": KEYS
+    | LINKS
+    | OPENS
+    | SENDS
+    | {"REGULARS_ARCHIVE", "REGULARS_LAKE_QUEUE", "REGULARS_PUBLIC_URL"},
     "CampaignsAnswerFunction": {"REGULARS_ARCHIVE"},
 }
 

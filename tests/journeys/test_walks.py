@@ -302,6 +302,57 @@ def test_after_a_laptop_was_off_what_is_stale_is_passed_over_and_the_rest_goes_o
     assert path(world.way(anna)) == [("a", "waited"), ("one", "expired"), ("b", "waited"), ("two", "sent")]
 
 
+@pytest.mark.parametrize("between", ["nothing", "branch", "branches", "tag", "stale"])
+def test_whether_a_message_is_stale_does_not_depend_on_what_stands_between_it_and_its_wait(between: str) -> None:
+    world = World()
+    branch = {"kind": "branch", "on": {"kind": "points", "at_least": 1}}
+    tag = {"kind": "retag", "tag": "vip"}
+    ways: dict[str, list[dict[str, Any]]] = {
+        "nothing": [],
+        "branch": [{**branch, "step": "x", "otherwise": "one"}],
+        "branches": [{**branch, "step": "x", "otherwise": "y"}, {**branch, "step": "y", "otherwise": "one"}],
+        "tag": [{**tag, "step": "x", "next": "one"}],
+        "stale": [a_send("x", next="one")],
+    }
+    some = ways[between]
+    steps = [a_wait("a", some[0]["step"] if some else "one", days=1), *some, a_send("one")]
+    world.journey({"entry": {"kind": "enrolled"}, "steps": steps})
+    anna = world.enrol(1)
+    world.happens("enrolled", anna)
+    world.run(timedelta(hours=2))
+    world.clock.forward(days=3)
+    world.run(timedelta(hours=1))
+    assert path(world.way(anna))[-1] == ("one", "expired")
+    assert not world.mail.got
+
+
+def test_what_a_message_waited_for_by_itself_makes_the_next_one_no_staler() -> None:
+    world = World()
+    quiet = {"starts": "21:00", "ends": "09:00"}
+    steps = [a_send("one", quiet_hours=quiet, next="two"), a_send("two", send_within_hours=2)]
+    world.journey({"entry": {"kind": "enrolled"}, "steps": steps})
+    world.clock.now = datetime(2026, 3, 15, 14, 0, tzinfo=UTC)  # 22:00 in Shanghai
+    anna = world.enrol(1)
+    world.happens("enrolled", anna)
+    world.run(timedelta(hours=12))
+    assert path(world.way(anna)) == [("one", "sent"), ("two", "sent")]
+
+
+def test_a_wait_behind_a_branch_begins_when_it_is_come_to_and_a_message_behind_it_is_not_stale() -> None:
+    world = World()
+    branch = {"kind": "branch", "step": "x", "on": {"kind": "points", "at_least": 1}, "otherwise": "b"}
+    steps = [a_wait("a", "x", days=1), branch, a_wait("b", "one", days=1), a_send("one")]
+    world.journey({"entry": {"kind": "enrolled"}, "steps": steps})
+    anna = world.enrol(1)
+    world.happens("enrolled", anna)
+    world.run(timedelta(hours=2))
+    world.clock.forward(days=5)
+    world.run(timedelta(hours=23))
+    assert path(world.way(anna)) == [("a", "waited"), ("x", "no")]
+    world.run(timedelta(hours=2))
+    assert path(world.way(anna)) == [("a", "waited"), ("x", "no"), ("b", "waited"), ("one", "sent")]
+
+
 def test_a_day_is_a_day_when_clocks_change_and_a_skipped_time_comes_later() -> None:
     zone = "Europe/Berlin"
     wait = _wait({"kind": "for", "days": 1})

@@ -171,6 +171,37 @@ def test_a_mail_that_would_say_more_than_it_should_is_refused(given: dict[str, A
     assert box.taken == []
 
 
+_ENCODED_LINK = "=?utf-8?B?V2luIGF0IGV2aWwuZXhhbXBsZQ==?="
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "Hello",
+        "Hello  Anna ",
+        "亲爱的王小明，" * 12,
+        "🎂 for Zoë " + "x" * 90,
+        "words " * 40,
+        "x" * 190,
+        f"Hello {_ENCODED_LINK}",
+        f"你好 {_ENCODED_LINK}",
+        "=?utf-8?Q?Win_at_evil=2Eexample?=",
+        "=?utf-8?B?SGkNCkJjYzogYkBleGFtcGxlLmNvbQ==?=",
+        "2 + 2 =? 4",
+    ],
+)
+def test_a_subject_says_letter_by_letter_what_it_was_given(subject: str) -> None:
+    with mail_server() as (box, port):
+        provider = a_server(port)
+        provider.send([a_mail(1, subject=subject)])
+        provider.close()
+    mail, raw = read(box.taken[0][2]), box.taken[0][2]
+    assert mail["Subject"].strip() == subject.strip()
+    assert mail.keys().count("Subject") == 1 and mail["Bcc"] is None
+    head = raw.partition(b"\r\n\r\n")[0]
+    assert all(len(line) <= 998 and line.isascii() for line in head.split(b"\r\n"))
+
+
 def test_lines_that_begin_with_a_full_stop_do_not_end_a_mail() -> None:
     with mail_server() as (box, port):
         provider = a_server(port)

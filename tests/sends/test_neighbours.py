@@ -116,8 +116,9 @@ class Shop:
             table=self.core, ops=self.ops, objects=self.objects, contacts=self.keyring.contacts,
             words=TemplateWords(self.core), reach=MemberReach(self.core, self.keyring),
             providers={CHANNEL: self.mailbox}, pace=Pacer(self.ops, {}, "Asia/Shanghai"),
-            append=appending(self.objects, "delivery"), worker="w", clock=self.clock, pause=lambda seconds: None,
-            links=SignedLinks(self.keyring, AT), language="zh", giver=PointsGiver(self.core, self.book),
+            append=appending(self.objects, "delivery", lambda: None), worker="w", clock=self.clock,
+            pause=lambda seconds: None, links=SignedLinks(self.keyring, AT), language="zh",
+            giver=PointsGiver(self.core, self.book),
         )  # fmt: skip
 
     def send(self, office: Office | None = None) -> dict[Outcome, int]:
@@ -255,13 +256,13 @@ def test_what_was_sent_and_received_is_in_the_lake_and_found_by_its_member(shop:
     shop.send()
     sent = shop.mailbox.got[0].delivery_id
     receipt = Receipt("r", "ses", CHANNEL, ReceiptKind.DELIVERED, shop.clock(), sent)
-    receive(shop.core, shop.ops, appending(shop.objects, "receipt"), [receipt], now=shop.clock())
+    receive(shop.core, shop.ops, appending(shop.objects, "receipt", lambda: None), [receipt], now=shop.clock())
     drawn = [
         {"row_id": f"{RUN} {member}", "member_id": member, "campaign_id": "cmp_held", "run_id": RUN, "variant": "a",
          "held_out": member == shop.members[0], "at": shop.clock()}
         for member in shop.members[:2]
     ]  # fmt: skip
-    appending(shop.objects, "assignment")(f"{RUN}-00000", drawn, shop.clock())
+    appending(shop.objects, "assignment", lambda: None)(f"{RUN}-00000", drawn, shop.clock())
     shore.pour(shop.core.records(), now=shop.clock())
     shore.patch(shop.clock())
 

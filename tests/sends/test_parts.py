@@ -12,6 +12,7 @@ import pytest
 
 from chalicelib.deliveries import store
 from chalicelib.deliveries.models import Gift, Outcome, Quiet, RunStatus
+from chalicelib.deliveries.service.parts import LOOK_AGAIN
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.providers.models import Outgoing
 from tests.makers import NOON
@@ -161,6 +162,34 @@ def test_what_a_slow_provider_took_is_known_though_it_cannot_be_looked_again() -
     world.reach.changed = busy_once  # type: ignore[method-assign]
     world.drain()
     assert world.wrong() == [] and world.outcomes() == Counter({Outcome.SENT: 7})
+
+
+@pytest.mark.parametrize("seconds", [0.004, 0.04, 0.09, 0.11])
+def test_an_opt_out_reaches_everybody_of_a_call_in_time_however_quick_the_requests(seconds: float) -> None:
+    """One look is for all whose turn is still to come: each request may take less than a look holds."""
+    world = World(sizes=(50,), batch_max=50, seconds=seconds)
+    provider, taken, looks = world.provider, list[datetime](), list[datetime]()
+    assert provider is not None
+    take, changed = provider._take, world.reach.changed
+
+    def then_all_opt_out(outgoing: Outgoing) -> None:
+        take(outgoing)
+        taken.append(world.clock())
+        if len(taken) == 3:
+            for member in world.members:
+                world.opt_out(member)
+
+    def looked(since: datetime, now: datetime) -> Mapping[str, str]:
+        looks.append(now)
+        return changed(since, now)
+
+    provider._take = then_all_opt_out  # type: ignore[method-assign]
+    world.reach.changed = looked  # type: ignore[method-assign]
+    world.drain()
+    assert max(taken) - taken[2] <= LOOK_AGAIN, len(taken)
+    outcomes = world.outcomes()
+    assert outcomes == Counter({Outcome.SENT: len(taken), Outcome.NO_CONSENT: 50 - len(taken)})
+    assert len(looks) <= 4 + 3  # those before, the one that finds them, and those of the changed
 
 
 def test_a_provider_that_is_fast_is_not_looked_for_again() -> None:

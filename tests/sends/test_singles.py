@@ -194,3 +194,14 @@ def test_a_message_without_a_claim_is_found(monkeypatch: pytest.MonkeyPatch) -> 
         world = World(faults={point: Fault("after")})
         found += wrong(world, to_the_end(world, a_single()))
     assert "sent twice" in found
+
+
+def test_a_test_says_of_itself_that_it_is_one() -> None:
+    mail = rules.marked_as_test("春天", "送 50 分", "<html><body class='a'><p>送 50 分</p></body></html>", "zh")
+    assert mail[0] == "【测试】春天"
+    assert mail[1].startswith("这是一封测试消息") and mail[1].endswith("\n\n送 50 分")
+    assert mail[2].startswith("<html><body class='a'><p style=") and "不作为承诺" in mail[2]
+    bare = rules.marked_as_test("Spring", "50 points", "<p>50 points</p>", "en")
+    assert bare[0] == "[Test] Spring" and bare[2].endswith("</p><p>50 points</p>")
+    assert rules.marked_as_test("", "【店】50 points", "", "en") == ("", "【店】50 points [Test]", "")
+    assert rules.marked_as_test("", "", "", "zh") == ("", "", ""), "a provider fills in its own template"

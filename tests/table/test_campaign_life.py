@@ -83,13 +83,13 @@ class Town:
         self.shelf = TableShelf(self.table, desk.book, self.clock)
         self.works = Works(
             self.table, ops, desk.book, self.objects, self.tray, "campaign-sends", lake_of(ops, self.place),
-            appending(self.objects), self.shelf, self.clock, lambda name, facts: None,
+            appending(self.objects, lambda: None), self.shelf, self.clock, lambda name, facts: None,
         )  # fmt: skip
         self.office = Office(
             table=self.table, ops=ops, objects=self.objects, contacts=desk.keyring.contacts,
             words=TemplateWords(self.table), reach=MemberReach(self.table, desk.keyring),
             providers={"email": self.mailbox}, pace=Pacer(ops, {}, "Asia/Shanghai"),
-            append=telling(self.objects, "delivery"), worker="w", clock=self.clock, pause=self._pause,
+            append=telling(self.objects, "delivery", lambda: None), worker="w", clock=self.clock, pause=self._pause,
             links=SignedLinks(desk.keyring, "https://members.example.com"), language="zh",
             giver=PointsGiver(self.table, desk.book),
         )  # fmt: skip

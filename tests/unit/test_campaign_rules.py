@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from chalicelib.campaigns.models import (
+    Cost,
     Definition,
     Group,
     MakeCampaign,
@@ -262,3 +263,20 @@ def test_a_definition_that_makes_no_sense_is_refused(fields: dict[str, Any]) -> 
     text = a_campaign().model_dump(mode="json") | fields
     with pytest.raises(ValidationError):
         MakeCampaign.model_validate_json(json.dumps(text))
+
+
+def test_of_what_nobody_tells_there_is_no_figure() -> None:
+    def told(sent_by: dict[str, int], **heard: int) -> tuple[int | None, ...]:
+        sent = sum(sent_by.values())
+        group = Group(members=9, outcomes={"sent": sent} if sent else {}, sent_by=sent_by, receipts=heard)
+        found = comparing.results(group, None, Cost(), compares=False)
+        return found.delivered, found.opened, found.clicked, found.bounced, found.complained
+
+    assert told({"smtp": 3}) == (None,) * 5
+    assert told({"": 3}) == (None,) * 5
+    assert told({}) == (0,) * 5, "nothing was sent, and nothing of it came"
+    assert told({"aliyun": 3}) == (0, None, None, 0, None)
+    assert told({"smtp": 3, "ses": 4}, delivered=2) == (2, 0, 0, 0, 0)
+    assert told({"stub": 3}, delivered=2, failed=1) == (2, None, None, 1, None), "what was heard was heard"
+    both = comparing.total({"a": Group(sent_by={"smtp": 1}), "b": Group(sent_by={"smtp": 2, "ses": 1})})
+    assert both.sent_by == {"smtp": 3, "ses": 1}

@@ -13,7 +13,7 @@ from chalicelib.kernel.languages import Language
 from chalicelib.kernel.texts import sms_parts
 from chalicelib.templates.errors import TemplateInvalid
 from chalicelib.templates.fields import FIELDS, samples
-from chalicelib.templates.holes import ESCAPES, Place
+from chalicelib.templates.holes import ESCAPES, Place, cleaned
 from chalicelib.templates.markup import ELEMENTS
 from chalicelib.templates.models import Rendered, Template
 from chalicelib.templates.rules import _SEEN as SEEN
@@ -194,7 +194,7 @@ def test_an_email_is_written_anew_with_its_text_and_its_way_out() -> None:
     )
     assert made.text == (
         "您好 李小明\n\n您有 1,280 积分 & 更多\n\n- 一\n\n- 二\n\n去看看 (https://shop.example/?p=1280&q=1)"
-        f"\n\n退订: {OUT}"
+        f"\n\n退订: {OUT}\n消息偏好: {VALUES['preferences']}"
     )
 
 
@@ -335,6 +335,11 @@ def test_a_value_is_escaped_for_its_place_and_never_read_again(value: str) -> No
 def test_a_name_that_is_an_address_is_no_name(name: str) -> None:
     """Somebody enrols a stranger's mail address under a name that says where to click: we do not deliver that."""
     assert to_member(an_sms("{{name}}您好"), name=name).text.startswith("顾客您好")
+
+
+def test_a_name_is_never_an_encoded_word() -> None:
+    said = cleaned("name", "a =?utf-8?B?V2luIGF0IGV2aWwuZXhhbXBsZQ==?= =?UTF-8?q?x?= 2=?3", Language.EN)
+    assert said == "a = ?utf-8?B?V2luIGF0IGV2aWwuZXhhbXBsZQ==?= = ?UTF-8?q?x?= 2=?3"
 
 
 def test_names_of_people_stay_as_they_are() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from chalicelib.campaigns.models import Compared, Cost, Group, GroupResults, Interval
 from chalicelib.campaigns.rules import statistics
 from chalicelib.campaigns.rules.statistics import Range, sample_of
+from chalicelib.providers.models import TOLD_BY, ReceiptKind
 
 MEMBERS_MIN = 30
 """With fewer on either side the normal law that the intervals rest on does not hold for sales, which are skewed."""
@@ -16,8 +17,9 @@ def total(groups: Mapping[str, Group]) -> Group:
     """Several groups as one."""
     outcomes: dict[str, int] = {}
     heard: dict[str, int] = {}
+    sent_by: dict[str, int] = {}
     for group in groups.values():
-        for into, some in ((outcomes, group.outcomes), (heard, group.receipts)):
+        for into, some in ((outcomes, group.outcomes), (heard, group.receipts), (sent_by, group.sent_by)):
             for name, count in (some or {}).items():
                 into[name] = into.get(name, 0) + count
     every = groups.values()
@@ -30,6 +32,7 @@ def total(groups: Mapping[str, Group]) -> Group:
         points_earned=sum(each.points_earned for each in every),
         outcomes=outcomes,
         receipts=heard,
+        sent_by=sent_by,
         cost_micro=sum(each.cost_micro for each in every),
         gift_points=sum(each.gift_points for each in every),
     )
@@ -51,11 +54,11 @@ def results(group: Group, held_out: Group | None, cost: Cost, *, compares: bool 
     return GroupResults(
         planned=group.members,
         sent=_sum(outcomes, "sent"),
-        delivered=heard.get("delivered", 0),
-        opened=heard.get("opened", 0),
-        clicked=heard.get("clicked", 0),
-        bounced=heard.get("bounced", 0) + heard.get("failed", 0),
-        complained=heard.get("complained", 0),
+        delivered=_heard(group, ReceiptKind.DELIVERED),
+        opened=_heard(group, ReceiptKind.OPENED),
+        clicked=_heard(group, ReceiptKind.CLICKED),
+        bounced=_heard(group, ReceiptKind.BOUNCED, ReceiptKind.FAILED),
+        complained=_heard(group, ReceiptKind.COMPLAINED),
         opted_out=heard.get("opted_out", 0),
         unknown=_sum(outcomes, "unknown"),
         skipped=skipped,
@@ -104,6 +107,13 @@ def return_percent(incremental_minor: int | None, cost_minor: int) -> int | None
     if incremental_minor is None or cost_minor == 0:
         return None
     return round((incremental_minor - cost_minor) * 100 / cost_minor)
+
+
+def _heard(group: Group, *kinds: ReceiptKind) -> int | None:
+    """How many messages it was told of; None where no provider that took any tells such things."""
+    heard = sum((group.receipts or {}).get(kind, 0) for kind in kinds)
+    tells = any(name in TOLD_BY[kind] for name in group.sent_by or () for kind in kinds)
+    return heard if heard or tells or not group.sent_by else None
 
 
 def _sum(outcomes: Mapping[str, int], kind: str) -> int:

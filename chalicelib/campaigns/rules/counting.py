@@ -48,10 +48,10 @@ FROM each_one GROUP BY variant, held_out
 
 
 def outcomes(of: Counted) -> Question:
-    """By variant, outcome and reason: messages and what they cost."""
+    """By variant, outcome, reason and provider: messages and what they cost."""
     sql = """
-SELECT variant, outcome, reason, count(*), sum(coalesce(cost_micro, 0)) FROM deliveries
-WHERE source = 'campaign' AND source_id = ? GROUP BY variant, outcome, reason
+SELECT variant, outcome, reason, provider, count(*), sum(coalesce(cost_micro, 0)) FROM deliveries
+WHERE source = 'campaign' AND source_id = ? GROUP BY variant, outcome, reason, provider
 """
     return Question(sql, (of.campaign_id,))
 

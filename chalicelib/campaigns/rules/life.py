@@ -28,6 +28,8 @@ from chalicelib.members.models import ACCOUNT_PURPOSE
 from chalicelib.members.rules import is_of_messages
 from chalicelib.templates.rules import NOT_OF_MESSAGES
 
+GIFT_FIELDS = frozenset({"gift_points", "gift_expires_on"})
+
 S = CampaignState
 RUNNING = frozenset({S.SCHEDULED, S.PLANNING, S.SENDING})
 OVER = frozenset({S.SENT, S.CANCELLED})
@@ -66,7 +68,7 @@ def faults_of(
                 faults.append((pointer, f"the template is for {found.purpose}, the campaign for {definition.purpose}"))
                 strangers.append(found.purpose)
             if missing := sorted(found.fields - fields):
-                faults.append((pointer, f"a campaign cannot fill in {', '.join(missing)}"))
+                faults.append((pointer, _missing(missing, gives=definition.gift is not None)))
             if found.channel in order:
                 faults.append((pointer, f"the variant has a template for {found.channel} already"))
             order.append(found.channel)
@@ -76,6 +78,17 @@ def faults_of(
     if not faults and len(set(orders)) > 1:
         faults.append(("/variants", "all variants try the same channels in the same order, or they cannot be compared"))
     return faults
+
+
+def _missing(fields: Sequence[str], *, gives: bool) -> str:
+    """Why fields of a template stay empty."""
+    gift = [each for each in fields if each in GIFT_FIELDS]
+    others = [each for each in fields if each not in GIFT_FIELDS]
+    said = [f"a campaign cannot fill in {', '.join(others)}"] if others else []
+    if gift:
+        why = "the points that this campaign gives never expire" if gives else "this campaign gives no points"
+        said.append(f"{why}, so there is nothing to fill in for {', '.join(gift)}")
+    return "; ".join(said)
 
 
 def edited(campaign: Campaign, command: EditCampaign) -> Campaign:

@@ -98,11 +98,16 @@ def lake_of(ops: Table, place: Place) -> OpenLake:
     return opened
 
 
-def appending(objects: Objects) -> Append:
-    """What tells the lake rows."""
+def appending(objects: Objects, ask: Callable[[], None]) -> Append:
+    """What tells the lake rows.
 
-    def append(kind: Fact, name: str, rows: Sequence[Mapping[str, Any]], now: datetime) -> object:
-        return lake.append(objects, kind, name, rows, now=now)
+    Args:
+        ask: asks for a patch that has them.
+    """
+
+    def append(kind: Fact, name: str, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
+        if lake.append(objects, kind, name, rows, now=now) is not None:
+            ask()
 
     return append
 

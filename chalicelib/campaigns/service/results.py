@@ -18,6 +18,7 @@ from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.errors import Trouble
 from chalicelib.kernel.ids import CampaignId
 from chalicelib.programs.models import Program
+from chalicelib.segments.errors import LakeMissing
 from chalicelib.storage.functions import FunctionFailed, Functions
 from chalicelib.storage.table import Table
 
@@ -90,8 +91,13 @@ def _groups(lake: Lake, of: Counted) -> tuple[dict[str, Group], Group | None]:
         )
     outcomes: dict[str, dict[str, int]] = {}
     costs: dict[str, int] = {}
-    for variant, outcome, reason, count, cost in _ask(lake, counting.outcomes(of)):
-        outcomes.setdefault(variant, {})[f"{outcome} {reason or ''}".strip()] = int(count)
+    sent_by: dict[str, dict[str, int]] = {}
+    for variant, outcome, reason, provider, count, cost in _ask(lake, counting.outcomes(of)):
+        became = outcomes.setdefault(variant, {})
+        name = f"{outcome} {reason or ''}".strip()
+        became[name] = became.get(name, 0) + int(count)
+        if outcome == "sent":
+            sent_by.setdefault(variant, {})[provider or ""] = int(count)
         costs[variant] = costs.get(variant, 0) + int(cost)
     heard: dict[str, dict[str, int]] = {}
     for variant, kind, count in _ask(lake, counting.receipts(of)):
@@ -102,6 +108,7 @@ def _groups(lake: Lake, of: Counted) -> tuple[dict[str, Group], Group | None]:
             group,
             outcomes=outcomes.get(name),
             receipts=heard.get(name),
+            sent_by=sent_by.get(name),
             cost_micro=costs.get(name, 0),
             gift_points=given.get(name, 0),
         )
@@ -129,6 +136,7 @@ def ask_results(table: Table, functions: Functions, campaign_id: CampaignId) -> 
     Raises:
         CampaignUnknown: there is no such campaign.
         ResultsSilent: nobody answered; safe to ask again.
+        LakeMissing: there is nothing to count by, and asking again does not help.
     """
     if store.find_campaign(table, campaign_id) is None:
         raise CampaignUnknown(campaign_id=campaign_id)
@@ -136,4 +144,9 @@ def ask_results(table: Table, functions: Functions, campaign_id: CampaignId) -> 
         answer = functions.ask(FUNCTION, {"campaign_id": campaign_id})
     except (FunctionFailed, Trouble):
         raise ResultsSilent from None
+    match answer.get("fault"):
+        case "lake_missing":
+            raise LakeMissing
+        case "unknown":
+            raise CampaignUnknown(campaign_id=campaign_id)
     return CampaignResults.model_validate_json(json.dumps(answer))

@@ -1,6 +1,6 @@
 """What sending asks of its neighbours, as the ports in `ports.py` say it: reach, templates, points, links, the lake."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -206,10 +206,15 @@ class PointsGiver:
         return True
 
 
-def appending(objects: Objects, fact: Fact) -> Append:
-    """What tells the lake rows of a kind."""
+def appending(objects: Objects, fact: Fact, ask: Callable[[], None]) -> Append:
+    """What tells the lake rows of a kind.
+
+    Args:
+        ask: asks for a patch that has them.
+    """
 
     def append(name: str, rows: Sequence[Row], now: datetime) -> None:
-        lake.append(objects, fact, name, rows, now=now)
+        if lake.append(objects, fact, name, rows, now=now) is not None:
+            ask()
 
     return append

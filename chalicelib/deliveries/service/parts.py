@@ -507,39 +507,56 @@ class _Work:
 
 @dataclass
 class _Looks:
-    """Looks again, between the requests of one call, at who of those whose turn it is may still be written to.
+    """Looks again, between the requests of one call, at who may still be written to: at all whose turn is to come.
+
+    A look at one message alone would say nothing of those that follow it within `LOOK_AGAIN`, and each of fifty may
+    come just within.
 
     Attributes:
         some: the call's messages that are not decided yet, by place; who may not go any more is taken out.
-        at: when it was last looked.
+        began: when they were looked at before the call.
+        seen: when each was looked at last, since.
+        had: places of those whose turn has come: what went out is not looked at any more.
+        moved: places of those to whom another message is to go by now, by a new address: it goes with another call.
     """
 
     work: _Work
     provider: Provider
     some: dict[int, Outgoing]
     looked: dict[str, str]
-    at: datetime
+    began: datetime
+    seen: dict[int, datetime] = field(default_factory=dict)
+    had: set[int] = field(default_factory=set)
+    moved: set[int] = field(default_factory=set)
     stopped: bool = False
 
     def __call__(self, group: Sequence[Outgoing]) -> Sequence[Outgoing]:
         """See `providers.port.Look`."""
-        now = self.work.office.clock()
-        if self.stopped or timedelta(0) <= now - self.at < LOOK_AGAIN:
-            return () if self.stopped else group
-        self.at = now
         names = {each.delivery_id for each in group}
-        theirs = {place: each for place, each in self.some.items() if each.delivery_id in names}
-        places = list(theirs)
-        may_go = self.work._may_go(self.provider, theirs, self.looked)
-        for place in places:
-            if place not in theirs:
-                del self.some[place]
-        if not may_go:
-            self.stopped = bool(theirs) or self.work.run.status is not RunStatus.SENDING
+        turn = {place for place, each in self.some.items() if each.delivery_id in names}
+        now = self.work.office.clock()
+        if not self.stopped and not all(self._holds(place, now) for place in turn):
+            self._look(turn, now)
+        self.had |= turn
+        if self.stopped:
             return ()
-        # To whom another message is to go now, by a new address, it goes with another call.
-        same = set(map(id, theirs.values()))
-        return [each for each in group if id(each) in same]
+        going = {self.some[place].delivery_id for place in turn - self.moved if place in self.some}
+        return [each for each in group if each.delivery_id in going]
+
+    def _holds(self, place: int, now: datetime) -> bool:
+        return timedelta(0) <= now - self.seen.get(place, self.began) < LOOK_AGAIN
+
+    def _look(self, turn: set[int], now: datetime) -> None:
+        before = {place: each for place, each in self.some.items() if place in turn or place not in self.had}
+        after = dict(before)
+        may_go = self.work._may_go(self.provider, after, self.looked)
+        for place, each in before.items():
+            self.seen[place] = now
+            if place not in after:
+                del self.some[place]
+            elif after[place] is not each:
+                self.moved.add(place)
+        self.stopped = not may_go and (bool(after) or self.work.run.status is not RunStatus.SENDING)
 
 
 def _wording(wordings: Sequence[Wording], variant: str, channel: str) -> Wording:

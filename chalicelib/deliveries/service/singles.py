@@ -143,14 +143,17 @@ class _One:
         if rendered.missing:
             self.missing = rendered.missing
             return Outcome.FIELD_MISSING
+        subject, text, html = rendered.subject, rendered.text, rendered.html
+        if single.source == "test":
+            subject, text, html = rules.marked_as_test(subject, text, html, language)
         return Outgoing(
             delivery_id=self.name,
             channel=single.channel,
             to=to,
             language=language,
-            subject=rendered.subject,
-            text=rendered.text,
-            html=rendered.html,
+            subject=subject,
+            text=text,
+            html=html,
             template_code=rendered.template_code,
             params=rendered.params,
             opt_out_url=opt_out,

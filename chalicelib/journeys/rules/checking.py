@@ -1,6 +1,6 @@
 """What is wrong with a journey, with pointers. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from chalicelib.journeys.models import (
@@ -40,9 +40,13 @@ OF_GIFT = frozenset({"gift_points", "gift_expires_on"})
 
 Fault = tuple[str, str]
 Titles = Callable[[TemplateId], Title | None]
+Sources = Callable[[Any], Collection[str]]
+"""The campaigns and journeys that there are, of those that a segment's definition names."""
 
 
-def faults_of(definition: JourneyDefinition, titles: Titles, resolve: Resolve, program: Program) -> list[Fault]:
+def faults_of(
+    definition: JourneyDefinition, titles: Titles, resolve: Resolve, program: Program, sources: Sources
+) -> list[Fault]:
     """Everything that is wrong, the graph first: what hangs in the air is not looked at further."""
     graph = list(_graph(definition))
     if graph:
@@ -50,12 +54,12 @@ def faults_of(definition: JourneyDefinition, titles: Titles, resolve: Resolve, p
     found: list[Fault] = []
     found += _happening(definition.entry, "/entry", resolve, program)
     if definition.who is not None:
-        found += _condition(definition.who, "/who", resolve, program)
+        found += _condition(definition.who, "/who", resolve, program, sources)
     if definition.goal is not None:
         found += _happening(definition.goal, "/goal", resolve, program)
     gifts = given_before(definition)
     for number, step in enumerate(definition.steps):
-        found += _step(definition, step, f"/steps/{number}", titles, resolve, program, gifts[step.step])
+        found += _step(definition, step, f"/steps/{number}", titles, resolve, program, sources, gifts[step.step])
     return found[:20]
 
 
@@ -146,13 +150,14 @@ def _step(
     titles: Titles,
     resolve: Resolve,
     program: Program,
+    sources: Sources,
     gift: bool,
 ) -> Iterator[Fault]:
     match step:
         case Send():
             yield from _send(definition, step, pointer, titles, gift)
         case Branch(on=Fits() as test):
-            yield from _condition(test.definition, f"{pointer}/on/definition", resolve, program)
+            yield from _condition(test.definition, f"{pointer}/on/definition", resolve, program, sources)
         case Branch(on=Happened() as test):
             yield from _happening(test.what, f"{pointer}/on/what", resolve, program)
         case Branch(on=HoldsTier() as test):
@@ -202,8 +207,8 @@ def _tiers(tier_ids: tuple[str, ...], pointer: str, program: Program) -> Iterato
             yield f"{pointer}/{number}", f"It is none of {', '.join(known)}"
 
 
-def _condition(definition: Any, pointer: str, resolve: Resolve, program: Program) -> Iterator[Fault]:
-    for fault in segments.check(definition, resolve, program=program):
+def _condition(definition: Any, pointer: str, resolve: Resolve, program: Program, sources: Sources) -> Iterator[Fault]:
+    for fault in segments.check(definition, resolve, program=program, sources=sources(definition)):
         yield f"{pointer}{fault.pointer}", fault.detail
 
 

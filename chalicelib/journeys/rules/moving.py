@@ -17,6 +17,7 @@ from chalicelib.journeys.models import (
     Left,
     Passed,
     Ref,
+    Send,
     Step,
     Told,
     Wait,
@@ -25,6 +26,8 @@ from chalicelib.journeys.rules import timing
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.ids import MemberId
 
+STALE = "expired"
+"""What comes of a message that could not be sent in time."""
 TRIES_MAX = 8
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(hours=6)
@@ -94,13 +97,29 @@ def passed(
     following = next_of(definition.steps[here], outcome)
     if following is None:
         return Move(_gone(walked, Left.COMPLETED, now), amounts | {f"l:{Left.COMPLETED.value}": 1})
-    # Who comes late from a wait comes as of when it ended: what was to be sent then may be stale by now.
-    late = before.due_at if isinstance(definition.steps[here], Wait) else None
-    there = _arrived(definition, walked, following, now, month_day, zone, late or now)
+    since = _since(definition.steps[here], step_of(definition, following), before, outcome, now)
+    there = _arrived(definition, walked, following, now, month_day, zone, since)
     if there.left is not None:
         return Move(there, amounts | {f"l:{there.left.value}": 1})
     number = number_of(definition, following)
     return Move(there, amounts | {f"i{number}": 1, f"a{number}": 1})
+
+
+def _since(here: Step, there: Step, before: Instance, outcome: str, now: datetime) -> datetime:
+    """As of when somebody comes to a step.
+
+    Who comes late from a wait comes as of when it ended: what was to be sent then may be stale by now. They are as late
+    behind what does not wait; behind a message, too, unless it became stale, without what it waited for by itself, as
+    for quiet hours. The next wait begins when they come to it.
+    """
+    if isinstance(here, Wait):
+        return before.due_at or now
+    if isinstance(there, Wait):
+        return now
+    if isinstance(here, Send) and outcome != STALE:
+        came = before.path[-1].at if before.path else before.entered_at
+        return min(now - (came - before.since), now)
+    return min(before.since, now)
 
 
 def _arrived(

@@ -33,6 +33,7 @@ from chalicelib.journeys.models import (
 )
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.money import shown
+from chalicelib.programs.models import Bucket, Program
 
 Said = Callable[[Any], str]
 """A segment's definition as a clause: in English what follows "they"."""
@@ -41,10 +42,10 @@ Names = Mapping[str, str]
 """How tiers, segments and templates are called."""
 
 
-def sentence(definition: JourneyDefinition, language: Language, said: Said, names: Names, currency: str) -> str:
+def sentence(definition: JourneyDefinition, language: Language, said: Said, names: Names, program: Program) -> str:
     """A journey in words, a line for how members come in and one for each step."""
     zh = language is Language.ZH
-    w = _Words(zh, said, names, currency)
+    w = _Words(zh, said, names, program)
     begin = w.happening(definition.entry)
     who = f"，且{said(definition.who)}" if zh and definition.who else ""
     if definition.who and not zh:
@@ -66,8 +67,8 @@ def sentence(definition: JourneyDefinition, language: Language, said: Said, name
 
 
 class _Words:
-    def __init__(self, zh: bool, said: Said, names: Names, currency: str) -> None:
-        self.zh, self.said, self.names, self.currency = zh, said, names, currency
+    def __init__(self, zh: bool, said: Said, names: Names, program: Program) -> None:
+        self.zh, self.said, self.names, self.program = zh, said, names, program
 
     def named(self, *ids: str) -> str:
         return ("、" if self.zh else ", ").join(self.names.get(each, each) for each in ids)
@@ -114,7 +115,7 @@ class _Words:
         return f"they buy{' for the first time' if first else ''}{shops}{amount}"
 
     def _money(self, minor: int) -> str:
-        return shown(minor, self.currency)
+        return shown(minor, self.program.currency)
 
     def step(self, step: Step) -> str:
         zh = self.zh
@@ -127,14 +128,26 @@ class _Words:
                 name = self.named(step.template_id)
                 return f"发送“{name}”" if zh else f"Send “{name}”"
             case GivePoints():
-                ends = step.expires_after_days
-                if zh:
-                    return f"赠送{step.points:,}积分" + (f"（{ends}天有效）" if ends else "")
-                return f"Give {step.points:,} points" + (f", good for {ends} days" if ends else "")
+                given = f"赠送{step.points:,}积分" if zh else f"Give {step.points:,} points"
+                return given + self._good_for(step.expires_after_days)
             case Retag():
                 if zh:
                     return f"{'添加' if step.give else '移除'}标签“{step.tag}”"
                 return f"{'Add' if step.give else 'Remove'} the tag “{step.tag}”"
+
+    def _good_for(self, days: int | None) -> str:
+        """How long points are good: where those of a month lapse together, that is the end of the month."""
+        if days is None:
+            return ""
+        zh, number = self.zh, "1 day" if days == 1 else f"{days} days"
+        match self.program.expiry.bucket:
+            case Bucket.DAY:
+                return f"（{days}天有效）" if zh else f", good for {number}"
+            case Bucket.MONTH:
+                if zh:
+                    return f"（至少{days}天有效，到期满当月的月底为止）"
+                ends = "it ends" if days == 1 else "they end"
+                return f", good for at least {number}, to the end of the month in which {ends}"
 
     def _wait(self, step: Wait) -> str:
         match step.until:

@@ -61,7 +61,7 @@ from chalicelib.segments import store as segments_store
 from chalicelib.segments.errors import RfmNotReady
 from chalicelib.segments.models import Definition as Condition
 from chalicelib.segments.models import Sentences
-from chalicelib.segments.service.finding import names_in
+from chalicelib.segments.service.finding import Register, names_in
 from chalicelib.storage.table import Table
 from chalicelib.storage.writes import Write
 
@@ -205,7 +205,8 @@ def _edition(bureau: Bureau, journey_id: JourneyId, number: int, definition: Jou
 
 
 def _require_fit(bureau: Bureau, definition: JourneyDefinition) -> None:
-    faults = checking.faults_of(definition, bureau.shelf.template, bureau.shelf.resolve(), bureau.program)
+    shelf, register = bureau.shelf, Register(bureau.table)
+    faults = checking.faults_of(definition, shelf.template, shelf.resolve(), bureau.program, register.sources)
     if faults:
         raise JourneyUnfit(faults=faults)
 
@@ -587,7 +588,7 @@ def sentences(bureau: Bureau, definition: JourneyDefinition) -> Sentences:
 
 
 def _sentence(bureau: Bureau, definition: JourneyDefinition, language: Language) -> str:
-    program, resolve = bureau.program, bureau.shelf.resolve()
+    program, resolve, register = bureau.program, bureau.shelf.resolve(), Register(bureau.table)
     names = {tier.tier_id: tier.name.in_(language) for tier in program.ladder.tiers}
     for happening in (definition.entry, definition.goal):
         segment_id = getattr(happening, "segment_id", None)
@@ -600,6 +601,6 @@ def _sentence(bureau: Bureau, definition: JourneyDefinition, language: Language)
             names[title.template_id] = title.name
 
     def said(condition: Condition) -> str:
-        return segments.phrase(condition, language, names_in(condition, program, resolve, language))
+        return segments.phrase(condition, language, names_in(condition, program, resolve, register, language))
 
-    return wording.sentence(definition, language, said, names, program.currency)
+    return wording.sentence(definition, language, said, names, program)

@@ -26,15 +26,19 @@ from chalicelib.journeys.rules import moving
 from chalicelib.journeys.service.managing import Bureau, require, require_edition, sentences
 from chalicelib.journeys.service.stepping import GONE
 from chalicelib.kernel.ids import JourneyId
+from chalicelib.kernel.languages import Language
 from chalicelib.points.errors import MemberUnknown
 from chalicelib.segments.models import Definition as Condition
 
 
-def walk_journey(bureau: Bureau, works: Works, journey_id: JourneyId, command: WalkJourney) -> Walk:
+def walk_journey(bureau: Bureau, works: Works, journey_id: JourneyId, command: WalkJourney, language: Language) -> Walk:
     """What would happen to a member who came in at an instant and did nothing that the journey asks for.
 
     Branches go as the member is now, unless the command says how; a message is judged by what holds now, at the hour at
     which it would be sent.
+
+    Args:
+        language: of the texts of steps.
 
     Raises:
         JourneyUnknown: there is no such journey, or no such version.
@@ -47,7 +51,7 @@ def walk_journey(bureau: Bureau, works: Works, journey_id: JourneyId, command: W
     if person.status == "unknown":
         raise MemberUnknown(member_id=command.member_id)
     at = command.at or bureau.now
-    walker = _Walker(bureau, works, edition, person, command)
+    walker = _Walker(bureau, works, edition, person, command, language)
     why_not = walker.why_not()
     steps, ends, ends_at = ([], why_not, at) if why_not is not None else walker.steps(at)
     return Walk(
@@ -57,11 +61,13 @@ def walk_journey(bureau: Bureau, works: Works, journey_id: JourneyId, command: W
 
 
 class _Walker:
-    def __init__(self, bureau: Bureau, works: Works, edition: Edition, person: Person, command: WalkJourney) -> None:
+    def __init__(
+        self, bureau: Bureau, works: Works, edition: Edition, person: Person, command: WalkJourney, language: Language
+    ) -> None:
         self.works, self.edition, self.person, self.command = works, edition, person, command
         self.definition, self.program = edition.definition, bureau.program
         lines = sentences(bureau, self.definition)
-        text = lines.zh if self.program.language.value == "zh" else lines.en
+        text = lines.zh if language is Language.ZH else lines.en
         numbered = [line for line in text.split("\n") if line[:1].isdigit()]
         self.texts = {step.step: line for step, line in zip(self.definition.steps, numbered, strict=True)}
 
@@ -113,7 +119,7 @@ class _Walker:
         posted = self.works.post.would(self.person.member_id, step, self.edition.pinned[step.step], at)
         if posted.wait_until is not None:
             at = posted.wait_until
-        return (at, "expired") if at >= until else (at, posted.outcome)
+        return (at, moving.STALE) if at >= until else (at, posted.outcome)
 
     def _holds(self, step: Branch) -> bool:
         if step.step in self.command.fits:
