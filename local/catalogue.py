@@ -85,9 +85,15 @@ def _table(attributes: Mapping[str, Datum]) -> list[str]:
         "| attributes | sort | stays | export | mask |",
         "|---|---|---|---|---|",
         *(
-            f"| {' '.join(names)} | {datum.data} | {datum.kept} | {'yes' if datum.exported else ''} |"
-            f" {datum.masked or ''} |"
+            f"| {' '.join(names)} | {datum.data} | {datum.kept} | {_exported(datum)} | {datum.masked or ''} |"
             for datum, names in rows.items()
         ),
         "",
     ]
+
+
+def _exported(datum: Datum) -> str:
+    """Whether an export has it, and which parts where it has some."""
+    if not datum.exported:
+        return ""
+    return "yes" if datum.parts is None else f"in part: {', '.join(sorted(datum.parts))}"

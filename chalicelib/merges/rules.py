@@ -351,7 +351,8 @@ def joined(
 ) -> Profile:
     """The profile of two who are one now, where either is reached: whoever signs in as one of them is the other, too.
 
-    That is as if all their addresses were changed by somebody else, whichever of the two stays.
+    That is as if all their addresses were changed by somebody else, whichever of the two stays. Where who goes has none
+    and had none of late, who stays is reached as before, and nothing was changed.
 
     Args:
         told_at: when the entry was recorded that tells it.
@@ -364,7 +365,10 @@ def joined(
         return united
     if not all(is_home_of(each.shop_id, by, Permission.MEMBERS_CHANGE_CONTACT) for each in (into, other)):
         raise PermissionMissing(permission=Permission.MEMBERS_CHANGE_CONTACT.value)
-    told = dict.fromkeys((*reached_lately(into.contact, now), *reached_lately(other.contact, now)))
+    theirs = reached_lately(other.contact, now)
+    if not theirs:
+        return united
+    told = dict.fromkeys((*reached_lately(into.contact, now), *theirs))
     return changed_by_others(united, tuple(told), told_at=told_at, now=now)
 
 
@@ -375,8 +379,8 @@ def parted(profile: Profile, gone: Profile, told_at: datetime, now: datetime) ->
         gone: the other's.
         told_at: when the entry was recorded that tells it.
     """
-    if not kinds_reached(profile, gone):
-        return profile
+    if not kinds_reached(gone):
+        return profile  # nobody signed in by what is the other's
     theirs = set(identifiers(gone.contact))
     former = tuple(each for each in profile.contact.former if (each.kind, each.value) not in theirs)
     own = profile.model_copy(update={"contact": profile.contact.model_copy(update={"former": former})})

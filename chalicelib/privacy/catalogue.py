@@ -62,12 +62,15 @@ class Datum:
         kept: how long it stays.
         exported: whether an export of everything about a member has it.
         masked: how answers mask it; None where they show it, or never do.
+        parts: of an attribute with fields, those that an export has, inner ones after a dot; None for all. What staff
+            typed stands in some, beside what is told: a field that is not named here stays out.
     """
 
     data: Data
     kept: Kept
     exported: bool = False
     masked: Kind | None = None
+    parts: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,20 @@ _JOURNEY_COUNTS = (
 """Counters of those in a journey, but for those of outcomes, `o<step>:<outcome>`."""
 
 
+_HAPPENED = frozenset({"fields", "given", "replaced", "points", "expires_on"})
+"""Of what happened: neither why staff did it, nor who did."""
+
+_MERGED = frozenset(
+    {
+        "key", "from_member_id", "into_member_id", "at", "until", "points_moved", "points_regained", "identifiers",
+        "balance_after", "from_tier", "into_tier", "tier_after", "program_version", "brought", "from_anchor",
+        "into_anchor", "undone.at", "undone.points_moved", "undone.points_expired", "undone.identifiers",
+        "undone.from_balance", "undone.into_balance", "undone.from_tier", "undone.into_tier", "undone.program_version",
+    }
+)  # fmt: skip
+"""Of a merge: not why it was made, nor undone."""
+
+
 def _contact(masked: Kind | None) -> Datum:
     return Datum(Data.CONTACT, Kept.MEMBER, exported=True, masked=masked)
 
@@ -133,7 +150,8 @@ SEALED: Mapping[str, Datum] = {
 _ENTRY = {
     **_all("tl at h v", _PLACE),
     **_all("d ad", Datum(Data.MACHINE, Kept.LEDGER)),
-    **_all("r p b o on e x c pd q l mt hd hu sm by an tb ta w rc cz rf what pu n gv lg", _BOOKS),
+    **_all("r p b o on e x c pd q l mt hd hu sm by an tb ta w rc cz rf pu n gv lg", _BOOKS),
+    "what": Datum(Data.CONDUCT, Kept.LEDGER, exported=True, parts=frozenset({"means"})),
     **_all("nm msg", _WORDS),
     "note_internal": Datum(Data.WORDS, Kept.WORDS),
     **_all("to from mf mi", _BOOKS),
@@ -177,11 +195,16 @@ CATALOGUE: tuple[Stored, ...] = (
     ),
     Stored(
         "core", "what happened to a member and moved no points", r"H#\S+ \S+",
-        {**_all("tl at", _PLACE), "kind": _BOOKS, "what": _WORDS},
+        {
+            **_all("tl at", _PLACE),
+            "kind": _BOOKS,
+            "what": Datum(Data.WORDS, Kept.WORDS, exported=True, parts=_HAPPENED),
+        },
     ),
     Stored("core", "transfer, in the list of one side", r"X#\S+ (giver|receiver)", _all("tl at", _PLACE)),
     Stored(
-        "core", "merge of two members", r"MERGE#\S+ MERGE", {"version": _PLACE, "merge": _WORDS}
+        "core", "merge of two members", r"MERGE#\S+ MERGE",
+        {"version": _PLACE, "merge": Datum(Data.WORDS, Kept.WORDS, exported=True, parts=_MERGED)},
     ),
     Stored(
         "core", "pool", r"G#\S+ POOL",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from chalicelib.privacy.actions import ACTIONS, ITEMS, Both
 
 KINDS: Mapping[str, Both] = {
-    "profile of a member": ("个人资料", "Profile"),
+    "profile of a member": ("并入您会员账户的资料", "Details of memberships that became yours"),
     "what was said of a consent": ("同意记录", "What was said of consents"),
     "account of a member, a pool or a card": ("账户", "Accounts"),
     "ledger entry": ("积分明细", "Points"),
@@ -48,6 +48,8 @@ FIELDS: Mapping[str, Both] = {
     "notified_ms": ("发送时间", "Sent"),
     "opened_ms": ("开始时间", "Opened"),
     "joined_ms": ("加入时间", "Joined"),
+    "happened_ms": ("时间", "When"),
+    "merged_at": ("时间", "When"),
     "used_ms": ("最近使用", "Used last"),
     "ended": ("结束时间", "Ended"),
     "closed": ("关闭时间", "Closed"),
@@ -89,17 +91,24 @@ FIELDS: Mapping[str, Both] = {
     "note_to_member": ("给您的留言", "Note to you"),
     "message": ("留言", "Message"),
     "reference": ("相关编号", "Reference"),
+    "order_no": ("订单号", "Order number"),
+    "return_key": ("退货单号", "Number of the return"),
+    "channel_of_sale": ("下单渠道", "Bought through"),
     "purchase_id": ("订单", "Purchase"),
     "to_member_id": ("转给", "To"),
     "from_member_id": ("来自", "From"),
     "merged_from": ("合并自", "Merged from"),
     "merged_into": ("并入", "Merged into"),
     "absorbed": ("已并入的会员", "Memberships that were merged into it"),
-    "merge": ("合并", "Merge"),
-    "from_tier": ("原会员等级", "Its tier before"),
-    "into_tier": ("并入前等级", "Tier before"),
-    "into_member_id": ("并入", "Merged into"),
-    "points_moved": ("转入积分", "Points moved"),
+    "from_number": ("原会员号", "Number of the one that went"),
+    "points_moved": ("转入积分", "Points that came with it"),
+    "from_tier": ("原会员等级", "Tier that it had"),
+    "into_tier": ("您原来的等级", "Your tier before"),
+    "tier_then": ("您合并后的等级", "Your tier after"),
+    "balance_then": ("合并后余额", "Balance after"),
+    "undone_until": ("可撤销至", "Can be undone until"),
+    "undone_at": ("撤销时间", "Undone"),
+    "points_back": ("转回积分", "Points that went back"),
     "status": ("状态", "Status"),
     "state": ("状态", "Status"),
     "consent": ("内容", "What"),
@@ -194,7 +203,7 @@ INNER = frozenset(
         "period", "qualifying", "consumed", "cause", "sums", "anchor", "lapsed", "earned", "folded", "pending", "holds",
         "sent", "lifetime_sums", "booked", "whole", "occurred_on", "told_through", "heat", "ret", "ask", "brought",
         "key", "identifiers", "program_version", "waiting_returns", "points_regained", "balance_held",
-        "written_off", "sent_for_member_id", "after_returns",
+        "written_off", "sent_for_member_id", "after_returns", "owner_id", "merge",
     }
 )  # fmt: skip
 """What only the computing of balances and tiers needs. It is in the JSON export, and the page says so."""
@@ -206,6 +215,9 @@ ONLY: Mapping[str, frozenset[str]] = {
 
 NARROW = frozenset({"owner of a card"})
 """Kinds that say nothing but what others say as well: that a card is the member's."""
+
+BESIDE = ("ways", "suppressed", "former", "contact_changed", "region", "cohort")
+"""Of the member's own profile, what an answer about the member does not have: it stands with who it is."""
 
 _CHANNELS: Mapping[str, Both] = {
     "sms": ("短信", "text message"), "email": ("电子邮件", "e-mail"), "wechat": ("微信", "WeChat"),
@@ -233,7 +245,8 @@ VALUES: Mapping[str, Mapping[str, Both]] = {
     },
     "purpose": {
         "notices": ("会员账户通知", "notices of your account"), "marketing": ("优惠与活动", "offers and news"),
-        "id_number": ("证件号码", "identity number"),
+        "id_number": ("使用证件号码", "the use of the identity number"),
+        "terms": ("会员章程", "the terms of membership"),
     },
     "text_version": {
         "opt-out-link": ("退订链接", "opt-out link"), "preferences": ("消息偏好页", "page of preferences"),
@@ -256,6 +269,10 @@ VALUES: Mapping[str, Mapping[str, Both]] = {
         "f": ("转赠", "transferred"),
         "m": ("合并", "merged"), "t": ("等级评定", "tier reviewed"),
     },
+    "kind_letter_of_card": {
+        "opened": ("开卡", "opened"), "e": ("存入", "put on it"), "s": ("使用", "used"), "x": ("过期", "expired"),
+        "a": ("调整", "adjusted"), "r": ("退回", "taken back"), "m": ("合并", "merged"),
+    },
     "status": {
         "active": ("正常", "active"), "suspended": ("已冻结", "suspended"), "closed": ("已关闭", "closed"),
         "merged": ("已并入其他会员", "merged into another"),
@@ -271,9 +288,18 @@ VALUES: Mapping[str, Mapping[str, Both]] = {
         "enrolled": ("加入", "enrolled"), "edited": ("修改资料", "edited"), "suspended": ("冻结", "suspended"),
         "reinstated": ("恢复", "reinstated"), "closed": ("关闭", "closed"), "merged": ("合并", "merged"),
         "unmerged": ("撤销合并", "merge undone"), "erased": ("抹除", "erased"), "unmasked": ("查看", "shown"),
+        "card_suspended": ("冻结卡", "card suspended"), "card_reinstated": ("恢复卡", "card reinstated"),
+        "card_closed": ("关闭卡", "card closed"),
+        "points_expiring": ("积分即将过期", "points expire soon"), "points_released": ("积分可用", "points are free"),
+        "pool_member_set": ("积分池成员变更", "part in a pool changed"),
+        "pool_member_left": ("离开积分池", "left a pool"), "pool_closed": ("关闭积分池", "pool closed"),
         "exported": ("导出", "exported"), "family": ("家庭", "family"), "company": ("企业", "company"),
     },
     "card_kind": {"stored_value": ("储值卡", "stored value"), "count": ("次卡", "visits")},
+    "means": {
+        "cash": ("现金", "cash"), "wechat_pay": ("微信支付", "WeChat Pay"), "wechat": ("微信", "WeChat"),
+        "alipay": ("支付宝", "Alipay"), "bank_card": ("银行卡", "bank card"),
+    },
     "role": {"owner": ("拥有者", "owner"), "member": ("成员", "member")},
     "gender": {"female": ("女", "female"), "male": ("男", "male")},
     "channel": _CHANNELS,
@@ -335,21 +361,30 @@ TEXTS: Mapping[str, Both] = {
     "you": ("您", "you"),
     "card": ("卡", "card"),
     "pool": ("积分池", "pool"),
-    "former": ("已并入的会员", "membership merged into yours"),
-    "all_channels": ("所有渠道", "any way"),
-    "granted": (
-        "{at}：同意通过{channel}接收「{purpose}」（文本 {text}{source}）",
-        "{at}: agreed to “{purpose}” by {channel} (text {text}{source})",
+    "former": ("已并入的会员 {number}", "merged membership {number}"),
+    "another": ("其他会员", "another member"),
+    "all_channels": ("所有渠道", "by any channel"),
+    "text_of": ("文本 {text}", "text {text}"),
+    "visits": ("{count} 次", "{count} visits"),
+    "visit": ("{count} 次", "{count} visit"),
+    "granted": ("{at}：同意「{purpose}」（{more}）", "{at}: agreed to “{purpose}” ({more})"),
+    "granted_by": (
+        "{at}：同意通过{channel}接收「{purpose}」（{more}）",
+        "{at}: agreed to “{purpose}” by {channel} ({more})",
     ),
-    "withdrawn": (
-        "{at}：不同意或撤回通过{channel}接收「{purpose}」（文本 {text}{source}）",
-        "{at}: refused or withdrew “{purpose}” by {channel} (text {text}{source})",
+    "withdrawn": ("{at}：不同意或撤回「{purpose}」（{more}）", "{at}: refused or withdrew “{purpose}” ({more})"),
+    "withdrawn_by": (
+        "{at}：不同意或撤回通过{channel}接收「{purpose}」（{more}）",
+        "{at}: refused or withdrew “{purpose}” by {channel} ({more})",
     ),
     "base": ("消费 {paid}，得 {points} 分", "{paid} paid: {points} points"),
     "comma": ("、", ", "),
     "colon": ("：", ": "),
     "semicolon": ("；", "; "),
 }
+
+OF_NO_CHANNEL = frozenset({"terms", "id_number"})
+"""Purposes that are no messages: who agrees to them agrees, and by no channel."""
 
 LEFT_OUT: tuple[Both, ...] = (
     (

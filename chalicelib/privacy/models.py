@@ -24,11 +24,22 @@ class OptOutToken(Id):
     secret = True
 
 
-class PreferencesShown(Record):
-    """How the page of preferences is shown."""
+MessageChannel = Literal["sms", "email", "wechat", "phone", "app", "post"]
+
+
+class InLanguage(Record):
+    """In which language a page is shown."""
 
     language: Literal["zh", "en"] | None = None
     """Left out: what the reader asks for, else the program's."""
+
+
+class PreferencesShown(InLanguage):
+    """How the page of preferences is shown: also after a press, with what was pressed. It says how that is now."""
+
+    saved: bool = False
+    purpose: Slug | None = None
+    channel: MessageChannel | None = None
 
 
 class OptOutShown(Record):
@@ -40,13 +51,17 @@ class OptOutShown(Record):
         Literal["zh", "en"] | None, BeforeValidator(lambda asked: asked if asked in ("zh", "en") else None)
     ] = None
     """Left out: what the reader asks for, else the program's."""
+    pressed: Annotated[bool, BeforeValidator(lambda asked: asked in ("true", True))] = False
+    """It comes from the page's button; mail programs, whose one click is not led on, do not say so."""
+    done: Annotated[bool, BeforeValidator(lambda asked: asked in ("true", True))] = False
+    """It was pressed; the page looks whether it is so still."""
 
 
-class PreferenceAsked(PreferencesShown):
+class PreferenceAsked(InLanguage):
     """What was pressed on the page of preferences. Without a purpose: no offers and news of any kind any more."""
 
     purpose: Slug | None = None
-    channel: Literal["sms", "email", "wechat", "phone", "app", "post"] | None = None
+    channel: MessageChannel | None = None
     granted: bool = False
 
 

@@ -1,6 +1,8 @@
 """HTTP of privacy."""
 
-from chalicelib.api.routing import Call, Html, Routes
+from urllib.parse import urlencode
+
+from chalicelib.api.routing import Call, Html, Routes, SeeOther
 from chalicelib.approvals.models import ApprovalKind
 from chalicelib.approvals.service import Alone, asking
 from chalicelib.deliveries.service import reading as deliveries
@@ -9,6 +11,7 @@ from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.ids import MemberId, TemplateId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
+from chalicelib.lake.store import patching
 from chalicelib.members import service as members
 from chalicelib.members.errors import ContactChangedLately
 from chalicelib.points.errors import MemberUnknown
@@ -134,7 +137,9 @@ def _known(call: Call) -> exporting.Messages:
 
 
 def _page(made: Export, call: Call) -> str:
-    return showing.page_of(made, _language(call), book_of(call.house.table).current(call.now))
+    language = _language(call)
+    program = book_of(call.house.table).current(call.now)
+    return showing.page_of(made, language, program, exporting.titles_of(call.house.table, made, language))
 
 
 def _language(call: Call) -> Language:
@@ -142,7 +147,9 @@ def _language(call: Call) -> Language:
 
 
 def _counting(call: Call) -> opting_out.Counting:
-    return opting_out.Counting.of(call.house.table, call.house.ops, call.house.objects)
+    house = call.house
+    ask = patching(house.queues, house.settings.lake_queue, house.clock)
+    return opting_out.Counting.of(house.table, house.ops, house.objects, ask)
 
 
 def _reader(call: Call, chosen: str | None) -> tuple[Language, str]:
@@ -156,17 +163,21 @@ def show_opt_out(token: OptOutToken, query: OptOutShown, call: Call) -> Html:
     """What an opt-out link ends, with a button that does it. It needs no sign-in and runs no script."""
     house = call.house
     asked = opting_out.find_opt_out(house.keyring, token)
-    return Html(opting_out.page_of(house.table, house.keyring, asked, *_reader(call, query.language), done=False))
+    done = query.done and opting_out.is_ended(house.table, house.keyring, asked)
+    return Html(opting_out.page_of(house.table, house.keyring, asked, *_reader(call, query.language), done=done))
 
 
 @privacy.post("/opt-outs/{token}", refuses=(OptOutUnknown,), fault_page=fault_page)
-def opt_out(token: OptOutToken, query: OptOutShown, call: Call) -> Html:
+def opt_out(token: OptOutToken, query: OptOutShown, call: Call) -> Html | SeeOther:
     """End messages of a kind by the link of one of them, in one step (RFC 8058). Again changes nothing.
 
-    Whatever is sent along is not looked at. The link does not lapse.
+    Whatever is sent along is not looked at. The link does not lapse. The button of the link's page says `pressed`, and
+    is led on to a page that a reload only shows.
     """
     house, book = call.house, book_of(call.house.table)
     asked = opting_out.opt_out(house.table, house.keyring, book, token, _counting(call), now=call.now)
+    if query.pressed:
+        return _leading_on(done="true", language=query.language)
     return Html(opting_out.page_of(house.table, house.keyring, asked, *_reader(call, query.language), done=True))
 
 
@@ -176,20 +187,29 @@ def show_preferences(token: OptOutToken, query: PreferencesShown, call: Call) ->
     house, book = call.house, book_of(call.house.table)
     language, program = _reader(call, query.language)
     shown = preferring.find_preferences(house.table, house.keyring, book, token, language, now=call.now)
-    return Html(preferring.page_of(shown, program, saved=False))
+    return Html(preferring.page_of(shown, program, query if query.saved else None))
 
 
 @privacy.post("/preferences/{token}", refuses=(OptOutUnknown, ConsentNotOffered), fault_page=fault_page)
-def change_preferences(token: OptOutToken, query: PreferenceAsked, call: Call) -> Html:
+def change_preferences(token: OptOutToken, query: PreferenceAsked, call: Call) -> Html | SeeOther:
     """End, or allow, what a member is sent of a topic by a channel; without a topic, end all offers and news.
 
-    It holds when the page is answered. By an old link messages can be ended, and not allowed any more.
+    It holds when it is answered. By an old link messages can be ended, and not allowed any more. Who asks for pages, as
+    browsers do, is led on to the page that shows what came of it; others are given that page at once.
     """
     house, book = call.house, book_of(call.house.table)
-    language, program = _reader(call, query.language)
     preferring.change_preferences(house.table, house.keyring, book, token, query, _counting(call), now=call.now)
+    if call.wants_page:
+        return _leading_on(saved="true", purpose=query.purpose, channel=query.channel, language=query.language)
+    language, program = _reader(call, query.language)
     shown = preferring.find_preferences(house.table, house.keyring, book, token, language, now=call.now)
-    return Html(preferring.page_of(shown, program, saved=True))
+    pressed = PreferencesShown(saved=True, purpose=query.purpose, channel=query.channel)
+    return Html(preferring.page_of(shown, program, pressed))
+
+
+def _leading_on(**query: str | None) -> SeeOther:
+    """Leads on to the same address, by GET."""
+    return SeeOther("?" + urlencode({name: value for name, value in query.items() if value is not None}))
 
 
 @privacy.post(

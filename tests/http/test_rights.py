@@ -1,7 +1,9 @@
 """The rights of members over HTTP: consents, erasure, export, opt-out."""
 
 import base64
+import re
 from datetime import date
+from html import unescape
 from typing import Any
 
 import pytest
@@ -127,7 +129,7 @@ def test_a_link_says_what_it_does_and_does_it_in_one_step(api: Api, house: House
     path = link(house, member_id)
     for tongue, words in (("zh", "短信"), ("en", "text messages")):
         page = nobody.send("GET", path, Accept_Language=tongue)
-        assert (page.status, words in page.text, '<form method="post">' in page.text) == (200, True, True)
+        assert (page.status, words in page.text, '<form method="post"' in page.text) == (200, True, True)
         assert member_id not in page.text
         assert "卡娜丽" not in page.text
     assert allowed(api, house, member_id, ContactChannel.SMS)
@@ -139,6 +141,27 @@ def test_a_link_says_what_it_does_and_does_it_in_one_step(api: Api, house: House
     assert allowed(api, house, member_id, ContactChannel.EMAIL)
     (change,) = api.get(f"/v1/members/{member_id}/consent-changes").json["items"]
     assert (change["source"], change["channel"], change["by"]) == ("link", "sms", "link")
+
+
+def test_the_button_of_a_link_leads_on_and_one_click_of_a_mail_program_does_not(
+    api: Api, house: House, member: dict[str, Any], look: Look
+) -> None:
+    nobody, path = api.with_(""), link(house, member["member_id"])
+    tongue = {"Accept": BROWSER, "Accept_Language": "en"}
+    asks = nobody.send("GET", path, **tongue).text
+    assert "<h1>Stop notices of your account by text messages?</h1>" in asks
+    for early in ("done=true", "done=true&language=en", "done=x", "done=1"):
+        page = nobody.send("GET", f"{path}?{early}", **tongue).text
+        assert "<h1>Stop notices" in page, "it does not say that something is done which is not"
+    (action,) = re.findall(r'<form method="post" action="([^"]+)">', asks)
+    pressed = nobody.send("POST", path + unescape(action), Content_Type="application/x-www-form-urlencoded", **tongue)
+    assert (pressed.status, pressed.headers["Location"], pressed.text) == (303, "?done=true&language=en", "")
+    before = look()
+    done = nobody.send("GET", path + pressed.headers["Location"], **tongue).text
+    assert ("<h1>Stopped</h1>" in done, "<form" in done, "You get no more" in done) == (True, False, True)
+    assert look() == before, "a reload shows, and does nothing again"
+    click = nobody.send("POST", path, b"List-Unsubscribe=One-Click", Accept=BROWSER)
+    assert (click.status, "Location" in click.headers) == (200, False)
 
 
 def old_link(house: House, member_id: str, channel: str = "sms") -> str:

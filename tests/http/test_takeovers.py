@@ -187,6 +187,30 @@ def test_whoever_signs_in_by_what_a_merge_brought_takes_nothing_for_three_days(
     assert me.post("/v1/me/exports", {}).status == 201, "as with a number that was changed"
 
 
+def test_a_merge_of_somebody_with_a_card_alone_changes_nothing_that_is_signed_in_by(
+    api: Api, house: House, look: Look, victim: str
+) -> None:
+    own = signed_in(api, house, mobile=MOBILE)
+    gone = [api.enrol()["member_id"] for _ in range(6)]
+    made = [merge(api.as_("agent"), each, victim, key=each).json["merge_id"] for each in gone]
+    assert api.get(f"/v1/members/{victim}").json["contact_hold"] is None
+    own = refresh(api, own["refresh_token"]).json
+    assert api.with_(own["access_token"]).post("/v1/me/exports", {}).status == 201
+    assert api.post(f"/v1/member-merges/{made[-1]}/undo", {"reason": WHY}).status == 201
+    for each in (victim, gone[-1]):
+        assert (api.get(f"/v1/members/{each}").json["contact_hold"] is None) is (each == victim)
+    assert refresh(api, own["refresh_token"]).status == 200
+    assert told(house, look) == []
+    assert alerts(api, look)["contacts_changed"] == [("stf_agent", 6)], "it counts all the same"
+
+
+def test_a_merge_into_somebody_with_a_card_alone_brings_an_address(api: Api, house: House, look: Look) -> None:
+    gone, kept = api.enrol(mobile=MOBILE)["member_id"], api.enrol()["member_id"]
+    assert merge(api, gone, kept).status == 201
+    assert api.get(f"/v1/members/{kept}").json["contact_hold"]["by_member"] is False
+    assert told(house, look) == [(Channel.SMS, MOBILE)]
+
+
 def test_the_undoing_of_a_merge_ends_what_was_opened_by_the_others_address(
     api: Api, house: House, look: Look, victim: str
 ) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,8 @@ from chalicelib.approvals.models import WAITS_FOR, Approval, ApprovalKind
 from chalicelib.audit import service as audit
 from chalicelib.audit.models import AuditEntryView, AuditQuery, ChangeView, Who
 from chalicelib.cards import store as cards_store
+from chalicelib.consents import store as consents_store
+from chalicelib.consents.service import title_of
 from chalicelib.deliveries.models import KnownOfMember, MessageDelivery, Outcome
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.ids import AccountId, ApprovalId, MemberId, StaffId, is_member
@@ -21,6 +23,7 @@ from chalicelib.members import store as members_store
 from chalicelib.privacy import store
 from chalicelib.privacy.catalogue import NAMES, SEALED, stored_as
 from chalicelib.privacy.errors import ExportTooLarge
+from chalicelib.privacy.labels import VALUES
 from chalicelib.privacy.models import Export, ExportRecord, MaskedField, Unmasking, UnmaskingId
 from chalicelib.privacy.service.erasing import Places
 from chalicelib.privacy.service.unmasking import id_of
@@ -95,6 +98,20 @@ def export_member(
     words = Words(table, keyring.contacts)
     table.commit([store.add_unmasking(shown, chance & 0xFFFFFFF, words, kind="exported")])
     return Export(export_id=export_id, member=view, records=tuple(found), exported_at=at)
+
+
+def titles_of(table: Table, export: Export, language: Language) -> dict[str, str]:
+    """What members call the purposes of the consents in an export, where a text of one, or this house, says so."""
+    said = (each.data["consent"][0] for each in export.records if "consent" in each.data)
+    purposes = {*said, *(each.purpose for each in export.member.consents)}
+    texts = list(consents_store.list_texts(table)) if purposes else []
+    titles = {}
+    for purpose in sorted(purposes):
+        own = [each for each in texts if each.purpose == purpose]
+        known = VALUES["purpose"].get(purpose)
+        standing = known[0 if language is Language.ZH else 1] if known else None
+        titles[purpose] = title_of(own, language, standing) or purpose
+    return titles
 
 
 MESSAGE = "message to a member, and what became of it"
@@ -268,7 +285,8 @@ def _record(table: str, item: Item, keyring: Keyring, owners: Sequence[AccountId
     if kind is None:
         return None
     wanted = {name for name, datum in kind.attributes.items() if datum.exported and name in item}
-    data = {NAMES.get(name, name): _plain(name, item[name]) for name in sorted(wanted - {"contact"})}
+    shown = ((name, _parts(item[name], kind.attributes[name].parts)) for name in sorted(wanted - {"contact"}))
+    data = {NAMES.get(name, name): _plain(name, value) for name, value in shown}
     data |= _named(item)
     if "contact" in wanted:
         contact = keyring.contacts.open(item["member_id"], item["contact"])
@@ -276,11 +294,38 @@ def _record(table: str, item: Item, keyring: Keyring, owners: Sequence[AccountId
     return ExportRecord(kind=kind.name, of=_whose(table, item, owners), data=data) if data else None
 
 
+def _parts(value: Any, wanted: Set[str] | None) -> Any:
+    """Those fields of a value that an export has; all where the catalogue names none."""
+    if wanted is None or not isinstance(value, Mapping):
+        return value
+    return {
+        name: each if name in wanted else _parts(each, inner)
+        for name, each in value.items()
+        if (inner := {one.removeprefix(f"{name}.") for one in wanted if one.startswith(f"{name}.")}) or name in wanted
+    }
+
+
+KEYED = frozenset({"delivery_id", "journey_id", "happened_ms", "channel", "order_no", "return_key"})
+"""What an export has that only the key of an item says."""
+
+
 def _named(item: Item) -> dict[str, Any]:
-    """What only the key of a message, or of a way through a journey, says."""
-    if item["pk"].startswith("DLV#"):
+    """What only the key says: of a message, a way through a journey, something that happened, a purchase or a return.
+
+    Of what happened that is when; of a purchase its number where it was bought, and of a return the till's key.
+    """
+    mark, *rest = keys.parted(item["pk"])
+    if mark == "DLV":
         return {"delivery_id": item["sk"]}
-    return {"journey_id": keys.parted(item["sk"])[1]} if item["pk"].startswith("JIN#") else {}
+    if mark == "JIN":
+        return {"journey_id": keys.parted(item["sk"])[1]}
+    if mark == "H":
+        return {"happened_ms": keys.moment_parts(item["at"])[0]}
+    if mark == "O":
+        own = keys.parted(item["sk"])
+        back = {"return_key": own[1]} if own[0] == "RF" else {}
+        return {"channel": rest[0], "order_no": rest[1], **back}
+    return {}
 
 
 def _whose(table: str, item: Item, owners: Sequence[AccountId]) -> AccountId | None:
@@ -292,7 +337,7 @@ def _whose(table: str, item: Item, owners: Sequence[AccountId]) -> AccountId | N
         if table == "core" and place and re.fullmatch(r"[MGC]#[^#]+", place):
             found = keys.account_of(place)
             return found if found in owners or not is_member(found) else None
-    return None
+    return keys.happened_to(item["pk"]) if letter == "H" else None
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -42,6 +42,8 @@ button{font:inherit;font-size:.92em;color:var(--do);background:none;border:1px s
 border-radius:999px;padding:.35em 1.1em;min-height:2.6em;cursor:pointer}
 button:focus-visible,a:focus-visible{outline:3px solid var(--do);outline-offset:2px}
 .all{width:100%;margin-top:.6em}a{color:var(--do)}
+.do{font-weight:600;font-size:1.05em;color:var(--card);background:var(--do);border-color:var(--do);padding:.55em 2em;
+min-width:min(16em,100%)}
 .saved{background:var(--card);border:1px solid var(--good);border-radius:10px;padding:.5em 1em}
 .turn{text-align:right;margin:0;font-size:.85em}.turn a{display:inline-block;padding:.4em 0 .4em 1em}
 .whose{float:left;margin:0;color:var(--soft);font-size:.85em;padding:.4em 0;max-width:75%}h1{clear:both}
@@ -49,10 +51,14 @@ article+article{border-top:1px solid var(--line);margin-top:2em;padding-top:1em}
 """.replace("\n", "")
 
 
-def turn(language: Language) -> str:
-    """The link to the same page in the other language."""
+def turn(language: Language, more: str = "") -> str:
+    """The link to the same page in the other language.
+
+    Args:
+        more: of the query, escaped.
+    """
     other, name = (Language.EN, "English") if language is Language.ZH else (Language.ZH, "中文")
-    return f'<p class="turn"><a href="?language={other.value}" lang="{other.value}">{name}</a></p>'
+    return f'<p class="turn"><a href="?language={other.value}{more}" lang="{other.value}">{name}</a></p>'
 
 
 def page(language: Language, title: str, inside: str, *, program: str = "") -> str:

@@ -27,7 +27,7 @@ from chalicelib.members.rules import is_of_messages, may_contact
 from chalicelib.points.errors import MemberClosed, MemberErased, MemberUnknown
 from chalicelib.points.models import AccountStatus
 from chalicelib.privacy.errors import ConsentNotOffered, OptOutUnknown
-from chalicelib.privacy.models import PreferenceAsked
+from chalicelib.privacy.models import PreferenceAsked, PreferencesShown
 from chalicelib.privacy.service.opting_out import Counting
 from chalicelib.privacy.service.pages import CHANNELS, PURPOSES, page, turn
 from chalicelib.programs.rules import today_of
@@ -61,11 +61,13 @@ class Shown:
 
     Attributes:
         channels: those by which the member has an address; none for who is no member any more.
+        may_grant: whether the link is new enough to allow anything.
     """
 
     language: Language
     channels: tuple[ContactChannel, ...] = ()
     topics: tuple[Topic, ...] = ()
+    may_grant: bool = True
 
 
 def find_preferences(
@@ -83,7 +85,7 @@ def find_preferences(
     texts = [each for each in consent_texts.list_texts(table, None) if each.in_force]
     open_ = _may_grant(asked, book, now)
     topics = tuple(_topic(purpose, profile, texts, language, may_grant=open_) for purpose in _purposes(profile, texts))
-    return Shown(language, profile.ways, topics)
+    return Shown(language, profile.ways, topics, may_grant=open_)
 
 
 def change_preferences(
@@ -186,35 +188,57 @@ def _topic(
 _WORDS = {
     Language.ZH: {
         "title": "消息偏好", "lead": "选择您愿意收到哪些消息、通过哪些渠道。点击后立即生效。",
-        "saved": "已保存，立即生效。",
+        "saved": "已保存，立即生效。", "saved_one": "已保存。{name}（{channel}）：{state}。",
+        "saved_all": "已退订全部优惠与活动消息。",
+        "old": "这个链接有些旧了，只能停止接收。要重新接收，请点开较新消息里的链接、登录会员账户，或在门店办理。",
         "on": "正在接收", "off": "未接收", "end": "不再接收", "begin": "开始接收", "all": "退订全部优惠与活动消息",
         "nothing": "我们不会向您发送任何消息。", "about": "{name}：{channel}",
     },
     Language.EN: {
         "title": "Your preferences", "lead": "Choose what you want to hear about, and how. Each press counts at once.",
-        "saved": "Saved. It counts from now on.", "on": "on", "off": "off", "end": "Stop", "begin": "Allow",
+        "saved": "Saved. It counts from now on.", "saved_one": "Saved. {name} ({channel}): {state}.",
+        "saved_all": "Stopped: you are sent no offers and news any more.",
+        "old": "This link is rather old, so messages can only be stopped here. To be sent them again, open the link of "
+               "a newer message, sign in, or ask in a shop.",
+        "on": "on", "off": "off", "end": "Stop", "begin": "Allow",
         "all": "Stop all offers and news", "nothing": "We send you nothing.", "about": "{name}, {channel}",
     },
 }  # fmt: skip
 
 
-def page_of(shown: Shown, program: str, *, saved: bool) -> str:
+def page_of(shown: Shown, program: str, pressed: PreferencesShown | None) -> str:
     """The page: a card for each topic, and a switch for each channel in it.
 
     Args:
         program: what the program is called that the messages are of.
+        pressed: what was pressed before, if anything was.
     """
     words, language = _WORDS[shown.language], shown.language
     if not shown.topics:
         nothing = f"{turn(language)}<h1>{words['title']}</h1><p>{words['nothing']}</p>"
         return page(language, words["title"], nothing, program=program)
-    told = f'<p class="saved" role="status">{words["saved"]}</p>' if saved else ""
+    told = f'<p class="saved" role="status">{_saved(shown, pressed)}</p>' if pressed else ""
+    old = "" if shown.may_grant else f'<p class="text">{words["old"]}</p>'
     cards = "".join(_card(topic, language) for topic in shown.topics)
     every = (
         f'<form method="post" action="?language={language.value}"><button class="all">{words["all"]}</button></form>'
     )
     head = f"<h1>{words['title']}</h1><p>{words['lead']}</p>"
-    return page(language, words["title"], turn(language) + head + told + cards + every, program=program)
+    return page(language, words["title"], turn(language) + head + old + told + cards + every, program=program)
+
+
+def _saved(shown: Shown, pressed: PreferencesShown) -> str:
+    """What came of what was pressed, as it is now: the page may be looked at again later."""
+    words = _WORDS[shown.language]
+    for topic in shown.topics:
+        for channel, on, _ in topic.switches:
+            if (topic.purpose, channel.value) == (pressed.purpose, pressed.channel):
+                name, state = CHANNELS[shown.language][channel.value], words["on" if on else "off"]
+                return escape(
+                    words["saved_one"].format(name=topic.name[:1].upper() + topic.name[1:], channel=name, state=state)
+                )
+    offers = [on for topic in shown.topics if topic.purpose != ACCOUNT_PURPOSE for _, on, _ in topic.switches]
+    return words["saved_all"] if pressed.purpose is None and not any(offers) else words["saved"]
 
 
 def _card(topic: Topic, language: Language) -> str:

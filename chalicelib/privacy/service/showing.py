@@ -4,6 +4,7 @@ It knows no section by heart: a kind of record that it has never heard of become
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -17,31 +18,54 @@ from chalicelib.points.store import why_from
 from chalicelib.points.views import explained
 from chalicelib.privacy.actions import Both
 from chalicelib.privacy.catalogue import NAMES
-from chalicelib.privacy.labels import FIELDS, INNER, KINDS, LEFT_OUT, NARROW, ONLY, TEXTS, VALUES
+from chalicelib.privacy.labels import (
+    BESIDE,
+    FIELDS,
+    INNER,
+    KINDS,
+    LEFT_OUT,
+    NARROW,
+    OF_NO_CHANNEL,
+    ONLY,
+    TEXTS,
+    VALUES,
+)
 from chalicelib.privacy.models import Export, ExportRecord
 from chalicelib.programs.models import Program
 from chalicelib.programs.rules import NO_TIER
+from chalicelib.storage import keys
+
+_WHEN = (
+    "at", "occurred_ms", "happened_ms", "merged_at", "made_ms", "notified_ms", "opened_ms", "joined_ms", "used_ms",
+    "decided_ms", "entered_ms", "asked_ms", "added_ms",
+)  # fmt: skip
+"""When a record was made: what a table is sorted by."""
 
 _COLUMNS = (
-    "at", "occurred_ms", "made_ms", "notified_ms", "opened_ms", "joined_ms", "used_ms", "decided_ms", "entered_ms",
-    "asked_ms", "added_ms", "of", "kind_letter", "kind", "asked_for", "action", "event_type", "card_kind", "channel",
-    "by", "points", "balance_after", "lines", "shop_id", "why", "status", "outcome", "path", "left_for", "role",
-    "consent", "name", "number", "subject", "text", "changes",
+    *_WHEN, "of", "order_no", "kind_letter", "kind", "asked_for", "action", "event_type", "card_kind", "channel", "by",
+    "points", "balance_after", "lines", "shop_id", "why", "status", "outcome", "path", "left_for", "role", "consent",
+    "name", "number", "subject", "text", "changes",
 )  # fmt: skip
 """Fields that have a column of their own, in this order; what else a record has shares the last one."""
-_WHEN = _COLUMNS[:11]
 
 _DAY = re.compile(r"[1-9]\d{3}(\d{2})(\d{2})|([1-9]\d{3})-\d{2}-\d{2}")
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}[^ ]*")
 _DAYS = frozenset({"expires_on", "matures_on"})
 _EPOCH = range(10**12, 5 * 10**12)
 """Milliseconds of this century and the next; nothing else that is counted gets so large."""
-_TIERS = frozenset({"tier", "tier_before", "tier_after", "from_tier", "into_tier"})
-_PLAIN = frozenset({"birth_year", "cohort", "month"})
+_TIERS = frozenset({"tier", "tier_before", "tier_after", "from_tier", "into_tier", "tier_then"})
+_PLAIN = frozenset({"birth_year", "cohort"})
 """Numbers that are not counted with."""
 
-_OF_CARDS = frozenset({"points", "balance_after", "price", "given_back"})
-"""Numbers that are money where the card is of a currency."""
+_OF_CARDS = frozenset({"points", "balance_after", "given_back"})
+"""Numbers that are money, or visits, where a card is what has them."""
+
+_ACCOUNT = re.compile(r"(mem|crd|pol)_[a-z2-7]{16}")
+_PROFILE, _MERGE = "profile of a member", "merge of two members"
+_PARTS = frozenset({"a member's part in a pool"})
+_OUR_IDS = re.compile(r"(mrg|ent|hld|trf|apr)_[\w-]+")
+"""Ids that say nothing to whoever reads them, and lead to nothing that the page does not show."""
+_ISO_DAY, _LARGE = re.compile(r"\d{4}-\d{2}-\d{2}"), re.compile(r"(?<![\d.,¥+-])\d{4,}(?= 分)")
 
 _QUIET = frozenset({"number of cards", "share"})
 """Items whose changes follow from others that stand beside them."""
@@ -64,25 +88,29 @@ _STYLE = (
     ".list td,.list td.n,.list td.d{display:grid;grid-template-columns:7.5em minmax(0,1fr);gap:.6em;border:0;"
     "padding:.15em 0;text-align:left;white-space:normal}"
     ".list td:empty{display:none}.list td::before{content:attr(data-of);color:#555}}"
-    "@media print{body{margin:0;max-width:none;font-size:10pt}thead{display:table-header-group}"
-    "tr{break-inside:avoid}h2{break-after:avoid}div.wide{overflow:visible}}"
+    "@media print{body{margin:0;padding:0;max-width:none;font-size:9pt}thead{display:table-header-group}"
+    "tr{break-inside:avoid}h2{break-after:avoid}div.wide{overflow:visible}"
+    "thead th,td.d{white-space:normal}th,td{overflow-wrap:anywhere;padding-right:.5em}"
+    "thead th,td.n,td.w{overflow-wrap:normal}"
+    ".list td:last-child{min-width:0}.list td:not(:last-child){min-width:3.2em}tbody th{width:9em}}"
 )
 
 
-def page_of(export: Export, language: Language, program: Program) -> str:
+def page_of(export: Export, language: Language, program: Program, titles: Mapping[str, str] | None = None) -> str:
     """An export as a page of HTML that needs nothing else: no script, no image, nothing that is loaded.
 
     Args:
-        program: gives the time zone, and the words of rules.
+        program: gives its name, the time zone, the words of rules and of its own fields.
+        titles: what members call purposes of consents, where texts of consents say so.
     """
-    page = _Page(export, language, program)
-    title = page.text("title")
+    page = _Page(export, language, program, titles or {})
+    title, whose = page.text("title"), escape(program.name.in_(language))
     body = "\n".join(page.parts())
     return (
         f'<!doctype html>\n<html lang="{language.value}"><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title>'
+        f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title} · {whose}</title>'
         f"<style>{_STYLE}</style>\n"
-        f"<h1>{title}</h1><p>{page.text('lead')}</p>"
+        f"<h1>{title} · {whose}</h1><p>{page.text('lead')}</p>"
         f'<p class="soft">{page.text("exported")}{page.text("colon")}{page.moment(export.exported_at)} · '
         f"{page.text('zone')} {escape(program.time_zone)}</p>\n{body}\n"
         f"{page.left_out()}\n</html>\n"
@@ -96,13 +124,30 @@ class _Page:
     export: Export
     language: Language
     program: Program
+    titles: Mapping[str, str]
     currencies: dict[str, str] = field(default_factory=dict)
-    """Of stored-value cards: their entries count in money."""
+    """Of cards: what is paid for them, and of stored-value cards what they hold."""
+    of_visits: set[str] = field(default_factory=set)
+    """Count cards: their entries count visits."""
+    names: dict[str, str] = field(default_factory=dict)
+    """Of cards and pools, by id; and the numbers of memberships that were merged."""
 
     def __post_init__(self) -> None:
+        cards = Counter(each.data.get("name") for each in self.export.records if each.kind == "card")
         for record in self.export.records:
-            if record.of and record.kind == "card" and "currency" in record.data:
-                self.currencies[record.of] = record.data["currency"]
+            if not record.of:
+                continue
+            name = record.data.get("name")
+            if record.kind == "card":
+                self.currencies[record.of] = record.data.get("currency", "")
+                if record.data.get("card_kind") == "count":
+                    self.of_visits.add(record.of)
+                if name and cards[name] == 1:
+                    self.names[record.of] = name
+            elif record.kind == "pool" and name:
+                self.names[record.of] = name
+            elif record.kind == _PROFILE:
+                self.names[record.of] = record.data.get("number", "")
 
     # ------------------------------------------------------------ words
 
@@ -149,12 +194,15 @@ class _Page:
         kinds: dict[str, list[ExportRecord]] = {}
         for record in self.export.records:
             kind = _kind_of(record)
-            if kind not in NARROW:
+            if kind not in NARROW and not self._is_own_profile(record):
                 kinds.setdefault(kind, []).append(record)
         known = list(KINDS)
         for kind in sorted(kinds, key=lambda each: known.index(each) if each in KINDS else len(known)):
             title = self.of_both(KINDS[kind]) if kind in KINDS else kind
             yield f"<h2>{escape(title)} ({len(kinds[kind])})</h2>{self._records(kinds[kind])}"
+
+    def _is_own_profile(self, record: ExportRecord) -> bool:
+        return record.kind == _PROFILE and record.of == self.export.member.member_id
 
     def _about(self) -> Iterator[tuple[str, str]]:
         said = self.export.member.model_dump(mode="json")
@@ -171,6 +219,10 @@ class _Page:
             yield self.label("available"), f"{said['points']['available']:,}"
         yield self.label("joined_ms"), self.moment(self.export.member.joined_at)
         yield self.label("consents"), self._list([self._consent(each) for each in map(_parts_of, said["consents"])])
+        for record in filter(self._is_own_profile, self.export.records):
+            for name in BESIDE:
+                if value := self._value(name, record.data.get(name), record):
+                    yield self.label(name), value
 
     def _facts(self, rows: Iterable[tuple[str, str]]) -> str:
         nothing = f"<small>{self.text('nothing')}</small>"
@@ -179,7 +231,7 @@ class _Page:
     def _records(self, records: Sequence[ExportRecord]) -> str:
         """Records as a table; a single one as a list of what it says."""
         several = len({record.of for record in records}) > 1
-        rows = [_shown(record, several=several) for record in records]
+        rows = [self._row(record, several=several) for record in records]
         if len(rows) == 1:
             names = sorted(rows[0], key=_rank)
             return self._facts([(self.label(name), self._value(name, rows[0][name], records[0])) for name in names])
@@ -196,7 +248,7 @@ class _Page:
                 for name, head in zip(columns, heads, strict=False)
             ]
             if others:
-                rest = [name for name in row if name not in columns]
+                rest = sorted((name for name in row if name not in columns), key=_rank)
                 said = [
                     f"{escape(self.label(name))}{self.text('colon')}{value}"
                     for name in rest
@@ -206,6 +258,49 @@ class _Page:
                 cells.append(_cell("", self.text("other"), small))
             lines.append("<tr>" + "".join(cells))
         return _table(heads, lines)
+
+    def _row(self, record: ExportRecord, *, several: bool) -> dict[str, Any]:
+        """What is shown of a record, and whose it is where several stand in one table."""
+        data = self._merged(record.data["merge"]) if record.kind == _MERGE else dict(record.data)
+        if record.kind.startswith("purchase") and "channel" in data:
+            data["channel_of_sale"] = data.pop("channel")
+        if "order_no" in data:
+            data.pop("purchase_id", None)
+        if "means" in (facts := data.get("facts") or {}):
+            data["means"] = facts["means"]
+            del data["facts"]
+        if record.kind == _PROFILE or data.get("member_id") == self.export.member.member_id:
+            data.pop("member_id", None)
+        if data.get("currency") == self.program.currency or record.of in self.of_visits:
+            data.pop("currency", None)
+        if data.get("tier_before") == data.get("tier_after") or "tier_after" not in data:
+            data.pop("tier_before", None)
+        if data.get("into_tier") == data.get("tier_then"):
+            data.pop("into_tier", None)
+        wanted = ONLY.get(record.kind, data.keys() - INNER)
+        # Who has a card does not do what staff do with it; and only members have tiers.
+        silent = {"acted_by"} if _kind_of(record) == "entry of a card" else set()
+        silent |= {name for name in _TIERS if data.get(name) == NO_TIER}
+        silent |= {name for name in ("reference",) if _OUR_IDS.fullmatch(str(data.get(name, "")))}
+        # A card's own row has its name; of a part in a pool nothing else says in which.
+        named = record.kind == "card" and record.of in self.names
+        own = {"of": record.of} if record.of and not named and (several or record.kind in _PARTS) else {}
+        shown = {name: value for name, value in data.items() if value not in (None, "", [], {})}
+        return own | {name: value for name, value in shown.items() if name in wanted and name not in silent}
+
+    def _merged(self, merge: Mapping[str, Any]) -> dict[str, Any]:
+        """A merge, as rows that follow each other: who went, what came with it, and until when it can be undone."""
+        undone = merge.get("undone") or {}
+        return {
+            "merged_at": merge["at"], "from_number": self._number_of(merge["from_member_id"]),
+            "points_moved": merge["points_moved"], "from_tier": merge["from_tier"], "into_tier": merge["into_tier"],
+            "tier_then": merge["tier_after"], "balance_then": merge["balance_after"], "undone_until": merge["until"],
+            "undone_at": undone.get("at"), "points_back": undone.get("points_moved"),
+        }  # fmt: skip
+
+    def _number_of(self, member_id: str) -> str:
+        """A membership by its number, where it is one of those that became the member's."""
+        return self.names.get(member_id) or self.text("another")
 
     # ------------------------------------------------------------ values
 
@@ -226,6 +321,7 @@ class _Page:
             "lines": lambda each: self._list([self._line(one, record) for one in each]),
             "changes": lambda each: self._bullets([said for one in each if (said := self._change(one))]),
             "former": lambda each: self._bullets([self._former(*one) for one in each]),
+            "custom": lambda each: self._list([self._own_field(*one) for one in each.items()]),
             "contact_changed": lambda each: self.moment(from_milliseconds(each[0])),
             "path": lambda each: self._list([self._passed(*one) for one in each]),
             "heard": lambda each: self._list([self._passed("", *one) for one in each]),
@@ -236,12 +332,27 @@ class _Page:
         if isinstance(value, bool):
             return self.text("yes" if value else "no")
         if isinstance(value, int):
+            if record is not None and record.of in self.of_visits and name in _OF_CARDS:
+                return self._visits(name, value)
             return self._number(name, value, currency)
         if isinstance(value, str):
+            if name == "kind_letter" and record is not None and _kind_of(record) == "entry of a card":
+                opened = value == "e" and not record.data.get("points")
+                return escape(self.word("kind_letter_of_card", "opened" if opened else value))
             return escape(self._written(name, value))
         if isinstance(value, Mapping):
             return self._object(value, record)
         return self._list([self._value(name, each, record) for each in value if each not in ("", None, [], {})])
+
+    def _visits(self, name: str, count: int) -> str:
+        number = f"{count:+,}" if name == "points" and count else f"{count:,}"
+        return self.text("visit" if abs(count) == 1 else "visits").format(count=number)
+
+    def _own_field(self, name: str, value: Any) -> str:
+        """A field of the merchant's own, by the name that the program gives it."""
+        known = self.program.custom_fields.get(name)
+        label = known.label.in_(self.language) if known else self.label(name)
+        return f"{escape(label)}{self.text('colon')}{self._value(name, value)}"
 
     def _change(self, change: Mapping[str, Any]) -> str:
         """What became of something, in words; empty where it is said elsewhere."""
@@ -249,7 +360,8 @@ class _Page:
             return ""
         said = [self.word("changed_state", change["state"])] if "state" in change else []
         was, now = ({NAMES.get(n, n): each for n, each in change.get(when, {}).items()} for when in ("before", "after"))
-        for name in (each for each in was | now if each not in INNER):
+        same = {"currency"} if now.get("currency") == self.program.currency else set()
+        for name in (each for each in was | now if each not in INNER and each not in same):
             old, new = (self._value(name, each.get(name)) for each in (was, now))
             if old or new:
                 became = f"{old} → {new or self.text('nothing')}" if old else new
@@ -271,17 +383,28 @@ class _Page:
         if record is None:
             return ""
         if name.endswith("_minor"):
-            return str(record.data.get("currency") or self.program.currency)
-        return self.currencies.get(record.of or "", "") if name in _OF_CARDS else ""
+            return str(record.data.get("currency") or self.currencies.get(record.of or "") or self.program.currency)
+        return self.currencies.get(record.of or "", "") if name in _OF_CARDS or name == "price" else ""
 
     def _number(self, name: str, value: int, currency: str) -> str:
         if name.endswith("_ms") or (not currency and value in _EPOCH):
             return escape(self.moment(from_milliseconds(value)))
         if name in _DAYS:
             return escape(self._written(name, str(value)))
+        if name == "month":
+            return escape(self._month(value))
         if currency:
             return escape(shown(value, currency))
         return str(value) if name in _PLAIN else f"{value:+,}" if name == "points" and value else f"{value:,}"
+
+    def _month(self, value: int) -> str:
+        year, month = divmod(value, 100)
+        return f"{year}年{month}月" if self.language is Language.ZH else f"{date(year, month, 1):%B %Y}"
+
+    def _birthday(self, value: str) -> str:
+        """A month and a day, 03-15, as people write them."""
+        month, day = map(int, value.split("-"))
+        return f"{month}月{day}日" if self.language is Language.ZH else f"{day} {date(2000, month, 1):%B}"
 
     def _written(self, name: str, value: str) -> str:
         """A text: a day or an instant as people write it, a word of ours in the page's language, or as it is."""
@@ -295,8 +418,12 @@ class _Page:
             return self.label(value)
         if name in _TIERS and any(tier.tier_id == value for tier in self.program.ladder.tiers):
             return self.program.tier(value).name.in_(self.language)
-        if value == self.export.member.member_id:
-            return self.text("you")
+        if name == "month_day":
+            return self._birthday(value)
+        if name == "purchase_id" and (order := keys.order_of(value)):
+            return order[1]
+        if _ACCOUNT.fullmatch(value):
+            return self._whose(value)
         return self.word(name, value)
 
     def _object(self, value: Mapping[str, Any], record: ExportRecord | None) -> str:
@@ -332,14 +459,20 @@ class _Page:
 
     def _payment(self, parts: Sequence[Any], record: ExportRecord | None) -> str:
         """By what means something was paid, how much, and under which number."""
-        said = [str(each) for each in parts if each and not isinstance(each, int)]
+        kind, *more = parts
+        said = [self.word("means", str(kind)), *(str(each) for each in more if each and not isinstance(each, int))]
         currency = self.currencies.get(record.of or "", "") if record else ""
         said += [shown(each, currency) for each in parts if currency and isinstance(each, int)]
         return escape(" ".join(said))
 
     def _whose(self, account_id: str) -> str:
+        if account_id == self.export.member.member_id:
+            return self.text("you")
         if account_id.startswith("mem_"):
-            return self.text("you" if account_id == self.export.member.member_id else "former")
+            number = self.names.get(account_id)
+            return self.text("former").format(number=number) if number else self.text("another")
+        if account_id in self.names:
+            return self.names[account_id]
         sort = self.text("card" if account_id.startswith("crd_") else "pool")
         return f"{sort} …{account_id[-4:]}"
 
@@ -355,13 +488,18 @@ class _Page:
         for why in rules:
             if why.rule_id == "base":
                 paid = shown(why.args[0], self.program.currency)
-                found.append(self.text("base").format(paid=paid, points=why.points))
+                found.append(self.text("base").format(paid=paid, points=f"{why.points:,}"))
                 continue
             try:
-                found.append(explained(why, self.program, self.language))
+                found.append(self._sentence(explained(why, self.program, self.language)))
             except (LookupError, ValueError):
                 continue
         return found
+
+    def _sentence(self, text: str) -> str:
+        """A sentence of the API's, with days and numbers as they stand elsewhere on the page."""
+        text = _ISO_DAY.sub(lambda found: self.day(date.fromisoformat(found[0])), text)
+        return _LARGE.sub(lambda found: f"{int(found[0]):,}", text)
 
     def _line(self, line: Mapping[str, Any], record: ExportRecord | None) -> str:
         name = line.get("name") or line.get("sku") or ""
@@ -377,12 +515,18 @@ class _Page:
     def _consent(self, parts: Sequence[Any]) -> str:
         """What was said of a consent, in a sentence."""
         purpose, granted, text_version, at, channel, source = (*parts, "", "")[:6]
-        said = f"{self.text('comma')}{self.word('source', source)}" if source else ""
-        sentence = self.text("granted" if granted else "withdrawn")
-        channel = self.word("channel", channel) if channel else self.text("all_channels")
+        more = [] if channel or purpose in OF_NO_CHANNEL else [self.text("all_channels")]
+        if text_version:
+            known = VALUES["text_version"].get(text_version)
+            more.append(self.of_both(known) if known else self.text("text_of").format(text=text_version))
+        more += [self.word("source", source)] if source else []
+        sentence = self.text(("granted" if granted else "withdrawn") + ("_by" if channel else ""))
         when = self.moment(from_milliseconds(at) if isinstance(at, int) else datetime.fromisoformat(at))
-        purpose, text = self.word("purpose", purpose), self.word("text_version", text_version)
-        return escape(sentence.format(at=when, channel=channel, purpose=purpose, text=text, source=said))
+        named = self.titles.get(purpose) or self.word("purpose", purpose)
+        said = sentence.format(
+            at=when, channel=self.word("channel", channel or ""), purpose=named, more=self.text("comma").join(more)
+        )
+        return escape(said)
 
 
 def _parts_of(consent: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -396,18 +540,13 @@ def _kind_of(record: ExportRecord) -> str:
     return record.kind
 
 
-def _shown(record: ExportRecord, *, several: bool) -> dict[str, Any]:
-    """What is shown of a record, and whose it is where several stand in one table."""
-    own = {"of": record.of} if several and record.of else {}
-    wanted = ONLY.get(record.kind, record.data.keys() - INNER)
-    # Who has a card does not do what staff do with it; and only members have tiers.
-    silent = {"acted_by"} if _kind_of(record) == "entry of a card" else set()
-    silent |= {name for name in _TIERS if record.data.get(name) == NO_TIER}
-    return own | {name: value for name, value in record.data.items() if name in wanted and name not in silent}
+_FIELDS = {name: place for place, name in enumerate(FIELDS)}
 
 
-def _rank(name: str) -> tuple[int, str]:
-    return (_COLUMNS.index(name), "") if name in _COLUMNS else (len(_COLUMNS), name)
+def _rank(name: str) -> tuple[int, int, str]:
+    """Columns first, then what has a name, in the order in which names stand; then the rest."""
+    column = _COLUMNS.index(name) if name in _COLUMNS else len(_COLUMNS)
+    return column, _FIELDS.get(name, len(_FIELDS)), name
 
 
 def _when(row: Mapping[str, Any]) -> str:
@@ -418,6 +557,8 @@ def _when(row: Mapping[str, Any]) -> str:
 def _cell(name: str, head: str, value: str) -> str:
     """A cell, which says its column's name itself where a narrow screen has no columns."""
     kind = ' class="d"' if name in _WHEN else ""
+    if name in VALUES:
+        kind = ' class="w"'
     if name in ("points", "balance_after") or name.endswith("_minor"):
         kind = ' class="n"'
     return f'<td{kind} data-of="{head}">' + (f"<div>{value}</div>" if value else "")
