@@ -14,7 +14,8 @@ from chalice.app import Chalice
 
 from chalicelib.api.errors import BodyTooLarge, BodyTooSlow, HeadTooLarge, MethodNotAllowed, RouteUnknown, Unexpected
 from chalicelib.api.headers import security
-from chalicelib.api.problems import problem
+from chalicelib.api.problems import STATUS, problem
+from chalicelib.api.routing import PAGE_HEADERS, language_of, wants_page
 from chalicelib.kernel.errors import Refusal
 from local import static
 from local.gateway import LambdaContext, answered, proxy_event
@@ -135,6 +136,8 @@ class Adapter:
         file = self._pages.find(path)
         if path == "/" and method in {"GET", "HEAD"}:
             await _answer(send, 307, [(b"location", b"/docs"), *_SAFE], b"")
+        elif file is None and method in {"GET", "HEAD"} and wants_page(_header(scope, b"accept").decode("latin-1")):
+            await self._show_nothing(scope, path, send)
         elif file is None:
             await self._refuse(send, RouteUnknown())
         elif method not in {"GET", "HEAD"}:
@@ -145,6 +148,15 @@ class Adapter:
             await _answer(send, 200, [*file.headers, (b"content-encoding", b"gzip")], file.zipped)
         else:
             await _answer(send, 200, file.headers, file.plain)
+
+    async def _show_nothing(self, scope: Message, path: str, send: Send) -> None:
+        """Tell a browser that nothing is there."""
+        from local.nothing import nothing_page  # noqa: PLC0415 - of a domain, which the app loads when it is asked for
+
+        shown = {"Cache-Control": "no-store", **security(laptop=True), **PAGE_HEADERS}
+        headers = [(name.lower().encode(), value.encode()) for name, value in shown.items()]
+        language = language_of(_header(scope, b"accept-language").decode("latin-1"))
+        await _answer(send, STATUS[RouteUnknown.code], headers, nothing_page(path, language).encode())
 
     async def _serve_other_method(self, method: str, resource: str, send: Send) -> None:
         """Answer a method that a resource does not have: a CORS preflight, or a refusal."""

@@ -3,6 +3,7 @@
 import base64
 import time
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
@@ -132,13 +133,18 @@ def _body(sent: bytes, content_type: str, binary_types: frozenset[str]) -> tuple
     return sent.decode("utf-8", "replace"), False
 
 
+@lru_cache(maxsize=256)  # a few dozen names, a dozen of them in every answer
+def _spelt(name: str) -> bytes:
+    return name.lower().encode("latin-1")
+
+
 def answered(response: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """Status, headers and body of a handler's answer, in ASGI's shape."""
     body: bytes = base64.b64decode(response["body"]) if response.get("isBase64Encoded") else response["body"].encode()
     single: dict[str, Any] = response.get("headers") or {}
     multi: dict[str, Sequence[Any]] = response.get("multiValueHeaders") or {}
     pairs = [*single.items(), *((name, value) for name, values in multi.items() for value in values)]
-    headers = [(name.lower().encode("latin-1"), str(value).encode("latin-1")) for name, value in pairs]
+    headers = [(_spelt(name), str(value).encode("latin-1")) for name, value in pairs]
     if body and not any(name == b"content-type" for name, _ in headers):
         headers.append((b"content-type", b"application/json"))  # API Gateway's default
     return int(response["statusCode"]), headers, body

@@ -45,6 +45,8 @@ def fits(folder: Path, expected: str) -> bool:
 
 def make_venv(version: str) -> None:
     """Build .venv from nothing with the interpreter that runs this."""
+    if VENV.is_symlink():
+        sys.exit("setup: .venv is a link, and what it leads to does not fit; take it away, or make it fit there.")
     say(f"making .venv with Python {version.split(maxsplit=1)[0]} (about a minute)")
     (VENV / ".stamp").unlink(missing_ok=True)
     shutil.rmtree(VENV, ignore_errors=True)

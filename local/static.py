@@ -10,6 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from chalicelib.api.headers import security
+from local.demo.shop import SHOP_NAMES
+from local.oidc import LABEL
 from local.settings import ROOT
 
 SWAGGER = ROOT / "node_modules" / "swagger-ui-dist"
@@ -65,11 +67,13 @@ class Pages:
 
     def __init__(self, issuers: str) -> None:
         named = json.loads(issuers or "[]")
-        self._settings: dict[str, str | None] = {"issuer": None}
+        self._settings: dict[str, object] = {"issuer": None}
         self._csp = CSP.format(issuer="")
         if named and named[0].get("clients"):
             issuer = named[0]["issuer"]
             self._settings = {"issuer": issuer, "client_id": named[0]["clients"][0], "scope": "openid profile"}
+            if named[0].get("label") == LABEL:
+                self._settings["shops"] = SHOP_NAMES
             self._csp = CSP.format(issuer=" {0.scheme}://{0.netloc}".format(urlsplit(issuer)))
 
     def find(self, path: str) -> File | None:

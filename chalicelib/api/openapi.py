@@ -2,12 +2,13 @@
 
 import re
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from chalicelib.api import problems
+from chalicelib.api import problems, samples
 from chalicelib.api.errors import (
     BodyMalformed,
     BodyMissing,
@@ -20,7 +21,7 @@ from chalicelib.api.errors import (
     VersionUnclear,
 )
 from chalicelib.api.rooms import ROOMS, everything
-from chalicelib.api.routing import ROUTES, Html, Route, Sheet, Verbatim
+from chalicelib.api.routing import ROUTES, Html, Route, SeeOther, Sheet, Verbatim
 from chalicelib.identity.errors import (
     IssuerUnreachable,
     PermissionMissing,
@@ -73,6 +74,9 @@ def document() -> dict[str, Any]:
     everything()
     models = _models()
     _, definitions = models_json_schema(models, ref_template=_REF)
+    schemas = dict(sorted(definitions.get("$defs", {}).items()))
+    samples.illustrate(schemas)
+    faults = {kind.code: kind for route in ROUTES for kind in _refusals(route)}
     paths: dict[str, Any] = {}
     for route in sorted(ROUTES, key=lambda each: (each.path, each.method)):
         paths.setdefault("/v1" + route.path, {})[route.method.lower()] = _operation(route)
@@ -95,7 +99,9 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
-            "schemas": {**dict(sorted(definitions.get("$defs", {}).items())), "Problem": _PROBLEM},
+            "schemas": {**schemas, "Problem": _PROBLEM},
+            "responses": _faults(),
+            "examples": {code: samples.fault(kind) for code, kind in sorted(faults.items())},
         },
     }
 
@@ -112,8 +118,12 @@ def _models() -> list[tuple[type[BaseModel], Any]]:
 
 
 def _answered(route: Route) -> Any:
-    answer = typing.get_args(route.answer)[0] if route.waits else route.answer
+    answer = typing.get_args(route.answer)[0] if route.waits or _leads_on(route) else route.answer
     return typing.get_args(answer)[0] if typing.get_origin(answer) is Outcome else answer
+
+
+def _leads_on(route: Route) -> bool:
+    return SeeOther in typing.get_args(route.answer)
 
 
 def _operation(route: Route) -> dict[str, Any]:
@@ -204,6 +214,8 @@ def _responses(route: Route, refusals: tuple[type[Refusal] | type[Trouble], ...]
         responses[str(route.status)]["content"] = {"*/*": {"schema": {"type": "string"}}}
     if answer is Html:
         responses[str(route.status)]["content"] = {"text/html": {"schema": {"type": "string"}}}
+    if _leads_on(route):
+        responses["303"] = {"description": "Done; a browser is shown what came of it."}
     if route.body is not None and "dry_run" in route.body.model_fields and route.status != 200:
         responses["200"] = {
             "description": "What would be done; nothing was written.",
@@ -211,14 +223,38 @@ def _responses(route: Route, refusals: tuple[type[Refusal] | type[Trouble], ...]
         }
     if route.method == "GET" and not (isinstance(answer, type) and issubclass(answer, str)):
         responses["304"] = {"description": "Unchanged since the ETag in If-None-Match."}
-    by_status: dict[int, list[str]] = {}
-    for kind in refusals:
-        by_status.setdefault(problems.STATUS[kind.code], []).append(f"`{kind.code}`")
-    for status, codes in sorted(by_status.items()):
-        problem = {problems.CONTENT_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}}
-        page = {"text/html": {"schema": {"type": "string"}}} if route.fault_page is not None else {}
-        responses[str(status)] = {"description": ", ".join(codes), "content": problem | page}
+    for status, codes in _by_status(refusals).items():
+        name = _fault_name(codes, paged=route.fault_page is not None)
+        responses[str(status)] = {"$ref": f"#/components/responses/{name}"}
     return dict(sorted(responses.items()))
+
+
+def _by_status(refusals: Sequence[type[Refusal] | type[Trouble]]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for kind in refusals:
+        found.setdefault(problems.STATUS[kind.code], []).append(kind.code)
+    return found
+
+
+def _fault_name(codes: Sequence[str], *, paged: bool) -> str:
+    return ".".join([*codes, *(["page"] if paged else [])])
+
+
+def _faults() -> dict[str, Any]:
+    """The answers to faults, each once: most routes share most of them, and who reads the document reads less."""
+    found: dict[str, Any] = {}
+    for route in ROUTES:
+        paged = route.fault_page is not None
+        for codes in _by_status(_refusals(route)).values():
+            found[_fault_name(codes, paged=paged)] = _fault(codes, paged=paged)
+    return dict(sorted(found.items()))
+
+
+def _fault(codes: Sequence[str], *, paged: bool) -> dict[str, Any]:
+    examples = {code: {"$ref": f"#/components/examples/{code}"} for code in codes}
+    problem = {problems.CONTENT_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}, "examples": examples}}
+    page = {"text/html": {"schema": {"type": "string"}}} if paged else {}
+    return {"description": ", ".join(f"`{each}`" for each in codes), "content": problem | page}
 
 
 def _refusals(route: Route) -> tuple[type[Refusal] | type[Trouble], ...]:

@@ -72,6 +72,13 @@ class Html(str):
     """An answer that is a page for people, which loads and runs nothing."""
 
 
+class SeeOther(str):
+    """Where a browser goes on by GET, once what it sent is done (303): then a reload shows, and does nothing again.
+
+    It is relative to the request's own address, so that it holds behind any host and path.
+    """
+
+
 FaultPage = Callable[[int, Language | None], str]
 """The page that tells a browser of a fault, by its status and the language asked for. It says nothing of why: whoever
 forged a link learns from it no more than who lost its end."""
@@ -81,7 +88,7 @@ class Verbatim(str):
     """An answer in the very words that a machine waits for: JSON where it begins with a brace, else plain text."""
 
 
-_PAGE_HEADERS = {
+PAGE_HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -110,6 +117,7 @@ class Call:
         if_match: the version named by `If-Match`, or None.
         words: seals words about members, and opens them.
         address: the network address that API Gateway took the request from; nothing that the caller can write.
+        accept: the Accept header.
     """
 
     house: House
@@ -121,6 +129,12 @@ class Call:
     language: Language | None = None
     if_match: int | None = None
     address: str = ""
+    accept: str | None = None
+
+    @property
+    def wants_page(self) -> bool:
+        """Whether pages are asked for, as browsers do."""
+        return wants_page(self.accept)
 
     @property
     def member_id(self) -> MemberId:
@@ -443,11 +457,11 @@ def _answer(route: Route, request: Request, parts: dict[str, str]) -> Response:
 def _told(route: Route, request: Request, fault: Refusal | Trouble, request_id: str) -> tuple[int, dict[str, str], str]:
     """What is answered to a fault: a page to who asks for pages, where the route has one; else the problem."""
     status, headers, body = problems.problem(fault, instance=request_id)
-    if route.fault_page is None or not _wants_page(request.headers.get("accept")):
+    if route.fault_page is None or not wants_page(request.headers.get("accept")):
         return status, headers, body
     query: Mapping[str, str] = request.query_params or {}
-    asked = _language(query.get("language")) or _language(request.headers.get("accept-language"))
-    return status, headers | _PAGE_HEADERS, route.fault_page(status, asked)
+    asked = language_of(query.get("language")) or language_of(request.headers.get("accept-language"))
+    return status, headers | PAGE_HEADERS, route.fault_page(status, asked)
 
 
 def _log(
@@ -505,7 +519,7 @@ def _witnessed(route: Route, request: Request, call: Call, arguments: dict[str, 
         return _witness(route, request, call, caller, arguments).record(read, writes)
 
     table = Audited(call.house.table, caller.subject, own=caller.membership, record=record, always=rule.audited)
-    return replace(call, house=replace(call.house, table=table))
+    return replace(call, house=call.house.around(table))
 
 
 def _witness(route: Route, request: Request, call: Call, caller: Caller, arguments: dict[str, Any]) -> Witnessed:
@@ -550,9 +564,10 @@ def _call(
         request_id=request_id,
         words=Words(house.table, house.keyring.contacts),
         key=_key(route, headers.get("idempotency-key")),
-        language=_language(headers.get("accept-language")),
+        language=language_of(headers.get("accept-language")),
         if_match=_version(headers.get("if-match")),
         address=address,
+        accept=headers.get("accept"),
     )
 
 
@@ -649,8 +664,10 @@ def _rendered(route: Route, request: Request, result: Any, caller: Caller | None
         result = result.value
     if isinstance(result, Sheet):
         return status, headers | {"Content-Type": "text/csv; charset=utf-8"}, result
+    if isinstance(result, SeeOther):
+        return 303, {"Location": result, "Cache-Control": "no-store"}, ""
     if isinstance(result, Html):
-        return status, headers | _PAGE_HEADERS, result
+        return status, headers | PAGE_HEADERS, result
     if isinstance(result, Verbatim):
         kind = "application/json" if result.startswith("{") else "text/plain; charset=utf-8"
         return status, headers | {"Content-Type": kind}, result
@@ -687,7 +704,7 @@ def _key(route: Route, header: str | None) -> str:
     return header
 
 
-def _language(header: str | None) -> Language | None:
+def language_of(header: str | None) -> Language | None:
     """The first language of an Accept-Language header that we speak (RFC 9110, by order, q ignored)."""
     for part in (header or "").lower().split(","):
         tag = part.strip()[:2]
@@ -696,7 +713,7 @@ def _language(header: str | None) -> Language | None:
     return None
 
 
-def _wants_page(accept: str | None) -> bool:
+def wants_page(accept: str | None) -> bool:
     """Whether an Accept header names pages, and prefers them to JSON; who takes anything is given JSON (RFC 9110)."""
     weights: dict[str, float] = {}
     for part in (accept or "").lower().split(","):

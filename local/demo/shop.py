@@ -7,7 +7,14 @@ from chalicelib.consents.models import ContactChannel, PublishConsentText
 from chalicelib.programs.models import DEFAULT_TERMS
 
 SHOPS = ("shp_jingan", "shp_lujiazui", "shp_xujiahui", "shp_hongqiao")
-"""静安寺店, 陆家嘴店, 徐家汇店, 虹桥店; the last opened half a year ago."""
+"""The last opened half a year ago."""
+SHOP_NAMES = {
+    "shp_jingan": {"zh": "静安寺店", "en": "Jing'an Temple"},
+    "shp_lujiazui": {"zh": "陆家嘴店", "en": "Lujiazui"},
+    "shp_xujiahui": {"zh": "徐家汇店", "en": "Xujiahui"},
+    "shp_hongqiao": {"zh": "虹桥店", "en": "Hongqiao"},
+}
+"""What they are called, by language: shops have no names in the product itself."""
 
 NEWEST = SHOPS[-1]
 CODES = dict(zip(SHOPS, ("JA", "LJZ", "XJH", "HQ"), strict=True))

@@ -1,3 +1,6 @@
+// A token that was pasted before this page forgot them is not left lying about.
+localStorage.removeItem("authorized");
+
 // Nothing leaves this machine: no validator badge, no spec from elsewhere.
 SwaggerUIBundle({
   url: "/v1/openapi.json",
@@ -6,7 +9,7 @@ SwaggerUIBundle({
   docExpansion: "list",
   filter: true,
   displayRequestDuration: true,
-  persistAuthorization: true,
+  persistAuthorization: false, // a token that was pasted is gone with the page
   tryItOutEnabled: true,
   validatorUrl: null,
 });

@@ -18,9 +18,10 @@ const TEXT = {
     leave: "退出",
     stay: "保持登录",
     left: "您已退出登录。",
-    back: "返回",
+    back: "返回常客",
+    used: "此登录页面已失效",
+    expired: "它已经用过，或打开太久了。如果您已登录，返回后会看到自己的页面；否则请重新登录。",
     failed: "无法登录",
-    expired: "此登录页面已失效，请重新开始。",
     refused: "登录请求不正确，请重新开始。",
   },
   en: {
@@ -36,9 +37,10 @@ const TEXT = {
     leave: "Sign out",
     stay: "Stay signed in",
     left: "You are signed out.",
-    back: "Back",
+    back: "Go to Regulars",
+    used: "This sign-in page is out of date",
+    expired: "It was used already, or open for too long. If you are signed in, you will see your page; if not, sign in anew.",
     failed: "No sign-in",
-    expired: "This sign-in page is no longer good. Please start again.",
     refused: "The sign-in was not asked for as it should be. Please start again.",
   },
 };
@@ -99,12 +101,14 @@ export function signedOut(page, language) {
   return sheet(language, (text) => `<h1>${text.left}</h1><p><a href="${escaped(page)}">${text.back}</a></p>`);
 }
 
+// Who comes by the Back button, or too late, is told so and led to the page, which looks whether they are signed in.
 export function failure(page, code, language) {
+  const over = code === "interaction_expired";
   return sheet(
     language,
-    (text) => `<h1>${text.failed}</h1>
-      <p class="lead">${code === "interaction_expired" ? text.expired : text.refused}</p>
-      <p class="code">${escaped(code)}</p>
-      <p><a href="${escaped(page)}">${text.back}</a></p>`,
+    (text) => `<h1>${over ? text.used : text.failed}</h1>
+      <p class="lead">${over ? text.expired : text.refused}</p>
+      ${over ? "" : `<p class="code">${escaped(code)}</p>`}
+      <a class="button" href="${escaped(page)}?state=back">${text.back}</a>`,
   );
 }

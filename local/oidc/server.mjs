@@ -46,7 +46,8 @@ const provider = new Provider(issuer, {
     names: { session: `session_${port}`, interaction: `interaction_${port}`, resume: `resume_${port}` },
   },
   scopes: ["openid", "profile"],
-  claims: { openid: ["sub"], profile: ["name"] },
+  claims: { openid: ["sub"], profile: ["name", "preferred_username"] },
+  conformIdTokenClaims: false, // the page is told who signed in by the ID token, and asks for nothing more
   responseTypes: ["code"],
   pkce: { required: () => true },
   features: {
@@ -88,7 +89,7 @@ const provider = new Provider(issuer, {
   interactions: { url: (ctx, interaction) => `/sign-in/${interaction.uid}` },
   findAccount: (ctx, subject) => {
     const person = people.get(subject);
-    return person && { accountId: subject, claims: () => ({ sub: subject, name: person.name }) };
+    return person && { accountId: subject, claims: () => ({ sub: subject, name: person.name, preferred_username: person.login }) };
   },
   extraTokenClaims: (ctx, token) => {
     const person = people.get(token.accountId);

@@ -14,6 +14,14 @@ export class SignInFailed extends Error {
 
 export class SignedOut extends Error {}
 
+// Asked for no more often than it is allowed to be.
+export class Busy extends Error {
+  constructor(seconds) {
+    super("rate_exceeded");
+    this.seconds = seconds;
+  }
+}
+
 function base64url(bytes) {
   return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
@@ -41,6 +49,8 @@ export class SignIn {
   #endpoints;
   #tokens;
   #renewing;
+  #login;
+  #why = "";
 
   constructor(settings, page) {
     this.#settings = settings;
@@ -52,10 +62,29 @@ export class SignIn {
     return this.#tokens.until;
   }
 
-  // Leave for the issuer's login page; with `prompt: "none"` it comes back at once, and shows nothing.
-  async start(more = {}) {
+  // What was typed to sign in, where the issuer says it.
+  get login() {
+    return this.#login;
+  }
+
+  // Why the issuer was asked for the answer that came; empty for who pressed the button.
+  get why() {
+    return this.#why;
+  }
+
+  // Leave for the issuer's login page.
+  async start(more = {}, why = "") {
+    location.assign(await this.#asking(more, why));
+  }
+
+  // Ask the issuer whether it still knows somebody; it comes back at once, and shows nothing.
+  async look(why) {
+    location.replace(await this.#asking({ prompt: "none" }, why));
+  }
+
+  async #asking(more, why) {
     const { authorization_endpoint: endpoint } = await this.#discovered();
-    const aside = { state: random(), nonce: random(), verifier: random() };
+    const aside = { state: random(), nonce: random(), verifier: random(), why };
     sessionStorage.setItem(ASIDE, JSON.stringify(aside));
     const url = new URL(endpoint);
     url.search = new URLSearchParams({
@@ -69,7 +98,7 @@ export class SignIn {
       code_challenge_method: "S256",
       ...more,
     });
-    location.assign(url);
+    return url;
   }
 
   // Take what the issuer sent us back with; false when we were not sent.
@@ -78,6 +107,7 @@ export class SignIn {
     const aside = JSON.parse(sessionStorage.getItem(ASIDE) ?? "null");
     sessionStorage.removeItem(ASIDE);
     if (!aside || answer.get("state") !== aside.state) throw new SignInFailed("state_differs");
+    this.#why = aside.why;
     const { issuer, authorization_response_iss_parameter_supported: names } = await this.#discovered();
     if ((names || answer.has("iss")) && answer.get("iss") !== issuer) throw new SignInFailed("issuer_differs");
     if (answer.has("error")) throw new SignInFailed(answer.get("error"));
@@ -93,6 +123,7 @@ export class SignIn {
     const meant = [claims.aud].flat().includes(this.#settings.client_id) && claims.iss === issuer;
     if (!meant || claims.nonce !== aside.nonce) throw new SignInFailed("id_token_differs");
     this.#keep(got);
+    this.#login = claims.preferred_username ?? claims.email;
     return true;
   }
 
@@ -115,18 +146,20 @@ export class SignIn {
     this.#tokens = undefined;
   }
 
-  // Leave for the issuer's page of signing out.
+  // Leave for the issuer's page of signing out; false where it has none. Whoever stays signed in there comes back with
+  // the same state as who does not, so that what became of it has to be looked at.
   async signOut(state) {
-    this.forget();
     const { end_session_endpoint: endpoint } = await this.#discovered();
-    if (!endpoint) return location.assign(`${this.#page}?state=${state}`);
+    this.forget();
+    if (!endpoint) return false;
     const url = new URL(endpoint);
     url.search = new URLSearchParams({
       client_id: this.#settings.client_id,
       post_logout_redirect_uri: this.#page,
       state,
     });
-    return location.assign(url);
+    location.assign(url);
+    return true;
   }
 
   async #renew() {

@@ -1,17 +1,21 @@
 // The page: who am I here, and what may I do. It shows one of a few states, and says which in data-state.
 
-import { SignIn, SignInFailed, SignedOut } from "./oidc.js";
-import { allowed, language, text, time, word } from "./text.js";
+import { Busy, SignIn, SignInFailed, SignedOut } from "./oidc.js";
+import { allowed, byName, filled, language, text, time, word } from "./text.js";
 
 const main = document.getElementById("main");
 const page = location.origin + location.pathname.replace(/\/$/, "");
+let settings;
 let signIn;
 let timer;
 // What an issuer answers that was not to ask anybody anything, and would have to (OpenID Connect Core 1.0, 3.1.2.6).
 const WOULD_ASK = new Set(["login_required", "interaction_required", "consent_required", "account_selection_required"]);
+// How one comes back from the issuer without an answer: from signing out, to take another account, or by a link there.
+// None of them says whether there is still a session, so that is looked at.
+const RETURNS = new Set(["left", "switch", "back"]);
+const BUSY_SECONDS = 60; // to wait where nobody said how long
 
 document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
-document.title = `${text.welcome} · 常客 Regulars`;
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -23,8 +27,9 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
-function show(state, ...children) {
+function show(state, title, ...children) {
   clearTimeout(timer);
+  document.title = `${title} · 常客 Regulars`;
   main.dataset.state = state;
   main.replaceChildren(...children);
 }
@@ -44,11 +49,11 @@ function button(label, action, kind = "") {
   }, label);
 }
 
-function notice(state, title, lead, { action = text.signIn, code = "", wrong = false } = {}) {
+function notice(state, title, lead, { action = text.signIn, act = () => signIn.start(), code = "", wrong = false } = {}) {
   const parts = [element("h1", {}, title), element("p", { class: "soft", role: wrong ? "alert" : "status" }, lead)];
   if (code) parts.push(element("p", { class: "code" }, code));
-  if (action) parts.push(button(action, () => signIn.start()));
-  show(state, element("div", { class: wrong ? "notice wrong" : "notice" }, ...parts));
+  if (action) parts.push(button(action, act));
+  show(state, title, element("div", { class: wrong ? "notice wrong" : "notice" }, ...parts));
 }
 
 // Whether this page had somebody signed in: it outlives a reload, where the tokens do not, and says nothing of them.
@@ -57,14 +62,35 @@ function remember(signedIn) {
 }
 
 function fail(problem) {
-  remember(false);
-  if (problem instanceof SignedOut) {
-    notice("expired", text.expired, text.expiredLead, { action: text.again });
+  if (problem instanceof Busy) {
+    const at = Math.ceil((Date.now() / 1000 + problem.seconds) / 60) * 60; // the clock's next minute after it
+    const lead = filled(text.busyLead, { seconds: problem.seconds, time: time(at) });
+    notice("busy", text.busy, lead, { action: text.retry, act: showMe, wrong: true });
     return;
   }
+  if (!signIn) {
+    notice("failed", text.noSettings, text.noSettingsLead, { action: text.retry, act: reload, wrong: true });
+    return; // and the reload goes on where this one could not
+  }
+  remember(false);
   const code = problem instanceof SignInFailed ? problem.code : String(problem.message ?? problem);
-  const leads = { unreachable: text.unreachable, token_invalid: text.refused, access_denied: text.refused };
-  notice("failed", text.failed, leads[code] ?? text.failedLead, { action: signIn ? text.again : "", code, wrong: true });
+  if (problem instanceof SignedOut) {
+    notice("expired", text.expired, text.expiredLead, { action: text.again });
+  } else if (code === "staff_suspended") {
+    notice("suspended", text.suspended, text.suspendedLead, { action: text.switch, act: takeAnother, wrong: true });
+  } else {
+    const leads = { unreachable: text.unreachable, token_invalid: text.refused, access_denied: text.refused };
+    notice("failed", text.failed, leads[code] ?? text.failedLead, { action: text.again, code, wrong: true });
+  }
+}
+
+function reload() {
+  location.reload();
+}
+
+// Where an issuer has no page of signing out, its login page takes another account too.
+async function takeAnother() {
+  if (!(await signIn.signOut("switch"))) await signIn.start({ prompt: "login" });
 }
 
 // ---------------------------------------------------------------- signed in
@@ -78,6 +104,7 @@ async function whoAmI() {
     throw new SignInFailed("unreachable");
   }
   const said = await answer.json().catch(() => ({}));
+  if (answer.status === 429) throw new Busy(Number(answer.headers.get("Retry-After")) || BUSY_SECONDS);
   if (!answer.ok) throw new SignInFailed(answer.status >= 500 ? "unreachable" : (said.code ?? `status_${answer.status}`));
   return said;
 }
@@ -87,12 +114,24 @@ function tags(words) {
   return element("ul", { class: "tags" }, ...words.map((each) => element("li", {}, each)));
 }
 
+// Whose rights reach everywhere needs no shop.
+function shops(me) {
+  if (me.shop_ids.length) return tags(me.shop_ids.map((each) => settings.shops?.[each]?.[language] ?? each));
+  return me.permissions.length && me.permissions.every(({ scope }) => scope === "all") ? text.allShops : text.none;
+}
+
+function kept() {
+  return filled(text.kept, { time: time(signIn.until) });
+}
+
 function facts(me) {
+  const id = element("span", { class: "code" }, me.subject);
   const rows = [
-    [text.account, element("span", { class: "code" }, me.subject)],
+    [text.account, signIn.login ?? id],
+    ...(signIn.login ? [[text.staffId, id]] : []),
     [text.roles, tags(me.roles.map((each) => word("role", each)))],
-    [text.shops, tags(me.shop_ids)],
-    [text.until, element("span", { id: "until" }, time(signIn.until) + text.renewed)],
+    [text.shops, shops(me)],
+    [text.until, element("span", { id: "until" }, kept())],
   ];
   return element("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [
     element("dt", {}, name),
@@ -118,21 +157,21 @@ function rights(permissions) {
     const [subject] = permission.split(":");
     groups.set(subject, [...(groups.get(subject) ?? []), { permission, scope }]);
   }
-  return element("div", { class: "rights" }, ...[...groups].map(([subject, held]) =>
-    element("section", {}, element("h3", {}, word("subject", subject)), element("ul", {},
+  return element("div", { class: "rights" }, ...[...groups].map(([subject, held]) => [word("subject", subject), subject, held]).sort(byName).map(([name, subject, held]) =>
+    element("section", {}, element("h3", {}, name), element("ul", {},
       ...held.map(({ permission, scope }) => element("li", { "data-permission": permission },
         element("span", {}, allowed(permission)), element("span", {}, word("scopes", reach(subject, scope)))))))));
 }
 
-function leave() {
-  remember(false);
-  return signIn.signOut("left");
+// Who comes back by the Back button is signed in still or not any more; the reload that follows finds out.
+async function leave() {
+  if (!(await signIn.signOut("left"))) notice("signed-out", text.welcome, text.leftHereLead);
 }
 
 async function showMe() {
   const me = await whoAmI();
   remember(true);
-  show(me.permissions.length ? "signed-in" : "empty",
+  show(me.permissions.length ? "signed-in" : "empty", me.name ?? text.noName,
     element("div", { class: "who" }, element("h1", { tabindex: "-1" }, me.name ?? text.noName),
       button(text.signOut, leave, "quiet")),
     facts(me),
@@ -148,7 +187,7 @@ function renewInTime() {
   timer = setTimeout(async () => {
     try {
       await signIn.token();
-      document.getElementById("until").textContent = time(signIn.until) + text.renewed;
+      document.getElementById("until").textContent = kept();
       renewInTime();
     } catch (problem) {
       if (problem instanceof SignInFailed && problem.code === "unreachable" && signIn.until > Date.now() / 1000) {
@@ -171,24 +210,48 @@ async function finished(answer) {
   }
 }
 
+async function settle() {
+  let reply;
+  try {
+    reply = await fetch("/sign-in/settings.json", { cache: "no-store" });
+    settings = await reply.json();
+  } catch {
+    throw new SignInFailed("settings_missing");
+  }
+  if (!reply.ok) throw new SignInFailed("settings_missing");
+}
+
 async function begin() {
-  show("loading", element("p", { class: "soft", role: "status" }, text.loading));
+  show("loading", text.welcome, element("p", { class: "soft", role: "status" }, text.loading));
   const answer = new URLSearchParams(location.search);
-  const reloaded = history.state?.signedIn && !answer.has("code") && !answer.has("error");
+  const answered = answer.has("code") || answer.has("error");
+  const reloaded = history.state?.signedIn && !answered;
+  await settle();
   remember(false); // and a code in the address bar could be shared or sent along
-  const settings = await fetch("/sign-in/settings.json", { cache: "no-store" }).then((reply) => reply.json());
   if (!settings.issuer) {
     notice("closed", text.closed, text.closedLead, { action: "" });
     return;
   }
   signIn = new SignIn(settings, page);
-  if (reloaded) {
-    await signIn.start({ prompt: "none" }); // the issuer remembers, or sends back at once to say that it does not
+  const back = answered ? "" : answer.get("state");
+  if (RETURNS.has(back)) {
+    await signIn.look(back);
+  } else if (reloaded) {
+    await signIn.look("reload");
   } else if (await finished(answer)) {
     await showMe();
+  } else if (signIn.why === "switch") {
+    await signIn.start();
+  } else if (signIn.why === "reload") {
+    throw new SignedOut(); // as by another tab
   } else {
-    notice("signed-out", text.welcome, answer.get("state") === "left" ? text.leftLead : text.welcomeLead);
+    notice("signed-out", text.welcome, signIn.why === "left" ? text.leftLead : text.welcomeLead);
   }
 }
+
+// A page that the browser kept for the Back button has forgotten its tokens, and may be of somebody who has left.
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted) reload();
+});
 
 begin().catch(fail);

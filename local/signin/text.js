@@ -6,6 +6,7 @@ const TEXT = {
     welcome: "员工登录",
     welcomeLead: "登录后，可以查看您的身份和权限。",
     leftLead: "您已退出登录。",
+    leftHereLead: "您已在这里退出；登录服务可能仍记得您。",
     signIn: "登录",
     again: "重新登录",
     signOut: "退出登录",
@@ -17,11 +18,21 @@ const TEXT = {
     closed: "未配置登录服务",
     closedLead: "请设置 REGULARS_ISSUERS，或使用 make token。",
     refused: "您的账号不能登录这里，请联系管理员。",
+    suspended: "您的账号已停用",
+    suspendedLead: "这个账号目前不能使用常客，请联系管理员。如果您有其他账号，可以换用。",
+    switch: "退出并换用其他账号",
+    busy: "请求过于频繁",
+    busyLead: "请等待 {seconds} 秒（到 {time}），然后重试。您仍处于登录状态。",
+    retry: "重试",
+    noSettings: "页面无法载入",
+    noSettingsLead: "无法连接到服务器，它可能正在启动。请稍后重试。",
     account: "账号",
+    staffId: "员工编号",
     roles: "角色",
     shops: "门店",
-    until: "本次令牌有效至",
-    renewed: "，之后自动续期",
+    allShops: "全部门店",
+    until: "登录状态",
+    kept: "打开此页面期间自动保持（{time} 前自动续期）",
     none: "无",
     rights: "您可以做什么",
     noRights: "您还没有任何权限。",
@@ -47,6 +58,7 @@ const TEXT = {
     welcome: "Staff sign-in",
     welcomeLead: "Sign in to see who you are here and what you may do.",
     leftLead: "You are signed out.",
+    leftHereLead: "You are signed out here. The sign-in service may still remember you.",
     signIn: "Sign in",
     again: "Sign in again",
     signOut: "Sign out",
@@ -58,11 +70,22 @@ const TEXT = {
     closed: "No sign-in service is configured",
     closedLead: "Set REGULARS_ISSUERS, or use make token.",
     refused: "This account may not come in here. Please ask an administrator.",
+    suspended: "Your account is suspended",
+    suspendedLead: "It cannot be used here for now. Please ask an administrator. " +
+      "If you have another account, you can take that one.",
+    switch: "Sign out and use another account",
+    busy: "Too many requests",
+    busyLead: "Please wait {seconds} seconds (until {time}), then try again. You are still signed in.",
+    retry: "Try again",
+    noSettings: "This page could not be loaded",
+    noSettingsLead: "The server cannot be reached. It may be starting. Please try again in a moment.",
     account: "Account",
+    staffId: "Staff ID",
     roles: "Roles",
     shops: "Shops",
-    until: "This token is good until",
-    renewed: ", and renews itself",
+    allShops: "all",
+    until: "Signed in",
+    kept: "for as long as this page is open (renewed by itself before {time})",
     none: "none",
     rights: "What you may do",
     noRights: "You have not been given any rights yet.",
@@ -98,6 +121,18 @@ export function word(kind, name) {
 // What a permission allows: most verbs mean the same of everything, some have words of their own for it.
 export function allowed(permission) {
   return text.verb[permission] ?? word("verb", permission.split(":")[1]);
+}
+
+// A text with its places filled in.
+export function filled(said, values) {
+  return said.replace(/{(\w+)}/g, (_, name) => values[name]);
+}
+
+const collator = new Intl.Collator(language === "zh" ? "zh-CN" : "en");
+
+// The order of names in the page's language, of rows that begin with one.
+export function byName([one], [other]) {
+  return collator.compare(one, other);
 }
 
 export function time(seconds) {

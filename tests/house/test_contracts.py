@@ -25,6 +25,7 @@ from chalicelib.api.policy import POLICY
 from chalicelib.api.routing import FINDERS, ROUTES, Route, Routes
 from chalicelib.identity.permissions import ROLES, Permission
 from chalicelib.kernel.errors import Refusal, Trouble
+from chalicelib.kernel.records import Record
 from chalicelib.members.errors import IdentifierTaken
 from local.settings import ROOT
 
@@ -343,3 +344,11 @@ def test_no_test_file_is_left_out_of_the_folders_that_the_house_knows() -> None:
     }
     found = {path.relative_to(ROOT / "tests").parts[0] for path in Path(ROOT / "tests").rglob("test_*.py")}
     assert found <= known
+
+
+def test_no_record_has_what_a_copy_would_lose() -> None:
+    """`Record.model_copy` copies values alone: there must be no private and no extra attributes."""
+    modules()
+    records = {each for each in subclasses(Record) if each.__module__.startswith("chalicelib.")}
+    assert len(records) > 300
+    assert [each for each in records if each.__private_attributes__ or each.model_config.get("extra") == "allow"] == []

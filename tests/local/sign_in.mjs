@@ -111,20 +111,92 @@ try {
   await page.locator("button.quiet").click();
   seen.leaving = await page.locator("h1").textContent();
   seen.fits.push(await widths(page, "leaving"));
+  await page.locator("button.quiet").click(); // stay: the session lives on, and the page says who that is
+  await until(page, "signed-in");
+  seen.stayed = [await page.locator("h1").textContent(), await page.title()];
+  await page.locator("button.quiet").click();
+  await page.locator("button[value=yes]").waitFor();
+  await page.goBack(); // instead of an answer: signed in as before
+  await until(page, "signed-in");
+  await page.locator("button.quiet").click();
   await page.locator("button[value=yes]").click();
   await until(page, "signed-out");
   seen.left = await page.locator("main p").first().textContent();
   await page.locator("main button").click();
   await page.locator("#password").waitFor(); // signed out for good: the password is asked for
 
-  // Signed out at the issuer, as by another page: a reload says so, and asks for nothing.
+  // Signed out at the issuer, as by another tab: a reload says so, and asks for nothing.
   const other = await opened("en-GB");
   await signIn(other, "clerk");
   await until(other, "signed-in");
   await other.context().clearCookies();
   await other.reload();
-  await until(other, "signed-out");
+  await until(other, "expired");
   await other.context().close();
+
+  // A page of the issuer that was used already leads back, and who is signed in sees that.
+  const back = await opened("en-GB");
+  await back.locator("main button").first().click();
+  await back.locator("#login").waitFor();
+  const usedPage = back.url();
+  await back.locator("#login").fill("clerk");
+  await back.locator("#password").fill(passwords.clerk);
+  await back.locator("button[type=submit]").click();
+  await until(back, "signed-in");
+  await back.goto(usedPage);
+  seen.used = await back.locator("h1").textContent();
+  seen.fits.push(await widths(back, "used"));
+  await back.locator("a.button").click();
+  await until(back, "signed-in");
+
+  // Asked too often: how long to wait, and a button that goes on from there.
+  await back.route("**/v1/whoami", (route) => route.fulfill({
+    status: 429, headers: { "Retry-After": "7" }, contentType: "application/problem+json", body: '{"code": "rate_exceeded"}',
+  }));
+  await back.reload();
+  await until(back, "busy");
+  seen.busy = await back.locator("main p").first().textContent();
+  await back.unroute("**/v1/whoami");
+  await back.locator("main button").click();
+  await until(back, "signed-in");
+
+  // The server does not answer: words, and a button that tries again.
+  await back.route("**/sign-in/settings.json", (route) => route.abort());
+  await back.reload();
+  await until(back, "failed");
+  seen.unsettled = await back.locator("h1").textContent();
+  await back.unroute("**/sign-in/settings.json");
+  await back.locator("main button").click();
+  await until(back, "signed-in");
+  await back.context().close();
+
+  // Suspended: the page says so, also after a reload, and takes another account.
+  const admin = await opened("en-GB");
+  const asked = admin.waitForRequest("**/v1/whoami");
+  await signIn(admin, "admin");
+  const headers = { authorization: (await asked).headers().authorization, "idempotency-key": "suspends" };
+  await until(admin, "signed-in");
+  seen.admin = await admin.locator(".facts").innerText();
+  const invited = { issuer, subject: "agent", name: "刘洋", roles: ["agent"] };
+  const hired = await (await admin.request.post(`${url}/v1/staff`, { headers, data: invited })).json();
+  const agent = await opened("zh-CN");
+  await signIn(agent, "agent");
+  await until(agent, "signed-in");
+  const reason = { reason: "left the company" };
+  await admin.request.post(`${url}/v1/staff/${hired.staff_id}/suspensions`, { headers, data: reason });
+  await agent.reload();
+  await until(agent, "suspended");
+  seen.suspended = await agent.locator("h1").textContent();
+  seen.fits.push(await widths(agent, "suspended"));
+  await agent.locator("main button").click();
+  await agent.locator("button[value=yes]").click();
+  await agent.locator("#login").fill("marketer"); // straight to the login page
+  await agent.locator("#password").fill(passwords.marketer);
+  await agent.locator("button[type=submit]").click();
+  await until(agent, "signed-in");
+  seen.instead = await agent.locator("h1").textContent();
+  await agent.context().close();
+  await admin.context().close();
 
   // Somebody without any rights, in English, on a phone.
   const phone = await opened("en-GB", { width: 390, height: 780 });

@@ -11,21 +11,17 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from base64 import b32encode, b64decode
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from math import ceil, sqrt
 from pathlib import Path
 from statistics import fmean, variance
 from typing import Any
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from local.keys import ensure_keys
-from local.processes import answers
 from local.settings import ROOT
 from local.tokens import make_token
 from tests.local.stand import PLAIN, Stack
@@ -45,19 +41,6 @@ def blocks() -> list[tuple[str, str]]:
         for block in re.findall(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE):
             found.append((section.partition("\n")[0], block))
     return found
-
-
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    made = Stack(tmp_path / "data")
-    made.start()
-    functions = urlsplit(made.run.functions).port or 0  # a reader's first line takes longer than they do to come up
-    deadline = time.monotonic() + 60
-    while not answers(functions):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    yield made
-    made.stop()
 
 
 def typed(stack: Stack, log: Path) -> dict[str, str]:
@@ -231,11 +214,12 @@ def _check_the_campaign(stack: Stack, said: str) -> None:
 
 
 def _check_the_journey(stack: Stack, said: str) -> None:
-    assert "2. Give 20 points, good for 60 days.\n3. Add the tag “winback”, then the end." in said
+    given = "2. Give 20 points, good for at least 60 days, to the end of the month in which they end."
+    assert f"{given}\n3. Add the tag “winback”, then the end." in said
     assert "1 members in journeys go on" in said
     shown = values(said)
     assert [each["text"] for each in shown[:3]] == [
-        "1. 等待7天。", "2. 赠送20积分（60天有效）。", "3. 添加标签“winback”，然后结束。"
+        "1. 等待7天。", "2. 赠送20积分（至少60天有效，到期满当月的月底为止）。", "3. 添加标签“winback”，然后结束。"
     ]  # fmt: skip
     assert shown[3] == {"entered": 1, "known": 0, "refused": 0, "under_way": False}
     assert shown[-2]["left"] == {"completed": 1}

@@ -3,8 +3,6 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,14 +20,6 @@ def blocks() -> list[tuple[str, str]]:
             if not re.search(r"^REGULARS_\S+ make run", block, re.MULTILINE):
                 found.append((section.partition("\n")[0], block))
     return found
-
-
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    made = Stack(tmp_path / "data")
-    made.start()
-    yield made
-    made.stop()
 
 
 @pytest.mark.skipif(not all(map(shutil.which, NEEDED)), reason="a program that the page uses is not on this machine")
