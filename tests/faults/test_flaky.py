@@ -120,7 +120,7 @@ class Emulated(Works):
 
     def flaky_table(self, table: DynamoTable) -> DynamoTable:
         """A table behind such a client, of little patience, so that much is left half done."""
-        return DynamoTable(self.flaky(self.dynamo), table.name, pause=lambda _: None, patience=0.1)
+        return DynamoTable(self.flaky(self.dynamo), table.name, pause=lambda _: None, patience=0.05)
 
     def open_flaky(self) -> None:
         """Start the functions behind such clients."""

@@ -15,6 +15,7 @@ from chalicelib.jobs import jobs, store
 from chalicelib.jobs import service as jobs_service
 from chalicelib.jobs.models import Job, Run
 from chalicelib.jobs.service import Yard
+from chalicelib.kernel.errors import Trouble
 from chalicelib.notices import jobs as notices_jobs
 from chalicelib.privacy import jobs as privacy_jobs
 from chalicelib.programs.service import ProgramBook
@@ -33,7 +34,7 @@ from chalicelib.storage.table import Table
 from chalicelib.watch import jobs as watch_jobs
 from local.messaging import queue_calls, rule_calls
 from local.pace import Pace
-from local.pump.functions import fed_functions, matches
+from local.pump.functions import Failed, fed_functions, matches
 from local.pump.queues import QueuePump
 from local.pump.stream import StreamPump
 from local.redrive import Moved, redrive
@@ -238,7 +239,14 @@ class Works:
         function = FUNCTIONS[name]
         handler = HANDLERS[name]
         url = self.sqs.url(f"{STACK}-{function.queue}")
-        return QueuePump(self.client, url, lambda event: handler(event, None), batch=min(function.batch, 10))  # type: ignore[arg-type]
+
+        def invoked(event: dict[str, Any]) -> Any:
+            try:
+                return handler(event, None)
+            except Trouble as trouble:
+                raise Failed(trouble.code) from trouble  # as Lambda: the messages come again
+
+        return QueuePump(self.client, url, invoked, batch=min(function.batch, 10))  # type: ignore[arg-type]
 
     @staticmethod
     def _step(pump: QueuePump) -> None:
