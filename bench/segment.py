@@ -28,7 +28,7 @@ from bench.report import CannotRun, Figure, table
 from chalicelib.lake import duck, merging
 from chalicelib.lake.models import Head
 from chalicelib.lake.rules import BASE, SLICE
-from chalicelib.lake.tables import TABLES
+from chalicelib.lake.tables import SPELLED, TABLES
 from chalicelib.segments.models import DEFINITION
 from chalicelib.segments.rules import compiled
 from chalicelib.storage.places import Place
@@ -211,6 +211,11 @@ def _one_of(what: str, values: Sequence[str]) -> str:
 
 def _people(first: int, end: int) -> str:
     """Members by their numbers; what they bought is joined to them."""
+    lists = {
+        "consents": f"CASE WHEN {_chance('i * 11 + 2', 10)} < 6 THEN ['marketing', 'marketing:sms'] ELSE [] END",
+        "ways": f"CASE WHEN {_chance('i * 11 + 3', 10)} < 8 THEN ['sms', 'wechat'] ELSE ['email'] END",
+        "withdrawn": "[]", "suppressed": "[]",
+    }  # fmt: skip
     made = {
         "m": "i::UINTEGER", "root": "i::UINTEGER", "was": "i::UINTEGER", "shown": "true", "gone": "false",
         "id": "'mem_' || lpad(i::VARCHAR, 16, 'a')", "pv": "1", "av": "1",
@@ -221,9 +226,7 @@ def _people(first: int, end: int) -> str:
         "region": _one_of("i * 7 + 5", ["CN-31", "CN-11", "CN-44", "CN-32", "CN-33", "CN-37", "CN-42", "CN-51"]),
         "source": _one_of("i * 7 + 6", ["till", "web", "app", "import"]),
         "tags": f"CASE WHEN {_chance('i * 11 + 1', 50)} = 0 THEN ['vip'] ELSE []::VARCHAR[] END",
-        "consents": f"CASE WHEN {_chance('i * 11 + 2', 10)} < 6 THEN ['marketing', 'marketing:sms'] "
-                    "ELSE []::VARCHAR[] END",
-        "ways": f"CASE WHEN {_chance('i * 11 + 3', 10)} < 8 THEN ['sms', 'wechat'] ELSE ['email'] END",
+        **{kept: f"array_to_string({lists[name]}, chr(10))" for name, kept in SPELLED.items()},
         "status": _one_of("i * 11 + 4", [*["active"] * 18, "suspended", "closed"]),
         "joined_on": f"DATE '{TODAY}' - {_chance('i * 11 + 5', 1500)}",
         "tier_id": _one_of("i * 11 + 6", [*["bronze"] * 6, *["silver"] * 3, "gold"]),

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.lake.models import Edges
 from chalicelib.lake.rules import FACTS_KEPT, SLICE
-from chalicelib.lake.tables import ACCOUNT, ADDED, FACT_TABLES, LOGGED, NAMED, PEOPLE, PROFILE, TABLES
-from chalicelib.lake.views import named, spendable, state
+from chalicelib.lake.tables import ACCOUNT, ADDED, FACT_TABLES, KEPT_PROFILE, LOGGED, NAMED, PEOPLE, SPELLED, TABLES
+from chalicelib.lake.views import named, spelled_out, spendable, state
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -40,6 +40,8 @@ def take_in(con: "Connection", paths: Sequence[str]) -> int | None:
             f"CREATE OR REPLACE TEMP TABLE in_{kind} AS SELECT unnest(max_by({kind}, {kind}.v)) FROM incoming "
             f"WHERE {kind} IS NOT NULL GROUP BY {kind}.{key}"
         )
+    spelled = ", ".join(f"{spelled_out(name)} AS {kept}" for name, kept in SPELLED.items())
+    con.execute(f"CREATE OR REPLACE TEMP TABLE in_member AS SELECT *, {spelled} FROM in_member")
     for kind, key in (("entry", "entry_id"), *((fact, "row_id") for fact in FACT_TABLES)):
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE in_{kind} AS SELECT unnest(max({kind})) FROM incoming "
@@ -95,7 +97,7 @@ def _people(con: "Connection") -> None:
     """`hit_people`: profile and account of everybody who is named, each of its highest version."""
     newer_profile, newer_account = "n.v > coalesce(p.pv, -1)", "a.v > coalesce(p.av, -1)"
     chosen = [
-        *(f'CASE WHEN {newer_profile} THEN n."{name}" ELSE p."{name}" END AS "{name}"' for name in PROFILE),
+        *(f'CASE WHEN {newer_profile} THEN n."{name}" ELSE p."{name}" END AS "{name}"' for name in KEPT_PROFILE),
         *(f'CASE WHEN {newer_account} THEN a."{name}" ELSE p."{name}" END AS "{name}"' for name in ACCOUNT),
     ]
     con.execute(
@@ -133,7 +135,7 @@ def _families(con: "Connection") -> None:
         "UNION SELECT m FROM root_of SEMI JOIN answering ON answering.root = root_of.root"
     )
     known = [name for name in PEOPLE if name not in ("root", "shown", "gone")]
-    same = {*PROFILE, *ACCOUNT, "m", "id", "was", "into_m", "pv", "av"}
+    same = {*KEPT_PROFILE, *ACCOUNT, "m", "id", "was", "into_m", "pv", "av"}
     mine = ", ".join(f'"{name}"' if name in same else f'NULL::{PEOPLE[name]} AS "{name}"' for name in known)
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE persons AS SELECT {mine} FROM hit_people UNION ALL "

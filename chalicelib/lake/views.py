@@ -3,13 +3,13 @@
 The text is made of names that a head gives, of a day and of an instant: nothing in it comes from a caller.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.lake.models import Edges, Head
 from chalicelib.lake.rules import ACTIVE_DAYS, AGE_BANDS, BASE, NEW_DAYS, PATCH, SLEEPING_DAYS, latest_born
-from chalicelib.lake.tables import FACT_ROWS, FACT_TABLES, FORM, TABLES, WHOLE
+from chalicelib.lake.tables import FACT_ROWS, FACT_TABLES, FORM, PROFILE, SPELLED, TABLES, WHOLE
 
 _NEVER = "DATE '9999-12-31'"
 
@@ -29,15 +29,32 @@ def stored(root: str, head: Head) -> Iterator[tuple[str, str]]:
 
 
 def reading(paths: Sequence[str], table: str, form: int = FORM) -> str:
-    """A SELECT of all columns of a table's files; those that an older form has not are null."""
+    """A SELECT of all columns of a table's files; those that an older form has not are null.
+
+    Args:
+        form: the oldest that a file may have.
+    """
     columns = TABLES[table]
-    nothing = "SELECT " + ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in columns.items()) + " WHERE false"
     if not paths:
-        return nothing
+        return _nothing(columns)
     listed = ", ".join(f"'{path}'" for path in paths)
-    rows = f"read_parquet([{listed}], union_by_name = {str(form != FORM).lower()})"
-    source = rows if form == FORM else f"(SELECT * FROM {rows} UNION ALL BY NAME {nothing})"
-    return f"SELECT {named(columns)} FROM {source}"
+    if form == FORM:
+        return f"SELECT {named(columns)} FROM read_parquet([{listed}])"
+    rows = f"SELECT * FROM read_parquet([{listed}], union_by_name = true)"
+    if form > 1 or table != "people":
+        return f"SELECT {named(columns)} FROM ({rows} UNION ALL BY NAME {_nothing(columns)})"
+    both = _nothing({**columns, **{name: PROFILE[name] for name in SPELLED}})
+    spelled = ", ".join(f"coalesce({kept}, {spelled_out(name)}) AS {kept}" for name, kept in SPELLED.items())
+    return f"SELECT {named(columns)} FROM (SELECT * REPLACE ({spelled}) FROM ({rows} UNION ALL BY NAME {both}))"
+
+
+def _nothing(columns: Mapping[str, str]) -> str:
+    return "SELECT " + ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in columns.items()) + " WHERE false"
+
+
+def spelled_out(name: str) -> str:
+    """A list of `SPELLED` as the text that files have for it."""
+    return f"array_to_string({name}, chr(10))"
 
 
 def named(columns: Iterable[str]) -> str:
@@ -154,7 +171,8 @@ SELECT m, id AS member_id, status, joined_on, tier_id,
     AS points_expiring,
   gender, month_day, born,
   {_age_band(today)} AS age_band,
-  shop_id, region, source, tags, custom, consents, withdrawn, ways, suppressed,
+  shop_id, region, source, tags, custom,
+  {", ".join(f"{_listed(kept)} AS {name}" for name, kept in SPELLED.items())},
   purchases_count, spent_minor,
   CASE WHEN purchases_count > 0 THEN spent_minor // purchases_count END AS average_minor,
   first_bought_on, last_bought_on,
@@ -163,6 +181,11 @@ SELECT m, id AS member_id, status, joined_on, tier_id,
   {_fifth("spent_minor", [str(each) for each in edges.money])} AS mo,
   {_stage(day)} AS stage
 FROM ({people}) WHERE shown"""
+
+
+def _listed(kept: str) -> str:
+    """A text of `SPELLED` as the list that it stands for."""
+    return f"CASE WHEN {kept} = '' THEN [] ELSE str_split({kept}, chr(10)) END"
 
 
 def scores(edges: Edges) -> Iterator[tuple[str, str]]:

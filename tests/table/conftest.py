@@ -1,6 +1,7 @@
 """Every table test ends with a proof of every account it made."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from chalicelib.programs.service import ProgramBook
 from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import DynamoTable
+from tests.beach import Beach
 from tests.makers import Clock
 from tests.table.stand import Desk, faults_in, scan
 
@@ -18,6 +20,12 @@ def desk(table: DynamoTable, keyring: Keyring, book: ProgramBook, clock: Clock) 
     made = Desk(table, keyring, book, clock)
     book.current(clock())
     return made
+
+
+@pytest.fixture
+def beach(tmp_path: Path, clock: Clock) -> Beach:
+    """A till over a table in memory, and the lake that what happens there flows into."""
+    return Beach(tmp_path / "lake", clock)
 
 
 @pytest.fixture(autouse=True)
