@@ -21,10 +21,16 @@ def _functions(scene: Scene) -> None:
     """Somebody who answers for the lake, and somebody who sends."""
 
     def answer(question: dict[str, Any], _: object) -> dict[str, Any]:
+        if question.get("what") == "estimate":
+            return {
+                "campaign_id": question["campaign_id"], "as_of": _NOW, "first_on": "2026-03-15",
+                "last_on": "2026-03-15", "planned": {}, "gift_points": 0, "points_cost_minor": 0,
+                "messages_cost_minor": 0, "cost_minor": 0, "currency": "CNY",
+            }  # fmt: skip
         return {
             "campaign_id": question["campaign_id"], "as_of": _NOW, "window_open": True, "variants": {},
-            "all_variants": _NOBODY, "held_out": None, "left_out": {}, "gift_points": 0, "cost_minor": 0,
-            "return_percent": None, "currency": "CNY",
+            "all_variants": _NOBODY, "beside_first": {}, "held_out": None, "left_out": {}, "gift_points": 0,
+            "cost_minor": 0, "return_percent": None, "currency": "CNY",
         }  # fmt: skip
 
     def test(_question: dict[str, Any], _: object) -> dict[str, Any]:
@@ -116,3 +122,9 @@ def send_tests(scene: Scene) -> Metered:
 def get_results(scene: Scene) -> Metered:
     path = _made(scene)
     return lambda: scene.get(f"{path}/results")
+
+
+@operation("get_estimate", "what a draft would reach and cost")
+def get_estimate(scene: Scene) -> Metered:
+    path = _made(scene)
+    return lambda: scene.get(f"{path}/estimate")

@@ -18,6 +18,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "/campaigns/{campaign_id}": ("campaigns",),
     "/campaigns/{campaign_id}/cancel": ("campaigns",),
     "/campaigns/{campaign_id}/copies": ("campaigns",),
+    "/campaigns/{campaign_id}/estimate": ("campaigns",),
     "/campaigns/{campaign_id}/launch": ("campaigns",),
     "/campaigns/{campaign_id}/pause": ("campaigns",),
     "/campaigns/{campaign_id}/results": ("campaigns",),

@@ -229,6 +229,7 @@ POLICY: Mapping[str, Rule] = {
     "POST /campaigns/{campaign_id}/pause": _head_office(P.CAMPAIGNS_LAUNCH),
     "POST /campaigns/{campaign_id}/resume": _head_office(P.CAMPAIGNS_LAUNCH),
     "POST /campaigns/{campaign_id}/cancel": _head_office(P.CAMPAIGNS_LAUNCH),
+    "GET /campaigns/{campaign_id}/estimate": _head_office(P.CAMPAIGNS_READ),
     "GET /campaigns/{campaign_id}/results": _head_office(P.CAMPAIGNS_READ),
     "GET /deliveries": _head_office(P.DELIVERIES_READ),
     "GET /delivery-runs/{run_id}": _head_office(P.DELIVERIES_READ),

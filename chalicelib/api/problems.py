@@ -259,6 +259,7 @@ STATUS: dict[str, int] = {
     "write_contended": 503,
     "segments_silent": 503,
     "lake_missing": 503,
+    "estimate_silent": 503,
     "results_silent": 503,
     "tests_silent": 503,
 }

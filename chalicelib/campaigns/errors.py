@@ -91,6 +91,15 @@ class ResultsSilent(Trouble):
         super().__init__("The results cannot be counted just now. Ask again.", retry_after=10)
 
 
+class EstimateSilent(Trouble):
+    """Nobody counts who would be written to just now."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Who would be written to cannot be counted just now. Ask again; a launch needs no estimate.", retry_after=10
+        )
+
+
 class TestsSilent(Trouble):
     """Nobody sends tests just now."""
 

@@ -4,10 +4,17 @@ import json
 from typing import Any
 
 from chalicelib.campaigns import store
-from chalicelib.campaigns.errors import CampaignMoved, CampaignUnknown, TurnMissed
+from chalicelib.campaigns.errors import (
+    CampaignMoved,
+    CampaignNotDraft,
+    CampaignUnfit,
+    CampaignUnknown,
+    ScheduleOver,
+    TurnMissed,
+)
 from chalicelib.campaigns.models import SendTest
 from chalicelib.campaigns.ports import Works
-from chalicelib.campaigns.service import commands, planning, results, sending
+from chalicelib.campaigns.service import commands, estimating, planning, results, sending
 from chalicelib.campaigns.service.neighbours import SingleTester, TableShelf, TestFields, appending, lake_of
 from chalicelib.deliveries.jobs import office
 from chalicelib.deliveries.service.singles import send_one
@@ -18,6 +25,7 @@ from chalicelib.programs.service import book_of
 from chalicelib.runtime.observe import log_fact, log_job
 from chalicelib.runtime.settings import SettingsWrong
 from chalicelib.runtime.wiring import house
+from chalicelib.segments.errors import RfmNotReady, SegmentUnknown
 
 PLANS_MAX = 20
 """So many runs are planned in one call, if time allows."""
@@ -91,14 +99,19 @@ def send_campaign_tests(event: dict[str, Any], context: Any) -> dict[str, Any]: 
 
 
 def answer_campaigns(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
-    """What a campaign has brought: `{"campaign_id": …}`."""
+    """What a campaign has brought, or what a draft would: `{"campaign_id": …, "what": "results" or "estimate"}`."""
+    campaign_id = CampaignId(event["campaign_id"])
+    find = estimating.find_estimate if event.get("what") == "estimate" else results.find_results
     try:
-        found = results.find_results(works(), CampaignId(event["campaign_id"]))
+        told: dict[str, Any] = find(works(), campaign_id).model_dump(mode="json")
     except CampaignUnknown:
         return {"fault": "unknown"}
+    except RfmNotReady:
+        return {"fault": "rfm_not_ready"}
+    except (CampaignNotDraft, CampaignUnfit, ScheduleOver, SegmentUnknown):
+        return {"fault": "moved"}
     except duck.LakeMissing:
         return {"fault": "lake_missing"}
-    told: dict[str, Any] = found.model_dump(mode="json")
     return told
 
 

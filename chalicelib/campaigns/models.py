@@ -344,6 +344,32 @@ class CampaignDetail(CampaignView):
     """Newest first, at most ten."""
 
 
+class Estimate(Record):
+    """What a draft would reach and cost if it were launched now.
+
+    It is decided as a plan is: the same members are held out. Who changes meanwhile, and what else is sent until then,
+    is not in it.
+    """
+
+    campaign_id: CampaignId
+    as_of: AwareDatetime
+    """When the lake was built that this was counted from."""
+    first_on: date
+    last_on: date
+    """The days of the runs that it is of: of birthdays those of the first 30 days, else both are the same."""
+    planned: Planned
+    gift_points: int
+    """Given if all who are targeted get theirs."""
+    points_cost_minor: int
+    """What those points are worth."""
+    messages_cost_minor: int | None
+    """What providers would charge, if a message of each channel costs what it did in the last 90 days; null when
+    nothing was sent by one of the channels meanwhile."""
+    cost_minor: int | None
+    """Both together."""
+    currency: str
+
+
 class TestSent(Record):
     """What became of a test."""
 
@@ -410,7 +436,7 @@ class Interval(Record):
 
 
 class Compared(Record):
-    """What a group did beyond those who were held out."""
+    """What a group did beyond others: those who were held out, or those who had the first variant."""
 
     buyers_per_million: Interval | None
     """Difference of the shares of members who bought: 10,000 is one percentage point. By Newcombe's hybrid score."""
@@ -471,6 +497,9 @@ class CampaignResults(Record):
     variants: Mapping[str, GroupResults]
     all_variants: GroupResults
     """What the variants add up to."""
+    beside_first: Mapping[str, Compared]
+    """Each other variant beside the first that the campaign names: an interval without 0 in it says which is better.
+    Each is for itself: of twenty such intervals one misses, so of many variants the best may be so by chance."""
     held_out: GroupResults | None
     left_out: Mapping[str, int]
     """Members of the segment who were left out of the plan, by reason."""

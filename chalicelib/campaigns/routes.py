@@ -14,6 +14,7 @@ from chalicelib.campaigns.errors import (
     CampaignOver,
     CampaignUnfit,
     CampaignUnknown,
+    EstimateSilent,
     GiftForbidden,
     ResultsSilent,
     ScheduleOver,
@@ -28,13 +29,14 @@ from chalicelib.campaigns.models import (
     ChangeCampaign,
     CopyCampaign,
     EditCampaign,
+    Estimate,
     LaunchCampaign,
     MakeCampaign,
     SendTest,
     TestSends,
 )
 from chalicelib.campaigns.ports import Shelf
-from chalicelib.campaigns.service import commands, results, testing
+from chalicelib.campaigns.service import commands, estimating, results, testing
 from chalicelib.campaigns.service.neighbours import TableShelf
 from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.errors import WriteContended
@@ -42,7 +44,7 @@ from chalicelib.kernel.ids import CampaignId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
 from chalicelib.programs.service import book_of
-from chalicelib.segments.errors import LakeMissing
+from chalicelib.segments.errors import LakeMissing, RfmNotReady
 
 campaigns = Routes("campaigns")
 
@@ -184,6 +186,16 @@ def send_tests(campaign_id: CampaignId, body: SendTest, call: Call) -> TestSends
 def get_results(campaign_id: CampaignId, call: Call) -> CampaignResults:
     """What a campaign has brought so far, by variant, and beside those who were held out."""
     return results.ask_results(call.house.table, call.house.functions, campaign_id)
+
+
+@campaigns.get(
+    "/campaigns/{campaign_id}/estimate",
+    refuses=(CampaignUnknown, CampaignNotDraft, CampaignUnfit, ScheduleOver, RfmNotReady, EstimateSilent, LakeMissing),
+)
+def get_estimate(campaign_id: CampaignId, call: Call) -> Estimate:
+    """What a draft would reach and cost if it were launched now: counted as its plan will be, with nothing sent."""
+    table = call.house.table
+    return estimating.ask_estimate(table, _shelf(call), book_of(table), call.house.functions, campaign_id, now=call.now)
 
 
 def _shelf(call: Call) -> Shelf:

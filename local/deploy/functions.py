@@ -648,6 +648,7 @@ FUNCTIONS: tuple[Function, ...] = (
             _open_program(),
             _query(TIMELINE),
             *read_lake(),
+            allow(["s3:GetObject"], beside("ArchiveBucketArn", "/segments/*"), beside("ArchiveBucketArn", "/plans/*")),
             allow_key(_ENCRYPT, "dynamodb", "s3"),
         ),
         layers=("lake",),

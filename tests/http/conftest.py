@@ -16,6 +16,7 @@ from chalicelib.storage.dynamo import Dynamo
 from chalicelib.storage.keys import Key
 from chalicelib.storage.table import DynamoTable
 from chalicelib.storage.writes import Item, Write
+from tests.makers import Api
 from tests.table.stand import scan
 
 Look = Callable[[], Mapping[Key, Item]]
@@ -32,6 +33,15 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
 def look(dynamo: Dynamo, table: DynamoTable) -> Look:
     """Shows everything that the table holds."""
     return lambda: scan(dynamo, table.name)
+
+
+@pytest.fixture
+def marketing(house: House, api: Api) -> Api:
+    """The API of a house that was told where parts go."""
+    settings = replace(house.settings, send_queue="campaign-sends")
+    wiring.use(replace(house, settings=settings))
+    api.publish_texts("marketing")
+    return api
 
 
 class CountingTable(DynamoTable):

@@ -2,10 +2,8 @@
 
 import re
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,68 +11,12 @@ from chalicelib.campaigns import jobs
 from chalicelib.deliveries import jobs as sending
 from chalicelib.deliveries.models import PartMessage
 from chalicelib.kernel.ids import CampaignId
-from chalicelib.lake import folding, service
-from chalicelib.lake import store as lake_store
-from chalicelib.providers.models import Outgoing, Result
 from chalicelib.providers.outbox import Outbox
-from chalicelib.providers.port import Look, everyone
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Dynamo
-from chalicelib.storage.table import DynamoTable
+from tests.campaigning import Post, a_body, fold
 from tests.makers import Api, Tray, a_token
-from tests.table.stand import scan
-
-
-class Post:
-    """A provider that keeps what it got."""
-
-    name, channel, batch_max, idempotent = "stub", "email", 10, False
-
-    def __init__(self) -> None:
-        self.got: list[Outgoing] = []
-
-    def cost_micro(self, outgoing: Outgoing) -> int:
-        """See `Provider.cost_micro`."""
-        return 0
-
-    def send(self, batch: Sequence[Outgoing], look: Look = everyone) -> tuple[Result, ...]:
-        """See `Provider.send`."""
-        self.got += batch
-        return tuple(Result(each.delivery_id, "sent") for each in batch)
-
-
-@pytest.fixture
-def marketing(house: House, api: Api) -> Api:
-    """The API of a house that was told where parts go."""
-    settings = replace(house.settings, send_queue="campaign-sends")
-    wiring.use(replace(house, settings=settings))
-    api.publish_texts("marketing")
-    return api
-
-
-def a_body(api: Api, **fields: Any) -> dict[str, Any]:
-    """The body of a campaign by e-mail to champions, or whoever is said."""
-    said = {"channel": "email", "zh": {"subject": "春天", "html": "<p>{{points}} 分</p>"}}
-    template = api.post("/v1/templates", {"name": "t", "purpose": "marketing", "contents": said}, key="t1").json
-    leaf = {"kind": "field", "name": "points", "op": "at_least", "value": 0}
-    segment = api.post("/v1/segments", {"name": "Everybody", "definition": leaf}, key="s1").json
-    return {
-        "name": "Spring", "segment_id": segment["segment_id"], "schedule": {"kind": "now"}, "quiet_hours": None,
-        "variants": [{"name": "a", "template_ids": [template["template_id"]]}], **fields,
-    }  # fmt: skip
-
-
-def fold(house: House, dynamo: Dynamo) -> None:
-    """Bring the lake up to what the table has."""
-    assert isinstance(house.table, DynamoTable)
-    items = list(scan(dynamo, house.table.name).values())
-    rows = [
-        row for each in items if folding.is_wanted(each["pk"], each["sk"], each) for row in folding.rows_of_item(each)
-    ]
-    lake_store.keep_batch(house.objects, [lake_store.line_of(row) for row in rows], now=house.clock())
-    lake = service.Lake(house.ops, house.objects, house.place, house.draw)
-    service.patch(lake, today=house.clock().date(), now=house.clock())
 
 
 def test_a_campaign_from_draft_to_parts_and_results(marketing: Api, house: House, dynamo: Dynamo) -> None:

@@ -17,8 +17,8 @@ from chalicelib.providers.port import ProviderBusy
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Dynamo
+from tests.campaigning import Post, fold
 from tests.http.conftest import Look
-from tests.http.test_campaigns import Post, fold
 from tests.http.test_staff import invited
 from tests.http.test_takeovers import alerts
 from tests.makers import Api, Tray, a_token

@@ -646,6 +646,8 @@ CALLS: dict[str, dict[str, set[str]]] = {
         "CoreTableArn/index/timeline": {"dynamodb:Query"},
         "OpsTableArn": {"dynamodb:GetItem"},
         "ArchiveBucketArn/lake/*": {"s3:GetObject"},
+        "ArchiveBucketArn/segments/*": {"s3:GetObject"},
+        "ArchiveBucketArn/plans/*": {"s3:GetObject"},
     },
     "LaneFunction": {
         "CoreTableArn": {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem"},

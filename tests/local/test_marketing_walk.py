@@ -137,7 +137,7 @@ def test_the_page_on_marketing_can_be_typed_in(stack: Stack, tmp_path: Path) -> 
 
 def _check_the_campaign(stack: Stack, said: str) -> None:
     shown = values(said)
-    of_segment, launched, run, results = shown
+    of_segment, estimate, launched, run, results = shown
     assert of_segment == {
         "count": 100, "zh": "属于人群“可发邮件”的会员。", "en": "Members who are in the segment “可发邮件”."
     }  # fmt: skip
@@ -145,6 +145,8 @@ def _check_the_campaign(stack: Stack, said: str) -> None:
     planned, progress = run["planned"], run["progress"]
     targeted, held = planned["targeted"], planned["held_out"]
     assert (planned["in_segment"], targeted + held, planned["left_out"]) == (100, 100, {})
+    assert estimate["planned"] == planned, "the plan is what the estimate said"
+    assert (estimate["gift_points"], estimate["points_cost_minor"]) == (50 * targeted, 50 * targeted)
     assert min(targeted, held) > 20, "a draw that goes so far from a half comes up once in millions"
     assert progress == {
         "parts": 1, "parts_done": 1, "sent": targeted, "outcomes": {"sent": targeted},

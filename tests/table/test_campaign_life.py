@@ -264,6 +264,7 @@ def test_what_variants_cost_adds_up(town: Town) -> None:
         assert sum(getattr(each, name) for each in found.variants.values()) == getattr(found.all_variants, name), name
     assert found.cost_minor == found.all_variants.cost_minor
     assert found.gift_points == 2_000
+    assert {name: each.why_not for name, each in found.beside_first.items()} == {"b": "too_few_members"}
 
 
 def test_the_next_day_greets_others_and_nobody_twice(town: Town) -> None:

@@ -229,6 +229,16 @@ def test_a_comparison_by_hand() -> None:
     assert found.incremental_sales_minor.value == 250_000
 
 
+def test_each_other_variant_is_compared_with_the_first_that_the_campaign_names() -> None:
+    groups = {"b": a_group(1000, 100, 5_000), "a": a_group(500, 25, 5_000), "few": a_group(29, 3, 5_000)}
+    found = comparing.beside_first(groups, ["a", "b", "few", "nobody"])
+    assert list(found) == ["b", "few", "nobody"]
+    assert found["b"] == comparing.compared(groups["b"], groups["a"])
+    assert (found["few"].why_not, found["nobody"].why_not) == ("too_few_members", "too_few_members")
+    assert comparing.beside_first(groups, ["a"]) == {}
+    assert comparing.beside_first({"b": groups["b"]}, ["a", "b"])["b"].why_not == "too_few_members"
+
+
 def test_a_return_is_what_is_left_of_each_hundred_spent() -> None:
     assert comparing.return_percent(30_000, 10_000) == 200
     assert comparing.return_percent(5_000, 10_000) == -50

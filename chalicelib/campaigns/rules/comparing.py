@@ -1,6 +1,6 @@
-"""What groups of a campaign's members did, beside those who were held out. Pure."""
+"""What groups of a campaign's members did, beside those who were held out and beside each other. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from chalicelib.campaigns.models import Compared, Cost, Group, GroupResults, Interval
 from chalicelib.campaigns.rules import statistics
@@ -75,12 +75,10 @@ def results(group: Group, held_out: Group | None, cost: Cost, *, compares: bool 
 
 
 def compared(group: Group, held_out: Group | None) -> Compared:
-    """How much more a group bought than those who were held out; or why nobody can say."""
+    """How much more a group bought than others, who were held out or had another variant; or why nobody can say."""
     why_not = _why_not(group, held_out)
     if held_out is None or why_not is not None:
-        return Compared(
-            buyers_per_million=None, sales_per_thousand_minor=None, incremental_sales_minor=None, why_not=why_not
-        )
+        return _nothing(why_not)
     buying = statistics.difference_of_shares(group.buyers, group.members, held_out.buyers, held_out.members)
     selling = statistics.difference_of_means(
         sample_of(group.members, group.sales_minor, group.sales_squares),
@@ -91,6 +89,25 @@ def compared(group: Group, held_out: Group | None) -> Compared:
         sales_per_thousand_minor=_scaled(selling, 1000),
         incremental_sales_minor=_scaled(selling, group.members),
         why_not=None,
+    )
+
+
+def beside_first(groups: Mapping[str, Group], names: Sequence[str]) -> dict[str, Compared]:
+    """How much more each other variant bought than the first.
+
+    Args:
+        names: of all variants, in their order; who was assigned to none of a variant is not among the groups.
+    """
+    first, *others = (groups.get(name, Group()) for name in names)
+    return {
+        name: _nothing("too_few_members") if first.members == 0 else compared(other, first)
+        for name, other in zip(names[1:], others, strict=True)
+    }
+
+
+def _nothing(why_not: str | None) -> Compared:
+    return Compared(
+        buyers_per_million=None, sales_per_thousand_minor=None, incremental_sales_minor=None, why_not=why_not
     )
 
 

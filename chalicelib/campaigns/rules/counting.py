@@ -56,6 +56,15 @@ WHERE source = 'campaign' AND source_id = ? GROUP BY variant, outcome, reason, p
     return Question(sql, (of.campaign_id,))
 
 
+def lately(since: datetime) -> Question:
+    """By channel: messages of whatever source that were sent since, and what they cost."""
+    sql = """
+SELECT channel, count(*), sum(coalesce(cost_micro, 0)) FROM deliveries
+WHERE outcome = 'sent' AND "at" >= ? GROUP BY channel
+"""
+    return Question(sql, (since.astimezone(UTC).replace(tzinfo=None),))
+
+
 def receipts(of: Counted) -> Question:
     """By variant and kind: messages of which it was told, each once."""
     sql = """

@@ -126,11 +126,7 @@ def launched(
         raise CampaignNotDraft(state=campaign.state.value)
     if campaign.version != version:
         raise CampaignChanged(read=version, current=campaign.version)
-    schedule = campaign.definition.schedule
-    first = timing.next_run(campaign.definition, now, None, time_zone)
-    if first is None or (isinstance(schedule, Once) and first < now - LATE):
-        over = schedule.until_on if isinstance(schedule, Birthday) else first
-        raise ScheduleOver(at=over.isoformat() if over else "", now=now.isoformat())
+    first_run(campaign.definition, time_zone, now)
     return campaign.model_copy(
         update={
             "state": S.SCHEDULED,
@@ -142,6 +138,20 @@ def launched(
             "launched_own": own,
         }
     )
+
+
+def first_run(definition: Definition, time_zone: str, now: datetime) -> datetime:
+    """When a campaign that is launched now has its first run, perhaps a little in the past.
+
+    Raises:
+        ScheduleOver: its time has passed.
+    """
+    schedule = definition.schedule
+    first = timing.next_run(definition, now, None, time_zone)
+    if first is None or (isinstance(schedule, Once) and first < now - LATE):
+        over = schedule.until_on if isinstance(schedule, Birthday) else first
+        raise ScheduleOver(at=over.isoformat() if over else "", now=now.isoformat())
+    return first
 
 
 def require_launched(campaign: Campaign) -> None:
@@ -185,10 +195,15 @@ def begun(campaign: Campaign, time_zone: str, now: datetime) -> Campaign | None:
         day=day,
         since=since,
         which=f"{day:%Y%m%d}" if recurs else "once",
-        step=str(day.year) if recurs else "once",
+        step=step_of(campaign.definition, day),
         starts_at=now,
     )
     return at_work(campaign.model_copy(update={"beginning": beginning}))
+
+
+def step_of(definition: Definition, day: date) -> str:
+    """What tells the messages of a run from those of others to the same member: a birthday is once a year."""
+    return str(day.year) if isinstance(definition.schedule, Birthday) else "once"
 
 
 def over_unbegun(campaign: Campaign, time_zone: str, now: datetime) -> Campaign | None:

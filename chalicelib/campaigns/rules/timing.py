@@ -65,6 +65,19 @@ def run_days(
     return max(first, last - timedelta(days=CATCH_UP_DAYS - 1)), last
 
 
+AHEAD_DAYS = 30
+"""What a campaign that has a run a day would reach is said for so many days."""
+
+
+def days_ahead(definition: Definition, first_at: datetime, time_zone: str) -> tuple[date, date]:
+    """The first and the last day of the runs that an estimate is of: the one run, or those of the first 30 days."""
+    first, schedule = local_day(first_at, time_zone), definition.schedule
+    if not isinstance(schedule, Birthday):
+        return first, first
+    last = first + timedelta(days=AHEAD_DAYS - 1)
+    return first, last if schedule.until_on is None else min(last, schedule.until_on)
+
+
 def celebrated_between(since: date, day: date) -> tuple[str, ...]:
     """The birthdays that are celebrated on some days, as `MM-DD`."""
     days = [since + timedelta(days=number) for number in range((day - since).days + 1)]

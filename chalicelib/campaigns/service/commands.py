@@ -86,7 +86,7 @@ def make_campaign(
         return _made_before(known, content, key, book, now)
 
     definition = Definition(**{name: getattr(command, name) for name in Definition.model_fields})
-    _pinned(shelf, definition, book.current(now), now)
+    pinned_templates(shelf, definition, book.current(now), now)
     return _add(table, book, campaign_id, definition, content, key, by=by, draw=draw, now=now)
 
 
@@ -165,7 +165,7 @@ def edit_campaign(
     for _ in range(ATTEMPTS_MAX):
         before = _load(table, campaign_id)
         after = life.edited(before, command)
-        _pinned(shelf, after.definition, book.current(now), now)
+        pinned_templates(shelf, after.definition, book.current(now), now)
 
         try:
             table.commit([store.replace_campaign(before, after)])
@@ -213,7 +213,7 @@ def launch_campaign(
         if before.definition.gift is not None and Permission.CAMPAIGNS_GIFT not in caller.grants:
             raise GiftForbidden(permission=Permission.CAMPAIGNS_GIFT.value)
         program = book.current(now)
-        pinned = _pinned(shelf, before.definition, program, now)
+        pinned = pinned_templates(shelf, before.definition, program, now)
         after = life.launched(
             before,
             command.version,
@@ -400,7 +400,7 @@ def _tests_of(
     variant = variants.get(command.variant or definition.variants[0].name)
     if variant is None:
         raise TestVariantUnknown(variant=command.variant or "")
-    _pinned(shelf, definition, book.current(now), now)
+    pinned_templates(shelf, definition, book.current(now), now)
     return [title for each in variant.template_ids if (title := shelf.template(each)) is not None]
 
 
@@ -455,7 +455,9 @@ def _load(table: Table, campaign_id: CampaignId) -> Campaign:
     return campaign
 
 
-def _pinned(shelf: Shelf, definition: Definition, program: Program, now: datetime) -> Mapping[str, tuple[Pinned, ...]]:
+def pinned_templates(
+    shelf: Shelf, definition: Definition, program: Program, now: datetime
+) -> Mapping[str, tuple[Pinned, ...]]:
     """The templates of each variant as they are just now.
 
     Raises:

@@ -10,23 +10,23 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from chalicelib.campaigns import store
 from chalicelib.campaigns.errors import CampaignMoved, TurnMissed
-from chalicelib.campaigns.models import Campaign, CampaignRun, CampaignState, Planned, PlannedPart
-from chalicelib.campaigns.ports import Asked, Lake, Works
+from chalicelib.campaigns.models import Campaign, CampaignRun, CampaignState, PlannedPart
+from chalicelib.campaigns.ports import Lake, Works
 from chalicelib.campaigns.rules import life, picking, timing
 from chalicelib.campaigns.rules.filling import Filler, filler
-from chalicelib.campaigns.rules.picking import Question, Terms
+from chalicelib.campaigns.rules.picking import Terms
+from chalicelib.campaigns.service import choosing
 from chalicelib.campaigns.service.using import moved
 from chalicelib.campaigns.store import Turn
 from chalicelib.deliveries import rules as deliveries_rules
 from chalicelib.deliveries import store as deliveries
 from chalicelib.deliveries.models import RECIPIENTS_MAX, Gift, Part, Recipient, Run, RunStatus, Wording
 from chalicelib.deliveries.service.neighbours import consented_as
-from chalicelib.kernel.calendar import from_milliseconds, local_day, milliseconds
+from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.ids import CampaignId, CampaignRunId
 from chalicelib.programs.models import Program
 
@@ -38,9 +38,6 @@ RENEWED_EVERY = 200
 
 RECENT_FOR = timedelta(days=12)
 """No run sends for longer."""
-
-SETTLED_AFTER = timedelta(minutes=15)
-"""So long after a run's end the lake that is built then has all of its deliveries."""
 
 CHANGES_SINCE = timedelta(hours=25)
 """The stream that the lake is made of may be a day behind: who changed since is looked at afresh before the call."""
@@ -61,7 +58,7 @@ def plan(works: Works, campaign_id: CampaignId) -> CampaignRunId | None:
         campaign = _claimed(works, campaign_id)
         if campaign is None:
             return None
-        with works.open_lake(_today(works), works.clock()) as lake:
+        with works.open_lake(choosing.today(works), works.clock()) as lake:
             drafted = _Plan(works, campaign, lake, hold).drafted()
         _settle(works, campaign, drafted)
         return drafted.run_id
@@ -94,11 +91,6 @@ def _settle(works: Works, campaign: Campaign, drafted: "_Drafted") -> None:
     after = life.planned(campaign, drafted.run_id)
     run = replace(drafted.run, more=store.run_facts(campaign.campaign_id, drafted.kept))
     works.table.commit([store.replace_campaign(campaign, after), deliveries.add_run(run)], keyed=True)
-
-
-def _today(works: Works) -> date:
-    now = works.clock()
-    return local_day(now, works.book.current(now).time_zone)
 
 
 # ---------------------------------------------------------------- the turn
@@ -170,7 +162,7 @@ class _Plan:
     def drafted(self) -> _Drafted:
         """Write the plan down."""
         terms = self._terms()
-        planned = self._picked(terms)
+        planned = choosing.choose(self.works, self.lake, terms, self.campaign.segments)
         self.hold.keep()
         rosters = self._write_rosters()
         parts = self._write_parts(terms)
@@ -197,53 +189,11 @@ class _Plan:
             starts_at=beginning.starts_at,
             time_zone=self.program.time_zone,
             month_days=timing.celebrated_between(beginning.since, beginning.day) if recurs else None,
-            recent=self._take_rosters() if counts_others else (),
-        )
-
-    def _take_rosters(self) -> tuple[str, ...]:
-        """Runs of late of which the lake may not have all deliveries: their members, from their files."""
-        self._ask(Question(picking.ROSTER))
-        items = store.find_runs(self.works.table, [run for run, _ in self.hold.turn.recent])
-        taken: list[str] = []
-        for item in items:
-            kept = store.kept_from(item)
-            over = kept.ended_at is not None and kept.ended_at + SETTLED_AFTER < self.lake.built_at
-            if over:
-                continue
-            taken.append(item["run_id"])
-            names = [f"{self.lake.root}/{store.roster_key(item['run_id'], each)}" for each in range(kept.rosters)]
-            if names:
-                self._ask(picking.roster_from(names))
-        return tuple(taken)
-
-    def _picked(self, terms: Terms) -> Planned:
-        """Decide who gets what."""
-        now = self.works.clock()
-        asked: Asked = self.works.shelf.asked(
-            terms.definition.segment_id, self.lake.root, today=_today(self.works), now=now,
-            pinned=self.campaign.segments,
-        )  # fmt: skip
-        self._ask(picking.candidates(asked, terms))
-        if terms.month_days is not None:
-            self._ask(picking.written_to_already(terms))
-        if terms.definition.frequency_cap is not None:
-            self._ask(picking.capped(terms, terms.definition.frequency_cap))
-        self._ask(picking.habits(terms) if terms.definition.best_hour else picking.NO_HABITS)
-        self._ask(picking.assignments(terms))
-        counts: dict[str, dict[str, int]] = {"left_out": {}, "who": {}, "variants": {}, "channels": {}}
-        for what, name, count in self._ask(picking.COUNTS).fetchall():
-            counts[what][name] = int(count)
-        return Planned(
-            in_segment=counts["who"].get("in_segment", 0),
-            targeted=counts["who"].get("targeted", 0),
-            held_out=counts["who"].get("held_out", 0),
-            left_out=counts["left_out"],
-            variants=counts["variants"],
-            channels=counts["channels"],
+            recent=choosing.take_rosters(self.works, self.lake, self.hold.turn) if counts_others else (),
         )
 
     def _write_rosters(self) -> int:
-        answer, number = self._ask(picking.ROSTER_OF_PLAN), 0
+        answer, number = choosing.ask(self.lake, picking.ROSTER_OF_PLAN), 0
         beginning = self.campaign.beginning
         assert beginning is not None
         shared = {
@@ -292,7 +242,7 @@ class _Plan:
         instants, slots = self._slots(terms)
         fill = self._filler()
         most = min(RECIPIENTS_MAX, terms.definition.throttle_per_minute or RECIPIENTS_MAX)
-        answer = self._ask(picking.recipients(slots, fill.looked_up))
+        answer = choosing.ask(self.lake, picking.recipients(slots, fill.looked_up))
         some: list[Recipient] = []
         place: tuple[int, str] = (-1, "")
         number = 0
@@ -353,9 +303,6 @@ class _Plan:
             if gift is not None
             else None,
         )
-
-    def _ask(self, question: Question) -> Any:
-        return self.lake.questions.execute(question.sql, list(question.params))
 
 
 def beginning_now(works: Works, campaign: Campaign, now: datetime) -> bool:

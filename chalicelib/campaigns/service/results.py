@@ -66,6 +66,7 @@ def _counted(
         window_open=any(now < run.starts_at + window for run in runs),
         variants={name: comparing.results(group, held_out, costs[name]) for name, group in sorted(groups.items())},
         all_variants=of_all,
+        beside_first=comparing.beside_first(groups, [each.name for each in campaign.definition.variants]),
         held_out=comparing.results(held_out, None, Cost(), compares=False) if held_out is not None else None,
         left_out=left_out,
         gift_points=everybody.gift_points,
@@ -118,10 +119,10 @@ def _groups(lake: Lake, of: Counted) -> tuple[dict[str, Group], Group | None]:
 
 
 def _cost(group: Group, program: Program) -> Cost:
-    return Cost(minor_of(group.cost_micro, program.currency), _worth(group.gift_points, program))
+    return Cost(minor_of(group.cost_micro, program.currency), worth(group.gift_points, program))
 
 
-def _worth(points: int, program: Program) -> int:
+def worth(points: int, program: Program) -> int:
     """What points are worth in money, by what they pay for, rounded up."""
     return -(-points * program.point_value.minor // program.point_value.points)
 
