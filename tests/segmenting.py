@@ -61,6 +61,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "m": "UINTEGER", "source_id": "VARCHAR", "channel": "VARCHAR", "outcome": "VARCHAR", "at": "TIMESTAMP",
     },
     "receipts": {"m": "UINTEGER", "source_id": "VARCHAR", "channel": "VARCHAR", "kind": "VARCHAR", "at": "TIMESTAMP"},
+    "replies": {"m": "UINTEGER", "source_id": "VARCHAR", "channel": "VARCHAR", "kind": "VARCHAR", "at": "TIMESTAMP"},
     "assignments": {"m": "UINTEGER", "campaign_id": "VARCHAR", "held_out": "BOOLEAN", "at": "TIMESTAMP"},
 }  # fmt: skip
 """The columns of the lake's views that segments ask for."""
@@ -195,7 +196,8 @@ def _add_messages(world: World, chance: random.Random, m: int, campaign: str) ->
     if outcome == "sent":
         for kind in chance.sample(KINDS, chance.randint(0, 3)):
             late = at + timedelta(hours=chance.randint(0, 90))
-            world.tables["receipts"].append(row | {"kind": kind, "at": late})
+            answered = kind == "opted_out" and chance.random() < 0.5
+            world.tables["replies" if answered else "receipts"].append(row | {"kind": kind, "at": late})
 
 
 def _json(value: Any) -> str:
@@ -425,7 +427,7 @@ def _campaign(document: Document, member: Row, world: World) -> bool:
     if did == "sent":
         return sent
     if not did.startswith("not_"):
-        return any(row["kind"] == did for row in rows("receipts", "source_id"))
+        return any(row["kind"] == did for table in ("receipts", "replies") for row in rows(table, "source_id"))
     against = {
         "not_delivered": ("delivered", "opened", "clicked"), "not_opened": ("opened", "clicked"),
         "not_clicked": ("clicked",),

@@ -461,6 +461,7 @@ class GroupResults(Record):
     bounced: int | None
     complained: int | None
     opted_out: int
+    """By a link of the message, or by an answer to it: whoever answers means the last of the channel, within a week."""
     unknown: int
     """Nobody knows whether these were sent: the provider did not answer. They are not sent again."""
     skipped: Mapping[str, int]

@@ -44,6 +44,9 @@ SLEEPING_DAYS = 365
 won or not. Active is who bought within 90 days, a season of most shops; sleeping who bought within a year, so that a
 yearly customer is not given up; lost is everybody else."""
 
+ANSWERED_DAYS = 7
+"""Whoever opts out by answering means the last message of the channel, if it is not older."""
+
 
 AGE_BANDS: Mapping[str, int | None] = {
     "under_18": None, "18_24": 18, "25_34": 25, "35_44": 35, "45_54": 45, "55_64": 55, "65_up": 65,

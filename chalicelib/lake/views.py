@@ -8,7 +8,16 @@ from datetime import date, datetime
 
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.lake.models import Edges, Head
-from chalicelib.lake.rules import ACTIVE_DAYS, AGE_BANDS, BASE, NEW_DAYS, PATCH, SLEEPING_DAYS, latest_born
+from chalicelib.lake.rules import (
+    ACTIVE_DAYS,
+    AGE_BANDS,
+    ANSWERED_DAYS,
+    BASE,
+    NEW_DAYS,
+    PATCH,
+    SLEEPING_DAYS,
+    latest_born,
+)
 from chalicelib.lake.tables import FACT_ROWS, FACT_TABLES, FORM, PROFILE, SPELLED, TABLES, WHOLE
 
 _NEVER = "DATE '9999-12-31'"
@@ -100,6 +109,19 @@ def asked(head: Head, today: date, now: datetime, *, settled: bool) -> Iterator[
     yield "entries", _added(head, "entries", tuple(TABLES["entries"])[2:])
     for fact, table in FACT_TABLES.items():
         yield table, _added(head, table, tuple(FACT_ROWS[fact]))
+    yield "replies", _REPLIES
+
+
+_REPLIES = f"""
+SELECT m, channel, kind, "at", a.delivery_id, a.source_id, a.variant FROM (
+    SELECT r.m, r.channel, r.kind, r."at",
+        arg_max({{'delivery_id': d.delivery_id, 'source_id': d.source_id, 'variant': d.variant}}, d."at") AS a
+    FROM receipts r JOIN deliveries d ON d.m = r.m AND d.channel = r.channel
+    WHERE r.delivery_id IS NULL AND d.source IN ('campaign', 'journey') AND d.outcome IN ('sent', 'unknown')
+        AND d."at" <= r."at" AND d."at" > r."at" - to_days({ANSWERED_DAYS})
+    GROUP BY ALL
+)"""
+"""Who opted out by answering, which says of no message that it is the one: the last one of that channel counts."""
 
 
 def _added(head: Head, table: str, columns: Sequence[str]) -> str:

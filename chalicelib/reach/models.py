@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, AwareDatetime, StringConstraints
 
@@ -138,3 +138,14 @@ class ReplyDone(StrEnum):
     """No member has the number, and it is not written to any more."""
     NOT_UNDERSTOOD = "not_understood"
     """It says nothing of the sort; whoever reads replies may want to."""
+
+
+class Replied(NamedTuple):
+    """What became of a reply, and whose it was.
+
+    Attributes:
+        member_id: of the member who withdrew; None where nobody did.
+    """
+
+    done: ReplyDone
+    member_id: MemberId | None = None

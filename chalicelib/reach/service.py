@@ -25,6 +25,7 @@ from chalicelib.reach.models import (
     Barred,
     LiftSuppression,
     Reach,
+    Replied,
     ReplyDone,
     ReplySaid,
     SuppressAddress,
@@ -344,7 +345,7 @@ def opted_out_by_reply(
     now: datetime,
     channel: ContactChannel = ContactChannel.SMS,
     by: str = "reply",
-) -> ReplyDone:
+) -> Replied:
     """Do what a reply to one of our messages asks for, where it asks to get no more. Again changes nothing.
 
     When it is answered it holds: who plans or sends afterwards finds it.
@@ -358,18 +359,18 @@ def opted_out_by_reply(
     """
     said = rules.meant(words)
     if said is None:
-        return ReplyDone.NOT_UNDERSTOOD
+        return Replied(ReplyDone.NOT_UNDERSTOOD)
     try:
         address = normal_address(book, channel, number, now=now)
     except AddressInvalid:
-        return ReplyDone.NOT_UNDERSTOOD
+        return Replied(ReplyDone.NOT_UNDERSTOOD)
     of = members_rules.identifier_of(channel, address)
     holder = members_store.find_holder(table, keyring, *of, consistent=True) if of else None
     if holder is not None and _withdraw(table, keyring, book, holder, said, channel, now):
-        return ReplyDone.WITHDRAWN
+        return Replied(ReplyDone.WITHDRAWN, holder)
     reason, source = SuppressionReason.OPTED_OUT, SuppressionSource.REPLY
     suppress(table, keyring, channel, address, reason, source, by=by, now=now)
-    return ReplyDone.SUPPRESSED
+    return Replied(ReplyDone.SUPPRESSED)
 
 
 def _withdraw(

@@ -12,7 +12,7 @@ from datetime import datetime
 from chalicelib.consents.models import ContactChannel
 from chalicelib.deliveries.ports import Append
 from chalicelib.deliveries.service.neighbours import appending
-from chalicelib.deliveries.service.receiving import receive
+from chalicelib.deliveries.service.receiving import receive, receive_reply
 from chalicelib.programs.service import ProgramBook, book_of
 from chalicelib.providers.models import Receipt, ReceiptKind
 from chalicelib.providers.refs import find_deliveries
@@ -142,9 +142,11 @@ def take(desk: Desk, provider: str, told: Told, *, now: datetime) -> Taken:
     new = [each for each in replies if each.reply_id not in known]
     for each in new:
         channel = ContactChannel(each.channel)
-        reach.opted_out_by_reply(
+        replied = reach.opted_out_by_reply(
             desk.table, desk.keyring, desk.book, each.sender, each.text, now=now, channel=channel, by=each.provider
         )
+        if replied.member_id is not None:
+            receive_reply(desk.append, each, replied.member_id, now=now)
         desk.ops.commit([store.note_taken(provider, each.reply_id, now)])
     return Taken(counted.taken, counted.repeated, counted.unknown, suppressed, len(new), old, told.odd)
 

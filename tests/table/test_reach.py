@@ -102,7 +102,9 @@ def lift(desk: Desk, suppression: Suppression, **fields: Any) -> Outcome[Suppres
 
 
 def reply(desk: Desk, words: str, number: str = "13800138000", **fields: Any) -> ReplyDone:
-    return service.opted_out_by_reply(desk.table, desk.keyring, desk.book, number, words, now=desk.clock(), **fields)
+    return service.opted_out_by_reply(
+        desk.table, desk.keyring, desk.book, number, words, now=desk.clock(), **fields
+    ).done
 
 
 def replayed(answers: Sequence[Any]) -> list[bool]:

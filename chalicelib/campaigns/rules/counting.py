@@ -68,11 +68,14 @@ WHERE outcome = 'sent' AND "at" >= ? GROUP BY channel
 def receipts(of: Counted) -> Question:
     """By variant and kind: messages of which it was told, each once."""
     sql = """
-SELECT d.variant, r.kind, count(DISTINCT r.delivery_id) FROM receipts r
-JOIN deliveries d ON d.delivery_id = r.delivery_id AND d.source = 'campaign' AND d.source_id = ?
-WHERE r.source_id = ? GROUP BY d.variant, r.kind
+SELECT variant, kind, count(DISTINCT delivery_id) FROM (
+    SELECT d.variant, r.kind, r.delivery_id FROM receipts r
+    JOIN deliveries d ON d.delivery_id = r.delivery_id AND d.source = 'campaign' AND d.source_id = ?
+    WHERE r.source_id = ?
+    UNION ALL SELECT variant, kind, delivery_id FROM replies WHERE source_id = ?
+) GROUP BY variant, kind
 """
-    return Question(sql, (of.campaign_id, of.campaign_id))
+    return Question(sql, (of.campaign_id,) * 3)
 
 
 def gifts(of: Counted) -> Question:

@@ -12,7 +12,7 @@ from chalicelib.deliveries.ports import Append
 from chalicelib.deliveries.store import ReceiptKnown
 from chalicelib.kernel.calendar import milliseconds
 from chalicelib.kernel.errors import WriteContended
-from chalicelib.providers.models import Receipt, ReceiptKind
+from chalicelib.providers.models import Receipt, ReceiptKind, Reply
 from chalicelib.storage.table import Table
 
 TOGETHER = 50
@@ -72,6 +72,22 @@ def receive_opt_out(table: Table, ops: Table, append: Append, said: str, member_
         name = rules.delivery_id(run_id, run.source_id, run.step, member_id, channel)
     receipt = Receipt(f"link {name}", "link", channel, ReceiptKind.OPTED_OUT, now, delivery_id=name)
     receive(table, ops, append, [receipt], now=now)
+
+
+def receive_reply(append: Append, reply: Reply, member_id: str, *, now: datetime) -> None:
+    """Take that a member opted out by answering; the lake finds the message that they answered.
+
+    Raises:
+        StorageBusy: take it again.
+    """
+    row: Row = {
+        "row_id": f"{reply.provider} {reply.reply_id}",
+        "member_id": member_id,
+        "channel": reply.channel,
+        "kind": ReceiptKind.OPTED_OUT.value,
+        "at": milliseconds(reply.at),
+    }
+    append(_name([row]), [row], now)
 
 
 @dataclass(frozen=True, slots=True)

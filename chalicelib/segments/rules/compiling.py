@@ -63,6 +63,7 @@ _OF_PURCHASES = "SELECT m FROM purchases WHERE"
 _OF_LINES = "SELECT m FROM lines WHERE"
 _OF_DELIVERIES = "SELECT m FROM deliveries WHERE"
 _OF_RECEIPTS = "SELECT m FROM receipts WHERE"
+_OF_REPLIES = "SELECT m FROM replies WHERE"
 _OF_ASSIGNMENTS = "SELECT m FROM assignments WHERE"
 _OF_LIST = "SELECT member_id FROM"
 
@@ -689,7 +690,10 @@ def _campaigns(at: _Compiler, node: Campaigns) -> str:
         return f"m IN ({_OF_ASSIGNMENTS} held_out AND {_messages(at, node, 'campaign_id')})"
     if node.did in _RECEIPTS:
         kind = at.p(_RECEIPTS[node.did])
-        return f"m IN ({_OF_RECEIPTS} kind = {kind} AND {_messages(at, node, 'source_id')})"
+        some = f"{_OF_RECEIPTS} kind = {kind} AND {_messages(at, node, 'source_id')}"
+        if node.did is Did.OPTED_OUT:
+            some += f" UNION ALL {_OF_REPLIES} {_messages(at, node, 'source_id')}"
+        return f"m IN ({some})"
     sent = f"{_OF_DELIVERIES} outcome = 'sent' AND {_messages(at, node, 'source_id')}"
     if node.did is Did.SENT:
         return f"m IN ({sent})"
