@@ -19,8 +19,8 @@ from chalicelib.campaigns.service.neighbours import SingleTester, TableShelf, Te
 from chalicelib.deliveries.jobs import office
 from chalicelib.deliveries.service.singles import send_one
 from chalicelib.kernel.ids import CampaignId
-from chalicelib.lake import duck
 from chalicelib.lake import store as lake
+from chalicelib.lake.errors import LakeMissing
 from chalicelib.programs.service import book_of
 from chalicelib.runtime.observe import log_fact, log_job
 from chalicelib.runtime.settings import SettingsWrong
@@ -110,7 +110,7 @@ def answer_campaigns(event: dict[str, Any], context: Any) -> dict[str, Any]:  # 
         return {"fault": "rfm_not_ready"}
     except (CampaignNotDraft, CampaignUnfit, ScheduleOver, SegmentUnknown):
         return {"fault": "moved"}
-    except duck.LakeMissing:
+    except LakeMissing:
         return {"fault": "lake_missing"}
     return told
 

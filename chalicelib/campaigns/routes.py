@@ -43,8 +43,9 @@ from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import CampaignId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
+from chalicelib.lake.errors import LakeMissing
 from chalicelib.programs.service import book_of
-from chalicelib.segments.errors import LakeMissing, RfmNotReady
+from chalicelib.segments.errors import RfmNotReady
 
 campaigns = Routes("campaigns")
 

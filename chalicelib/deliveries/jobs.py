@@ -27,6 +27,7 @@ from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.errors import Refusal, Trouble
 from chalicelib.lake import duck
 from chalicelib.lake import store as lake
+from chalicelib.lake.errors import LakeMissing
 from chalicelib.programs.models import Program
 from chalicelib.programs.service import book_of
 from chalicelib.providers.pace import Pacer
@@ -65,8 +66,11 @@ def answer(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG0
     here = house()
     now = here.clock()
     today = local_day(now, book_of(here.table).current(now).time_zone)
-    with duck.opened(here.place, lake.find_head(here.ops), today=today, now=now) as connection:
-        return reading.answer(connection, event)
+    try:
+        with duck.opened(here.place, lake.find_head(here.ops), today=today, now=now) as connection:
+            return reading.answer(connection, event)
+    except LakeMissing:
+        return {"fault": "lake_missing"}
 
 
 def _sent(here: House, body: str, ends_at: datetime) -> str:

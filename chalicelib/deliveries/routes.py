@@ -5,6 +5,7 @@ from chalicelib.deliveries.errors import DeliveriesAskedWrong, DeliveryRunUnknow
 from chalicelib.deliveries.models import DeliveriesAsked, MessageDelivery, RunId, RunProgress
 from chalicelib.deliveries.service import reading
 from chalicelib.kernel.pages import CursorInvalid, Page
+from chalicelib.lake.errors import LakeMissing
 
 deliveries = Routes("deliveries")
 
@@ -13,7 +14,7 @@ class MessageDeliveryPage(Page[MessageDelivery]):
     """A page of deliveries."""
 
 
-@deliveries.get("/deliveries", refuses=(DeliveriesAskedWrong, DeliveryRunUnknown, CursorInvalid))
+@deliveries.get("/deliveries", refuses=(DeliveriesAskedWrong, DeliveryRunUnknown, CursorInvalid, LakeMissing))
 def list_deliveries(query: DeliveriesAsked, call: Call) -> MessageDeliveryPage:
     """What a member was sent, the newest first; or what became of a run's recipients, in the order of its plan.
 

@@ -49,11 +49,12 @@ from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import JourneyId, MemberId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid
+from chalicelib.lake.errors import LakeMissing
 from chalicelib.points.errors import MemberUnknown
 from chalicelib.programs.service import book_of
 from chalicelib.runtime.observe import log_fact
 from chalicelib.runtime.settings import SettingsWrong
-from chalicelib.segments.errors import LakeMissing, RfmNotReady, SegmentsSilent, SegmentsTooMany, SegmentTooHeavy
+from chalicelib.segments.errors import RfmNotReady, SegmentsSilent, SegmentsTooMany, SegmentTooHeavy
 
 journeys = Routes("journeys")
 

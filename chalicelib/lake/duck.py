@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.lake import views
+from chalicelib.lake.errors import LakeMissing
 from chalicelib.lake.models import Edges, Head
 from chalicelib.storage.places import Bucket, Place
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-
-class LakeMissing(Exception):
-    """The lake's head names files that are not there. Nothing but making it anew helps."""
 
 
 @contextmanager

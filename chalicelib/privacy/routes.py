@@ -11,6 +11,7 @@ from chalicelib.identity.permissions import Permission
 from chalicelib.kernel.ids import MemberId, TemplateId
 from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
+from chalicelib.lake.errors import LakeMissing
 from chalicelib.lake.store import patching
 from chalicelib.members import service as members
 from chalicelib.members.errors import ContactChangedLately
@@ -90,7 +91,7 @@ def _told(outcome: Outcome[Erasure]) -> Outcome[ErasureView]:
     return Outcome(told, replayed=outcome.replayed, stored=outcome.stored)
 
 
-@privacy.post("/members/{member_id}/exports", status=201, refuses=(MemberUnknown, ExportTooLarge))
+@privacy.post("/members/{member_id}/exports", status=201, refuses=(MemberUnknown, ExportTooLarge, LakeMissing))
 def export_member(member_id: MemberId, body: ExportMember, call: Call) -> Export:
     """Everything that is kept about a member, decrypted, for the member. Who asked and why is kept."""
     return exporting.export_member(
@@ -99,7 +100,7 @@ def export_member(member_id: MemberId, body: ExportMember, call: Call) -> Export
     )  # fmt: skip
 
 
-@privacy.post("/members/{member_id}/export-pages", status=201, refuses=(MemberUnknown, ExportTooLarge))
+@privacy.post("/members/{member_id}/export-pages", status=201, refuses=(MemberUnknown, ExportTooLarge, LakeMissing))
 def export_member_page(member_id: MemberId, body: ExportMember, call: Call) -> Html:
     """Everything that is kept about a member, as a page to read or print. Who asked and why is kept."""
     made = exporting.export_member(
@@ -109,7 +110,7 @@ def export_member_page(member_id: MemberId, body: ExportMember, call: Call) -> H
     return Html(_page(made, call))
 
 
-@privacy.post("/me/exports", status=201, refuses=(MemberUnknown, ExportTooLarge, ContactChangedLately))
+@privacy.post("/me/exports", status=201, refuses=(MemberUnknown, ExportTooLarge, LakeMissing, ContactChangedLately))
 def export_me(body: ExportMe, call: Call) -> Export:  # noqa: ARG001 - an empty body
     """Everything that is kept about you."""
     members.require_settled(call.house.table, call.member_id, now=call.now)
@@ -119,7 +120,9 @@ def export_me(body: ExportMe, call: Call) -> Export:  # noqa: ARG001 - an empty 
     )  # fmt: skip
 
 
-@privacy.post("/me/export-pages", status=201, refuses=(MemberUnknown, ExportTooLarge, ContactChangedLately))
+@privacy.post(
+    "/me/export-pages", status=201, refuses=(MemberUnknown, ExportTooLarge, LakeMissing, ContactChangedLately)
+)
 def export_me_page(body: ExportMe, call: Call) -> Html:  # noqa: ARG001 - an empty body
     """Everything that is kept about you, as a page to read or print."""
     members.require_settled(call.house.table, call.member_id, now=call.now)

@@ -115,17 +115,6 @@ class ExportUnknown(Refusal):
         )
 
 
-class LakeMissing(Trouble):
-    """What members are counted by is gone. An operator makes it anew from the table or a backup."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "What members are counted by (the lake) is gone, and asking again does not bring it back. "
-            "An operator makes it anew: `make lake-rebuild`.",
-            retry_after=300,
-        )
-
-
 class SegmentsSilent(Trouble):
     """Who counts segments did not answer; the same request may simply be sent again."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from chalicelib.kernel.ids import MemberId
 from chalicelib.lake import duck
 from chalicelib.lake import store as lake_store
+from chalicelib.lake.errors import LakeMissing
 from chalicelib.programs.service import book_of
 from chalicelib.runtime.observe import log_job
 from chalicelib.runtime.wiring import House, house
@@ -25,7 +26,7 @@ def answer_segments(event: dict[str, Any], context: Any) -> dict[str, Any]:  # n
     now = home.clock()
     try:
         said = answering.answer(home.table, book_of(home.table), home.objects, _opens(home), event, now=now)
-    except duck.LakeMissing:
+    except LakeMissing:
         said = {"fault": "lake_missing"}
     log_job("answer_segments", {"ask": str(event["ask"]), "fault": said.get("fault")}, [])
     return said

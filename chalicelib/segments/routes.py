@@ -11,11 +11,11 @@ from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import CursorInvalid, Page, Paging
 from chalicelib.kernel.records import Record
+from chalicelib.lake.errors import LakeMissing
 from chalicelib.programs.service import book_of
 from chalicelib.segments.errors import (
     DefinitionWrong,
     ExportUnknown,
-    LakeMissing,
     ListTooLong,
     RfmNotReady,
     SegmentArchived,

@@ -213,18 +213,26 @@ def test_what_there_is_not_is_pointed_at(marketing: Api) -> None:
     assert marketing.get(f"/v1/campaigns/{CampaignId.of('none')}/results").status == 404
 
 
-def test_results_say_that_the_lake_is_gone_in_the_words_of_segments(
+def test_all_who_ask_the_lake_say_in_the_same_words_that_it_is_gone(
     marketing: Api, house: House, dynamo: Dynamo
 ) -> None:
-    marketing.enrol(email="m@example.com")
+    member = marketing.enrol(email="m@example.com")["member_id"]
     fold(house, dynamo)
     path = "/v1/campaigns/" + marketing.post("/v1/campaigns", a_body(marketing), key="c1").json["campaign_id"]
     assert marketing.get(f"{path}/results").status == 200
     shutil.rmtree(Path(house.place.root) / "lake")
     results = marketing.get(f"{path}/results")
     assert (results.status, results.code) == (503, "lake_missing")
-    everybody = {"kind": "field", "name": "status", "op": "is_known"}
-    assert results.json["detail"] == marketing.post("/v1/segment-counts", {"definition": everybody}).json["detail"]
+    everybody = {"definition": {"kind": "field", "name": "status", "op": "is_known"}}
+    others = [
+        marketing.post("/v1/segment-counts", everybody),
+        marketing.get("/v1/deliveries", member_id=member),
+        marketing.post(f"/v1/members/{member}/exports", {"reason": "asked"}),
+        marketing.post(f"/v1/members/{member}/export-pages", {"reason": "asked"}),
+    ]
+    assert {(each.status, each.code, each.json["detail"]) for each in others} == {
+        (503, "lake_missing", results.json["detail"])
+    }
 
 
 def test_a_template_about_a_gift_needs_a_campaign_that_gives_one(marketing: Api) -> None:

@@ -11,12 +11,13 @@ import pytest
 from chalicelib.identity.models import Caller, Kind
 from chalicelib.kernel.ids import SegmentId
 from chalicelib.lake import jobs as lake_jobs
+from chalicelib.lake.errors import LakeMissing
 from chalicelib.programs.service import ProgramBook
 from chalicelib.runtime import wiring
 from chalicelib.runtime.settings import Settings
 from chalicelib.runtime.wiring import House
 from chalicelib.segments import jobs, states
-from chalicelib.segments.errors import LakeMissing, RfmNotReady
+from chalicelib.segments.errors import RfmNotReady
 from chalicelib.segments.models import DEFINITION, CreateSegment
 from chalicelib.segments.rules import compiled
 from chalicelib.segments.service import compiled_of, managing

@@ -17,9 +17,10 @@ from chalicelib.campaigns.service.sending import minor_of
 from chalicelib.deliveries.service.neighbours import consented_as
 from chalicelib.kernel.errors import Trouble
 from chalicelib.kernel.ids import CampaignId
+from chalicelib.lake.errors import LakeMissing
 from chalicelib.programs.models import Program
 from chalicelib.programs.service import ProgramBook
-from chalicelib.segments.errors import LakeMissing, RfmNotReady
+from chalicelib.segments.errors import RfmNotReady
 from chalicelib.storage.functions import FunctionFailed, Functions
 from chalicelib.storage.table import Table
 

@@ -17,8 +17,8 @@ from chalicelib.campaigns.service.sending import minor_of
 from chalicelib.kernel.calendar import local_day
 from chalicelib.kernel.errors import Trouble
 from chalicelib.kernel.ids import CampaignId
+from chalicelib.lake.errors import LakeMissing
 from chalicelib.programs.models import Program
-from chalicelib.segments.errors import LakeMissing
 from chalicelib.storage.functions import FunctionFailed, Functions
 from chalicelib.storage.table import Table
 

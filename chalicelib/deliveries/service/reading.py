@@ -21,6 +21,7 @@ from chalicelib.kernel.calendar import from_milliseconds
 from chalicelib.kernel.errors import StorageBusy
 from chalicelib.kernel.ids import MemberId
 from chalicelib.kernel.pages import Slice
+from chalicelib.lake.errors import LakeMissing
 from chalicelib.storage.functions import FunctionFailed, Functions
 from chalicelib.storage.objects import Objects
 from chalicelib.storage.table import Table
@@ -140,6 +141,7 @@ def list_of_member(ops: Table, functions: Functions, member_id: MemberId, *, lim
 
     Raises:
         StorageBusy: the lake does not answer now.
+        LakeMissing: it is gone, and asking again does not help.
     """
     told = _asked(functions, {"member_id": member_id, "limit": limit})["items"]
     found = {row["delivery_id"]: _of_row(member_id, row) for row in told}
@@ -162,6 +164,7 @@ def find_known(functions: Functions, member_id: MemberId, *, limit: int) -> Know
 
     Raises:
         StorageBusy: the lake does not answer now.
+        LakeMissing: it is gone, and asking again does not help.
     """
     told = _asked(functions, {"member_id": member_id, "limit": limit, "all": True})
     heard: dict[str, tuple[tuple[str, datetime], ...]] = {}
@@ -176,9 +179,12 @@ def find_known(functions: Functions, member_id: MemberId, *, limit: int) -> Know
 
 def _asked(functions: Functions, question: dict[str, Any]) -> dict[str, Any]:
     try:
-        return functions.ask(ANSWER, question)
+        answer = functions.ask(ANSWER, question)
     except FunctionFailed:
         raise StorageBusy("The lake does not answer now. Send the request again.") from None
+    if answer.get("fault") == "lake_missing":
+        raise LakeMissing
+    return answer
 
 
 _LONG_AGO = from_milliseconds(0)

@@ -14,11 +14,11 @@ from chalicelib.kernel.errors import Trouble
 from chalicelib.kernel.ids import SegmentExportId, SegmentId, ShopId
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
+from chalicelib.lake.errors import LakeMissing
 from chalicelib.segments import store
 from chalicelib.segments.errors import (
     DefinitionWrong,
     ExportUnknown,
-    LakeMissing,
     ListTooLong,
     RfmNotReady,
     SegmentDiffers,
