@@ -63,6 +63,7 @@ def _made(con: "DuckDBPyConnection", first: int, end: int, visits: int, lines: i
         SELECT range AS m, 'mem_' || lpad(range::VARCHAR, 16, 'a') AS id, range AS root, range AS was, NULL AS into_m,
           true AS shown, false AS gone, 1 AS pv, 1 AS av, NULL AS erased,
           ['female', 'male', 'unknown'][(1 + hash(range, 6) % 3)::INTEGER] AS gender,
+          ['zh', 'en', NULL][(1 + hash(range, 17) % 3)::INTEGER] AS language,
           strftime(DATE '2024-01-01' + (hash(range, 7) % 366)::INTEGER, '%m-%d') AS month_day,
           1940 + 5 * (hash(range, 8) % 14) AS born, 'shp_' || (hash(range, 5) % 300) AS shop_id,
           ['CN', 'HK', 'SG', 'US'][(1 + hash(range, 9) % 4)::INTEGER] AS region,

@@ -272,12 +272,13 @@ def a_person(
     ways: Sequence[str] = ("sms",),
     suppressed: Sequence[str] = (),
     month_day: str | None = None,
+    language: str | None = None,
 ) -> list[dict[str, Any]]:
     """The lake's rows of somebody."""
     member = {
-        "id": member_id, "v": 1, "sealed": "c2VhbGVk", "gender": None, "month_day": month_day, "born": None,
-        "shop_id": None, "region": None, "source": None, "tags": [], "custom": None, "consents": list(consents),
-        "withdrawn": list(withdrawn), "ways": list(ways), "suppressed": list(suppressed),
+        "id": member_id, "v": 1, "sealed": "c2VhbGVk", "gender": None, "language": language, "month_day": month_day,
+        "born": None, "shop_id": None, "region": None, "source": None, "tags": [], "custom": None,
+        "consents": list(consents), "withdrawn": list(withdrawn), "ways": list(ways), "suppressed": list(suppressed),
     }  # fmt: skip
     account = {
         "id": member_id, "v": 1, "into": None, "status": status, "joined_on": "2025-01-01", "tier_id": "basic",

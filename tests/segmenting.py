@@ -42,12 +42,12 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "members": {
         "m": "UINTEGER", "member_id": "VARCHAR", "status": "VARCHAR", "joined_on": "DATE", "tier_id": "VARCHAR",
         "points": "BIGINT", "points_pending": "BIGINT", "points_earned": "BIGINT", "points_spent": "BIGINT",
-        "points_expiring": "STRUCT(expires_on DATE, points BIGINT)[]", "gender": "VARCHAR", "month_day": "VARCHAR",
-        "born": "SMALLINT", "age_band": "VARCHAR", "shop_id": "VARCHAR", "region": "VARCHAR", "source": "VARCHAR",
-        "tags": "VARCHAR[]", "custom": "VARCHAR", "consents": "VARCHAR[]", "withdrawn": "VARCHAR[]",
-        "ways": "VARCHAR[]", "suppressed": "VARCHAR[]", "purchases_count": "BIGINT", "spent_minor": "BIGINT",
-        "average_minor": "BIGINT", "first_bought_on": "DATE", "last_bought_on": "DATE", "r": "TINYINT",
-        "f": "TINYINT", "mo": "TINYINT", "stage": "VARCHAR",
+        "points_expiring": "STRUCT(expires_on DATE, points BIGINT)[]", "gender": "VARCHAR", "language": "VARCHAR",
+        "month_day": "VARCHAR", "born": "SMALLINT", "age_band": "VARCHAR", "shop_id": "VARCHAR", "region": "VARCHAR",
+        "source": "VARCHAR", "tags": "VARCHAR[]", "custom": "VARCHAR", "consents": "VARCHAR[]",
+        "withdrawn": "VARCHAR[]", "ways": "VARCHAR[]", "suppressed": "VARCHAR[]", "purchases_count": "BIGINT",
+        "spent_minor": "BIGINT", "average_minor": "BIGINT", "first_bought_on": "DATE", "last_bought_on": "DATE",
+        "r": "TINYINT", "f": "TINYINT", "mo": "TINYINT", "stage": "VARCHAR",
     },
     "purchases": {
         "m": "UINTEGER", "purchase_id": "VARCHAR", "shop_id": "VARCHAR", "channel": "VARCHAR", "bought_on": "DATE",
@@ -154,7 +154,7 @@ def _add_member(world: World, chance: random.Random, m: int) -> None:
                 {"expires_on": TODAY + timedelta(days=chance.randint(0, 60)), "points": chance.randint(1, 300)}
                 for _ in range(chance.randint(0, 2))
             ],
-            gender=maybe(chance.choice(("female", "male", "other"))),
+            gender=maybe(chance.choice(("female", "male", "other"))), language=maybe(chance.choice(("zh", "en")), 0.6),
             month_day=maybe(chance.choice(("02-28", "02-29", "03-01", "03-15", "03-16", "12-31", "01-01", "07-04"))),
             born=born, age_band=None if born is None else band_of(born), shop_id=maybe(chance.choice(SHOPS)),
             region=maybe(chance.choice(REGIONS)), source=maybe(chance.choice(SOURCES)), tags=some(TAGS),
@@ -525,7 +525,8 @@ class Documents:
     def _choice(self) -> Row:
         name, values = self._chance.choice((
             ("status", ("active", "suspended", "closed")), ("gender", ("female", "male", "unknown")),
-            ("age_band", AGES), ("tier_id", TIERS), ("shop_id", SHOPS), ("region", REGIONS), ("source", SOURCES),
+            ("language", ("zh", "en")), ("age_band", AGES), ("tier_id", TIERS), ("shop_id", SHOPS), ("region", REGIONS),
+            ("source", SOURCES),
         ))  # fmt: skip
         op = self._chance.choice(("is_any", "is_none", "is_known", "is_unknown"))
         return {"kind": "field", "name": name, "op": op, **({"values": self._some(values)} if op[3] in "an" and op in

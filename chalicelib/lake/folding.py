@@ -47,8 +47,8 @@ def rows_of(record: Mapping[str, Any]) -> Sequence[Row]:
 
 _READ = {
     "PROFILE": (
-        "pk", "sk", "member_id", "version", "erased", "contact", "gender", "month_day", "cohort", "shop", "region",
-        "source", "tags", "custom", "consents", "ways", "suppressed",
+        "pk", "sk", "member_id", "version", "erased", "contact", "gender", "language", "month_day", "cohort", "shop",
+        "region", "source", "tags", "custom", "consents", "ways", "suppressed",
     ),
     "ACCOUNT": (
         "pk", "sk", "version", "into", "status", "opened", "tier", "life", "earned", "spent", "folded", "pending",
@@ -108,6 +108,7 @@ def _member(item: Item) -> Row:
         "v": item["version"],
         "sealed": b64encode(item["contact"]).decode(),
         "gender": item.get("gender"),
+        "language": item.get("language"),
         "month_day": item.get("month_day"),
         "born": item.get("cohort"),
         "shop_id": item.get("shop"),

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 FORM = 2
 """Goes up when a column is added, or comes in the place of another. Files of an older form are read until the next
-base, with nulls where a column is new; a column is never given another meaning. Form 2: `SPELLED` lists are texts."""
+base, with nulls where a column is new; a column is never given another meaning. Form 2: `SPELLED` lists are texts, and
+there is `language`."""
 
 _LOTS = "STRUCT(d DATE, p BIGINT)[]"
 _WAITS = "STRUCT(a DATE, z DATE, p BIGINT)[]"
@@ -17,6 +18,7 @@ _BASKET = "STRUCT(sku VARCHAR, category VARCHAR, quantity INTEGER, amount BIGINT
 PROFILE: Mapping[str, str] = {
     "erased": "BOOLEAN",
     "gender": "VARCHAR",
+    "language": "VARCHAR",
     "month_day": "VARCHAR",
     "born": "SMALLINT",
     "shop_id": "VARCHAR",

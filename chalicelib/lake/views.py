@@ -191,7 +191,7 @@ SELECT m, id AS member_id, status, joined_on, tier_id,
   points_earned, points_spent,
   list_transform(list_filter(lots, x -> x.d >= {day} AND x.d < {_NEVER}), x -> {{'expires_on': x.d, 'points': x.p}})
     AS points_expiring,
-  gender, month_day, born,
+  gender, language, month_day, born,
   {_age_band(today)} AS age_band,
   shop_id, region, source, tags, custom,
   {", ".join(f"{_listed(kept)} AS {name}" for name, kept in SPELLED.items())},

@@ -20,6 +20,7 @@ from pydantic import (
 
 from chalicelib.consents.models import ConsentText, ContactChannel, TextName
 from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, SessionId, ShopId
+from chalicelib.kernel.languages import Language
 from chalicelib.kernel.personal import HIDDEN, Kind, Personal, is_masked, masked
 from chalicelib.kernel.records import (
     CompatibleReference,
@@ -235,6 +236,8 @@ class _Details(Record):
     card_no: CompatibleReference | None = None
     gender: Gender | None = None
     birthday: Birthday | None = None
+    language: Language | None = None
+    """In which the member is written to; null: the program's."""
     shop_id: ShopId | None = None
     """The member's home shop."""
     bank_cards: Annotated[tuple[BankCard, ...], Field(max_length=5)] | None = None
@@ -386,6 +389,8 @@ class Profile(Record):
     member_number: MemberNumber
     contact: Contact
     gender: Gender | None = None
+    language: Language | None = None
+    """In which the member is written to; None: the program's."""
     month_day: str | None = None
     """Birthday without its year, `MM-DD`."""
     region: str | None = None
@@ -488,6 +493,8 @@ class MemberView(Record):
     merged_member_ids: tuple[AccountId, ...]
     """Ids of members who were merged into this one, who answers for them."""
     gender: Gender | None
+    language: Language | None
+    """In which the member is written to; null: the program's."""
     birthday: Annotated[str, Personal(Kind.BIRTHDAY)] | None
     shop_id: ShopId | None
     source: str | None

@@ -158,6 +158,7 @@ def enrolled(
         member_number=number,
         contact=contact,
         gender=command.gender,
+        language=command.language,
         month_day=month_day,
         region=region_of(contact.mobile) if contact.mobile else None,
         shop_id=command.shop_id,
@@ -183,7 +184,7 @@ def edited(
     command = _as_read(command, profile)
     given = command.model_fields_set
     contact = profile.contact.model_copy(update={name: getattr(command, name) for name in given & {"name", "card_no"}})
-    changes: dict[str, Any] = {name: getattr(command, name) for name in given & {"gender", "shop_id"}}
+    changes: dict[str, Any] = {name: getattr(command, name) for name in given & {"gender", "language", "shop_id"}}
     if "mobile" in given:
         mobile = mobile_number(command.mobile, program.country) if command.mobile else None
         contact = contact.model_copy(update={"mobile": mobile})

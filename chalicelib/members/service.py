@@ -695,6 +695,7 @@ def member_view(profile: Profile, account: Account, program: Program, now: datet
         other_identifiers=contact.others,
         merged_member_ids=account.absorbed,
         gender=profile.gender,
+        language=profile.language,
         birthday=profile.birthday,
         shop_id=profile.shop_id,
         source=profile.source,

@@ -8,6 +8,7 @@ from chalicelib.consents.models import ContactChannel
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import AccountId, MemberId, MemberNumber, SessionId, ShopId
+from chalicelib.kernel.languages import Language
 from chalicelib.members.errors import MemberMoved
 from chalicelib.members.events import MemberEnrolled
 from chalicelib.members.models import (
@@ -359,6 +360,7 @@ def profile_from(item: Item, keyring: Keyring) -> Profile:
             external_ids=tuple(ExternalId.model_construct(source=s, id=i) for s, i in contact.get("external_ids", ())),
         ),
         gender=Gender(item["gender"]) if "gender" in item else None,
+        language=Language(item["language"]) if "language" in item else None,
         month_day=item.get("month_day"),
         region=item.get("region"),
         shop_id=ShopId(item["shop"]) if "shop" in item else None,
@@ -403,6 +405,7 @@ def _item(profile: Profile, keyring: Keyring) -> Item:
         "number": profile.member_number,
         "contact": sealed,
         "gender": profile.gender.value if profile.gender else None,
+        "language": profile.language.value if profile.language else None,
         "month_day": profile.month_day,
         "cohort": profile.cohort,
         "region": profile.region,

@@ -388,7 +388,7 @@ def parted(profile: Profile, gone: Profile, told_at: datetime, now: datetime) ->
 
 
 _CONTACT = ("name", "mobile", "email", "card_no")
-_DETAILS = ("gender", "shop_id", "source", "referral_code")
+_DETAILS = ("gender", "language", "shop_id", "source", "referral_code")
 _PRIMARY = {"mobile": "mobile", "email": "email", "card_no": "card"}
 
 

@@ -17,7 +17,7 @@ class Data(StrEnum):
     CONTACT = "contact"
     """Tells who somebody is, or reaches them. Sealed with the member's key."""
     PERSON = "person"
-    """About somebody, without telling who: birthday without its year, gender, home shop, tags, consents."""
+    """About somebody, without telling who: birthday without its year, gender, language, home shop, tags, consents."""
     CONDUCT = "conduct"
     """What somebody bought, earned, spent and was told: of a person for as long as the id leads to one."""
     WORDS = "words"
@@ -168,7 +168,10 @@ CATALOGUE: tuple[Stored, ...] = (
             "erased": Datum(Data.MACHINE, Kept.LEDGER),
             **_all("member_id number", _OWN),
             "contact": _contact(None),
-            **_all("gender shop tags custom consents joined source referral contact_changed ways cohort region", _OWN),
+            **_all(
+                "gender language shop tags custom consents joined source referral contact_changed ways cohort region",
+                _OWN,
+            ),
             "suppressed": _OWN,
             "month_day": Datum(Data.PERSON, Kept.MEMBER, exported=True, masked=Kind.BIRTHDAY),
         },

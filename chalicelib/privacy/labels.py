@@ -132,6 +132,7 @@ FIELDS: Mapping[str, Both] = {
     "last_four": ("后四位", "Last four digits"),
     "custom": ("其他资料", "Other details"),
     "gender": ("性别", "Gender"),
+    "language": ("语言", "Language"),
     "tags": ("标签", "Tags"),
     "source": ("来源", "Source"),
     "referral": ("推荐码", "Referral code"),
@@ -302,6 +303,7 @@ VALUES: Mapping[str, Mapping[str, Both]] = {
     },
     "role": {"owner": ("拥有者", "owner"), "member": ("成员", "member")},
     "gender": {"female": ("女", "female"), "male": ("男", "male")},
+    "language": {"zh": ("中文", "Chinese"), "en": ("英文", "English")},
     "channel": _CHANNELS,
     "reason_code": {
         "returned": ("退货", "returned"), "goodwill": ("关怀", "goodwill"), "birthday": ("生日", "birthday"),

@@ -258,7 +258,7 @@ class ChoiceField(Record):
     """What is one of a few for each member."""
 
     kind: Literal["field"]
-    name: Literal["status", "gender", "age_band", "tier_id", "shop_id", "region", "source"]
+    name: Literal["status", "gender", "language", "age_band", "tier_id", "shop_id", "region", "source"]
     op: ChoiceOp
     values: Annotated[tuple[Reference, ...], Field(max_length=VALUES_MAX)] = ()
 
@@ -740,15 +740,15 @@ EXPORT_PART = 20_000
 
 ExportColumn = Literal[
     "member_id", "status", "joined_on", "tier_id", "points", "points_pending", "points_earned", "points_spent",
-    "gender", "age_band", "birthday", "shop_id", "region", "source", "tags", "purchases_count", "spent_minor",
-    "average_minor", "first_bought_on", "last_bought_on", "recency", "frequency", "monetary", "stage",
+    "gender", "language", "age_band", "birthday", "shop_id", "region", "source", "tags", "purchases_count",
+    "spent_minor", "average_minor", "first_bought_on", "last_bought_on", "recency", "frequency", "monetary", "stage",
 ]  # fmt: skip
 
 
 class ExportSegment(Record):
     """Write a segment's members to a spreadsheet. It has no contact data, and no column can be asked for that has."""
 
-    columns: Annotated[tuple[ExportColumn, ...], Field(min_length=1, max_length=24)] = (
+    columns: Annotated[tuple[ExportColumn, ...], Field(min_length=1, max_length=25)] = (
         "member_id", "status", "joined_on", "tier_id", "points", "purchases_count", "spent_minor", "last_bought_on",
     )  # fmt: skip
     dry_run: bool = False

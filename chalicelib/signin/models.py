@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, Field, StringConstraints, field_validator, model_validator
 
 from chalicelib.kernel.ids import MemberId, MemberNumber, SessionId, ShopId
+from chalicelib.kernel.languages import Language
 from chalicelib.kernel.records import Line, Record
 from chalicelib.members.models import (
     CONSENTS_MAX,
@@ -152,6 +153,8 @@ class Me(Record):
     email: str | None
     card_no: str | None
     gender: Gender | None
+    language: Language | None
+    """In which you are written to; null: the program's."""
     birthday: str | None
     shop_id: ShopId | None
     consents: tuple[Consent, ...]
@@ -173,6 +176,8 @@ class EditMe(Record):
     """The version you have read; refused when it was changed since."""
     name: Line | None = None
     gender: Gender | None = None
+    language: Language | None = None
+    """In which you are written to; null: the program's."""
     birthday: Birthday | None = None
     """Given once."""
     shop_id: ShopId | None = None

@@ -82,7 +82,8 @@ def samples(name: str, api: Api, member: dict[str, Any]) -> Iterator[dict[str, A
     n = next(_numbers)
     details = {
         "name": "张三", "mobile": f"+86139{n:08d}", "email": f"a{n}@example.com", "card_no": f"h-{n}",
-        "gender": "female", "birthday": "1990-02-28", "shop_id": "shp_a", "tags": ["vip"], "custom": {"size": "M"},
+        "gender": "female", "language": "en", "birthday": "1990-02-28", "shop_id": "shp_a", "tags": ["vip"],
+        "custom": {"size": "M"},
         "consents": [
             {"purpose": "sms", "channel": "sms", "granted": True, "text_version": "1", "source": "till"}
         ], "dry_run": False,
@@ -350,7 +351,7 @@ def own_samples(name: str, n: int, me: Api, member: dict[str, Any]) -> Iterator[
             yield {"grant": "refresh", "refresh_token": token, "request_id": None, "code": None}
         case "edit_me":
             yield {
-                "name": "张三", "gender": "female", "birthday": "1990-02-28", "shop_id": "shp_a",
+                "name": "张三", "gender": "female", "language": "zh", "birthday": "1990-02-28", "shop_id": "shp_a",
                 "consents": [
                     {"purpose": "sms", "channel": "sms", "granted": True, "text_version": "1", "source": "till"}
                 ],

@@ -305,13 +305,14 @@ def test_what_members_change_of_themselves(api: Api, house: House, look: Look, m
     consent = {"purpose": "sms", "granted": True, "text_version": "2"}
     api.publish_texts("sms", version="2")
     body = {
-        "version": 1, "name": "王小明", "gender": "male", "birthday": "1990-03-15", "shop_id": "shp_a",
-        "consents": [consent],
+        "version": 1, "name": "王小明", "gender": "male", "language": "en", "birthday": "1990-03-15",
+        "shop_id": "shp_a", "consents": [consent],
     }  # fmt: skip
     changed = me.patch("/v1/me", body)
     assert changed.status == 200, changed.text
-    assert {name: changed.json[name] for name in ("name", "gender", "birthday", "shop_id", "version")} == {
-        "name": "王小明", "gender": "male", "birthday": "1990-03-15", "shop_id": "shp_a", "version": 2,
+    assert {name: changed.json[name] for name in ("name", "gender", "language", "birthday", "shop_id", "version")} == {
+        "name": "王小明", "gender": "male", "language": "en", "birthday": "1990-03-15", "shop_id": "shp_a",
+        "version": 2,
     }  # fmt: skip
     assert changed.json["consents"] == [{**consent, "channel": None, "at": "2026-03-15T04:00:00Z", "source": "member"}]
     before = look()
@@ -324,7 +325,9 @@ def test_what_members_change_of_themselves(api: Api, house: House, look: Look, m
         refused = me.patch("/v1/me", {"version": 2, name: value})
         assert (refused.status, refused.code) == (422, "request_invalid"), name
     assert look() == before
-    assert me.patch("/v1/me", {"version": 2, "birthday": "1990-03-15", "name": None}).json["name"] is None
+    assert me.patch("/v1/me", {"version": 2, "language": "de"}).json["errors"][0]["pointer"] == "/language"
+    cleared = me.patch("/v1/me", {"version": 2, "birthday": "1990-03-15", "name": None, "language": None}).json
+    assert (cleared["name"], cleared["language"]) == (None, None)
 
 
 def test_another_number_is_taken_with_a_code_that_was_sent_to_it(

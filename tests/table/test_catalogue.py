@@ -43,8 +43,8 @@ def lived(desk: Desk) -> Desk:
     """A desk at which everything happened that can happen."""
     publish_texts(desk.table, "sms")
     other = desk.enrol(
-        name="B", external_ids=[{"source": "erp", "id": "1"}], gender="male", birthday="1990-01-02",
-        bank_cards=[{"bank": "ICBC", "last_four": "8888", "token": "t"}],
+        name="B", external_ids=[{"source": "erp", "id": "1"}], gender="male", language="en",
+        birthday="1990-01-02", bank_cards=[{"bank": "ICBC", "last_four": "8888", "token": "t"}],
         consents=[{"purpose": "sms", "granted": True, "text_version": "1"}],
     )  # fmt: skip
     lives_of_cards(desk, other.member_id)
@@ -92,7 +92,8 @@ def test_answers_mask_what_the_catalogue_says_is_masked(desk: Desk) -> None:
         name="Bb", mobile="+8613912345678", email="canary@example.com", card_no="canary-card", birthday="1990-01-02",
         external_ids=[{"source": "erp", "id": "123456789"}], custom={"diet": "halal"}, tags=["vip"],
         bank_cards=[{"bank": "ICBC", "last_four": "8888", "token": "t"}], gender="male", source="till",
-        consents=[{"purpose": "sms", "granted": True, "text_version": "1"}], shop_id="shp_a", referral_code="R",
+        language="zh", shop_id="shp_a", referral_code="R",
+        consents=[{"purpose": "sms", "granted": True, "text_version": "1"}],
     )  # fmt: skip
     clear, masked = whole.model_dump(mode="json"), whole.model_dump(mode="json", context=MASKED)
     differ = {name for name in clear if clear[name] != masked[name]}

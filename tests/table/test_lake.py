@@ -22,7 +22,9 @@ from tests.beach import CAKE, COFFEE, Beach
 
 
 def test_a_member_is_shown_with_what_the_profile_and_the_purchases_say(beach: Beach) -> None:
-    ann = beach.till.enrol(mobile="13800000001", tags=["vip"], gender="female", birthday="1990-05-06", source="web")
+    ann = beach.till.enrol(
+        mobile="13800000001", tags=["vip"], gender="female", birthday="1990-05-06", source="web", language="en"
+    )
     first = beach.buy(ann.member_id, 10000, COFFEE, CAKE)
     beach.clock.forward(days=3)
     beach.buy(ann.member_id, 5001)
@@ -31,7 +33,8 @@ def test_a_member_is_shown_with_what_the_profile_and_the_purchases_say(beach: Be
     day = date(2026, 3, 15)
     assert {name: said[name] for name in said if name not in ("m", "points_expiring", *("r", "f", "mo"))} == {
         "member_id": ann.member_id, "status": "active", "joined_on": day, "tier_id": "basic", "points": 150,
-        "points_pending": 0, "points_earned": 150, "points_spent": 0, "gender": "female", "month_day": "05-06",
+        "points_pending": 0, "points_earned": 150, "points_spent": 0, "gender": "female", "language": "en",
+        "month_day": "05-06",
         "born": 1990, "age_band": "25_34", "shop_id": None, "region": "CN", "source": "web", "tags": ["vip"],
         "custom": None, "consents": [], "withdrawn": [], "ways": ["sms", "app"], "suppressed": [], "purchases_count": 2,
         "spent_minor": 15001, "average_minor": 7500, "first_bought_on": day, "last_bought_on": date(2026, 3, 18),

@@ -278,7 +278,7 @@ def test_files_that_lack_a_column_are_read_until_there_is_a_new_base(
 
 
 def _as_form_1(beach: Beach) -> None:
-    """Write the base's people as form 1 had them: lists as lists."""
+    """Write the base's people as form 1 had them: lists as lists, and no language."""
     head = store.find_head(beach.shore.ops)
     assert head is not None
     lists = ", ".join(
@@ -288,7 +288,8 @@ def _as_form_1(beach: Beach) -> None:
     with duck.connected(beach.shore.lake.place) as con:
         for path in views.files(beach.shore.lake.place.root, f"{rules.BASE}/{head.base}", "people", head.slices):
             old = Path(path).rename(f"{path}.now")
-            rows = f"SELECT * EXCLUDE ({', '.join(tables.SPELLED.values())}), {lists} FROM read_parquet('{old}')"
+            without = ", ".join(("language", *tables.SPELLED.values()))
+            rows = f"SELECT * EXCLUDE ({without}), {lists} FROM read_parquet('{old}')"
             merging.write_file(con, rows, path)
     beach.shore.ops.commit([store.move_head(head, head.model_copy(update={"form": 1, "version": head.version + 1}))])
 
@@ -305,7 +306,7 @@ def test_lists_of_the_first_form_are_read_beside_a_patch_that_has_texts_of_them(
     before = beach.shore.all(beach.clock(), fifths=True)
     _as_form_1(beach)
     assert beach.shore.all(beach.clock(), fifths=True) == before
-    beach.till.edit(people[2].member_id, people[2].version, tags=["vip"])
+    beach.till.edit(people[2].member_id, people[2].version, tags=["vip"], language="en")
     beach.flow()
     head = store.find_head(beach.shore.ops)
     assert head is not None
@@ -317,6 +318,7 @@ def test_lists_of_the_first_form_are_read_beside_a_patch_that_has_texts_of_them(
         [[], [], ["sms", "app"], []],
         [[], [], ["sms", "app"], []],
     ]
+    assert [beach.member(each.member_id)["language"] for each in people] == [None, None, "en", None]
     head = beach.shore.rebase(beach.clock()).head
     assert head.form == tables.FORM
     assert beach.shore.all(beach.clock()) == beach.rebuilt(tmp_path / "rebuilt").all(beach.clock())

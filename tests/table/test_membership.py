@@ -38,7 +38,8 @@ MOBILE, OTHER = "+8613800138000", "+8613900139000"
 FULL: dict[str, Any] = {
     "name": "李四", "mobile": "138 0013 8000", "email": "Li.Si@Example.com", "card_no": "C#1%",
     "external_ids": [{"source": "wechat", "id": "o#1"}, {"source": "erp", "id": "9"}], "gender": "female",
-    "birthday": "1990-02-28", "shop_id": "shp_main", "source": "till", "referral_code": "R1", "tags": ["vip", "vip"],
+    "language": "en", "birthday": "1990-02-28", "shop_id": "shp_main", "source": "till", "referral_code": "R1",
+    "tags": ["vip", "vip"],
     "consents": [{"purpose": "sms", "granted": True, "text_version": "1"}],
 }  # fmt: skip
 

@@ -249,7 +249,7 @@ def test_a_chain_of_merges_answers_with_its_last_and_is_undone_from_there(desk: 
 
 
 def test_an_undone_merge_leaves_two_as_before_with_what_happened_since(desk: Desk) -> None:
-    gone, kept = two(desk, birthday="1990-05-01", tags=["vip"], gender="female")
+    gone, kept = two(desk, birthday="1990-05-01", tags=["vip"], gender="female", language="en")
     was, stayed = desk.member(gone), desk.member(kept)
     merged = desk.merge(gone, kept, key="m").value
     desk.clock.forward(days=1)

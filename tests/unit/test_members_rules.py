@@ -334,6 +334,7 @@ def test_an_enrolment_makes_a_profile_of_everything_in_it() -> None:
         card_no="C1",
         external_ids=[{"source": "wechat", "id": "o1"}] * 2,
         gender="male",
+        language="en",
         birthday="1990-05-20",
         shop_id="shp_main",
         source="till",
@@ -359,6 +360,7 @@ def test_an_enrolment_makes_a_profile_of_everything_in_it() -> None:
             "bank_cards": [{"bank": "工商银行", "last_four": "0001", "token": None}],
         },
         "gender": "male",
+        "language": "en",
         "month_day": "05-20",
         "region": "CN",
         "shop_id": "shp_main",
@@ -396,19 +398,21 @@ def test_an_edit_changes_what_it_names_and_nothing_else() -> None:
 def test_null_clears_and_custom_fields_and_consents_change_by_name() -> None:
     consents = [{"purpose": purpose, "granted": True, "text_version": "1"} for purpose in ("sms", "email")]
     profile = a_profile(
-        card_no="C1", mobile="13800138000", email="a@b.de", gender="female", birthday="1990-05-20", shop_id="shp_main",
-        tags=["a"], custom={"pet": "cat", "children": 2}, consents=consents,
+        card_no="C1", mobile="13800138000", email="a@b.de", gender="female", language="zh", birthday="1990-05-20",
+        shop_id="shp_main", tags=["a"], custom={"pet": "cat", "children": 2}, consents=consents,
     )  # fmt: skip
 
     after = edit(
-        profile, name=None, mobile=None, email=None, gender=None, birthday=None, shop_id=None, tags=None,
-        custom={"pet": None, "vegan": True}, consents=[{"purpose": "sms", "granted": False, "text_version": "2"}],
+        profile, name=None, mobile=None, email=None, gender=None, language=None, birthday=None, shop_id=None,
+        tags=None, custom={"pet": None, "vegan": True},
+        consents=[{"purpose": "sms", "granted": False, "text_version": "2"}],
     )  # fmt: skip
 
     assert after == profile.model_copy(
         update={
             "contact": Contact(card_no="C1"),
             "gender": None,
+            "language": None,
             "month_day": None,
             "region": None,
             "shop_id": None,

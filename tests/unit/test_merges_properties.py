@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from chalicelib.corrections.rules import reversal
 from chalicelib.kernel.ids import MemberId, MemberNumber
+from chalicelib.kernel.languages import Language
 from chalicelib.members.models import Consent, Contact, ExternalId, Gender, Profile
 from chalicelib.members.rules import identifiers
 from chalicelib.merges import rules as merges
@@ -303,16 +304,18 @@ def test_profiles_are_united_and_told_apart_field_by_field() -> None:
     other = a_profile(
         2, contact={"name": "B", "mobile": "+862", "email": "b@c.cn", "birth_year": 1990,
                     "external_ids": (ExternalId(source="erp", id="7"),)},
-        month_day="05-01", gender=Gender.FEMALE, tags=("x", "y"), custom={"size": "S", "pet": "cat"},
+        month_day="05-01", gender=Gender.FEMALE, language=Language.EN, tags=("x", "y"),
+        custom={"size": "S", "pet": "cat"},
         consents=(consent("sms", False, 3), consent("mail", False, 4), consent("call", False, 2),
                   consent("post", True, 1)),
     )  # fmt: skip
     united, brought = merges.united(into, other)
 
     assert (united.contact.name, united.contact.mobile, united.contact.email) == ("A", "+861", "b@c.cn")
-    assert (united.birthday, united.gender, united.tags) == ("1990-05-01", Gender.FEMALE, ("x", "y"))
+    assert (united.birthday, united.gender, united.language) == ("1990-05-01", Gender.FEMALE, Language.EN)
+    assert united.tags == ("x", "y")
     assert (united.custom, united.version) == ({"size": "M", "pet": "cat"}, 4)
-    assert set(brought.fields) == {"email", "gender", "birthday"}
+    assert set(brought.fields) == {"email", "gender", "language", "birthday"}
     assert {each.purpose: each.granted for each in united.consents} == {
         "sms": False, "mail": True, "call": False, "post": True,
     }  # fmt: skip

@@ -109,6 +109,15 @@ def test_every_definition_reads_as_a_sentence_in_both_languages() -> None:
             "message of “cmp_spring” and opened none, or have their birthday in the next 7 days).",
         ),
         (
+            {"kind": "any", "of": [
+                {"kind": "field", "name": "language", "op": "is_any", "values": ["en"]},
+                {"kind": "field", "name": "language", "op": "is_none", "values": ["zh", "en"]},
+                {"kind": "field", "name": "language", "op": "is_unknown"},
+            ]},
+            "语言为英文，或者语言不为中文或英文，或者没有填写语言的会员。",
+            "Members who prefer English, do not prefer Chinese or English, or have no known preferred language.",
+        ),
+        (
             {"kind": "purchases", "measure": "count", "op": "is", "value": 0,
              "window": {"kind": "last_days", "days": 60}},
             "最近 60 天内没有消费的会员。",
@@ -325,6 +334,7 @@ def test_a_tag_that_decides_who_is_given_it_is_a_circle() -> None:
 
 
 def test_values_that_cannot_be_are_named() -> None:
-    wrong = {"kind": "field", "name": "gender", "op": "is_any", "values": ["female", "cat"]}
-    (fault,) = rules.check(read(wrong), ready)
-    assert fault.pointer == "/values/1"
+    for name, value in (("gender", "female"), ("language", "en")):
+        wrong = {"kind": "field", "name": name, "op": "is_any", "values": [value, "cat"]}
+        (fault,) = rules.check(read(wrong), ready)
+        assert fault.pointer == "/values/1"

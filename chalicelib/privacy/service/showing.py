@@ -209,8 +209,8 @@ class _Page:
         yield self.text("name"), self._value("name", said["name"])
         yield self.text("member_number"), escape(said["member_number"])
         for name in (
-            "mobile", "email", "birthday", "gender", "card_no", "other_identifiers", "external_ids", "bank_cards",
-            "custom", "shop_id", "source", "referral_code", "tags", "status",
+            "mobile", "email", "birthday", "gender", "language", "card_no", "other_identifiers", "external_ids",
+            "bank_cards", "custom", "shop_id", "source", "referral_code", "tags", "status",
         ):  # fmt: skip
             yield self.label(name), self._value(name, said[name])
         if said["tier"]:

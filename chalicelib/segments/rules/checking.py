@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from chalicelib.kernel.ids import SegmentId
+from chalicelib.kernel.languages import Language
 from chalicelib.members.models import Gender
 from chalicelib.points.models import AccountStatus
 from chalicelib.programs.models import Program
@@ -172,6 +173,7 @@ def _values(node: ChoiceField, program: Program | None, pointer: str) -> Iterato
     known: Sequence[str] | None = {
         "status": [AccountStatus.ACTIVE.value, AccountStatus.SUSPENDED.value, AccountStatus.CLOSED.value],
         "gender": [each.value for each in Gender],
+        "language": [each.value for each in Language],
         "age_band": AGE_BANDS,
         "tier_id": [tier.tier_id for tier in program.ladder.tiers] if program is not None else None,
     }.get(node.name)

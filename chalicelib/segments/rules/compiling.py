@@ -337,6 +337,7 @@ _NUMBERS = {
 _CHOICES = {
     "status": "status",
     "gender": "gender",
+    "language": "language",
     "age_band": "age_band",
     "tier_id": "tier_id",
     "shop_id": "shop_id",

@@ -215,6 +215,7 @@ def _points(node: NumberField | ExpiringField) -> str:
 _EN_CHOICES = {
     "status": ("status", "the status"),
     "gender": ("gender", "the gender"),
+    "language": ("preferred language", "the language"),
     "age_band": ("age", "the age"),
     "tier_id": ("tier", "the tier"),
     "shop_id": ("home shop", "the home shop"),
@@ -234,6 +235,8 @@ def _en_choice(node: ChoiceField, names: Names) -> Clause:
         some = _verb("are", _en_or(values))
     elif node.name == "age_band":
         some = _verb("are", f"{_en_or(values)} years old")
+    elif node.name == "language":
+        some = _verb("prefer", _en_or(_words(_LANGUAGES, node.values, Language.EN)))
     elif node.name == "source":
         some = _verb("came", f"by {_en_or(values)}")
     return some if node.op is ChoiceOp.IS_ANY else (some[1], some[0])
@@ -298,6 +301,9 @@ _MONTHS = (
     "December",
 )  # fmt: skip
 
+
+_LANGUAGES = {"zh": ("中文", "Chinese"), "en": ("英文", "English")}
+"""Languages in which members are written to."""
 
 _WAYS = {
     "sms": ("短信", "SMS"), "email": ("电子邮件", "e-mail"), "wechat": ("微信", "WeChat"),
@@ -651,6 +657,7 @@ def _zh_number_field(node: NumberField, names: Names) -> Clause:
 _ZH_CHOICES = {
     "status": "状态",
     "gender": "性别",
+    "language": "语言",
     "age_band": "年龄",
     "tier_id": "等级",
     "shop_id": "所属门店",
@@ -682,6 +689,8 @@ def _zh_choice(node: ChoiceField, names: Names) -> Clause:
         return known if node.op is ChoiceOp.IS_KNOWN else (known[1], known[0])
     words = _ZH_VALUES if node.name in ("status", "gender", "age_band") else {}
     values = _zh_or([words.get(each) or names.of(each) for each in node.values])
+    if node.name == "language":
+        values = _zh_or(_words(_LANGUAGES, node.values, Language.ZH))
     some = (f"{noun}为{values}", f"{noun}不为{values}")
     return some if node.op is ChoiceOp.IS_ANY else (some[1], some[0])
 

@@ -243,6 +243,7 @@ _EXPORTED = {
     "points_earned": "points_earned",
     "points_spent": "points_spent",
     "gender": "gender",
+    "language": "language",
     "age_band": "age_band",
     "birthday": "month_day",
     "shop_id": "shop_id",
