@@ -132,7 +132,8 @@ def sending(recipients: int, *, metered: bool) -> Iterator[Sending]:
             words=TemplateWords(tables["core"]), reach=MemberReach(tables["core"], keyring),
             providers={"email": stub}, pace=Pacer(tables["ops"], {"email": Limits(rate_per_second=100_000)}, "UTC"),
             append=appending(objects, "delivery", lambda: None), worker="bench", clock=lambda: datetime.now(UTC),
-            pause=time.sleep, links=SignedLinks(keyring, "https://members.example.com/api"), language="en",
+            pause=time.sleep, links=SignedLinks(keyring, "https://members.example.com/api", "en"),
+            language="en",
         )  # fmt: skip
         for meter in meters.values():
             meter.reset()

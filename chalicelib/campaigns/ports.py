@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Any, Protocol
 
 from chalicelib.kernel.ids import MemberId, SegmentId, TemplateId
+from chalicelib.kernel.languages import Language
 from chalicelib.lake.models import Fact
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage.objects import Objects
@@ -20,6 +21,7 @@ class Title:
 
     Attributes:
         fields: what it has filled in.
+        languages: those in which it says something.
     """
 
     template_id: TemplateId
@@ -28,6 +30,7 @@ class Title:
     purpose: str
     fields: frozenset[str]
     archived: bool = False
+    languages: tuple[Language, ...] = tuple(Language)
 
 
 @dataclass(frozen=True, slots=True)

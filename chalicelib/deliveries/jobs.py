@@ -132,7 +132,11 @@ def _made(here: House, program: Program) -> Office:
         worker=_worker(),
         clock=here.clock,
         pause=time.sleep,
-        links=SignedLinks(here.keyring, here.settings.public_url if here.settings.signs_opt_outs else None),
+        links=SignedLinks(
+            here.keyring,
+            here.settings.public_url if here.settings.signs_opt_outs else None,
+            program.language.value,
+        ),
         language=program.language.value,
         giver=PointsGiver(here.table, book_of(here.table)),
     )

@@ -66,6 +66,14 @@ class Words(Protocol):
             LookupError: there is none.
         """
 
+    def language(self, template_id: str, version: int, own: str, program: str) -> str:
+        """The language in which a version of a template goes to a member.
+
+        Args:
+            own: the member's; empty: they have none.
+            program: the program's.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -134,14 +142,17 @@ Append = Callable[[str, Sequence[Row], datetime], None]
 class Links(Protocol):
     """Makes links of messages; empty ones where there is no key that they are signed with."""
 
-    def opt_out(self, member_id: str, purpose: str, channel: str, name: DeliveryId, now: datetime) -> str:
+    def opt_out(
+        self, member_id: str, purpose: str, channel: str, name: DeliveryId, now: datetime, *, language: str
+    ) -> str:
         """The link by which a member ends messages of a purpose by a channel.
 
         Args:
             name: the delivery's in whose message it stands.
+            language: of that message.
         """
 
-    def preferences(self, member_id: str, channel: str, name: DeliveryId, now: datetime) -> str:
+    def preferences(self, member_id: str, channel: str, name: DeliveryId, now: datetime, *, language: str) -> str:
         """The link to all that a member may be sent."""
 
 

@@ -13,7 +13,7 @@ from chalicelib.notices.models import CONSENT_PURPOSE, Channel, Notice
 from chalicelib.notices.sender import Sender
 from chalicelib.points.models import AccountStatus
 from chalicelib.programs.models import Program
-from chalicelib.reach.links import PATH, OptOut, token_of
+from chalicelib.reach.links import PATH, OptOut, in_language, token_of
 from chalicelib.relay.models import Event
 from chalicelib.storage.keyring import Keyring
 from chalicelib.storage.table import Table
@@ -29,7 +29,7 @@ def tell(
     *,
     links_at: str | None = "",
 ) -> Notice | None:
-    """Tell a member what an event says, in the program's language; None when there is nobody to tell, or nothing.
+    """Tell a member what an event says, in their language; None when there is nobody to tell, or nothing.
 
     The member is read now, not when the event was made: who has withdrawn since is not told any more. That a mobile
     number or e-mail address was changed is told to the one before; of two that were changed, each is told.
@@ -42,14 +42,16 @@ def tell(
     Raises:
         Trouble: it could not be sent; the same event again sends the same notice.
     """
-    language = program.language
-    words = rules.worded(event.data, program, language)
-    if words is None or event.member_id is None or not is_member(event.member_id):
+    told_at_all = rules.worded(event.data, program, program.language) is not None
+    if not told_at_all or event.member_id is None or not is_member(event.member_id):
         return None
     item, account = members_store.find_items(table, event.member_id, consistent=True)
     if item is None or account is None or account["status"] in (AccountStatus.CLOSED, AccountStatus.MERGED):
         return None
     profile = members_store.profile_from(item, keyring)
+    language = profile.language or program.language
+    words = rules.worded(event.data, program, language)
+    assert words is not None
     if isinstance(event.data, MemberContactChanged):
         # Nobody opts out of being told that.
         told = rules.told_of_change(profile, event.data, event.recorded_at)
@@ -58,7 +60,9 @@ def tell(
         address = rules.address_of(profile)
         notices = []
         if address is not None:
-            opt_out = "" if links_at is None else links_at + _opt_out(event, address[0], keyring)
+            opt_out = ""
+            if links_at is not None:
+                opt_out = links_at + _opt_out(event, address[0], keyring) + in_language(language, program.language)
             notices = [_notice(event, address, words, language, opt_out)]
     for notice in notices:
         sender.send(notice)

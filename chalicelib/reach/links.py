@@ -74,6 +74,14 @@ def preferences_token_of(preferences: Preferences, keyring: Signs) -> str:
     return _signed(_PREFERENCES, preferences.member_id, preferences.issued_on, (preferences.sent,), keyring)
 
 
+def in_language(language: str, program: str) -> str:
+    """What stands behind a token so that the page is shown in the message's language.
+
+    Nothing where that is the program's, which pages are shown in when nobody asks for another: links are long enough.
+    """
+    return f"?language={language}" if language != program else ""
+
+
 def opt_out_of(token: str, keyring: Signs) -> OptOut | None:
     """What the link of a token ends; None when it is none of ours, whatever is wrong with it."""
     if "." in token:

@@ -168,6 +168,11 @@ class Template(Record):
         """How it goes out."""
         return TemplateChannel(self.contents.channel)
 
+    @property
+    def languages(self) -> tuple[Language, ...]:
+        """The languages in which it says something."""
+        return tuple(each for each in Language if getattr(self.contents, each.value) is not None)
+
     def in_(self, language: Language) -> tuple[Language, Content]:
         """What it says in a language; in the other one, where it does not say it in this."""
         other = Language.EN if language is Language.ZH else Language.ZH
@@ -217,7 +222,7 @@ class PreviewTemplate(Record):
     """See what a member would get. It is sent to nobody."""
 
     language: Language | None = None
-    """Left out: the program's."""
+    """Left out: the member's, else the program's."""
     version: Annotated[int, Field(ge=1, le=VERSION_MAX)] | None = None
     """Left out: the newest."""
     member_id: MemberId | None = None

@@ -6,7 +6,7 @@ for member in …:
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from html import escape
@@ -125,6 +125,17 @@ def compiled(template: Template, language: Language, *, provider: str = "") -> C
     if reading.faults:
         raise TemplateInvalid(faults=reading.faults)
     return made
+
+
+def language_for(said: Collection[Language], own: Language | None, program: Language) -> Language:
+    """The language in which a template goes to a member: their own, else the program's, else the one that it has.
+
+    Args:
+        said: the languages in which it says something.
+        own: the member's; None: they have none.
+    """
+    wanted = own or program
+    return next((each for each in (wanted, program, *said) if each in said), wanted)
 
 
 def rendered(template: Template, language: Language, fields: Mapping[str, str], *, provider: str = "") -> Rendered:
@@ -432,7 +443,6 @@ def values_of(member: MemberView, program: Program, language: Language, *, today
     """What a member's fields hold; those that follow from a campaign or a purchase are not among them.
 
     Args:
-        member: with the tier named in the language.
         today: by the program's clock.
     """
     points, expiring = member.points, member.points.expiring_next
@@ -440,7 +450,7 @@ def values_of(member: MemberView, program: Program, language: Language, *, today
         "name": member.name,
         "member_number": member.member_number,
         "program": program.name.in_(language),
-        "tier": member.tier.name,
+        "tier": program.tier(member.tier.tier_id).name.in_(language),
         "points": points.available,
         "points_pending": points.pending,
         "points_expiring": expiring.points if expiring else None,

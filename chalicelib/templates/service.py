@@ -7,7 +7,6 @@ from datetime import datetime
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds
 from chalicelib.kernel.errors import WriteContended
 from chalicelib.kernel.ids import TemplateId
-from chalicelib.kernel.languages import Language
 from chalicelib.kernel.outcomes import Outcome
 from chalicelib.kernel.pages import Slice
 from chalicelib.storage.table import Table
@@ -244,7 +243,7 @@ def _head_of(template: Template, *, content: bytes, turn: int) -> Head:
         name=template.name,
         purpose=template.purpose,
         channel=template.channel,
-        languages=tuple(each for each in Language if getattr(template.contents, each.value) is not None),
+        languages=template.languages,
         version=template.version,
         created_at=template.created_at,
         changed_at=template.changed_at,

@@ -514,6 +514,36 @@ def test_who_has_to_wait_for_the_pace_in_a_walk_ahead_goes_on_soon(walking: Api,
     assert walking.get(f"{path}/counts").json["left"] == {"completed": 1}
 
 
+@pytest.mark.parametrize("both", [True, False])
+def test_a_message_is_in_the_members_language_where_the_template_says_it(
+    walking: Api, tray: Tray, house: House, both: bool
+) -> None:
+    post = Post()
+    wiring.use(replace(wiring.house(), providers={"email": post}))
+    walking.publish_texts("marketing")
+    consent = {"purpose": "marketing", "granted": True, "text_version": "1"}
+    for name, language in (("anna", "en"), ("bert", "zh"), ("carl", None)):
+        walking.enrol(email=f"{name}@example.com", card_no=name, consents=[consent], language=language)
+    said: dict[str, Any] = {"channel": "email", "zh": {"subject": "{{tier}}", "html": "<p>送 {{gift_points}} 分</p>"}}
+    if both:
+        said["en"] = {"subject": "{{tier}} of {{program}}", "html": "<p>{{gift_points}} points</p>"}
+    template = walking.post("/v1/templates", {"name": "t", "purpose": "marketing", "contents": said}, key="t1").json
+    steps = [
+        {"kind": "give_points", "step": "points", "points": 1200, "next": "hello"},
+        {"kind": "send", "step": "hello", "template_id": template["template_id"], "quiet_hours": None},
+    ]
+    path = "/v1/journeys/" + _made(walking, steps=steps)["journey_id"]
+    assert walking.post(f"{path}/activate", {"version": 1}).status == 201
+    ids = [walking.get("/v1/members", card_no=name).json["items"][0]["member_id"] for name in ("anna", "bert", "carl")]
+    walking.post(f"{path}/entries", {"member_ids": ids}, key="e1")
+    walking.clock.forward(minutes=7)
+    jobs.tick_journeys({}, None)
+    _step(tray)
+    got = {each.to[:4]: (each.language, each.subject) for each in post.got}
+    assert got == {"anna": ("en", "Basic of Regulars") if both else ("zh", "普通会员"), "bert": ("zh", "普通会员"),
+                   "carl": ("zh", "普通会员")}  # fmt: skip
+
+
 def test_a_message_goes_out_once_to_who_fits_and_consents(
     walking: Api, tray: Tray, house: House, dynamo: Dynamo
 ) -> None:

@@ -55,6 +55,28 @@ def test_a_notice_is_a_mail_with_a_link_that_ends_them(api: Api, house: House, c
     assert not list((tmp_path / "archive").rglob("*.json")), "nothing went to the outbox besides"
 
 
+def test_a_notice_is_in_the_members_language_and_so_is_the_page_of_its_link(api: Api, house: House) -> None:
+    wiring.use(replace(house, settings=replace(house.settings, public_url="https://api.coffee.example")))
+
+    def told(**fields: str) -> dict[str, Any]:
+        send_notices(an_event(api.enrol(**fields)["member_id"]), None)
+        (key,) = house.objects.list("outbox/", after=None, limit=10)
+        found: dict[str, Any] = json.loads(house.objects.get(key) or b"")
+        return found
+
+    english = told(email="a@example.com", language="en")
+    assert english["language"] == "en"
+    assert english["text"].startswith("Regulars: 120 of your points expire after 2026-03-31.")
+    link = english["list_unsubscribe"].removeprefix("https://api.coffee.example")
+    page = api.send("GET", link, Accept_Language="ja")
+    assert (page.status, '<html lang="en">' in page.text) == (200, True)
+    assert api.send("POST", link, b"List-Unsubscribe=One-Click").status == 200
+    for fields in ({"language": "zh"}, {}):
+        own = told(email="b@example.com" if fields else "c@example.com", **fields)
+        assert (own["language"], own["text"].startswith("【常客会员】您有 120 积分")) == ("zh", True)
+        assert "?language" not in own["list_unsubscribe"]
+
+
 def _send(member: str) -> None:
     """Send it as the queue does, until the mail server is up: what certainly did not go out is sent again."""
     deadline = time.monotonic() + 20

@@ -141,6 +141,22 @@ def test_a_preview_of_a_member_masks_the_name_and_of_somebody_made_up_has_none(a
     assert seen["sms"]["parts"] == 1
 
 
+def test_a_preview_is_in_the_members_language_unless_another_is_asked_for(api: Api, member: MemberId) -> None:
+    english = {"text": "Hello {{name}}, {{tier}}, {{points}} points."}
+    both = made(api, "both", contents={**an_sms(), "en": english})["template_id"]
+    path = f"/v1/members/{member}"
+    assert api.patch(path, {"version": api.get(path).json["version"], "language": "en"}).json["language"] == "en"
+
+    def seen(template: str, **asked: Any) -> tuple[str, str]:
+        reply = api.as_("marketer").post(f"/v1/templates/{template}/previews", asked).json
+        return reply["language"], reply["text"]
+
+    assert seen(both, member_id=member) == ("en", "Hello 卡**, Basic, 0 points. Reply STOP to opt out")
+    assert seen(both, member_id=member, language="zh") == ("zh", "卡**您好，您有0积分。拒收请回复R")
+    assert seen(both)[0] == "zh", "the program's"
+    assert seen(made(api)["template_id"], member_id=member)[0] == "zh", "it says nothing in English"
+
+
 def test_a_name_is_shown_to_who_may_unmask_and_says_why_and_that_is_kept(
     api: Api, look: Look, member: MemberId
 ) -> None:

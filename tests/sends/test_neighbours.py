@@ -117,7 +117,7 @@ class Shop:
             words=TemplateWords(self.core), reach=MemberReach(self.core, self.keyring),
             providers={CHANNEL: self.mailbox}, pace=Pacer(self.ops, {}, "Asia/Shanghai"),
             append=appending(self.objects, "delivery", lambda: None), worker="w", clock=self.clock,
-            pause=lambda seconds: None, links=SignedLinks(self.keyring, AT), language="zh",
+            pause=lambda seconds: None, links=SignedLinks(self.keyring, AT, "zh"), language="zh",
             giver=PointsGiver(self.core, self.book),
         )  # fmt: skip
 

@@ -33,6 +33,10 @@ class Words:
         """See `ports.Words`."""
         return self
 
+    def language(self, template_id: str, version: int, own: str, program: str) -> str:
+        """See `ports.Words`."""
+        return own or program
+
     def filled(self, values: Mapping[str, str]) -> Written:
         """See `ports.Renderer`."""
         return Written(values["name"], missing=self.missing)

@@ -72,11 +72,13 @@ class Fault:
 class Links:
     """Links that nobody signed."""
 
-    def opt_out(self, member_id: str, purpose: str, channel: str, name: DeliveryId, now: datetime) -> str:
+    def opt_out(
+        self, member_id: str, purpose: str, channel: str, name: DeliveryId, now: datetime, *, language: str
+    ) -> str:
         """See `ports.Links`."""
         return f"https://example.com/{member_id}"
 
-    def preferences(self, member_id: str, channel: str, name: DeliveryId, now: datetime) -> str:
+    def preferences(self, member_id: str, channel: str, name: DeliveryId, now: datetime, *, language: str) -> str:
         """See `ports.Links`."""
         return ""
 

@@ -15,7 +15,7 @@ from chalicelib.campaigns.errors import TestsTooMany
 from chalicelib.campaigns.models import CampaignState, LaunchCampaign, SendTest
 from chalicelib.campaigns.ports import Title, Works
 from chalicelib.campaigns.service import commands, planning, sending, testing
-from chalicelib.campaigns.service.neighbours import SingleTester, TableShelf, TestFields, appending, lake_of
+from chalicelib.campaigns.service.neighbours import Filled, SingleTester, TableShelf, TestFields, appending, lake_of
 from chalicelib.campaigns.service.results import find_results
 from chalicelib.consents.models import ContactChannel
 from chalicelib.deliveries import rules
@@ -26,6 +26,7 @@ from chalicelib.deliveries.service import parts, singles
 from chalicelib.deliveries.service.neighbours import MemberReach, PointsGiver, SignedLinks, TemplateWords
 from chalicelib.deliveries.service.neighbours import appending as telling
 from chalicelib.kernel.ids import CampaignId, MemberId, TemplateId
+from chalicelib.kernel.languages import Language
 from chalicelib.lake import folding
 from chalicelib.lake import service as lake_service
 from chalicelib.lake import store as lake_store
@@ -90,7 +91,7 @@ class Town:
             words=TemplateWords(self.table), reach=MemberReach(self.table, desk.keyring),
             providers={"email": self.mailbox}, pace=Pacer(ops, {}, "Asia/Shanghai"),
             append=telling(self.objects, "delivery", lambda: None), worker="w", clock=self.clock, pause=self._pause,
-            links=SignedLinks(desk.keyring, "https://members.example.com"), language="zh",
+            links=SignedLinks(desk.keyring, "https://members.example.com", "zh"), language="zh",
             giver=PointsGiver(self.table, desk.book),
         )  # fmt: skip
 
@@ -141,7 +142,9 @@ def town(tmp_path: Path, desk: Desk, ops: DynamoTable, dynamo: Dynamo) -> Town:
     return Town(tmp_path / "files", desk, ops, dynamo)
 
 
-def a_birthday_campaign(town: Town, variants: str = "a", **fields: Any) -> CampaignId:
+def a_birthday_campaign(
+    town: Town, variants: str = "a", english: dict[str, str] | None = None, **fields: Any
+) -> CampaignId:
     """Make and launch a campaign that greets everybody who has points, or had none."""
     definition = {"kind": "field", "name": "points", "op": "at_least", "value": 0}
     segment = create_segment(
@@ -150,10 +153,11 @@ def a_birthday_campaign(town: Town, variants: str = "a", **fields: Any) -> Campa
         key="segment", now=town.clock(),
     )  # fmt: skip
     said = {"subject": "{{name}}，生日快乐", "html": "<p>送您 {{gift_points}} 分，{{gift_expires_on}}前有效</p>"}
+    contents: dict[str, Any] = {"channel": "email", "zh": said, **({"en": english} if english else {})}
     template = templates.create_template(
         town.table, "template",
         CreateTemplate.model_validate(
-            {"name": "Birthday", "purpose": "marketing", "contents": {"channel": "email", "zh": said}}, strict=False
+            {"name": "Birthday", "purpose": "marketing", "contents": contents}, strict=False
         ),
         by="stf_admin", now=town.clock(),
     )  # fmt: skip
@@ -242,6 +246,47 @@ def test_a_birthday_campaign_with_gifts_and_a_holdout_from_members_to_results(to
     assert compared.incremental_sales_minor.value == gain
     assert compared.incremental_sales_minor.low < gain < compared.incremental_sales_minor.high
     assert start < found.as_of
+
+
+ENGLISH = {"subject": "Happy birthday, {{name}}", "html": "<p>{{gift_points}} points until {{gift_expires_on}}</p>"}
+
+
+@pytest.mark.parametrize("english", [ENGLISH, None])
+def test_members_are_written_to_in_their_language_where_the_template_says_it(
+    town: Town, english: dict[str, str] | None
+) -> None:
+    languages = {"zh": town.enrol(1, "1990-03-15", language="zh"), "en": town.enrol(2, "1990-03-15", language="en")}
+    languages[""] = town.enrol(3, "1990-03-15")
+    town.fold()
+    a_birthday_campaign(town, english=english)
+    town.round()
+    town.round()
+    got = {each.to: each for each in town.mailbox.got}
+    zh, en, none = (got[f"m{number}@example.com"] for number in (1, 2, 3))
+    for each, name in ((zh, "会员1"), (none, "会员3")):
+        assert (each.language, each.subject) == ("zh", f"{name}，生日快乐")
+        assert "100 分，2026年4月30日前有效" in each.text and "退订" in each.text
+        assert not each.opt_out_url.endswith("?language=en")
+    if english is None:
+        assert (en.language, en.subject) == ("zh", "会员2，生日快乐")
+        assert "2026年4月30日前有效" in en.text and "?language" not in en.html
+        return
+    assert (en.language, en.subject) == ("en", "Happy birthday, 会员2")
+    assert "100 points until 30 April 2026" in en.text and "Unsubscribe" in en.text
+    assert en.opt_out_url.endswith("?language=en")
+    assert en.opt_out_url in en.html and en.html.count("?language=en") == 2, "the page speaks as the message does"
+
+
+def test_who_changes_their_language_after_the_plan_is_written_to_as_planned(town: Town) -> None:
+    someone = town.enrol(1, "1990-03-15")
+    town.fold()
+    campaign_id = a_birthday_campaign(town, english=ENGLISH)
+    town.clock.forward(minutes=1)
+    town.desk.edit(someone, town.desk.member(someone).version, language="en")
+    town.round()
+    town.round()
+    assert [(each.language, each.subject) for each in town.mailbox.got] == [("zh", "会员1，生日快乐")]
+    assert town.desk.points(someone).available == 100 and campaign_id
 
 
 def test_what_variants_cost_adds_up(town: Town) -> None:
@@ -336,7 +381,7 @@ def test_a_test_that_is_being_sent_by_another_call_is_waited_for() -> None:
         return Sent(rules.single_id(single), Outcome.SENT, NOON)
 
     waited: list[float] = []
-    tester = SingleTester(send_one, lambda campaign_id, member_id: {}, waited.append)
+    tester = SingleTester(send_one, lambda campaign_id, member_id, template: Filled(Language.ZH, {}), waited.append)
     title = Title(TemplateId("tpl_" + "a" * 16), 1, "email", "marketing", frozenset())
     sent = tester.send("cmp_" + "a" * 16, "test t", MemberId("mem_" + "a" * 16), title, NOON)
     assert (sent.outcome, len(waited)) == ("sent", 2)
@@ -381,3 +426,22 @@ def test_a_test_reaches_who_agreed_and_once(town: Town) -> None:
     assert "送您 100 分" in town.mailbox.got[0].html
     assert [(each.outcome, each.reason) for each in send().items] == outcomes
     assert len(town.mailbox.got) <= 1
+
+
+@pytest.mark.parametrize(("english", "spoken"), [(ENGLISH, "en"), (None, "zh")])
+def test_a_test_is_in_the_members_language_where_the_template_says_it(
+    town: Town, english: dict[str, str] | None, spoken: str
+) -> None:
+    someone = town.enrol(1, None, language="en")
+    campaign_id = a_birthday_campaign(town, english=english)
+    commands.send_tests(
+        town.table, town.shelf, town.desk.book,
+        SingleTester(
+            lambda single: singles.send_one(town.office, single),
+            TestFields(town.table, town.desk.keyring, town.desk.book, town.clock),
+        ),
+        campaign_id, "t1", SendTest(member_ids=(someone,)), now=town.clock(),
+    )  # fmt: skip
+    (got,) = town.mailbox.got
+    assert got.language == spoken
+    assert ("100 points until 30 April 2026" if english else "送您 100 分，2026年4月30日前有效") in got.html

@@ -14,7 +14,7 @@ import pytest
 from chalicelib.campaigns import store
 from chalicelib.campaigns.errors import TurnMissed
 from chalicelib.campaigns.models import CampaignState
-from chalicelib.campaigns.ports import Works
+from chalicelib.campaigns.ports import Title, Works
 from chalicelib.campaigns.rules import assigning
 from chalicelib.campaigns.service import planning, sending
 from chalicelib.campaigns.service.commands import pause_campaign, resume_campaign
@@ -23,6 +23,7 @@ from chalicelib.deliveries import store as deliveries
 from chalicelib.deliveries.models import Outcome, RunStatus
 from chalicelib.kernel.calendar import from_milliseconds, milliseconds, zone
 from chalicelib.kernel.ids import CampaignId
+from chalicelib.kernel.languages import Language
 from tests.fair import EMAIL, OTHER, SMS, Fair, a_person, a_sale, member
 from tests.makers import Clock
 from tests.table.stand import Crashed
@@ -110,6 +111,25 @@ def test_what_messages_say_of_members_is_in_the_parts(fair: Fair) -> None:
 
 
 # ---------------------------------------------------------------- caps
+
+
+def test_each_is_written_to_in_their_language_where_the_template_says_it(fair: Fair) -> None:
+    people = {1: "zh", 2: "en", 3: None}
+    fair.pour(
+        *(row for number, own in people.items() for row in a_person(member(number), ways=("email",), language=own))
+    )
+
+    def planned(*languages: Language) -> dict[str, tuple[str, dict[str, str]]]:
+        title = Title(EMAIL, 3, "email", "marketing", frozenset({"tier", "today"}), languages=languages)
+        fair.shelf.titles[EMAIL] = title
+        _, run_id = fair.go(f"k{len(languages)}", variants=[{"name": "a", "template_ids": [EMAIL]}])
+        (part,) = fair.parts(run_id)
+        return {each.member_id: (each.language, dict(each.fields)) for each in part.recipients}
+
+    zh = ("zh", {"tier": "普通会员", "today": "2026年3月15日"})
+    en = ("en", {"tier": "Basic", "today": "15 March 2026"})
+    assert planned(Language.ZH, Language.EN) == {member(1): zh, member(2): en, member(3): zh}
+    assert planned(Language.ZH) == {member(1): zh, member(2): zh, member(3): zh}
 
 
 def test_a_cap_counts_what_was_sent_before_and_what_others_have_planned(fair: Fair) -> None:

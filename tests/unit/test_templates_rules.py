@@ -17,7 +17,7 @@ from chalicelib.templates.holes import ESCAPES, Place, cleaned
 from chalicelib.templates.markup import ELEMENTS
 from chalicelib.templates.models import Rendered, Template
 from chalicelib.templates.rules import _SEEN as SEEN
-from chalicelib.templates.rules import compiled, rendered, require_sound, sms_size
+from chalicelib.templates.rules import compiled, language_for, rendered, require_sound, sms_size
 from tests.templates import EXPRESSIONS, HTML, UNSEEN, WECHAT_ID, a_template, an_email, an_sms, everywhere, hostile
 
 ZH, EN = Language.ZH, Language.EN
@@ -218,6 +218,30 @@ def test_a_language_that_is_missing_is_the_other_one() -> None:
 
 
 # ---------------------------------------------------------------- other channels
+
+
+@pytest.mark.parametrize(
+    ("said", "own", "program", "spoken"),
+    [
+        ((ZH, EN), EN, ZH, EN),
+        ((ZH, EN), ZH, EN, ZH),
+        ((ZH, EN), None, EN, EN),
+        ((ZH,), EN, ZH, ZH),
+        ((ZH,), EN, EN, ZH),
+        ((EN,), None, ZH, EN),
+        ((), EN, ZH, EN),
+        ((), None, ZH, ZH),
+    ],
+)
+def test_a_template_goes_in_the_members_language_else_the_programs_else_the_one_that_it_has(
+    said: tuple[Language, ...], own: Language | None, program: Language, spoken: Language
+) -> None:
+    assert language_for(said, own, program) is spoken
+
+
+def test_a_template_knows_in_which_languages_it_says_something() -> None:
+    assert a_template(an_sms()).languages == (ZH,)
+    assert a_template({**an_sms(), "en": {"text": "hello"}}).languages == (ZH, EN)
 
 
 def test_a_message_in_the_app_a_wechat_template_and_a_document() -> None:

@@ -224,7 +224,7 @@ def recipients(slots: Sequence[int], fields: Sequence[str]) -> Question:
     columns = "".join(f", {COLUMNS[each]}" for each in fields)
     sql = f"""
 SELECT ?[coalesce(a.hour, 24) + 1] AS slot, a.channel, a.variant, a.member_id, a.m,
-    to_base64(c.sealed) AS sealed{columns}
+    to_base64(c.sealed) AS sealed, p.language{columns}
 FROM assigned a JOIN members p ON p.m = a.m LEFT JOIN contacts c ON c.m = a.m
 WHERE NOT a.held_out ORDER BY slot, a.channel, a.variant, a.draw, a.member_id
 """  # noqa: S608 - columns of this module

@@ -59,9 +59,11 @@ class TableShelf:
         except TemplateUnknown:
             return None
         fields: frozenset[str] = frozenset()
-        for language in Language:
+        for language in found.languages:
             fields |= templates_rules.compiled(found, language).needed
-        return Title(template_id, found.version, found.channel.value, found.purpose, fields, found.archived)
+        return Title(
+            template_id, found.version, found.channel.value, found.purpose, fields, found.archived, found.languages
+        )
 
     def segment_fault(self, segment_id: SegmentId) -> str | None:
         """See `ports.Shelf`."""
@@ -112,20 +114,29 @@ def appending(objects: Objects, ask: Callable[[], None]) -> Append:
     return append
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a message says of a member, and in which language."""
+
+    language: Language
+    fields: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class SingleTester:
     """Sends tests as single messages.
 
     Attributes:
-        fields_of: what a message of a campaign says of a member.
+        fill: what a message of a campaign says of a member by a template.
     """
 
     send_one: Callable[[Single], Sent]
-    fields_of: Callable[[str, MemberId], Mapping[str, str]]
+    fill: Callable[[str, MemberId, Title], Filled]
     pause: Callable[[float], None] = time.sleep
 
     def send(self, campaign_id: str, name: str, member_id: MemberId, template: Title, now: datetime) -> Tested:
         """See `ports.Tester`."""
+        filled = self.fill(campaign_id, member_id, template)
         sent = self._sent(
             Single(
                 source="test",
@@ -137,7 +148,8 @@ class SingleTester:
                 template_id=template.template_id,
                 template_version=template.version,
                 send_until=now + timedelta(hours=TEST_HOURS),
-                fields=dict(self.fields_of(campaign_id, member_id)),
+                language=filled.language.value,
+                fields=filled.fields,
             )
         )
         if sent.outcome is Outcome.SENT:
@@ -172,22 +184,23 @@ class TestFields:
     book: ProgramBook
     clock: Callable[[], datetime]
 
-    def __call__(self, campaign_id: str, member_id: MemberId) -> dict[str, str]:
+    def __call__(self, campaign_id: str, member_id: MemberId, template: Title) -> Filled:
         """The fields, but for the name and for links, which whoever sends fills in."""
         now = self.clock()
         program = self.book.current(now)
-        language, day = Language(program.language), local_day(now, program.time_zone)
+        own, day = program.language, local_day(now, program.time_zone)
+        try:
+            member = members.find_member(self.table, self.keyring, self.book, member_id, now=now, language=own)
+        except (MemberUnknown, MemberErased):
+            return Filled(own, {})  # to whom nothing is sent
+        language = templates_rules.language_for(template.languages, member.language, program.language)
         campaign = store.find_campaign(self.table, CampaignId(campaign_id))
         gift = campaign.definition.gift if campaign is not None else None
         fields = {name: value for name, value in samples(language).items() if name in _OF_THE_LAKE}
-        fields |= filler(("program", "today", "gift_points", "gift_expires_on"), program, gift, day).same
-        try:
-            member = members.find_member(self.table, self.keyring, self.book, member_id, now=now, language=language)
-        except (MemberUnknown, MemberErased):
-            return fields  # to whom nothing is sent
+        fields |= filler(("program", "today", "gift_points", "gift_expires_on"), program, gift, day, language).same
         fields |= templates_rules.values_of(member, program, language, today=day)
         fields.pop("name", None)
-        return fields
+        return Filled(language, fields)
 
 
 _OF_THE_LAKE = frozenset({"last_bought_on", "purchases_count"})

@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from chalicelib.campaigns import store
 from chalicelib.campaigns.errors import CampaignMoved, TurnMissed
 from chalicelib.campaigns.models import Campaign, CampaignRun, CampaignState, PlannedPart
-from chalicelib.campaigns.ports import Lake, Works
+from chalicelib.campaigns.ports import Lake, Title, Works
 from chalicelib.campaigns.rules import life, picking, timing
-from chalicelib.campaigns.rules.filling import Filler, filler
+from chalicelib.campaigns.rules.filling import Filler, fillers
 from chalicelib.campaigns.rules.picking import Terms
 from chalicelib.campaigns.service import choosing
 from chalicelib.campaigns.service.using import moved
@@ -238,21 +238,27 @@ class _Plan:
         self.works.objects.put(key, deliveries_rules.part_file(part), kind="application/gzip")
 
     def _parts(self, terms: Terms) -> Iterator[tuple[Part, int]]:
-        """The parts in their order, each with the first hour of its members; those of a part share hour and channel."""
+        """The parts in their order, each with the first hour of its members; those of a part share hour and channel.
+
+        The language of each message is settled here, by what is known of the template and of the member.
+        """
         instants, slots = self._slots(terms)
-        fill = self._filler()
+        fill = self._fillers()
+        looked_up = next(iter(fill.values())).looked_up
         most = min(RECIPIENTS_MAX, terms.definition.throttle_per_minute or RECIPIENTS_MAX)
-        answer = choosing.ask(self.lake, picking.recipients(slots, fill.looked_up))
+        answer = choosing.ask(self.lake, picking.recipients(slots, looked_up))
         some: list[Recipient] = []
         place: tuple[int, str] = (-1, "")
         number = 0
         while rows := answer.fetchmany(RECIPIENTS_MAX * 20):
-            for slot, channel, variant, member_id, m, sealed, *values in rows:
+            for slot, channel, variant, member_id, m, sealed, own, *values in rows:
                 if some and ((slot, channel) != place or len(some) == most):
                     yield Part(self.run_id, number, place[1], tuple(some)), instants[place[0]]
                     number, some = number + 1, []
                 place = (slot, channel)
-                some.append(Recipient(member_id, m, "", variant, sealed or "", fill.fields(values), instants[slot]))
+                said = fill[variant, channel, own]
+                fields = said.fields(values)
+                some.append(Recipient(member_id, m, said.language, variant, sealed or "", fields, instants[slot]))
         if some:
             yield Part(self.run_id, number, place[1], tuple(some)), instants[place[0]]
 
@@ -267,15 +273,16 @@ class _Plan:
         instants = sorted(set(wanted))
         return instants, [instants.index(each) for each in wanted]
 
-    def _filler(self) -> Filler:
-        wanted: set[str] = set()
-        for templates in self.campaign.pinned.values():
+    def _fillers(self) -> dict[tuple[str, str, str | None], Filler]:
+        titles: dict[tuple[str, str], Title] = {}
+        for variant, templates in self.campaign.pinned.items():
             for each in templates:
                 title = self.works.shelf.template(each.template_id, each.version)
-                wanted |= title.fields if title is not None else frozenset()
+                gone = Title(each.template_id, each.version, each.channel, "", frozenset())
+                titles[variant, each.channel] = title or gone
         beginning = self.campaign.beginning
         assert beginning is not None
-        return filler(wanted, self.program, self.campaign.definition.gift, beginning.day)
+        return fillers(titles, self.program, self.campaign.definition.gift, beginning.day)
 
     def _run(self, parts: int, planned: int) -> Run:
         campaign, definition, beginning = self.campaign, self.campaign.definition, self.campaign.beginning

@@ -1,6 +1,7 @@
 """What sending asks of its neighbours, as the ports in `ports.py` say it: reach, templates, points, links, the lake."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -30,6 +31,7 @@ from chalicelib.storage.objects import Objects
 from chalicelib.storage.table import Table
 from chalicelib.templates import rules as templates
 from chalicelib.templates import store as templates_store
+from chalicelib.templates.models import Template
 
 _ASKED_AS = {each.value: each for each in ContactChannel} | {
     "wecom": ContactChannel.WECHAT,
@@ -127,19 +129,36 @@ class TemplateWords:
     """Templates of the table, each version compiled once for the process: a version is never changed."""
 
     table: Table
+    _versions: dict[tuple[str, int], Template] = field(default_factory=dict)
     _known: dict[tuple[str, int, str, str], Renderer] = field(default_factory=dict)
 
     def renderer(self, template_id: str, version: int, language: str, provider: str) -> Renderer:
         """See `ports.Words`."""
         which = template_id, version, language, provider
         if which not in self._known:
-            found = templates_store.find_version(self.table, TemplateId(template_id), version)
-            if found is None:
-                raise LookupError(f"{template_id} has no version {version}")
+            found = self._version(template_id, version)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[which] = templates.compiled(found, Language(language), provider=provider)
         return self._known[which]
+
+    def language(self, template_id: str, version: int, own: str, program: str) -> str:
+        """See `ports.Words`."""
+        said: tuple[Language, ...] = ()
+        with suppress(LookupError):  # there are no words then in any
+            said = self._version(template_id, version).languages
+        return templates.language_for(said, Language(own) if own else None, Language(program)).value
+
+    def _version(self, template_id: str, version: int) -> Template:
+        which = template_id, version
+        if which not in self._versions:
+            found = templates_store.find_version(self.table, TemplateId(template_id), version)
+            if found is None:
+                raise LookupError(f"{template_id} has no version {version}")
+            if len(self._versions) >= _REMEMBERED:
+                self._versions.clear()
+            self._versions[which] = found
+        return self._versions[which]
 
 
 _REMEMBERED = 100
@@ -151,25 +170,31 @@ class SignedLinks:
 
     Attributes:
         at: where people reach the API, `https://…`; None: there is no key to sign links with, so there are none.
+        spoken: the program's language.
     """
 
     keyring: links.Signs
     at: str | None
+    spoken: str
 
-    def opt_out(self, member_id: str, purpose: str, channel: str, name: DeliveryId, now: datetime) -> str:
+    def opt_out(
+        self, member_id: str, purpose: str, channel: str, name: DeliveryId, now: datetime, *, language: str
+    ) -> str:
         """See `ports.Links`."""
         if self.at is None:
             return ""
         said = rules.reference(name, channel)
         ends = links.OptOut(MemberId(member_id), purpose, consented_as(channel), now.date(), said)
-        return f"{self.at}{links.PATH}{links.token_of(ends, self.keyring)}"
+        token = links.token_of(ends, self.keyring)
+        return f"{self.at}{links.PATH}{token}{links.in_language(language, self.spoken)}"
 
-    def preferences(self, member_id: str, channel: str, name: DeliveryId, now: datetime) -> str:
+    def preferences(self, member_id: str, channel: str, name: DeliveryId, now: datetime, *, language: str) -> str:
         """See `ports.Links`."""
         if self.at is None:
             return ""
         leads = links.Preferences(MemberId(member_id), now.date(), rules.reference(name, channel))
-        return f"{self.at}{links.PREFERENCES_PATH}{links.preferences_token_of(leads, self.keyring)}"
+        token = links.preferences_token_of(leads, self.keyring)
+        return f"{self.at}{links.PREFERENCES_PATH}{token}{links.in_language(language, self.spoken)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -264,14 +264,15 @@ class _Work:
         if not to:
             return Outcome.NO_ADDRESS
         member, name, links = recipient.member_id, self._name(place), self.office.links
-        opt_out = links.opt_out(member, run.purpose, channel, name, now)
+        language = recipient.language or self.office.language
+        opt_out = links.opt_out(member, run.purpose, channel, name, now, language=language)
         try:
             renderer = self._renderer(recipient, provider)
         except (LookupError, ValueError):
             return Outcome.NO_WORDS
         fields = {**recipient.fields, "name": contact.get("name") or "", "opt_out": opt_out}
         if "preferences" in renderer.needed:
-            fields["preferences"] = links.preferences(member, channel, name, now)
+            fields["preferences"] = links.preferences(member, channel, name, now, language=language)
         rendered = renderer.filled(fields)
         if rendered.missing:
             return Outcome.FIELD_MISSING
@@ -279,7 +280,7 @@ class _Work:
             delivery_id=name,
             channel=channel,
             to=to,
-            language=recipient.language or self.office.language,
+            language=language,
             subject=rendered.subject,
             text=rendered.text,
             html=rendered.html,

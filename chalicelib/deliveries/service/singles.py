@@ -131,13 +131,13 @@ class _One:
         to = single.to or rules.address_of(contact, single.channel, single.member_id)
         if not to:
             return Outcome.NO_ADDRESS
-        opt_out = office.links.opt_out(single.member_id, single.purpose, single.channel, self.name, now)
-        language = single.language or office.language
+        member, channel, language = single.member_id, single.channel, single.language or office.language
+        opt_out = office.links.opt_out(member, single.purpose, channel, self.name, now, language=language)
         try:
             renderer = office.words.renderer(single.template_id, single.template_version, language, provider.name)
         except (LookupError, ValueError):
             return Outcome.NO_WORDS
-        preferences = office.links.preferences(single.member_id, single.channel, self.name, now)
+        preferences = office.links.preferences(member, channel, self.name, now, language=language)
         fields = {**single.fields, "name": contact.get("name") or "", "opt_out": opt_out, "preferences": preferences}
         rendered = renderer.filled(fields)
         if rendered.missing:

@@ -271,10 +271,12 @@ class DeliveryPost(Foresight):
         self, instance: Instance, step: Send, pinned: tuple[str, int, str], send_until: datetime, now: datetime
     ) -> Single:
         program = self.book.current(now)
-        language = Language(self.office.language)
         member = members.find_member(
-            self.office.table, self.keyring, self.book, instance.ref.member_id, now=now, language=language
+            self.office.table, self.keyring, self.book, instance.ref.member_id, now=now, language=program.language
         )
+        template_id, version, _ = pinned
+        spoken = self.office.words.language(template_id, version, member.language or "", program.language)
+        language = Language(spoken)
         own = templates_rules.values_of(member, program, language, today=today_of(program, now))
         own.pop("name", None)  # whoever sends opens it
         definition = self.editions.of(instance).definition

@@ -15,6 +15,7 @@ from chalicelib.members.models import MemberView
 from chalicelib.privacy import store
 from chalicelib.privacy.models import MaskedField, Unmasking
 from chalicelib.privacy.service.unmasking import id_of
+from chalicelib.programs.models import Program
 from chalicelib.programs.rules import today_of
 from chalicelib.programs.service import ProgramBook
 from chalicelib.storage.keyring import Keyring
@@ -48,7 +49,8 @@ def preview(
 ) -> PreviewView:
     """What a template comes to for a member, or for somebody made up. It is sent to nobody.
 
-    The member's name is masked, unless whoever asks may see it and says why, which is kept as a showing.
+    It is in the language that is asked for, else in the one in which it would go to the member. The member's name is
+    masked, unless whoever asks may see it and says why, which is kept as a showing.
 
     Raises:
         TemplateUnknown: there is no such template, or no such version.
@@ -56,12 +58,16 @@ def preview(
         MemberUnknown: there is no such member.
     """
     template = templates.find_template(table, template_id, command.version)
-    compiled = rules.compiled(template, command.language or book.current(now).language, provider=command.provider or "")
-    values = samples(compiled.language)
+    program, asked, member = book.current(now), command.language, None
     if command.member_id is not None:
         _require(by, Permission.MEMBERS_READ)
-        member = members.find_member(table, keyring, book, command.member_id, now=now, language=compiled.language)
-        values = _values(member, book, compiled.language, now=now)
+        member = members.find_member(table, keyring, book, command.member_id, now=now, language=program.language)
+        asked = asked or member.language
+    language = rules.language_for(template.languages, asked, program.language)
+    compiled = rules.compiled(template, language, provider=command.provider or "")
+    values = samples(language)
+    if member is not None:
+        values = _values(member, program, language, now=now)
         if command.unmask_reason is None:
             values |= {"name": masked(Kind.NAME, values["name"])} if "name" in values else {}
         else:
@@ -85,8 +91,7 @@ def preview(
     )
 
 
-def _values(member: MemberView, book: ProgramBook, language: Language, *, now: datetime) -> dict[str, str]:
-    program = book.current(now)
+def _values(member: MemberView, program: Program, language: Language, *, now: datetime) -> dict[str, str]:
     own = rules.values_of(member, program, language, today=today_of(program, now))
     return {name: value for name, value in samples(language).items() if name in _NOT_OF_A_MEMBER} | own
 
