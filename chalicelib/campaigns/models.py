@@ -44,7 +44,7 @@ class Once(Record):
     """On a day, at a time, in the program's time zone."""
 
     kind: Literal["once"]
-    on: Day
+    on: Annotated[Day, Field(ge=date(2000, 1, 1), le=date(9000, 1, 1))]
     at: ClockTime
 
 
@@ -53,7 +53,7 @@ class Birthday(Record):
 
     kind: Literal["birthday"]
     at: ClockTime
-    until_on: Day | None = None
+    until_on: Annotated[Day, Field(ge=date(2000, 1, 1), le=date(9000, 1, 1))] | None = None
     """The last day; null: until it is cancelled."""
 
 
@@ -110,7 +110,8 @@ class Definition(Record):
     throttle_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     gift: Gift | None = None
     cost_max_minor: Minor | None = None
-    """What providers may cost in all, in the program's currency; what would cost more is not sent."""
+    """What providers may cost in all, in the program's currency; what would cost more is not sent. Ten messages go
+    first, to learn what one costs. The sum is kept to as nearly as messages cost the same, by whatever channel."""
     send_within_hours: Annotated[int, Field(ge=1, le=168)] = 24
     """What was not sent so long after a run began, or after a member's hour, is stale and is not sent."""
     attribution_days: Annotated[int, Field(ge=1, le=90)] = 7
@@ -347,8 +348,8 @@ class CampaignDetail(CampaignView):
 class Estimate(Record):
     """What a draft would reach and cost if it were launched now.
 
-    It is decided as a plan is: the same members are held out. Who changes meanwhile, and what else is sent until then,
-    is not in it.
+    It is decided as a plan is: the same members are held out, but for birthdays of the next year. Who changes
+    meanwhile, and what else is sent until then, is not in it; nor is `cost_max_minor`.
     """
 
     campaign_id: CampaignId

@@ -28,8 +28,10 @@ def opened(place: Place, head: Head | None, *, today: date, now: datetime) -> "I
         now: the instant, by which the views say what time alone changes: points, ages, stages.
 
     Raises:
-        LakeMissing: files of it are gone.
+        LakeMissing: files of it are gone, or it is being made anew.
     """
+    if head is not None and head.unfinished:
+        raise LakeMissing
     with connected(place) as con:
         _show_all(con, place, head or Head(built_at=now))
         settled = _set_apart(con, today)

@@ -8,7 +8,7 @@ class LakeMissing(Trouble):
 
     def __init__(self) -> None:
         super().__init__(
-            "What members are counted by (the lake) is gone, and asking again does not bring it back. "
-            "An operator makes it anew: `make lake-rebuild`.",
+            "What members are counted by (the lake) is gone, or being made anew. Asking again does not bring it back: "
+            "an operator makes it anew, by `make lake-rebuild`.",
             retry_after=300,
         )

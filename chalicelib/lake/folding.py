@@ -12,6 +12,7 @@ from typing import Any
 
 from chalicelib.kernel.calendar import NEVER
 from chalicelib.lake.models import Row
+from chalicelib.members.models import MARKETING_PURPOSE, TOPIC_PREFIX
 from chalicelib.points import store as points_store
 from chalicelib.points.fold import is_lifelong, last_of_pending
 from chalicelib.points.models import Account
@@ -126,17 +127,37 @@ def _member(item: Item) -> Row:
 def _consents(said: Sequence[Sequence[Any]]) -> tuple[list[str], list[str]]:
     """What somebody consents to and what not, as `purpose` or `purpose:channel`.
 
-    What was said of one channel counts unless something later was said of all of them.
+    What was said of one channel counts unless something later was said of all of them. Who leaves marketing leaves its
+    topics, as `members.rules.may_contact` has it.
     """
     of_all = {parts[0]: parts[3] for parts in said if len(parts) == 4 or not parts[4]}
-    given: list[str] = []
-    withdrawn: list[str] = []
+    known: dict[tuple[str, str], tuple[bool, int]] = {}
     for purpose, granted, _, at, *more in said:
         channel = more[0] if more else ""
-        if channel and at < of_all.get(purpose, at):
-            continue
+        if not channel or at >= of_all.get(purpose, at):
+            known[purpose, channel] = granted, at
+    if len(known) > 1 and any(purpose.startswith(TOPIC_PREFIX) for purpose, _ in known):
+        known |= _of_topics(known)
+    given: list[str] = []
+    withdrawn: list[str] = []
+    for (purpose, channel), (granted, _) in known.items():
         (given if granted else withdrawn).append(f"{purpose}:{channel}" if channel else purpose)
     return sorted(given), sorted(withdrawn)
+
+
+def _of_topics(known: Mapping[tuple[str, str], tuple[bool, int]]) -> dict[tuple[str, str], tuple[bool, int]]:
+    """What holds of the topics of marketing, by each channel of which anything was said."""
+    found = {}
+    channels = {channel for purpose, channel in known if purpose == MARKETING_PURPOSE} | {""}
+    for (topic, own), (granted, at) in known.items():
+        if not topic.startswith(TOPIC_PREFIX) or not granted:
+            continue
+        for channel in {own} if own else channels:
+            if channel != own and (topic, channel) in known:
+                continue
+            wider = known.get((MARKETING_PURPOSE, channel), known.get((MARKETING_PURPOSE, "")))
+            found[topic, channel] = wider is None or wider[0] or wider[1] < at, at
+    return found
 
 
 def _account(item: Item) -> Row:

@@ -119,14 +119,16 @@ def _work(job: str, here: House, make: Callable[..., Merged]) -> Merged:
 
 
 def lake_status(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
-    """What the lake has: how many rows each view shows, and how new it is. The question needs no words.
+    """What the lake has: how many rows each view shows, and how new it is; no rows while it is being made anew.
 
     Raises:
         SettingsWrong: the function was not given what it needs.
     """
     here, now = house(), house().clock()
     head = store.find_head(here.ops)
-    counts = service.counts(here.place, head, today=service.today_of(book_of(here.table), now), now=now)
+    whole = head is None or not head.unfinished
+    today = service.today_of(book_of(here.table), now)
+    counts = service.counts(here.place, head, today=today, now=now) if whole else {}
     return {
         "generation": head.generation if head else None,
         "built_at": head.built_at.isoformat() if head else None,

@@ -58,6 +58,8 @@ class Head(Record):
     """When it was looked what is new: what had been written to the log by then is in it."""
     through: AwareDatetime | None = None
     """The newest record of the table that is in it."""
+    unfinished: bool = False
+    """It is being made anew from the table, and lacks what it was not told again yet: nobody is answered by it."""
     form: int = 1
     """The form of its oldest file (`tables.FORM`)."""
     version: int = 1

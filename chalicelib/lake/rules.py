@@ -92,7 +92,10 @@ SWIFT_MAX = 100_000
 
 def is_rebase_due(head: Head | None, now: datetime, zone: str) -> bool:
     """Whether it is time for a base: there is none, none of this night, the patch has grown too large, or the edges
-    are of too few."""
+    are of too few. Of a lake that is being made anew only who does that makes a base: others know not what it lacks.
+    """
+    if head is not None and head.unfinished:
+        return False
     if head is None or head.base_at is None or is_large(head.patched, head.members) or is_outgrown(head):
         return True
     local, based = now.astimezone(zone_of(zone)), head.base_at.astimezone(zone_of(zone))
@@ -106,6 +109,8 @@ def is_outgrown(head: Head) -> bool:
     Each base has all of those, so an import of a million purchases makes a few dozen bases, and a day in which
     everybody buys two more.
     """
+    if head.unfinished:
+        return False
     if not head.scored:
         return head.patched_buyers > 0
     return head.patched_buyers >= max(EDGES_MIN, -(-head.buyers // 2))

@@ -266,12 +266,14 @@ def _lines(items: Iterable[Item]) -> Iterator[bytes]:
 def drop(lake: Lake, *, now: datetime, since: datetime | None = None) -> None:
     """Forget what the lake has of table `core`: bases, patches, log. What was told to it stays, to be read anew.
 
+    From then on until there is a base again nobody is answered: less than all would be taken for all.
+
     Args:
         since: files of the log from the hour before this one on stay as well.
     """
     head = store.find_head(lake.ops)
-    if head is not None:
-        lake.ops.commit([store.move_head(head, Head(built_at=now, version=head.version + 1))])
+    gone = Head(built_at=now, version=head.version + 1 if head is not None else 1, unfinished=True)
+    lake.ops.commit([store.move_head(head, gone)])
     kept = rules.folder(rules.LOG, since - rules.LATE) if since is not None else None
     old = [key for key in store.list_log(lake.objects, rules.LOG, after=None) if kept is None or key < kept]
     lake.objects.delete(old)

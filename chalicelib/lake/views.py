@@ -109,25 +109,34 @@ def asked(head: Head, today: date, now: datetime, *, settled: bool) -> Iterator[
     yield "entries", _added(head, "entries", tuple(TABLES["entries"])[2:])
     for fact, table in FACT_TABLES.items():
         yield table, _added(head, table, tuple(FACT_ROWS[fact]))
-    yield "replies", _REPLIES
+    yield "replies", _replies(head)
 
 
-_REPLIES = f"""
+def _replies(head: Head) -> str:
+    """Who opted out by answering, which says of no message that it is the one: the last one of that channel counts.
+
+    What was sent to whom is told apart also after they were merged.
+    """
+    told = _added(head, "receipts", ("own", "channel", "kind", "at", "delivery_id"))
+    sent = _added(
+        head, "deliveries",
+        ("own", "channel", "at", "source", "source_id", "variant", "outcome", "delivery_id"),
+    )  # fmt: skip
+    return f"""
 SELECT m, channel, kind, "at", a.delivery_id, a.source_id, a.variant FROM (
-    SELECT r.m, r.channel, r.kind, r."at",
+    SELECT r.m, r.own, r.channel, r.kind, r."at",
         arg_max({{'delivery_id': d.delivery_id, 'source_id': d.source_id, 'variant': d.variant}}, d."at") AS a
-    FROM receipts r JOIN deliveries d ON d.m = r.m AND d.channel = r.channel
+    FROM ({told}) r JOIN ({sent}) d ON d.own = r.own AND d.channel = r.channel
     WHERE r.delivery_id IS NULL AND d.source IN ('campaign', 'journey') AND d.outcome IN ('sent', 'unknown')
-        AND d."at" <= r."at" AND d."at" > r."at" - to_days({ANSWERED_DAYS})
+        AND d."at" < r."at" + to_seconds(1) AND d."at" > r."at" - to_days({ANSWERED_DAYS})
     GROUP BY ALL
 )"""
-"""Who opted out by answering, which says of no message that it is the one: the last one of that channel counts."""
 
 
 def _added(head: Head, table: str, columns: Sequence[str]) -> str:
     """Rows that never change: those of the base count for whoever answers for them by now."""
-    listed = named(columns)
-    based = f"SELECT m, {listed} FROM base_{table}"
+    listed = ", ".join(f'base_{table}."{name}"' for name in columns)
+    based = f"SELECT base_{table}.m, {listed} FROM base_{table}"
     if head.moved:
         based = (
             f"SELECT coalesce(moved.root, base_{table}.m) AS m, {listed} "
@@ -135,7 +144,7 @@ def _added(head: Head, table: str, columns: Sequence[str]) -> str:
         )
     if head.gone:
         based += f" ANTI JOIN gone ON gone.own = base_{table}.own"
-    return f"{based} UNION ALL SELECT m, {listed} FROM patch_{table}"
+    return f"{based} UNION ALL SELECT m, {named(columns)} FROM patch_{table}"
 
 
 def spendable(day: str, instant: int) -> tuple[str, str]:

@@ -51,6 +51,14 @@ def _beijing(text: Any) -> datetime:
     return datetime.strptime(written, form).replace(tzinfo=_BEIJING).astimezone(UTC)
 
 
+def _whenever(read: Callable[[], datetime]) -> datetime:
+    """When a reply was made; long ago where nobody can read that, because what it asks for is done all the same."""
+    try:
+        return read()
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return datetime.fromtimestamp(0, UTC)
+
+
 def _at(seconds: int) -> datetime:
     """An instant of seconds since 1970. Of others nobody knows what the system's clock functions raise."""
     if not 0 <= seconds < 2**33:
@@ -102,10 +110,10 @@ def aliyun(raw: bytes) -> Told:
 def _of_aliyun(part: Mapping[str, Any]) -> Receipt | Reply:
     number = _text(part, "phone_number")
     if "content" in part:
-        at = _beijing(part["send_time"])
+        at = _whenever(lambda: _beijing(part["send_time"]))
         words = str(part["content"])[:_REPLY_MAX]
         number_id = part.get("sequence_id")
-        own = _id("aliyun", "reply", number_id or part["send_time"], number, words)
+        own = _id("aliyun", "reply", number_id or str(part.get("send_time"))[:60], number, words)
         return Reply(own, "aliyun", "sms", _e164("86", number), words, at, str(part.get("sign_name") or "")[:40])
     well, code, biz_id = part["success"], str(part.get("err_code") or "")[:60], _text(part, "biz_id")
     if not isinstance(well, bool):
@@ -171,12 +179,10 @@ def _receipt_of_tencent(part: Mapping[str, Any]) -> Receipt:
 
 
 def _reply_of_tencent(part: Mapping[str, Any]) -> Reply:
-    seconds = part["time"]
-    if type(seconds) is not int:
-        raise ValueError("time")
+    seconds = str(part.get("time"))[:60]
     words, number = str(part["text"])[:_REPLY_MAX], _of_country(part)
     own = _id("tencent", "reply", seconds, number, words)
-    at = _at(seconds)
+    at = _whenever(lambda: _at(int(seconds)))
     return Reply(own, "tencent", "sms", number, words, at, str(part.get("sign") or "")[:40])
 
 
@@ -292,7 +298,7 @@ def wechat(raw: bytes) -> Told:
         if parts.get("MsgType") == "text":
             own = _id("wechat", "reply", _text(parts, "MsgId"))
             words, sender = _text(parts, "Content")[:_REPLY_MAX], _text(parts, "FromUserName")
-            return Told((), (Reply(own, "wechat", "wechat", sender, words, _seconds(parts)),))
+            return Told((), (Reply(own, "wechat", "wechat", sender, words, _whenever(lambda: _seconds(parts))),))
         if parts.get("Event") != "TEMPLATESENDJOBFINISH":
             _text(parts, "MsgType")
             return Told()

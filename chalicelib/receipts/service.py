@@ -131,8 +131,9 @@ def take(desk: Desk, provider: str, told: Told, *, now: datetime) -> Taken:
         Trouble: take all of it again.
     """
     receipts = [each for each in told.receipts if rules.timely(each.at, now=now)]
-    replies = [each for each in told.replies if rules.timely(each.at, now=now)]
-    old = len(told.receipts) + len(told.replies) - len(receipts) - len(replies)
+    # A withdrawal is never late; of which message it was, its time says.
+    replies = [each if rules.timely(each.at, now=now) else replace(each, at=now) for each in told.replies]
+    old = len(told.receipts) - len(receipts)
     # Who says our own id and proves who it is, SES, is believed without looking for the name.
     asked = [each for each in receipts if not each.delivery_id or each.provider in _BY_SECRET]
     found = find_deliveries(desk.ops, {(each.provider, each.provider_ref) for each in asked if each.provider_ref})

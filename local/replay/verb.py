@@ -195,7 +195,10 @@ def _shift(memory: Path, path: Path, contents: Contents, asked: str) -> int:
 def _sent(errand: Errand, contents: Contents) -> Tally | None:
     """Send everything; what the answers came to, or None when the server stayed away."""
     moved = f"dates moved by {errand.shift_days} days" if errand.shift_days else "dates as they are"
-    print(f"{contents.rows:,} purchases of {contents.customers:,} customers, {moved}, {errand.clients} clients.")
+    print(
+        f"{contents.rows:,} purchases of {contents.customers:,} customers, {moved}, {errand.clients} clients.",
+        flush=True,
+    )
     crew = Crew(errand)
     crew.start()
     try:

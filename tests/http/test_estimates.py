@@ -10,6 +10,7 @@ import pytest
 from chalicelib.campaigns import jobs
 from chalicelib.deliveries import jobs as sending
 from chalicelib.kernel.ids import CampaignId
+from chalicelib.lake import service
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Dynamo
@@ -175,3 +176,36 @@ def test_only_who_may_read_campaigns_is_told(crowd: Api) -> None:
     path = _drafted(crowd)
     for role, status in (("analyst", 200), ("clerk", 403), ("member", 403)):
         assert crowd.as_(role).get(f"{path}/estimate").status == status, role
+
+
+def test_nobody_is_reached_by_a_lake_that_is_being_made_anew(crowd: Api, house: House, dynamo: Dynamo) -> None:
+    path = _drafted(crowd)
+    service.drop(service.Lake(house.ops, house.objects, house.place, house.draw), now=house.clock())
+    for asked in (f"{path}/estimate", f"{path}/results"):
+        answer = crowd.get(asked)
+        assert (answer.status, answer.code) == (503, "lake_missing")
+    assert crowd.post(f"{path}/launch", {"version": 1}).status == 201
+    assert jobs.plan_campaigns({}, None) == {"begun": 1, "planned": 0, "failed": 1}
+    assert crowd.get(path).json["state"] == "planning"
+    fold(house, dynamo)
+    assert jobs.plan_campaigns({}, None)["planned"] == 0, "a patch does not make it whole"
+    lake = service.Lake(house.ops, house.objects, house.place, house.draw)
+    service.rebase(lake, today=house.clock().date(), now=house.clock())
+    assert jobs.plan_campaigns({}, None)["planned"] == 1
+    assert crowd.get(path).json["latest_runs"][0]["planned"]["targeted"] == 12
+
+
+def test_where_money_is_short_a_few_go_first(crowd: Api, house: House, dynamo: Dynamo) -> None:
+    path = _drafted(crowd, cost_max_minor=1)
+    _sent(crowd, house, dynamo, path)
+    found = crowd.get(path).json
+    assert (found["state"], found["ended_for"]) == ("sent", "cost")
+    (run,) = found["latest_runs"]
+    assert (run["progress"]["sent"], run["progress"]["parts"]) == (10, 2)
+
+
+@pytest.mark.parametrize("schedule", [{"kind": "once", "on": "0001-01-01", "at": "00:00"},
+                                      {"kind": "birthday", "at": "10:00", "until_on": "9999-12-31"}])  # fmt: skip
+def test_a_day_before_or_after_all_time_is_refused(crowd: Api, schedule: dict[str, Any]) -> None:
+    refused = crowd.post("/v1/campaigns", a_body(crowd, schedule=schedule), key="c1")
+    assert (refused.status, refused.code) == (422, "request_invalid")

@@ -81,16 +81,23 @@ def _spoil_an_account(stack: Stack) -> str:
         return account.member_id
 
 
+def _begun(client: "subprocess.Popen[str]") -> "subprocess.Popen[str]":
+    """A client once it says that it has reached the server and is about to send."""
+    assert client.stdout is not None
+    while "purchases of" not in (line := client.stdout.readline()):
+        assert line, client.communicate()
+    return client
+
+
 def test_kills_of_server_and_client_lose_and_double_nothing(stack: Stack, tmp_path: Path) -> None:
     file = a_file(tmp_path / "sales.csv", 300)
 
-    client = stack.replay(file, "--clients", "3")
-    time.sleep(1.2)
+    client = _begun(stack.replay(file, "--clients", "3"))
+    time.sleep(0.2)
     client.kill()
     client.communicate()
 
-    client = stack.replay(file, "--clients", "3")
-    time.sleep(1.0)
+    client = _begun(stack.replay(file, "--clients", "3"))
     stack.kill()
     time.sleep(0.3)
     stack.start()

@@ -1,6 +1,7 @@
 """What crashes, races and older files leave of the lake."""
 
 import itertools
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,11 @@ from typing import Any
 import pytest
 
 from chalicelib.lake import duck, merging, rules, service, store, tables, views
+from chalicelib.lake.errors import LakeMissing
 from chalicelib.lake.models import Edges, Head, Merged
 from chalicelib.storage import keys
 from chalicelib.storage.objects import FolderObjects
+from chalicelib.storage.writes import Item
 from tests.beach import CAKE, Beach
 from tests.lakes import Shore
 from tests.makers import publish_texts
@@ -254,6 +257,34 @@ def test_the_views_read_the_lake_and_nothing_else(beach: Beach, tmp_path: Path) 
     ):
         with pytest.raises(Exception, match=r"(?i)permission|disabled|cannot"):
             beach.ask(asked)
+
+
+def test_a_lake_that_is_being_made_anew_answers_nobody_and_is_finished_by_nobody_else(beach: Beach) -> None:
+    _some(beach)
+    beach.flow()
+    whole = beach.shore.all(beach.clock())
+    day, now = beach.clock().date(), beach.clock()
+
+    def items(*, dies: bool) -> Iterator[Item]:
+        for number, item in enumerate(list(beach.memory.items.values())):
+            if number == 3:
+                with pytest.raises(LakeMissing):
+                    beach.ask("SELECT count(*) FROM members")
+                beach.shore.patch(now)  # as the stream has one made meanwhile
+                head = store.find_head(beach.shore.ops)
+                assert head is not None and head.unfinished
+                assert not rules.is_rebase_due(head, now + timedelta(days=2), "Asia/Shanghai")
+                assert not rules.is_outgrown(head.model_copy(update={"patched_buyers": 9}))
+                if dies:
+                    raise Crash
+            yield item
+
+    with pytest.raises(Crash):
+        service.rebuild(beach.shore.lake, items(dies=True), today=day, now=now)
+    with pytest.raises(LakeMissing):
+        beach.ask("SELECT count(*) FROM members")
+    service.rebuild(beach.shore.lake, items(dies=False), today=day, now=now)
+    assert beach.shore.all(now) == whole
 
 
 # ---------------------------------------------------------------- forms

@@ -13,6 +13,7 @@ from typing import Any
 from chalicelib.campaigns.models import Definition, FrequencyCap
 from chalicelib.campaigns.ports import Asked
 from chalicelib.campaigns.rules.assigning import DIGITS, held_out_below, variants_below
+from chalicelib.members.models import MARKETING_PURPOSE, TOPIC_PREFIX
 
 AGAIN_AFTER = timedelta(days=300)
 """Nobody is congratulated twice within so long, also who changes their birthday."""
@@ -98,7 +99,7 @@ FROM reached
 
 def _channel(terms: Terms) -> tuple[str, str]:
     """SQL of the first channel that can be used, and of why none can."""
-    agrees = "(list_contains(consents, ?) OR (list_contains(consents, ?) AND NOT list_contains(withdrawn, ?)))"
+    agrees = _agrees(terms.definition.purpose)
     has_way = "list_contains(ways, ?)"
     is_free = "NOT list_contains(suppressed, ?)"
     each = f"WHEN {agrees} AND {has_way} AND {is_free} THEN ?"
@@ -110,12 +111,35 @@ def _channel(terms: Terms) -> tuple[str, str]:
 
 
 def _channel_params(terms: Terms) -> tuple[Any, ...]:
-    purpose = terms.definition.purpose
-    agrees = {each: (f"{purpose}:{by}", purpose, f"{purpose}:{by}") for each, by in terms.channels}
+    agrees = {each: _said_of(terms.definition.purpose, by) for each, by in terms.channels}
     first = [value for each, by in terms.channels for value in (*agrees[each], by, by, each)]
     reachable = [value for each, by in terms.channels for value in (*agrees[each], by)]
     agreed = [value for each, _ in terms.channels for value in agrees[each]]
     return (*first, *reachable, *agreed)
+
+
+def _said_of(purpose: str, by: str) -> tuple[str, ...]:
+    """The values that `_agrees` asks for."""
+    one = f"{purpose}:{by}"
+    own = one, purpose, one
+    if not purpose.startswith(TOPIC_PREFIX):
+        return own
+    wider = f"{MARKETING_PURPOSE}:{by}"
+    return *own, purpose, one, purpose, one, wider, MARKETING_PURPOSE, wider
+
+
+def _agrees(purpose: str) -> str:
+    """SQL of whether members may be written to for a purpose by a channel, as `members.rules.may_contact` has it.
+
+    Who said nothing of a topic has it with marketing; `lake.folding` has settled which of the two was said later.
+    """
+    if not purpose.startswith(TOPIC_PREFIX):
+        return _SAID
+    silent = "NOT list_has_any(consents, [?, ?]) AND NOT list_has_any(withdrawn, [?, ?])"
+    return f"({_SAID} OR ({silent} AND {_SAID}))"
+
+
+_SAID = "(list_contains(consents, ?) OR (list_contains(consents, ?) AND NOT list_contains(withdrawn, ?)))"
 
 
 def written_to_already(terms: Terms) -> Question:

@@ -63,9 +63,9 @@ def choose(works: Works, lake: Lake, terms: Terms, pinned: str | None) -> Planne
         in_segment=counts["who"].get("in_segment", 0),
         targeted=counts["who"].get("targeted", 0),
         held_out=counts["who"].get("held_out", 0),
-        left_out=counts["left_out"],
-        variants=counts["variants"],
-        channels=counts["channels"],
+        left_out=dict(sorted(counts["left_out"].items())),
+        variants=dict(sorted(counts["variants"].items())),
+        channels=dict(sorted(counts["channels"].items())),
     )
 
 

@@ -41,7 +41,8 @@ def find_estimate(works: Works, campaign_id: CampaignId) -> Estimate:
     with works.open_lake(choosing.today(works), now) as lake:
         first, last = timing.days_ahead(campaign.definition, first_at, program.time_zone)
         recurs = isinstance(campaign.definition.schedule, Birthday)
-        counts_others = recurs or campaign.definition.frequency_cap is not None
+        cap = campaign.definition.frequency_cap
+        counts_others = recurs or (cap is not None and first_at < now + timedelta(days=cap.days))
         terms = Terms(
             campaign_id=campaign_id,
             definition=campaign.definition,

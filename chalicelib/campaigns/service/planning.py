@@ -42,6 +42,9 @@ RECENT_FOR = timedelta(days=12)
 CHANGES_SINCE = timedelta(hours=25)
 """The stream that the lake is made of may be a day behind: who changed since is looked at afresh before the call."""
 
+PROBE = 10
+"""So many are in the first part of a run that may not cost more than so much."""
+
 ROSTER_ROWS = 50_000
 WRITERS = 8
 
@@ -245,7 +248,9 @@ class _Plan:
         instants, slots = self._slots(terms)
         fill = self._fillers()
         looked_up = next(iter(fill.values())).looked_up
-        most = min(RECIPIENTS_MAX, terms.definition.throttle_per_minute or RECIPIENTS_MAX)
+        whole = min(RECIPIENTS_MAX, terms.definition.throttle_per_minute or RECIPIENTS_MAX)
+        # Where money is short, the first part, which goes alone to learn the price, is small.
+        most = min(whole, PROBE) if terms.definition.cost_max_minor is not None else whole
         answer = choosing.ask(self.lake, picking.recipients(slots, looked_up))
         some: list[Recipient] = []
         place: tuple[int, str] = (-1, "")
@@ -254,7 +259,7 @@ class _Plan:
             for slot, channel, variant, member_id, m, sealed, own, *values in rows:
                 if some and ((slot, channel) != place or len(some) == most):
                     yield Part(self.run_id, number, place[1], tuple(some)), instants[place[0]]
-                    number, some = number + 1, []
+                    number, some, most = number + 1, [], whole
                 place = (slot, channel)
                 said = fill[variant, channel, own]
                 fields = said.fields(values)
