@@ -8,11 +8,13 @@ import pytest
 
 from chalicelib.campaigns import jobs
 from chalicelib.deliveries import jobs as sending
+from chalicelib.lake import service
 from chalicelib.providers.settings import callbacks_from
 from chalicelib.runtime import wiring
 from chalicelib.runtime.wiring import House
 from chalicelib.storage.dynamo import Dynamo
 from tests.campaigning import Post, a_body, fold
+from tests.http.test_takeovers import merge
 from tests.makers import Api, Tray
 
 SECRET = "s" * 30
@@ -38,11 +40,11 @@ def texting(marketing: Api, house: House, dynamo: Dynamo) -> Api:
     return marketing
 
 
-def _sent(api: Api, house: House, dynamo: Dynamo, key: str) -> str:
+def _sent(api: Api, house: House, dynamo: Dynamo, key: str, **fields: Any) -> str:
     """A campaign by text message that everybody was sent; its id."""
     said = {"channel": "sms", "zh": {"text": "春天到了"}}
     template = api.post("/v1/templates", {"name": "s", "purpose": "marketing", "contents": said}, key="sms").json
-    body = a_body(api, variants=[{"name": "a", "template_ids": [template["template_id"]]}])
+    body = a_body(api, variants=[{"name": "a", "template_ids": [template["template_id"]]}], **fields)
     campaign_id: str = api.post("/v1/campaigns", body, key=key).json["campaign_id"]
     assert api.post(f"/v1/campaigns/{campaign_id}/launch", {"version": 1}).status == 201
     jobs.plan_campaigns({}, None)
@@ -90,3 +92,21 @@ def test_an_answer_to_nothing_of_late_counts_for_nothing(texting: Api, house: Ho
     assert _results(texting, campaign) == (0, 0)
     anybody = {"definition": {"kind": "campaign", "did": "opted_out"}}
     assert texting.post("/v1/segment-counts", anybody).json["count"] == 0
+
+
+def test_an_answer_stays_with_its_message_when_members_are_merged(texting: Api, house: House, dynamo: Dynamo) -> None:
+    """One answered the first message; the other was sent a second one before that."""
+    first = _sent(texting, house, dynamo, "c1")
+    texting.clock.forward(minutes=5)
+    ids = [texting.get("/v1/members", mobile=f"1380013800{each}").json["items"][0]["member_id"] for each in (0, 1)]
+    listed = texting.post("/v1/segments", {"name": "One", "member_ids": ids[1:]}, key="one").json["segment_id"]
+    second = _sent(texting, house, dynamo, "c2", segment_id=listed)
+    texting.clock.forward(hours=9)
+    _answer(texting, house, dynamo, "13800138000")
+    assert (_results(texting, first), _results(texting, second)) == ((1, 1), (0, 0))
+    assert merge(texting, ids[0], ids[1]).status == 201
+    fold(house, dynamo)
+    assert (_results(texting, first), _results(texting, second)) == ((1, 1), (0, 0))
+    lake = service.Lake(house.ops, house.objects, house.place, house.draw)
+    service.rebase(lake, today=house.clock().date(), now=house.clock())
+    assert (_results(texting, first), _results(texting, second)) == ((1, 1), (0, 0))
