@@ -130,6 +130,8 @@ def _consents(said: Sequence[Sequence[Any]]) -> tuple[list[str], list[str]]:
     What was said of one channel counts unless something later was said of all of them. Who leaves marketing leaves its
     topics, as `members.rules.may_contact` has it.
     """
+    if not said:
+        return [], []
     of_all = {parts[0]: parts[3] for parts in said if len(parts) == 4 or not parts[4]}
     known: dict[tuple[str, str], tuple[bool, int]] = {}
     for purpose, granted, _, at, *more in said:
