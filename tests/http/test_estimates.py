@@ -116,6 +116,10 @@ def test_who_was_written_to_often_enough_is_not_reached_also_when_the_lake_does_
     jobs.plan_campaigns({}, None)
     planned = crowd.get(f"{path}/estimate").json["planned"]
     assert (planned["targeted"], planned["left_out"]["capped"]) == (0, 12)
+    later = _drafted(crowd, "c4", **cap, schedule={"kind": "once", "on": "2026-03-23", "at": "12:00"})
+    assert crowd.get(f"{later}/estimate").json["planned"]["targeted"] == 12, "by then it is more than seven days ago"
+    soon = _drafted(crowd, "c5", **cap, schedule={"kind": "once", "on": "2026-03-20", "at": "12:00"})
+    assert crowd.get(f"{soon}/estimate").json["planned"]["targeted"] == 0
     free = crowd.get(f"{_drafted(crowd, 'c3')}/estimate").json["planned"]
     assert free["targeted"] == 12, "who asks for no cap has none"
 

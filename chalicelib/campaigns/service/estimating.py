@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from chalicelib.campaigns import store
@@ -41,8 +42,9 @@ def find_estimate(works: Works, campaign_id: CampaignId) -> Estimate:
     with works.open_lake(choosing.today(works), now) as lake:
         first, last = timing.days_ahead(campaign.definition, first_at, program.time_zone)
         recurs = isinstance(campaign.definition.schedule, Birthday)
-        cap = campaign.definition.frequency_cap
-        counts_others = recurs or (cap is not None and first_at < now + timedelta(days=cap.days))
+        cap, turn = campaign.definition.frequency_cap, store.find_turn(works.ops)
+        if cap is not None and not recurs and first_at >= now + timedelta(days=cap.days):
+            turn = replace(turn, recent=())  # what is sent by now counts no more then
         terms = Terms(
             campaign_id=campaign_id,
             definition=campaign.definition,
@@ -52,7 +54,7 @@ def find_estimate(works: Works, campaign_id: CampaignId) -> Estimate:
             starts_at=max(first_at, now),
             time_zone=program.time_zone,
             month_days=timing.celebrated_between(first, last) if recurs else None,
-            recent=choosing.take_rosters(works, lake, store.find_turn(works.ops)) if counts_others else (),
+            recent=choosing.take_rosters(works, lake, turn) if recurs or cap is not None else (),
         )
         planned = choosing.choose(works, lake, terms, None)
         messages = _messages_cost(lake, planned.channels, program, now)
